@@ -1,0 +1,356 @@
+"""Pictures made by code, so that the whole system can be tried with no data and no network.
+
+In go a seed and an index; out comes a picture of one shape on a cluttered ground, with its class
+and its box. Size, place, turn, colours and texture are chosen alike for every class: only the
+outline tells what a shape is. Not from the paper.
+
+A picture is a pile of layers, each an outline filled with a paint. An outline is a closed polygon
+of complex numbers x + iy, y pointing down, given about the origin in a unit of its own; it is
+turned, enlarged and moved by arithmetic. Sines and cosines may differ in their last bit between
+processors, so they are always rounded before they touch a pixel.
+"""
+
+# numpy's arithmetic is Any to mypy; jaxtyping checks what comes out instead.
+# mypy: disable-error-code="no-any-return"
+
+import colorsys
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from jaxtyping import Complex128, Float32, UInt8
+from numpy.random import Generator, Philox
+from PIL import Image, ImageDraw, ImageFilter
+
+from verydeep.errors import UserError
+
+SMALLEST_SIDE = 32  # pixels; in less, the smallest shapes cannot be told apart
+SHAPE_SIZE = (0.26, 0.9)  # longer side of the shape's box over the smaller side of the picture
+SUBPIXELS = 4  # outlines are filled this much larger, then averaged, for smooth edges
+
+Size = tuple[int, int]  # height, width
+Box = tuple[float, float, float, float]  # x_min, y_min, x_max, y_max
+Colour = tuple[int, int, int]
+ColourPair = tuple[Colour, Colour]
+Outline = Complex128[np.ndarray, " points"]
+Field = Float32[np.ndarray, "H W"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture, its class as an index into SHAPES, and the box of what is seen of the shape.
+
+    The box is x_min, y_min, x_max, y_max in pixels, continuous from the upper left corner: a shape
+    in columns 3 to 5 has x_min 3 and x_max 6. A pixel counts when more than half of it is shape.
+    """
+
+    image: UInt8[np.ndarray, "H W 3"]
+    label: int
+    box: tuple[float, float, float, float]
+
+
+def draw(seed: int, index: int, size: tuple[int, int] = (128, 128)) -> Drawing:
+    """Picture `index` of the endless series `seed`, in RGB; `size` is height, width in pixels.
+
+    The class is `index` modulo ten, so any run of indices is balanced.
+
+    >>> draw(seed=0, index=17).label, SHAPES[7]
+    (7, 'square')
+    """
+    if min(size) < SMALLEST_SIDE:
+        raise UserError(
+            f"a drawing of {size[0]}x{size[1]} pixels is too small for its shape to be told; "
+            f"height and width must be at least {SMALLEST_SIDE}"
+        )
+    rng = Generator(Philox(key=seed, counter=[0, 0, 0, index]))
+    label = index % len(SHAPES)
+    ground, figure = contrasting_colours(rng)
+    picture = paint(rng, ground, size)
+    paints = [paint(rng, related_colours(rng), size) for _ in range(2)]
+    for _ in range(rng.integers(3, 8)):
+        add_clutter(rng, picture, paints)
+    outline = placed(rng, OUTLINES[SHAPES[label]](rng), size)
+    add_shadow(rng, picture, outline)
+    visible = filled(outline, size)
+    picture.paste(paint(rng, figure, size), mask=visible)
+    for _ in range(rng.integers(0, 3)):
+        visible.paste(0, mask=add_strand(rng, picture, paints))
+    return Drawing(photographed(rng, picture), label, extent(visible))
+
+
+def contrasting_colours(rng: Generator) -> tuple[ColourPair, ColourPair]:
+    """Two colours for the ground and two for the shape, most often well apart."""
+    ground = related_colours(rng)
+    candidates = [related_colours(rng) for _ in range(4)]
+    return ground, max(candidates, key=lambda figure: contrast(ground, figure))
+
+
+def related_colours(rng: Generator) -> ColourPair:
+    """Any RGB colour, and another of similar hue and lightness."""
+    hue, saturation, lightness = rng.uniform((0, 0.15, 0.15), (1, 0.75, 0.85))
+    hue_step, lightness_step = rng.uniform((-0.12, -0.2), (0.12, 0.2))
+    other_lightness = min(max(lightness + lightness_step, 0.08), 0.92)
+    one = colour(hue, lightness, saturation)
+    return one, colour(hue + hue_step, other_lightness, saturation)
+
+
+def colour(hue: float, lightness: float, saturation: float) -> Colour:
+    """In bytes of RGB; hue in turns, the others from 0 to 1."""
+    red, green, blue = colorsys.hls_to_rgb(hue, lightness, saturation)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def contrast(one: ColourPair, other: ColourPair) -> int:
+    """The least squared distance between their colours, weighted roughly as the eye does."""
+    weights = (2, 4, 3)
+    return min(
+        sum(w * (p - q) ** 2 for w, p, q in zip(weights, a, b, strict=True))
+        for a, b in product(one, other)
+    )
+
+
+def paint(rng: Generator, colours: ColourPair, size: Size) -> Image.Image:
+    """A picture that blends two colours in a random pattern."""
+    pattern = PATTERNS[rng.integers(len(PATTERNS))](rng, size)
+    blend = Image.fromarray((255 * pattern).astype(np.uint8))
+    first, second = (Image.new("RGB", size[::-1], colour) for colour in colours)
+    return Image.composite(first, second, blend)
+
+
+def flat(rng: Generator, size: Size) -> Field:
+    """The same blend everywhere."""
+    return np.full(size, rng.random(), np.float32)
+
+
+def gradient(rng: Generator, size: Size) -> Field:
+    """From 0 to 1 across the picture, in any direction."""
+    ramp = slope(any_direction(rng), size)
+    return (ramp - ramp.min()) / np.ptp(ramp)
+
+
+def stripes(rng: Generator, size: Size) -> Field:
+    """Bands of 0 and 1 of one width."""
+    period = min(size) * rng.uniform(0.05, 0.16)
+    off_centre = np.abs(repeated(slope(any_direction(rng), size), period))
+    return np.clip(off_centre - period / 4 + 0.5, 0, 1)
+
+
+def dots(rng: Generator, size: Size) -> Field:
+    """Small discs of 1 in rows and columns on 0."""
+    period, radius = min(size) * rng.uniform(0.06, 0.14), rng.uniform(0.2, 0.4)
+    direction = any_direction(rng)
+    x, y = (repeated(slope(way, size), period) for way in (direction, 1j * direction))
+    return np.clip(radius * period - np.sqrt(x * x + y * y) + 0.5, 0, 1)
+
+
+def cloud(rng: Generator, size: Size) -> Field:
+    """Noise at three frequencies, the lowest the strongest."""
+    cells = int(rng.integers(2, 7))
+    low, middle, high = (noise(rng, cells * factor, size) for factor in (1, 2, 4))
+    return (4 * low + 2 * middle + high) / 7
+
+
+PATTERNS = (flat, gradient, stripes, dots, cloud)
+
+
+def slope(direction: complex, size: Size) -> Field:
+    """How far each pixel lies along a direction, in pixels."""
+    x, y = np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32)
+    return np.float32(direction.real) * x + np.float32(direction.imag) * y[:, None]
+
+
+def repeated(distance: Field, period: float) -> Field:
+    """The distance from the middle of the nearest period."""
+    return distance - period * np.rint(distance * (1 / period))
+
+
+def noise(rng: Generator, cells: int, size: Size) -> Field:
+    """Random values from 0 to 1 in a grid of cells, smooth in between."""
+    # In bytes: Pillow resizes those in whole numbers, the same on every processor.
+    values = Image.fromarray(rng.integers(256, size=(cells, cells), dtype=np.uint8))
+    return np.asarray(values.resize(size[::-1], Image.Resampling.BICUBIC)) / np.float32(255)
+
+
+def any_direction(rng: Generator) -> complex:
+    """A point on the unit circle."""
+    return complex(np.exp(2j * np.pi * rng.random()))
+
+
+def add_clutter(rng: Generator, picture: Image.Image, paints: list[Image.Image]) -> None:
+    """Lay a translucent piece of no class on the picture, perhaps half outside."""
+    piece = CLUTTER[rng.integers(len(CLUTTER))](rng)
+    turn = rng.uniform(0.3, 0.9) * min(picture.size) * any_direction(rng)
+    place = anywhere(rng, *picture.size)
+    mask = filled(place + turn * piece, picture.size[::-1], int(rng.integers(80, 230)))
+    picture.paste(paints[rng.integers(len(paints))], mask=mask)
+
+
+def add_strand(rng: Generator, picture: Image.Image, paints: list[Image.Image]) -> Image.Image:
+    """Lay a thin curve right across the picture; returns its mask."""
+    path = anywhere(rng, *picture.size) + max(picture.size) * any_direction(rng) * curve(rng)
+    width = rng.uniform(0.01, 0.025) * min(picture.size)
+    mask = filled(ribbon(path, width), picture.size[::-1])
+    picture.paste(paints[rng.integers(len(paints))], mask=mask)
+    return mask
+
+
+def anywhere(rng: Generator, width: float, height: float) -> complex:
+    """A point in a box of that size."""
+    return width * rng.random() + 1j * height * rng.random()
+
+
+def filled(outline: Outline, size: Size, level: int = 255) -> Image.Image:
+    """The share of each pixel that lies within the outline, from 0 to `level`."""
+    fine = Image.new("L", (SUBPIXELS * size[1], SUBPIXELS * size[0]))
+    # Pillow's whole coordinates are the centres of pixels, ours their upper left corners.
+    corners = np.rint(SUBPIXELS * outline - (0.5 + 0.5j))
+    ImageDraw.Draw(fine).polygon(corners.view(np.float64).tolist(), fill=level)
+    return fine.reduce(SUBPIXELS)
+
+
+def placed(rng: Generator, outline: Outline, size: Size) -> Outline:
+    """The outline a little stretched, turned, enlarged and moved, wholly inside the picture."""
+    stretched = outline + rng.uniform(-0.1, 0.1) * outline.conj()
+    turned = stretched * any_direction(rng)
+    left, top = turned.real.min(), turned.imag.min()
+    width, height = np.ptp(turned.real), np.ptp(turned.imag)
+    scale = rng.uniform(*SHAPE_SIZE) * min(size) / max(width, height)
+    place = anywhere(rng, size[1] - scale * width, size[0] - scale * height)
+    return place + scale * (turned - left - 1j * top)
+
+
+def add_shadow(rng: Generator, picture: Image.Image, outline: Outline) -> None:
+    """Darken the picture softly beside the outline."""
+    blur = rng.uniform(0.01, 0.03) * min(picture.size)
+    moved = outline + blur * any_direction(rng)
+    shadow = filled(moved, picture.size[::-1], int(rng.integers(0, 150)))
+    picture.paste("black", mask=shadow.filter(ImageFilter.BoxBlur(blur)))
+
+
+def photographed(rng: Generator, picture: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
+    """The picture unevenly lit, with the grain of a camera."""
+    size = (picture.height, picture.width)
+    light = 1 + np.float32(rng.uniform(0, 0.4)) * (noise(rng, 3, size) - np.float32(0.5))
+    strength = rng.integers(1, 24)
+    grain = rng.integers(-strength, strength, size, dtype=np.int8)
+    pixels = np.asarray(picture) * light[..., None] + grain[..., None]
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def extent(mask: Image.Image) -> Box:
+    """The box of the pixels of which more than half is covered."""
+    covered = np.asarray(mask) > 127
+    x, y = np.flatnonzero(covered.any(axis=0)), np.flatnonzero(covered.any(axis=1))
+    return float(x[0]), float(y[0]), float(x[-1] + 1), float(y[-1] + 1)
+
+
+def arc(start: float, stop: float, points: int = 60) -> Outline:
+    """Points on the unit circle, between angles in turns."""
+    return np.exp(2j * np.pi * np.linspace(start, stop, points))
+
+
+def arrow(rng: Generator) -> Outline:
+    """A broad head on a straight shaft."""
+    neck, shaft = rng.uniform((-0.1, 0.16), (0.25, 0.3))
+    half = np.array([1, neck + 0.75j, neck + shaft * 1j, -1 + shaft * 1j])
+    return np.concatenate([half, half[::-1].conj()])
+
+
+def crescent(rng: Generator) -> Outline:
+    """The unit disc less another one, which leaves two tips."""
+    tip, thickness = rng.uniform((0.11, 0.45), (0.2, 0.75))
+    # The other circle goes through both tips and through the middle of the inner edge.
+    edge, corner = thickness - 1, np.exp(2j * np.pi * tip)
+    centre = (1 - edge**2) / (2 * (corner.real - edge))
+    start = np.angle(corner - centre) / (2 * np.pi)
+    inner = centre + (centre - edge) * arc(1 - start, start)
+    return np.concatenate([arc(tip, 1 - tip), inner])
+
+
+def cross(rng: Generator) -> Outline:
+    """Four equal arms at right angles."""
+    half_width = rng.uniform(0.18, 0.36)
+    arm = np.array([1 - half_width * 1j, 1 + half_width * 1j, half_width * (1 + 1j)])
+    return np.concatenate([arm * 1j**quarter for quarter in range(4)])
+
+
+def heart(rng: Generator) -> Outline:
+    """The well-known curve of sines and cosines, always the same."""
+    t = 2 * np.pi * np.linspace(0, 1, 80)
+    y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
+    return 16 * np.sin(t) ** 3 - 1j * y
+
+
+def ring(rng: Generator) -> Outline:
+    """Out round the unit circle and back round a smaller one."""
+    return np.concatenate([arc(0, 1), rng.uniform(0.45, 0.75) * arc(1, 0)])
+
+
+def spiral(rng: Generator) -> Outline:
+    """About two turns, in either sense."""
+    turns = rng.uniform(1.7, 2.5)
+    path = np.linspace(0.12, 1, 120) * arc(0.12 * turns, turns, 120)
+    width = rng.uniform(0.4, 0.6) / turns
+    return ribbon(path if rng.random() < 0.5 else path.conj(), width)
+
+
+def star(rng: Generator) -> Outline:
+    """Five to seven points."""
+    outline = arc(0, 1, 2 * int(rng.integers(5, 8)) + 1)
+    outline[1::2] *= rng.uniform(0.4, 0.55)
+    return outline
+
+
+def triangle(rng: Generator) -> Outline:
+    """Corners at least 60 degrees apart, seen from the centre."""
+    return np.exp(2j * np.pi * (np.arange(3) + rng.uniform(-0.25, 0.25, 3)) / 3)
+
+
+OUTLINES: dict[str, Callable[[Generator], Outline]] = {
+    "arrow": arrow,
+    "crescent": crescent,
+    "cross": cross,
+    "disc": lambda rng: arc(0, 1),
+    "heart": heart,
+    "ring": ring,
+    "spiral": spiral,
+    "square": lambda rng: arc(0, 1, 5),
+    "star": star,
+    "triangle": triangle,
+}
+SHAPES: tuple[str, ...] = tuple(OUTLINES)
+
+
+def ribbon(path: Outline, width: float) -> Outline:
+    """The outline of a band of that width along a path."""
+    along = np.gradient(path)
+    side = 0.5j * width * along / np.abs(along)
+    return np.concatenate([path + side, (path - side)[::-1]])
+
+
+def curve(rng: Generator) -> Outline:
+    """A path across the unit circle, bent to one side."""
+    x = np.linspace(-1, 1, 40)
+    return x + 1j * rng.uniform(-0.5, 0.5) * (x * x - 0.5)
+
+
+def zigzag(rng: Generator) -> Outline:
+    """A path of three to six straight pieces."""
+    x = np.linspace(-1, 1, rng.integers(4, 8))
+    return x + 1j * rng.uniform(0.05, 0.4) * (-1) ** np.arange(len(x))
+
+
+def blob(rng: Generator) -> Outline:
+    """A closed curve with uneven lobes."""
+    around = arc(0, 1)
+    lobes = [rng.uniform(0.3, 1) * any_direction(rng) * around**n for n in range(2, 6)]
+    return (0.5 + 0.15 * np.sum(lobes, axis=0).real) * around
+
+
+CLUTTER: tuple[Callable[[Generator], Outline], ...] = (
+    blob,
+    lambda rng: ribbon(curve(rng), rng.uniform(0.02, 0.12)),
+    lambda rng: ribbon(zigzag(rng), rng.uniform(0.05, 0.15)),
+    lambda rng: ribbon(arc(0, 0.5, 2), rng.uniform(0.1, 0.35)),  # a straight bar
+)

@@ -1,0 +1,61 @@
+"""The built-in dataset: pictures drawn by code, any number and size, from a seed.
+
+`drawn` stands wherever a path to data does; `drawn:4000x96` asks for 4,000 pictures to train on,
+96 pixels a side. A quarter as many more are for testing.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from verydeep.datasets.dataset import Boxes, Dataset, Part, fingerprint
+from verydeep.datasets.drawing import SHAPES, Drawing, draw
+from verydeep.errors import UserError
+from verydeep.pictures import Picture
+
+COUNT, SIDE = 2000, 96
+FIRST_TEST = 10**9
+"""Number of the first picture for testing: no set, however large, trains on it."""
+
+
+def open_drawn(where: str = "drawn", seed: int = 0) -> Dataset:
+    """Dataset of drawn shapes, ten classes in equal numbers, each picture with class and box.
+
+    `where` is "drawn", "drawn:COUNT" or "drawn:COUNTxSIDE". Nothing is stored: a picture is drawn
+    whenever it is asked for. Raises UserError for anything else.
+    """
+    match = re.fullmatch(r"drawn(?::(\d+)(?:x(\d+))?)?", where)
+    if not match:
+        raise UserError(
+            f"'{where}' is no drawn set; there are drawn, drawn:4000 and drawn:4000x96 "
+            f"(4,000 pictures to train on, 96 pixels a side)"
+        )
+    count, side = int(match[1] or COUNT), int(match[2] or SIDE)
+    if count < len(SHAPES):
+        raise UserError(f"{count} drawn pictures are too few; at least {len(SHAPES)} are needed")
+    tests = max(len(SHAPES), count // 4)
+    note = f"drawn from seed {seed}: {count:,} to train, {tests:,} to test, {side} x {side} pixels"
+    train = _part("train", seed, 0, count, side)
+    test = _part("test", seed, FIRST_TEST, tests, side)
+    print_of = fingerprint([f"drawn {count} {side} {seed}", *SHAPES])
+    return Dataset(where, "drawn", SHAPES, train, test, False, (note,), print_of)
+
+
+def _part(name: str, seed: int, first: int, count: int, side: int) -> Part:
+    """`count` drawings from the one numbered `first` on."""
+
+    def drawing(i: int) -> Drawing:
+        return draw(seed, first + i, (side, side))
+
+    def picture(i: int) -> Picture:
+        return drawing(i).image
+
+    def boxes(i: int) -> Boxes:
+        return np.array([drawing(i).box])
+
+    numbers = np.arange(first, first + count, dtype=np.int64)
+    labels = numbers % len(SHAPES)
+    names = [f"{name}/{SHAPES[label]}/{n}" for n, label in zip(numbers, labels, strict=True)]
+    return Part(names, labels, picture, boxes)

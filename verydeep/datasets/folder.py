@@ -1,0 +1,267 @@
+"""A folder of labelled pictures: one folder for each class.
+
+Two layouts are taken: `photos/cat/*.jpg`, which is split into a part to train on and a part to
+test on; and `photos/train/cat/*.jpg` beside `photos/val/cat/*.jpg` (or `test/`), which is split
+already. Everything that is no picture is named in the notes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from verydeep import randomness
+from verydeep.datasets.dataset import Dataset, Labels, Part, fingerprint
+from verydeep.errors import UserError
+from verydeep.pictures import SUFFIXES
+
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("val", "valid", "validation", "test", "testing")
+TEST_SHARE = 0.2
+"""Share of each class that is set aside for testing where the folder has no split."""
+
+
+def open_folder(root: Path, seed: int = 0) -> Dataset:
+    """Dataset of a folder with one folder per class, whose names are the classes' names.
+
+    Class names are in natural order ("2" before "10"). A folder without its own split gets one,
+    drawn from `seed`, a fifth of each class to test on. Raises UserError where there is nothing
+    to learn from: no pictures, one class, a class with one picture.
+    """
+    train_root, test_root, beside = _layout(root)
+    if train_root is None:
+        return _split_here(root, _Listing.of(root), seed, ())
+    train = _Listing.of(train_root)
+    if test_root is None:
+        note = f"{root} has {train_root.name}/ but no val/ or test/ beside it"
+        return _split_here(root, train, seed, (note, *beside), train_root)
+    return _split_already(root, train_root, test_root, train, _Listing.of(test_root), beside)
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Key that sorts "img2" before "img10", and does not mind the case of letters."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts] + [(2, 0, name)]
+
+
+def _layout(root: Path) -> tuple[Path | None, Path | None, tuple[str, ...]]:
+    """The folder to train on and to test on where the layout has them, and what lies beside."""
+    if not root.exists():
+        raise UserError(f"no folder {root}; give a folder with one folder of pictures per class")
+    if not root.is_dir():
+        raise UserError(f"{root} is a file; give a folder with one folder of pictures per class")
+    try:
+        found = {path.name.casefold(): path for path in root.iterdir() if path.is_dir()}
+    except OSError as error:
+        raise UserError(f"cannot list {root}: {error.strerror}") from None
+    train = next((found[name] for name in TRAIN_NAMES if name in found), None)
+    test = next((found[name] for name in TEST_NAMES if name in found), None)
+    if train is None:
+        return None, None, ()
+    others = [f"{p.name}/" for p in root.iterdir() if p not in (train, test)]
+    others = sorted(other if (root / other).is_dir() else other[:-1] for other in others)
+    beside = (f"left alone beside {train.name}/: {_some(others)}",) if others else ()
+    return train, test, beside
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    """The names, or the first of them and how many more there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+@dataclass
+class _Listing:
+    """What lies in a folder of class folders: pictures by class, and what was left out."""
+
+    root: Path
+    pictures: dict[str, list[str]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def of(cls, root: Path) -> _Listing:
+        """Every file below a folder, sorted into pictures and the rest, by name alone."""
+        listing = cls(root)
+        for entry in sorted(_entries(root), key=lambda entry: natural_key(entry.name)):
+            if entry.name.startswith("."):
+                listing.left_out["hidden"].append(entry.name)
+            elif entry.is_dir():
+                listing._read_class(entry.name)
+            elif _is_picture(entry.name):
+                listing.left_out["pictures outside any class folder"].append(entry.name)
+            else:
+                listing.left_out["no pictures by their names"].append(entry.name)
+        return listing
+
+    def _read_class(self, name: str) -> None:
+        names = []
+        for path, size in _files(self.root / name, f"{name}/", set()):
+            base = path.rpartition("/")[2]
+            if base.startswith("."):
+                self.left_out["hidden"].append(path)
+            elif not _is_picture(base):
+                self.left_out["no pictures by their names"].append(path)
+            elif not size:
+                self.left_out["empty files"].append(path)
+            else:
+                names.append(path)
+                self.sizes[path] = size
+        if names:
+            self.pictures[name] = sorted(names, key=natural_key)
+        else:
+            self.left_out["class folders without pictures"].append(f"{name}/")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line for each kind of thing that was left out."""
+        return tuple(
+            f"left out in {self.root.name}/, {why}: {len(names)} ({_some(names)})"
+            for why, names in self.left_out.items()
+        )
+
+    @property
+    def lines(self) -> list[str]:
+        """What identifies the pictures: name and size of each."""
+        return [f"{name} {size}" for name, size in sorted(self.sizes.items())]
+
+    def part(self, classes: tuple[str, ...]) -> Part:
+        """All the pictures, class by class."""
+        names = [name for c in classes for name in self.pictures.get(c, [])]
+        counts = [len(self.pictures.get(c, [])) for c in classes]
+        return _part(self.root, names, np.repeat(np.arange(len(classes), dtype=np.int64), counts))
+
+
+def _is_picture(name: str) -> bool:
+    return os.path.splitext(name)[1].casefold() in SUFFIXES  # noqa: PTH122 - 100,000 of them
+
+
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise UserError(f"cannot list {folder}: {error.strerror}") from None
+
+
+def _files(folder: Path | str, prefix: str, seen: set[tuple[int, int]]) -> list[tuple[str, int]]:
+    """(name, bytes) of every file below a folder; links are followed, but never in a circle."""
+    status = os.stat(folder)  # noqa: PTH116 - a string, for speed
+    if (status.st_dev, status.st_ino) in seen:
+        return []
+    seen.add((status.st_dev, status.st_ino))
+    found = []
+    for entry in _entries(folder):
+        if entry.is_dir():
+            found += _files(entry.path, f"{prefix}{entry.name}/", seen)
+        else:
+            found.append((prefix + entry.name, _size(entry)))
+    return found
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    """Bytes of a file; 0 for a link that leads nowhere."""
+    try:
+        return entry.stat().st_size
+    except OSError:
+        return 0
+
+
+def _part(root: Path, names: list[str], labels: Labels) -> Part:
+    return Part(names, labels, lambda i: root / names[i])
+
+
+def _split_here(
+    root: Path,
+    listing: _Listing,
+    seed: int,
+    notes: tuple[str, ...],
+    pictures_root: Path | None = None,
+) -> Dataset:
+    """The dataset of one listing, split by the seed."""
+    classes = _classes(root, listing)
+    alone = [c for c in classes if len(listing.pictures[c]) < 2]
+    if alone:
+        raise UserError(
+            f"class '{alone[0]}' in {root} has one picture; at least 2 are needed, one to train "
+            f"and one to test on: add pictures or take the folder out"
+        )
+    whole = listing.part(classes)
+    test = _set_aside(whole.labels, seed)
+    parts = [whole.only(np.flatnonzero(mask)) for mask in (~test, test)]
+    made = (
+        f"{TEST_SHARE:.0%} of each class set aside to test on, drawn from seed {seed}: "
+        f"{len(parts[0]):,} to train, {len(parts[1]):,} to test"
+    )
+    print_of = fingerprint([*classes, *listing.lines])
+    return Dataset(
+        str(root), "folder", classes, *parts, True, (*notes, made, *listing.notes), print_of
+    )
+
+
+def _set_aside(labels: Labels, seed: int) -> np.ndarray:
+    """Which pictures are for testing: of every class the same share, at least one."""
+    test = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = max(1, round(TEST_SHARE * len(members)))
+        drawn = randomness.generator(seed, "split", sample=int(label)).permutation(members)
+        test[drawn[:count]] = True
+    return test
+
+
+def _split_already(
+    root: Path,
+    train_root: Path,
+    test_root: Path,
+    train: _Listing,
+    test: _Listing,
+    beside: tuple[str, ...],
+) -> Dataset:
+    """The dataset of two listings, each a part."""
+    classes = _classes(train_root, train)
+    if not test.pictures:
+        raise UserError(f"no pictures in the class folders of {test_root}")
+    unknown = [name for name in test.pictures if name not in classes]
+    if unknown:
+        raise UserError(
+            f"{test_root} has classes that {train_root} has not: {_some(unknown)}; "
+            f"both need the same folders"
+        )
+    alone = [c for c in classes if len(train.pictures[c]) + len(test.pictures.get(c, ())) < 2]
+    if alone:
+        raise UserError(
+            f"class '{alone[0]}' in {root} has one picture; at least 2 are needed, one to train "
+            f"and one to test on: add pictures or take the folder out"
+        )
+    absent = [c for c in classes if c not in test.pictures]
+    missing = (f"classes without a picture to test on: {_some(absent)}",) if absent else ()
+    parts = train.part(classes), test.part(classes)
+    found = (
+        f"parts found: {train_root.name}/ ({len(parts[0]):,} pictures to train) and "
+        f"{test_root.name}/ ({len(parts[1]):,} to test)"
+    )
+    notes = (found, *missing, *beside, *train.notes, *test.notes)
+    lines = [*classes, "train", *train.lines, "test", *test.lines]
+    return Dataset(str(root), "folder", classes, *parts, False, notes, fingerprint(lines))
+
+
+def _classes(root: Path, listing: _Listing) -> tuple[str, ...]:
+    """The names of the classes that have pictures; UserError unless there are two."""
+    classes = tuple(listing.pictures)
+    if len(classes) > 1:
+        return classes
+    if classes:
+        raise UserError(f"one class only in {root}: '{classes[0]}'; at least 2 folders are needed")
+    loose = listing.left_out.get("pictures outside any class folder", [])
+    if loose:
+        raise UserError(
+            f"{root} has {len(loose)} pictures but no class folders; put those of each class "
+            f"into a folder named after it"
+        )
+    raise UserError(f"no pictures in {root}; expected one folder of pictures per class")

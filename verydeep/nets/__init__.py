@@ -1,0 +1,1 @@
+"""Networks as tables: the rows, the paper's Table 1, what each row costs, and the one Network."""

@@ -1,0 +1,125 @@
+"""What a table costs: parameters, multiply-adds, values, receptive field, row by row.
+
+In comes a table and the size of a picture; out go plain numbers. A multiply-add is one
+multiplication with its addition (the paper's peers also print twice that as FLOPs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+from verydeep.nets.table import PICTURE, Conv, Row, Shape, Table, Window
+
+FLOAT = 4
+"""Bytes of a float32."""
+
+
+@dataclass(frozen=True)
+class RowCost:
+    """What one row costs for one picture.
+
+    `receptive_field` is the side, in pixels, of what one of its values sees of the picture;
+    `stride` the pixels between what neighbouring values see.
+    """
+
+    name: str
+    kind: str
+    shape: Shape
+    weights: int
+    biases: int
+    multiply_adds: int
+    receptive_field: int
+    stride: int
+
+    @property
+    def values(self) -> int:
+        """Number of values it gives."""
+        return prod(self.shape)
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases together."""
+        return self.weights + self.biases
+
+    @property
+    def value_bytes(self) -> int:
+        """Bytes its values take in float32."""
+        return FLOAT * self.values
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes its parameters take in float32."""
+        return FLOAT * self.parameters
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a table costs for one picture, row by row from the picture on."""
+
+    rows: tuple[RowCost, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one forward pass."""
+        return sum(row.multiply_adds for row in self.rows)
+
+    @property
+    def values(self) -> int:
+        """Values of the picture and of the rows that make new ones.
+
+        ReLU, dropout and soft-max are counted with the row they follow: none needs a copy.
+        """
+        return sum(row.values for row in self.rows if row.kind in MAKERS)
+
+    @property
+    def weight_layers(self) -> int:
+        """Depth as the paper counts it: layers with weights."""
+        return sum(row.weights > 0 for row in self.rows)
+
+
+MAKERS = frozenset({"input", "Conv", "FC", "MaxPool", "LRN"})
+"""Kinds of row whose values are counted, and listed: the words of Table 1."""
+
+
+def cost(table: Table, height: int | None = None, width: int | None = None) -> Cost:
+    """Cost of a table for one picture of this size (its crop by default), in pixels.
+
+    At a larger size the FC rows run as convolutions, so their multiply-adds grow with the map.
+    """
+    height, width = height or table.crop, width or height or table.crop
+    return Cost(tuple(_rows(table, height, width)))
+
+
+def _rows(table: Table, height: int, width: int) -> Iterator[RowCost]:
+    shapes = table.shapes(height, width)
+    sight = {PICTURE: (1, 1)}
+    yield RowCost(PICTURE, "input", shapes[PICTURE], 0, 0, 0, *sight[PICTURE])
+    for row in table.rows:
+        sight[row.name] = _sight(row, [sight[name] for name in row.inputs])
+        weights = prod(row.weights(*(shapes[name] for name in row.inputs)) or (0,))
+        channels, rows, columns = shapes[row.name]
+        yield RowCost(
+            name=row.name,
+            kind=type(row).__name__,
+            shape=shapes[row.name],
+            weights=weights,
+            biases=channels if isinstance(row, Conv) else 0,
+            multiply_adds=weights * rows * columns,
+            receptive_field=sight[row.name][0],
+            stride=sight[row.name][1],
+        )
+
+
+def _sight(row: Row, inputs: list[tuple[int, int]]) -> tuple[int, int]:
+    """Receptive field and stride of a row, from those of the rows it reads."""
+    field, stride = max(inputs)
+    if not isinstance(row, Window):
+        return field, stride
+    return field + (row.kernel - 1) * stride, stride * row.stride

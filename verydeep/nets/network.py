@@ -1,0 +1,198 @@
+"""The one class of network: it reads a table and runs it.
+
+In come pictures, [B, 3, H, W], already in the network's own pixels; out go scores, score maps,
+posteriors or any rows asked for by name. The FC rows are convolutions (Sect. 3.2), so a picture
+larger than the training crop gives a larger score map, and nothing has to be switched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from verydeep.errors import UserError
+from verydeep.nets import vgg
+from verydeep.nets.initialisation import initialise
+from verydeep.nets.table import (
+    FC,
+    LRN,
+    PICTURE,
+    Conv,
+    Dropout,
+    MaxPool,
+    ReLU,
+    Row,
+    Shape,
+    Softmax,
+    Table,
+)
+from verydeep.pictures import Source
+from verydeep.preprocessing import IMAGENET, Pixels, with_mirror
+
+
+def build(
+    name: str = "D",
+    classes: int | Sequence[str] = 1000,
+    *,
+    width: float = 1.0,
+    crop: int = 224,
+    fc: int | None = None,
+    pixels: Pixels = IMAGENET,
+    initial: str = "glorot",
+    seed: int = 0,
+) -> Network:
+    """Network of a configuration of Table 1, with random weights.
+
+    `classes` is their number or their names; `width`, `crop` and `fc` scale the table down as
+    `vgg.table` says; `initial` names the initialisation ("glorot", "he", "gaussian:0.01").
+
+    >>> network = build("D", classes=10, width=0.25, crop=96)
+    >>> network(torch.zeros(1, 3, 96, 96)).shape
+    torch.Size([1, 10])
+    """
+    names = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
+    table = vgg.table(name, len(names), width, crop, fc)
+    network = Network.empty(table, names, pixels).to_empty(device="cpu")
+    initialise(network, initial, torch.Generator().manual_seed(seed))
+    return network.eval()
+
+
+class Network(nn.Module):
+    """A table that runs, with the pixels it wants and the names of its classes.
+
+    Its layers are plain PyTorch modules under Caffe's names: `network.conv1_1.weight` is
+    [64, 3, 3, 3]. ReLU never works in place, so what is asked for is what was computed.
+    """
+
+    def __init__(self, table: Table, classes: Sequence[str], pixels: Pixels) -> None:
+        super().__init__()
+        if len(classes) != table.class_count:
+            raise UserError(
+                f"{len(classes)} class names for a table of {table.class_count} classes"
+            )
+        self.table = table
+        self.classes = tuple(classes)
+        self.pixels = pixels
+        shapes = table.shapes(table.crop, table.crop)
+        for row in table.rows:
+            self.add_module(row.name, _layer(row, [shapes[name] for name in row.inputs]))
+
+    @classmethod
+    def empty(cls, table: Table, classes: Sequence[str], pixels: Pixels) -> Network:
+        """A network whose weights take no memory yet: for loading into, or initialising."""
+        with torch.device("meta"):
+            return cls(table, classes, pixels)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
+        """Class scores; those of a picture larger than the crop are its score map's mean."""
+        return self.score_map(images).mean((2, 3))
+
+    def score_map(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K h w"]:
+        """Class scores at every position: the network over the whole picture (Sect. 3.2).
+
+        >>> build("D", classes=10, width=0.125).score_map(torch.zeros(1, 3, 256, 320)).shape
+        torch.Size([1, 10, 2, 4])
+        """
+        return self._run(images, {self.table.last_fc.name})[self.table.last_fc.name]
+
+    def posteriors(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
+        """Class posteriors: the soft-max of the score map's mean over space."""
+        return self(images).float().softmax(1)
+
+    def activations(
+        self, images: Float[Tensor, "B 3 H W"], names: Iterable[str]
+    ) -> dict[str, Tensor]:
+        """What the named rows give, each [B, C, h, w], before anything later touches it.
+
+        FC rows have h = w = 1 for a picture of the crop's size. Raises UserError for a name that
+        the table has not.
+        """
+        names = list(names)
+        for name in names:
+            _ = self.table[name]
+        found = self._run(images, set(names))
+        return {name: found[name] for name in names}
+
+    @torch.inference_mode()
+    def predict(self, picture: Source, top: int = 5) -> list[tuple[str, float]]:
+        """The `top` most probable classes of a picture, as (class name, posterior).
+
+        The picture is shown whole, at the middle of the training scales, with its mirror image
+        (dense testing, Sect. 3.2). Raises PictureError where it cannot be read.
+        """
+        image = self.pixels.read(picture, self.pixels.test_scale)
+        views = torch.from_numpy(with_mirror(image)).to(self.device)
+        posteriors = self.posteriors(self.pixels.normalise(views)).mean(0)
+        best = posteriors.topk(min(top, len(self.classes)))
+        return [
+            (self.classes[k], p)
+            for k, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
+
+    def _run(self, images: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+        """The wanted rows' values; each row's are let go once no later row reads them."""
+        self.table.shapes(images.shape[2], images.shape[3])
+        values, kept = {PICTURE: images}, {}
+        for row, no_longer_read in _needed(self.table.rows, wanted):
+            value = self.get_submodule(row.name)(*(values[name] for name in row.inputs))
+            values[row.name] = value
+            if row.name in wanted:
+                kept[row.name] = value
+            for name in no_longer_read:
+                del values[name]
+        return kept
+
+
+def _needed(rows: Sequence[Row], wanted: set[str]) -> Iterator[tuple[Row, list[str]]]:
+    """The rows that the wanted ones stand on, in order, each with what it is the last to read."""
+    needed: list[Row] = []
+    read_by: set[str] = set(wanted)
+    for row in reversed(rows):
+        if row.name in read_by:
+            needed.append(row)
+            read_by.update(row.inputs)
+    last_reader = {name: row.name for row in reversed(needed) for name in row.inputs}
+    for row in reversed(needed):
+        yield row, [name for name, reader in last_reader.items() if reader == row.name]
+
+
+def _layer(row: Row, inputs: list[Shape]) -> nn.Module:
+    """The PyTorch module that does what a row says."""
+    match row:
+        case FC():
+            return FullyConnected(inputs[0][0], row.channels, row.kernel)
+        case Conv():
+            return nn.Conv2d(
+                inputs[0][0], row.channels, row.kernel, row.stride, padding=row.padding
+            )
+        case MaxPool():
+            return nn.MaxPool2d(row.kernel, row.stride, row.padding)
+        case ReLU():
+            return nn.ReLU()
+        case LRN():
+            return nn.LocalResponseNorm(row.size, row.alpha, row.beta, row.k)
+        case Dropout():
+            return nn.Dropout(row.p)
+        case Softmax():
+            return nn.Softmax(1)
+        case _:
+            raise TypeError(f"no layer for a row of kind {type(row).__name__}")
+
+
+class FullyConnected(nn.Conv2d):
+    """A convolution over the whole map, run as a matrix product where there is one position."""
+
+    def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
+        """Scores of each position; a product is 1.7x the whole of D faster at one position."""
+        if input.shape[2:] != self.weight.shape[2:]:
+            return super().forward(input)
+        return F.linear(input.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]

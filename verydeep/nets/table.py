@@ -1,0 +1,240 @@
+"""The rows that a network's table is made of, and the reader of the paper's words for them.
+
+In come words as Table 1 prints them ("conv3-64", "maxpool", "FC-4096"); out goes a `Table` of
+rows with Caffe's names. Rows are plain data: they know their output's shape and their weights,
+and nothing of PyTorch, so that costs can be printed without it. A row names the rows it reads,
+so a table may branch; a new kind of row is a new class here and its layer in `network.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from verydeep.errors import UserError
+
+Shape = tuple[int, int, int]
+"""(channels, height, width) of what a row gives."""
+
+PICTURE = "data"
+"""The name under which rows read the picture itself, as in Caffe's files."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: its name, and the names of the rows it reads."""
+
+    name: str
+    inputs: tuple[str, ...]
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Shape of what this row gives; most rows change nothing."""
+        return inputs[0]
+
+    def weights(self, *inputs: Shape) -> tuple[int, ...]:
+        """Shape of its weights, (out, in, height, width); empty where it has none."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Window(Row):
+    """A row that looks at a square window: `kernel` wide, moved by `stride`, `padding` of zeros."""
+
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+
+    def positions(self, side: int) -> int:
+        """Number of places the window takes along a side; what does not fill one is left out."""
+        return (side + 2 * self.padding - self.kernel) // self.stride + 1
+
+
+@dataclass(frozen=True)
+class Conv(Window):
+    """Convolution with a bias per channel."""
+
+    channels: int = 0
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Shape of the channels' maps."""
+        (_, height, width), *_ = inputs
+        return self.channels, self.positions(height), self.positions(width)
+
+    def weights(self, *inputs: Shape) -> tuple[int, ...]:
+        """Shape of the filters."""
+        return self.channels, inputs[0][0], self.kernel, self.kernel
+
+
+@dataclass(frozen=True)
+class FC(Conv):
+    """Fully connected: a convolution whose kernel is the whole map of a training crop."""
+
+
+@dataclass(frozen=True)
+class MaxPool(Window):
+    """The largest value of each window."""
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Shape of the pooled maps."""
+        channels, height, width = inputs[0]
+        return channels, self.positions(height), self.positions(width)
+
+
+@dataclass(frozen=True)
+class ReLU(Row):
+    """max(0, x)."""
+
+
+@dataclass(frozen=True)
+class LRN(Row):
+    """Local response normalisation across channels; Krizhevsky's constants (Sect. 2.1).
+
+    `alpha` is divided by `size`, as Caffe and PyTorch do and MatConvNet does not.
+    """
+
+    size: int = 5
+    k: float = 2.0
+    alpha: float = 1e-4
+    beta: float = 0.75
+
+
+@dataclass(frozen=True)
+class Dropout(Row):
+    """Sets each value to zero with probability `p` while training."""
+
+    p: float = 0.5
+
+
+@dataclass(frozen=True)
+class Softmax(Row):
+    """Posteriors over the channels, at each position by itself."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A whole network as data.
+
+    `words` are what it was read from, enough to read it again; `crop` is the side of the training
+    crop, which fixes the first FC row's kernel.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    crop: int
+    rows: tuple[Row, ...]
+
+    def __getitem__(self, name: str) -> Row:
+        """The row of that name; UserError names the last convolution where there is none."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        last = [row.name for row in self.rows if type(row) is Conv][-1]
+        raise UserError(
+            f"no layer '{name}' in configuration {self.name}; its last convolution is '{last}' "
+            f"and `verydeep nets {self.name}` lists them all"
+        )
+
+    def shapes(self, height: int, width: int) -> dict[str, Shape]:
+        """Shape of what every row gives for a picture of this size; UserError if too small."""
+        shapes: dict[str, Shape] = {PICTURE: (3, height, width)}
+        for row in self.rows:
+            shape = row.output(*(shapes[name] for name in row.inputs))
+            if min(shape) < 1:
+                raise UserError(
+                    f"a picture of {height} x {width} is too small for configuration {self.name}: "
+                    f"nothing is left of it at '{row.name}'; its crop is {self.crop}"
+                )
+            shapes[row.name] = shape
+        return shapes
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes: the channels of the last FC row."""
+        return self.last_fc.channels
+
+    @property
+    def last_fc(self) -> FC:
+        """The row that gives the class scores (fc8 in the paper's nets)."""
+        return [row for row in self.rows if isinstance(row, FC)][-1]
+
+    @property
+    def smallest_step(self) -> int:
+        """Pixels between neighbouring positions of the score map: the product of all strides."""
+        step = 1
+        for row in self.rows:
+            step *= row.stride if isinstance(row, Window) else 1
+        return step
+
+
+def read_table(name: str, words: Iterable[str], crop: int) -> Table:
+    """Table read from the paper's words, in Caffe's names, for crops of side `crop`, in pixels.
+
+    ReLU follows every hidden weight layer and dropout every hidden FC layer, as the paper says in
+    its text and not in its table. Raises UserError for a word that is none, or a crop too small.
+    """
+    words = tuple(words)
+    reader = _Reader(crop)
+    last_fc = max((i for i, word in enumerate(words) if word.startswith("FC-")), default=-1)
+    for i, word in enumerate(words):
+        reader.read(word, hidden=i != last_fc)
+    table = Table(name, words, crop, tuple(reader.rows))
+    table.shapes(crop, crop)
+    return table
+
+
+_CONV = re.compile(r"conv(\d+)-(\d+)")
+_FC = re.compile(r"FC-(\d+)")
+
+
+class _Reader:
+    """What a reader of a table keeps in mind: the rows so far, the block and the place in it."""
+
+    def __init__(self, crop: int) -> None:
+        self.rows: list[Row] = []
+        self.side = crop
+        self.block = 1
+        self.place = 0
+
+    def read(self, word: str, hidden: bool) -> None:
+        if match := _CONV.fullmatch(word):
+            self._conv(*map(int, match.groups()))
+        elif match := _FC.fullmatch(word):
+            self._fc(int(match[1]), hidden)
+        elif word == "LRN":
+            self._add(LRN(f"norm{self.block}_{self.place}", self._last))
+        elif word == "maxpool":
+            self._pool()
+        elif word == "soft-max":
+            self._add(Softmax("prob", self._last))
+        else:
+            raise UserError(
+                f"'{word}' is no row of a table; there are conv3-64, LRN, maxpool, FC-4096, "
+                f"soft-max and the like"
+            )
+
+    @property
+    def _last(self) -> tuple[str]:
+        return (self.rows[-1].name if self.rows else PICTURE,)
+
+    def _add(self, row: Row) -> None:
+        self.rows.append(row)
+
+    def _conv(self, kernel: int, channels: int) -> None:
+        self.place += 1
+        suffix = f"{self.block}_{self.place}"
+        self._add(Conv(f"conv{suffix}", self._last, kernel, 1, kernel // 2, channels))
+        self._add(ReLU(f"relu{suffix}", self._last))
+
+    def _pool(self) -> None:
+        self._add(MaxPool(f"pool{self.block}", self._last, kernel=2, stride=2))
+        self.side //= 2
+        self.block, self.place = self.block + 1, 0
+
+    def _fc(self, channels: int, hidden: bool) -> None:
+        self._add(FC(f"fc{self.block}", self._last, self.side, 1, 0, channels))
+        if hidden:
+            self._add(ReLU(f"relu{self.block}", self._last))
+            self._add(Dropout(f"drop{self.block}", self._last))
+        self.side = 1
+        self.block += 1

@@ -1,0 +1,79 @@
+"""Table 1 of the paper, in the paper's words, and the tables that are read from it.
+
+The last column is the "shallow" net of Sect. 4.1, which the paper describes in its text: B with
+each pair of 3 x 3 layers replaced by one 5 x 5 layer of the same receptive field.
+"""
+
+from verydeep.errors import UserError
+from verydeep.nets.table import Table, read_table
+
+TABLE_1 = """
+A         | A-LRN     | B         | C         | D         | E         | B-shallow
+conv3-64  | conv3-64  | conv3-64  | conv3-64  | conv3-64  | conv3-64  | conv5-64
+          | LRN       | conv3-64  | conv3-64  | conv3-64  | conv3-64  |
+maxpool   | maxpool   | maxpool   | maxpool   | maxpool   | maxpool   | maxpool
+conv3-128 | conv3-128 | conv3-128 | conv3-128 | conv3-128 | conv3-128 | conv5-128
+          |           | conv3-128 | conv3-128 | conv3-128 | conv3-128 |
+maxpool   | maxpool   | maxpool   | maxpool   | maxpool   | maxpool   | maxpool
+conv3-256 | conv3-256 | conv3-256 | conv3-256 | conv3-256 | conv3-256 | conv5-256
+conv3-256 | conv3-256 | conv3-256 | conv3-256 | conv3-256 | conv3-256 |
+          |           |           | conv1-256 | conv3-256 | conv3-256 |
+          |           |           |           |           | conv3-256 |
+maxpool   | maxpool   | maxpool   | maxpool   | maxpool   | maxpool   | maxpool
+conv3-512 | conv3-512 | conv3-512 | conv3-512 | conv3-512 | conv3-512 | conv5-512
+conv3-512 | conv3-512 | conv3-512 | conv3-512 | conv3-512 | conv3-512 |
+          |           |           | conv1-512 | conv3-512 | conv3-512 |
+          |           |           |           |           | conv3-512 |
+maxpool   | maxpool   | maxpool   | maxpool   | maxpool   | maxpool   | maxpool
+conv3-512 | conv3-512 | conv3-512 | conv3-512 | conv3-512 | conv3-512 | conv5-512
+conv3-512 | conv3-512 | conv3-512 | conv3-512 | conv3-512 | conv3-512 |
+          |           |           | conv1-512 | conv3-512 | conv3-512 |
+          |           |           |           |           | conv3-512 |
+maxpool   | maxpool   | maxpool   | maxpool   | maxpool   | maxpool   | maxpool
+FC-4096   | FC-4096   | FC-4096   | FC-4096   | FC-4096   | FC-4096   | FC-4096
+FC-4096   | FC-4096   | FC-4096   | FC-4096   | FC-4096   | FC-4096   | FC-4096
+FC-1000   | FC-1000   | FC-1000   | FC-1000   | FC-1000   | FC-1000   | FC-1000
+soft-max  | soft-max  | soft-max  | soft-max  | soft-max  | soft-max  | soft-max
+"""
+
+
+def _columns(text: str) -> dict[str, tuple[str, ...]]:
+    """The words of each column, under its heading."""
+    lines = [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]
+    return {name: tuple(filter(None, words)) for name, *words in zip(*lines, strict=True)}
+
+
+CONFIGURATIONS = _columns(TABLE_1)
+"""Words of each configuration, by its letter."""
+
+
+def table(
+    name: str, classes: int = 1000, width: float = 1.0, crop: int = 224, fc: int | None = None
+) -> Table:
+    """Table of a configuration, whole by default, or scaled down for small data.
+
+    `width` multiplies the channels of every hidden layer (rounded to eights); `fc` sets those of
+    the hidden FC layers by themselves; `crop` is the side of the training crop, in pixels.
+    Raises UserError for an unknown name or a size that leaves nothing to learn.
+    """
+    if name not in CONFIGURATIONS:
+        raise UserError(f"no configuration '{name}'; there are {', '.join(CONFIGURATIONS)}")
+    if not 0 < width <= 4:
+        raise UserError(f"a width of {width} is not in (0, 4]; 1 is the paper's net")
+    if classes < 2:
+        raise UserError(f"{classes} class(es) leave nothing to tell apart; at least 2 are needed")
+    if fc is not None and fc < 1:
+        raise UserError(f"{fc} channels for the FC layers; at least 1 is needed")
+    words = [_scaled(word, width, fc) for word in CONFIGURATIONS[name]]
+    words[words.index("soft-max") - 1] = f"FC-{classes}"
+    return read_table(name, words, crop)
+
+
+def _scaled(word: str, width: float, fc: int | None) -> str:
+    """The word with its channels scaled; words without channels as they are."""
+    kind, dash, channels = word.partition("-")
+    if not channels.isdigit():
+        return word
+    if kind == "FC" and fc is not None:
+        return f"FC-{fc}"
+    return f"{kind}{dash}{max(8, 8 * round(int(channels) * width / 8))}"

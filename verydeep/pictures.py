@@ -1,0 +1,424 @@
+"""A picture in: file, bytes or array -> RGB, uint8, [H, W, 3]; or a refusal that says why.
+
+Comes in: JPEG (MPO too), PNG, WebP, GIF, BMP or TIFF, or an array of grey, RGB or RGBA.
+Goes out: the first frame, upright by its EXIF orientation, whatever is transparent over white.
+
+Pillow decodes, but sees only the parts of a file that make pixels: a damaged EXIF block, text or
+colour profile then costs neither the picture nor a warning. Pillow's classes are called directly,
+not through `Image.open`, so that no other format is tried and our `max_pixels` decides.
+"""
+
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+from PIL import Image, TiffTags
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from verydeep.errors import UserError
+
+Picture = UInt8[np.ndarray, "H W 3"]
+Source = str | Path | bytes | np.ndarray
+
+MAX_PIXELS = 50_000_000
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff".split()  # noqa: SIM905
+)
+
+
+class PictureError(UserError):
+    """A picture that cannot be read: one line, its name and the reason."""
+
+
+def read_picture(
+    source: Source, max_pixels: int = MAX_PIXELS, smaller_side: int | None = None
+) -> Picture:
+    """RGB of a picture, 0-255, in memory of its own: C-contiguous and writable.
+
+    Grey of 16 bits is scaled by 1/257. `smaller_side` lets a JPEG be decoded at 1/2, 1/4 or 1/8
+    as long as its smaller side keeps that many pixels. Raises PictureError, nothing else.
+    """
+    with _refusals_name(source):
+        if isinstance(source, np.ndarray):
+            return _rgb_of_array(source, max_pixels)
+        data = _bytes_of(source)
+        with _decoder_errors_explained(data):
+            image, orientation = _open(data, max_pixels)
+            if smaller_side is not None:
+                image.draft(None, (smaller_side, smaller_side))
+            return np.array(_upright(_rgb_of_image(image), orientation), order="C")
+
+
+def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Height and width as `read_picture` gives them, from the header alone."""
+    with _refusals_name(source):
+        if isinstance(source, np.ndarray):
+            _refuse_array(source, max_pixels)
+            return source.shape[0], source.shape[1]
+        # The header of nearly every JPEG lies in its first 256 KiB, and data sets are JPEGs.
+        first = _bytes_of(source, 2**18)
+        if _format_of(first) == "JPEG":
+            with suppress(Exception):
+                return _size_after_orientation(first, max_pixels)
+        data = _bytes_of(source)
+        with _decoder_errors_explained(data):
+            return _size_after_orientation(data, max_pixels)
+
+
+def _size_after_orientation(data: bytes, max_pixels: int) -> tuple[int, int]:
+    image, orientation = _open(data, max_pixels)
+    return image.size if orientation >= 5 else (image.height, image.width)
+
+
+@contextmanager
+def _refusals_name(source: Source) -> Iterator[None]:
+    try:
+        yield
+    except PictureError as error:
+        name = str(source) if isinstance(source, str | Path) else "array"
+        if isinstance(source, bytes):
+            name = f"picture ({len(source)} bytes)"
+        line = f"{name}: {error}".replace("\n", "\\n").replace("\r", "\\r")
+        raise PictureError(line) from error.__cause__
+
+
+def _bytes_of(source: str | Path | bytes, most: int = -1) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    try:
+        with Path(source).open("rb") as file:
+            return file.read(most)
+    except (OSError, ValueError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
+        raise PictureError(reason[0].lower() + reason[1:]) from error
+
+
+@contextmanager
+def _decoder_errors_explained(data: bytes) -> Iterator[None]:
+    """Whatever a decoder raises on damaged bytes is a refusal; most such files were cut short."""
+    try:
+        yield
+    except PictureError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        form = _format_of(data)
+        if text == "not identified by this driver":
+            text = "its header gives a size of zero or an unknown kind of pixels"
+        elif isinstance(error, MemoryError):
+            text = "not enough memory"
+        elif "truncated" in text.lower() or _is_cut(form, data):
+            text = f"truncated after {len(data)} bytes"
+        raise PictureError(f"{form} that cannot be decoded: {text}") from error
+
+
+def _is_cut(form: str, data: bytes) -> bool:
+    match form:
+        case "JPEG":
+            return b"\xff\xd9" not in data
+        case "PNG":
+            return b"IEND" not in data
+        case "GIF":
+            return not data.endswith(b";")
+        case "WebP":
+            return int.from_bytes(data[4:8], "little") + 8 > len(data)
+        case "BMP":
+            return int.from_bytes(data[2:6], "little") > len(data)
+        case _:
+            return len(data) < 16
+
+
+def _open(data: bytes, max_pixels: int) -> tuple[ImageFile, int]:
+    """Pillow's image, not yet decoded, and its EXIF orientation, 1 to 8."""
+    form, image, exif = _format_of(data), None, b""
+    match form:
+        case "JPEG":
+            pixels, exif = _jpeg_for_pixels(data)
+            image = JpegImageFile(BytesIO(pixels))
+        case "PNG":
+            pixels, exif = _png_for_pixels(data)
+            image = PngImageFile(BytesIO(pixels))
+            _mend_transparency(image, bits=pixels[24])
+        case "TIFF":
+            image, exif = _Tiff(BytesIO(_tiff_for_pixels(data))), data
+            # libtiff takes memory for a whole tile, however small the picture.
+            tile = image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)
+            _refuse_size(*tile, max_pixels)
+        case "BMP":
+            image = BmpImageFile(BytesIO(data))
+        case "GIF":
+            with _pillow_without_limit():
+                image = GifImageFile(BytesIO(data))
+        case _:
+            _refuse_size(*_webp_size(data), max_pixels)
+            with _pillow_without_limit():
+                image = WebPImageFile(BytesIO(data))
+            exif = image.info.get("exif", b"")
+    _refuse_size(image.width, image.height, max_pixels)
+    return image, _orientation(exif.removeprefix(b"Exif\0\0"))
+
+
+_NOT_READ = {
+    b"%PDF": "a PDF document",
+    b"8BPS": "a Photoshop picture",
+    b"PK\3\4": "a zip archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"\x93NUMPY": "a NumPy array (read it with np.load)",
+    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture",
+}
+
+
+def _format_of(data: bytes) -> str:
+    """What the first bytes say, whatever the file is called; refuses what is none of ours."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "TIFF"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WebP"
+    if data.startswith(b"BM"):
+        return "BMP"
+    raise PictureError(_not_a_picture(data))
+
+
+def _not_a_picture(data: bytes) -> str:
+    if not data:
+        return "empty"
+    what = next((what for magic, what in _NOT_READ.items() if data.startswith(magic)), None)
+    if data[4:8] == b"ftyp":
+        what = "an AVIF picture" if data[8:11] == b"avi" else "a HEIC picture or a film"
+    if what:
+        return f"is {what}, which is not read here; save it as JPEG or PNG"
+    begin = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if b"<svg" in begin:
+        return "looks like SVG, a drawing without pixels; save it as PNG"
+    if b"<html" in begin or begin.startswith(b"<!doctype html"):
+        return "looks like HTML: a web page, perhaps an error page, was saved in place of a picture"
+    with suppress(UnicodeDecodeError):
+        if data[:1000].decode(errors="strict").replace("\n", "").replace("\t", "").isprintable():
+            return "looks like text, not like a picture"
+    return f"unknown format, begins with {data[:8].hex(' ')}; JPEG, PNG, WebP, GIF, BMP, TIFF do"
+
+
+def _refuse_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise PictureError(
+            f"{width * height / 1e6:.4g} Mpx ({width} x {height}) where at most "
+            f"{max_pixels / 1e6:.4g} Mpx are read; a larger max_pixels raises the limit"
+        )
+
+
+def _jpeg_for_pixels(data: bytes) -> tuple[bytes, bytes]:
+    """The file without APP1-APP13, APP15 and comments, and its EXIF block.
+
+    Kept are APP0 (JFIF) and APP14 (Adobe), which tell the colour space. What MPO adds is dropped
+    with APP2, and its first picture remains.
+    """
+    kept, exif, at = [data[:2]], b"", 2
+    while (at := data.find(b"\xff", at)) >= 0 and data[at + 1 : at + 2] != b"\xda":
+        marker = data[at + 1] if at + 1 < len(data) else 0
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9:  # these stand alone
+            at += 1 if marker == 0xFF else 2
+            continue
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            exif = exif or data[at + 4 : end]
+        if marker not in {*range(0xE1, 0xEE), 0xEF, 0xFE}:
+            kept.append(data[at:end])
+        at = end
+    return b"".join([*kept, data[at:] if at >= 0 else b""]), exif
+
+
+def _png_for_pixels(data: bytes) -> tuple[bytes, bytes]:
+    """The file with IHDR, PLTE, tRNS, IDAT and IEND alone, and its EXIF block."""
+    kept, exif, at = [data[:8]], b"", 8
+    while at + 8 <= len(data):
+        kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+            kept.append(data[at:end])
+        elif kind == b"eXIf":
+            exif = data[at + 8 : end - 4]
+        at = end
+    return b"".join(kept), exif
+
+
+def _mend_transparency(image: ImageFile, bits: int) -> None:
+    """Pillow scales pixels to 8 bits, but not the colour that tRNS calls transparent."""
+    colour = image.info.get("transparency")
+    if isinstance(colour, int) and bits < 8:
+        image.info["transparency"] = colour * 255 // (2**bits - 1)
+    elif isinstance(colour, tuple) and bits == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in colour)
+
+
+# Sizes in bytes of TIFF's types 1 to 18, and the tags that Pillow and libtiff decode by.
+_TYPE_BYTES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8), start=1))
+_TIFF_TAGS = {256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320}
+_TIFF_TAGS |= {322, 323, 324, 325, 332, 338, 339, 347, *range(512, 522), *range(529, 533)}
+
+
+def _tiff_for_pixels(data: bytes) -> bytes:
+    """The file with a new list of tags: those of the first page that make pixels, and are sound."""
+    big, order = 43 in data[2:4], "<" if data[:1] == b"I" else ">"
+    number, offset = ("Q", "Q") if big else ("H", "I")
+    kept: dict[int, bytes] = {}
+    left = len(data)
+    for tag, kind, count, value, entry in _tiff_entries(data):
+        size = count * _TYPE_BYTES.get(kind, 0)
+        if tag in kept or tag not in _TIFF_TAGS or size == 0:
+            continue
+        if TiffTags.lookup(tag).length == 1 and count != 1:
+            raise PictureError(f"TIFF that is damaged: tag {tag} has {count} values for one")
+        if size > len(value):
+            left -= size
+            if left < 0 or struct.unpack(order + offset, value)[0] + size > len(data):
+                raise PictureError(f"TIFF that is truncated or damaged at its tag {tag}")
+        kept[tag] = entry
+    start = len(data) + len(data) % 2
+    head = data[: 8 if big else 4] + struct.pack(order + offset, start)
+    tags = struct.pack(order + number, len(kept)) + b"".join(kept.values())
+    return b"".join([head, data[len(head) :], bytes(len(data) % 2), tags, bytes(8)])
+
+
+def _tiff_entries(data: bytes) -> Iterator[tuple[int, int, int, bytes, bytes]]:
+    """Tag, type, count, value or where it lies, and the whole entry; struct.error at the end."""
+    big, order = 43 in data[2:4], "<" if data[:1] == b"I" else ">"
+    layout = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
+    (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (number,) = struct.unpack_from(order + ("Q" if big else "H"), data[start : start + 8])
+    for place in islice(range(start + (8 if big else 2), len(data) + 1, layout.size), number):
+        yield *layout.unpack_from(data, place), data[place : place + layout.size]
+
+
+class _Tiff(TiffImageFile):
+    def load_prepare(self) -> None:
+        """As Pillow's, which takes memory here after asking its own limit."""
+        if self._im is None:
+            self.im = Image.core.new(self.mode, self.size)
+        super().load_prepare()
+
+
+_limit_lock = threading.Lock()
+
+
+@contextmanager
+def _pillow_without_limit() -> Iterator[None]:
+    """Only for reading a header, where GIF and WebP would ask Pillow's limit in place of ours."""
+    with _limit_lock:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height, read here because Pillow's header reading takes the canvas' memory."""
+    if data[12:16] == b"VP8X":
+        numbers = data[24:27], data[27:30]
+        return int.from_bytes(numbers[0], "little") + 1, int.from_bytes(numbers[1], "little") + 1
+    if data[12:16] == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _orientation(exif: bytes) -> int:
+    # A damaged EXIF block means upright: it must not lose the picture.
+    with suppress(struct.error, OverflowError):
+        for tag, kind, _, value, _ in _tiff_entries(exif):
+            if tag == 274 and kind in (3, 4):
+                order = "little" if exif[:1] == b"I" else "big"
+                number = int.from_bytes(value[: _TYPE_BYTES[kind]], order)
+                return number if 1 <= number <= 8 else 1
+    return 1
+
+
+def _upright(pixels: Picture, orientation: int) -> Picture:
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return pixels[::rows, ::columns]
+
+
+def _rgb_of_image(image: ImageFile) -> Picture:
+    whole, frame = (0, 0, *image.size), image.tile[0][1]
+    image.load()
+    if image.mode == "F":
+        raise PictureError("holds floating-point pixels, whose range is not known; save as 8 bits")
+    if image.mode.startswith("I"):
+        return _rgb_of_array(_grey16(image), image.width * image.height)
+    decoded = image.convert("LA") if image.mode == "La" else image  # Pillow has no way from La on
+    if decoded.has_transparency_data:
+        return _over_white(np.asarray(decoded.convert("RGBA")))
+    if image.format == "GIF" and frame != whole:  # nothing was drawn round the first frame
+        white = Image.new("RGB", image.size, "white")
+        white.paste(decoded.convert("RGB").crop(frame), frame)
+        return np.asarray(white)
+    return np.asarray(decoded.convert("RGB"))
+
+
+def _grey16(image: ImageFile) -> UInt16[np.ndarray, "H W"]:
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > 65535:
+        raise PictureError("holds integers outside 0 to 65535; save it with 8 or 16 bits")
+    values = values.astype(np.uint16)
+    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    if tags.get(258) == (12,):
+        values = (values.astype(np.uint32) * 65535 // 4095).astype(np.uint16)
+    if tags.get(262) == 0:  # white is zero, which Pillow minds at 8 bits only
+        values = 65535 - values
+    return np.where(values == image.info.get("transparency", -1), np.uint16(65535), values)
+
+
+def _rgb_of_array(array: np.ndarray, max_pixels: int) -> Picture:
+    _refuse_array(array, max_pixels)
+    if array.dtype == bool:
+        array = array * np.uint8(255)
+    elif array.dtype.itemsize == 2:
+        array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.shape[2] == 4:
+        return _over_white(array)
+    return np.array(np.broadcast_to(array, (*array.shape[:2], 3)), order="C")
+
+
+def _refuse_array(array: np.ndarray, max_pixels: int) -> None:
+    if array.ndim not in (2, 3) or array.ndim == 3 and array.shape[2] not in (1, 3, 4):
+        first = array.ndim == 3 and array.shape[0] in (1, 3, 4)
+        hint = "; move channels last with array.transpose(1, 2, 0)" if first else ""
+        raise PictureError(f"shape {array.shape} is not [H, W], or [H, W, 1, 3 or 4]{hint}")
+    if array.dtype not in (bool, np.uint8) and array.dtype.newbyteorder("=") != np.uint16:
+        raise PictureError(
+            f"holds {array.dtype}, not uint8, uint16 or bool; if its values run from 0 to 1, "
+            "give (array * 255).round().astype(np.uint8)"
+        )
+    if array.size == 0:
+        raise PictureError(f"shape {array.shape} has no pixels")
+    _refuse_size(array.shape[1], array.shape[0], max_pixels)
+
+
+def _over_white(rgba: UInt8[np.ndarray, "H W 4"]) -> Picture:
+    alpha = rgba[:, :, 3:].astype(np.uint16)
+    mixed = rgba[:, :, :3] * alpha + 255 * (255 - alpha)  # at most 255 * 255: no overflow
+    return ((mixed + 127) // 255).astype(np.uint8)

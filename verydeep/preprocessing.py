@@ -1,0 +1,110 @@
+"""From a picture to what a network is shown: rescale to S or Q, crop, mirror, subtract the mean.
+
+In comes an RGB picture, uint8 [H, W, 3]; out goes a float32 tensor [3, H, W] in the network's own
+pixels. Rescaling keeps the aspect (Sect. 3.1); nothing here squeezes a picture to a square.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from verydeep.errors import UserError
+from verydeep.pictures import Picture, Source, read_picture
+
+RESIZE_RULES = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+"""Ways to rescale; all of them average over what a smaller pixel covers (antialiasing)."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A network's pixel convention: how a picture becomes the numbers it was trained on.
+
+    `scale` is S, (smallest, largest), in pixels of the smaller side; `order` that of the channels;
+    values run from 0 to `maximum` before `mean` is subtracted and `std` divided by, both in the
+    network's own order and range.
+    """
+
+    scale: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    order: Literal["RGB", "BGR"] = "RGB"
+    maximum: Literal[1, 255] = 255
+    resize: str = "bilinear"
+
+    @property
+    def test_scale(self) -> int:
+        """Q for testing at one scale: S, or the middle of its range (Sect. 3.2)."""
+        return sum(self.scale) // 2
+
+    def read(self, source: Source, smaller_side: int) -> Picture:
+        """The picture read and rescaled; raises PictureError where it cannot be read.
+
+        A JPEG is decoded at no more than is needed: at twice that smaller side or over, which
+        leaves the averaging to the resize rule.
+        """
+        return self.rescale(read_picture(source, smaller_side=2 * smaller_side), smaller_side)
+
+    def rescale(self, image: Picture, smaller_side: int) -> Picture:
+        """The picture with that smaller side, its aspect kept; itself where it has it already."""
+        size = rescaled_size(image.shape[:2], smaller_side)
+        if image.shape[:2] == size:
+            return image
+        scaled = Image.fromarray(image).resize(size[::-1], RESIZE_RULES[self.resize])
+        return np.asarray(scaled)
+
+    def normalise(self, images: UInt8[Tensor, "B H W 3"]) -> Float[Tensor, "B 3 H W"]:
+        """A batch of RGB pictures as the network wants them, on whichever device they are."""
+        mean, std = (torch.tensor(v, device=images.device) for v in (self.mean, self.std))
+        values = images.flip(-1) if self.order == "BGR" else images
+        values = (values.float() * (self.maximum / 255) - mean) / std
+        return values.permute(0, 3, 1, 2)  # [B, H, W, 3] -> [B, 3, H, W], channels last in memory
+
+
+IMAGENET = Pixels(scale=(256, 256), mean=(123.68, 116.779, 103.939))
+"""RGB, 0-255, minus the mean of ILSVRC's training set that the authors' files carry."""
+
+
+def rescaled_size(size: tuple[int, int], smaller_side: int) -> tuple[int, int]:
+    """(height, width) after isotropic rescaling: the smaller side exactly, the other rounded."""
+    height, width = size
+    if height <= width:
+        return smaller_side, max(smaller_side, round(width * smaller_side / height))
+    return max(smaller_side, round(height * smaller_side / width)), smaller_side
+
+
+def crop_at(image: Picture, y: float, x: float, side: int) -> Picture:
+    """The square crop at a place; `y` and `x` in [0, 1] run over all the places there are.
+
+    0 and 1 are the first and the last place; raises UserError where the picture is smaller.
+    """
+    height, width = image.shape[:2]
+    if min(height, width) < side:
+        raise UserError(f"a picture of {height} x {width} is smaller than the crop of {side}")
+    top = min(int(y * (height - side + 1)), height - side)
+    left = min(int(x * (width - side + 1)), width - side)
+    return image[top : top + side, left : left + side]
+
+
+def centre_crop(image: Picture, side: int) -> Picture:
+    """The square crop in the middle; half a pixel up and left where there is no middle."""
+    height, width = image.shape[:2]
+    if min(height, width) < side:
+        raise UserError(f"a picture of {height} x {width} is smaller than the crop of {side}")
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[top : top + side, left : left + side]
+
+
+def with_mirror(image: Picture) -> UInt8[np.ndarray, "2 H W 3"]:
+    """The picture and its mirror image."""
+    return np.stack([image, image[:, ::-1]])

@@ -1,0 +1,36 @@
+"""Randomness as a function: every draw is fixed by (seed, purpose, epoch, sample) alone.
+
+No state is carried, so a run can be taken up at any step, and neither threads nor processes can
+change what is drawn.
+"""
+
+from typing import Literal
+
+import numpy as np
+
+Purpose = Literal["split", "order", "crop", "dropout", "initial", "drawing", "choice"]
+
+_PURPOSES: dict[Purpose, int] = {
+    "split": 1,
+    "order": 2,
+    "crop": 3,
+    "dropout": 4,
+    "initial": 5,
+    "drawing": 6,
+    "choice": 7,
+}
+
+
+def generator(seed: int, purpose: Purpose, epoch: int = 0, sample: int = 0) -> np.random.Generator:
+    """A generator of its own for this purpose, epoch and sample.
+
+    Philox, a counter-based generator: the four words of its counter are the place within the
+    stream, then sample, epoch and purpose, so no two streams overlap.
+    """
+    counter = [0, sample, epoch, _PURPOSES[purpose]]
+    return np.random.Generator(np.random.Philox(key=seed, counter=counter))
+
+
+def torch_seed(seed: int, purpose: Purpose, epoch: int = 0, sample: int = 0) -> int:
+    """A seed for PyTorch's generators, drawn the same way."""
+    return int(generator(seed, purpose, epoch, sample).integers(2**63))

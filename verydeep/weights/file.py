@@ -1,0 +1,165 @@
+"""Our weights file: one safetensors file that knows its table, its classes and its pixels.
+
+The metadata is one JSON text under the key "verydeep": format number, table, classes, pixels,
+provenance, and a sha256 for each layer's tensors, which is checked at every load. The same
+network gives the same file, byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+from verydeep.errors import UserError
+from verydeep.nets.network import Network
+from verydeep.nets.table import read_table
+from verydeep.preprocessing import Pixels
+
+FORMAT = 1
+KEY = "verydeep"
+BEST = "best.safetensors"
+"""Name of the best weights of a run in its folder."""
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """What a weights file says of itself; `hash` is the sha256 over all its tensors."""
+
+    table: dict[str, Any]
+    classes: list[str]
+    pixels: dict[str, Any]
+    provenance: dict[str, Any]
+    layers: dict[str, str]
+    format: int = FORMAT
+    hash: str = field(default="")
+
+
+def save(network: Network, path: Path | str, provenance: dict[str, Any] | None = None) -> str:
+    """Writes a network's weights file, whole or not at all, and gives its hash.
+
+    `provenance` is plain data: where the weights come from and how to make them again. Raises
+    UserError where the file cannot be written.
+    """
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
+    layers = _layer_hashes(tensors)
+    info = WeightsInfo(
+        table={"name": network.table.name, "crop": network.table.crop, "words": network.table.words},
+        classes=list(network.classes),
+        pixels=asdict(network.pixels),
+        provenance=provenance or {},
+        layers=layers,
+        hash=_hash_of(layers),
+    )
+    write_whole(Path(path), to_bytes(tensors, {KEY: json.dumps(asdict(info))}))
+    return info.hash
+
+
+def load(path: Path | str, device: str | torch.device = "cpu") -> Network:
+    """Network of a weights file, ready to test, with `.table`, `.classes` and `.pixels`.
+
+    Raises UserError where the file is missing, is none of ours, or is damaged: every tensor is
+    held against its hash.
+    """
+    path = find(path)
+    info, tensors = _read(path)
+    try:
+        table = read_table(info.table["name"], info.table["words"], info.table["crop"])
+        pixels = Pixels(**{k: _tuple(v) for k, v in info.pixels.items()})
+        network = Network.empty(table, info.classes, pixels)
+        network.load_state_dict(tensors, assign=True)
+    except (RuntimeError, TypeError, KeyError) as error:
+        raise UserError(f"{path} does not fit its own table: {_first_line(error)}") from None
+    return network.to(device).eval()
+
+
+def read_info(path: Path | str) -> WeightsInfo:
+    """What a weights file says of itself, without reading its tensors. Raises as `load` does."""
+    path = find(path)
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is no safetensors file: {_first_line(error)}") from None
+    if KEY not in metadata:
+        raise UserError(f"{path} is a safetensors file, but not one of verydeep's: no '{KEY}' in it")
+    try:
+        info = WeightsInfo(**json.loads(metadata[KEY]))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path} describes itself wrongly: {_first_line(error)}") from None
+    if info.format != FORMAT:
+        raise UserError(f"{path} has format {info.format}; this verydeep reads format {FORMAT}")
+    return info
+
+
+def find(path: Path | str) -> Path:
+    """The weights file at a path, or the best one of the run whose folder it is."""
+    path = Path(path)
+    if (path / BEST).is_file():
+        return path / BEST
+    if path.is_dir():
+        raise UserError(f"no {BEST} in folder {path}; give a weights file or the folder of a run")
+    if not path.exists():
+        raise UserError(f"no weights file {path}; `verydeep train` writes {BEST}")
+    return path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file beside its place, then moves it there, so that no half file is ever seen."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        size = len(content)
+        raise UserError(f"cannot write {path} ({size:,} bytes): {error.strerror}") from None
+
+
+def _read(path: Path) -> tuple[WeightsInfo, dict[str, torch.Tensor]]:
+    """What the file says and its tensors, once they are found to be what was written."""
+    info = read_info(path)
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    found = _layer_hashes(tensors)
+    damaged = sorted(k for k in found.keys() | info.layers if found.get(k) != info.layers.get(k))
+    if damaged or info.hash != _hash_of(info.layers):
+        where = f"in layer {damaged[0]}" if damaged else "in its header"
+        raise UserError(f"{path} is damaged {where}: its sha256 is not the one it was written with")
+    return info, tensors
+
+
+def _layer_hashes(tensors: dict[str, torch.Tensor]) -> dict[str, str]:
+    """The sha256 of each layer's tensors, in the order of their names, with names and shapes."""
+    digests: dict[str, Any] = defaultdict(hashlib.sha256)
+    for name, tensor in sorted(tensors.items()):
+        digest = digests[name.rpartition(".")[0]]
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy())
+    return {layer: digest.hexdigest() for layer, digest in digests.items()}
+
+
+def _hash_of(layers: dict[str, str]) -> str:
+    return hashlib.sha256("".join(f"{k}{v}" for k, v in sorted(layers.items())).encode()).hexdigest()
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
