@@ -119,53 +119,41 @@ def _decoder_errors_explained(data: bytes) -> Iterator[None]:
             text = "its header gives a size of zero or an unknown kind of pixels"
         elif isinstance(error, MemoryError):
             text = "not enough memory"
-        elif "truncated" in text.lower() or _is_cut(form, data):
+        elif isinstance(error, struct.error) or "truncated" in text.lower() or _is_cut(form, data):
             text = f"truncated after {len(data)} bytes"
         raise PictureError(f"{form} that cannot be decoded: {text}") from error
 
 
 def _is_cut(form: str, data: bytes) -> bool:
-    match form:
-        case "JPEG":
-            return b"\xff\xd9" not in data
-        case "PNG":
-            return b"IEND" not in data
-        case "GIF":
-            return not data.endswith(b";")
-        case "WebP":
-            return int.from_bytes(data[4:8], "little") + 8 > len(data)
-        case "BMP":
-            return int.from_bytes(data[2:6], "little") > len(data)
-        case _:
-            return len(data) < 16
+    if form in ("WebP", "BMP"):  # both tell their length
+        told = data[4:8] if form == "WebP" else data[2:6]
+        return int.from_bytes(told, "little") > len(data)
+    return {"JPEG": b"\xff\xd9", "PNG": b"IEND", "GIF": b"\0;"}.get(form, b"") not in data
 
 
 def _open(data: bytes, max_pixels: int) -> tuple[ImageFile, int]:
     """Pillow's image, not yet decoded, and its EXIF orientation, 1 to 8."""
-    form, image, exif = _format_of(data), None, b""
-    match form:
-        case "JPEG":
-            pixels, exif = _jpeg_for_pixels(data)
-            image = JpegImageFile(BytesIO(pixels))
-        case "PNG":
-            pixels, exif = _png_for_pixels(data)
-            image = PngImageFile(BytesIO(pixels))
-            _mend_transparency(image, bits=pixels[24])
-        case "TIFF":
-            image, exif = _Tiff(BytesIO(_tiff_for_pixels(data))), data
-            # libtiff takes memory for a whole tile, however small the picture.
-            tile = image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)
-            _refuse_size(*tile, max_pixels)
-        case "BMP":
-            image = BmpImageFile(BytesIO(data))
-        case "GIF":
-            with _pillow_without_limit():
-                image = GifImageFile(BytesIO(data))
-        case _:
-            _refuse_size(*_webp_size(data), max_pixels)
-            with _pillow_without_limit():
-                image = WebPImageFile(BytesIO(data))
-            exif = image.info.get("exif", b"")
+    form, exif = _format_of(data), b""
+    image: ImageFile
+    if form == "JPEG":
+        pixels, exif = _jpeg_for_pixels(data)
+        image = JpegImageFile(BytesIO(pixels))
+    elif form == "PNG":
+        pixels, exif = _png_for_pixels(data)
+        image = PngImageFile(BytesIO(pixels))
+        _mend_transparency(image, bits=pixels[24])
+    elif form == "TIFF":
+        image, exif = _open_tiff(data, max_pixels), data
+    elif form == "BMP":
+        image = BmpImageFile(BytesIO(data))
+    elif form == "GIF":
+        with _pillow_without_limit():
+            image = GifImageFile(BytesIO(data))
+    else:
+        _refuse_size(*_webp_size(data), max_pixels)
+        with _pillow_without_limit():
+            image = WebPImageFile(BytesIO(data))
+        exif = image.info.get("exif", b"")
     _refuse_size(image.width, image.height, max_pixels)
     return image, _orientation(exif.removeprefix(b"Exif\0\0"))
 
@@ -268,51 +256,69 @@ def _mend_transparency(image: ImageFile, bits: int) -> None:
         image.info["transparency"] = tuple(value >> 8 for value in colour)
 
 
-# Sizes in bytes of TIFF's types 1 to 18, and the tags that Pillow and libtiff decode by.
-_TYPE_BYTES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8), start=1))
-_TIFF_TAGS = {256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320}
-_TIFF_TAGS |= {322, 323, 324, 325, 332, 338, 339, 347, *range(512, 522), *range(529, 533)}
-
-
-def _tiff_for_pixels(data: bytes) -> bytes:
-    """The file with a new list of tags: those of the first page that make pixels, and are sound."""
-    big, order = 43 in data[2:4], "<" if data[:1] == b"I" else ">"
-    number, offset = ("Q", "Q") if big else ("H", "I")
-    kept: dict[int, bytes] = {}
-    left = len(data)
-    for tag, kind, count, value, entry in _tiff_entries(data):
-        size = count * _TYPE_BYTES.get(kind, 0)
-        if tag in kept or tag not in _TIFF_TAGS or size == 0:
-            continue
-        if TiffTags.lookup(tag).length == 1 and count != 1:
-            raise PictureError(f"TIFF that is damaged: tag {tag} has {count} values for one")
-        if size > len(value):
-            left -= size
-            if left < 0 or struct.unpack(order + offset, value)[0] + size > len(data):
-                raise PictureError(f"TIFF that is truncated or damaged at its tag {tag}")
-        kept[tag] = entry
-    start = len(data) + len(data) % 2
-    head = data[: 8 if big else 4] + struct.pack(order + offset, start)
-    tags = struct.pack(order + number, len(kept)) + b"".join(kept.values())
-    return b"".join([head, data[len(head) :], bytes(len(data) % 2), tags, bytes(8)])
-
-
-def _tiff_entries(data: bytes) -> Iterator[tuple[int, int, int, bytes, bytes]]:
-    """Tag, type, count, value or where it lies, and the whole entry; struct.error at the end."""
-    big, order = 43 in data[2:4], "<" if data[:1] == b"I" else ">"
-    layout = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
-    (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    (number,) = struct.unpack_from(order + ("Q" if big else "H"), data[start : start + 8])
-    for place in islice(range(start + (8 if big else 2), len(data) + 1, layout.size), number):
-        yield *layout.unpack_from(data, place), data[place : place + layout.size]
+def _open_tiff(data: bytes, max_pixels: int) -> ImageFile:
+    image = _Tiff(BytesIO(_tiff_for_pixels(data)))
+    # libtiff takes memory for a whole tile (tags 322 and 323), however small the picture.
+    tags = image.tag_v2
+    _refuse_size(tags.get(322, 1), tags.get(323, 1), max_pixels)
+    # libtiff prints on stderr when a strip (273, 279) or tile (324, 325) ends beyond the file.
+    places = tags.get(273, tags.get(324, ())), tags.get(279, tags.get(325, ()))
+    if tags.get(259) != 1 and any(a + b > len(data) for a, b in zip(*places, strict=False)):
+        raise PictureError(f"TIFF that is truncated after {len(data)} bytes")
+    return image
 
 
 class _Tiff(TiffImageFile):
     def load_prepare(self) -> None:
         """As Pillow's, which takes memory here after asking its own limit."""
         if self._im is None:
-            self.im = Image.core.new(self.mode, self.size)
+            self.im = Image.new(self.mode, self.size).im
         super().load_prepare()
+
+
+# Sizes in bytes of TIFF's types, and the tags that Pillow and libtiff decode by.
+_TYPE_BYTES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8), start=1))
+_TIFF_TAGS = {256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320}
+_TIFF_TAGS |= {322, 323, 324, 325, 332, 338, 339, 347, *range(512, 522), *range(529, 533)}
+
+
+def _tiff_for_pixels(data: bytes) -> bytes:
+    """The file with a new list of tags: those of its first page that make pixels."""
+    offset, number, _ = _tiff_layout(data)
+    kept: dict[int, bytes] = {}
+    left = len(data)
+    for tag, kind, count, value, entry in _tiff_entries(data):
+        size = count * _TYPE_BYTES.get(kind, 0)
+        if tag in kept or tag not in _TIFF_TAGS or size == 0:
+            continue
+        if TiffTags.lookup(tag).length == 1 and count != 1 and kind not in (1, 2, 7):
+            raise PictureError(f"TIFF that is damaged: its tag {tag} has {count} values for one")
+        if size > len(value):
+            left -= size
+            if left < 0 or offset.unpack(value)[0] + size > len(data):
+                raise PictureError(f"TIFF that is truncated or damaged at its tag {tag}")
+        kept[tag] = entry
+    begin = offset.size  # where the place of the first list is written: 4, or 8 in BigTIFF
+    place = offset.pack(len(data) + len(data) % 2)
+    tags = [bytes(len(data) % 2), number.pack(len(kept)), *kept.values(), bytes(8)]
+    return b"".join([data[:begin], place, data[begin + len(place) :], *tags])
+
+
+def _tiff_layout(data: bytes) -> tuple[struct.Struct, struct.Struct, struct.Struct]:
+    """How an offset, a number of tags and a tag are written; BigTIFF has wider ones."""
+    order = "<" if data[:1] == b"I" else ">"
+    forms = ("Q", "Q", "HHQ8s") if 43 in data[2:4] else ("I", "H", "HHI4s")
+    offset, number, entry = (struct.Struct(order + form) for form in forms)
+    return offset, number, entry
+
+
+def _tiff_entries(data: bytes) -> Iterator[tuple[int, int, int, bytes, bytes]]:
+    """Tag, type, count, value or where it lies, and the whole entry; struct.error when cut."""
+    offset, number, entry = _tiff_layout(data)
+    (start,) = offset.unpack_from(data, offset.size)
+    (count,) = number.unpack_from(data, start)
+    for at in islice(range(start + number.size, len(data) + 1, entry.size), count):
+        yield *entry.unpack_from(data, at), data[at : at + entry.size]
 
 
 _limit_lock = threading.Lock()
@@ -346,13 +352,13 @@ def _orientation(exif: bytes) -> int:
     with suppress(struct.error, OverflowError):
         for tag, kind, _, value, _ in _tiff_entries(exif):
             if tag == 274 and kind in (3, 4):
-                order = "little" if exif[:1] == b"I" else "big"
-                number = int.from_bytes(value[: _TYPE_BYTES[kind]], order)
-                return number if 1 <= number <= 8 else 1
+                number = value[: _TYPE_BYTES[kind]]
+                found = int.from_bytes(number, "little" if exif[:1] == b"I" else "big")
+                return found if 1 <= found <= 8 else 1
     return 1
 
 
-def _upright(pixels: Picture, orientation: int) -> Picture:
+def _upright(pixels: Picture, orientation: int) -> UInt8[np.ndarray, "h w 3"]:
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     rows = -1 if orientation in (3, 4, 7, 8) else 1
@@ -361,7 +367,7 @@ def _upright(pixels: Picture, orientation: int) -> Picture:
 
 
 def _rgb_of_image(image: ImageFile) -> Picture:
-    whole, frame = (0, 0, *image.size), image.tile[0][1]
+    frame = image.tile[0][1] if image.format == "GIF" else None
     image.load()
     if image.mode == "F":
         raise PictureError("holds floating-point pixels, whose range is not known; save as 8 bits")
@@ -370,11 +376,15 @@ def _rgb_of_image(image: ImageFile) -> Picture:
     decoded = image.convert("LA") if image.mode == "La" else image  # Pillow has no way from La on
     if decoded.has_transparency_data:
         return _over_white(np.asarray(decoded.convert("RGBA")))
-    if image.format == "GIF" and frame != whole:  # nothing was drawn round the first frame
-        white = Image.new("RGB", image.size, "white")
-        white.paste(decoded.convert("RGB").crop(frame), frame)
-        return np.asarray(white)
-    return np.asarray(decoded.convert("RGB"))
+    rgb = np.asarray(decoded if decoded.mode == "RGB" else decoded.convert("RGB"))
+    return rgb if frame is None else _on_white_canvas(rgb, *frame)
+
+
+def _on_white_canvas(rgb: Picture, x0: int, y0: int, x1: int, y1: int) -> Picture:
+    """A GIF's first frame may be smaller than its canvas; Pillow pads with the first colour."""
+    canvas = np.full_like(rgb, 255)
+    canvas[y0:y1, x0:x1] = rgb[y0:y1, x0:x1]
+    return canvas
 
 
 def _grey16(image: ImageFile) -> UInt16[np.ndarray, "H W"]:
@@ -404,7 +414,7 @@ def _rgb_of_array(array: np.ndarray, max_pixels: int) -> Picture:
 
 
 def _refuse_array(array: np.ndarray, max_pixels: int) -> None:
-    if array.ndim not in (2, 3) or array.ndim == 3 and array.shape[2] not in (1, 3, 4):
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         first = array.ndim == 3 and array.shape[0] in (1, 3, 4)
         hint = "; move channels last with array.transpose(1, 2, 0)" if first else ""
         raise PictureError(f"shape {array.shape} is not [H, W], or [H, W, 1, 3 or 4]{hint}")

@@ -16,7 +16,6 @@ processors, so they are always rounded before they touch a pixel.
 import colorsys
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from jaxtyping import Complex128, Float32, UInt8
@@ -26,8 +25,9 @@ from PIL import Image, ImageDraw, ImageFilter
 from verydeep.errors import UserError
 
 SMALLEST_SIDE = 32  # pixels; in less, the smallest shapes cannot be told apart
-SHAPE_SIZE = (0.26, 0.9)  # longer side of the shape's box over the smaller side of the picture
-SUBPIXELS = 4  # outlines are filled this much larger, then averaged, for smooth edges
+SHAPE_SIZE = (0.3, 0.9)  # longer side of the shape's box over the smaller side of the picture
+STRANDED = 0.6  # share of pictures with a thin curve in front of the shape, or beside it
+SUBPIXELS = 3  # outlines are filled this much larger, then averaged, for smooth edges
 
 Size = tuple[int, int]  # height, width
 Box = tuple[float, float, float, float]  # x_min, y_min, x_max, y_max
@@ -55,8 +55,8 @@ def draw(seed: int, index: int, size: tuple[int, int] = (128, 128)) -> Drawing:
 
     The class is `index` modulo ten, so any run of indices is balanced.
 
-    >>> draw(seed=0, index=17).label, SHAPES[7]
-    (7, 'square')
+    >>> SHAPES[draw(seed=0, index=17).label]
+    'square'
     """
     if min(size) < SMALLEST_SIDE:
         raise UserError(
@@ -65,34 +65,26 @@ def draw(seed: int, index: int, size: tuple[int, int] = (128, 128)) -> Drawing:
         )
     rng = Generator(Philox(key=seed, counter=[0, 0, 0, index]))
     label = index % len(SHAPES)
-    ground, figure = contrasting_colours(rng)
-    picture = paint(rng, ground, size)
-    paints = [paint(rng, related_colours(rng), size) for _ in range(2)]
-    for _ in range(rng.integers(3, 8)):
-        add_clutter(rng, picture, paints)
+    scenery = [related_colours(rng) for _ in range(rng.integers(2, 4))]
+    picture = paint(rng, scenery[0], size)
+    for colours in scenery[1:]:
+        add_clutter(rng, picture, colours)
     outline = placed(rng, OUTLINES[SHAPES[label]](rng), size)
     add_shadow(rng, picture, outline)
-    visible = filled(outline, size)
-    picture.paste(paint(rng, figure, size), mask=visible)
-    for _ in range(rng.integers(0, 3)):
-        visible.paste(0, mask=add_strand(rng, picture, paints))
+    visible = filled([outline], size)
+    picture.paste(paint(rng, outstanding_colours(rng, scenery), size), mask=visible)
+    if rng.random() < STRANDED:
+        visible.paste(0, mask=add_strand(rng, picture))
     return Drawing(photographed(rng, picture), label, extent(visible))
-
-
-def contrasting_colours(rng: Generator) -> tuple[ColourPair, ColourPair]:
-    """Two colours for the ground and two for the shape, most often well apart."""
-    ground = related_colours(rng)
-    candidates = [related_colours(rng) for _ in range(4)]
-    return ground, max(candidates, key=lambda figure: contrast(ground, figure))
 
 
 def related_colours(rng: Generator) -> ColourPair:
     """Any RGB colour, and another of similar hue and lightness."""
-    hue, saturation, lightness = rng.uniform((0, 0.15, 0.15), (1, 0.75, 0.85))
-    hue_step, lightness_step = rng.uniform((-0.12, -0.2), (0.12, 0.2))
-    other_lightness = min(max(lightness + lightness_step, 0.08), 0.92)
-    one = colour(hue, lightness, saturation)
-    return one, colour(hue + hue_step, other_lightness, saturation)
+    hue, saturation, lightness, hue_step, lightness_step = rng.random(5).tolist()
+    saturation, lightness = 0.15 + 0.6 * saturation, 0.15 + 0.7 * lightness
+    other_hue = hue + 0.16 * (hue_step - 0.5)
+    other_lightness = min(max(lightness + 0.24 * (lightness_step - 0.5), 0.08), 0.92)
+    return colour(hue, lightness, saturation), colour(other_hue, other_lightness, saturation)
 
 
 def colour(hue: float, lightness: float, saturation: float) -> Colour:
@@ -101,13 +93,16 @@ def colour(hue: float, lightness: float, saturation: float) -> Colour:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def contrast(one: ColourPair, other: ColourPair) -> int:
-    """The least squared distance between their colours, weighted roughly as the eye does."""
-    weights = (2, 4, 3)
-    return min(
-        sum(w * (p - q) ** 2 for w, p, q in zip(weights, a, b, strict=True))
-        for a, b in product(one, other)
-    )
+def outstanding_colours(rng: Generator, scenery: list[ColourPair]) -> ColourPair:
+    """Two colours that are most often well apart from those of the scenery."""
+    candidates = [related_colours(rng) for _ in range(10)]
+    return max(candidates, key=lambda pair: contrast(pair, scenery))
+
+
+def contrast(pair: ColourPair, scenery: list[ColourPair]) -> int:
+    """The least squared distance between colours, weighted roughly as the eye does."""
+    steps = np.array(pair)[:, None] - np.array(scenery).reshape(-1, 3)
+    return int((steps**2 @ np.array([2, 4, 3])).min())
 
 
 def paint(rng: Generator, colours: ColourPair, size: Size) -> Image.Image:
@@ -145,10 +140,9 @@ def dots(rng: Generator, size: Size) -> Field:
 
 
 def cloud(rng: Generator, size: Size) -> Field:
-    """Noise at three frequencies, the lowest the strongest."""
+    """Noise at two frequencies, the lower the stronger."""
     cells = int(rng.integers(2, 7))
-    low, middle, high = (noise(rng, cells * factor, size) for factor in (1, 2, 4))
-    return (4 * low + 2 * middle + high) / 7
+    return (2 * noise(rng, cells, size) + noise(rng, 3 * cells, size)) / 3
 
 
 PATTERNS = (flat, gradient, stripes, dots, cloud)
@@ -177,35 +171,43 @@ def any_direction(rng: Generator) -> complex:
     return complex(np.exp(2j * np.pi * rng.random()))
 
 
-def add_clutter(rng: Generator, picture: Image.Image, paints: list[Image.Image]) -> None:
-    """Lay a translucent piece of no class on the picture, perhaps half outside."""
+def add_clutter(rng: Generator, picture: Image.Image, colours: ColourPair) -> None:
+    """Lay up to three translucent pieces of no class on the picture, perhaps half outside."""
+    size = (picture.height, picture.width)
+    pieces = [clutter(rng, size) for _ in range(rng.integers(1, 4))]
+    mask = filled(pieces, size, level=int(rng.integers(60, 150)))
+    picture.paste(paint(rng, colours, size), mask=mask)
+
+
+def clutter(rng: Generator, size: Size) -> Outline:
+    """The outline of one piece, of any size and anywhere."""
     piece = CLUTTER[rng.integers(len(CLUTTER))](rng)
-    turn = rng.uniform(0.3, 0.9) * min(picture.size) * any_direction(rng)
-    place = anywhere(rng, *picture.size)
-    mask = filled(place + turn * piece, picture.size[::-1], int(rng.integers(80, 230)))
-    picture.paste(paints[rng.integers(len(paints))], mask=mask)
+    turn = rng.uniform(0.3, 0.9) * min(size) * any_direction(rng)
+    return anywhere(rng, *size) + turn * piece
 
 
-def add_strand(rng: Generator, picture: Image.Image, paints: list[Image.Image]) -> Image.Image:
-    """Lay a thin curve right across the picture; returns its mask."""
-    path = anywhere(rng, *picture.size) + max(picture.size) * any_direction(rng) * curve(rng)
-    width = rng.uniform(0.01, 0.025) * min(picture.size)
-    mask = filled(ribbon(path, width), picture.size[::-1])
-    picture.paste(paints[rng.integers(len(paints))], mask=mask)
+def add_strand(rng: Generator, picture: Image.Image) -> Image.Image:
+    """Lay a thin curve across the picture, in front of all; returns its mask."""
+    size = (picture.height, picture.width)
+    path = anywhere(rng, *size) + max(size) * any_direction(rng) * curve(rng)
+    mask = filled([ribbon(path, rng.uniform(0.01, 0.025) * min(size))], size)
+    picture.paste(related_colours(rng)[0], mask=mask)
     return mask
 
 
-def anywhere(rng: Generator, width: float, height: float) -> complex:
+def anywhere(rng: Generator, height: float, width: float) -> complex:
     """A point in a box of that size."""
     return width * rng.random() + 1j * height * rng.random()
 
 
-def filled(outline: Outline, size: Size, level: int = 255) -> Image.Image:
-    """The share of each pixel that lies within the outline, from 0 to `level`."""
+def filled(outlines: list[Outline], size: Size, level: int = 255) -> Image.Image:
+    """The share of each pixel that lies within the outlines, from 0 to `level`."""
     fine = Image.new("L", (SUBPIXELS * size[1], SUBPIXELS * size[0]))
-    # Pillow's whole coordinates are the centres of pixels, ours their upper left corners.
-    corners = np.rint(SUBPIXELS * outline - (0.5 + 0.5j))
-    ImageDraw.Draw(fine).polygon(corners.view(np.float64).tolist(), fill=level)
+    pen = ImageDraw.Draw(fine)
+    for outline in outlines:
+        # Pillow's whole coordinates are the centres of pixels, ours their upper left corners.
+        corners = np.rint(SUBPIXELS * outline - (0.5 + 0.5j))
+        pen.polygon(corners.view(np.float64).tolist(), fill=level)
     return fine.reduce(SUBPIXELS)
 
 
@@ -216,7 +218,7 @@ def placed(rng: Generator, outline: Outline, size: Size) -> Outline:
     left, top = turned.real.min(), turned.imag.min()
     width, height = np.ptp(turned.real), np.ptp(turned.imag)
     scale = rng.uniform(*SHAPE_SIZE) * min(size) / max(width, height)
-    place = anywhere(rng, size[1] - scale * width, size[0] - scale * height)
+    place = anywhere(rng, size[0] - scale * height, size[1] - scale * width)
     return place + scale * (turned - left - 1j * top)
 
 
@@ -224,17 +226,16 @@ def add_shadow(rng: Generator, picture: Image.Image, outline: Outline) -> None:
     """Darken the picture softly beside the outline."""
     blur = rng.uniform(0.01, 0.03) * min(picture.size)
     moved = outline + blur * any_direction(rng)
-    shadow = filled(moved, picture.size[::-1], int(rng.integers(0, 150)))
+    shadow = filled([moved], (picture.height, picture.width), level=int(rng.integers(150)))
     picture.paste("black", mask=shadow.filter(ImageFilter.BoxBlur(blur)))
 
 
 def photographed(rng: Generator, picture: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
     """The picture unevenly lit, with the grain of a camera."""
-    size = (picture.height, picture.width)
-    light = 1 + np.float32(rng.uniform(0, 0.4)) * (noise(rng, 3, size) - np.float32(0.5))
-    strength = rng.integers(1, 24)
+    size, strength = (picture.height, picture.width), rng.integers(1, 16)
+    light = np.float32(rng.uniform(0, 60)) * (noise(rng, 3, size) - np.float32(0.5))
     grain = rng.integers(-strength, strength, size, dtype=np.int8)
-    pixels = np.asarray(picture) * light[..., None] + grain[..., None]
+    pixels = np.asarray(picture) + (light + grain)[..., None]
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
@@ -343,7 +344,7 @@ def zigzag(rng: Generator) -> Outline:
 
 def blob(rng: Generator) -> Outline:
     """A closed curve with uneven lobes."""
-    around = arc(0, 1)
+    around = arc(0, 1, 40)
     lobes = [rng.uniform(0.3, 1) * any_direction(rng) * around**n for n in range(2, 6)]
     return (0.5 + 0.15 * np.sum(lobes, axis=0).real) * around
 

@@ -15,17 +15,16 @@ from jaxtyping import Float
 from verydeep.datasets.dataset import Part
 from verydeep.evaluation.views import Protocol, Views
 from verydeep.nets.network import Network
-from verydeep.threads import in_order
+from verydeep.threads import in_order, one_thread_each
 
 Posteriors = Float[np.ndarray, "N K"]
 
-BATCH_PIXELS = 2**21
-"""Pixels shown to the network at once: 32 pictures of 256 x 256."""
+BATCH_PIXELS = {"cpu": 2**18, "cuda": 2**22}
+"""Pixels shown to the network at once: 4 pictures of 256 x 256 a thread, or 64 on a GPU."""
 WAITING = 8
 """Batches' worth of pictures of rare shapes that may wait for others like them."""
 
 
-@torch.inference_mode()
 def posteriors(
     network: Network,
     part: Part,
@@ -42,12 +41,20 @@ def posteriors(
     network.eval()
     result = np.empty((len(part), len(network.classes)), np.float32)
     done = 0
-    for indices, views in _batches(network, part, protocol, threads):
-        batch = torch.from_numpy(np.concatenate(views)).to(network.device)
-        shown = network.posteriors(network.pixels.normalise(batch))
-        result[indices] = shown.unflatten(0, (len(indices), -1)).mean(1).cpu().numpy()
-        done += len(indices)
-        watch(done)
+
+    @torch.inference_mode()
+    def show(batch: tuple[list[int], list[Views]]) -> tuple[list[int], Posteriors]:
+        indices, views = batch
+        images = torch.from_numpy(np.concatenate(views)).to(network.device)
+        shown = network.posteriors(network.pixels.normalise(images))
+        return indices, shown.unflatten(0, (len(indices), -1)).mean(1).cpu().numpy()
+
+    batches = _batches(network, part, protocol, threads)
+    with one_thread_each():
+        for indices, shown in in_order(show, batches, threads, ahead=threads):
+            result[indices] = shown
+            done += len(indices)
+            watch(done)
     return result
 
 
@@ -60,15 +67,16 @@ def _batches(
         image = network.pixels.read(part.source(i), protocol.scale)
         return i, protocol.views(image)
 
+    most = BATCH_PIXELS["cpu" if network.device.type == "cpu" else "cuda"]
     buckets: dict[tuple[int, ...], list[tuple[int, Views]]] = defaultdict(list)
     waiting = 0
     for i, views in in_order(read, range(len(part)), threads, ahead=8 * threads):
         buckets[views.shape].append((i, views))
         waiting += views[..., 0].size
         shape = views.shape
-        if waiting > WAITING * BATCH_PIXELS:  # many shapes: make room from the fullest
+        if waiting > WAITING * most:  # many shapes: make room from the fullest
             shape = max(buckets, key=lambda s: len(buckets[s]) * buckets[s][0][1].size)
-        elif len(buckets[shape]) * views[..., 0].size < BATCH_PIXELS:
+        elif len(buckets[shape]) * views[..., 0].size < most:
             continue
         waiting -= sum(v[..., 0].size for _, v in buckets[shape])
         yield _unzip(buckets.pop(shape))

@@ -15,21 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from verydeep.errors import UserError
-from verydeep.nets import vgg
+from verydeep.nets import table, vgg
 from verydeep.nets.initialisation import initialise
-from verydeep.nets.table import (
-    FC,
-    LRN,
-    PICTURE,
-    Conv,
-    Dropout,
-    MaxPool,
-    ReLU,
-    Row,
-    Shape,
-    Softmax,
-    Table,
-)
+from verydeep.nets.table import PICTURE, Row, Shape, Table
 from verydeep.pictures import Source
 from verydeep.preprocessing import IMAGENET, Pixels, with_mirror
 
@@ -55,8 +43,8 @@ def build(
     torch.Size([1, 10])
     """
     names = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
-    table = vgg.table(name, len(names), width, crop, fc)
-    network = Network.empty(table, names, pixels).to_empty(device="cpu")
+    scaled = vgg.table(name, len(names), width, crop, fc)
+    network = Network.empty(scaled, names, pixels).to_empty(device="cpu")
     initialise(network, initial, torch.Generator().manual_seed(seed))
     return network.eval()
 
@@ -92,17 +80,25 @@ class Network(nn.Module):
         """Where its weights are."""
         return next(self.parameters()).device
 
-    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
-        """Class scores; those of a picture larger than the crop are its score map's mean."""
-        return self.score_map(images).mean((2, 3))
+    def forward(
+        self, images: Float[Tensor, "B 3 H W"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "B K"]:
+        """Class scores; those of a picture larger than the crop are its score map's mean.
 
-    def score_map(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K h w"]:
+        While training, dropout draws from `generator`, or from PyTorch's own without one.
+        """
+        return self.score_map(images, generator).mean((2, 3))
+
+    def score_map(
+        self, images: Float[Tensor, "B 3 H W"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "B K h w"]:
         """Class scores at every position: the network over the whole picture (Sect. 3.2).
 
         >>> build("D", classes=10, width=0.125).score_map(torch.zeros(1, 3, 256, 320)).shape
         torch.Size([1, 10, 2, 4])
         """
-        return self._run(images, {self.table.last_fc.name})[self.table.last_fc.name]
+        last = self.table.last_fc.name
+        return self._run(images, {last}, generator)[last]
 
     def posteriors(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
         """Class posteriors: the soft-max of the score map's mean over space."""
@@ -138,12 +134,16 @@ class Network(nn.Module):
             for k, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ]
 
-    def _run(self, images: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+    def _run(
+        self, images: Tensor, wanted: set[str], generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
         """The wanted rows' values; each row's are let go once no later row reads them."""
         self.table.shapes(images.shape[2], images.shape[3])
         values, kept = {PICTURE: images}, {}
         for row, no_longer_read in _needed(self.table.rows, wanted):
-            value = self.get_submodule(row.name)(*(values[name] for name in row.inputs))
+            layer = self.get_submodule(row.name)
+            drawn = {"generator": generator} if isinstance(layer, Dropout) else {}
+            value = layer(*(values[name] for name in row.inputs), **drawn)
             values[row.name] = value
             if row.name in wanted:
                 kept[row.name] = value
@@ -168,21 +168,21 @@ def _needed(rows: Sequence[Row], wanted: set[str]) -> Iterator[tuple[Row, list[s
 def _layer(row: Row, inputs: list[Shape]) -> nn.Module:
     """The PyTorch module that does what a row says."""
     match row:
-        case FC():
+        case table.FC():
             return FullyConnected(inputs[0][0], row.channels, row.kernel)
-        case Conv():
+        case table.Conv():
             return nn.Conv2d(
                 inputs[0][0], row.channels, row.kernel, row.stride, padding=row.padding
             )
-        case MaxPool():
+        case table.MaxPool():
             return nn.MaxPool2d(row.kernel, row.stride, row.padding)
-        case ReLU():
+        case table.ReLU():
             return nn.ReLU()
-        case LRN():
+        case table.LRN():
             return nn.LocalResponseNorm(row.size, row.alpha, row.beta, row.k)
-        case Dropout():
-            return nn.Dropout(row.p)
-        case Softmax():
+        case table.Dropout():
+            return Dropout(row.p)
+        case table.Softmax():
             return nn.Softmax(1)
         case _:
             raise TypeError(f"no layer for a row of kind {type(row).__name__}")
@@ -196,3 +196,14 @@ class FullyConnected(nn.Conv2d):
         if input.shape[2:] != self.weight.shape[2:]:
             return super().forward(input)
         return F.linear(input.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+
+
+class Dropout(nn.Dropout):
+    """Dropout that can draw from a generator of its own, so that threads do not share one."""
+
+    def forward(self, input: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The values, each set to zero with probability p, the rest enlarged by 1 / (1 - p)."""
+        if not self.training or self.p == 0:
+            return input
+        kept = torch.empty_like(input).bernoulli_(1 - self.p, generator=generator)
+        return input * kept / (1 - self.p)
