@@ -294,6 +294,8 @@ CLOSE = {
     "jpeg with a damaged EXIF": (jpeg_with(b"Exif\0\0II*\0\xff\xff\xff"), RED),
     "jpeg with an EXIF of far offsets": (
         jpeg_with(b"Exif\0\0MM\0*" + struct.pack(">IHHHII", 8, 9, 282, 5, 2**31, 2**31)), RED),
+    "jpeg with an EXIF of countless tags": (
+        jpeg_with(b"Exif\0\0II+\0" + struct.pack("<IQQ", 8, 16, 2**64 - 1)), RED),
     "jpeg with a damaged colour profile": (jpeg_with(b"ICC_PROFILE\0", 0xE2), RED),
     "jpeg with a damaged photoshop block": (jpeg_with(b"Photoshop 3.0\0" + b"8BIM", 0xED), RED),
     "jpeg with garbage at its end": (encoded(flat("red"), "JPEG", quality=95) + bytes(99), RED),
@@ -470,7 +472,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "html": (b"\n<!DOCTYPE html><html><body>404</body></html>", "looks like HTML"),
     "html without doctype": (b"<HTML><head></head></HTML>", "looks like HTML"),
     "svg": (b'<?xml version="1.0"?><svg xmlns="x"/>', "looks like SVG"),
-    "text": (b"version https://git-lfs.github.com/spec/v1\n", "looks like text"),
+    "text": (b"version https://git-lfs.github.com/spec/v1\r\n", "looks like text"),
     "heic": (b"\0\0\0\x18ftypheic" + bytes(40), "HEIC.*save it as JPEG or PNG"),
     "avif": (b"\0\0\0\x18ftypavif" + bytes(40), "AVIF.*save it as JPEG or PNG"),
     "pdf": (b"%PDF-1.7\n", "is a PDF document"),
@@ -505,7 +507,11 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "tiff whose tags read the same bytes": (
         # Tags 320 and 529 of 50 values of 16 bits each, in a file of 150 bytes.
         tiff(2, b"\0\0", (8,), tags={320: (3, 9), 529: (3, 9)})
-        .replace(struct.pack("<HIHH", 3, 1, 9, 0), struct.pack("<HII", 3, 50, 0)), "at its tag 529"),
+        .replace(struct.pack("<HIHH", 3, 1, 9, 0), struct.pack("<HII", 3, 50, 0)),
+        "at its tag 529",
+    ),
+    "tiff of subsampled colour": (
+        tiff(2, bytes(6), (8, 8, 8), tags={262: (3, 6)}), "YCbCr with coarser colour"),
     "tiff of two widths": (tiff(2, b"\0\0", (8,), tags={256: (4, 2, 3)}), "tag 256 has 2 values"),
 }  # fmt: skip
 

@@ -200,7 +200,7 @@ def _not_a_picture(data: bytes) -> str:
     if b"<html" in begin or begin.startswith(b"<!doctype html"):
         return "looks like HTML: a web page, perhaps an error page, was saved in place of a picture"
     with suppress(UnicodeDecodeError):
-        if data[:1000].decode(errors="strict").replace("\n", "").replace("\t", "").isprintable():
+        if "".join(data[:1000].decode().split()).isprintable():
             return "looks like text, not like a picture"
     return f"unknown format, begins with {data[:8].hex(' ')}; JPEG, PNG, WebP, GIF, BMP, TIFF do"
 
@@ -265,6 +265,9 @@ def _open_tiff(data: bytes, max_pixels: int) -> ImageFile:
     places = tags.get(273, tags.get(324, ())), tags.get(279, tags.get(325, ()))
     if tags.get(259) != 1 and any(a + b > len(data) for a, b in zip(*places, strict=False)):
         raise PictureError(f"TIFF that is truncated after {len(data)} bytes")
+    if (tags.get(262), tags.get(259)) == (6, 1) and tags.get(530, (2, 2)) != (1, 1):
+        # Pillow would read such bytes as if each pixel had its own colour.
+        raise PictureError("TIFF of YCbCr with coarser colour, uncompressed; save it as PNG")
     return image
 
 
@@ -317,7 +320,7 @@ def _tiff_entries(data: bytes) -> Iterator[tuple[int, int, int, bytes, bytes]]:
     offset, number, entry = _tiff_layout(data)
     (start,) = offset.unpack_from(data, offset.size)
     (count,) = number.unpack_from(data, start)
-    for at in islice(range(start + number.size, len(data) + 1, entry.size), count):
+    for at in islice(range(start + number.size, len(data) + 1, entry.size), min(count, 65535)):
         yield *entry.unpack_from(data, at), data[at : at + entry.size]
 
 

@@ -33,7 +33,7 @@ Size = tuple[int, int]  # height, width
 Box = tuple[float, float, float, float]  # x_min, y_min, x_max, y_max
 Colour = tuple[int, int, int]
 ColourPair = tuple[Colour, Colour]
-Outline = Complex128[np.ndarray, " points"]
+Outline = Complex128[np.ndarray, "_"]  # as many corners as it needs
 Field = Float32[np.ndarray, "H W"]
 
 
@@ -195,7 +195,7 @@ def add_strand(rng: Generator, picture: Image.Image) -> Image.Image:
     return mask
 
 
-def anywhere(rng: Generator, height: float, width: float) -> complex:
+def anywhere(rng: Generator, height: int | float, width: int | float) -> complex:
     """A point in a box of that size."""
     return width * rng.random() + 1j * height * rng.random()
 
@@ -205,9 +205,8 @@ def filled(outlines: list[Outline], size: Size, level: int = 255) -> Image.Image
     fine = Image.new("L", (SUBPIXELS * size[1], SUBPIXELS * size[0]))
     pen = ImageDraw.Draw(fine)
     for outline in outlines:
-        # Pillow's whole coordinates are the centres of pixels, ours their upper left corners.
-        corners = np.rint(SUBPIXELS * outline - (0.5 + 0.5j))
-        pen.polygon(corners.view(np.float64).tolist(), fill=level)
+        corners = np.floor((SUBPIXELS * outline).view(np.float64))  # x, y, x, y, ...
+        pen.polygon(corners.tolist(), fill=level)
     return fine.reduce(SUBPIXELS)
 
 
@@ -246,7 +245,7 @@ def extent(mask: Image.Image) -> Box:
     return float(x[0]), float(y[0]), float(x[-1] + 1), float(y[-1] + 1)
 
 
-def arc(start: float, stop: float, points: int = 60) -> Outline:
+def arc(start: float = 0.0, stop: float = 1.0, points: int = 60) -> Outline:
     """Points on the unit circle, between angles in turns."""
     return np.exp(2j * np.pi * np.linspace(start, stop, points))
 
@@ -285,7 +284,7 @@ def heart(rng: Generator) -> Outline:
 
 def ring(rng: Generator) -> Outline:
     """Out round the unit circle and back round a smaller one."""
-    return np.concatenate([arc(0, 1), rng.uniform(0.45, 0.75) * arc(1, 0)])
+    return np.concatenate([arc(), rng.uniform(0.45, 0.75) * arc()[::-1]])
 
 
 def spiral(rng: Generator) -> Outline:
@@ -298,7 +297,7 @@ def spiral(rng: Generator) -> Outline:
 
 def star(rng: Generator) -> Outline:
     """Five to seven points."""
-    outline = arc(0, 1, 2 * int(rng.integers(5, 8)) + 1)
+    outline = arc(points=2 * int(rng.integers(5, 8)) + 1)
     outline[1::2] *= rng.uniform(0.4, 0.55)
     return outline
 
@@ -312,11 +311,11 @@ OUTLINES: dict[str, Callable[[Generator], Outline]] = {
     "arrow": arrow,
     "crescent": crescent,
     "cross": cross,
-    "disc": lambda rng: arc(0, 1),
+    "disc": lambda rng: arc(),
     "heart": heart,
     "ring": ring,
     "spiral": spiral,
-    "square": lambda rng: arc(0, 1, 5),
+    "square": lambda rng: arc(points=5),
     "star": star,
     "triangle": triangle,
 }
@@ -344,7 +343,7 @@ def zigzag(rng: Generator) -> Outline:
 
 def blob(rng: Generator) -> Outline:
     """A closed curve with uneven lobes."""
-    around = arc(0, 1, 40)
+    around = arc(points=40)
     lobes = [rng.uniform(0.3, 1) * any_direction(rng) * around**n for n in range(2, 6)]
     return (0.5 + 0.15 * np.sum(lobes, axis=0).real) * around
 
@@ -353,5 +352,5 @@ CLUTTER: tuple[Callable[[Generator], Outline], ...] = (
     blob,
     lambda rng: ribbon(curve(rng), rng.uniform(0.02, 0.12)),
     lambda rng: ribbon(zigzag(rng), rng.uniform(0.05, 0.15)),
-    lambda rng: ribbon(arc(0, 0.5, 2), rng.uniform(0.1, 0.35)),  # a straight bar
+    lambda rng: ribbon(arc(stop=0.5, points=2), rng.uniform(0.1, 0.35)),  # a straight bar
 )

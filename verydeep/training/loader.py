@@ -97,5 +97,5 @@ def remember(
             break
         else:
             rescaled[i] = found
-    kept = Part(part.names, part.labels, lambda i: rescaled.get(i, None) or part.source(i))
+    kept = Part(part.names, part.labels, lambda i: rescaled[i] if i in rescaled else part.source(i))
     return kept.only([i for i in range(len(part)) if i not in faults]), list(faults.values())
