@@ -159,7 +159,7 @@ class Table:
         return [row for row in self.rows if isinstance(row, FC)][-1]
 
     @property
-    def smallest_step(self) -> int:
+    def step(self) -> int:
         """Pixels between neighbouring positions of the score map: the product of all strides."""
         step = 1
         for row in self.rows:

@@ -16,6 +16,7 @@ from typing import Any
 from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
+from verydeep.machine import Machine
 from verydeep.nets import vgg
 from verydeep.nets.cost import cost
 from verydeep.nets.table import Table
@@ -30,14 +31,6 @@ EPOCHS = 14
 """Epochs over many pictures below which a larger net is no better than a smaller one."""
 STEPS = 6000
 """Steps after which a small net has learnt what a small set can teach it."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What training runs on: "cpu" or "cuda", and the processor's cores."""
-
-    device: str
-    cores: int
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """Weights on disk: our own file, which carries all that is needed to use it."""
 
-from verydeep.weights.file import load, save
+from verydeep.weights.file import find, hash_of, load, save
 
-__all__ = ["load", "save"]
+__all__ = ["find", "hash_of", "load", "save"]

@@ -49,9 +49,7 @@ def save(network: Network, path: Path | str, provenance: dict[str, Any] | None =
     `provenance` is plain data: where the weights come from and how to make them again. Raises
     UserError where the file cannot be written.
     """
-    tensors = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
-    }
+    tensors = _tensors(network)
     layers = _layer_hashes(tensors)
     info = WeightsInfo(
         table={"name": network.table.name, "crop": network.table.crop, "words": network.table.words},
@@ -63,6 +61,11 @@ def save(network: Network, path: Path | str, provenance: dict[str, Any] | None =
     )
     write_whole(Path(path), to_bytes(tensors, {KEY: json.dumps(asdict(info))}))
     return info.hash
+
+
+def hash_of(network: Network) -> str:
+    """The sha256 over all of a network's tensors: the `hash` of its weights file."""
+    return _hash_of(_layer_hashes(_tensors(network)))
 
 
 def load(path: Path | str, device: str | torch.device = "cpu") -> Network:
@@ -141,6 +144,10 @@ def _read(path: Path) -> tuple[WeightsInfo, dict[str, torch.Tensor]]:
         where = f"in layer {damaged[0]}" if damaged else "in its header"
         raise UserError(f"{path} is damaged {where}: its sha256 is not the one it was written with")
     return info, tensors
+
+
+def _tensors(network: Network) -> dict[str, torch.Tensor]:
+    return {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
 
 
 def _layer_hashes(tensors: dict[str, torch.Tensor]) -> dict[str, str]:

@@ -1,0 +1,98 @@
+"""`verydeep look`: what a dataset is made of, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from verydeep.commands.options import Data, Json, Quiet, Seed, Threads
+
+
+def look(
+    data: Data,
+    sheet: Annotated[
+        Path, typer.Option(help="Where to write the contact sheet, a PNG.")
+    ] = Path("contact-sheet.png"),
+    seed: Seed = None,
+    threads: Threads = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Look at a dataset: counts, classes, sizes, faults, duplicates, and a contact sheet.
+
+    verydeep look photos/
+
+    verydeep look drawn:500x128 --sheet drawn.png
+    """
+    import os
+
+    from verydeep.commands.console import Console
+    from verydeep.datasets import open_dataset
+    from verydeep.datasets.inspection import inspect
+    from verydeep.report.sheet import write_contact_sheet
+
+    console = Console(quiet)
+    console.say("verydeep look: reading names")
+    dataset = open_dataset(data, seed or 0)
+    write_contact_sheet(dataset, sheet)
+    found = inspect(dataset, threads or len(os.sched_getaffinity(0)), console)
+    if json:
+        from json import dumps
+
+        print(dumps(_as_data(dataset, found, sheet), indent=1))
+    else:
+        print(answer(dataset, found, sheet))
+
+
+def answer(dataset: Any, found: Any, sheet: Path) -> str:
+    """What was found, for the terminal."""
+    from verydeep.report.tables import text_table
+
+    parts = list(found.counts)
+    rows = [["class", *parts]]
+    for i, name in enumerate(dataset.classes):
+        rows.append([name, *(f"{found.counts[part][i]:,}" for part in parts)])
+    rows.append(["all", *(f"{sum(found.counts[part]):,}" for part in parts)])
+    lines = [f"{dataset.where}: {len(dataset.classes)} classes", *dataset.notes, ""]
+    lines += [text_table(rows), "", f"sizes (height x width): {_sizes(found.sizes)}"]
+    lines += _group("cannot be read", found.faults)
+    same = [" = ".join(group) for group in found.duplicates]
+    lines += _group("groups of the same picture under several names", same)
+    across = [" = ".join(group) for group in found.across]
+    lines += _group("of them in both parts, so that testing would cheat", across)
+    return "\n".join([*lines, f"contact sheet: {sheet}"])
+
+
+def _sizes(sizes: list[tuple[int, int]]) -> str:
+    """Smallest, median and largest size, by area."""
+    if not sizes:
+        return "none"
+    ordered = sorted(sizes, key=lambda size: size[0] * size[1])
+    picks = ordered[0], ordered[len(ordered) // 2], ordered[-1]
+    if picks[0] == picks[2]:
+        return f"{picks[0][0]} x {picks[0][1]}, all of them"
+    smallest, median, largest = (f"{height} x {width}" for height, width in picks)
+    return f"{smallest} to {largest}, median {median}"
+
+
+def _group(title: str, found: list[str], most: int = 10) -> list[str]:
+    lines = [f"{title}: {len(found) or 'none'}", *(f"  {line}" for line in found[:most])]
+    return [*lines, f"  and {len(found) - most} more"] if len(found) > most else lines
+
+
+def _as_data(dataset: Any, found: Any, sheet: Path) -> dict[str, Any]:
+    return {
+        "where": dataset.where,
+        "kind": dataset.kind,
+        "fingerprint": dataset.fingerprint,
+        "classes": list(dataset.classes),
+        "counts": found.counts,
+        "notes": list(dataset.notes),
+        "sizes": {f"{h}x{w}": found.sizes.count((h, w)) for h, w in sorted(set(found.sizes))},
+        "faults": found.faults,
+        "duplicates": found.duplicates,
+        "duplicates_across": found.across,
+        "sheet": str(sheet),
+    }

@@ -1,0 +1,80 @@
+"""`verydeep`: finds the verb, and turns a user's mistake into one line and exit code 2.
+
+Nothing heavy is imported here or by the verbs' files before a verb runs, so that help and wrong
+options are answered at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from verydeep.commands import evaluate, look, nets, predict, tour, train
+from verydeep.errors import UserError
+
+EPILOGUE = "`verydeep VERB --help` explains a verb. DATA is a folder of pictures, or `drawn`."
+
+app = typer.Typer(
+    help="""Very deep ConvNets (VGG) on your own pictures: train, test, explain.
+
+    verydeep tour              the whole story on drawn pictures, in minutes
+
+    verydeep train photos/     a folder with one folder of pictures per class
+    """,
+    epilog=EPILOGUE,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (tour.tour, look.look, nets.nets, train.train, evaluate.evaluate, predict.predict):
+    app.command()(verb)
+
+UsageError = typer.BadParameter.__mro__[1]
+"""What is raised for a wrong option or argument."""
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Options before the verb."""
+    if version:
+        from importlib.metadata import version as installed
+
+        print(installed("verydeep"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """The command `verydeep`. Leaves with 0 when done, 2 for a mistake, 130 when interrupted."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    try:
+        code = app(standalone_mode=False)
+    except UserError as error:
+        code = _mistake(str(error), debug, error)
+    except UsageError as error:
+        context = getattr(error, "ctx", None)
+        verb = context.command_path if context else "verydeep"
+        message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        code = _mistake(f"{message[0].lower()}{message[1:]}; see `{verb} --help`", debug, error)
+    except (KeyboardInterrupt, typer.Abort):
+        print("\nverydeep: interrupted", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:  # the reader of our answers has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _mistake(line: str, debug: bool, error: BaseException) -> int:
+    if debug:
+        raise error
+    print(f"verydeep: {line}", file=sys.stderr)
+    return 2

@@ -1,0 +1,23 @@
+"""Options that mean the same in every verb, defined once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="Folder with a folder per class, or `drawn`.")
+]
+Weights = Annotated[
+    Path, typer.Argument(metavar="WEIGHTS", help="Weights file, or the folder of a run.")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of all that is random. [default: 0]")]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda. [default: cuda if there is one]")]
+Threads = Annotated[int | None, typer.Option(help="Threads. [default: all cores]")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but the answer.")]
+Scale = Annotated[
+    int | None, typer.Option(help="Q, the smaller side of the test picture, in pixels.")
+]

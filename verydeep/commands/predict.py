@@ -1,0 +1,64 @@
+"""`verydeep predict`: pictures in, class names and posteriors out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from verydeep.commands.options import Device, Json, Weights
+
+
+def predict(
+    weights: Weights,
+    pictures: Annotated[
+        list[str], typer.Argument(metavar="PICTURE...", help="Files, folders or \"globs/*.jpg\".")
+    ],
+    top: Annotated[int, typer.Option(help="How many classes to name.")] = 5,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Name what is in pictures: the most probable classes with their posteriors.
+
+    verydeep predict runs/photos-A cat.jpg
+
+    verydeep predict runs/photos-A holiday/ --top 1
+
+    A picture that cannot be read is named on stderr, and the others are still answered.
+    """
+    import sys
+
+    from verydeep.errors import UserError
+    from verydeep.tasks.prediction import answers, found_pictures
+
+    if top < 1:
+        raise UserError(f"--top {top} names no class; at least 1 is needed")
+    paths = found_pictures(pictures)
+    results, faults = [], 0
+    for path, found in answers(weights, paths, top, device):
+        if isinstance(found, str):
+            faults += 1
+            print(f"verydeep: {found}", file=sys.stderr)
+        elif json:
+            results.append(_as_data(path, found))
+        else:
+            print(_lines(path, found, alone=len(paths) == 1))
+    if json:
+        from json import dumps
+
+        print(dumps(results, indent=1))
+    if faults:
+        raise typer.Exit(2)
+
+
+def _lines(path: str, found: list[tuple[str, float]], alone: bool) -> str:
+    """A picture's answer: a line for each class, or all in one line where there are many."""
+    if len(found) == 1 or not alone:
+        return f"{path}  " + "  ".join(f"{name} {p:.3f}" for name, p in found)
+    width = max(len(name) for name, _ in found)
+    bars = [f"{name:{width}}  {p:6.1%}  {'#' * round(30 * p)}".rstrip() for name, p in found]
+    return "\n".join([path, *(f"  {bar}" for bar in bars)])
+
+
+def _as_data(path: str, found: list[tuple[str, float]]) -> dict[str, Any]:
+    return {"picture": path, "top": [{"class": name, "posterior": p} for name, p in found]}

@@ -1,0 +1,129 @@
+"""`verydeep train`: labelled pictures in, a trained and tested network out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from verydeep.commands.options import Data, Device, Json, Quiet, Seed, Threads
+
+
+def train(
+    data: Data,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for the run. [default: runs/NAME]")
+    ] = None,
+    net: Annotated[str | None, typer.Option(help="A, A-LRN, B, B-shallow, C, D or E.")] = None,
+    width: Annotated[float | None, typer.Option(help="Share of the paper's channels.")] = None,
+    crop: Annotated[int | None, typer.Option(help="Side of the training crop, in pixels.")] = None,
+    fc: Annotated[int | None, typer.Option(help="Channels of the hidden FC layers.")] = None,
+    scale: Annotated[
+        int | None, typer.Option(help="S, the smaller side before cropping, in pixels.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Most epochs.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate to begin with.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, such as dropout=0.3."),
+    ] = None,
+    seed: Seed = None,
+    device: Device = None,
+    threads: Threads = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network on labelled pictures, test it, and write a page about it.
+
+    verydeep train photos/
+
+    verydeep train photos/ --net D --epochs 40 --out runs/deeper
+
+    What is not said is chosen from the data and the machine, and printed with its reason.
+    """
+    options = {
+        "net": net,
+        "width": width,
+        "crop": crop,
+        "fc": fc,
+        "scale": scale,
+        "batch": batch,
+        "epochs": epochs,
+        "rate": rate,
+        "seed": seed,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    given |= parsed(set_ or [])
+
+    from verydeep.commands.console import Console
+
+    console = Console(quiet)
+    console.say("verydeep train: looking at the data")
+    from verydeep.machine import Machine
+    from verydeep.report.page import write_page
+    from verydeep.tasks import classification
+
+    run = classification.train(
+        data, out, machine=Machine.this(device, threads), watch=console, **given
+    )
+    page = write_page(run)
+    if json:
+        print(_as_json(run, page))
+    else:
+        print(answer(run, page))
+
+
+def parsed(settings: list[str]) -> dict[str, Any]:
+    """Settings given as KEY=VALUE, their values read as TOML reads them."""
+    import tomllib
+
+    from verydeep.errors import UserError
+
+    given: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set {setting} has no value; write --set {key}=VALUE")
+        try:
+            given[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            given[key] = value
+    return given
+
+
+def answer(run: Any, page: Path) -> str:
+    """What a run came to, for the terminal."""
+    from verydeep.report.tables import percent, text_table
+
+    rows = [["error on the test part, in %", "top-1", "top-5"]]
+    rows += [[str(t.scores.protocol), percent(t.top1), percent(t.top5)] for t in run.tests]
+    return "\n".join(
+        [
+            text_table(rows),
+            "",
+            f"weights  {run.folder}/best.safetensors (epoch {run.best.epoch})",
+            f"page     {page}",
+            f"again    {run.command}",
+            f"use it   verydeep predict {run.folder} PICTURE",
+        ]
+    )
+
+
+def _as_json(run: Any, page: Path) -> str:
+    from json import dumps
+
+    return dumps(
+        {
+            "folder": str(run.folder),
+            "page": str(page),
+            "best_epoch": run.best.epoch,
+            "command": run.command,
+            "tests": [
+                {"protocol": str(t.scores.protocol), "top1": t.top1, "top5": t.top5}
+                for t in run.tests
+            ],
+        },
+        indent=1,
+    )

@@ -1,0 +1,37 @@
+"""The machine that work runs on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from verydeep.errors import UserError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A device, "cpu" or "cuda", and the number of cores that feed it or do its work."""
+
+    device: str
+    cores: int
+
+    def __str__(self) -> str:
+        return f"{self.device}, {self.cores} core{'' if self.cores == 1 else 's'}"
+
+    @classmethod
+    def this(cls, device: str | None = None, threads: int | None = None) -> Machine:
+        """This machine: its GPU where it has one, and the cores this process may use.
+
+        Raises UserError where the device asked for is not there.
+        """
+        import torch  # here, because it takes seconds
+
+        there = torch.cuda.is_available()
+        if device not in (None, "cpu", "cuda"):
+            raise UserError(f"no device '{device}'; there are cpu and cuda")
+        if device == "cuda" and not there:
+            raise UserError("no CUDA device on this machine; leave --device out, or take cpu")
+        if threads is not None and threads < 1:
+            raise UserError(f"{threads} threads; at least 1 is needed")
+        cores = threads or len(os.sched_getaffinity(0))
+        return cls(device or ("cuda" if there else "cpu"), cores)

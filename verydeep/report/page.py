@@ -1,0 +1,248 @@
+"""The page of a run: one HTML file without outside links, for any screen, light or dark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from verydeep.errors import UserError
+from verydeep.evaluation.metrics import class_errors, confusion, wrong
+from verydeep.nets.cost import MAKERS, cost
+from verydeep.report.plots import error_curve, loss_curves
+from verydeep.report.tables import percent, short
+from verydeep.report.thumbnails import data_uri, score_map_over
+from verydeep.tasks.classification import Run, Tested
+
+MATRIX = 20
+"""Classes up to which confusion is shown as a matrix; of more, the commonest mistakes."""
+MISTAKES, MAPS = 12, 8
+
+
+def write_page(run: Run, path: Path | None = None) -> Path:
+    """Writes the page of a finished run, by default `report.html` in its folder; gives its path."""
+    path = path or run.folder / "report.html"
+    tested = run.tests[-1]
+    title = f"{run.folder.name}: configuration {run.settings.net}"
+    sections = [
+        _head(run),
+        _section("Errors", _errors(run.tests)),
+        _section("Training", _curves(run)),
+        _section("Classes", _classes(tested)),
+        _section("What is taken for what", _confusion(tested)),
+        _section("Worst mistakes", _mistakes(run, tested)),
+        _section("Where the network looks", _maps(run, tested)),
+        _section("The network", _network(run)),
+        _section("How to repeat it", _repeat(run)),
+    ]
+    css = files("verydeep.report").joinpath("page.css").read_text(encoding="utf-8")
+    page = (
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{css}</style>\n<main>\n"
+        + "\n".join(sections)
+        + "\n</main>\n</html>\n"
+    )
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    return path
+
+
+def _head(run: Run) -> str:
+    dense = run.tests[-1]
+    figures = [
+        (f"{dense.top1:.1f} %", "top-1 error, dense"),
+        (f"{dense.top5:.1f} %", "top-5 error, dense"),
+        (f"{len(run.dataset.classes):,}", "classes"),
+        (f"{len(run.dataset.train):,}", "pictures to train on"),
+        (f"{len(run.dataset.test):,}", "pictures to test on"),
+        (_minutes(sum(e.seconds for e in run.epochs)), f"of training, {len(run.epochs)} epochs"),
+    ]
+    if len(run.dataset.classes) <= 5:
+        del figures[1]
+    tiles = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for value, name in figures)
+    return (
+        f"<header><p>verydeep</p><h1>{escape(run.folder.name)}</h1>"
+        f"<p>Configuration {run.settings.net} of Simonyan &amp; Zisserman (2015), "
+        f"{_scaled(run)}, trained on {escape(run.dataset.where)}.</p></header>"
+        f'<div class="figures">{tiles}</div>'
+    )
+
+
+def _scaled(run: Run) -> str:
+    settings = run.settings
+    width = "the paper's width" if settings.width == 1 else f"{settings.width:g} of its width"
+    return f"{width}, crops of {settings.crop} at S = {settings.scale}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{title}</h2>{body}</section>" if body else ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
+    """A table whose cells are HTML already; it scrolls by itself where the screen is narrow."""
+    top = "".join(f"<th>{cell}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
+    return (
+        f'<div class="scroll"><table class="{kind}"><thead><tr>{top}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _errors(tests: Sequence[Tested]) -> str:
+    rows = [
+        (escape(str(t.scores.protocol)), f"{len(t.scores.labels):,}", percent(t.top1), percent(t.top5))
+        for t in tests
+    ]
+    return _table(("protocol", "pictures", "top-1 error, %", "top-5 error, %"), rows, "numbers") + (
+        "<p>Q is the smaller side that pictures are rescaled to, in pixels. Dense runs the network "
+        "over the whole picture and its mirror image; the scores are averaged over space before "
+        "the soft-max, the posteriors over both (Sect. 3.2 of the paper).</p>"
+    )
+
+
+def _curves(run: Run) -> str:
+    best = run.best
+    text = (
+        f"<p>The weights of epoch {best.epoch} were kept: the lowest error on the test part, by one "
+        f"centre crop ({best.top1:.1f} %). Dotted lines mark where the rate was divided by 10.</p>"
+    )
+    plots = f"<figure>{loss_curves(run.epochs)}</figure><figure>{error_curve(run.epochs, best)}</figure>"
+    return f'<div class="plots">{plots}</div>{text}'
+
+
+def _classes(tested: Tested) -> str:
+    scores = tested.scores
+    errors = class_errors(scores.posteriors, scores.labels)
+    rows = []
+    for i in sorted(range(len(errors)), key=lambda i: -(errors[i] or 0)):
+        error = errors[i]
+        bar = f'<i style="width:{error or 0:.1f}%"></i>'
+        count = int((scores.labels == i).sum())
+        rows.append((escape(scores.classes[i]), f"{count:,}", percent(error), bar))
+    return _table(("class", "pictures", "top-1 error, %", ""), rows, "numbers bars") + (
+        f"<p>{escape(str(scores.protocol))}.</p>"
+    )
+
+
+def _confusion(tested: Tested) -> str:
+    counts = confusion(tested.scores.posteriors, tested.scores.labels)
+    classes = [escape(name) for name in tested.scores.classes]
+    if len(classes) > MATRIX:
+        return _commonest(counts, classes)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    head = "".join(f"<th><span>{name}</span></th>" for name in classes)
+    body = "".join(
+        f"<tr><th>{name}</th>"
+        + "".join(
+            f'<td class="{"right" if i == j else "mistake"}" style="--share:{shares[i, j]:.3f}" '
+            f'title="{name} taken for {classes[j]}: {counts[i, j]}">{counts[i, j] or ""}</td>'
+            for j in range(len(classes))
+        )
+        + "</tr>"
+        for i, name in enumerate(classes)
+    )
+    return (
+        f'<div class="scroll"><table class="matrix"><thead><tr><th></th>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+        "<p>A row is what the picture shows, a column what it was taken for.</p>"
+    )
+
+
+def _commonest(counts: np.ndarray, classes: Sequence[str], most: int = 20) -> str:
+    pairs = [(int(n), i, j) for (i, j), n in np.ndenumerate(counts) if i != j and n]
+    rows = [(classes[i], classes[j], f"{n}") for n, i, j in sorted(pairs, reverse=True)[:most]]
+    return _table(("shows", "taken for", "pictures"), rows, "numbers")
+
+
+def _mistakes(run: Run, tested: Tested) -> str:
+    """The pictures that were most confidently taken for something else."""
+    scores = tested.scores
+    missed = np.flatnonzero(wrong(scores.posteriors, scores.labels))
+    surest = missed[np.argsort(-scores.posteriors[missed].max(1), kind="stable")][:MISTAKES]
+    cards = []
+    for i in surest:
+        taken_for = int(scores.posteriors[i].argmax())
+        own, other = (escape(scores.classes[k]) for k in (scores.labels[i], taken_for))
+        image = run.network.pixels.read(tested.part.source(int(i)), run.settings.scale)
+        caption = f"<b>{other}</b> {scores.posteriors[i, taken_for]:.0%}<br>is {own}"
+        cards.append(_card(data_uri(image), caption, scores.names[i]))
+    return f'<div class="cards">{"".join(cards)}</div>' if cards else "<p>None at all.</p>"
+
+
+def _maps(run: Run, tested: Tested) -> str:
+    """Score maps of pictures of different classes, those first that are surely right."""
+    scores = tested.scores
+    own = scores.posteriors[np.arange(len(scores.labels)), scores.labels]
+    chosen = []
+    for label in np.unique(scores.labels):
+        members = np.flatnonzero(scores.labels == label)
+        chosen.append(int(members[np.argsort(own[members])[-(len(members) // 4 + 1)]]))
+    chosen = sorted(chosen, key=lambda i: -own[i])[:MAPS]
+    cards = []
+    for i in chosen:
+        image = run.network.pixels.read(tested.part.source(i), run.settings.scale)
+        over = score_map_over(run.network, image, int(scores.labels[i]))
+        both = f'<img src="{data_uri(image)}" alt=""><img src="{data_uri(over)}" alt="">'
+        name = escape(scores.classes[scores.labels[i]])
+        cards.append(f"<figure>{both}<figcaption><b>{name}</b> {own[i]:.0%}</figcaption></figure>")
+    return (
+        f'<div class="cards pairs">{"".join(cards)}</div>'
+        "<p>The network run over each picture, enlarged: bright where a crop about that place has "
+        "a high posterior for the picture's own class, dim where it has a low one. The figure is "
+        "the posterior of the whole picture.</p>"
+    )
+
+
+def _card(uri: str, caption: str, name: str) -> str:
+    return (
+        f'<figure title="{escape(name)}"><img src="{uri}" alt="{escape(name)}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _network(run: Run) -> str:
+    costs = cost(run.network.table)
+    rows = [
+        (
+            row.name,
+            " × ".join(map(str, row.shape)),
+            short(row.values),
+            short(row.weights) if row.weights else "",
+            short(row.multiply_adds) if row.multiply_adds else "",
+            f"{row.receptive_field}",
+        )
+        for row in costs.rows
+        if row.kind in MAKERS
+    ]
+    head = ("layer", "map", "values", "weights", "multiply-adds", "sees, pixels")
+    text = (
+        f"<p>{costs.weight_layers} weight layers, {costs.parameters:,} parameters, "
+        f"{short(costs.multiply_adds)} multiply-adds for one crop.</p>"
+    )
+    return text + f"<details><summary>Layer by layer</summary>{_table(head, rows, 'numbers')}</details>"
+
+
+def _repeat(run: Run) -> str:
+    settings = {k: v for k, v in asdict(run.settings).items() if v is not None}
+    rows = [
+        (name, escape(str(value)), escape(run.reasons.get(name, "the paper's, or ours where it is silent")))
+        for name, value in settings.items()
+    ]
+    notes = "".join(f"<li>{escape(note)}</li>" for note in run.notes)
+    return (
+        f"<pre>{escape(run.command)}</pre><p>The same command on the same data trains the same "
+        f"weights, bit for bit, on the same kind of machine. The data's fingerprint is "
+        f"<code>{run.dataset.fingerprint}</code>.</p><ul>{notes}</ul>"
+        + f"<details><summary>Every setting</summary>{_table(('setting', 'value', 'why'), rows)}</details>"
+    )

@@ -1,0 +1,98 @@
+"""Plots as SVG that take their colours from the page they stand on, light or dark."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from verydeep.training.loop import Epoch
+
+_VARIABLES = {
+    "#010101": "var(--ink)",
+    "#020202": "var(--faint)",
+    "#030303": "var(--first)",
+    "#040404": "var(--second)",
+}
+"""Stand-ins that matplotlib draws with, and the page's colours that they become."""
+
+INK, FAINT, FIRST, SECOND = _VARIABLES
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "verydeep",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 2,
+}
+
+
+def loss_curves(epochs: Sequence[Epoch]) -> str:
+    """SVG of the loss on the training and the test part, epoch by epoch."""
+    with rc_context(_STYLE):
+        figure, axes = _axes("loss")
+        numbers = [e.epoch for e in epochs]
+        axes.plot(numbers, [e.loss for e in epochs], color=SECOND, label="training")
+        axes.plot(numbers, [e.test_loss for e in epochs], color=FIRST, label="test")
+        _finish(axes, epochs)
+        return _svg(figure)
+
+
+def error_curve(epochs: Sequence[Epoch], best: Epoch) -> str:
+    """SVG of the top-1 error on the test part, with the epoch whose weights were kept."""
+    with rc_context(_STYLE):
+        figure, axes = _axes("top-1 error, %")
+        axes.plot([e.epoch for e in epochs], [e.top1 for e in epochs], color=FIRST, label="test")
+        axes.plot(best.epoch, best.top1, "o", color=FIRST, label=f"kept: epoch {best.epoch}")
+        axes.set_ylim(bottom=0)
+        _finish(axes, epochs)
+        return _svg(figure)
+
+
+def _axes(label: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.4, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_ylabel(label)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure, axes
+
+
+def _finish(axes: Axes, epochs: Sequence[Epoch]) -> None:
+    """Marks where the rate was cut, and names the lines."""
+    for before, after in zip(epochs, epochs[1:], strict=False):
+        if after.rate < before.rate:
+            axes.axvline(before.epoch + 0.5, color=FAINT, linestyle=":", linewidth=1.5)
+    if len(epochs) == 1:
+        for line in axes.lines:
+            line.set_marker("o")
+    axes.legend(frameon=False)
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as an SVG element that fits its column, in the page's colours."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) (?:height="[^"]*")', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) (?:width="[^"]*")', r"\1", svg, count=1)
+    for stand_in, variable in _VARIABLES.items():
+        svg = svg.replace(stand_in, variable)
+    return svg

@@ -1,0 +1,1 @@
+"""Tasks: from data to a trained thing, and from that to answers."""

@@ -1,0 +1,47 @@
+"""Prediction: a trained network and any pictures in, class names and posteriors out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from glob import glob, has_magic
+from pathlib import Path
+
+from verydeep import weights
+from verydeep.datasets.folder import natural_key
+from verydeep.errors import UserError
+from verydeep.machine import Machine
+from verydeep.pictures import SUFFIXES, PictureError
+
+Answer = list[tuple[str, float]]
+
+
+def found_pictures(named: Sequence[str]) -> list[str]:
+    """The pictures that files, folders and globs name, in order.
+
+    A folder stands for every picture below it, by name. Raises UserError for what names nothing.
+    """
+    found: list[str] = []
+    for name in named:
+        if Path(name).is_dir():
+            below = [p for p in Path(name).rglob("*") if p.suffix.casefold() in SUFFIXES]
+            pictures = [str(p) for p in below if not p.name.startswith(".")]
+        elif Path(name).exists() or not has_magic(name):
+            pictures = [name]
+        else:
+            pictures = glob(name, recursive=True)  # noqa: PTH207 - keeps the user's own spelling
+        if not pictures:
+            raise UserError(f"no pictures in {name}; expected {', '.join(sorted(SUFFIXES))}")
+        found += sorted(pictures, key=natural_key)
+    return found
+
+
+def answers(
+    weights_path: str | Path, pictures: Sequence[str], top: int = 5, device: str | None = None
+) -> Iterator[tuple[str, Answer | str]]:
+    """(picture, its most probable classes), or (picture, why it cannot be read), one by one."""
+    network = weights.load(weights_path, Machine.this(device).device)
+    for picture in pictures:
+        try:
+            yield picture, network.predict(picture, top)
+        except PictureError as error:
+            yield picture, str(error)
