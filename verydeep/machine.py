@@ -20,7 +20,7 @@ class Machine:
 
     @classmethod
     def this(cls, device: str | None = None, threads: int | None = None) -> Machine:
-        """This machine: its GPU where it has one, and the cores this process may use.
+        """The machine at hand: its GPU where it has one, and the cores this process may use.
 
         Raises UserError where the device asked for is not there.
         """

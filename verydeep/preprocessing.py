@@ -55,13 +55,13 @@ class Pixels:
         """
         return self.rescale(read_picture(source, smaller_side=2 * smaller_side), smaller_side)
 
-    def rescale(self, image: Picture, smaller_side: int) -> Picture:
+    def rescale(self, image: Picture, smaller_side: int) -> UInt8[np.ndarray, "h w 3"]:
         """The picture with that smaller side, its aspect kept; itself where it has it already."""
         size = rescaled_size(image.shape[:2], smaller_side)
         if image.shape[:2] == size:
             return image
         scaled = Image.fromarray(image).resize(size[::-1], RESIZE_RULES[self.resize])
-        return np.asarray(scaled)
+        return np.array(scaled)
 
     def normalise(self, images: UInt8[Tensor, "B H W 3"]) -> Float[Tensor, "B 3 H W"]:
         """A batch of RGB pictures as the network wants them, on whichever device they are."""
@@ -83,7 +83,7 @@ def rescaled_size(size: tuple[int, int], smaller_side: int) -> tuple[int, int]:
     return max(smaller_side, round(height * smaller_side / width)), smaller_side
 
 
-def crop_at(image: Picture, y: float, x: float, side: int) -> Picture:
+def crop_at(image: Picture, y: float, x: float, side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:
     """The square crop at a place; `y` and `x` in [0, 1] run over all the places there are.
 
     0 and 1 are the first and the last place; raises UserError where the picture is smaller.
@@ -96,7 +96,7 @@ def crop_at(image: Picture, y: float, x: float, side: int) -> Picture:
     return image[top : top + side, left : left + side]
 
 
-def centre_crop(image: Picture, side: int) -> Picture:
+def centre_crop(image: Picture, side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:
     """The square crop in the middle; half a pixel up and left where there is no middle."""
     height, width = image.shape[:2]
     if min(height, width) < side:

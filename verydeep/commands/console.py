@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from time import monotonic
 
+from verydeep.progress import Watch
 
-class Console:
+
+class Console(Watch):
     """Watches long work on stderr: one line that is rewritten, or plain lines in a pipe."""
 
     def __init__(self, quiet: bool = False) -> None:
@@ -35,7 +37,7 @@ class Console:
         time = f"{_clock(left)} left" if done < total else f"{_clock(now - self._began)}"
         line = f"{what} {done:,}/{total:,} ({done / total:.0%}), {time}{note and ', '}{note}"
         if self._rewrites:
-            print(f"\r\x1b[2K{line[:_width()]}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[2K{line[: _width()]}", end="", file=sys.stderr, flush=True)
             self._open = True
         else:
             print(line, file=sys.stderr, flush=True)

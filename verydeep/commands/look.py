@@ -12,9 +12,9 @@ from verydeep.commands.options import Data, Json, Quiet, Seed, Threads
 
 def look(
     data: Data,
-    sheet: Annotated[
-        Path, typer.Option(help="Where to write the contact sheet, a PNG.")
-    ] = Path("contact-sheet.png"),
+    sheet: Annotated[Path, typer.Option(help="Where to write the contact sheet, a PNG.")] = Path(
+        "contact-sheet.png"
+    ),
     seed: Seed = None,
     threads: Threads = None,
     json: Json = False,

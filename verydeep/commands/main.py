@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,13 +34,15 @@ app = typer.Typer(
 for verb in (tour.tour, look.look, nets.nets, train.train, evaluate.evaluate, predict.predict):
     app.command()(verb)
 
-UsageError = typer.BadParameter.__mro__[1]
-"""What is raised for a wrong option or argument."""
+UsageError: Any = typer.BadParameter.__mro__[1]
+"""What is raised for a wrong option or argument; typer has no public name for it."""
 
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.")
+    ] = False,
 ) -> None:
     """Options before the verb."""
     if version:
@@ -62,7 +64,7 @@ def main() -> None:
     except UsageError as error:
         context = getattr(error, "ctx", None)
         verb = context.command_path if context else "verydeep"
-        message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        message = error.format_message().rstrip(".")
         code = _mistake(f"{message[0].lower()}{message[1:]}; see `{verb} --help`", debug, error)
     except (KeyboardInterrupt, typer.Abort):
         print("\nverydeep: interrupted", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -36,7 +37,9 @@ def nets(
     if json:
         from json import dumps
 
-        print(dumps([_as_data(name, c, full=len(names) == 1) for name, c in costs.items()], indent=1))
+        print(
+            dumps([_as_data(name, c, full=len(names) == 1) for name, c in costs.items()], indent=1)
+        )
     elif name:
         print(listing(name, costs[name], crop))
     else:
@@ -55,13 +58,19 @@ def side_by_side(words: dict[str, tuple[str, ...]], costs: dict[str, Any], crop:
     _, *rows = [[cell.strip() for cell in row.split("|")] for row in TABLE_1.strip().splitlines()]
     lines = [line(list(words))]
     for row in rows:
-        lines.append(line([next(left[n]) if cell else "" for n, cell in zip(words, row, strict=True)]))
-    for title, value in (
+        lines.append(
+            line([next(left[n]) if cell else "" for n, cell in zip(words, row, strict=True)])
+        )
+    figures: list[tuple[str, Callable[[Any], str]]] = [
         ("weight layers", lambda c: f"{c.weight_layers}"),
-        ("parameters (M)", lambda c: f"{c.parameters / 1e6:.4g}"),
-        (f"multiply-adds for a picture of {crop} x {crop} (G)", lambda c: f"{c.multiply_adds / 1e9:.5g}"),
-        ("values, the picture's included (M)", lambda c: f"{c.values / 1e6:.3g}"),
-    ):
+        ("parameters (M)", lambda c: f"{c.parameters / 1e6:.1f}"),
+        (
+            f"multiply-adds for a picture of {crop} x {crop} (G)",
+            lambda c: f"{c.multiply_adds / 1e9:.3f}",
+        ),
+        ("values, the picture's included (M)", lambda c: f"{c.values / 1e6:.1f}"),
+    ]
+    for title, value in figures:
         lines += ["", title, line([value(c) for c in costs.values()])]
     return "\n".join(lines)
 
@@ -99,8 +108,8 @@ def listing(name: str, costed: Any, crop: int) -> str:
             "",
             f"{costed.parameters:,} parameters ({biases:,} of them biases), "
             f"{4 * costed.parameters / 2**20:.0f} MiB in float32;",
-            f"{4 * costed.values / 2**20:.0f} MiB of values a picture, forward only. A layer sees so "
-            f"many pixels a side,\nand its neighbouring values look that stride of pixels apart.",
+            f"{4 * costed.values / 2**20:.0f} MiB of values a picture, forward only. A layer sees",
+            "so many pixels a side, and its neighbours look that stride of pixels apart.",
         ]
     )
 

@@ -12,7 +12,7 @@ from verydeep.commands.options import Device, Json, Weights
 def predict(
     weights: Weights,
     pictures: Annotated[
-        list[str], typer.Argument(metavar="PICTURE...", help="Files, folders or \"globs/*.jpg\".")
+        list[str], typer.Argument(metavar="PICTURE...", help='Files, folders or "globs/*.jpg".')
     ],
     top: Annotated[int, typer.Option(help="How many classes to name.")] = 5,
     device: Device = None,

@@ -193,7 +193,7 @@ def _split_here(
         )
     whole = listing.part(classes)
     test = _set_aside(whole.labels, seed)
-    parts = [whole.only(np.flatnonzero(mask)) for mask in (~test, test)]
+    parts = whole.only(np.flatnonzero(~test)), whole.only(np.flatnonzero(test))
     made = (
         f"{TEST_SHARE:.0%} of each class set aside to test on, drawn from seed {seed}: "
         f"{len(parts[0]):,} to train, {len(parts[1]):,} to test"

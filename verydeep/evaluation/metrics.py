@@ -9,7 +9,7 @@ from verydeep.datasets.dataset import Labels
 from verydeep.evaluation.posteriors import Posteriors
 
 
-def wrong(posteriors: Posteriors, labels: Labels, k: int = 1) -> Bool[np.ndarray, "N"]:
+def wrong(posteriors: Posteriors, labels: Labels, k: int = 1) -> Bool[np.ndarray, N]:
     """Pictures whose class is not among their k most probable ones.
 
     Of classes with the same posterior the first ones count as the more probable.

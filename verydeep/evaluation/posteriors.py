@@ -47,7 +47,7 @@ def posteriors(
         indices, views = batch
         images = torch.from_numpy(np.concatenate(views)).to(network.device)
         shown = network.posteriors(network.pixels.normalise(images))
-        return indices, shown.unflatten(0, (len(indices), -1)).mean(1).cpu().numpy()
+        return indices, shown.view(len(indices), -1, shown.shape[1]).mean(1).cpu().numpy()
 
     batches = _batches(network, part, protocol, threads)
     with one_thread_each():

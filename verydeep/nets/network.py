@@ -102,7 +102,8 @@ class Network(nn.Module):
 
     def posteriors(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
         """Class posteriors: the soft-max of the score map's mean over space."""
-        return self(images).float().softmax(1)
+        scores: Tensor = self(images)
+        return scores.float().softmax(1)
 
     def activations(
         self, images: Float[Tensor, "B 3 H W"], names: Iterable[str]

@@ -101,7 +101,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -
 
 def _errors(tests: Sequence[Tested]) -> str:
     rows = [
-        (escape(str(t.scores.protocol)), f"{len(t.scores.labels):,}", percent(t.top1), percent(t.top5))
+        (
+            escape(str(t.scores.protocol)),
+            f"{len(t.scores.labels):,}",
+            percent(t.top1),
+            percent(t.top5),
+        )
         for t in tests
     ]
     return _table(("protocol", "pictures", "top-1 error, %", "top-5 error, %"), rows, "numbers") + (
@@ -114,11 +119,13 @@ def _errors(tests: Sequence[Tested]) -> str:
 def _curves(run: Run) -> str:
     best = run.best
     text = (
-        f"<p>The weights of epoch {best.epoch} were kept: the lowest error on the test part, by one "
-        f"centre crop ({best.top1:.1f} %). Dotted lines mark where the rate was divided by 10.</p>"
+        f"<p>The weights of epoch {best.epoch} were kept: the lowest error on the test part, by "
+        f"one centre crop ({best.top1:.1f} %). Dotted lines mark where the rate was divided by "
+        f"10.</p>"
     )
-    plots = f"<figure>{loss_curves(run.epochs)}</figure><figure>{error_curve(run.epochs, best)}</figure>"
-    return f'<div class="plots">{plots}</div>{text}'
+    plots = (loss_curves(run.epochs), error_curve(run.epochs, best))
+    figures = "".join(f"<figure>{plot}</figure>" for plot in plots)
+    return f'<div class="plots">{figures}</div>{text}'
 
 
 def _classes(tested: Tested) -> str:
@@ -230,19 +237,27 @@ def _network(run: Run) -> str:
         f"<p>{costs.weight_layers} weight layers, {costs.parameters:,} parameters, "
         f"{short(costs.multiply_adds)} multiply-adds for one crop.</p>"
     )
-    return text + f"<details><summary>Layer by layer</summary>{_table(head, rows, 'numbers')}</details>"
+    return (
+        text
+        + f"<details><summary>Layer by layer</summary>{_table(head, rows, 'numbers')}</details>"
+    )
 
 
 def _repeat(run: Run) -> str:
     settings = {k: v for k, v in asdict(run.settings).items() if v is not None}
     rows = [
-        (name, escape(str(value)), escape(run.reasons.get(name, "the paper's, or ours where it is silent")))
+        (
+            name,
+            escape(str(value)),
+            escape(run.reasons.get(name, "the paper's, or ours where it is silent")),
+        )
         for name, value in settings.items()
     ]
+    table = _table(("setting", "value", "why"), rows)
     notes = "".join(f"<li>{escape(note)}</li>" for note in run.notes)
     return (
         f"<pre>{escape(run.command)}</pre><p>The same command on the same data trains the same "
         f"weights, bit for bit, on the same kind of machine. The data's fingerprint is "
         f"<code>{run.dataset.fingerprint}</code>.</p><ul>{notes}</ul>"
-        + f"<details><summary>Every setting</summary>{_table(('setting', 'value', 'why'), rows)}</details>"
+        f"<details><summary>Every setting</summary>{table}</details>"
     )

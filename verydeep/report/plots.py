@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -22,7 +24,7 @@ _VARIABLES = {
 """Stand-ins that matplotlib draws with, and the page's colours that they become."""
 
 INK, FAINT, FIRST, SECOND = _VARIABLES
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "verydeep",
     "font.family": "sans-serif",
@@ -75,7 +77,7 @@ def _axes(label: str) -> tuple[Figure, Axes]:
 
 def _finish(axes: Axes, epochs: Sequence[Epoch]) -> None:
     """Marks where the rate was cut, and names the lines."""
-    for before, after in zip(epochs, epochs[1:], strict=False):
+    for before, after in pairwise(epochs):
         if after.rate < before.rate:
             axes.axvline(before.epoch + 0.5, color=FAINT, linestyle=":", linewidth=1.5)
     if len(epochs) == 1:

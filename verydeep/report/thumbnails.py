@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from verydeep.nets.network import Network
@@ -27,7 +27,9 @@ def data_uri(image: Picture, side: int = 160) -> str:
 
 
 @torch.inference_mode()
-def score_map_over(network: Network, image: Picture, label: int, positions: int = 5) -> Picture:
+def score_map_over(
+    network: Network, image: Picture, label: int, positions: int = 5
+) -> UInt8[np.ndarray, "h w 3"]:
     """The picture with the posterior of a class at every position laid over it.
 
     The picture is shown to the network enlarged, so that at least `positions` crops fit along
@@ -39,7 +41,8 @@ def score_map_over(network: Network, image: Picture, label: int, positions: int 
     posterior = scores.float().softmax(1)[0, label].cpu().numpy()
     heat = _spread(posterior, large.shape[:2], step, crop)[..., None]
     dimmed = large * (0.35 + 0.65 * heat)
-    return (dimmed * (1 - 0.4 * heat) + np.array(HOT) * 0.4 * heat).round().astype(np.uint8)
+    glowing = dimmed * (1 - 0.4 * heat) + np.array(HOT) * 0.4 * heat
+    return np.asarray(glowing.round(), dtype=np.uint8)
 
 
 def _spread(

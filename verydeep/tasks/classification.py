@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from verydeep import randomness, weights
 from verydeep.datasets import Dataset, Part, open_dataset
@@ -26,7 +25,7 @@ from verydeep.preprocessing import Pixels
 from verydeep.progress import SILENT, Watch
 from verydeep.training.defaults import choose
 from verydeep.training.loader import remember, steps
-from verydeep.training.loop import Epoch, NotFinite, fit
+from verydeep.training.loop import Epoch, NotFiniteError, fit
 from verydeep.training.run import Log, command_line, describe, new_folder
 from verydeep.training.settings import Settings
 from verydeep.weights.file import BEST, WeightsInfo, read_info
@@ -206,7 +205,11 @@ def _mean_and_deviation(
     total, squares, count = np.zeros(3), 0.0, 0
     for i in drawn:
         values = pixels.read(part.source(int(i)), pixels.test_scale).reshape(-1, 3).astype(float)
-        total, squares, count = total + values.sum(0), squares + (values**2).sum(), count + len(values)
+        total, squares, count = (
+            total + values.sum(0),
+            squares + (values**2).sum(),
+            count + len(values),
+        )
     mean = total / count
     deviation = float(np.sqrt(squares / count / 3 - (mean**2).mean()))
     red, green, blue = (round(float(v), 3) for v in mean)
@@ -243,8 +246,10 @@ def _fit(
                 if epoch.better_than(best):
                     best = epoch
                     weights.save(network, folder / BEST, {**about, "epoch": epoch.epoch})
-        except NotFinite as error:
-            kept = f"{folder / BEST} has those of epoch {best.epoch}" if best else "none were kept yet"
+        except NotFiniteError as error:
+            kept = (
+                f"{folder / BEST} has those of epoch {best.epoch}" if best else "none were kept yet"
+            )
             raise UserError(f"{error}; of the weights, {kept}") from None
     return epochs
 
@@ -321,7 +326,7 @@ def _relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
         shown = ", ".join(info.classes[:3])
         raise UserError(
             f"{dataset.where} has a class '{unknown[0]}' that the network does not know; it was "
-            f"trained on {len(info.classes)} classes: {shown}{', ...' if len(info.classes) > 3 else ''}"
+            f"trained on {len(info.classes)} classes, the first of them {shown}"
         )
     places = np.array([info.classes.index(name) for name in dataset.classes], dtype=np.int64)
     return Part(part.names, places[part.labels], part.source, part.boxes)

@@ -53,7 +53,12 @@ def choose(train: Part, machine: Machine, given: Mapping[str, Any]) -> Choice:
         chosen[name], reasons[name] = value, reason
     for name in given:
         reasons[name] = "as you asked"
-    return Choice(replace(Settings(), **{**chosen, **given}), reasons)
+    settings = replace(Settings(), **{**chosen, **given})
+    if settings.batch > len(train):
+        raise UserError(
+            f"a batch of {settings.batch} is more than the {len(train)} pictures there are"
+        )
+    return Choice(settings, reasons)
 
 
 def seconds_a_picture(table: Table, cores: int) -> float:

@@ -32,7 +32,7 @@ class Batch:
     """Crops and the classes of the pictures that they were cut from."""
 
     images: UInt8[Tensor, "B H W 3"]
-    labels: Int64[Tensor, "B"]
+    labels: Int64[Tensor, B]
 
 
 def batches(
@@ -47,9 +47,7 @@ def batches(
 
     def make(numbers: Labels) -> Batch:
         crops = [crop(part, pixels, settings, epoch, int(i)) for i in numbers]
-        return Batch(
-            torch.from_numpy(np.stack(crops)), torch.from_numpy(part.labels[numbers])
-        )
+        return Batch(torch.from_numpy(np.stack(crops)), torch.from_numpy(part.labels[numbers]))
 
     yield from in_order(make, chosen, threads, ahead=2 * threads)
 

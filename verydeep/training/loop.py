@@ -31,7 +31,7 @@ CUT = 10.0
 """What the rate is divided by (Sect. 3.1)."""
 
 
-class NotFinite(UserError):
+class NotFiniteError(UserError):
     """The loss is no finite number any more; the message names the step."""
 
 
@@ -70,7 +70,7 @@ def fit(
 ) -> Iterator[Epoch]:
     """Trains the network in place, and yields after each epoch.
 
-    `watch` is told each step and its loss. Raises NotFinite when the loss is not finite, and
+    `watch` is told each step and its loss. Raises NotFiniteError when the loss is not finite, and
     PictureError where a picture cannot be read.
     """
     for module in network.modules():
@@ -164,7 +164,7 @@ def _train(
             loss = set_gradients(network, batch, settings, step, pool)
             if not math.isfinite(loss):
                 rate = optimiser.param_groups[0]["lr"]
-                raise NotFinite(
+                raise NotFiniteError(
                     f"the loss is {loss} at step {step + 1} (epoch {epoch + 1}, rate {rate:g}); "
                     f"try --rate {rate / 10:g}"
                 )
@@ -196,7 +196,7 @@ def set_gradients(
     losses, gradients = zip(*pool.map(shard, range(0, len(batch.labels), size)), strict=True)
     for parameter, *parts in zip(parameters, *gradients, strict=True):
         parameter.grad = sum(parts[1:], parts[0])
-    return sum(losses)
+    return float(sum(losses))
 
 
 def check(network: Network, test: Part, threads: int) -> tuple[float, float, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import platform
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -32,28 +33,33 @@ def new_folder(out: Path | None, name: str) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):
-            raise UserError(f"{path} holds a run already; choose another --out or take it away")
+            raise UserError(f"{path} holds something already; choose another --out or take it away")
         (path / "log.csv").touch()
     except OSError as error:
-        raise UserError(f"cannot write into {path}: {error.strerror}; choose another --out") from None
+        raise UserError(
+            f"cannot write into {path}: {error.strerror}; choose another --out"
+        ) from None
     return path
 
 
-def _numbered(path: Path) -> Any:
+def _numbered(path: Path) -> Iterator[Path]:
     yield path
     yield from (path.with_name(f"{path.name}-{n}") for n in range(2, 10_000))
 
 
 def command_line(where: str, settings: Settings) -> str:
     """The command that trains the same net again, with every setting said."""
-    words = ["verydeep", "train", json.dumps(where) if " " in where else where]
+    words = ["verydeep", "train", shlex.quote(where)]
     paper = Settings()
     for name in (field.name for field in fields(Settings)):
         value = getattr(settings, name)
         if name in OPTIONS and value is not None:
             words += [f"--{name}", f"{value}"]
         elif value != getattr(paper, name):
-            words += ["--set", f"{name}={value}"]
+            words += [
+                "--set",
+                shlex.quote(f"{name}={value if isinstance(value, str) else json.dumps(value)}"),
+            ]
     return " ".join(words)
 
 
@@ -74,7 +80,11 @@ def describe(
         },
         "versions": {name: version(name) for name in ("verydeep", "torch", "numpy", "pillow")},
     }
-    machine = {"device": device, "processor": platform.machine(), "python": platform.python_version()}
+    machine = {
+        "device": device,
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+    }
     text = to_toml({**about, "reasons": dict(reasons), "machine": machine})
     (folder / "run.toml").write_text(text, encoding="utf-8")
     return about
@@ -98,7 +108,7 @@ class Log:
         self._file = (folder / "log.csv").open("w", newline="", encoding="utf-8")
         self._csv = csv.DictWriter(self._file, [field.name for field in fields(Epoch)])
         self._csv.writeheader()
-        self._events = SummaryWriter(str(folder / "events"))  # type: ignore[no-untyped-call]
+        self._events = SummaryWriter(str(folder / "events"))
 
     def __enter__(self) -> Log:
         return self
@@ -110,11 +120,11 @@ class Log:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
-        self._events.close()  # type: ignore[no-untyped-call]
+        self._events.close()
 
     def add(self, epoch: Epoch) -> None:
         """Writes an epoch's line."""
         self._csv.writerow(asdict(epoch))
         self._file.flush()
         for name in ("rate", "loss", "test_loss", "top1", "top5", "seconds", "waiting"):
-            self._events.add_scalar(name, getattr(epoch, name), epoch.epoch)  # type: ignore[no-untyped-call]
+            self._events.add_scalar(name, getattr(epoch, name), epoch.epoch)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from verydeep.errors import UserError
+
+WHOLE = {"crop": 1, "scale": 1, "batch": 1, "shard": 1, "epochs": 1, "patience": 1, "seed": 0}
+"""Settings that are whole numbers, and the least they may be."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +42,20 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, with a line for the user."""
+        for name, lowest in WHOLE.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+                raise UserError(f"{name} is {value!r}; a whole number from {lowest} on is needed")
+        for name in ("rate", "width", "momentum", "decay", "dropout"):
+            if not isinstance(getattr(self, name), int | float):
+                raise UserError(f"{name} is {getattr(self, name)!r}; a number is needed")
+        if not 0 < self.rate < inf:
+            raise UserError(f"rate is {self.rate}; it must be above 0, such as 0.01")
+        for name in ("momentum", "decay", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
         if self.scale < self.crop:
             raise UserError(
                 f"a scale S of {self.scale} is below the crop of {self.crop}: no crop can be cut; "
                 f"take --scale {self.crop + 32} or a smaller --crop"
             )
-        for name, lowest in (("batch", 1), ("shard", 1), ("epochs", 1), ("patience", 1), ("seed", 0)):
-            if getattr(self, name) < lowest:
-                raise UserError(f"{name} is {getattr(self, name)}; at least {lowest} is needed")
-        if not self.rate > 0:
-            raise UserError(f"rate is {self.rate}; it must be above 0, such as 0.01")
-        for name in ("momentum", "decay", "dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")

@@ -49,10 +49,14 @@ def save(network: Network, path: Path | str, provenance: dict[str, Any] | None =
     `provenance` is plain data: where the weights come from and how to make them again. Raises
     UserError where the file cannot be written.
     """
-    tensors = _tensors(network)
+    table, tensors = network.table, _tensors(network)
     layers = _layer_hashes(tensors)
     info = WeightsInfo(
-        table={"name": network.table.name, "crop": network.table.crop, "words": network.table.words},
+        table={
+            "name": table.name,
+            "crop": table.crop,
+            "words": table.words,
+        },
         classes=list(network.classes),
         pixels=asdict(network.pixels),
         provenance=provenance or {},
@@ -95,7 +99,7 @@ def read_info(path: Path | str) -> WeightsInfo:
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is no safetensors file: {_first_line(error)}") from None
     if KEY not in metadata:
-        raise UserError(f"{path} is a safetensors file, but not one of verydeep's: no '{KEY}' in it")
+        raise UserError(f"{path} is a safetensors file, but none of verydeep's: no '{KEY}' in it")
     try:
         info = WeightsInfo(**json.loads(metadata[KEY]))
     except (TypeError, ValueError) as error:
@@ -161,7 +165,9 @@ def _layer_hashes(tensors: dict[str, torch.Tensor]) -> dict[str, str]:
 
 
 def _hash_of(layers: dict[str, str]) -> str:
-    return hashlib.sha256("".join(f"{k}{v}" for k, v in sorted(layers.items())).encode()).hexdigest()
+    return hashlib.sha256(
+        "".join(f"{k}{v}" for k, v in sorted(layers.items())).encode()
+    ).hexdigest()
 
 
 def _tuple(value: Any) -> Any:

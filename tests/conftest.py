@@ -1,0 +1,53 @@
+"""What tests share: narrow networks, small drawn folders, and the real pictures where they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from verydeep.datasets.drawing import SHAPES, draw
+from verydeep.machine import Machine
+
+TWO_CORES = Machine("cpu", 2)
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs in a folder of its own, where `runs/` may be written."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder with a folder of drawn pictures for each class: photos(6, 6, 4)."""
+
+    def make(*counts: int, root: str = "photos", side: int = 64, first: int = 0) -> Path:
+        for label, count in enumerate(counts):
+            folder = tmp_path / root / SHAPES[label]
+            folder.mkdir(parents=True)
+            for i in range(count):
+                image = draw(5, (first + i) * len(SHAPES) + label, (side, side)).image
+                Image.fromarray(image).save(folder / f"{i}.png")
+        return tmp_path / root
+
+    return make
+
+
+def images(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """Random pictures in a network's pixels, [B, 3, H, W]."""
+    noise = np.random.default_rng(seed).normal(0, 50, (count, 3, height, width))
+    return torch.from_numpy(noise.astype(np.float32))
+
+
+def real_pictures(name: str) -> Path:
+    """A set of real pictures, unpacked where VERYDEEP_DATA says; the test is skipped without it."""
+    folder = Path(os.environ.get("VERYDEEP_DATA", "data")) / name
+    if not folder.exists():
+        pytest.skip(f"no {name} in the folder that VERYDEEP_DATA names")
+    return folder

@@ -1,0 +1,217 @@
+"""Datasets: folders are made for each test, and what must be found in them was counted by hand."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from verydeep.datasets import open_dataset
+from verydeep.datasets.drawing import SHAPES
+from verydeep.datasets.folder import natural_key
+from verydeep.datasets.inspection import inspect
+from verydeep.errors import UserError
+from verydeep.pictures import read_picture
+
+Photos = Callable[..., Path]
+
+
+def test_a_folder_is_split_by_class(photos: Photos) -> None:
+    dataset = open_dataset(photos(10, 5, 2))
+    assert dataset.classes == ("arrow", "crescent", "cross")
+    assert np.bincount(dataset.test.labels).tolist() == [2, 1, 1]  # a fifth, at least one
+    assert np.bincount(dataset.train.labels).tolist() == [8, 4, 1]
+    assert not set(dataset.train.names) & set(dataset.test.names)
+    assert any("20% of each class" in note and "seed 0" in note for note in dataset.notes)
+
+
+def test_the_split_is_made_from_the_seed(photos: Photos) -> None:
+    root = photos(20, 20)
+    first, same, other = (open_dataset(root, seed).test.names for seed in (0, 0, 1))
+    assert first == same
+    assert first != other
+
+
+def test_another_class_does_not_move_the_split_of_those_before_it(photos: Photos) -> None:
+    root = photos(20, 20)
+    before = open_dataset(root).test.names
+    photos(0, 0, 9, root="photos/more")
+    (root / "more" / "cross").rename(root / "zebra")
+    for left in (root / "more").iterdir():
+        left.rmdir()
+    (root / "more").rmdir()
+    assert list(open_dataset(root).test.names[: len(before)]) == list(before)
+
+
+@pytest.mark.parametrize("name", ["val", "test", "Validation"])
+def test_parts_that_are_there_are_taken(photos: Photos, name: str) -> None:
+    photos(4, 3, root="photos/train")
+    photos(2, 1, root=f"photos/{name}", first=50)
+    dataset = open_dataset("photos")
+    assert (len(dataset.train), len(dataset.test)) == (7, 3)
+    assert not dataset.made_split
+
+
+def test_a_train_folder_alone_is_split(photos: Photos) -> None:
+    photos(10, 10, root="photos/train")
+    dataset = open_dataset("photos")
+    assert (len(dataset.train), len(dataset.test)) == (16, 4)
+    assert "no val/ or test/" in dataset.notes[0]
+
+
+def test_class_names_are_in_natural_order() -> None:
+    names = ["10", "img12", "1", "Img2", "2", "b", "a10", "a9"]
+    assert sorted(names, key=natural_key) == ["1", "2", "10", "a9", "a10", "b", "Img2", "img12"]
+
+
+def test_what_is_no_picture_is_named(photos: Photos) -> None:
+    root = photos(3, 3)
+    (root / "readme.txt").write_text("hello")
+    (root / ".DS_Store").write_text("")
+    (root / "arrow" / "._x.png").write_text("")
+    (root / "arrow" / "notes.md").write_text("")
+    (root / "arrow" / "nothing.png").touch()
+    (root / "loose.jpg").write_bytes(b"x")
+    (root / "nobody").mkdir()
+    dataset = open_dataset(root)
+    assert dataset.classes == ("arrow", "crescent")
+    notes = "\n".join(dataset.notes)
+    for named in (
+        "readme.txt", ".DS_Store", "arrow/._x.png", "arrow/notes.md", "arrow/nothing.png",
+        "loose.jpg", "nobody/",
+    ):  # fmt: skip
+        assert named in notes
+    assert len(dataset.everything) == 6
+
+
+def test_pictures_in_folders_of_folders_and_behind_links_are_found(photos: Photos) -> None:
+    root = photos(2, 2)
+    (root / "arrow" / "more").mkdir()
+    (root / "arrow" / "0.png").rename(root / "arrow" / "more" / "0.png")
+    (root / "arrow" / "circle").symlink_to(root / "arrow")
+    (root / "crescent" / "link.png").symlink_to(root / "crescent" / "0.png")
+    dataset = open_dataset(root)
+    assert sorted(dataset.everything.names) == [
+        "arrow/1.png", "arrow/more/0.png", "crescent/0.png", "crescent/1.png", "crescent/link.png",
+    ]  # fmt: skip
+    for i in range(len(dataset.everything)):
+        assert read_picture(dataset.everything.source(i)).shape == (64, 64, 3)
+
+
+def test_the_fingerprint_changes_with_any_picture(photos: Photos) -> None:
+    root = photos(3, 3)
+    before = open_dataset(root).fingerprint
+    assert open_dataset(root).fingerprint == before
+    Image.new("RGB", (9, 9)).save(root / "arrow" / "0.png")
+    assert open_dataset(root).fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ((), "no pictures in"),
+        ((5,), "one class only in .*: 'arrow'; at least 2"),
+        ((5, 1), "class 'crescent' .* has one picture; at least 2"),
+    ],
+)
+def test_too_little_to_learn_from_is_refused(
+    photos: Photos, tmp_path: Path, counts: tuple[int, ...], message: str
+) -> None:
+    (tmp_path / "photos").mkdir(exist_ok=True)
+    photos(*counts)
+    with pytest.raises(UserError, match=message):
+        open_dataset(tmp_path / "photos")
+
+
+def test_other_mistakes_with_a_folder_are_named(photos: Photos, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no folder .*nowhere"):
+        open_dataset(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a file"):
+        open_dataset(tmp_path / "file")
+    (tmp_path / "loose").mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / "loose" / "x.png")
+    with pytest.raises(UserError, match="1 pictures but no class folders"):
+        open_dataset(tmp_path / "loose")
+    photos(3, 3, root="parts/train")
+    photos(0, 2, 2, root="parts/val")
+    with pytest.raises(UserError, match=r"classes that .*train has not: cross"):
+        open_dataset(tmp_path / "parts")
+
+
+def test_parts_without_pictures_or_with_one_are_refused(photos: Photos, tmp_path: Path) -> None:
+    photos(3, 3, root="parts/train")
+    (tmp_path / "parts" / "val").mkdir()
+    with pytest.raises(UserError, match="no pictures in the class folders of .*val"):
+        open_dataset(tmp_path / "parts")
+    photos(3, 1, root="few/train")
+    photos(1, root="few/val")
+    with pytest.raises(UserError, match="class 'crescent' .* one picture"):
+        open_dataset(tmp_path / "few")
+
+
+def test_drawn_pictures_are_balanced_and_boxed() -> None:
+    dataset = open_dataset("drawn:50x64", seed=3)
+    assert dataset.classes == SHAPES
+    assert np.bincount(dataset.train.labels).tolist() == [5] * 10
+    image = dataset.test.source(0)
+    assert isinstance(image, np.ndarray)
+    assert image.shape == (64, 64, 3)
+    assert dataset.test.boxes is not None
+    assert dataset.test.boxes(0).shape == (1, 4)
+
+
+def test_no_drawn_set_trains_on_what_another_tests_on() -> None:
+    large, small = open_dataset("drawn:5000x64"), open_dataset("drawn:50x64")
+    tested = {name.rpartition("/")[2] for name in small.test.names}
+    assert not tested & {name.rpartition("/")[2] for name in large.train.names}
+
+
+@pytest.mark.parametrize("where", ["drawn:", "drawn:x", "drawn:5", "drawn:20x", "drawn:20x8x8"])
+def test_a_wrong_drawn_set_is_refused(where: str) -> None:
+    with pytest.raises(UserError, match="drawn"):
+        open_dataset(where)
+
+
+def test_looking_finds_faults_sizes_and_duplicates(photos: Photos) -> None:
+    root = photos(4, 4)
+    (root / "arrow" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not all of it")
+    Image.open(root / "arrow" / "0.png").save(root / "crescent" / "copy.bmp")
+    Image.new("RGB", (30, 20)).save(root / "arrow" / "small.png")
+    found = inspect(open_dataset(root))
+    assert [sum(found.counts[part]) for part in ("train", "test")] == [9, 2]
+    assert sorted(found.sizes)[0] == (20, 30)
+    assert len(found.sizes) == 10
+    assert len(found.faults) == 1
+    assert "broken.jpg" in found.faults[0]
+    (pair,) = found.duplicates
+    assert sorted(name.split(" ")[0] for name in pair) == ["arrow/0.png", "crescent/copy.bmp"]
+
+
+def test_a_duplicate_across_the_split_is_found(photos: Photos) -> None:
+    photos(3, 3, root="photos/train")
+    photos(1, 1, root="photos/val")  # the same drawings as the first of train
+    found = inspect(open_dataset("photos"))
+    assert len(found.across) == 2
+    assert all(
+        "(train)" in " ".join(group) and "(test)" in " ".join(group) for group in found.across
+    )
+
+
+def test_a_hundred_thousand_names_take_little_memory(tmp_path: Path) -> None:
+    """Less than 200 MB for 100,000 files: measured here on 10,000, with a tenth of it."""
+    for label in range(10):
+        folder = tmp_path / "many" / f"class{label}"
+        folder.mkdir(parents=True)
+        for i in range(1000):
+            (folder / f"picture-with-a-long-name-{i:08}.jpg").write_bytes(b"x")
+    tracemalloc.start()
+    dataset = open_dataset(tmp_path / "many")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(dataset.everything) == 10_000
+    assert peak < 20e6

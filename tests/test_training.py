@@ -1,0 +1,414 @@
+"""Training, on pictures drawn here.
+
+SGD with momentum and decay is written out by hand below (Sect. 3.1: v <- 0.9 v + g + 5e-4 w,
+w <- w - rate v, as Caffe and PyTorch have it) and compared step by step.
+"""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tests.conftest import TWO_CORES
+from verydeep.datasets import open_dataset
+from verydeep.datasets.dataset import Part
+from verydeep.errors import UserError
+from verydeep.machine import Machine
+from verydeep.nets import vgg
+from verydeep.nets.network import Network, build
+from verydeep.preprocessing import Pixels
+from verydeep.progress import SILENT
+from verydeep.tasks.classification import evaluate, train
+from verydeep.training.defaults import choose
+from verydeep.training.loader import batches, crop, order, remember, steps
+from verydeep.training.loop import Epoch, NotFiniteError, Schedule, fit
+from verydeep.training.run import command_line, new_folder, to_toml
+from verydeep.training.settings import Settings
+from verydeep.weights.file import load
+
+SMALL: dict[str, Any] = {
+    "net": "A", "width": 0.125, "crop": 32, "scale": 40, "batch": 10, "initial": "he", "rate": 0.01,
+}  # fmt: skip
+SETTINGS = Settings(**SMALL, epochs=3, patience=3, shard=4)
+PIXELS = Pixels((40, 40), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
+
+
+def drawn(count: int = 30) -> tuple[Part, Part]:
+    dataset = open_dataset(f"drawn:{count}x48")
+    return dataset.train, dataset.test
+
+
+def network(settings: Settings = SETTINGS) -> Network:
+    return build("A", 10, width=0.125, crop=32, pixels=PIXELS, initial="he", seed=settings.seed)
+
+
+def trained(settings: Settings = SETTINGS, threads: int = 2) -> tuple[Network, list[Epoch]]:
+    net = network(settings)
+    return net, list(fit(net, *drawn(), settings, threads=threads))
+
+
+def weights_of(net: Network) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+# --- the loader -----------------------------------------------------------------------------------
+
+
+def test_an_epoch_shows_every_picture_once_in_another_order() -> None:
+    first, second = order(30, SETTINGS, 0), order(30, SETTINGS, 1)
+    assert sorted(first.tolist()) == list(range(30))
+    assert first.tolist() != second.tolist()
+    assert first.tolist() == order(30, SETTINGS, 0).tolist()
+
+
+def test_batches_are_of_one_size_and_hold_the_pictures_of_the_order() -> None:
+    part, _ = drawn(33)
+    made = list(batches(part, PIXELS, SETTINGS, 0, threads=2))
+    assert [len(b.labels) for b in made] == [10, 10, 10]
+    assert steps(33, SETTINGS) == 3
+    shown = np.concatenate([b.labels.numpy() for b in made])
+    chosen = np.array_split(order(33, SETTINGS, 0), 3)
+    assert shown.tolist() == part.labels[np.concatenate([c[:10] for c in chosen])].tolist()
+
+
+def test_batches_do_not_depend_on_the_number_of_threads() -> None:
+    part, _ = drawn()
+    one, four = (list(batches(part, PIXELS, SETTINGS, 2, threads=t)) for t in (1, 4))
+    assert all(torch.equal(a.images, b.images) for a, b in zip(one, four, strict=True))
+
+
+def test_crops_vary_by_epoch_and_sample_and_seed_alone() -> None:
+    part, _ = drawn()
+    base = crop(part, PIXELS, SETTINGS, 0, 0)
+    assert (crop(part, PIXELS, SETTINGS, 0, 0) == base).all()
+    others = [crop(part, PIXELS, SETTINGS, epoch, 0) for epoch in range(1, 4)] + [
+        crop(part, PIXELS, replace(SETTINGS, seed=1), 0, 0)
+    ]
+    assert any((other != base).any() for other in others)
+
+
+def test_half_of_the_crops_are_mirrored_and_all_places_are_met() -> None:
+    """A picture whose columns are numbered tells where a crop was cut, and which way round."""
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[..., 0], image[..., 1] = np.mgrid[:40, :40]
+    part = Part(["x"], np.zeros(1, np.int64), lambda i: image)
+    crops = [crop(part, PIXELS, SETTINGS, epoch, 0) for epoch in range(2000)]
+    mirrored = np.mean([c[0, 0, 1] > c[0, -1, 1] for c in crops])
+    assert mirrored == pytest.approx(0.5, abs=0.05)
+    places = {(int(c[0, 0, 0]), int(min(c[0, 0, 1], c[0, -1, 1]))) for c in crops}
+    assert places == {(y, x) for y in range(9) for x in range(9)}
+
+
+def test_remembered_pictures_are_the_same_and_faults_are_left_out() -> None:
+    part, _ = drawn()
+
+    def source(i: int) -> Any:
+        return b"\xff\xd8\xff broken" if i == 3 else part.source(i)
+
+    broken = replace(part, source=source)
+    kept, faults = remember(broken, PIXELS, 2, SILENT)
+    assert len(kept) == 29
+    assert len(faults) == 1
+    rescaled = PIXELS.read(part.source(4), 40)
+    assert (kept.source(3) == rescaled).all()
+    assert kept.names[3] == part.names[4]
+
+
+def test_pictures_beyond_the_memory_limit_are_read_when_asked_for() -> None:
+    part, _ = drawn()
+    kept, _ = remember(part, PIXELS, 2, SILENT, limit=10 * 40 * 40 * 3)
+    for i in (0, 29):
+        shown = PIXELS.read(kept.source(i), 40)
+        assert (shown == PIXELS.read(part.source(i), 40)).all()
+
+
+# --- the loop -------------------------------------------------------------------------------------
+
+
+def test_sgd_is_the_papers_written_out_by_hand() -> None:
+    settings = replace(SETTINGS, dropout=0.0, epochs=2, latest_cuts=(0.5,), shard=100)
+    found, epochs = trained(settings)
+    assert [e.rate for e in epochs] == pytest.approx([0.01, 0.001])
+
+    by_hand = network(settings)
+    weights = list(by_hand.parameters())
+    velocity = [torch.zeros_like(w) for w in weights]
+    by_hand.train()
+    for module in by_hand.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    for epoch, rate in ((0, 0.01), (1, 0.001)):
+        for batch in batches(drawn()[0], PIXELS, settings, epoch, threads=1):
+            shown = (batch.images.numpy().astype(np.float32) - np.array(PIXELS.mean)) / 58
+            scores = by_hand(torch.from_numpy(shown.astype(np.float32).transpose(0, 3, 1, 2)))
+            gradients = torch.autograd.grad(F.cross_entropy(scores, batch.labels), weights)
+            with torch.no_grad():
+                for w, v, g in zip(weights, velocity, gradients, strict=True):
+                    v.mul_(0.9).add_(g + 5e-4 * w)
+                    w.sub_(rate * v)
+    torch.testing.assert_close(weights_of(found), weights_of(by_hand), rtol=1e-3, atol=1e-5)
+
+
+def test_shards_give_the_gradient_of_the_whole_batch() -> None:
+    whole, sharded = (
+        trained(replace(SETTINGS, dropout=0.0, epochs=1, shard=size))[0] for size in (10, 3)
+    )
+    torch.testing.assert_close(weights_of(whole), weights_of(sharded), rtol=1e-3, atol=1e-5)
+
+
+def test_training_again_gives_the_same_bits_whatever_the_threads() -> None:
+    (one, log), (same, same_log) = trained(threads=1), trained(threads=4)
+    assert torch.equal(weights_of(one), weights_of(same))
+    assert [e.loss for e in log] == [e.loss for e in same_log]
+
+
+def test_another_seed_gives_another_network() -> None:
+    assert not torch.equal(
+        weights_of(trained()[0]), weights_of(trained(replace(SETTINGS, seed=1))[0])
+    )
+
+
+def test_dropout_is_on_while_training_and_off_while_testing() -> None:
+    net, _ = trained(replace(SETTINGS, epochs=1))
+    with_dropout = weights_of(net)
+    without, _ = trained(replace(SETTINGS, epochs=1, dropout=0.0))
+    assert not torch.equal(with_dropout, weights_of(without))
+    crop_ = torch.zeros(2, 3, 32, 32)
+    assert torch.equal(net(crop_), net(crop_))
+
+
+def test_ten_pictures_are_learnt_by_heart() -> None:
+    settings = replace(
+        SETTINGS, epochs=60, dropout=0.0, scale=32, latest_cuts=(0.9,), patience=60, rate=0.02
+    )
+    part, _ = drawn(10)
+    pixels = replace(PIXELS, scale=(32, 32))
+    net = build("A", 10, width=0.125, crop=32, pixels=pixels, initial="he")
+    *_, last = fit(net, part, part, settings)
+    assert last.top1 == 0
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_step() -> None:
+    with pytest.raises(NotFiniteError, match=r"at step \d+ \(epoch \d, rate 1e\+06\); try --rate"):
+        trained(replace(SETTINGS, rate=1e6))
+
+
+def test_waiting_is_a_share_of_the_time() -> None:
+    _, epochs = trained()
+    assert all(0 <= e.waiting <= 1 for e in epochs)
+
+
+# --- the schedule: epochs with these errors must give these rates (by hand, patience 2) ------------
+
+
+def rates(errors: list[float], **given: Any) -> tuple[list[float], bool]:
+    settings = Settings(**{"patience": 2, "rate": 1.0, "epochs": 100, **given})
+    schedule, found, ended = Schedule(settings), [], False
+    for number, error in enumerate(errors):
+        assert not ended
+        found.append(schedule.rate(number))
+        ended = schedule.ended_by(Epoch(number + 1, 0, 0, 0, 0, error, 0, 0, 0))
+    return found, ended
+
+
+def test_the_rate_is_cut_on_a_plateau_three_times_and_then_training_ends() -> None:
+    found, ended = rates([50, 40, 40, 40, 39, 39, 39, 38, 38, 38, 37, 37, 37])
+    assert found == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01] + [0.001] * 3)
+    assert ended
+
+
+def test_the_rate_is_cut_at_the_latest_at_its_share_of_the_epochs() -> None:
+    found, ended = rates([10 - i for i in range(10)], epochs=10, latest_cuts=(0.5, 0.8, 0.9))
+    assert found == pytest.approx([1] * 5 + [0.1] * 3 + [0.01, 0.001])
+    assert not ended
+
+
+# --- settings and how they are chosen ---------------------------------------------------------------
+
+
+def test_the_papers_settings_are_the_defaults() -> None:
+    paper = Settings()
+    assert (paper.momentum, paper.decay, paper.dropout) == (0.9, 5e-4, 0.5)
+    assert (paper.batch, paper.rate, paper.epochs, len(paper.latest_cuts)) == (256, 1e-2, 74, 3)
+
+
+@pytest.mark.parametrize("count", [12, 200, 2000])
+def test_what_is_chosen_can_be_trained_and_has_a_reason(count: int) -> None:
+    part = open_dataset(f"drawn:{count}x64").train
+    choice = choose(part, TWO_CORES, {})
+    settings = choice.settings
+    assert settings.batch <= count
+    assert settings.scale == settings.crop + 32
+    for name in ("net", "width", "crop", "scale", "batch", "epochs"):
+        assert choice.reasons[name]
+    vgg.table(settings.net, 10, settings.width, settings.crop)
+
+
+def test_more_pictures_get_fewer_epochs_and_more_cores_get_more() -> None:
+    few, many = (open_dataset(f"drawn:{n}x64").train for n in (1000, 20_000))
+    given = {"net": "A", "width": 0.25, "crop": 64}
+    assert choose(few, TWO_CORES, given).settings.epochs > (
+        by_two := choose(many, TWO_CORES, given).settings.epochs
+    )
+    assert choose(many, Machine("cpu", 8), given).settings.epochs > by_two
+
+
+def test_a_gpu_gets_a_larger_network() -> None:
+    part = open_dataset("drawn:100x256").train
+    chosen = choose(part, Machine("cuda", 16), {}).settings
+    assert (chosen.net, chosen.crop, chosen.scale) == ("D", 224, 256)
+
+
+def test_what_was_asked_for_is_kept() -> None:
+    part = open_dataset("drawn:100x64").train
+    choice = choose(part, TWO_CORES, {"crop": 48, "epochs": 2, "dropout": 0.1})
+    assert (choice.settings.crop, choice.settings.scale, choice.settings.epochs) == (48, 80, 2)
+    assert choice.settings.dropout == 0.1
+    assert choice.reasons["crop"] == "as you asked"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"rat": 0.1}, "no setting 'rat'; did you mean 'rate'"),
+        ({"crop": 64, "scale": 60}, "scale S of 60 is below the crop of 64"),
+        ({"epochs": 0}, "epochs is 0; a whole number from 1 on"),
+        ({"rate": -1.0}, "rate is -1.0; it must be above 0"),
+        ({"dropout": 1.0}, r"dropout is 1.0; it must be in \[0, 1\)"),
+        ({"batch": "x"}, "batch is 'x'; a whole number from 1 on"),
+        ({"epochs": 2.5}, "epochs is 2.5; a whole number"),
+        ({"net": "VGG"}, "no configuration 'VGG'"),
+        ({"batch": 101}, "batch of 101 is more than the 100 pictures"),
+    ],
+)
+def test_a_mistaken_setting_is_named(given: dict[str, Any], message: str) -> None:
+    part = open_dataset("drawn:100x64").train
+    with pytest.raises(UserError, match=message):
+        choose(part, TWO_CORES, given)
+
+
+# --- the folder of a run ---------------------------------------------------------------------------
+
+
+def test_a_run_writes_all_that_is_needed_to_repeat_it(tmp_path: Path) -> None:
+    run = train("drawn:40x48", tmp_path / "run", machine=TWO_CORES, epochs=2, **SMALL)
+    about = tomllib.loads((run.folder / "run.toml").read_text())
+    assert about["settings"]["epochs"] == 2
+    assert about["repeat"]["command"].startswith("verydeep train drawn:40x48 --net A")
+    assert about["data"]["fingerprint"] == run.dataset.fingerprint
+    with (run.folder / "log.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [int(line["epoch"]) for line in lines] == [1, 2]
+    assert len(list((run.folder / "events").iterdir())) == 1
+    assert [t.scores.protocol.name for t in run.tests] == ["centre", "dense"]
+    assert load(run.folder).classes == run.dataset.classes
+    assert run.best.top1 == run.tests[0].top1
+
+
+def test_the_same_run_gives_the_same_weights_file(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        train("drawn:40x48", tmp_path / name, machine=TWO_CORES, epochs=1, **SMALL)
+    one, two = ((tmp_path / n / "best.safetensors").read_bytes() for n in ("one", "two"))
+    assert one == two
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
+    run = train("drawn:40x48", tmp_path / "run", machine=TWO_CORES, epochs=3, **SMALL)
+    assert run.best.top1 == min(e.top1 for e in run.epochs)
+    again = evaluate(run.folder, "drawn:40x48", "centre", machine=TWO_CORES)
+    assert again.top1 == run.best.top1
+
+
+def test_the_last_good_weights_stay_when_the_loss_runs_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first epoch is trained well; then the rate is made absurd behind the loop's back."""
+    monkeypatch.setattr(Schedule, "rate", lambda self, epoch: 0.01 if epoch == 0 else 1e6)
+    with pytest.raises(UserError, match=r"best.safetensors has those of epoch 1"):
+        train("drawn:40x48", tmp_path / "run", machine=TWO_CORES, epochs=3, **SMALL)
+    assert torch.isfinite(weights_of(load(tmp_path / "run"))).all()
+
+
+def test_runs_without_a_name_get_the_next_free_folder() -> None:
+    folders = [new_folder(None, "x") for _ in range(3)]
+    for folder in folders:
+        (folder / "something").touch()
+    assert [str(f) for f in folders] == ["runs/x", "runs/x-2", "runs/x-3"]
+
+
+def test_a_folder_that_holds_a_run_or_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "log.csv").touch()
+    with pytest.raises(UserError, match="holds something already"):
+        new_folder(tmp_path / "run", "x")
+    with pytest.raises(UserError, match="is a file; --out takes"):
+        new_folder(tmp_path / "run" / "log.csv", "x")
+    with pytest.raises(UserError, match="cannot write into"):
+        new_folder(tmp_path / "run" / "log.csv" / "below", "x")
+
+
+def test_the_command_says_every_setting() -> None:
+    settings = Settings(**{**SMALL, "dropout": 0.25})
+    command = command_line("my photos", settings)
+    assert command.startswith("verydeep train 'my photos' --net A --width 0.125 --crop 32")
+    assert "--set dropout=0.25" in command
+    assert "momentum" not in command
+
+
+def test_toml_is_read_back_as_it_was() -> None:
+    tables: dict[str, dict[str, Any]] = {
+        "one": {"text": 'ü "quoted" \\ \n', "number": 0.1, "list": [1, 2], "flag": True},
+        "two": {"small": 1e-05},
+    }
+    assert tomllib.loads(to_toml(tables)) == tables
+
+
+# --- what is fair to test on -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run_folder(photos: Callable[..., Path]) -> Path:
+    root = photos(10, 10, 10, side=48)
+    return train(root, "run", machine=TWO_CORES, epochs=1, **{**SMALL, "batch": 8}).folder
+
+
+def test_the_pictures_set_aside_are_tested_on_again(run_folder: Path) -> None:
+    tested = evaluate(run_folder, "photos", machine=TWO_CORES)
+    assert len(tested.scores.labels) == 6
+    assert tested.path is not None
+    assert tested.path.name == "photos-test-dense-40.safetensors"
+
+
+def test_a_folder_the_network_has_not_seen_is_tested_whole(
+    run_folder: Path, photos: Callable[..., Path]
+) -> None:
+    tested = evaluate(run_folder, photos(3, 3, root="new", first=60), machine=TWO_CORES)
+    assert len(tested.scores.labels) == 6
+    assert tested.scores.classes == ("arrow", "crescent", "cross")
+
+
+def test_classes_are_matched_by_name(run_folder: Path, photos: Callable[..., Path]) -> None:
+    """Without "arrow" the folder's labels are 0 and 1; the network's are 1 and 2."""
+    tested = evaluate(run_folder, photos(0, 3, 3, root="new", first=60), machine=TWO_CORES)
+    assert tested.scores.labels.tolist() == [1, 1, 1, 2, 2, 2]
+
+
+def test_classes_the_network_does_not_know_are_refused(
+    run_folder: Path, photos: Callable[..., Path]
+) -> None:
+    with pytest.raises(UserError, match="a class 'disc' that the network does not know"):
+        evaluate(run_folder, photos(3, 3, 3, 3, root="new"), machine=TWO_CORES)
+
+
+def test_an_unknown_part_is_refused(run_folder: Path) -> None:
+    with pytest.raises(UserError, match="no part 'val'; there are train, test, all"):
+        evaluate(run_folder, "photos", part_name="val", machine=TWO_CORES)

@@ -1,0 +1,149 @@
+"""The weights file: what goes in comes out, and whatever is changed in between is found."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests.conftest import images
+from verydeep import load, save
+from verydeep.errors import UserError
+from verydeep.nets import vgg
+from verydeep.nets.network import Network, build
+from verydeep.preprocessing import Pixels
+from verydeep.weights.file import KEY, hash_of, read_info
+
+PIXELS = Pixels((40, 60), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), order="BGR", resize="bicubic")
+
+
+def network(name: str = "C") -> Network:
+    return build(name, ["cat", "dög", "x y"], width=0.125, crop=32, fc=16, pixels=PIXELS)
+
+
+@pytest.mark.parametrize("name", list(vgg.CONFIGURATIONS))
+def test_a_network_comes_back_whole(tmp_path: Path, name: str) -> None:
+    written = network(name)
+    save(written, tmp_path / "w.safetensors", {"seed": 3})
+    read = load(tmp_path / "w.safetensors")
+    assert (read.table, read.classes, read.pixels) == (
+        written.table,
+        written.classes,
+        written.pixels,
+    )
+    crop = images(2, 48, 32)
+    assert torch.equal(read(crop), written(crop))
+    assert not read.training
+
+
+def test_the_same_network_gives_the_same_file(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    for path in paths:
+        save(network(), path, {"settings": {"seed": 0, "rate": 0.1}, "epoch": 1})
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_the_file_says_what_it_is(tmp_path: Path) -> None:
+    digest = save(network(), tmp_path / "w.safetensors", {"seed": 3})
+    info = read_info(tmp_path / "w.safetensors")
+    assert info.classes == ["cat", "dög", "x y"]
+    assert info.provenance == {"seed": 3}
+    assert info.hash == digest == hash_of(network())
+    assert set(info.layers) >= {"conv1_1", "conv5_3", "fc8"}
+
+
+def test_a_run_folder_stands_for_its_best_weights(tmp_path: Path) -> None:
+    save(network(), tmp_path / "run" / "best.safetensors")
+    assert load(tmp_path / "run").classes == ("cat", "dög", "x y")
+
+
+def test_any_changed_bit_of_the_tensors_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save(network(), path)
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    draw = random.Random(0)
+    for _ in range(60):
+        changed = bytearray(content)
+        changed[draw.randrange(start, len(content))] ^= 1 << draw.randrange(8)
+        path.write_bytes(changed)
+        with pytest.raises(UserError, match="is damaged in layer"):
+            load(path)
+
+
+def test_a_changed_header_or_a_cut_file_is_found_or_harmless(tmp_path: Path) -> None:
+    """A flipped bit in the header is refused, unless it only touches a note such as a name."""
+    path = tmp_path / "w.safetensors"
+    save(network(), path)
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    draw = random.Random(1)
+    for cut in (0, 3, 8, start // 2, start, len(content) - 1):
+        path.write_bytes(content[:cut])
+        with pytest.raises(UserError, match="no safetensors file"):
+            load(path)
+    for _ in range(300):
+        changed = bytearray(content)
+        changed[draw.randrange(start)] ^= 1 << draw.randrange(8)
+        path.write_bytes(changed)
+        try:
+            read = load(path)
+        except UserError:
+            continue
+        assert hash_of(read) == hash_of(network())
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (None, "none of verydeep's"),
+        ("not json", "describes itself wrongly"),
+        ("{}", "describes itself wrongly"),
+        ("[1]", "describes itself wrongly"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(
+    tmp_path: Path, metadata: str | None, message: str
+) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file({"x": torch.zeros(2)}, path, (metadata and {KEY: metadata}) or None)
+    with pytest.raises(UserError, match=message):
+        load(path)
+
+
+def test_another_format_number_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save(network(), path)
+    about = read_info(path).__dict__ | {"format": 9}
+    save_file({"x": torch.zeros(2)}, path, {KEY: json.dumps(about)})
+    with pytest.raises(UserError, match="has format 9; this verydeep reads format 1"):
+        load(path)
+
+
+def test_tensors_that_do_not_fit_the_table_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    written = network()
+    written.fc8.bias = torch.nn.Parameter(torch.zeros(7))
+    save(written, path)
+    with pytest.raises(UserError, match="does not fit its own table"):
+        load(path)
+
+
+def test_a_missing_file_or_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no weights file .*nowhere"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no best.safetensors in folder"):
+        load(tmp_path)
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(UserError, match="text is no safetensors file"):
+        load(tmp_path / "text")
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot write .*file/w.safetensors \([\d,]+ bytes\)"):
+        save(network(), tmp_path / "file" / "w.safetensors")
