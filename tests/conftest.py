@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from verydeep.datasets.drawing import SHAPES, draw
+from verydeep.datasets.drawing import draw
+from verydeep.datasets.outlines import SHAPES
 from verydeep.machine import Machine
 
 TWO_CORES = Machine("cpu", 2)

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from verydeep.datasets import open_dataset
-from verydeep.datasets.drawing import SHAPES
 from verydeep.datasets.folder import natural_key
 from verydeep.datasets.inspection import inspect
+from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import UserError
 from verydeep.pictures import read_picture
 

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from verydeep.datasets import drawing
-from verydeep.datasets.drawing import SHAPES, Drawing, draw, extent, filled
+from verydeep.datasets.drawing import Drawing, draw, extent, filled
+from verydeep.datasets.outlines import SHAPES, arc
 from verydeep.errors import UserError
 
 SIZE = (48, 48)
@@ -72,7 +73,7 @@ def test_box_of_an_upright_square_is_its_sides() -> None:
 
 
 def test_filled_disc_has_the_area_of_a_disc() -> None:
-    disc = 32 + 30j + 20 * drawing.arc()
+    disc = 32 + 30j + 20 * arc()
     area = np.asarray(filled([disc], (64, 64))).sum() / 255
     assert area == pytest.approx(pi * 20**2, rel=0.03)
 

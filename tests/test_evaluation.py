@@ -39,6 +39,17 @@ def part_of_shapes(*shapes: tuple[int, int]) -> Part:
     return Part(names, np.arange(len(images)) % 4, lambda i: images[i])
 
 
+def mirror_of(part: Part) -> Callable[[int], np.ndarray]:
+    """The source of a part's pictures, mirrored."""
+
+    def source(i: int) -> np.ndarray:
+        image = part.source(i)
+        assert isinstance(image, np.ndarray)
+        return np.ascontiguousarray(image[:, ::-1])
+
+    return source
+
+
 MIXED = [(64, 64), (64, 96), (80, 64), (64, 64), (130, 64), (64, 96), (64, 200), (70, 90)]
 
 
@@ -91,14 +102,14 @@ def test_many_rare_shapes_are_all_tested(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_picture_and_its_mirror_image_have_the_same_dense_posteriors() -> None:
     net, part = network(), part_of_shapes(*MIXED)
-    mirrored = replace(part, source=lambda i: np.ascontiguousarray(np.fliplr(part.source(i))))
+    mirrored = replace(part, source=mirror_of(part))
     one, other = (posteriors(net, p, protocol(net, "dense")) for p in (part, mirrored))
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_at_the_crops_size_dense_is_the_mean_of_crop_and_mirror_image() -> None:
     net, part = network(), part_of_shapes((32, 32), (32, 32))
-    mirrored = replace(part, source=lambda i: np.ascontiguousarray(np.fliplr(part.source(i))))
+    mirrored = replace(part, source=mirror_of(part))
     one, other = (posteriors(net, p, protocol(net, "centre", 32)) for p in (part, mirrored))
     dense = posteriors(net, part, protocol(net, "dense", 32))
     np.testing.assert_allclose(dense, (one + other) / 2, atol=1e-6)

@@ -60,7 +60,7 @@ def weights_of(net: Network) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in net.parameters()])
 
 
-# --- the loader -----------------------------------------------------------------------------------
+# --- the loader
 
 
 def test_an_epoch_shows_every_picture_once_in_another_order() -> None:
@@ -119,7 +119,7 @@ def test_remembered_pictures_are_the_same_and_faults_are_left_out() -> None:
     assert len(kept) == 29
     assert len(faults) == 1
     rescaled = PIXELS.read(part.source(4), 40)
-    assert (kept.source(3) == rescaled).all()
+    assert np.array_equal(np.asarray(kept.source(3)), rescaled)
     assert kept.names[3] == part.names[4]
 
 
@@ -131,7 +131,7 @@ def test_pictures_beyond_the_memory_limit_are_read_when_asked_for() -> None:
         assert (shown == PIXELS.read(part.source(i), 40)).all()
 
 
-# --- the loop -------------------------------------------------------------------------------------
+# --- the loop
 
 
 def test_sgd_is_the_papers_written_out_by_hand() -> None:
@@ -188,7 +188,7 @@ def test_dropout_is_on_while_training_and_off_while_testing() -> None:
 
 def test_ten_pictures_are_learnt_by_heart() -> None:
     settings = replace(
-        SETTINGS, epochs=60, dropout=0.0, scale=32, latest_cuts=(0.9,), patience=60, rate=0.02
+        SETTINGS, epochs=120, dropout=0.0, scale=32, latest_cuts=(0.9,), patience=120
     )
     part, _ = drawn(10)
     pixels = replace(PIXELS, scale=(32, 32))
@@ -207,7 +207,7 @@ def test_waiting_is_a_share_of_the_time() -> None:
     assert all(0 <= e.waiting <= 1 for e in epochs)
 
 
-# --- the schedule: epochs with these errors must give these rates (by hand, patience 2) ------------
+# --- the schedule: epochs with these errors must give these rates (by hand, patience 2)
 
 
 def rates(errors: list[float], **given: Any) -> tuple[list[float], bool]:
@@ -232,7 +232,7 @@ def test_the_rate_is_cut_at_the_latest_at_its_share_of_the_epochs() -> None:
     assert not ended
 
 
-# --- settings and how they are chosen ---------------------------------------------------------------
+# --- settings and how they are chosen
 
 
 def test_the_papers_settings_are_the_defaults() -> None:
@@ -281,11 +281,11 @@ def test_what_was_asked_for_is_kept() -> None:
     [
         ({"rat": 0.1}, "no setting 'rat'; did you mean 'rate'"),
         ({"crop": 64, "scale": 60}, "scale S of 60 is below the crop of 64"),
-        ({"epochs": 0}, "epochs is 0; a whole number from 1 on"),
+        ({"epochs": 0}, "epochs is 0; at least 1 is needed"),
         ({"rate": -1.0}, "rate is -1.0; it must be above 0"),
         ({"dropout": 1.0}, r"dropout is 1.0; it must be in \[0, 1\)"),
-        ({"batch": "x"}, "batch is 'x'; a whole number from 1 on"),
-        ({"epochs": 2.5}, "epochs is 2.5; a whole number"),
+        ({"batch": "x"}, "batch is 'x'; a whole number is needed"),
+        ({"epochs": 2.5}, "epochs is 2.5; a whole number is needed"),
         ({"net": "VGG"}, "no configuration 'VGG'"),
         ({"batch": 101}, "batch of 101 is more than the 100 pictures"),
     ],
@@ -296,7 +296,7 @@ def test_a_mistaken_setting_is_named(given: dict[str, Any], message: str) -> Non
         choose(part, TWO_CORES, given)
 
 
-# --- the folder of a run ---------------------------------------------------------------------------
+# --- the folder of a run
 
 
 def test_a_run_writes_all_that_is_needed_to_repeat_it(tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ def test_toml_is_read_back_as_it_was() -> None:
     assert tomllib.loads(to_toml(tables)) == tables
 
 
-# --- what is fair to test on -------------------------------------------------------------------------
+# --- what is fair to test on
 
 
 @pytest.fixture
@@ -399,7 +399,9 @@ def test_a_folder_the_network_has_not_seen_is_tested_whole(
 def test_classes_are_matched_by_name(run_folder: Path, photos: Callable[..., Path]) -> None:
     """Without "arrow" the folder's labels are 0 and 1; the network's are 1 and 2."""
     tested = evaluate(run_folder, photos(0, 3, 3, root="new", first=60), machine=TWO_CORES)
-    assert tested.scores.labels.tolist() == [1, 1, 1, 2, 2, 2]
+    assert sorted(tested.scores.labels.tolist()) == [1, 1, 1, 2, 2, 2]
+    names = [name.split("/")[0] for name in tested.scores.names]
+    assert [tested.scores.classes[k] for k in tested.scores.labels] == names
 
 
 def test_classes_the_network_does_not_know_are_refused(

@@ -127,7 +127,7 @@ def test_another_format_number_is_named(tmp_path: Path) -> None:
 def test_tensors_that_do_not_fit_the_table_are_named(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     written = network()
-    written.fc8.bias = torch.nn.Parameter(torch.zeros(7))
+    written.get_submodule("fc8").bias = torch.nn.Parameter(torch.zeros(7))
     save(written, path)
     with pytest.raises(UserError, match="does not fit its own table"):
         load(path)

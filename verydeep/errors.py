@@ -1,4 +1,4 @@
-"""The one exception that is the user's to mend; every command prints it as one line."""
+"""The exceptions that are the user's to mend; every command prints them as one line."""
 
 
 class UserError(ValueError):
@@ -7,3 +7,7 @@ class UserError(ValueError):
     Commands print the message to stderr and leave with exit code 2; anything else that is raised
     is a fault of ours.
     """
+
+
+class PictureError(UserError):
+    """A picture that cannot be read: one line, its name and the reason."""

@@ -2,32 +2,20 @@
 
 Comes in: JPEG (MPO too), PNG, WebP, GIF, BMP or TIFF, or an array of grey, RGB or RGBA.
 Goes out: the first frame, upright by its EXIF orientation, whatever is transparent over white.
-
-Pillow decodes, but sees only the parts of a file that make pixels: a damaged EXIF block, text or
-colour profile then costs neither the picture nor a warning. Pillow's classes are called directly,
-not through `Image.open`, so that no other format is tried and our `max_pixels` decides.
 """
 
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BytesIO
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8, UInt16
-from PIL import Image, TiffTags
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
-from verydeep.errors import UserError
+from verydeep.errors import PictureError
+from verydeep.picture_files import format_of, open_image, refuse_size
 
 Picture = UInt8[np.ndarray, "H W 3"]
 Source = str | Path | bytes | np.ndarray
@@ -36,10 +24,6 @@ MAX_PIXELS = 50_000_000
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff".split()  # noqa: SIM905
 )
-
-
-class PictureError(UserError):
-    """A picture that cannot be read: one line, its name and the reason."""
 
 
 def read_picture(
@@ -55,7 +39,7 @@ def read_picture(
             return _rgb_of_array(source, max_pixels)
         data = _bytes_of(source)
         with _decoder_errors_explained(data):
-            image, orientation = _open(data, max_pixels)
+            image, orientation = open_image(data, max_pixels)
             if smaller_side is not None:
                 image.draft(None, (smaller_side, smaller_side))
             return np.array(_upright(_rgb_of_image(image), orientation), order="C")
@@ -69,7 +53,7 @@ def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> tuple[int, int
             return source.shape[0], source.shape[1]
         # The header of nearly every JPEG lies in its first 256 KiB, and data sets are JPEGs.
         first = _bytes_of(source, 2**18)
-        if _format_of(first) == "JPEG":
+        if format_of(first) == "JPEG":
             with suppress(Exception):
                 return _size_after_orientation(first, max_pixels)
         data = _bytes_of(source)
@@ -78,7 +62,7 @@ def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> tuple[int, int
 
 
 def _size_after_orientation(data: bytes, max_pixels: int) -> tuple[int, int]:
-    image, orientation = _open(data, max_pixels)
+    image, orientation = open_image(data, max_pixels)
     return image.size if orientation >= 5 else (image.height, image.width)
 
 
@@ -114,7 +98,7 @@ def _decoder_errors_explained(data: bytes) -> Iterator[None]:
         raise
     except Exception as error:
         text = " ".join(str(error).split()) or type(error).__name__
-        form = _format_of(data)
+        form = format_of(data)
         if text == "not identified by this driver":
             text = "its header gives a size of zero or an unknown kind of pixels"
         elif isinstance(error, MemoryError):
@@ -129,236 +113,6 @@ def _is_cut(form: str, data: bytes) -> bool:
         told = data[4:8] if form == "WebP" else data[2:6]
         return int.from_bytes(told, "little") > len(data)
     return {"JPEG": b"\xff\xd9", "PNG": b"IEND", "GIF": b"\0;"}.get(form, b"") not in data
-
-
-def _open(data: bytes, max_pixels: int) -> tuple[ImageFile, int]:
-    """Pillow's image, not yet decoded, and its EXIF orientation, 1 to 8."""
-    form, exif = _format_of(data), b""
-    image: ImageFile
-    if form == "JPEG":
-        pixels, exif = _jpeg_for_pixels(data)
-        image = JpegImageFile(BytesIO(pixels))
-    elif form == "PNG":
-        pixels, exif = _png_for_pixels(data)
-        image = PngImageFile(BytesIO(pixels))
-        _mend_transparency(image, bits=pixels[24])
-    elif form == "TIFF":
-        image, exif = _open_tiff(data, max_pixels), data
-    elif form == "BMP":
-        image = BmpImageFile(BytesIO(data))
-    elif form == "GIF":
-        with _pillow_without_limit():
-            image = GifImageFile(BytesIO(data))
-    else:
-        _refuse_size(*_webp_size(data), max_pixels)
-        with _pillow_without_limit():
-            image = WebPImageFile(BytesIO(data))
-        exif = image.info.get("exif", b"")
-    _refuse_size(image.width, image.height, max_pixels)
-    return image, _orientation(exif.removeprefix(b"Exif\0\0"))
-
-
-_NOT_READ = {
-    b"%PDF": "a PDF document",
-    b"8BPS": "a Photoshop picture",
-    b"PK\3\4": "a zip archive",
-    b"\x1f\x8b": "a gzip archive",
-    b"\x93NUMPY": "a NumPy array (read it with np.load)",
-    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
-    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture",
-}
-
-
-def _format_of(data: bytes) -> str:
-    """What the first bytes say, whatever the file is called; refuses what is none of ours."""
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return "TIFF"
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "WebP"
-    if data.startswith(b"BM"):
-        return "BMP"
-    raise PictureError(_not_a_picture(data))
-
-
-def _not_a_picture(data: bytes) -> str:
-    if not data:
-        return "empty"
-    what = next((what for magic, what in _NOT_READ.items() if data.startswith(magic)), None)
-    if data[4:8] == b"ftyp":
-        what = "an AVIF picture" if data[8:11] == b"avi" else "a HEIC picture or a film"
-    if what:
-        return f"is {what}, which is not read here; save it as JPEG or PNG"
-    begin = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if b"<svg" in begin:
-        return "looks like SVG, a drawing without pixels; save it as PNG"
-    if b"<html" in begin or begin.startswith(b"<!doctype html"):
-        return "looks like HTML: a web page, perhaps an error page, was saved in place of a picture"
-    with suppress(UnicodeDecodeError):
-        if "".join(data[:1000].decode().split()).isprintable():
-            return "looks like text, not like a picture"
-    return f"unknown format, begins with {data[:8].hex(' ')}; JPEG, PNG, WebP, GIF, BMP, TIFF do"
-
-
-def _refuse_size(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise PictureError(
-            f"{width * height / 1e6:.4g} Mpx ({width} x {height}) where at most "
-            f"{max_pixels / 1e6:.4g} Mpx are read; a larger max_pixels raises the limit"
-        )
-
-
-def _jpeg_for_pixels(data: bytes) -> tuple[bytes, bytes]:
-    """The file without APP1-APP13, APP15 and comments, and its EXIF block.
-
-    Kept are APP0 (JFIF) and APP14 (Adobe), which tell the colour space. What MPO adds is dropped
-    with APP2, and its first picture remains.
-    """
-    kept, exif, at = [data[:2]], b"", 2
-    while (at := data.find(b"\xff", at)) >= 0 and data[at + 1 : at + 2] != b"\xda":
-        marker = data[at + 1] if at + 1 < len(data) else 0
-        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9:  # these stand alone
-            at += 1 if marker == 0xFF else 2
-            continue
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
-            exif = exif or data[at + 4 : end]
-        if marker not in {*range(0xE1, 0xEE), 0xEF, 0xFE}:
-            kept.append(data[at:end])
-        at = end
-    return b"".join([*kept, data[at:] if at >= 0 else b""]), exif
-
-
-def _png_for_pixels(data: bytes) -> tuple[bytes, bytes]:
-    """The file with IHDR, PLTE, tRNS, IDAT and IEND alone, and its EXIF block."""
-    kept, exif, at = [data[:8]], b"", 8
-    while at + 8 <= len(data):
-        kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
-            kept.append(data[at:end])
-        elif kind == b"eXIf":
-            exif = data[at + 8 : end - 4]
-        at = end
-    return b"".join(kept), exif
-
-
-def _mend_transparency(image: ImageFile, bits: int) -> None:
-    """Pillow scales pixels to 8 bits, but not the colour that tRNS calls transparent."""
-    colour = image.info.get("transparency")
-    if isinstance(colour, int) and bits < 8:
-        image.info["transparency"] = colour * 255 // (2**bits - 1)
-    elif isinstance(colour, tuple) and bits == 16:
-        image.info["transparency"] = tuple(value >> 8 for value in colour)
-
-
-def _open_tiff(data: bytes, max_pixels: int) -> ImageFile:
-    image = _Tiff(BytesIO(_tiff_for_pixels(data)))
-    # libtiff takes memory for a whole tile (tags 322 and 323), however small the picture.
-    tags = image.tag_v2
-    _refuse_size(tags.get(322, 1), tags.get(323, 1), max_pixels)
-    # libtiff prints on stderr when a strip (273, 279) or tile (324, 325) ends beyond the file.
-    places = tags.get(273, tags.get(324, ())), tags.get(279, tags.get(325, ()))
-    if tags.get(259) != 1 and any(a + b > len(data) for a, b in zip(*places, strict=False)):
-        raise PictureError(f"TIFF that is truncated after {len(data)} bytes")
-    if (tags.get(262), tags.get(259)) == (6, 1) and tags.get(530, (2, 2)) != (1, 1):
-        # Pillow would read such bytes as if each pixel had its own colour.
-        raise PictureError("TIFF of YCbCr with coarser colour, uncompressed; save it as PNG")
-    return image
-
-
-class _Tiff(TiffImageFile):
-    def load_prepare(self) -> None:
-        """As Pillow's, which takes memory here after asking its own limit."""
-        if self._im is None:
-            self.im = Image.new(self.mode, self.size).im
-        super().load_prepare()
-
-
-# Sizes in bytes of TIFF's types, and the tags that Pillow and libtiff decode by.
-_TYPE_BYTES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8), start=1))
-_TIFF_TAGS = {256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320}
-_TIFF_TAGS |= {322, 323, 324, 325, 332, 338, 339, 347, *range(512, 522), *range(529, 533)}
-
-
-def _tiff_for_pixels(data: bytes) -> bytes:
-    """The file with a new list of tags: those of its first page that make pixels."""
-    offset, number, _ = _tiff_layout(data)
-    kept: dict[int, bytes] = {}
-    left = len(data)
-    for tag, kind, count, value, entry in _tiff_entries(data):
-        size = count * _TYPE_BYTES.get(kind, 0)
-        if tag in kept or tag not in _TIFF_TAGS or size == 0:
-            continue
-        if TiffTags.lookup(tag).length == 1 and count != 1 and kind not in (1, 2, 7):
-            raise PictureError(f"TIFF that is damaged: its tag {tag} has {count} values for one")
-        if size > len(value):
-            left -= size
-            if left < 0 or offset.unpack(value)[0] + size > len(data):
-                raise PictureError(f"TIFF that is truncated or damaged at its tag {tag}")
-        kept[tag] = entry
-    begin = offset.size  # where the place of the first list is written: 4, or 8 in BigTIFF
-    place = offset.pack(len(data) + len(data) % 2)
-    tags = [bytes(len(data) % 2), number.pack(len(kept)), *kept.values(), bytes(8)]
-    return b"".join([data[:begin], place, data[begin + len(place) :], *tags])
-
-
-def _tiff_layout(data: bytes) -> tuple[struct.Struct, struct.Struct, struct.Struct]:
-    """How an offset, a number of tags and a tag are written; BigTIFF has wider ones."""
-    order = "<" if data[:1] == b"I" else ">"
-    forms = ("Q", "Q", "HHQ8s") if 43 in data[2:4] else ("I", "H", "HHI4s")
-    offset, number, entry = (struct.Struct(order + form) for form in forms)
-    return offset, number, entry
-
-
-def _tiff_entries(data: bytes) -> Iterator[tuple[int, int, int, bytes, bytes]]:
-    """Tag, type, count, value or where it lies, and the whole entry; struct.error when cut."""
-    offset, number, entry = _tiff_layout(data)
-    (start,) = offset.unpack_from(data, offset.size)
-    (count,) = number.unpack_from(data, start)
-    for at in islice(range(start + number.size, len(data) + 1, entry.size), min(count, 65535)):
-        yield *entry.unpack_from(data, at), data[at : at + entry.size]
-
-
-_limit_lock = threading.Lock()
-
-
-@contextmanager
-def _pillow_without_limit() -> Iterator[None]:
-    """Only for reading a header, where GIF and WebP would ask Pillow's limit in place of ours."""
-    with _limit_lock:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
-
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height, read here because Pillow's header reading takes the canvas' memory."""
-    if data[12:16] == b"VP8X":
-        numbers = data[24:27], data[27:30]
-        return int.from_bytes(numbers[0], "little") + 1, int.from_bytes(numbers[1], "little") + 1
-    if data[12:16] == b"VP8L":
-        (bits,) = struct.unpack_from("<I", data, 21)
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    width, height = struct.unpack_from("<HH", data, 26)
-    return width & 0x3FFF, height & 0x3FFF
-
-
-def _orientation(exif: bytes) -> int:
-    # A damaged EXIF block means upright: it must not lose the picture.
-    with suppress(struct.error, OverflowError):
-        for tag, kind, _, value, _ in _tiff_entries(exif):
-            if tag == 274 and kind in (3, 4):
-                number = value[: _TYPE_BYTES[kind]]
-                found = int.from_bytes(number, "little" if exif[:1] == b"I" else "big")
-                return found if 1 <= found <= 8 else 1
-    return 1
 
 
 def _upright(pixels: Picture, orientation: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -428,7 +182,7 @@ def _refuse_array(array: np.ndarray, max_pixels: int) -> None:
         )
     if array.size == 0:
         raise PictureError(f"shape {array.shape} has no pixels")
-    _refuse_size(array.shape[1], array.shape[0], max_pixels)
+    refuse_size(array.shape[1], array.shape[0], max_pixels)
 
 
 def _over_white(rgba: UInt8[np.ndarray, "H W 4"]) -> Picture:

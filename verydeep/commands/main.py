@@ -58,7 +58,7 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="verydeep", standalone_mode=False)
     except UserError as error:
         code = _mistake(str(error), debug, error)
     except UsageError as error:

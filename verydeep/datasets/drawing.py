@@ -4,9 +4,8 @@ In go a seed and an index; out comes a picture of one shape on a cluttered groun
 and its box. Size, place, turn, colours and texture are chosen alike for every class: only the
 outline tells what a shape is. Not from the paper.
 
-A picture is a pile of layers, each an outline filled with a paint. An outline is a closed polygon
-of complex numbers x + iy, y pointing down, given about the origin in a unit of its own; it is
-turned, enlarged and moved by arithmetic. Sines and cosines may differ in their last bit between
+A picture is a pile of layers, each an outline filled with a paint. Outlines are turned, enlarged
+and moved by arithmetic on complex numbers. Sines and cosines may differ in their last bit between
 processors, so they are always rounded before they touch a pixel.
 """
 
@@ -14,14 +13,23 @@ processors, so they are always rounded before they touch a pixel.
 # mypy: disable-error-code="no-any-return"
 
 import colorsys
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex128, Float32, UInt8
-from numpy.random import Generator, Philox
+from jaxtyping import Float32, UInt8
+from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter
 
+from verydeep import randomness
+from verydeep.datasets.outlines import (
+    CLUTTER,
+    OUTLINES,
+    SHAPES,
+    Outline,
+    any_direction,
+    curve,
+    ribbon,
+)
 from verydeep.errors import UserError
 
 SMALLEST_SIDE = 32  # pixels; in less, the smallest shapes cannot be told apart
@@ -33,7 +41,6 @@ Size = tuple[int, int]  # height, width
 Box = tuple[float, float, float, float]  # x_min, y_min, x_max, y_max
 Colour = tuple[int, int, int]
 ColourPair = tuple[Colour, Colour]
-Outline = Complex128[np.ndarray, "_"]  # as many corners as it needs
 Field = Float32[np.ndarray, "H W"]
 
 
@@ -63,7 +70,7 @@ def draw(seed: int, index: int, size: tuple[int, int] = (128, 128)) -> Drawing:
             f"a drawing of {size[0]}x{size[1]} pixels is too small for its shape to be told; "
             f"height and width must be at least {SMALLEST_SIDE}"
         )
-    rng = Generator(Philox(key=seed, counter=[0, 0, 0, index]))
+    rng = randomness.generator(seed, "drawing", sample=index)
     label = index % len(SHAPES)
     scenery = [related_colours(rng) for _ in range(rng.integers(2, 4))]
     picture = paint(rng, scenery[0], size)
@@ -166,11 +173,6 @@ def noise(rng: Generator, cells: int, size: Size) -> Field:
     return np.asarray(values.resize(size[::-1], Image.Resampling.BICUBIC)) / np.float32(255)
 
 
-def any_direction(rng: Generator) -> complex:
-    """A point on the unit circle."""
-    return complex(np.exp(2j * np.pi * rng.random()))
-
-
 def add_clutter(rng: Generator, picture: Image.Image, colours: ColourPair) -> None:
     """Lay up to three translucent pieces of no class on the picture, perhaps half outside."""
     size = (picture.height, picture.width)
@@ -243,114 +245,3 @@ def extent(mask: Image.Image) -> Box:
     covered = np.asarray(mask) > 127
     x, y = np.flatnonzero(covered.any(axis=0)), np.flatnonzero(covered.any(axis=1))
     return float(x[0]), float(y[0]), float(x[-1] + 1), float(y[-1] + 1)
-
-
-def arc(start: float = 0.0, stop: float = 1.0, points: int = 60) -> Outline:
-    """Points on the unit circle, between angles in turns."""
-    return np.exp(2j * np.pi * np.linspace(start, stop, points))
-
-
-def arrow(rng: Generator) -> Outline:
-    """A broad head on a straight shaft."""
-    neck, shaft = rng.uniform((-0.1, 0.16), (0.25, 0.3))
-    half = np.array([1, neck + 0.75j, neck + shaft * 1j, -1 + shaft * 1j])
-    return np.concatenate([half, half[::-1].conj()])
-
-
-def crescent(rng: Generator) -> Outline:
-    """The unit disc less another one, which leaves two tips."""
-    tip, thickness = rng.uniform((0.11, 0.45), (0.2, 0.75))
-    # The other circle goes through both tips and through the middle of the inner edge.
-    edge, corner = thickness - 1, np.exp(2j * np.pi * tip)
-    centre = (1 - edge**2) / (2 * (corner.real - edge))
-    start = np.angle(corner - centre) / (2 * np.pi)
-    inner = centre + (centre - edge) * arc(1 - start, start)
-    return np.concatenate([arc(tip, 1 - tip), inner])
-
-
-def cross(rng: Generator) -> Outline:
-    """Four equal arms at right angles."""
-    half_width = rng.uniform(0.18, 0.36)
-    arm = np.array([1 - half_width * 1j, 1 + half_width * 1j, half_width * (1 + 1j)])
-    return np.concatenate([arm * 1j**quarter for quarter in range(4)])
-
-
-def heart(rng: Generator) -> Outline:
-    """The well-known curve of sines and cosines, always the same."""
-    t = 2 * np.pi * np.linspace(0, 1, 80)
-    y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
-    return 16 * np.sin(t) ** 3 - 1j * y
-
-
-def ring(rng: Generator) -> Outline:
-    """Out round the unit circle and back round a smaller one."""
-    return np.concatenate([arc(), rng.uniform(0.45, 0.75) * arc()[::-1]])
-
-
-def spiral(rng: Generator) -> Outline:
-    """About two turns, in either sense."""
-    turns = rng.uniform(1.7, 2.5)
-    path = np.linspace(0.12, 1, 120) * arc(0.12 * turns, turns, 120)
-    width = rng.uniform(0.4, 0.6) / turns
-    return ribbon(path if rng.random() < 0.5 else path.conj(), width)
-
-
-def star(rng: Generator) -> Outline:
-    """Five to seven points."""
-    outline = arc(points=2 * int(rng.integers(5, 8)) + 1)
-    outline[1::2] *= rng.uniform(0.4, 0.55)
-    return outline
-
-
-def triangle(rng: Generator) -> Outline:
-    """Corners at least 60 degrees apart, seen from the centre."""
-    return np.exp(2j * np.pi * (np.arange(3) + rng.uniform(-0.25, 0.25, 3)) / 3)
-
-
-OUTLINES: dict[str, Callable[[Generator], Outline]] = {
-    "arrow": arrow,
-    "crescent": crescent,
-    "cross": cross,
-    "disc": lambda rng: arc(),
-    "heart": heart,
-    "ring": ring,
-    "spiral": spiral,
-    "square": lambda rng: arc(points=5),
-    "star": star,
-    "triangle": triangle,
-}
-SHAPES: tuple[str, ...] = tuple(OUTLINES)
-
-
-def ribbon(path: Outline, width: float) -> Outline:
-    """The outline of a band of that width along a path."""
-    along = np.gradient(path)
-    side = 0.5j * width * along / np.abs(along)
-    return np.concatenate([path + side, (path - side)[::-1]])
-
-
-def curve(rng: Generator) -> Outline:
-    """A path across the unit circle, bent to one side."""
-    x = np.linspace(-1, 1, 40)
-    return x + 1j * rng.uniform(-0.5, 0.5) * (x * x - 0.5)
-
-
-def zigzag(rng: Generator) -> Outline:
-    """A path of three to six straight pieces."""
-    x = np.linspace(-1, 1, rng.integers(4, 8))
-    return x + 1j * rng.uniform(0.05, 0.4) * (-1) ** np.arange(len(x))
-
-
-def blob(rng: Generator) -> Outline:
-    """A closed curve with uneven lobes."""
-    around = arc(points=40)
-    lobes = [rng.uniform(0.3, 1) * any_direction(rng) * around**n for n in range(2, 6)]
-    return (0.5 + 0.15 * np.sum(lobes, axis=0).real) * around
-
-
-CLUTTER: tuple[Callable[[Generator], Outline], ...] = (
-    blob,
-    lambda rng: ribbon(curve(rng), rng.uniform(0.02, 0.12)),
-    lambda rng: ribbon(zigzag(rng), rng.uniform(0.05, 0.15)),
-    lambda rng: ribbon(arc(stop=0.5, points=2), rng.uniform(0.1, 0.35)),  # a straight bar
-)

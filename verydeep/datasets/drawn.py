@@ -11,7 +11,8 @@ import re
 import numpy as np
 
 from verydeep.datasets.dataset import Boxes, Dataset, Part, fingerprint
-from verydeep.datasets.drawing import SHAPES, Drawing, draw
+from verydeep.datasets.drawing import Drawing, draw
+from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import UserError
 from verydeep.pictures import Picture
 

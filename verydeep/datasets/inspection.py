@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from verydeep.datasets.dataset import Dataset, Part
-from verydeep.pictures import PictureError, read_picture
+from verydeep.errors import PictureError
+from verydeep.pictures import read_picture
 from verydeep.progress import SILENT, Watch
 from verydeep.threads import in_order
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 import torch
 from torch import nn
@@ -19,33 +20,31 @@ def initialise(network: nn.Module, initial: str, generator: torch.Generator) -> 
     fan out)) (Glorot & Bengio, 2010), what the paper recommends for deep nets. "he": normal of
     standard deviation sqrt(2 / fan in) (He et al., 2015). Raises UserError for another name.
     """
-    kind, _, argument = initial.partition(":")
+    kind, std = parsed(initial)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            _fill(module.weight, kind, argument, generator)
+            _fill(module.weight, kind, std, generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
 
-def _fill(weight: torch.Tensor, kind: str, argument: str, generator: torch.Generator) -> None:
+def parsed(initial: str) -> tuple[str, float]:
+    """The kind of an initialisation, and its standard deviation where its name says one."""
+    kind, colon, argument = initial.partition(":")
+    with suppress(ValueError):
+        if kind in ("glorot", "he") and not colon:
+            return kind, math.nan
+        if kind == "gaussian" and 0 < float(argument) < math.inf:
+            return kind, float(argument)
+    raise UserError(f"no initialisation '{initial}'; there are {', '.join(NAMES)}")
+
+
+def _fill(weight: torch.Tensor, kind: str, std: float, generator: torch.Generator) -> None:
     out, fan_in = weight.shape[0], weight[0].numel()
     fan_out = out * weight[0, 0].numel()
-    if kind == "glorot" and not argument:
+    if kind == "glorot":
         bound = math.sqrt(6 / (fan_in + fan_out))
         nn.init.uniform_(weight, -bound, bound, generator=generator)
-    elif kind == "he" and not argument:
-        nn.init.normal_(weight, 0.0, math.sqrt(2 / fan_in), generator=generator)
-    elif kind == "gaussian" and (std := _positive(argument)):
-        nn.init.normal_(weight, 0.0, std, generator=generator)
     else:
-        name = f"{kind}:{argument}" if argument else kind
-        raise UserError(f"no initialisation '{name}'; there are {', '.join(NAMES)}")
-
-
-def _positive(text: str) -> float | None:
-    """The positive number a text says, if it says one."""
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if 0 < number < math.inf else None
+        std = math.sqrt(2 / fan_in) if kind == "he" else std
+        nn.init.normal_(weight, 0.0, std, generator=generator)

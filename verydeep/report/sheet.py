@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from verydeep.datasets.dataset import Dataset, Part
-from verydeep.errors import UserError
-from verydeep.pictures import PictureError, read_picture
+from verydeep.errors import PictureError, UserError
+from verydeep.pictures import read_picture
 
 TILE = 96
 GAP = 6

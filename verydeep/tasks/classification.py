@@ -23,7 +23,7 @@ from verydeep.machine import Machine
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
 from verydeep.progress import SILENT, Watch
-from verydeep.training.defaults import choose
+from verydeep.training.defaults import checked, choose
 from verydeep.training.loader import remember, steps
 from verydeep.training.loop import Epoch, NotFiniteError, fit
 from verydeep.training.run import Log, command_line, describe, new_folder
@@ -92,6 +92,7 @@ def train(
     test part, are kept in `best.safetensors`. Raises UserError for what the user can mend.
     """
     machine = machine or Machine.this()
+    given = {name: checked(name, value) for name, value in given.items()}
     dataset = open_dataset(data, given.get("seed", 0))
     choice = choose(dataset.train, machine, given)
     folder = new_folder(Path(out) if out else None, f"{_name(dataset)}-{choice.settings.net}")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from verydeep import weights
 from verydeep.datasets.folder import natural_key
-from verydeep.errors import UserError
+from verydeep.errors import PictureError, UserError
 from verydeep.machine import Machine
-from verydeep.pictures import SUFFIXES, PictureError
+from verydeep.pictures import SUFFIXES
 
 Answer = list[tuple[str, float]]
 

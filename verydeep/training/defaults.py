@@ -15,12 +15,12 @@ from typing import Any
 
 from verydeep import randomness
 from verydeep.datasets.dataset import Part
-from verydeep.errors import UserError
+from verydeep.errors import PictureError, UserError
 from verydeep.machine import Machine
-from verydeep.nets import vgg
+from verydeep.nets import initialisation, vgg
 from verydeep.nets.cost import cost
 from verydeep.nets.table import Table
-from verydeep.pictures import PictureError, picture_size
+from verydeep.pictures import picture_size
 from verydeep.training.settings import Settings
 
 BUDGET = 720.0
@@ -46,7 +46,7 @@ def choose(train: Part, machine: Machine, given: Mapping[str, Any]) -> Choice:
 
     Raises UserError for a key that no setting has, or a value that none can have.
     """
-    _refuse_unknown(given)
+    given = {name: checked(name, value) for name, value in given.items()}
     chosen: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     for name, value, reason in _choices(train, machine, dict(given), chosen):
@@ -54,6 +54,8 @@ def choose(train: Part, machine: Machine, given: Mapping[str, Any]) -> Choice:
     for name in given:
         reasons[name] = "as you asked"
     settings = replace(Settings(), **{**chosen, **given})
+    vgg.table(settings.net, 2, settings.width, settings.crop, settings.fc)
+    initialisation.parsed(settings.initial)
     if settings.batch > len(train):
         raise UserError(
             f"a batch of {settings.batch} is more than the {len(train)} pictures there are"
@@ -72,13 +74,23 @@ def seconds_a_picture(table: Table, cores: int) -> float:
     return alone / (1 + 0.75 * (cores - 1))
 
 
-def _refuse_unknown(given: Mapping[str, Any]) -> None:
-    known = [field.name for field in fields(Settings)]
-    for name in given:
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
-            raise UserError(f"no setting '{name}'; {hint}")
+def checked(name: str, value: Any) -> Any:
+    """A setting's value as its kind; raises UserError for an unknown name or another kind."""
+    kinds = {field.name: type(field.default) for field in fields(Settings)} | {"fc": int}
+    if name not in kinds:
+        near = get_close_matches(name, kinds, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(kinds)}"
+        raise UserError(f"no setting '{name}'; {hint}")
+    if kinds[name] is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kinds[name] is tuple and isinstance(value, list | tuple):
+        return tuple(float(v) for v in value)
+    if type(value) is not kinds[name]:
+        kind = {int: "a whole number", float: "a number", tuple: "a list"}.get(
+            kinds[name], "a name"
+        )
+        raise UserError(f"{name} is {value!r}; {kind} is needed")
+    return value
 
 
 def _choices(

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from verydeep import randomness
 from verydeep.datasets.dataset import Labels, Part
-from verydeep.pictures import Picture, PictureError
+from verydeep.errors import PictureError
+from verydeep.pictures import Picture
 from verydeep.preprocessing import Pixels, crop_at
 from verydeep.progress import Watch
 from verydeep.threads import in_order

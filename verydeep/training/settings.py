@@ -7,8 +7,8 @@ from math import inf
 
 from verydeep.errors import UserError
 
-WHOLE = {"crop": 1, "scale": 1, "batch": 1, "shard": 1, "epochs": 1, "patience": 1, "seed": 0}
-"""Settings that are whole numbers, and the least they may be."""
+LEAST = {"crop": 1, "scale": 1, "batch": 1, "shard": 1, "epochs": 1, "patience": 1, "seed": 0}
+"""The least that whole numbers may be."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, with a line for the user."""
-        for name, lowest in WHOLE.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise UserError(f"{name} is {value!r}; a whole number from {lowest} on is needed")
-        for name in ("rate", "width", "momentum", "decay", "dropout"):
-            if not isinstance(getattr(self, name), int | float):
-                raise UserError(f"{name} is {getattr(self, name)!r}; a number is needed")
+        for name, lowest in LEAST.items():
+            if getattr(self, name) < lowest:
+                raise UserError(f"{name} is {getattr(self, name)}; at least {lowest} is needed")
         if not 0 < self.rate < inf:
             raise UserError(f"rate is {self.rate}; it must be above 0, such as 0.01")
         for name in ("momentum", "decay", "dropout"):

@@ -1,0 +1,313 @@
+"""The command line: answers, one line and exit code 2 for each mistake, and what is imported."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from verydeep.commands import main as command_line
+
+SMALL = ["--net=A", "--width=0.125", "--crop=32", "--scale=40", "--batch=8", "--epochs=1"]
+Photos = Callable[..., Path]
+
+
+class Said:
+    """What a command left with and printed."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def mistake(self) -> str:
+        """The one line that a mistake gets, after what was said before it."""
+        assert self.code == 2, self.err
+        assert self.out == ""
+        assert "Traceback" not in self.err
+        *_, last = self.err.strip().split("\n")
+        assert last.startswith("verydeep: "), self.err
+        return last
+
+
+@pytest.fixture
+def verydeep(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Said]:
+    """Runs a command in this process: verydeep("train", "photos", "--epochs", "1")."""
+
+    def run(*words: str | Path) -> Said:
+        monkeypatch.setattr(sys, "argv", ["verydeep", *map(str, words)])
+        with pytest.raises(SystemExit) as leaving:
+            command_line.main()
+        out, err = capsys.readouterr()
+        code = leaving.value.code
+        return Said(code if isinstance(code, int) else 0, out, err)
+
+    return run
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def trained(verydeep: Run, photos: Photos) -> Path:
+    """The folder of a network trained on photos/, three classes."""
+    photos(10, 10, 10, side=48)
+    assert verydeep("train", "photos", "--out", "run", *SMALL).code == 0
+    return Path("run")
+
+
+# --- at once
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["train", "--help"], ["train", "x", "--epoch", "1"], ["nets"], ["nets", "D"]],
+)
+def test_help_mistakes_and_tables_import_nothing_heavy(words: list[str]) -> None:
+    program = (
+        "import sys\nfrom verydeep.commands.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'matplotlib', 'PIL', 'numpy', 'rich'} & set(sys.modules)\n"
+        "print('HEAVY', sorted(heavy))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("HEAVY []\n")
+
+
+@pytest.mark.parametrize("verb", ["tour", "look", "nets", "train", "evaluate", "predict"])
+def test_help_fits_eighty_columns_and_shows_a_line_to_paste(verydeep: Run, verb: str) -> None:
+    said = verydeep(verb, "--help")
+    assert said.code == 0
+    assert all(len(line) <= 80 for line in said.out.split("\n"))
+    assert f"\n  verydeep {verb}" in said.out
+
+
+def test_python_imports_no_torch_before_it_is_needed() -> None:
+    program = "import sys, verydeep; verydeep.__all__; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["tain"],
+            "verydeep: no such command 'tain'. Did you mean 'train'?; see `verydeep --help`",
+        ),
+        (["train"], "verydeep: missing argument 'DATA'; see `verydeep train --help`"),
+        (["train", "x", "--epoch", "3"], "verydeep: no such option: --epoch"),
+        (["train", "x", "--epochs", "many"], "verydeep: invalid value for '--epochs'"),
+        (["nets", "F"], "verydeep: no configuration 'F'; there are A, A-LRN"),
+        (["nets", "D", "--crop", "20"], "verydeep: a picture of 20 x 20 is too small"),
+    ],
+)
+def test_a_wrong_word_gets_one_line(verydeep: Run, words: list[str], line: str) -> None:
+    said = verydeep(*words)
+    assert said.mistake.startswith(line)
+    assert said.err.count("\n") == 1
+
+
+# --- nets
+
+
+def test_nets_stand_side_by_side(verydeep: Run) -> None:
+    said = verydeep("nets")
+    assert said.out.startswith("A          A-LRN      B          C          D          E")
+    assert "132.9      132.9      133.0      133.6      138.4      143.7" in said.out
+    assert "7.609      7.609      11.308     11.771     15.470     19.632" in said.out
+    assert all(len(line) <= 80 for line in said.out.split("\n"))
+
+
+def test_a_net_is_listed_layer_by_layer_at_any_crop(verydeep: Run) -> None:
+    whole, small = verydeep("nets", "D").out, verydeep("nets", "D", "--crop", "96").out
+    assert "138,357,544 parameters" in whole
+    assert "512 x 7 x 7" in whole
+    assert "512 x 3 x 3" in small
+    data = json.loads(verydeep("nets", "D", "--json").out)[0]
+    assert data["parameters"] == 138_357_544
+    assert data["rows"][1]["name"] == "conv1_1"
+
+
+# --- the walk
+
+
+def test_the_whole_walk_on_a_folder(verydeep: Run, photos: Photos, tmp_path: Path) -> None:
+    photos(10, 10, 10, side=48)
+    looked = verydeep("look", "photos")
+    assert re.search(r"^arrow +8 +2$", looked.out, re.MULTILINE)
+    with Image.open("contact-sheet.png") as sheet:
+        assert sheet.format == "PNG"
+
+    said = verydeep("train", "photos/", *SMALL)
+    assert said.code == 0
+    assert "runs/photos-A/best.safetensors" in said.out
+    assert "one centre crop of 32, Q = 40" in said.out
+    assert "as you asked" in said.err
+    assert "waiting for pictures" in said.err
+    page = Path("runs/photos-A/report.html").read_text()
+    assert "photos-A" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+    tested = json.loads(verydeep("evaluate", "runs/photos-A", "photos", "--json").out)
+    assert tested["pictures"] == 6
+    assert tested["protocol"]["text"] == "dense, with mirror image, Q = 40"
+    assert sum(map(sum, tested["confusion"])) == 6
+
+    shown = verydeep("predict", "runs/photos-A", "photos/arrow/0.png").out
+    assert shown.startswith("photos/arrow/0.png\n")
+    assert len(shown.strip().split("\n")) == 4
+    many = verydeep("predict", "runs/photos-A", "photos", "photos/*/1.png", "--top", "1")
+    assert len(many.out.strip().split("\n")) == 33
+    answers = json.loads(verydeep("predict", "runs/photos-A", "photos/arrow", "--json").out)
+    assert len(answers) == 10
+    assert sum(a["posterior"] for a in answers[0]["top"]) == pytest.approx(1)
+
+
+def test_training_again_takes_the_next_folder(verydeep: Run, trained: Path) -> None:
+    for name in ("photos-A", "photos-A-2"):
+        said = verydeep("train", "photos", "--quiet", "--json", *SMALL)
+        assert json.loads(said.out)["folder"] == f"runs/{name}"
+        assert said.err == ""
+
+
+def test_the_command_printed_trains_the_same_weights(verydeep: Run, trained: Path) -> None:
+    said = verydeep("train", "photos", "--json", "--seed", "5", *SMALL)
+    first = json.loads(said.out)
+    words = first["command"].split()[1:]
+    again = json.loads(verydeep(*words, "--json", "--threads", "1").out)
+    one, two = (Path(r["folder"], "best.safetensors").read_bytes() for r in (first, again))
+    assert one == two
+
+
+def test_a_broken_picture_is_named_and_the_others_are_answered(
+    verydeep: Run, trained: Path
+) -> None:
+    Path("broken.jpg").write_bytes(b"\xff\xd8\xff")
+    said = verydeep("predict", trained, "broken.jpg", "photos/arrow/0.png", "--top", "1")
+    assert said.code == 2
+    assert said.err.startswith("verydeep: broken.jpg: ")
+    assert said.err.count("\n") == 1
+    assert said.out.startswith("photos/arrow/0.png  ")
+
+
+def test_a_broken_picture_is_left_out_of_training_and_named(verydeep: Run, photos: Photos) -> None:
+    photos(10, 10, side=48)
+    Path("photos/arrow/broken.jpg").write_bytes(b"\xff\xd8\xff")
+    said = verydeep("train", "photos", "--out", "run", *SMALL)
+    assert said.code == 0
+    assert "left out, unreadable: photos/arrow/broken.jpg" in said.err
+    assert "broken.jpg" in Path("run/report.html").read_text()
+
+
+# --- every mistake has its line
+
+
+def test_mistakes_with_data(verydeep: Run, photos: Photos, tmp_path: Path) -> None:
+    for verb in ("train", "look"):
+        assert "no folder nowhere" in verydeep(verb, "nowhere").mistake
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        assert "no pictures in empty" in verydeep(verb, "empty").mistake
+    photos(5, root="one")
+    assert "one class only in one: 'arrow'" in verydeep("train", "one").mistake
+    photos(5, 1, root="few")
+    assert "class 'crescent' in few has one picture" in verydeep("train", "few").mistake
+    Path("file").touch()
+    assert "file is a file" in verydeep("train", "file").mistake
+    for name in ("arrow", "crescent"):
+        (tmp_path / "bad" / name).mkdir(parents=True)
+        for i in range(3):
+            (tmp_path / "bad" / name / f"{i}.jpg").write_text("<html>")
+    assert "can be read" in verydeep("train", "bad").mistake
+
+
+def test_mistakes_with_settings(verydeep: Run, photos: Photos) -> None:
+    photos(5, 5)
+    for words, line in (
+        (["--crop", "64", "--scale", "60"], "a scale S of 60 is below the crop of 64"),
+        (["--crop", "8"], "8 x 8 is too small"),
+        (["--net", "F"], "no configuration 'F'"),
+        (["--epochs", "0"], "epochs is 0; at least 1"),
+        (["--batch", "99"], "a batch of 99 is more than the 8 pictures"),
+        (["--set", "dropuot=0.1"], "no setting 'dropuot'; did you mean 'dropout'?"),
+        (["--set", "dropout"], "--set dropout has no value"),
+        (["--set", "dropout=high"], "dropout is 'high'; a number is needed"),
+        (["--set", "initial=zeros"], "no initialisation 'zeros'"),
+        (["--width", "-1"], "a width of -1"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--threads", "0"], "0 threads"),
+        (["--device", "tpu"], "no device 'tpu'; there are cpu and cuda"),
+    ):
+        assert line in verydeep("train", "photos", *words).mistake
+        assert not Path("runs").exists(), words
+
+
+def test_mistakes_with_folders_to_write(verydeep: Run, trained: Path) -> None:
+    assert "run holds something already" in verydeep("train", "photos", "--out", "run").mistake
+    Path("file").touch()
+    assert "file is a file" in verydeep("train", "photos", "--out", "file").mistake
+    assert "cannot write into file/x" in verydeep("train", "photos", "--out", "file/x").mistake
+    said = verydeep("look", "photos", "--sheet", "nowhere/x.png")
+    assert "cannot write nowhere/x.png" in said.mistake
+    said = verydeep("look", "photos", "--sheet", "sheet.txt")
+    assert "cannot write sheet.txt" in said.mistake
+    said = verydeep("evaluate", trained, "photos", "--out", "file/scores")
+    assert "cannot write file/scores" in said.mistake
+
+
+def test_mistakes_with_weights(verydeep: Run, trained: Path, photos: Photos) -> None:
+    for verb, other in (("predict", "photos/arrow/0.png"), ("evaluate", "photos")):
+        assert "no weights file nowhere" in verydeep(verb, "nowhere", other).mistake
+        assert "no best.safetensors in folder photos" in verydeep(verb, "photos", other).mistake
+        wrong = verydeep(verb, "photos/arrow/0.png", other).mistake
+        assert "0.png is no safetensors file" in wrong
+    photos(3, 3, 3, 3, root="more")
+    said = verydeep("evaluate", trained, "more")
+    assert "more has a class 'disc' that the network does not know" in said.mistake
+    assert (
+        "test scale of 20 is below"
+        in verydeep("evaluate", trained, "photos", "--scale", "20").mistake
+    )
+    assert (
+        "no protocol 'crop'"
+        in verydeep("evaluate", trained, "photos", "--protocol", "crop").mistake
+    )
+    assert "no part 'val'" in verydeep("evaluate", trained, "photos", "--part", "val").mistake
+
+
+def test_mistakes_with_pictures(verydeep: Run, trained: Path) -> None:
+    Path("nothing").mkdir()
+    assert "no pictures in nothing" in verydeep("predict", trained, "nothing").mistake
+    assert "no pictures in x*.jpg" in verydeep("predict", trained, "x*.jpg").mistake
+    assert "--top 0" in verydeep("predict", trained, "photos", "--top", "0").mistake
+    said = verydeep("predict", trained, "nowhere.jpg")
+    assert said.code == 2
+    assert said.err == "verydeep: nowhere.jpg: no such file or directory\n"
+
+
+def test_debug_shows_where_a_mistake_was_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from verydeep.errors import UserError
+
+    monkeypatch.setattr(sys, "argv", ["verydeep", "train", "nowhere", "--debug"])
+    with pytest.raises(UserError, match="no folder nowhere"):
+        command_line.main()
+
+
+def test_interrupting_leaves_with_130(verydeep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "app", interrupted)
+    said = verydeep("nets")
+    assert (said.code, said.err) == (130, "\nverydeep: interrupted\n")
