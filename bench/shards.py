@@ -1,0 +1,83 @@
+"""A training step on the CPU: shards with a thread each, beside threads inside each operation.
+
+    uv run python bench/shards.py
+
+Both ways take the same batches of A at width 0.25 and crop 64, in turns in one process, on a quiet
+machine and beside one process that keeps a core busy. Milliseconds a picture, medians and extremes.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from time import perf_counter
+
+import torch
+
+from verydeep.nets.network import build
+from verydeep.threads import one_thread_each
+from verydeep.training.loader import Batch
+from verydeep.training.loop import set_gradients
+from verydeep.training.settings import Settings
+
+RUNS, STEPS, BATCH = 7, 4, 32
+CORES = len(os.sched_getaffinity(0))
+
+
+def main() -> None:
+    print(f"A, width 0.25, crop 64, batch {BATCH}, {CORES} cores, torch {torch.__version__}")
+    print("ms a picture:    shards, a thread each        threads inside operations    ratio")
+    report("quiet")
+    neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        report("busy neighbour")
+    finally:
+        neighbour.kill()
+
+
+def report(name: str) -> None:
+    """Times both ways in turns, and prints their medians."""
+    times: tuple[list[float], list[float]] = ([], [])
+    ways = steps()
+    for run in range(RUNS + 1):
+        for way, found in zip(ways, times, strict=True):
+            start = perf_counter()
+            for _ in range(STEPS):
+                way()
+            if run:  # the first warms up
+                found.append(1000 * (perf_counter() - start) / STEPS / BATCH)
+    shards, inside = (statistics.median(found) for found in times)
+    print(f"{name:15}  {spread(times[0]):27}  {spread(times[1]):27}  {inside / shards:.2f}")
+
+
+def steps() -> tuple[Callable[[], object], Callable[[], object]]:
+    """One step by shards, and one as a whole with every core inside each operation."""
+    network = build("A", 10, width=0.25, crop=64, initial="he").train()
+    images = torch.randint(256, (BATCH, 64, 64, 3), dtype=torch.uint8)
+    batch = Batch(images, torch.arange(BATCH) % 10)
+    settings = Settings(crop=64, batch=BATCH, shard=BATCH // CORES)
+    pools = ThreadPoolExecutor(CORES), ThreadPoolExecutor(1)
+
+    def by_shards() -> object:
+        with one_thread_each():
+            return set_gradients(network, batch, settings, 0, pools[0])
+
+    def whole() -> object:
+        torch.set_num_threads(CORES)
+        return set_gradients(network, batch, replace(settings, shard=BATCH), 0, pools[1])
+
+    return by_shards, whole
+
+
+def spread(values: list[float]) -> str:
+    """Median, smallest and largest."""
+    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+
+
+if __name__ == "__main__":
+    main()
