@@ -9,9 +9,9 @@ import typer
 
 from verydeep.commands.options import Device, Quiet, Seed, Threads
 
-DATA = "drawn:2000x96"
+DATA = "drawn:3000x96"
 SMALL = {"crop": 64, "scale": 96, "width": 0.125, "batch": 32}
-NETS: dict[str, dict[str, Any]] = {"A": {"epochs": 8}, "D": {"epochs": 6}}
+NETS: dict[str, dict[str, Any]] = {"A": {"epochs": 12}, "D": {"epochs": 10}}
 """The nets of the tour, and how they are scaled down to be trained in about a minute each."""
 
 

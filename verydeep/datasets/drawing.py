@@ -33,7 +33,7 @@ from verydeep.datasets.outlines import (
 from verydeep.errors import UserError
 
 SMALLEST_SIDE = 32  # pixels; in less, the smallest shapes cannot be told apart
-SHAPE_SIZE = (0.3, 0.9)  # longer side of the shape's box over the smaller side of the picture
+SHAPE_SIZE = (0.4, 0.9)  # longer side of the shape's box over the smaller side of the picture
 STRANDED = 0.6  # share of pictures with a thin curve in front of the shape, or beside it
 SUBPIXELS = 3  # outlines are filled this much larger, then averaged, for smooth edges
 

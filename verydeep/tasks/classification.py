@@ -30,6 +30,9 @@ from verydeep.training.run import Log, command_line, describe, new_folder
 from verydeep.training.settings import Settings
 from verydeep.weights.file import BEST, WeightsInfo, read_info
 
+SECONDS_A_LINE = 5.0
+"""Seconds of training for each line that is said of it."""
+
 
 @dataclass(frozen=True)
 class Tested:
@@ -236,6 +239,17 @@ def _fit(
         error = f", top-1 error {epochs[-1].top1:.1f} %" if epochs else ""
         watch.step("training", number, total, f"loss {loss:.3f}{error}")
 
+    said = 0.0
+
+    def worth_a_line(epoch: Epoch) -> bool:
+        """Short epochs are not all told: one every few seconds, and the last."""
+        nonlocal said
+        said += epoch.seconds
+        if len(epochs) > 1 and said < SECONDS_A_LINE and epoch.epoch < settings.epochs:
+            return False
+        said = 0.0
+        return True
+
     with Log(folder) as log:
         try:
             for epoch in fit(
@@ -243,7 +257,8 @@ def _fit(
             ):
                 log.add(epoch)
                 epochs.append(epoch)
-                watch.say(_line(epoch, settings))
+                if worth_a_line(epoch):
+                    watch.say(_line(epoch, settings))
                 if epoch.better_than(best):
                     best = epoch
                     weights.save(network, folder / BEST, {**about, "epoch": epoch.epoch})
