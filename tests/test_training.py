@@ -192,7 +192,7 @@ def test_ten_pictures_are_learnt_by_heart() -> None:
     )
     part, _ = drawn(10)
     pixels = replace(PIXELS, scale=(32, 32))
-    net = build("A", 10, width=0.125, crop=32, pixels=pixels, initial="he")
+    net = build("A", 10, width=0.25, crop=32, pixels=pixels, initial="he")
     *_, last = fit(net, part, part, settings)
     assert last.top1 == 0
 
