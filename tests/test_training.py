@@ -188,7 +188,7 @@ def test_dropout_is_on_while_training_and_off_while_testing() -> None:
 
 def test_ten_pictures_are_learnt_by_heart() -> None:
     settings = replace(
-        SETTINGS, epochs=120, dropout=0.0, scale=32, latest_cuts=(0.9,), patience=120
+        SETTINGS, epochs=120, dropout=0.0, scale=32, latest_cuts=(0.9,), patience=120, rate=0.005
     )
     part, _ = drawn(10)
     pixels = replace(PIXELS, scale=(32, 32))
