@@ -152,7 +152,7 @@ def test_the_whole_walk_on_a_folder(verydeep: Run, photos: Photos, tmp_path: Pat
     assert said.code == 0
     assert "runs/photos-A/best.safetensors" in said.out
     assert "one centre crop of 32, Q = 40" in said.out
-    assert "as you asked" in said.err
+    assert "as given" in said.err
     assert "waiting for pictures" in said.err
     page = Path("runs/photos-A/report.html").read_text()
     assert "photos-A" in page

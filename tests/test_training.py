@@ -273,7 +273,7 @@ def test_what_was_asked_for_is_kept() -> None:
     choice = choose(part, TWO_CORES, {"crop": 48, "epochs": 2, "dropout": 0.1})
     assert (choice.settings.crop, choice.settings.scale, choice.settings.epochs) == (48, 80, 2)
     assert choice.settings.dropout == 0.1
-    assert choice.reasons["crop"] == "as you asked"
+    assert choice.reasons["crop"] == "as given"
 
 
 @pytest.mark.parametrize(
@@ -319,6 +319,20 @@ def test_the_same_run_gives_the_same_weights_file(tmp_path: Path) -> None:
         train("drawn:40x48", tmp_path / name, machine=TWO_CORES, epochs=1, **SMALL)
     one, two = ((tmp_path / n / "best.safetensors").read_bytes() for n in ("one", "two"))
     assert one == two
+
+
+def test_a_run_starts_from_the_layers_of_another(tmp_path: Path) -> None:
+    a = train("drawn:40x48", tmp_path / "a", machine=TWO_CORES, epochs=1, **SMALL)
+    given: dict[str, Any] = {"net": "B", "start": str(a.folder), "rate": 1e-9, "decay": 0.0}
+    given |= {"scale": 40, "batch": 10, "epochs": 1}
+    b = train("drawn:40x48", tmp_path / "b", machine=TWO_CORES, **given)
+    assert (b.settings.width, b.settings.crop) == (0.125, 32)
+    assert b.reasons["crop"] == f"as in {a.folder}"
+    ours, theirs = (dict(run.network.named_parameters())["conv3_2.weight"] for run in (b, a))
+    torch.testing.assert_close(ours, theirs)
+    about = tomllib.loads((b.folder / "run.toml").read_text())
+    assert about["start"]["layers"][:2] == ["conv1_1", "conv2_1"]
+    assert f"--start {a.folder}" in b.command
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
+from verydeep.weights import start_from
 from verydeep.weights.file import KEY, hash_of, read_info
 
 PIXELS = Pixels((40, 60), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), order="BGR", resize="bicubic")
@@ -147,3 +149,46 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write .*file/w.safetensors \([\d,]+ bytes\)"):
         save(network(), tmp_path / "file" / "w.safetensors")
+
+
+# --- starting from another's weights
+
+
+def build_small(name: str, seed: int, **given: Any) -> Network:
+    sizes = {"width": 0.125, "crop": 32, "fc": 16, **given}
+    return build(name, ["cat", "dog"], initial="glorot", seed=seed, **sizes)
+
+
+def test_a_deeper_net_takes_the_papers_seven_layers_of_a(tmp_path: Path) -> None:
+    """Sect. 3.1: the first four convolutional layers and the last three fully-connected."""
+    source, deeper = build_small("A", 1), build_small("D", 2)
+    before = {k: v.clone() for k, v in deeper.state_dict().items()}
+    save(source, tmp_path / "a.safetensors")
+    copied, digest = start_from(deeper, tmp_path / "a.safetensors")
+    assert copied == ["conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8"]
+    assert digest == hash_of(source)
+    for name, tensor in deeper.state_dict().items():
+        layer = name.split(".")[0]
+        expected = source.state_dict()[name] if layer in copied else before[name]
+        assert torch.equal(tensor, expected), name
+
+
+def test_the_same_configuration_takes_every_layer(tmp_path: Path) -> None:
+    source, again = build_small("B", 1), build_small("B", 2)
+    save(source, tmp_path / "b.safetensors")
+    start_from(again, tmp_path / "b.safetensors")
+    assert hash_of(again) == hash_of(source)
+
+
+def test_scores_of_other_classes_are_not_taken(tmp_path: Path) -> None:
+    save(network("A"), tmp_path / "a.safetensors")
+    copied, _ = start_from(build_small("D", 2), tmp_path / "a.safetensors")
+    assert copied[-1] == "fc7"
+
+
+def test_a_start_of_another_size_is_refused(tmp_path: Path) -> None:
+    save(build_small("A", 1), tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match=r"its conv1_1 has weights of 8 x 3 x 3 x 3, 16 x 3 x 3"):
+        start_from(build_small("D", 2, width=0.25), tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match=r"its fc6 has weights of .* the same width, crop and fc"):
+        start_from(build_small("D", 2, crop=64), tmp_path / "a.safetensors")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from verydeep.commands.options import Device, Quiet, Seed, Threads
 
+if TYPE_CHECKING:
+    from verydeep.tasks.classification import Run
+
 DATA = "drawn:2000x64"
-SMALL = {"crop": 64, "scale": 64, "width": 0.125, "batch": 16, "shard": 8, "rate": 0.01}
-NETS: dict[str, dict[str, Any]] = {"A": {"epochs": 12}, "D": {"epochs": 9}}
-"""The nets of the tour, and how they are scaled down to be trained in about a minute each."""
+SMALL: dict[str, Any] = {
+    "crop": 64, "scale": 64, "width": 0.125, "batch": 16, "shard": 8, "rate": 0.01,
+    "dropout": 0.0,
+}  # fmt: skip
+"""How the networks are scaled down, to be trained in about a minute each."""
+EPOCHS = {"A": 12, "D": 9}
 
 
 def tour(
@@ -28,7 +35,8 @@ def tour(
 
     verydeep tour
 
-    Needs no data and no network; about two minutes on two cores.
+    D starts from layers of A, as in the paper. Needs no data and no network; takes two to three
+    minutes on two cores.
     """
     from verydeep.commands.console import Console
 
@@ -46,25 +54,26 @@ def tour(
     write_contact_sheet(open_dataset(DATA, seed or 0), sheet)
     console.say(f"the pictures look like this: {sheet}")
     machine = Machine.this(device, threads)
-    runs = {}
-    for name, small in NETS.items():
-        console.say("")
+    runs: dict[str, Run] = {}
+    for name, epochs in EPOCHS.items():
+        console.say(f"\nconfiguration {name}" + (", started from layers of A" if runs else ""))
+        start = {"start": str(runs["A"].folder)} if runs else {}
         runs[name] = train(
             DATA,
             folder / name,
             machine=machine,
             watch=console,
             net=name,
+            epochs=epochs,
             seed=seed or 0,
-            dropout=0.0,
             **SMALL,
-            **small,
+            **start,
         )
         write_page(runs[name])
     print(answer(runs))
 
 
-def answer(runs: dict[str, Any]) -> str:
+def answer(runs: Mapping[str, Run]) -> str:
     """The small table, where the pages lie, and what to do next."""
     from verydeep.report.tables import percent, text_table
 

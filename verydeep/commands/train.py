@@ -16,6 +16,9 @@ def train(
         Path | None, typer.Option(help="New folder for the run. [default: runs/NAME]")
     ] = None,
     net: Annotated[str | None, typer.Option(help="A, A-LRN, B, B-shallow, C, D or E.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Run or weights file whose layers to start from.")
+    ] = None,
     width: Annotated[float | None, typer.Option(help="Share of the paper's channels.")] = None,
     crop: Annotated[int | None, typer.Option(help="Side of the training crop, in pixels.")] = None,
     fc: Annotated[int | None, typer.Option(help="Channels of the hidden FC layers.")] = None,
@@ -45,6 +48,7 @@ def train(
     """
     options = {
         "net": net,
+        "start": start,
         "width": width,
         "crop": crop,
         "fc": fc,

@@ -98,21 +98,15 @@ def train(
     given = {name: checked(name, value) for name, value in given.items()}
     dataset = open_dataset(data, given.get("seed", 0))
     choice = choose(dataset.train, machine, given)
+    network, started = _network(dataset, choice.settings)
     folder = new_folder(Path(out) if out else None, f"{_name(dataset)}-{choice.settings.net}")
     _tell(watch, dataset, choice.settings, choice.reasons, folder)
+    if started:
+        watch.say(f"layers of {choice.settings.start}: {', '.join(started['layers'])}")
+    about = describe(folder, dataset, choice.settings, choice.reasons, str(machine), started)
 
-    pixels, train_part, test_part, faults = _read(dataset, choice.settings, machine, watch)
-    network = build(
-        choice.settings.net,
-        dataset.classes,
-        width=choice.settings.width,
-        crop=choice.settings.crop,
-        fc=choice.settings.fc,
-        pixels=pixels,
-        initial=choice.settings.initial,
-        seed=choice.settings.seed,
-    ).to(machine.device)
-    about = describe(folder, dataset, choice.settings, choice.reasons, str(machine))
+    network.pixels, train_part, test_part, faults = _read(dataset, choice.settings, machine, watch)
+    network.to(machine.device)
     epochs = _fit(network, train_part, test_part, choice.settings, machine, folder, about, watch)
 
     network = weights.load(folder / BEST, machine.device)
@@ -180,6 +174,23 @@ def _tell(
     for name, reason in reasons.items():
         watch.say(f"  {name:9} {getattr(settings, name)!s:>9}  {reason}")
     watch.say(f"writing to {folder}/")
+
+
+def _network(dataset: Dataset, settings: Settings) -> tuple[Network, dict[str, Any]]:
+    """The network as it is before the first step; and whose layers it starts from, if another's."""
+    network = build(
+        settings.net,
+        dataset.classes,
+        width=settings.width,
+        crop=settings.crop,
+        fc=settings.fc,
+        initial=settings.initial,
+        seed=settings.seed,
+    )
+    if settings.start is None:
+        return network, {}
+    layers, digest = weights.start_from(network, settings.start)
+    return network, {"hash": digest, "layers": layers}
 
 
 def _read(

@@ -22,6 +22,7 @@ from verydeep.nets.cost import cost
 from verydeep.nets.table import Table
 from verydeep.pictures import picture_size
 from verydeep.training.settings import Settings
+from verydeep.weights.file import read_info
 
 BUDGET = 540.0
 """Seconds that training may take on a CPU, as `seconds_a_picture` reckons them, up to `MANY`
@@ -53,7 +54,7 @@ def choose(train: Part, machine: Machine, given: Mapping[str, Any]) -> Choice:
     for name, value, reason in _choices(train, machine, dict(given), chosen):
         chosen[name], reasons[name] = value, reason
     for name in given:
-        reasons[name] = "as you asked"
+        reasons[name] = "as given"
     settings = replace(Settings(), **{**chosen, **given})
     vgg.table(settings.net, 2, settings.width, settings.crop, settings.fc)
     initialisation.parsed(settings.initial)
@@ -78,7 +79,10 @@ def seconds_a_picture(table: Table, cores: int) -> float:
 
 def checked(name: str, value: Any) -> Any:
     """A setting's value as its kind; raises UserError for an unknown name or another kind."""
-    kinds = {field.name: type(field.default) for field in fields(Settings)} | {"fc": int}
+    kinds = {field.name: type(field.default) for field in fields(Settings)} | {
+        "fc": int,
+        "start": str,
+    }
     if name not in kinds:
         near = get_close_matches(name, kinds, 1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(kinds)}"
@@ -105,16 +109,19 @@ def _choices(
 
     side = _typical_side(train)
     pictures = f"{len(train):,} pictures"
-    if machine.device == "cpu":
-        net, width, crop = _cpu_net(train, machine, side)
+    if known("start"):
+        yield from _as_in(known("start"))
+    elif machine.device == "cpu":
+        net, width, crop = _cpu_net(train, machine, side, given.get("net"))
         yield "net", net, f"with width and crop, the largest that {machine} train in time"
         yield "width", width, "of the paper's channels"
         yield "crop", crop, f"pictures have a smaller side of about {side}"
-        yield "initial", "he", "small batches start well from it, without another net"
     else:
         yield "net", "D", "the paper's best single net"
         yield "width", 1.0 if len(train) >= 50_000 else 0.5, f"for {pictures}"
         yield "crop", 224 if side >= 192 else max(64, 32 * (side // 40)), f"for sides of {side}"
+    if machine.device == "cpu":
+        yield "initial", "he", "small batches start well from it, without another net"
     yield "scale", known("crop") + 32, "crop + 32, as the paper's 256 is to 224"
     batch = min(len(train), BATCH if len(train) < 2 * MANY else 256)
     yield "batch", batch, f"many steps from {pictures}"
@@ -139,11 +146,20 @@ def _typical_side(train: Part, sample: int = 200) -> int:
     return int(statistics.median(sides))
 
 
-def _cpu_net(train: Part, machine: Machine, side: int) -> tuple[str, float, int]:
+def _as_in(start: str) -> Iterator[tuple[str, Any, str]]:
+    """The settings that a net must share with the one it starts from, and its configuration."""
+    settings = read_info(start).provenance.get("settings", {})
+    for name in ("net", "width", "crop", "fc"):
+        if name in settings:
+            yield name, settings[name], f"as in {start}"
+
+
+def _cpu_net(train: Part, machine: Machine, side: int, asked: str | None) -> tuple[str, float, int]:
     """The largest net for whose training there is time, with crops that the pictures can fill."""
-    best = CPU_NETS[0]
+    nets = [(asked or net, width, crop) for net, width, crop in CPU_NETS]
+    best = nets[0]
     shown = max(EPOCHS * len(train), STEPS * BATCH)
-    for net, width, crop in CPU_NETS[1:]:
+    for net, width, crop in nets[1:]:
         seconds = seconds_a_picture(vgg.table(net, 10, width, crop), machine.cores)
         if crop + 32 <= max(96, side) and seconds * shown <= _budget(train):
             best = net, width, crop

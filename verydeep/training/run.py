@@ -18,7 +18,7 @@ from verydeep.errors import UserError
 from verydeep.training.loop import Epoch
 from verydeep.training.settings import Settings
 
-OPTIONS = ("net", "width", "crop", "fc", "scale", "batch", "epochs", "rate", "seed")
+OPTIONS = ("net", "start", "width", "crop", "fc", "scale", "batch", "epochs", "rate", "seed")
 """Settings that have an option of their own on the command line."""
 
 
@@ -54,7 +54,7 @@ def command_line(where: str, settings: Settings) -> str:
     for name in (field.name for field in fields(Settings)):
         value = getattr(settings, name)
         if name in OPTIONS and value is not None:
-            words += [f"--{name}", f"{value}"]
+            words += [f"--{name}", shlex.quote(f"{value}")]
         elif value != getattr(paper, name):
             words += [
                 "--set",
@@ -64,9 +64,17 @@ def command_line(where: str, settings: Settings) -> str:
 
 
 def describe(
-    folder: Path, dataset: Dataset, settings: Settings, reasons: Mapping[str, str], device: str
+    folder: Path,
+    dataset: Dataset,
+    settings: Settings,
+    reasons: Mapping[str, str],
+    device: str,
+    started: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Writes run.toml, and gives what of it travels inside the weights file: nothing of the day."""
+    """Writes run.toml, and gives what of it travels inside the weights file: nothing of the day.
+
+    `started` says whose layers the network started from, where it did from another's.
+    """
     about: dict[str, Any] = {
         "repeat": {"command": command_line(dataset.where, settings)},
         "settings": {k: v for k, v in asdict(settings).items() if v is not None},
@@ -80,6 +88,8 @@ def describe(
         },
         "versions": {name: version(name) for name in ("verydeep", "torch", "numpy", "pillow")},
     }
+    if started:
+        about["start"] = dict(started)
     machine = {
         "device": device,
         "processor": platform.machine(),

@@ -20,7 +20,8 @@ class Settings:
     epochs, or at the latest after these shares of all epochs (`latest_cuts`); after the last cut
     the next plateau ends the run. `epochs` is the ceiling. On a CPU a batch is worked on in shards
     of so many pictures, whose gradients are summed in a fixed order: the number of threads cannot
-    change what is learnt.
+    change what is learnt. `start` is a weights file whose layers the net starts from, over the
+    random ones of `initial`.
     """
 
     net: str = "D"
@@ -37,6 +38,7 @@ class Settings:
     patience: int = 5
     latest_cuts: tuple[float, ...] = (0.6, 0.8, 0.93)
     initial: str = "glorot"
+    start: str | None = None
     shard: int = 16
     seed: int = 0
 
