@@ -27,9 +27,9 @@ def write_page(run: Run, path: Path | None = None) -> Path:
     """Writes the page of a finished run, by default `report.html` in its folder; gives its path."""
     path = path or run.folder / "report.html"
     tested = run.tests[-1]
-    title = f"{run.folder.name}: configuration {run.settings.net}"
+    title = f"Configuration {run.settings.net} on {Path(run.dataset.where).name}"
     sections = [
-        _head(run),
+        _head(run, title),
         _section("Errors", _errors(run.tests)),
         _section("Training", _curves(run)),
         _section("Classes", _classes(tested)),
@@ -54,7 +54,7 @@ def write_page(run: Run, path: Path | None = None) -> Path:
     return path
 
 
-def _head(run: Run) -> str:
+def _head(run: Run, title: str) -> str:
     dense = run.tests[-1]
     figures = [
         (f"{dense.top1:.1f} %", "top-1 error, dense"),
@@ -68,17 +68,17 @@ def _head(run: Run) -> str:
         del figures[1]
     tiles = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for value, name in figures)
     return (
-        f"<header><p>verydeep</p><h1>{escape(run.folder.name)}</h1>"
-        f"<p>Configuration {run.settings.net} of Simonyan &amp; Zisserman (2015), "
-        f"{_scaled(run)}, trained on {escape(run.dataset.where)}.</p></header>"
+        f"<header><p>verydeep</p><h1>{escape(title)}</h1>"
+        f"<p>Simonyan &amp; Zisserman's network (2015) at {_scaled(run)}, trained on "
+        f"{escape(run.dataset.where)}; the run is in {escape(str(run.folder))}.</p></header>"
         f'<div class="figures">{tiles}</div>'
     )
 
 
 def _scaled(run: Run) -> str:
     settings = run.settings
-    width = "the paper's width" if settings.width == 1 else f"{settings.width:g} of its width"
-    return f"{width}, crops of {settings.crop} at S = {settings.scale}"
+    share = "" if settings.width == 1 else f"{settings.width:g} of "
+    return f"{share}the paper's width, crops of {settings.crop} at S = {settings.scale}"
 
 
 def _minutes(seconds: float) -> str:
@@ -205,9 +205,9 @@ def _maps(run: Run, tested: Tested) -> str:
         cards.append(f"<figure>{both}<figcaption><b>{name}</b> {own[i]:.0%}</figcaption></figure>")
     return (
         f'<div class="cards pairs">{"".join(cards)}</div>'
-        "<p>The network run over each picture, enlarged: bright where a crop about that place has "
-        "a high posterior for the picture's own class, dim where it has a low one. The figure is "
-        "the posterior of the whole picture.</p>"
+        "<p>The network run densely over each picture: bright where a crop about that place has a "
+        "high posterior for the picture's own class, dim where it has a low one. The figure is the "
+        "posterior of the whole picture.</p>"
     )
 
 

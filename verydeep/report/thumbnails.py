@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
+from torch.nn import functional as F
 
 from verydeep.nets.network import Network
 from verydeep.pictures import Picture
@@ -26,29 +28,44 @@ def data_uri(image: Picture, side: int = 160) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-@torch.inference_mode()
-def score_map_over(
-    network: Network, image: Picture, label: int, positions: int = 5
-) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture with the posterior of a class at every position laid over it.
+def score_map_over(network: Network, image: Picture, label: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture at the middle of the training scales, with the posterior of a class laid over it.
 
-    The picture is shown to the network enlarged, so that at least `positions` crops fit along
-    its smaller side; where the posterior is low the picture is dimmed, where it is high it glows.
+    Each place has the posterior of the crop about it; beyond its edges the picture goes on in the
+    mean colour. Where the posterior is low the picture is dimmed, where it is high it glows.
     """
-    step, crop = network.table.step, network.table.crop
-    large = network.pixels.rescale(image, crop + step * (positions - 1))
-    scores = network.score_map(network.pixels.normalise(torch.from_numpy(large)[None]))
-    posterior = scores.float().softmax(1)[0, label].cpu().numpy()
-    heat = _spread(posterior, large.shape[:2], step, crop)[..., None]
-    dimmed = large * (0.35 + 0.65 * heat)
+    image = network.pixels.rescale(image, network.pixels.test_scale)
+    posterior, step = _posterior_of_crops(network, image, label)
+    heat = _spread(posterior, image.shape[:2], step)[..., None]
+    dimmed = image * (0.35 + 0.65 * heat)
     glowing = dimmed * (1 - 0.4 * heat) + np.array(HOT) * 0.4 * heat
     return np.asarray(glowing.round(), dtype=np.uint8)
 
 
+@torch.inference_mode()
+def _posterior_of_crops(
+    network: Network, image: Picture, label: int
+) -> tuple[Float[np.ndarray, "h w"], int]:
+    """The posterior of a class for crops about places so many pixels apart, from the corner on.
+
+    The network runs densely over the picture and over the picture moved by half its step, so that
+    places are half a step apart.
+    """
+    crop, half = network.table.crop, network.table.step // 2
+    shown = network.pixels.normalise(torch.from_numpy(image[None]).to(network.device))
+    around = F.pad(shown, (crop // 2,) * 4)
+    maps = np.zeros([1 + side // half for side in image.shape[:2]], np.float32)
+    for y, x in itertools.product((0, 1), (0, 1)):
+        if half * y < image.shape[0] and half * x < image.shape[1]:
+            scores = network.score_map(around[:, :, half * y :, half * x :]).float()
+            maps[y::2, x::2] = scores.softmax(1)[0, label].cpu().numpy()
+    return maps, half
+
+
 def _spread(
-    values: Float[np.ndarray, "h w"], size: tuple[int, int], step: int, crop: int
+    values: Float[np.ndarray, "h w"], size: tuple[int, int], step: int
 ) -> Float[np.ndarray, "H W"]:
-    """A map of positions as a map of pixels, each position at the centre of its crop."""
-    rows, columns = (crop / 2 + step * np.arange(n) for n in values.shape)
+    """A map of places `step` apart as a map of pixels, linear in between."""
+    rows, columns = (step * np.arange(n) for n in values.shape)
     across = np.stack([np.interp(np.arange(size[1]), columns, row) for row in values])
     return np.stack([np.interp(np.arange(size[0]), rows, c) for c in across.T], axis=1)
