@@ -1,0 +1,166 @@
+"""The page, its plots and its pictures.
+
+Score maps are compared with crops cut out one by one; tables with a parser of HTML.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from tests.conftest import TWO_CORES
+from verydeep.datasets import open_dataset
+from verydeep.errors import UserError
+from verydeep.nets.network import build
+from verydeep.preprocessing import Pixels
+from verydeep.report.page import write_page
+from verydeep.report.plots import error_curve, loss_curves
+from verydeep.report.sheet import MARGIN, write_contact_sheet
+from verydeep.report.tables import percent, short, text_table
+from verydeep.report.thumbnails import _posterior_of_crops, data_uri, score_map_over
+from verydeep.tasks.classification import Run, train
+from verydeep.training.loop import Epoch
+
+PIXELS = Pixels((48, 48), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("page") / "run <b>"
+    small = {"net": "A", "width": 0.125, "crop": 32, "batch": 10}
+    return train("drawn:40x48", folder, machine=TWO_CORES, epochs=2, **small)  # type: ignore[arg-type]
+
+
+class Page(HTMLParser):
+    """The tags of a page, held against each other, and the text in its cells."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.cells: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+        if tag == "td":
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "td" in self.open:
+            self.cells[-1] += data
+
+
+# --- the page
+
+
+def test_the_page_is_whole_and_stands_alone(run: Run) -> None:
+    text = write_page(run).read_text()
+    page = Page(text)
+    assert page.open == []
+    assert all(link.startswith(("data:image/jpeg;base64,", "#")) for link in page.links)
+    assert "<script" not in text
+    for title in ("Errors", "Training", "Classes", "Worst mistakes", "How to repeat it"):
+        assert f"<h2>{title}</h2>" in text
+    assert page.tags.count("svg") == 2
+    assert "run &lt;b&gt;" in text
+    assert "run <b>" not in text
+
+
+def test_the_page_says_the_errors_that_were_measured(run: Run) -> None:
+    cells = Page(write_page(run).read_text()).cells
+    for tested in run.tests:
+        place = cells.index(str(tested.scores.protocol))
+        assert cells[place + 1 : place + 4] == ["10", percent(tested.top1), percent(tested.top5)]
+
+
+def test_a_page_that_cannot_be_written_is_named(run: Run) -> None:
+    with pytest.raises(UserError, match="cannot write nowhere/page.html"):
+        write_page(run, Path("nowhere/page.html"))
+
+
+# --- plots
+
+
+def test_plots_mark_each_cut_of_the_rate_and_take_the_pages_colours() -> None:
+    one = Epoch(1, 10, 0.1, 2.0, 2.1, 80.0, 20.0, 1.0, 0.0)
+    epochs = [replace(one, epoch=n + 1, rate=r) for n, r in enumerate((0.1, 0.1, 0.01, 0.001))]
+    for svg in (loss_curves(epochs), error_curve(epochs, epochs[2])):
+        assert svg.count("stroke-dasharray") == 2
+        assert "var(--ink)" in svg
+        assert not re.search("#0[1-4]0[1-4]0[1-4]", svg)
+        assert svg.startswith("<svg")
+    assert loss_curves(epochs) == loss_curves(epochs)
+
+
+# --- pictures
+
+
+def test_a_score_map_is_the_posterior_of_the_crop_about_each_place() -> None:
+    """Crops of the picture padded with its mean, cut out one by one and shown one by one."""
+    network = build("A", 4, width=0.125, crop=32, pixels=PIXELS, initial="he", seed=1)
+    image = open_dataset("drawn:10x56").train.source(0)
+    image = network.pixels.read(image, 56)
+    found, step = _posterior_of_crops(network, image, 2)
+    assert (found.shape, step) == ((4, 4), 16)
+    padded = F.pad(PIXELS.normalise(torch.from_numpy(image[None])), (16,) * 4)
+    for row in range(4):
+        for column in range(4):
+            y, x = 16 * row, 16 * column
+            crop = padded[:, :, y : y + 32, x : x + 32]
+            with torch.inference_mode():
+                expected = network(crop).softmax(1)[0, 2].item()
+            # float32 sums in another order
+            assert found[row, column] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_picture_glows_where_the_posterior_is_high() -> None:
+    network = build("A", 2, width=0.125, crop=32, pixels=PIXELS, initial="he")
+    grey = np.full((48, 60, 3), 128, np.uint8)
+    with torch.no_grad():
+        network.fc8.weight.zero_()  # type: ignore[operator, union-attr]
+        network.fc8.bias.copy_(torch.tensor([20.0, -20.0]))  # type: ignore[operator, union-attr]
+    sure, sure_not = (score_map_over(network, grey, k) for k in (0, 1))
+    assert sure.shape == (48, 60, 3)
+    assert (sure == np.round(0.6 * grey + 0.4 * np.array((235, 94, 40)))).all()
+    assert (sure_not == np.round(0.35 * grey)).all()
+
+
+def test_a_thumbnail_is_a_small_jpeg() -> None:
+    uri = data_uri(np.zeros((300, 600, 3), np.uint8), 160)
+    with Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) as small:
+        assert (small.format, small.size) == ("JPEG", (160, 80))
+
+
+def test_a_contact_sheet_has_a_row_for_each_class(tmp_path: Path) -> None:
+    write_contact_sheet(open_dataset("drawn:40x48"), tmp_path / "sheet.png", columns=3)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (2 * MARGIN + 3 * 102 - 6, 2 * MARGIN + 10 * 120 - 6)
+
+
+# --- tables: expected values by hand
+
+
+def test_numbers_are_short_and_tables_straight() -> None:
+    assert [short(n) for n in (7, 999, 1000, 802_816, 102_760_448, 15.5e9)] == [
+        "7", "999", "1K", "803K", "103M", "15.5G",
+    ]  # fmt: skip
+    assert percent(None) == "-"
+    assert text_table([["a", "10"], ["bb", "5"]]) == "a   10\nbb   5"
