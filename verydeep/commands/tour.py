@@ -11,15 +11,16 @@ import typer
 from verydeep.commands.options import Device, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
+    from verydeep.datasets import Dataset
     from verydeep.tasks.classification import Run
 
 DATA = "drawn:2000x64"
 SMALL: dict[str, Any] = {
-    "crop": 64, "scale": 64, "width": 0.125, "batch": 16, "shard": 8, "rate": 0.01,
+    "crop": 64, "scale": 64, "width": 0.125, "batch": 16, "shard": 8, "rate": 0.007,
     "dropout": 0.0,
 }  # fmt: skip
 """How the networks are scaled down, to be trained in about a minute each."""
-EPOCHS = {"A": 12, "D": 9}
+EPOCHS = {"A": 12, "D": 12}
 
 
 def tour(
@@ -50,9 +51,11 @@ def tour(
     from verydeep.training.run import new_folder
 
     folder = new_folder(out, "tour")
-    sheet = folder / "pictures.png"
-    write_contact_sheet(open_dataset(DATA, seed or 0), sheet)
+    dataset = open_dataset(DATA, seed or 0)
+    sheet = folder / "contact-sheet.png"
+    write_contact_sheet(dataset, sheet)
     console.say(f"the pictures look like this: {sheet}")
+    write_some(dataset, folder / "pictures")
     machine = Machine.this(device, threads)
     runs: dict[str, Run] = {}
     for name, epochs in EPOCHS.items():
@@ -71,6 +74,19 @@ def tour(
         )
         write_page(runs[name])
     print(answer(runs))
+
+
+def write_some(dataset: Dataset, folder: Path) -> None:
+    """Writes one test picture of each class as PNG, named after its class."""
+    from PIL import Image
+
+    from verydeep.pictures import read_picture
+
+    folder.mkdir()
+    labels = dataset.test.labels.tolist()
+    for label, name in enumerate(dataset.classes):
+        image = read_picture(dataset.test.source(labels.index(label)))
+        Image.fromarray(image).save(folder / f"{name}.png")
 
 
 def answer(runs: Mapping[str, Run]) -> str:
@@ -92,9 +108,11 @@ def answer(runs: Mapping[str, Run]) -> str:
             "A chance guess errs on 90 %. Each network has its page; open it in a browser:",
             *pages,
             "",
-            "Now with your own pictures, in one folder for each class:",
+            "Show the better one ten pictures that it has not seen:",
+            f"  verydeep predict {best.folder} {best.folder.parent}/pictures --top 2",
+            "",
+            "Then your own, in one folder for each class:",
             "  verydeep look photos/",
             "  verydeep train photos/",
-            f"  verydeep predict {best.folder} photos/",
         ]
     )
