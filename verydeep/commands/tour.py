@@ -109,7 +109,7 @@ def answer(runs: Mapping[str, Run]) -> str:
             *pages,
             "",
             "Show the better one ten pictures that it has not seen:",
-            f"  verydeep predict {best.folder} {best.folder.parent}/pictures --top 2",
+            f"  verydeep predict {best.folder} {best.folder.parent}/pictures --top 1",
             "",
             "Then your own, in one folder for each class:",
             "  verydeep look photos/",

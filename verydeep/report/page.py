@@ -78,7 +78,7 @@ def _head(run: Run, title: str) -> str:
 def _scaled(run: Run) -> str:
     settings = run.settings
     share = "" if settings.width == 1 else f"{settings.width:g} of "
-    return f"{share}the paper's width, crops of {settings.crop} at S = {settings.scale}"
+    return f"{share}the paper's width, crops of {settings.crop} at S&nbsp;=&nbsp;{settings.scale}"
 
 
 def _minutes(seconds: float) -> str:
