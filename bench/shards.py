@@ -17,13 +17,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from time import perf_counter
 
+import numpy as np
 import torch
 
 from verydeep.nets.network import build
+from verydeep.processes import Processes
 from verydeep.threads import one_thread_each
 from verydeep.training.loader import Batch
-from verydeep.training.loop import set_gradients
+from verydeep.training.loop import Training
 from verydeep.training.settings import Settings
+from verydeep.training.step import Step
 
 RUNS, STEPS, BATCH = 7, 4, 32
 CORES = len(os.sched_getaffinity(0))
@@ -59,17 +62,27 @@ def steps() -> tuple[Callable[[], object], Callable[[], object]]:
     """One step by shards, and one as a whole with every core inside each operation."""
     network = build("A", 10, width=0.25, crop=64, initial="he").train()
     images = torch.randint(256, (BATCH, 64, 64, 3), dtype=torch.uint8)
-    batch = Batch(images, torch.arange(BATCH) % 10)
+    batch = Batch(
+        images,
+        torch.arange(BATCH) % 10,
+        torch.zeros(BATCH, dtype=torch.bool),
+        torch.zeros(BATCH, 3),
+        torch.ones(BATCH),
+        np.arange(BATCH),
+    )
     settings = Settings(crop=64, batch=BATCH, shard=BATCH // CORES)
-    pools = ThreadPoolExecutor(CORES), ThreadPoolExecutor(1)
+    training = Training.of(network, settings)
+    whole_settings = replace(settings, shard=BATCH)
+    by_shards_step = Step(training, settings, ThreadPoolExecutor(CORES), Processes())
+    whole_step = Step(training, whole_settings, ThreadPoolExecutor(1), Processes())
 
     def by_shards() -> object:
         with one_thread_each():
-            return set_gradients(network, batch, settings, 0, pools[0])
+            return by_shards_step.set_gradients(batch, 0)
 
     def whole() -> object:
         torch.set_num_threads(CORES)
-        return set_gradients(network, batch, replace(settings, shard=BATCH), 0, pools[1])
+        return whole_step.set_gradients(batch, 0)
 
     return by_shards, whole
 

@@ -200,7 +200,7 @@ def test_lrn_is_krizhevskys() -> None:
 def test_dropout_draws_from_the_generator_it_is_given() -> None:
     network = build("A", classes=3, width=0.125, crop=32).train()
     crop = images(2, 32, 32)
-    first, again, other = (network(crop, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    first, again, other = (network(crop, [torch.Generator().manual_seed(s)]) for s in (1, 1, 2))
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     assert not torch.equal(first, other)
 
@@ -208,7 +208,7 @@ def test_dropout_draws_from_the_generator_it_is_given() -> None:
 def test_dropout_keeps_the_mean() -> None:
     network = build("A", classes=3, width=0.125, crop=32).train()
     ones = torch.ones(1, 100_000)
-    dropped = network.get_submodule("drop6")(ones, torch.Generator().manual_seed(0))
+    dropped = network.get_submodule("drop6")(ones, [torch.Generator().manual_seed(0)])
     assert set(dropped.unique().tolist()) == {0.0, 2.0}
     assert dropped.mean().item() == pytest.approx(1, abs=0.02)
 

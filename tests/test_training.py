@@ -21,24 +21,26 @@ from torch.nn import functional as F
 from tests.conftest import TWO_CORES
 from verydeep.datasets import open_dataset
 from verydeep.datasets.dataset import Part
-from verydeep.errors import UserError
+from verydeep.errors import PictureError, UserError
 from verydeep.machine import Machine
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
 from verydeep.progress import SILENT
-from verydeep.tasks.classification import evaluate, train
+from verydeep.tasks.classification import train
+from verydeep.tasks.testing import evaluate
 from verydeep.training.defaults import choose
-from verydeep.training.loader import batches, crop, order, remember, steps
-from verydeep.training.loop import Epoch, NotFiniteError, Schedule, fit
+from verydeep.training.loader import Source, batches, crop, order, remember, steps
+from verydeep.training.loop import Epoch, Schedule, Training, fit
 from verydeep.training.run import command_line, new_folder, to_toml
-from verydeep.training.settings import Settings
+from verydeep.training.settings import Settings, checked
+from verydeep.training.step import NotFiniteError
 from verydeep.weights.file import load
 
 SMALL: dict[str, Any] = {
     "net": "A", "width": 0.125, "crop": 32, "scale": 40, "batch": 10, "initial": "he", "rate": 0.01,
 }  # fmt: skip
-SETTINGS = Settings(**SMALL, epochs=3, patience=3, shard=4)
+SETTINGS = Settings(**checked(SMALL), epochs=3, patience=3, shard=4)
 PIXELS = Pixels((40, 40), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
 
 
@@ -53,7 +55,14 @@ def network(settings: Settings = SETTINGS) -> Network:
 
 def trained(settings: Settings = SETTINGS, threads: int = 2) -> tuple[Network, list[Epoch]]:
     net = network(settings)
-    return net, list(fit(net, *drawn(), settings, threads=threads))
+    train_part, test_part = drawn()
+    training = Training.of(net, settings)
+    return net, list(fit(training, source_of(train_part), test_part, settings, threads=threads))
+
+
+def source_of(part: Part) -> Source:
+    """A part with axes of colour that are the channels' own: a shift of 10 grey levels each."""
+    return Source(part, PIXELS, ((10.0, 0.0, 0.0), (0.0, 10.0, 0.0), (0.0, 0.0, 10.0)))
 
 
 def weights_of(net: Network) -> torch.Tensor:
@@ -72,7 +81,7 @@ def test_an_epoch_shows_every_picture_once_in_another_order() -> None:
 
 def test_batches_are_of_one_size_and_hold_the_pictures_of_the_order() -> None:
     part, _ = drawn(33)
-    made = list(batches(part, PIXELS, SETTINGS, 0, threads=2))
+    made = list(batches(source_of(part), SETTINGS, 0, threads=2))
     assert [len(b.labels) for b in made] == [10, 10, 10]
     assert steps(33, SETTINGS) == 3
     shown = np.concatenate([b.labels.numpy() for b in made])
@@ -82,18 +91,20 @@ def test_batches_are_of_one_size_and_hold_the_pictures_of_the_order() -> None:
 
 def test_batches_do_not_depend_on_the_number_of_threads() -> None:
     part, _ = drawn()
-    one, four = (list(batches(part, PIXELS, SETTINGS, 2, threads=t)) for t in (1, 4))
+    one, four = (list(batches(source_of(part), SETTINGS, 2, threads=t)) for t in (1, 4))
     assert all(torch.equal(a.images, b.images) for a, b in zip(one, four, strict=True))
 
 
 def test_crops_vary_by_epoch_and_sample_and_seed_alone() -> None:
     part, _ = drawn()
     base = crop(part, PIXELS, SETTINGS, 0, 0)
-    assert (crop(part, PIXELS, SETTINGS, 0, 0) == base).all()
-    others = [crop(part, PIXELS, SETTINGS, epoch, 0) for epoch in range(1, 4)] + [
-        crop(part, PIXELS, replace(SETTINGS, seed=1), 0, 0)
-    ]
-    assert any((other != base).any() for other in others)
+    again = crop(part, PIXELS, SETTINGS, 0, 0)
+    assert (again.image == base.image).all()
+    assert (again.shift == base.shift).all()
+    others = [crop(part, PIXELS, SETTINGS, epoch, 0) for epoch in range(1, 4)]
+    others.append(crop(part, PIXELS, replace(SETTINGS, seed=1), 0, 0))
+    assert any((other.image != base.image).any() for other in others)
+    assert all((other.shift != base.shift).any() for other in others)
 
 
 def test_half_of_the_crops_are_mirrored_and_all_places_are_met() -> None:
@@ -102,10 +113,80 @@ def test_half_of_the_crops_are_mirrored_and_all_places_are_met() -> None:
     image[..., 0], image[..., 1] = np.mgrid[:40, :40]
     part = Part(["x"], np.zeros(1, np.int64), lambda i: image)
     crops = [crop(part, PIXELS, SETTINGS, epoch, 0) for epoch in range(2000)]
-    mirrored = np.mean([c[0, 0, 1] > c[0, -1, 1] for c in crops])
-    assert mirrored == pytest.approx(0.5, abs=0.05)
-    places = {(int(c[0, 0, 0]), int(min(c[0, 0, 1], c[0, -1, 1]))) for c in crops}
+    assert np.mean([c.mirrored for c in crops]) == pytest.approx(0.5, abs=0.05)
+    places = {(int(c.image[0, 0, 0]), int(c.image[0, 0, 1])) for c in crops}
     assert places == {(y, x) for y in range(9) for x in range(9)}
+
+
+def test_a_batch_is_shown_mirrored_shifted_and_less_the_mean() -> None:
+    """By hand: (value, mirrored where it says so, + shift - mean) / deviation."""
+    part, _ = drawn()
+    batch = next(batches(source_of(part), SETTINGS, 0, threads=1))
+    assert 0 < int(batch.mirrored.sum()) < 10
+    shown = batch.shown(PIXELS)
+    for i in range(10):
+        image = batch.images[i].numpy().astype(np.float64)
+        image = image[:, ::-1] if batch.mirrored[i] else image
+        expected = (image + batch.shift[i].numpy() - PIXELS.mean) / PIXELS.std
+        np.testing.assert_allclose(shown[i].permute(1, 2, 0).numpy(), expected, atol=1e-5)
+    assert 0.3 < float(batch.shift.std()) < 3  # 0.1 x 10 grey levels
+
+
+def test_a_jittered_scale_is_drawn_with_both_its_ends() -> None:
+    """The side of the picture that a crop was cut from is told by how fast its columns rise."""
+    image = np.zeros((80, 80, 3), np.uint8)
+    image[..., 1] = 3 * np.arange(80)
+    part = Part(["x"], np.zeros(1, np.int64), lambda i: image)
+    settings = replace(SETTINGS, scale=(40, 44))
+    sides = set()
+    for epoch in range(200):
+        row = crop(part, PIXELS, settings, epoch, 0).image[16, :, 1].astype(float)
+        rise = np.polyfit(np.arange(8, 24), row[8:24], 1)[0]
+        sides.add(round(3 * 80 / rise))
+    assert sides == {40, 41, 42, 43, 44}
+
+
+def broken_at(part: Part, *broken: int) -> Part:
+    def source(i: int) -> Any:
+        return b"broken" if i in broken else part.source(i)
+
+    return replace(part, source=source)
+
+
+def test_a_bad_picture_stops_is_skipped_or_is_substituted() -> None:
+    part, _ = drawn()
+    source = source_of(broken_at(part, *order(30, SETTINGS, 0)[:2]))
+    with pytest.raises(PictureError):
+        next(batches(source, SETTINGS, 0, threads=1))
+    skipped = next(batches(source, replace(SETTINGS, bad_picture="skip"), 0, threads=1))
+    assert skipped.weight.tolist() == [0.0] * 2 + [1.0] * 8
+    assert len(skipped.faults) == 2
+    first, again = (
+        next(batches(source, replace(SETTINGS, bad_picture="substitute"), 0, threads=t))
+        for t in (1, 4)
+    )
+    assert first.weight.tolist() == [1.0] * 10
+    assert torch.equal(first.images, again.images)
+    assert len(first.faults) == 2
+
+
+def test_processes_share_a_batch_in_order() -> None:
+    part, _ = drawn()
+    whole = next(batches(source_of(part), SETTINGS, 1, threads=1))
+    halves = [
+        next(batches(replace(source_of(part), share=(n, 2)), SETTINGS, 1, threads=1))
+        for n in (0, 1)
+    ]
+    assert torch.equal(torch.cat([half.images for half in halves]), whole.images)
+    assert torch.equal(torch.cat([half.shift for half in halves]), whole.shift)
+
+
+def test_batches_go_on_from_any_step() -> None:
+    part, _ = drawn()
+    whole = list(batches(source_of(part), SETTINGS, 1, threads=2))
+    rest = list(batches(source_of(part), SETTINGS, 1, threads=2, first=2))
+    assert len(rest) == 1
+    assert torch.equal(rest[0].images, whole[2].images)
 
 
 def test_remembered_pictures_are_the_same_and_faults_are_left_out() -> None:
@@ -147,8 +228,12 @@ def test_sgd_is_the_papers_written_out_by_hand() -> None:
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     for epoch, rate in ((0, 0.01), (1, 0.001)):
-        for batch in batches(drawn()[0], PIXELS, settings, epoch, threads=1):
-            shown = (batch.images.numpy().astype(np.float32) - np.array(PIXELS.mean)) / 58
+        for batch in batches(source_of(drawn()[0]), settings, epoch, threads=1):
+            shown = batch.images.numpy().astype(np.float64)
+            shown = np.stack(
+                [s[:, ::-1] if m else s for s, m in zip(shown, batch.mirrored, strict=True)]
+            )
+            shown = (shown + batch.shift[:, None, None].numpy() - np.array(PIXELS.mean)) / 58
             scores = by_hand(torch.from_numpy(shown.astype(np.float32).transpose(0, 3, 1, 2)))
             gradients = torch.autograd.grad(F.cross_entropy(scores, batch.labels), weights)
             with torch.no_grad():
@@ -188,17 +273,26 @@ def test_dropout_is_on_while_training_and_off_while_testing() -> None:
 
 def test_ten_pictures_are_learnt_by_heart() -> None:
     settings = replace(
-        SETTINGS, epochs=120, dropout=0.0, scale=32, latest_cuts=(0.9,), patience=120, rate=0.005
+        SETTINGS,
+        epochs=120,
+        dropout=0.0,
+        scale=(32, 32),
+        colour=0.0,
+        latest_cuts=(0.9,),
+        patience=120,
+        rate=0.005,
     )
     part, _ = drawn(10)
     pixels = replace(PIXELS, scale=(32, 32))
     net = build("A", 10, width=0.25, crop=32, pixels=pixels, initial="he")
-    *_, last = fit(net, part, part, settings)
+    *_, last = fit(Training.of(net, settings), Source(part, pixels), part, settings)
     assert last.top1 == 0
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_step() -> None:
-    with pytest.raises(NotFiniteError, match=r"at step \d+ \(epoch \d, rate 1e\+06\); try --rate"):
+    with pytest.raises(
+        NotFiniteError, match=r"not finite at step \d+ \(rate 1e\+06\): .*try --rate"
+    ):
         trained(replace(SETTINGS, rate=1e6))
 
 
@@ -247,7 +341,7 @@ def test_what_is_chosen_can_be_trained_and_has_a_reason(count: int) -> None:
     choice = choose(part, TWO_CORES, {})
     settings = choice.settings
     assert settings.batch <= count
-    assert settings.scale == settings.crop + 32
+    assert settings.scale == (settings.crop + 32,) * 2
     for name in ("net", "width", "crop", "scale", "batch", "epochs"):
         assert choice.reasons[name]
     vgg.table(settings.net, 10, settings.width, settings.crop)
@@ -265,13 +359,17 @@ def test_more_pictures_get_fewer_epochs_and_more_cores_get_more() -> None:
 def test_a_gpu_gets_a_larger_network() -> None:
     part = open_dataset("drawn:100x256").train
     chosen = choose(part, Machine("cuda", 16), {}).settings
-    assert (chosen.net, chosen.crop, chosen.scale) == ("D", 224, 256)
+    assert (chosen.net, chosen.crop, chosen.scale) == ("D", 224, (256, 256))
 
 
 def test_what_was_asked_for_is_kept() -> None:
     part = open_dataset("drawn:100x64").train
     choice = choose(part, TWO_CORES, {"crop": 48, "epochs": 2, "dropout": 0.1})
-    assert (choice.settings.crop, choice.settings.scale, choice.settings.epochs) == (48, 80, 2)
+    assert (choice.settings.crop, choice.settings.scale, choice.settings.epochs) == (
+        48,
+        (80, 80),
+        2,
+    )
     assert choice.settings.dropout == 0.1
     assert choice.reasons["crop"] == "as given"
 
@@ -332,7 +430,7 @@ def test_a_run_starts_from_the_layers_of_another(tmp_path: Path) -> None:
     torch.testing.assert_close(ours, theirs)
     about = tomllib.loads((b.folder / "run.toml").read_text())
     assert about["start"]["layers"][:2] == ["conv1_1", "conv2_1"]
-    assert f"--start {a.folder}" in b.command
+    assert f"--from {a.folder}" in b.command
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
@@ -371,7 +469,7 @@ def test_a_folder_that_holds_a_run_or_is_a_file_is_refused(tmp_path: Path) -> No
 
 
 def test_the_command_says_every_setting() -> None:
-    settings = Settings(**{**SMALL, "dropout": 0.25})
+    settings = Settings(**checked({**SMALL, "dropout": 0.25}))
     command = command_line("my photos", settings)
     assert command.startswith("verydeep train 'my photos' --net A --width 0.125 --crop 32")
     assert "--set dropout=0.25" in command

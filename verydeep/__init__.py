@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from verydeep.datasets import open_dataset
     from verydeep.nets.network import Network, build
     from verydeep.pictures import read_picture
-    from verydeep.tasks.classification import evaluate, train
+    from verydeep.tasks.classification import resume, train
+    from verydeep.tasks.testing import evaluate
     from verydeep.weights import load, save
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "load",
     "open_dataset",
     "read_picture",
+    "resume",
     "save",
     "train",
 ]
@@ -35,10 +37,11 @@ __all__ = [
 _HOMES = {
     "Network": "verydeep.nets.network",
     "build": "verydeep.nets.network",
-    "evaluate": "verydeep.tasks.classification",
+    "evaluate": "verydeep.tasks.testing",
     "load": "verydeep.weights",
     "open_dataset": "verydeep.datasets",
     "read_picture": "verydeep.pictures",
+    "resume": "verydeep.tasks.classification",
     "save": "verydeep.weights",
     "train": "verydeep.tasks.classification",
 }

@@ -11,3 +11,7 @@ class UserError(ValueError):
 
 class PictureError(UserError):
     """A picture that cannot be read: one line, its name and the reason."""
+
+
+class Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
+    """Long work was asked to stop and has put away what it has; the message says how to go on."""

@@ -10,10 +10,19 @@ from verydeep.errors import UserError
 
 @dataclass(frozen=True)
 class Machine:
-    """A device, "cpu" or "cuda", and the number of cores that feed it or do its work."""
+    """A device, "cpu" or "cuda", and the number of cores that feed it or do its work.
+
+    `beside` is the number of our processes that share them.
+    """
 
     device: str
     cores: int
+    beside: int = 1
+
+    @property
+    def threads(self) -> int:
+        """Threads for this process."""
+        return max(1, self.cores // self.beside)
 
     def __str__(self) -> str:
         return f"{self.device}, {self.cores} core{'' if self.cores == 1 else 's'}"
@@ -34,4 +43,5 @@ class Machine:
         if threads is not None and threads < 1:
             raise UserError(f"{threads} threads; at least 1 is needed")
         cores = threads or len(os.sched_getaffinity(0))
-        return cls(device or ("cuda" if there else "cpu"), cores)
+        beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return cls(device or ("cuda" if there else "cpu"), cores, beside)

@@ -63,11 +63,20 @@ class Pixels:
         scaled = Image.fromarray(image).resize(size[::-1], RESIZE_RULES[self.resize])
         return np.array(scaled)
 
-    def normalise(self, images: UInt8[Tensor, "B H W 3"]) -> Float[Tensor, "B 3 H W"]:
-        """A batch of RGB pictures as the network wants them, on whichever device they are."""
+    def normalise(
+        self, images: UInt8[Tensor, "B H W 3"], shift: Float[Tensor, "B 3"] | None = None
+    ) -> Float[Tensor, "B 3 H W"]:
+        """A batch of RGB pictures as the network wants them, on whichever device they are.
+
+        `shift` is added to the RGB values, in 0-255, of each picture.
+        """
         mean, std = (torch.tensor(v, device=images.device) for v in (self.mean, self.std))
+        gain = self.maximum / 255 / std
+        offset = -(mean / std).expand(len(images), 3)
+        if shift is not None:
+            offset = offset + (shift.flip(-1) if self.order == "BGR" else shift) * gain
         values = images.flip(-1) if self.order == "BGR" else images
-        values = (values.float() * (self.maximum / 255) - mean) / std
+        values = torch.addcmul(offset[:, None, None], values, gain)
         return values.permute(0, 3, 1, 2)  # [B, H, W, 3] -> [B, 3, H, W], channels last in memory
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-Purpose = Literal["split", "order", "crop", "dropout", "initial", "drawing", "choice"]
+Purpose = Literal["split", "order", "crop", "dropout", "initial", "drawing", "choice", "substitute"]
 
 _PURPOSES: dict[Purpose, int] = {
     "split": 1,
@@ -18,6 +18,7 @@ _PURPOSES: dict[Purpose, int] = {
     "initial": 5,
     "drawing": 6,
     "choice": 7,
+    "substitute": 8,
 }
 
 

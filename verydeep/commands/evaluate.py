@@ -40,9 +40,9 @@ def evaluate(
     console = Console(quiet)
     console.say("verydeep evaluate: reading weights and names")
     from verydeep.machine import Machine
-    from verydeep.tasks import classification
+    from verydeep.tasks import testing
 
-    tested = classification.evaluate(
+    tested = testing.evaluate(
         weights,
         data,
         protocol,

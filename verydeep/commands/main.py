@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from verydeep.commands import evaluate, look, nets, predict, tour, train
-from verydeep.errors import UserError
+from verydeep.errors import Stopped, UserError
 
 EPILOGUE = "`verydeep VERB --help` explains a verb. DATA is a folder of pictures, or `drawn`."
 
@@ -66,6 +66,9 @@ def main() -> None:
         verb = context.command_path if context else "verydeep"
         message = error.format_message().rstrip(".")
         code = _mistake(f"{message[0].lower()}{message[1:]}; see `{verb} --help`", debug, error)
+    except Stopped as stopped:
+        print(f"verydeep: {stopped}", file=sys.stderr)
+        code = 130
     except (KeyboardInterrupt, typer.Abort):
         print("\nverydeep: interrupted", file=sys.stderr)
         code = 130

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DATA = "drawn:2000x64"
 SMALL: dict[str, Any] = {
     "crop": 64, "scale": 64, "width": 0.125, "batch": 16, "shard": 8, "rate": 0.007,
-    "dropout": 0.0,
+    "dropout": 0.0, "colour": 0.0,
 }  # fmt: skip
 """How the networks are scaled down, to be trained in about a minute each."""
 EPOCHS = {"A": 12, "D": 12}
@@ -60,7 +60,7 @@ def tour(
     runs: dict[str, Run] = {}
     for name, epochs in EPOCHS.items():
         console.say(f"\nconfiguration {name}" + (", started from layers of A" if runs else ""))
-        start = {"start": str(runs["A"].folder)} if runs else {}
+        start: dict[str, Any] = {"start": str(runs["A"].folder)} if runs else {}
         runs[name] = train(
             DATA,
             folder / name,

@@ -7,31 +7,54 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Data, Device, Json, Quiet, Seed, Threads
+from verydeep.commands.options import Device, Json, Quiet, Seed, Threads
 
 
 def train(
-    data: Data,
+    data: Annotated[
+        str | None,
+        typer.Argument(metavar="DATA", help="Folder with a folder per class, or `drawn`."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="New folder for the run. [default: runs/NAME]")
     ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Go on with the run in this folder.")
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Settings of a recipe, or of a TOML file."),
+    ] = None,
     net: Annotated[str | None, typer.Option(help="A, A-LRN, B, B-shallow, C, D or E.")] = None,
     start: Annotated[
-        str | None, typer.Option(help="Run or weights file whose layers to start from.")
+        str | None,
+        typer.Option("--from", help="Run or weights file whose layers to start from."),
     ] = None,
     width: Annotated[float | None, typer.Option(help="Share of the paper's channels.")] = None,
     crop: Annotated[int | None, typer.Option(help="Side of the training crop, in pixels.")] = None,
     fc: Annotated[int | None, typer.Option(help="Channels of the hidden FC layers.")] = None,
     scale: Annotated[
-        int | None, typer.Option(help="S, the smaller side before cropping, in pixels.")
+        str | None,
+        typer.Option(help="S, the smaller side before cropping: 256, or jittered: 256-512."),
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Pictures a step, over all processes together.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Most epochs.")] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate to begin with.")] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, such as dropout=0.3."),
     ] = None,
+    save_every: Annotated[
+        int | None, typer.Option(help="Steps between checkpoints. [default: about a minute]")
+    ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same bits on 1, 2, 4, 8 ... processes.")
+    ] = False,
+    half_gradients: Annotated[
+        bool, typer.Option("--half-gradients", help="Send gradients between processes as bf16.")
+    ] = False,
     seed: Seed = None,
     device: Device = None,
     threads: Threads = None,
@@ -43,6 +66,8 @@ def train(
     verydeep train photos/
 
     verydeep train photos/ --net D --epochs 40 --out runs/deeper
+
+    verydeep train --resume runs/deeper
 
     What is not said is chosen from the data and the machine, and printed with its reason.
     """
@@ -58,20 +83,50 @@ def train(
         "rate": rate,
         "seed": seed,
     }
-    given = {name: value for name, value in options.items() if value is not None}
+    given: dict[str, Any] = {n: value for n, value in options.items() if value is not None}
     given |= parsed(set_ or [])
 
     from verydeep.commands.console import Console
+    from verydeep.errors import UserError
 
+    if (data is None) == (resume is None):
+        raise UserError("give DATA to train on, or --resume and the folder of a run; one of them")
+    if resume is not None and (given or out or recipe):
+        raise UserError("--resume goes on with a run as it is; take the other settings away")
+    if save_every is not None and save_every < 1:
+        raise UserError(f"--save-every {save_every}; at least 1 step is needed")
     console = Console(quiet)
     console.say("verydeep train: looking at the data")
     from verydeep.machine import Machine
+    from verydeep.processes import join
     from verydeep.report.page import write_page
     from verydeep.tasks import classification
 
-    run = classification.train(
-        data, out, machine=Machine.this(device, threads), watch=console, **given
-    )
+    machine = Machine.this(device, threads)
+    processes = join(deterministic, half_gradients)
+    console.quiet = quiet or not processes.first
+    if processes.count > 1 and not (out or resume):
+        raise UserError("several processes need --out, so that a restart finds its run")
+    try:
+        if resume is None and processes.restarted and out and (out / "run.toml").exists():
+            resume = out
+        if resume is not None:
+            run = classification.resume(
+                resume, machine=machine, processes=processes, watch=console, every=save_every
+            )
+        else:
+            run = classification.train(
+                str(data),
+                out,
+                machine=machine,
+                processes=processes,
+                watch=console,
+                every=save_every,
+                **given,
+            )
+    except UserError as error:
+        processes.failed(str(error))
+        raise
     page = write_page(run)
     if json:
         print(_as_json(run, page))

@@ -81,16 +81,17 @@ class Network(nn.Module):
         return next(self.parameters()).device
 
     def forward(
-        self, images: Float[Tensor, "B 3 H W"], generator: torch.Generator | None = None
+        self, images: Float[Tensor, "B 3 H W"], generators: Sequence[torch.Generator] = ()
     ) -> Float[Tensor, "B K"]:
         """Class scores; those of a picture larger than the crop are its score map's mean.
 
-        While training, dropout draws from `generator`, or from PyTorch's own without one.
+        While training, dropout draws from `generators`, each for its equal share of the batch in
+        order, or from PyTorch's own without any.
         """
-        return self.score_map(images, generator).mean((2, 3))
+        return self.score_map(images, generators).mean((2, 3))
 
     def score_map(
-        self, images: Float[Tensor, "B 3 H W"], generator: torch.Generator | None = None
+        self, images: Float[Tensor, "B 3 H W"], generators: Sequence[torch.Generator] = ()
     ) -> Float[Tensor, "B K h w"]:
         """Class scores at every position: the network over the whole picture (Sect. 3.2).
 
@@ -98,7 +99,7 @@ class Network(nn.Module):
         torch.Size([1, 10, 2, 4])
         """
         last = self.table.last_fc.name
-        return self._run(images, {last}, generator)[last]
+        return self._run(images, {last}, generators)[last]
 
     def posteriors(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
         """Class posteriors: the soft-max of the score map's mean over space."""
@@ -136,14 +137,14 @@ class Network(nn.Module):
         ]
 
     def _run(
-        self, images: Tensor, wanted: set[str], generator: torch.Generator | None = None
+        self, images: Tensor, wanted: set[str], generators: Sequence[torch.Generator] = ()
     ) -> dict[str, Tensor]:
         """The wanted rows' values; each row's are let go once no later row reads them."""
         self.table.shapes(images.shape[2], images.shape[3])
         values, kept = {PICTURE: images}, {}
         for row, no_longer_read in _needed(self.table.rows, wanted):
             layer = self.get_submodule(row.name)
-            drawn = {"generator": generator} if isinstance(layer, Dropout) else {}
+            drawn = {"generators": generators} if isinstance(layer, Dropout) else {}
             value = layer(*(values[name] for name in row.inputs), **drawn)
             values[row.name] = value
             if row.name in wanted:
@@ -200,11 +201,14 @@ class FullyConnected(nn.Conv2d):
 
 
 class Dropout(nn.Dropout):
-    """Dropout that can draw from a generator of its own, so that threads do not share one."""
+    """Dropout that can draw from generators of its own, so that threads do not share one."""
 
-    def forward(self, input: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def forward(self, input: Tensor, generators: Sequence[torch.Generator] = ()) -> Tensor:
         """The values, each set to zero with probability p, the rest enlarged by 1 / (1 - p)."""
         if not self.training or self.p == 0:
             return input
-        kept = torch.empty_like(input).bernoulli_(1 - self.p, generator=generator)
+        kept = torch.empty_like(input)
+        shares = kept.tensor_split(len(generators)) if generators else (kept,)
+        for share, generator in zip(shares, generators or (None,), strict=True):
+            share.bernoulli_(1 - self.p, generator=generator)
         return input * kept / (1 - self.p)

@@ -16,7 +16,9 @@ from verydeep.nets.cost import MAKERS, cost
 from verydeep.report.plots import error_curve, loss_curves
 from verydeep.report.tables import percent, short
 from verydeep.report.thumbnails import data_uri, score_map_over
-from verydeep.tasks.classification import Run, Tested
+from verydeep.tasks.classification import Run
+from verydeep.tasks.testing import Tested
+from verydeep.training.settings import scale_text
 
 MATRIX = 20
 """Classes up to which confusion is shown as a matrix; of more, the commonest mistakes."""
@@ -78,7 +80,8 @@ def _head(run: Run, title: str) -> str:
 def _scaled(run: Run) -> str:
     settings = run.settings
     share = "" if settings.width == 1 else f"{settings.width:g} of "
-    return f"{share}the paper's width, crops of {settings.crop} at S&nbsp;=&nbsp;{settings.scale}"
+    scale = scale_text(settings.scale)
+    return f"{share}the paper's width, crops of {settings.crop} at S&nbsp;=&nbsp;{scale}"
 
 
 def _minutes(seconds: float) -> str:
@@ -181,7 +184,7 @@ def _mistakes(run: Run, tested: Tested) -> str:
     for i in surest:
         taken_for = int(scores.posteriors[i].argmax())
         own, other = (escape(scores.classes[k]) for k in (scores.labels[i], taken_for))
-        image = run.network.pixels.read(tested.part.source(int(i)), run.settings.scale)
+        image = run.network.pixels.read(tested.part.source(int(i)), run.network.pixels.test_scale)
         caption = f"<b>{other}</b> {scores.posteriors[i, taken_for]:.0%}<br>is {own}"
         cards.append(_card(data_uri(image), caption, scores.names[i]))
     return f'<div class="cards">{"".join(cards)}</div>' if cards else "<p>None at all.</p>"
@@ -198,7 +201,7 @@ def _maps(run: Run, tested: Tested) -> str:
     chosen = sorted(chosen, key=lambda i: -own[i])[:MAPS]
     cards = []
     for i in chosen:
-        image = run.network.pixels.read(tested.part.source(i), run.settings.scale)
+        image = run.network.pixels.read(tested.part.source(i), run.network.pixels.test_scale)
         over = score_map_over(run.network, image, int(scores.labels[i]))
         both = f'<img src="{data_uri(image)}" alt=""><img src="{data_uri(over)}" alt="">'
         name = escape(scores.classes[scores.labels[i]])

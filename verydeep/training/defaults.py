@@ -9,8 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verydeep import randomness
@@ -21,7 +20,7 @@ from verydeep.nets import initialisation, vgg
 from verydeep.nets.cost import cost
 from verydeep.nets.table import Table
 from verydeep.pictures import picture_size
-from verydeep.training.settings import Settings
+from verydeep.training.settings import Settings, checked
 from verydeep.weights.file import read_info
 
 BUDGET = 540.0
@@ -48,7 +47,7 @@ def choose(train: Part, machine: Machine, given: Mapping[str, Any]) -> Choice:
 
     Raises UserError for a key that no setting has, or a value that none can have.
     """
-    given = {name: checked(name, value) for name, value in given.items()}
+    given = checked(given)
     chosen: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     for name, value, reason in _choices(train, machine, dict(given), chosen):
@@ -77,28 +76,6 @@ def seconds_a_picture(table: Table, cores: int) -> float:
     return alone / (1 + 0.8 * (cores - 1))
 
 
-def checked(name: str, value: Any) -> Any:
-    """A setting's value as its kind; raises UserError for an unknown name or another kind."""
-    kinds = {field.name: type(field.default) for field in fields(Settings)} | {
-        "fc": int,
-        "start": str,
-    }
-    if name not in kinds:
-        near = get_close_matches(name, kinds, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(kinds)}"
-        raise UserError(f"no setting '{name}'; {hint}")
-    if kinds[name] is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kinds[name] is tuple and isinstance(value, list | tuple):
-        return tuple(float(v) for v in value)
-    if type(value) is not kinds[name]:
-        kind = {int: "a whole number", float: "a number", tuple: "a list"}.get(
-            kinds[name], "a name"
-        )
-        raise UserError(f"{name} is {value!r}; {kind} is needed")
-    return value
-
-
 def _choices(
     train: Part, machine: Machine, given: dict[str, Any], chosen: dict[str, Any]
 ) -> Iterator[tuple[str, Any, str]]:
@@ -122,7 +99,7 @@ def _choices(
         yield "crop", 224 if side >= 192 else max(64, 32 * (side // 40)), f"for sides of {side}"
     if machine.device == "cpu":
         yield "initial", "he", "small batches start well from it, without another net"
-    yield "scale", known("crop") + 32, "crop + 32, as the paper's 256 is to 224"
+    yield "scale", (known("crop") + 32,) * 2, "crop + 32, as the paper's 256 is to 224"
     batch = min(len(train), BATCH if len(train) < 2 * MANY else 256)
     yield "batch", batch, f"many steps from {pictures}"
     yield "rate", 5e-3 if known("batch") < 128 else 1e-2, f"for batches of {known('batch')}"

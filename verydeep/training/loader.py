@@ -1,18 +1,19 @@
 """Batches of random crops; what is in them is a pure function of (seed, epoch, sample).
 
 In comes a part of a dataset; out come batches of uint8 crops with their labels, made by threads
-while the network works on earlier ones.
+while the network works on earlier ones. Mirroring, the shift of colour and the mean wait for the
+device (`Batch.shown`): what travels there is a byte for each value.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from verydeep import randomness
@@ -26,31 +27,99 @@ from verydeep.training.settings import Settings
 
 MEMORY = 3 * 2**29
 """Bytes that rescaled pictures may take: 1.5 GiB, 38,000 pictures of 112 x 120."""
+TRIES = 10
+"""Pictures tried in place of one that cannot be read."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops and the classes of the pictures that they were cut from."""
+    """Crops and the classes of the pictures that they were cut from, and how they are shown.
+
+    `samples` are the places of the pictures in the part; `weight` is 0 for one that could not be
+    read and was skipped, else 1; `faults` say which those were, and why.
+    """
 
     images: UInt8[Tensor, "B H W 3"]
     labels: Int64[Tensor, B]
+    mirrored: Bool[Tensor, B]
+    shift: Float[Tensor, "B 3"]
+    weight: Float[Tensor, B]
+    samples: Labels
+    faults: tuple[str, ...] = ()
+
+    def part(self, start: int, size: int, device: torch.device) -> Batch:
+        """The crops from `start` on, on a device."""
+        end = start + size
+
+        def there(tensor: Tensor) -> Tensor:
+            return tensor[start:end].to(device, non_blocking=True)
+
+        return Batch(
+            there(self.images),
+            there(self.labels),
+            there(self.mirrored),
+            there(self.shift),
+            there(self.weight),
+            self.samples[start:end],
+        )
+
+    def shown(self, pixels: Pixels) -> Float[Tensor, "B 3 H W"]:
+        """The crops as the network wants them: mirrored, shifted in colour, less the mean."""
+        mirrored = torch.where(self.mirrored[:, None, None, None], self.images.flip(2), self.images)
+        return pixels.normalise(mirrored, self.shift)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One crop, before it is in a batch; `shift` is in deviations along the principal axes."""
+
+    image: Picture
+    mirrored: bool
+    shift: Float[np.ndarray, 3]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What batches are made from: a part, the pixels it is read to, and the axes of its colours.
+
+    `share` is (number of this process, number of processes): each takes its part of every batch.
+    """
+
+    part: Part
+    pixels: Pixels
+    axes: tuple[tuple[float, float, float], ...] = ((0.0,) * 3,) * 3
+    share: tuple[int, int] = (0, 1)
 
 
 def batches(
-    part: Part, pixels: Pixels, settings: Settings, epoch: int, threads: int
+    source: Source, settings: Settings, epoch: int, threads: int, first: int = 0
 ) -> Iterator[Batch]:
-    """The batches of one epoch, each of the same size; the few pictures left over wait their turn.
+    """The batches of one epoch from step `first` on; those left over by the last wait their turn.
 
-    Raises PictureError, naming the file, where a picture cannot be read.
+    Raises PictureError, naming the file, where a picture cannot be read and `bad_picture` is
+    "stop".
     """
+    part = source.part
     chosen = np.array_split(order(len(part), settings, epoch), steps(len(part), settings))
-    chosen = [numbers[: settings.batch] for numbers in chosen]
+    number, count = source.share
+    ours = [np.array_split(numbers[: settings.batch], count)[number] for numbers in chosen[first:]]
+    axes = torch.tensor(source.axes, dtype=torch.float32)
+    skips = settings.bad_picture == "skip"
 
     def make(numbers: Labels) -> Batch:
-        crops = [crop(part, pixels, settings, epoch, int(i)) for i in numbers]
-        return Batch(torch.from_numpy(np.stack(crops)), torch.from_numpy(part.labels[numbers]))
+        read = [_read(source, settings, epoch, int(i)) for i in numbers]
+        cuts, taken, faults = zip(*read, strict=True)
+        return Batch(
+            torch.from_numpy(np.stack([cut.image for cut in cuts])),
+            torch.from_numpy(part.labels[list(taken)]),
+            torch.tensor([cut.mirrored for cut in cuts]),
+            torch.from_numpy(np.stack([cut.shift for cut in cuts])) @ axes,
+            torch.tensor([0.0 if fault and skips else 1.0 for fault in faults]),
+            numbers,
+            tuple(fault for fault in faults if fault),
+        )
 
-    yield from in_order(make, chosen, threads, ahead=2 * threads)
+    yield from in_order(make, ours, threads, ahead=2 * threads)
 
 
 def steps(pictures: int, settings: Settings) -> int:
@@ -63,12 +132,40 @@ def order(pictures: int, settings: Settings, epoch: int) -> Labels:
     return randomness.generator(settings.seed, "order", epoch).permutation(pictures)
 
 
-def crop(part: Part, pixels: Pixels, settings: Settings, epoch: int, sample: int) -> Picture:
-    """The crop of picture `sample` in this epoch: a random place, mirrored every other time."""
+def crop(part: Part, pixels: Pixels, settings: Settings, epoch: int, sample: int) -> Cut:
+    """The crop of picture `sample` in this epoch: at a random S and place, mirrored or not."""
     draw = randomness.generator(settings.seed, "crop", epoch, sample)
     y, x, mirrored = draw.random(3)
-    image = crop_at(pixels.read(part.source(sample), settings.scale), y, x, settings.crop)
-    return image[:, ::-1] if mirrored < 0.5 else image
+    scale = int(draw.integers(settings.scale[0], settings.scale[1], endpoint=True))
+    shift = draw.normal(0, 1, 3) * settings.colour
+    image = crop_at(pixels.read(part.source(sample), scale), y, x, settings.crop)
+    return Cut(image, bool(mirrored < 0.5), shift.astype(np.float32))
+
+
+def _read(
+    source: Source, settings: Settings, epoch: int, sample: int
+) -> tuple[Cut, int, str | None]:
+    """The crop of a picture, the place of the picture it is of, and what was wrong, if anything.
+
+    Which picture stands in for one that cannot be read depends on (seed, epoch, sample) alone, so
+    every process makes the same choice.
+    """
+    try:
+        return crop(source.part, source.pixels, settings, epoch, sample), sample, None
+    except PictureError as error:
+        if settings.bad_picture == "stop":
+            raise
+        fault = str(error)
+    if settings.bad_picture == "skip":
+        blank = np.zeros((settings.crop, settings.crop, 3), np.uint8)
+        return Cut(blank, False, np.zeros(3, np.float32)), sample, fault
+    others = randomness.generator(settings.seed, "substitute", epoch, sample)
+    for other in others.integers(0, len(source.part), TRIES):
+        try:
+            return crop(source.part, source.pixels, settings, epoch, int(other)), int(other), fault
+        except PictureError:
+            continue
+    raise PictureError(f"{fault}; nor could {TRIES} others in its place")
 
 
 def remember(
@@ -76,8 +173,10 @@ def remember(
 ) -> tuple[Part, list[str]]:
     """The part with its pictures rescaled in memory, less those that cannot be read; and why.
 
-    Once `limit` bytes are taken the rest are read whenever they are asked for, as before.
+    Once `limit` bytes are taken the rest are read whenever they are asked for, as before. Where S
+    is jittered pictures are only tried: each is rescaled anew for every crop.
     """
+    fixed = pixels.scale[0] == pixels.scale[1]
     rescaled: dict[int, Picture] = {}
     faults: dict[int, str] = {}
     taken = 0
@@ -94,7 +193,7 @@ def remember(
             faults[i] = found
         elif (taken := taken + found.nbytes + sys.getsizeof(found)) > limit:
             break
-        else:
+        elif fixed:
             rescaled[i] = found
-    kept = Part(part.names, part.labels, lambda i: rescaled[i] if i in rescaled else part.source(i))
+    kept = replace(part, source=lambda i: rescaled[i] if i in rescaled else part.source(i))
     return kept.only([i for i in range(len(part)) if i not in faults]), list(faults.values())

@@ -1,7 +1,8 @@
 """The training loop: mini-batch SGD with momentum on the multinomial logistic loss (Sect. 3.1).
 
-In come a network, a part to train on, a part to test on and settings; out comes one `Epoch` after
-another, with the network as it is at its end.
+In comes a `Training`, which is all that changes while a net is trained, and what does not: a part
+to train on, a part to test on, settings. Out comes one `Epoch` after another. A `Training` that
+was put away in the middle of an epoch and brought back goes on to the same bits.
 """
 
 from __future__ import annotations
@@ -9,30 +10,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from verydeep import randomness
 from verydeep.datasets.dataset import Part
-from verydeep.errors import UserError
 from verydeep.evaluation.metrics import top_error
-from verydeep.evaluation.posteriors import posteriors
+from verydeep.evaluation.posteriors import BATCH_PIXELS, posteriors
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import Dropout, Network
+from verydeep.processes import Processes
 from verydeep.threads import one_thread_each
-from verydeep.training.loader import Batch, batches, steps
+from verydeep.training.loader import Batch, Source, batches, steps
 from verydeep.training.settings import Settings
+from verydeep.training.step import Step, why_not_finite
 
 CUT = 10.0
 """What the rate is divided by (Sect. 3.1)."""
-
-
-class NotFiniteError(UserError):
-    """The loss is no finite number any more; the message names the step."""
+LOOK_BACK = {"cpu": 1, "cuda": 20}
+"""Steps after which losses are read: a GPU must not be waited for at every one."""
+NOTHING = torch.zeros(())
+"""The loss of a step that was left out."""
 
 
 @dataclass(frozen=True)
@@ -57,52 +59,6 @@ class Epoch:
     def better_than(self, other: Epoch | None) -> bool:
         """Whether its error is lower, or as low with a lower loss."""
         return other is None or (self.top1, self.test_loss) < (other.top1, other.test_loss)
-
-
-def fit(
-    network: Network,
-    train: Part,
-    test: Part,
-    settings: Settings,
-    *,
-    threads: int = 2,
-    watch: Callable[[int, float], None] = lambda step, loss: None,
-) -> Iterator[Epoch]:
-    """Trains the network in place, and yields after each epoch.
-
-    `watch` is told each step and its loss. Raises NotFiniteError when the loss is not finite, and
-    PictureError where a picture cannot be read.
-    """
-    for module in network.modules():
-        if isinstance(module, Dropout):
-            module.p = settings.dropout
-    optimiser = torch.optim.SGD(
-        network.parameters(), settings.rate, settings.momentum, weight_decay=settings.decay
-    )
-    schedule = Schedule(settings)
-    for number in range(settings.epochs):
-        start = perf_counter()
-        rate = schedule.rate(number)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        loss, waiting = _train(network, train, settings, number, optimiser, threads, watch)
-        trained = perf_counter() - start
-        test_loss, top1, top5 = check(network, test, threads)
-        yield (
-            epoch := Epoch(
-                number + 1,
-                (number + 1) * steps(len(train), settings),
-                rate,
-                loss,
-                test_loss,
-                top1,
-                top5,
-                perf_counter() - start,
-                waiting / trained,
-            )
-        )
-        if schedule.ended_by(epoch):
-            return
 
 
 @dataclass
@@ -142,66 +98,194 @@ class Schedule:
         self.reasons.append(reason)
 
 
-def _train(
-    network: Network,
-    part: Part,
-    settings: Settings,
-    epoch: int,
-    optimiser: torch.optim.Optimizer,
-    threads: int,
-    watch: Callable[[int, float], None],
-) -> tuple[float, float]:
-    """One epoch of steps: the mean loss, and the seconds spent waiting for pictures."""
-    network.train()
-    total, waiting = 0.0, 0.0
-    count = steps(len(part), settings)
-    source = batches(part, network.pixels, settings, epoch, threads)
-    with ThreadPoolExecutor(threads) as pool, one_thread_each():
-        for step in range(epoch * count, (epoch + 1) * count):
-            asked = perf_counter()
-            batch = next(source)
-            waiting += perf_counter() - asked
-            loss = set_gradients(network, batch, settings, step, pool)
-            if not math.isfinite(loss):
-                rate = optimiser.param_groups[0]["lr"]
-                raise NotFiniteError(
-                    f"the loss is {loss} at step {step + 1} (epoch {epoch + 1}, rate {rate:g}); "
-                    f"try --rate {rate / 10:g}"
-                )
-            optimiser.step()
-            total += loss
-            watch(step + 1, loss)
-    return total / count, waiting
+@dataclass
+class Training:
+    """All that changes while a net is trained; what a checkpoint must bring back.
 
-
-def set_gradients(
-    network: Network, batch: Batch, settings: Settings, step: int, pool: ThreadPoolExecutor
-) -> float:
-    """Sets each parameter's gradient of the mean loss over a batch, and gives that loss.
-
-    A shard is worked on by one thread; shards are summed in their order, whichever is done first.
+    `step` counts those done in the epoch under way, over which `loss`, `seconds` and `waiting`
+    are summed; `left_out` are steps, counted from the first of all, whose batches are not learnt
+    from, because their loss was not finite when it was tried.
     """
-    size = settings.shard if network.device.type == "cpu" else len(batch.labels)
-    parameters = list(network.parameters())
 
-    def shard(start: int) -> tuple[float, tuple[Tensor, ...]]:
-        images = batch.images[start : start + size].to(network.device)
-        labels = batch.labels[start : start + size].to(network.device)
-        drawn = torch.Generator(network.device)
-        drawn.manual_seed(randomness.torch_seed(settings.seed, "dropout", step, start))
-        scores = network(network.pixels.normalise(images), drawn)
-        loss = F.cross_entropy(scores, labels, reduction="sum") / len(batch.labels)
-        return loss.item(), torch.autograd.grad(loss, parameters)
+    network: Network
+    optimiser: torch.optim.SGD
+    average: dict[str, Tensor] | None = None
+    epochs: list[Epoch] = field(default_factory=list)
+    step: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+    waiting: float = 0.0
+    left_out: list[int] = field(default_factory=list)
 
-    losses, gradients = zip(*pool.map(shard, range(0, len(batch.labels), size)), strict=True)
-    for parameter, *parts in zip(parameters, *gradients, strict=True):
-        parameter.grad = sum(parts[1:], parts[0])
-    return float(sum(losses))
+    @classmethod
+    def of(cls, network: Network, settings: Settings) -> Training:
+        """A training that has not begun."""
+        for module in network.modules():
+            if isinstance(module, Dropout):
+                module.p = settings.dropout
+        optimiser = torch.optim.SGD(
+            network.parameters(),
+            settings.rate,
+            settings.momentum,
+            weight_decay=settings.decay,
+            fused=network.device.type == "cuda" or None,
+        )
+        average = {n: p.detach().clone() for n, p in network.named_parameters()}
+        return cls(network, optimiser, average if settings.average else None)
+
+    def schedule(self, settings: Settings) -> tuple[Schedule, bool]:
+        """The schedule as the epochs so far have left it, and whether they have ended it."""
+        schedule, ended = Schedule(settings), False
+        for number, epoch in enumerate(self.epochs):
+            schedule.rate(number)
+            ended = schedule.ended_by(epoch)
+        return schedule, ended or len(self.epochs) >= settings.epochs
+
+    @torch.no_grad()
+    def update_average(self, decay: float) -> None:
+        """Moves the average of the weights towards the weights as they are."""
+        if self.average is not None:
+            for name, parameter in self.network.named_parameters():
+                self.average[name].lerp_(parameter, 1 - decay)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within, the network has the average of its weights where one is kept."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        if self.average is not None:
+            for name, parameter in self.network.named_parameters():
+                kept = parameter.clone()
+                parameter.copy_(self.average[name])
+                self.average[name].copy_(kept)
 
 
-def check(network: Network, test: Part, threads: int) -> tuple[float, float, float]:
-    """Mean negative log posterior, top-1 and top-5 error in %, on one centre crop a picture."""
-    found = posteriors(network, test, protocol(network, "centre"), threads=threads)
+AfterStep = Callable[[Training, Batch, float], None]
+"""Called after each step with its batch and its loss, NaN while it is not known yet; may raise to
+stop the run."""
+
+
+def fit(
+    training: Training,
+    source: Source,
+    test: Part,
+    settings: Settings,
+    *,
+    threads: int = 2,
+    processes: Processes | None = None,
+    after_step: AfterStep = lambda training, batch, loss: None,
+    while_testing: Callable[[], None] = lambda: None,
+) -> Iterator[Epoch]:
+    """Trains until the schedule ends, and yields after each epoch, with the weights to be kept.
+
+    Raises NotFiniteError when the loss or a gradient is not finite, and PictureError where a
+    picture cannot be read and may not be.
+    """
+    processes = processes or Processes()
+    schedule, ended = training.schedule(settings)
+    while not ended:
+        number = len(training.epochs)
+        rate = schedule.rate(number)
+        for group in training.optimiser.param_groups:
+            group["lr"] = rate
+        _train(training, source, settings, threads, processes, after_step)
+        start = perf_counter()
+        with training.averaged():
+            test_loss, top1, top5 = check(training.network, test, threads, processes, while_testing)
+        count = steps(len(source.part), settings)
+        epoch = Epoch(
+            number + 1,
+            (number + 1) * count,
+            rate,
+            training.loss / count,
+            test_loss,
+            top1,
+            top5,
+            training.seconds + perf_counter() - start,
+            training.waiting / max(training.seconds, 1e-9),
+        )
+        training.epochs.append(epoch)
+        training.step, training.loss, training.seconds, training.waiting = 0, 0.0, 0.0, 0.0
+        ended = schedule.ended_by(epoch) or number + 1 == settings.epochs
+        with training.averaged():
+            yield epoch
+
+
+def _train(
+    training: Training,
+    source: Source,
+    settings: Settings,
+    threads: int,
+    processes: Processes,
+    after_step: AfterStep,
+) -> None:
+    """What is left of an epoch's steps."""
+    network = training.network.train()
+    epoch, count = len(training.epochs), steps(len(source.part), settings)
+    coming = batches(source, settings, epoch, threads, first=training.step)
+    look_back = LOOK_BACK[network.device.type]
+    unread: list[tuple[int, Batch, Tensor]] = []
+    with ThreadPoolExecutor(threads) as pool, one_thread_each():
+        step = Step(training, settings, pool, processes)
+        while training.step < count:
+            asked = perf_counter()
+            batch = next(coming)
+            training.waiting += perf_counter() - asked
+            number = epoch * count + training.step
+            left_out = number in training.left_out
+            unread.append((number, batch, NOTHING if left_out else step(batch, number)))
+            training.step += 1
+            latest = float("nan")
+            if len(unread) == look_back or training.step == count:
+                latest = _read_back(training, unread, source, processes)
+            training.seconds += perf_counter() - asked
+            after_step(training, batch, latest)
+
+
+def _read_back(
+    training: Training,
+    unread: list[tuple[int, Batch, Tensor]],
+    source: Source,
+    processes: Processes,
+) -> float:
+    """Adds up the latest steps' losses, and gives the last; raises where one is not finite."""
+    rate = training.optimiser.param_groups[0]["lr"]
+    losses = torch.stack([loss for *_, loss in unread]).tolist()
+    for (number, batch, _), loss in zip(unread, losses, strict=True):
+        if not math.isfinite(loss):
+            raise why_not_finite(training.network, batch, number, rate, source.part, processes)
+        training.loss += loss
+    unread.clear()
+    return float(losses[-1])
+
+
+def check(
+    network: Network,
+    test: Part,
+    threads: int,
+    processes: Processes | None = None,
+    watch: Callable[[], None] = lambda: None,
+) -> tuple[float, float, float]:
+    """Mean negative log posterior, top-1 and top-5 error in %, on one centre crop a picture.
+
+    Processes share the pictures as whole batches, so the numbers do not depend on their count.
+    """
+    processes = processes or Processes()
+    chosen = protocol(network, "centre")
+    batch = math.ceil(BATCH_PIXELS[network.device.type] / network.table.crop**2)
+    ours = np.flatnonzero(np.arange(len(test)) // batch % processes.count == processes.number)
+    found = np.zeros((len(test), len(network.classes)), np.float32)
+    if len(ours):
+        found[ours] = posteriors(
+            network, test.only(ours), chosen, threads=threads, watch=lambda done: watch()
+        )
+    found = processes.joined(found, "the test")
     own = found[range(len(test)), test.labels]
     loss = -torch.from_numpy(own).clamp_min(1e-12).log().mean().item()
     return loss, top_error(found, test.labels), top_error(found, test.labels, 5)

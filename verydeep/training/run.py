@@ -6,7 +6,8 @@ import csv
 import json
 import platform
 import shlex
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -16,10 +17,19 @@ from typing import Any
 from verydeep.datasets.dataset import Dataset
 from verydeep.errors import UserError
 from verydeep.training.loop import Epoch
-from verydeep.training.settings import Settings
+from verydeep.training.settings import Settings, scale_text
+from verydeep.weights.file import write_whole
 
-OPTIONS = ("net", "start", "width", "crop", "fc", "scale", "batch", "epochs", "rate", "seed")
-"""Settings that have an option of their own on the command line."""
+OPTIONS = {
+    **{name: name for name in ("net", "width", "crop", "fc", "batch", "epochs", "rate", "seed")},
+    "scale": "scale",
+    "start": "from",
+}
+"""Settings that have an option of their own on the command line, and what it is called."""
+
+
+RUN = "run.toml"
+"""What a run is made of, in its folder."""
 
 
 def new_folder(out: Path | None, name: str) -> Path:
@@ -53,8 +63,10 @@ def command_line(where: str, settings: Settings) -> str:
     paper = Settings()
     for name in (field.name for field in fields(Settings)):
         value = getattr(settings, name)
-        if name in OPTIONS and value is not None:
-            words += [f"--{name}", shlex.quote(f"{value}")]
+        if name == "scale":
+            words += ["--scale", scale_text(value)]
+        elif name in OPTIONS and value is not None:
+            words += [f"--{OPTIONS[name]}", shlex.quote(f"{value}")]
         elif value != getattr(paper, name):
             words += [
                 "--set",
@@ -91,12 +103,13 @@ def describe(
     if started:
         about["start"] = dict(started)
     machine = {
+        "data": str(Path(dataset.where).resolve()) if dataset.kind != "drawn" else dataset.where,
         "device": device,
         "processor": platform.machine(),
         "python": platform.python_version(),
     }
     text = to_toml({**about, "reasons": dict(reasons), "machine": machine})
-    (folder / "run.toml").write_text(text, encoding="utf-8")
+    write_whole(folder / RUN, text.encode())
     return about
 
 
@@ -109,16 +122,32 @@ def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-class Log:
-    """log.csv and the TensorBoard events of a run, a line for each epoch, flushed as it comes."""
+def described(folder: Path) -> dict[str, dict[str, Any]]:
+    """What run.toml says; raises UserError where a folder has none that can be read."""
+    path = folder / RUN
+    if not path.is_file():
+        raise UserError(f"no {RUN} in {folder}; --resume takes the folder of a run")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
 
-    def __init__(self, folder: Path) -> None:
+
+class Log:
+    """log.csv and the TensorBoard events of a run, a line for each epoch, flushed as it comes.
+
+    A run that goes on begins with the epochs that it has behind it.
+    """
+
+    def __init__(self, folder: Path, epochs: Sequence[Epoch] = ()) -> None:
         from torch.utils.tensorboard import SummaryWriter  # here: it takes a second
 
         self._file = (folder / "log.csv").open("w", newline="", encoding="utf-8")
         self._csv = csv.DictWriter(self._file, [field.name for field in fields(Epoch)])
         self._csv.writeheader()
-        self._events = SummaryWriter(str(folder / "events"))
+        self._csv.writerows(asdict(epoch) for epoch in epochs)
+        self._file.flush()
+        self._events = SummaryWriter(str(folder / "events"), purge_step=len(epochs) + 1)
 
     def __enter__(self) -> Log:
         return self
@@ -129,6 +158,10 @@ class Log:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes both files."""
         self._file.close()
         self._events.close()
 

@@ -2,44 +2,70 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from math import inf
+from typing import Any
 
 from verydeep.errors import UserError
 
-LEAST = {"crop": 1, "scale": 1, "batch": 1, "shard": 1, "epochs": 1, "patience": 1, "seed": 0}
+LEAST = {"crop": 1, "batch": 1, "shard": 1, "epochs": 1, "patience": 1, "seed": 0}
 """The least that whole numbers may be."""
+SHARES = ("momentum", "decay", "dropout", "average")
+"""Settings that lie in [0, 1)."""
+WORDS = {
+    "precision": ("float32", "bf16"),
+    "bad_loss": ("stop", "rollback"),
+    "bad_picture": ("stop", "skip", "substitute"),
+}
+"""Settings that take one of a few words."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """The net and how it is trained; the defaults that stand here are the paper's (Sect. 3.1).
 
-    `scale` is S, the smaller side in pixels that pictures are rescaled to before a crop is cut.
+    `scale` is S, the smaller side in pixels that pictures are rescaled to before a crop is cut,
+    (smallest, largest): drawn anew for each crop where they differ, both ends included. `colour`
+    is the deviation of the random shift of colour along the training set's principal axes.
+
     The rate is divided by 10 whenever the error on the test part has not fallen for `patience`
     epochs, or at the latest after these shares of all epochs (`latest_cuts`); after the last cut
-    the next plateau ends the run. `epochs` is the ceiling. On a CPU a batch is worked on in shards
-    of so many pictures, whose gradients are summed in a fixed order: the number of threads cannot
-    change what is learnt. `start` is a weights file whose layers the net starts from, over the
-    random ones of `initial`.
+    the next plateau ends the run. `epochs` is the ceiling.
+
+    `start` is a weights file whose layers the net starts from, over the random ones of `initial`.
+    `average` above 0 tests and keeps an exponential moving average of the weights with that decay.
+
+    A batch is cut into shards of so many pictures, each with its own dropout, whose gradients are
+    summed in a fixed order on a CPU: the number of threads cannot change what is learnt.
+
+    `bad_loss` and `bad_picture` say what to do about a loss that is not finite and about a
+    picture that cannot be read while training.
     """
 
     net: str = "D"
     width: float = 1.0
     crop: int = 224
     fc: int | None = None
-    scale: int = 256
+    scale: tuple[int, int] = (256, 256)
     batch: int = 256
     epochs: int = 74
     rate: float = 1e-2
     momentum: float = 0.9
     decay: float = 5e-4
     dropout: float = 0.5
+    colour: float = 0.1
     patience: int = 5
     latest_cuts: tuple[float, ...] = (0.6, 0.8, 0.93)
     initial: str = "glorot"
     start: str | None = None
+    average: float = 0.0
     shard: int = 16
+    precision: str = "float32"
+    compiled: bool = False
+    bad_loss: str = "stop"
+    bad_picture: str = "stop"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -49,11 +75,63 @@ class Settings:
                 raise UserError(f"{name} is {getattr(self, name)}; at least {lowest} is needed")
         if not 0 < self.rate < inf:
             raise UserError(f"rate is {self.rate}; it must be above 0, such as 0.01")
-        for name in ("momentum", "decay", "dropout"):
+        if not 0 <= self.colour < inf:
+            raise UserError(f"colour is {self.colour}; it must be 0 or above, such as 0.1")
+        for name in SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
-        if self.scale < self.crop:
+        for name, words in WORDS.items():
+            if getattr(self, name) not in words:
+                raise UserError(f"{name} is '{getattr(self, name)}'; there are {', '.join(words)}")
+        smallest, largest = self.scale
+        if smallest > largest:
+            raise UserError(f"scale {smallest}-{largest} is the wrong way round")
+        if smallest < self.crop:
             raise UserError(
-                f"a scale S of {self.scale} is below the crop of {self.crop}: no crop can be cut; "
+                f"a scale S of {smallest} is below the crop of {self.crop}: no crop can be cut; "
                 f"take --scale {self.crop + 32} or a smaller --crop"
             )
+
+
+def checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name, each as its kind; raises UserError for an unknown name or another kind.
+
+    >>> checked({"scale": "256-512", "rate": 1})
+    {'scale': (256, 512), 'rate': 1.0}
+    """
+    return {name: _checked(name, value) for name, value in given.items()}
+
+
+def scale_text(scale: tuple[int, int]) -> str:
+    """S as it is printed and given: "256", or "256-512" where it is jittered."""
+    return str(scale[0]) if scale[0] == scale[1] else f"{scale[0]}-{scale[1]}"
+
+
+def _checked(name: str, value: Any) -> Any:
+    kinds = {field.name: type(field.default) for field in fields(Settings)}
+    kinds |= {"fc": int, "start": str}
+    if name not in kinds:
+        near = get_close_matches(name, kinds, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(kinds)}"
+        raise UserError(f"no setting '{name}'; {hint}")
+    if name == "scale":
+        return _scale(value)
+    kind = kinds[name]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is tuple and isinstance(value, list | tuple):
+        return tuple(float(v) for v in value)
+    if type(value) is not kind:
+        wanted = {int: "a whole number", float: "a number", tuple: "a list"}.get(kind, "a name")
+        raise UserError(f"{name} is {value!r}; {wanted} is needed")
+    return value
+
+
+def _scale(value: Any) -> tuple[int, int]:
+    """S from 256, "256", "256-512" or [256, 512]."""
+    ends = str(value).split("-") if isinstance(value, int | str) else list(value)
+    try:
+        smallest, largest = (int(end) for end in (ends if len(ends) == 2 else ends * 2))
+    except (ValueError, TypeError):
+        raise UserError(f"scale is {value!r}; S is a side such as 256, or 256-512") from None
+    return smallest, largest

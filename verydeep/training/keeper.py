@@ -1,0 +1,199 @@
+"""What is kept of a training while it runs: its log, its best weights, its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any, NoReturn
+
+from verydeep import weights
+from verydeep.errors import Stopped, UserError
+from verydeep.processes import Processes
+from verydeep.progress import Watch
+from verydeep.training import checkpoints
+from verydeep.training.interruption import Interruption
+from verydeep.training.loader import Batch
+from verydeep.training.loop import Epoch, Training
+from verydeep.training.run import Log
+from verydeep.training.settings import Settings
+from verydeep.training.step import NotFiniteError
+from verydeep.weights.file import BEST
+
+INTERVAL = 60.0
+"""Seconds between two checkpoints, where nothing else is asked for."""
+SHARE = 20
+"""And no more than one part in so many of the time is spent on them."""
+SECONDS_A_LINE = 5.0
+"""Seconds of training for each line that is said of it."""
+FAULTS = 100
+"""Pictures that may turn out unreadable while training, before that ends it."""
+
+
+class Keeper:
+    """Keeps what a run must not lose, in its folder; process 0 writes, the others follow it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        about: Mapping[str, Any],
+        settings: Settings,
+        total: int,
+        processes: Processes,
+        watch: Watch,
+        every: int | None,
+    ) -> None:
+        self.folder, self.about, self.settings = folder, about, settings
+        self.processes, self.watch, self.every = processes, watch, every
+        self.total = total
+        self.notes: list[str] = []
+        self._place = folder / "checkpoints"
+        self._saved, self._took = monotonic(), 0.0
+        self._interruption = Interruption()
+        self._log: Log | None = None
+        self._said = 0.0
+
+    def __enter__(self) -> Keeper:
+        self._interruption.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._interruption.__exit__(kind, error, trace)
+        if self._log is not None:
+            self._log.close()
+
+    def restore(self, training: Training) -> None:
+        """Brings back the newest checkpoint there is, and sees that there is room for the next."""
+        files = None
+        if self.processes.first:
+            self._place.mkdir(parents=True, exist_ok=True)
+            checkpoints.need_space(self._place, checkpoints.bytes_of(training))
+            files = checkpoints.newest(self._place, self.watch.say)
+        files = self.processes.share(files)
+        if files is not None:
+            self._must_agree(files)
+            checkpoints.restore(training, files)
+            self.watch.say(f"going on after step {self.steps(training):,} of {self.total:,}")
+        if self.processes.first:
+            self._log = Log(self.folder, training.epochs)
+
+    def steps(self, training: Training) -> int:
+        """Steps done in all."""
+        return len(training.epochs) * (self.total // self.settings.epochs) + training.step
+
+    def after_step(self, training: Training, batch: Batch, loss: float) -> None:
+        """Tells how far it is; saves when it is time; stops where that was asked for."""
+        done = self.steps(training)
+        self._note_faults(batch)
+        if loss == loss:
+            best = training.epochs[-1:]
+            error = f", top-1 error {best[0].top1:.1f} %" if best else ""
+            self.watch.step("training", done, self.total, f"loss {loss:.3f}{error}")
+        asked, due = float(self._interruption.asked), float(self._due(done))
+        if self.processes.count > 1:
+            asked, due = self.processes.largest([asked, due], f"the end of step {done}")
+        if asked:
+            raise Stopped
+        if due:
+            self.save(training)
+
+    def while_testing(self) -> None:
+        """Stops where that was asked for; among several processes that waits for the next step."""
+        if self._interruption.asked and self.processes.count == 1:
+            raise Stopped
+
+    def after_epoch(self, training: Training, epoch: Epoch) -> None:
+        """Writes the epoch's line, and its weights where they are the best so far."""
+        if self._log is None:
+            return
+        self._log.add(epoch)
+        self._said += epoch.seconds
+        if len(training.epochs) == 1 or self._said > SECONDS_A_LINE or self._last(epoch):
+            self._said = 0.0
+            self.watch.say(_line(epoch, self.settings))
+        if all(epoch.better_than(other) for other in training.epochs[:-1]):
+            weights.save(training.network, self.folder / BEST, {**self.about, "epoch": epoch.epoch})
+
+    def save(self, training: Training) -> None:
+        """Writes a checkpoint, now."""
+        start = monotonic()
+        if self.processes.first:
+            with self.processes.aside("a checkpoint"):
+                checkpoints.save(training, self._place, self.about, self.steps(training))
+        self._saved = monotonic()
+        self._took = self._saved - start
+
+    def stop(self, training: Training) -> NoReturn:
+        """Saves, and leaves with the command that goes on; raises Stopped."""
+        self.save(training)
+        self.processes.close()
+        raise Stopped(
+            f"stopped after step {self.steps(training):,} of {self.total:,}, saved; go on with "
+            f"`verydeep train --resume {self.folder}`"
+        )
+
+    def kept(self, training: Training) -> str:
+        """What of the weights is kept, for the line that ends a run."""
+        if not training.epochs:
+            return "of the weights none were kept yet"
+        best = training.epochs[0]
+        for epoch in training.epochs:
+            best = epoch if epoch.better_than(best) else best
+        return f"of the weights, {self.folder / BEST} has those of epoch {best.epoch}"
+
+    def roll_back(self, training: Training, error: NotFiniteError) -> None:
+        """Goes back to the newest checkpoint, to leave out the step whose loss was not finite."""
+        left_out = [*training.left_out, error.step]
+        files = checkpoints.newest(self._place, self.watch.say) if self.processes.first else None
+        files = self.processes.share(files)
+        if files is None:
+            raise UserError(f"{error}; there is no checkpoint yet to go back to")
+        checkpoints.restore(training, files)
+        training.left_out = left_out
+        self.note(f"{error.what}: back to step {self.steps(training):,}, leaving that batch out")
+
+    def note(self, line: str) -> None:
+        """Says a line that the page tells too."""
+        self.notes.append(line)
+        self.watch.say(line)
+
+    def _note_faults(self, batch: Batch) -> None:
+        for fault in batch.faults:
+            self.note(f"{self.settings.bad_picture}, unreadable: {fault}")
+        if len(self.notes) > FAULTS:
+            raise UserError(f"more than {FAULTS} pictures could not be read; {self.notes[-1]}")
+
+    def _due(self, done: int) -> bool:
+        if self.every is not None:
+            return done % self.every == 0
+        return monotonic() - self._saved > max(INTERVAL, SHARE * self._took)
+
+    def _last(self, epoch: Epoch) -> bool:
+        return epoch.epoch == self.settings.epochs
+
+    def _must_agree(self, files: Mapping[str, bytes]) -> None:
+        """Raises UserError where a checkpoint is of another run than this."""
+        theirs = checkpoints.about_of(files)
+        if not self.processes.first:
+            return
+        for table in ("settings", "data"):
+            for name, ours in self.about[table].items():
+                if theirs.get(table, {}).get(name) != ours:
+                    raise UserError(
+                        f"the checkpoint in {self._place} is of another run: its {name} is "
+                        f"{theirs.get(table, {}).get(name)}, {ours} is needed"
+                    )
+
+
+def _line(epoch: Epoch, settings: Settings) -> str:
+    return (
+        f"epoch {epoch.epoch:3}/{settings.epochs}  rate {epoch.rate:<7g} loss {epoch.loss:.3f}  "
+        f"test: loss {epoch.test_loss:.3f}  top-1 error {epoch.top1:5.1f} %  "
+        f"({epoch.seconds:.0f} s, {epoch.waiting:.1%} waiting for pictures)"
+    )

@@ -1,0 +1,97 @@
+"""What the training set's colours are like: its mean, its deviation, its principal axes.
+
+The axes are for the random shift of colour (Sect. 3.1, after Krizhevsky et al., 2012): to every
+pixel of a crop is added the sum of a_i l_i p_i, with p_i and l_i the eigenvectors and eigenvalues
+of the covariance of RGB values, and a_i normal. The papers do not say in which range values are
+meant; only with values in 0-1 is the shift one that a picture can bear (the largest l_i of ILSVRC
+is about 0.2), so covariance and shift are taken there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from verydeep import randomness
+from verydeep.datasets.dataset import Part
+from verydeep.errors import PictureError, UserError
+from verydeep.preprocessing import Pixels
+from verydeep.weights.file import write_whole
+
+SAMPLE = 2000
+"""Pictures that are looked at: of 2,000, the mean is known to a fraction of a grey level."""
+
+
+@dataclass(frozen=True)
+class Colours:
+    """RGB values of a training set, 0-255: `mean`, one `deviation` from it over all channels.
+
+    `axes` are the rows l_i p_i x 255: a shift of colour is a @ axes, in grey levels.
+    """
+
+    mean: tuple[float, float, float]
+    deviation: float
+    axes: tuple[tuple[float, float, float], ...]
+
+
+def colours(part: Part, pixels: Pixels, fingerprint: str) -> Colours:
+    """The colours of a training set, from some of its pictures; kept under its fingerprint."""
+    cache = _cache_folder() / f"colours-{fingerprint}-{len(part)}-{pixels.test_scale}.json"
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json.loads(cache.read_text(encoding="utf-8"))
+        return Colours(
+            (*kept["mean"],), float(kept["deviation"]), tuple((*axis,) for axis in kept["axes"])
+        )
+    found = measured(_values(part, pixels))
+    with suppress(UserError):  # a cache that cannot be written is no fault
+        write_whole(cache, json.dumps(asdict(found)).encode())
+    return found
+
+
+def measured(moments: tuple[int, Float[np.ndarray, 3], Float[np.ndarray, "3 3"]]) -> Colours:
+    """Colours from (count, sum, sum of outer products) of RGB values, 0-255."""
+    count, total, products = moments
+    mean = total / count
+    covariance = products / count - np.outer(mean, mean)
+    values, vectors = np.linalg.eigh(covariance / 255**2)
+    largest_first = np.argsort(values)[::-1]
+    # an eigenvector's sign is free: its largest entry is made positive
+    axes = []
+    for i in largest_first:
+        vector = vectors[:, i] * np.sign(vectors[np.abs(vectors[:, i]).argmax(), i])
+        axes.append(_rounded(vector * values[i] * 255))
+    deviation = max(1.0, round(float(np.sqrt(np.trace(covariance) / 3)), 3))
+    return Colours(_rounded(mean), deviation, tuple(axes))
+
+
+def _values(
+    part: Part, pixels: Pixels
+) -> tuple[int, Float[np.ndarray, 3], Float[np.ndarray, "3 3"]]:
+    """Count, sum and sum of outer products of the RGB values of some pictures."""
+    count, total, products = 0, np.zeros(3), np.zeros((3, 3))
+    for i in randomness.generator(0, "choice").permutation(len(part))[:SAMPLE]:
+        try:
+            image = pixels.read(part.source(int(i)), pixels.test_scale)
+        except PictureError:  # named, or skipped, when it is read to be trained on
+            continue
+        values = image.reshape(-1, 3).astype(np.float64)
+        count, total = count + len(values), total + values.sum(0)
+        products += values.T @ values
+    if not count:
+        raise UserError(f"none of the pictures can be read, {part.names[0]} among them")
+    return count, total, products
+
+
+def _rounded(values: Float[np.ndarray, 3]) -> tuple[float, float, float]:
+    first, second, third = (round(float(v), 3) for v in values)
+    return first, second, third
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "verydeep"

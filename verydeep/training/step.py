@@ -1,0 +1,132 @@
+"""One step of training: a batch's gradients, summed over shards and processes, and the update.
+
+On a CPU a shard is worked on by one thread; shards are summed in their order, whichever is done
+first. On a GPU a process's whole share of the batch is one shard, but where sums are in order.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from verydeep import randomness
+from verydeep.datasets.dataset import Part
+from verydeep.errors import UserError
+from verydeep.nets.network import Network
+from verydeep.processes import Processes, tree_sum
+from verydeep.training.loader import Batch
+from verydeep.training.settings import Settings
+
+if TYPE_CHECKING:
+    from verydeep.training.loop import Training
+
+NAMED = 5
+"""Pictures named, at most, where a loss is not finite."""
+
+
+class NotFiniteError(UserError):
+    """The loss is no finite number any more: `what` says where, `step` counts from 0."""
+
+    def __init__(self, what: str, hint: str, step: int) -> None:
+        super().__init__(f"{what}; {hint}")
+        self.what, self.step = what, step
+
+
+class Step:
+    """A step of a training, to be called with one batch after another."""
+
+    def __init__(
+        self, training: Training, settings: Settings, pool: Executor, processes: Processes
+    ) -> None:
+        self.training, self.settings = training, settings
+        self.pool, self.processes = pool, processes
+        network = training.network
+        self.parameters = list(network.parameters())
+        self.on_gpu = network.device.type != "cpu"
+        self.forward = torch.compile(network) if settings.compiled else network
+
+    def __call__(self, batch: Batch, number: int) -> Tensor:
+        """Learns from this process's share of batch `number`; its mean loss over all processes.
+
+        The loss is NaN where a gradient is not finite. On a CPU nothing is learnt from a batch
+        whose loss is not; on a GPU, which is not waited for, that is found some steps later.
+        """
+        loss = self.set_gradients(batch, number)
+        if self.on_gpu or loss.isfinite():
+            self.training.optimiser.step()
+            self.training.update_average(self.settings.average)
+        return loss
+
+    def set_gradients(self, batch: Batch, number: int) -> Tensor:
+        """Sets each parameter's gradient of the mean loss over the whole batch, and gives that."""
+        local = len(batch.labels)
+        whole = self.on_gpu and not self.processes.in_order
+        size = local if whole else self.settings.shard
+
+        def shard(start: int) -> tuple[Tensor, ...]:
+            return self._gradients(
+                batch.part(start, size, self.training.network.device), start, number
+            )
+
+        starts = range(0, local, size)
+        shards = map(shard, starts) if self.on_gpu else self.pool.map(shard, starts)
+        loss, *gradients = (tree_sum(parts) for parts in zip(*shards, strict=True))
+        self.processes.sum([loss, *gradients], f"step {number + 1}")
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        if_finite: Tensor = 0 * torch.stack(torch._foreach_norm(gradients)).sum()
+        return torch.as_tensor(loss[0] + if_finite)
+
+    def _gradients(self, piece: Batch, start: int, number: int) -> tuple[Tensor, ...]:
+        """A shard's share of the loss, [1], and of each parameter's gradient."""
+        network, settings = self.training.network, self.settings
+        start += self.processes.number * (settings.batch // self.processes.count)
+        drawn = []
+        for place in range(start, start + len(piece.labels), settings.shard):
+            generator = torch.Generator(network.device)
+            generator.manual_seed(randomness.torch_seed(settings.seed, "dropout", number, place))
+            drawn.append(generator)
+        with torch.autocast(
+            network.device.type, torch.bfloat16, enabled=settings.precision == "bf16"
+        ):
+            scores = self.forward(piece.shown(network.pixels), drawn)
+            losses = F.cross_entropy(scores.float(), piece.labels, reduction="none")
+        loss = (losses * piece.weight).sum() / settings.batch
+        return loss.detach()[None], *torch.autograd.grad(loss, self.parameters)
+
+
+@torch.no_grad()
+def why_not_finite(
+    network: Network,
+    batch: Batch,
+    number: int,
+    rate: float,
+    source: Part,
+    processes: Processes,
+) -> NotFiniteError:
+    """Names the step, the first layer that gives what is not finite, and the pictures."""
+    piece = batch.part(0, len(batch.labels), network.device)
+    network.eval()
+    names = [row.name for row in network.table.rows if row.name != "prob"]
+    values = network.activations(piece.shown(network.pixels), names)
+    network.train()
+    bad = [name for name in names if not values[name].isfinite().all()]
+    scores = values[network.table.last_fc.name].mean((2, 3))
+    losses = F.cross_entropy(scores, piece.labels, reduction="none")
+    pictures = [source.names[i] for i in batch.samples[~losses.isfinite().cpu().numpy()]]
+    where = (
+        f"the first layer is {bad[0]}" if bad else "in a gradient; the layers' values are finite"
+    )
+    if pictures:
+        more = f" and {len(pictures) - NAMED} more" if len(pictures) > NAMED else ""
+        where += f"; pictures {', '.join(pictures[:NAMED])}{more}"
+    whose = f" of process {processes.number}" if processes.count > 1 else ""
+    return NotFiniteError(
+        f"the loss is not finite at step {number + 1}{whose} (rate {rate:g}): {where}",
+        f"try --rate {rate / 10:g}",
+        number,
+    )
