@@ -48,9 +48,9 @@ def save(training: Training, folder: Path, about: Mapping[str, Any], step: int) 
     if place in found(folder) and _verifies(place):
         return place
     files = _files(training, about)
+    beside = folder / f".{place.name}.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        beside = folder / f".{place.name}.{os.getpid()}"
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
         for name, content in files.items():

@@ -1,0 +1,206 @@
+"""A process that trains a tiny network in forks of itself and kills them as it is told.
+
+Run as `python -m tests.killing`; takes one JSON order a line, gives one JSON answer a line. Forks
+start at once, for PyTorch is imported before; this process itself never computes anything.
+
+An order: {"folder", "count" (processes), "kill": {"number", "event", "torn"}}; an event is a
+change to a file, or an exchange between processes, counted within each process from the start.
+Or "kill": {"numbers", "after"}: SIGKILL from outside after so many seconds. "resume" goes on with
+the folder. An answer: {"codes", "events" (of process 0, by name), "said", "seconds"}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch._dynamo
+import torch.fx.experimental.symbolic_shapes
+import torch.utils.tensorboard  # noqa: F401 - these three so that forks need not import them
+
+from verydeep import processes
+from verydeep.machine import Machine
+from verydeep.tasks import classification
+
+DATA = "drawn:24x40"
+SETTINGS: dict[str, Any] = {
+    "net": "A", "width": 0.125, "crop": 32, "fc": 16, "scale": 34, "batch": 8, "shard": 2,
+    "epochs": 2, "patience": 2, "rate": 0.01, "initial": "he", "average": 0.5,
+}  # fmt: skip
+EVERY = 2
+"""Steps between checkpoints; an epoch has three, and a run six."""
+
+
+class Events:
+    """Counts a process's changes to files and exchanges, and kills it at one of them."""
+
+    def __init__(self, at: int | None, torn: bool) -> None:
+        self.at, self.torn = at, torn
+        self.names: list[str] = []
+
+    def happens(self, name: str, tear: Callable[[], object] = lambda: None) -> None:
+        self.names.append(name)
+        if len(self.names) - 1 == self.at:
+            if self.torn:
+                tear()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch(self) -> None:
+        """From here on every change to a file, by whoever makes it, is an event."""
+        opened, fsync, rmtree = Path.open, os.fsync, shutil.rmtree
+        together = processes.Processes.together
+        events = self
+
+        def open_(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+            file = opened(path, mode, *args, **kwargs)
+            if mode != "wb":
+                return file
+
+            write = file.write
+
+            def torn_write(content: Any) -> None:
+                write(content[: len(content) // 2])
+                file.flush()
+
+            class Written:
+                def __enter__(self) -> Any:
+                    return self
+
+                def __exit__(self, *_: object) -> None:
+                    file.close()
+
+                def write(self, content: Any) -> int:
+                    events.happens(f"write {path.name}", lambda: torn_write(content))
+                    return int(write(content))
+
+                def __getattr__(self, name: str) -> Any:
+                    return getattr(file, name)
+
+            return Written()
+
+        def fsync_(descriptor: int) -> None:
+            events.happens("fsync")
+            fsync(descriptor)
+
+        def rmtree_(path: Any, *args: Any, **kwargs: Any) -> None:
+            if Path(path).exists():
+                events.happens(f"remove {Path(path).name}", lambda: _half_removed(Path(path)))
+            rmtree(path, *args, **kwargs)
+
+        def changing(name: str) -> Any:
+            before = getattr(Path, name)
+
+            def changed(path: Path, *args: Any, **kwargs: Any) -> Any:
+                events.happens(f"{name} {path.name}")
+                return before(path, *args, **kwargs)
+
+            return changed
+
+        def together_(one: processes.Processes, what: str) -> Any:
+            if one.count > 1:
+                events.happens(f"exchange {what}")
+            return together(one, what)
+
+        for name in ("rename", "replace", "mkdir"):
+            setattr(Path, name, changing(name))
+        Path.open = open_  # type: ignore[method-assign, assignment]
+        os.fsync = fsync_  # type: ignore[assignment]
+        shutil.rmtree = rmtree_  # type: ignore[assignment]
+        processes.Processes.together = together_  # type: ignore[method-assign, assignment]
+
+
+def _half_removed(folder: Path) -> None:
+    for file in sorted(folder.iterdir())[:2]:
+        file.unlink()
+
+
+def obey(order: dict[str, Any]) -> dict[str, Any]:
+    """Runs the processes of an order to their ends."""
+    count, folder = order.get("count", 1), Path(order["folder"])
+    port = _free_port()
+    said = [folder.with_suffix(f".{n}.txt") for n in range(count)]
+    start = time.monotonic()
+    children = [_fork(order, number, port, said[number]) for number in range(count)]
+    kill = order.get("kill", {})
+    if "after" in kill:
+        time.sleep(kill["after"])
+        for number in kill["numbers"]:
+            os.kill(children[number], signal.SIGKILL)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    lines = [path.read_text() for path in said]
+    events = [line[6:] for line in lines[0].split("\n") if line.startswith("event ")]
+    spoken = "".join(
+        f"{line}\n" for text in lines for line in text.split("\n") if "event " not in line
+    )
+    return {"codes": codes, "events": events, "said": spoken, "seconds": time.monotonic() - start}
+
+
+def _fork(order: dict[str, Any], number: int, port: int, said: Path) -> int:
+    child = os.fork()
+    if not child:
+        _child(order, number, port, said)
+    return child
+
+
+def _child(order: dict[str, Any], number: int, port: int, said: Path) -> NoReturn:
+    """One process of a run; leaves without ever coming back to the parent's code."""
+    code = 1
+    try:
+        descriptor = os.open(said, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        count = order.get("count", 1)
+        os.environ |= {
+            "RANK": str(number), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        }  # fmt: skip
+        processes.DEAD, processes.BEAT = order.get("dead", 3.0), 0.3
+        kill = order.get("kill", {})
+        events = Events(
+            kill.get("event") if kill.get("number", 0) == number else None, kill.get("torn", False)
+        )
+        events.watch()
+        try:
+            _work(order)
+            code = 0
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        for name in events.names:
+            print(f"event {name}")
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}")
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _work(order: dict[str, Any]) -> None:
+    folder = Path(order["folder"])
+    together = processes.join(in_order=True)
+    machine = Machine("cpu", 1)
+    if order.get("resume"):
+        classification.resume(folder, machine=machine, processes=together, every=EVERY)
+    else:
+        classification.train(
+            DATA, folder, machine=machine, processes=together, every=EVERY,
+            **{**SETTINGS, **order.get("settings", {})},
+        )  # fmt: skip
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(json.dumps(obey(json.loads(line))), flush=True)

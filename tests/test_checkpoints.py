@@ -1,0 +1,339 @@
+"""Checkpoints: what is put away comes back to the bit; what is damaged is always found.
+
+Expected values are the training that was put away itself, and the run that was not interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conftest import TWO_CORES
+from tests.test_training import PIXELS, SETTINGS, drawn, source_of, weights_of
+from verydeep.errors import Stopped, UserError
+from verydeep.nets.network import build
+from verydeep.progress import Watch
+from verydeep.tasks.classification import resume, train
+from verydeep.training import checkpoints, keeper
+from verydeep.training.checkpoints import DamagedError, found, newest, restore, save, verified
+from verydeep.training.loader import Batch
+from verydeep.training.loop import Training, fit
+from verydeep.training.settings import Settings
+
+ABOUT = {"settings": {"seed": 0}, "data": {"fingerprint": "x"}}
+SMALL: dict[str, Any] = {
+    "net": "A", "width": 0.125, "crop": 32, "fc": 16, "scale": 40, "batch": 10, "rate": 0.01,
+    "shard": 5, "initial": "he", "epochs": 2, "patience": 2,
+}  # fmt: skip
+
+
+def begun(average: float = 0.0, width: float = 0.125) -> tuple[Training, Settings]:
+    settings = Settings(**{**vars(SETTINGS), "average": average, "epochs": 2})
+    network = build("A", 10, width=width, crop=32, fc=8, pixels=PIXELS, initial="he")
+    return Training.of(network, settings), settings
+
+
+def steps_of(training: Training, settings: Settings, stop: int | None = None) -> None:
+    """Trains until so many steps are done in all, or to the end."""
+    train_part, test_part = drawn()
+
+    def after_step(training: Training, batch: Batch, loss: float) -> None:
+        if 3 * len(training.epochs) + training.step == stop:
+            raise Stopped
+
+    try:
+        for _ in fit(training, source_of(train_part), test_part, settings, after_step=after_step):
+            pass
+    except Stopped:
+        pass
+
+
+@pytest.mark.parametrize("average", [0.0, 0.5])
+@pytest.mark.parametrize("stop", [1, 2, 3, 4, 5])
+def test_a_training_goes_on_from_any_step_to_the_same_bits(
+    tmp_path: Path, stop: int, average: float
+) -> None:
+    whole, settings = begun(average)
+    steps_of(whole, settings)
+    first, _ = begun(average)
+    steps_of(first, settings, stop)
+    save(first, tmp_path, ABOUT, stop)
+    second, _ = begun(average)
+    files = newest(tmp_path, print)
+    assert files is not None
+    restore(second, files)
+    steps_of(second, settings)
+    assert torch.equal(weights_of(second.network), weights_of(whole.network))
+    for name, tensor in (whole.average or {}).items():
+        assert second.average is not None
+        assert torch.equal(second.average[name], tensor)
+    assert [e.loss for e in second.epochs] == [e.loss for e in whole.epochs]
+    assert [e.top1 for e in second.epochs] == [e.top1 for e in whole.epochs]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a training that has momentum, an average and an epoch behind it."""
+    training, settings = begun(0.5, width=1 / 32)
+    steps_of(training, settings, 4)
+    return save(training, tmp_path_factory.mktemp("checkpoints"), ABOUT, 4)
+
+
+def test_ten_thousand_flipped_bits_are_all_found(written: Path, tmp_path: Path) -> None:
+    place = tmp_path / written.name
+    shutil.copytree(written, place)
+    draw = random.Random(0)
+    files = sorted(place.iterdir())
+    assert len(files) == 5
+    for n in range(10_000):
+        path = files[n % 5]
+        content = path.read_bytes()
+        changed = bytearray(content)
+        changed[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        path.write_bytes(changed)
+        with pytest.raises(DamagedError, match="is damaged"):
+            verified(place)
+        path.write_bytes(content)
+
+
+def test_a_thousand_loads_of_an_intact_checkpoint_raise_no_alarm(written: Path) -> None:
+    for _ in range(1000):
+        assert len(verified(written)) == 4
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "network.safetensors", "training.json"])
+def test_a_missing_or_cut_file_is_found(written: Path, tmp_path: Path, name: str) -> None:
+    place = tmp_path / written.name
+    shutil.copytree(written, place)
+    content = (place / name).read_bytes()
+    for cut in (0, 1, len(content) // 2, len(content) - 1):
+        (place / name).write_bytes(content[:cut])
+        with pytest.raises(DamagedError):
+            verified(place)
+    (place / name).unlink()
+    with pytest.raises(DamagedError):
+        verified(place)
+
+
+def test_a_damaged_checkpoint_is_named_and_passed_over(tmp_path: Path) -> None:
+    training, settings = begun()
+    steps_of(training, settings, 1)
+    save(training, tmp_path, ABOUT, 1)
+    steps_of(training, settings, 2)
+    last = save(training, tmp_path, ABOUT, 2)
+    (last / "network.safetensors").write_bytes(b"no")
+    said: list[str] = []
+    files = newest(tmp_path, said.append)
+    assert files is not None
+    assert b'"step": 1' in files["training.json"]
+    assert "step-000000002 is damaged in network.safetensors" in said[0]
+
+
+def test_only_the_newest_are_kept(tmp_path: Path) -> None:
+    training, _ = begun(width=1 / 32)
+    (tmp_path / ".step-000000001.77").mkdir()
+    for step in range(1, 6):
+        save(training, tmp_path, ABOUT, step)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000000004", "step-000000005"]
+
+
+@pytest.mark.parametrize("failing", ["open", "fsync", "mkdir", "rename"])
+def test_an_error_at_any_write_leaves_the_older_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """ENOSPC from the first, the second, ... of these calls, as long as there is one to fail."""
+    training, _ = begun(width=1 / 32)
+    save(training, tmp_path, ABOUT, 1)
+    home: Any = os if failing == "fsync" else Path
+    real = getattr(home, failing)
+    for n in range(20):
+        calls = 0
+
+        def fails(*args: Any, n: int = n, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == n + 1:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real(*args, **kwargs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(home, failing, fails)
+            if n == 0:
+                with pytest.raises(UserError, match=r"cannot write checkpoint .*bytes.*No space"):
+                    save(training, tmp_path, ABOUT, 2)
+            else:
+                with suppress(UserError):
+                    save(training, tmp_path, ABOUT, 2)
+        assert verified(tmp_path / "step-000000001")
+        assert not list(tmp_path.glob(".step-*"))
+        if calls <= n:
+            break
+        shutil.rmtree(tmp_path / "step-000000002", ignore_errors=True)
+    else:
+        pytest.fail("it never came to an end")
+
+
+def test_a_full_disk_leaves_the_older_checkpoint(tmp_path: Path) -> None:
+    """A real one: a tmpfs with room for one checkpoint and a half."""
+    training, _ = begun(width=1 / 32)
+    size = sum(len(f) for f in checkpoints._files(training, ABOUT).values())
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    options = f"size={size * 3 // 2 // 4096 * 4096 + 16384}"
+    words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
+    try:
+        mounted = subprocess.run(words, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("no right to mount a small tmpfs here")
+    try:
+        save(training, disk, ABOUT, 1)
+        with pytest.raises(UserError, match="No space left on device; older ones are untouched"):
+            save(training, disk, ABOUT, 2)
+        assert [p.name for p in disk.iterdir()] == ["step-000000001"]
+        assert verified(disk / "step-000000001")
+        with pytest.raises(UserError, match=r"need .* bytes and .* are free"):
+            checkpoints.need_space(disk, checkpoints.bytes_of(training))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+# --- runs
+
+
+def ends(folder: Path) -> tuple[bytes, bytes]:
+    last = found(folder / "checkpoints")[-1]
+    return (folder / "best.safetensors").read_bytes(), verified(last)["momentum.safetensors"]
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM in the second epoch, as a scheduler sends it; the handler is the real one."""
+    train("drawn:40x48", tmp_path / "whole", machine=TWO_CORES, **SMALL)
+    after_step = keeper.Keeper.after_step
+
+    def terminated(self: Any, training: Training, batch: Batch, loss: float) -> None:
+        if self.steps(training) == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        after_step(self, training, batch, loss)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper.Keeper, "after_step", terminated)
+        with pytest.raises(Stopped, match=r"stopped after step 6 of 8, saved; go on with"):
+            train("drawn:40x48", tmp_path / "cut", machine=TWO_CORES, **SMALL)
+    run = resume(tmp_path / "cut", machine=TWO_CORES)
+    assert ends(tmp_path / "cut") == ends(tmp_path / "whole")
+    assert [e.epoch for e in run.epochs] == [1, 2]
+    assert len((tmp_path / "cut" / "log.csv").read_text().splitlines()) == 3
+
+
+def test_ctrl_c_while_testing_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train("drawn:40x48", tmp_path / "whole", machine=TWO_CORES, **SMALL)
+    while_testing = keeper.Keeper.while_testing
+
+    def interrupted(self: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        while_testing(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper.Keeper, "while_testing", interrupted)
+        with pytest.raises(Stopped, match="stopped after step 4 of 8"):
+            train("drawn:40x48", tmp_path / "cut", machine=TWO_CORES, **SMALL)
+    resume(tmp_path / "cut", machine=TWO_CORES)
+    assert ends(tmp_path / "cut") == ends(tmp_path / "whole")
+
+
+def test_a_finished_run_is_only_tested_again(tmp_path: Path) -> None:
+    train("drawn:40x48", tmp_path / "run", machine=TWO_CORES, **SMALL)
+    before = ends(tmp_path / "run")
+    said: list[str] = []
+
+    class Ear(Watch):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    resume(tmp_path / "run", machine=TWO_CORES, watch=Ear())
+    assert ends(tmp_path / "run") == before
+    assert "going on after step 8 of 8" in said
+
+
+def test_changed_data_is_refused(tmp_path: Path, photos: Callable[..., Path]) -> None:
+    root = photos(8, 8, side=48)
+    train(root, tmp_path / "run", machine=TWO_CORES, **{**SMALL, "batch": 5})
+    (root / "arrow" / "0.png").unlink()
+    with pytest.raises(UserError, match="has changed since .* was begun: its fingerprint was"):
+        resume(tmp_path / "run", machine=TWO_CORES)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    for name, rate in (("one", 0.01), ("two", 0.02)):
+        train("drawn:40x48", tmp_path / name, machine=TWO_CORES, **{**SMALL, "rate": rate})
+    shutil.rmtree(tmp_path / "one" / "checkpoints")
+    shutil.copytree(tmp_path / "two" / "checkpoints", tmp_path / "one" / "checkpoints")
+    with pytest.raises(UserError, match=r"is of another run: its rate is 0.02, 0.01 is needed"):
+        resume(tmp_path / "one", machine=TWO_CORES)
+
+
+def test_a_folder_that_is_no_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run.toml in .*; --resume takes the folder of a run"):
+        resume(tmp_path)
+
+
+# --- a loss that is not finite
+
+
+def test_a_run_rolls_back_and_leaves_the_batch_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step 6 of 8 is spoilt; the run goes back to step 4 and comes through without that batch."""
+    from verydeep.training.step import Step
+
+    set_gradients = Step.set_gradients
+    spoilt = []
+
+    def spoils(self: Step, batch: Batch, number: int) -> torch.Tensor:
+        loss = set_gradients(self, batch, number)
+        if number == 5:
+            spoilt.append(number)
+            return loss * float("nan")
+        return loss
+
+    monkeypatch.setattr(Step, "set_gradients", spoils)
+    given = {**SMALL, "bad_loss": "rollback"}
+    run = train("drawn:40x48", tmp_path / "run", machine=TWO_CORES, every=4, **given)
+    assert spoilt == [5]
+    assert len(run.epochs) == 2
+    assert any("back to step 4, leaving that batch out" in note for note in run.notes)
+
+
+def test_what_is_not_finite_is_named_by_layer_and_picture() -> None:
+    from verydeep.training.loader import batches
+    from verydeep.training.step import why_not_finite
+
+    training, settings = begun()
+    with torch.no_grad():
+        dict(training.network.named_parameters())["conv2_1.bias"][0] = float("inf")
+    source = source_of(drawn()[0])
+    batch = next(batches(source, settings, 0, threads=1))
+    from verydeep.processes import Processes
+
+    error = why_not_finite(training.network, batch, 7, 0.01, source.part, Processes())
+    named = [source.part.names[i] for i in batch.samples[:5]]
+    assert f"at step 8 (rate 0.01): the first layer is conv2_1; pictures {', '.join(named)}" in str(
+        error
+    )

@@ -1,0 +1,198 @@
+"""Nothing is lost: runs that are killed go on to the bits of the run that was not.
+
+What is expected is always the undisturbed run of the same command: `best.safetensors` byte for
+byte, the last checkpoint's weights, momentum and average byte for byte, and the log but for its
+times. Processes are forked and killed for real, by `tests/killing.py`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.killing import EVERY
+from verydeep.training import checkpoints
+
+Obey = Callable[..., dict[str, Any]]
+TENSORS = ("network.safetensors", "momentum.safetensors", "average.safetensors")
+
+
+@pytest.fixture(scope="module")
+def obey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Obey]:
+    """Sends an order to a process of its own: obey("name", count=2) -> answer."""
+    root = tmp_path_factory.mktemp("killing")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.killing"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        env={"PATH": "", "XDG_CACHE_HOME": str(root / "cache"), "PYTHONWARNINGS": "ignore"},
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+
+    def send(name: str, **order: Any) -> dict[str, Any]:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        order["folder"] = str(root / name)
+        print(json.dumps(order), file=child.stdin, flush=True)
+        answer = json.loads(child.stdout.readline())
+        return {**answer, "folder": root / name}
+
+    send("first")  # fills the cache of colours, so that all later runs have the same events
+    yield send
+    child.stdin.close()
+    child.stdout.close()
+    child.wait()
+
+
+def ends(folder: Path) -> dict[str, Any]:
+    """What a finished run has come to."""
+    *_, last = checkpoints.found(folder / "checkpoints")
+    with (folder / "log.csv").open() as file:
+        log = [
+            {k: v for k, v in row.items() if k not in ("seconds", "waiting")}
+            for row in csv.DictReader(file)
+        ]
+    files = checkpoints.verified(last)
+    return {
+        "last": last.name,
+        "best": (folder / "best.safetensors").read_bytes(),
+        "log": log,
+        **{name: files[name] for name in TENSORS},
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(obey: Obey) -> dict[str, Any]:
+    """The run that nobody kills, with its events."""
+    answer = obey("undisturbed")
+    assert answer["codes"] == [0], answer["said"]
+    return {**answer, "ends": ends(answer["folder"])}
+
+
+def went_on(obey: Obey, undisturbed: dict[str, Any], name: str, count: int) -> None:
+    """Goes on with a killed run, to the ends of the undisturbed one."""
+    answer = obey(name, count=count, resume=True)
+    assert answer["codes"] == [0] * count, answer["said"]
+    assert ends(answer["folder"]) == undisturbed["ends"]
+    shutil.rmtree(answer["folder"])
+
+
+def saved_before(events: list[str], event: int) -> int:
+    """The step of the last checkpoint that had its name by then."""
+    renamed = [e for e in events[:event] if e.startswith("rename .step-")]
+    return EVERY * len(renamed)
+
+
+def test_a_run_on_two_processes_comes_to_the_bits_of_one(
+    obey: Obey, undisturbed: dict[str, Any]
+) -> None:
+    answer = obey("two", count=2)
+    assert answer["codes"] == [0, 0], answer["said"]
+    assert ends(answer["folder"]) == undisturbed["ends"]
+
+
+@pytest.mark.slow
+def test_a_run_on_four_processes_comes_to_the_bits_of_one(
+    obey: Obey, undisturbed: dict[str, Any]
+) -> None:
+    answer = obey("four", count=4, dead=30.0)
+    assert answer["codes"] == [0] * 4, answer["said"]
+    assert ends(answer["folder"]) == undisturbed["ends"]
+
+
+def kills(events: list[str], of: range) -> list[tuple[int, bool]]:
+    """Each of these events, before it, and where it writes or removes torn in the middle too."""
+    torn = [i for i in of if events[i].split()[0] in ("write", "remove")]
+    return [(i, False) for i in of] + [(i, True) for i in torn]
+
+
+def survive(obey: Obey, undisturbed: dict[str, Any], cases: list[tuple[int, bool]]) -> None:
+    """Kills a run in each of these ways; nothing that had its name is lost, and it goes on."""
+    events = undisturbed["events"]
+    for event, torn in cases:
+        answer = obey("killed", kill={"number": 0, "event": event, "torn": torn})
+        assert answer["codes"] == [-9], (events[event], answer["said"])
+        newest = checkpoints.found(answer["folder"] / "checkpoints")[-1:]
+        kept = [int(found.name[5:]) for found in newest if checkpoints.verified(found)]
+        assert kept == [saved_before(events, event)] or kept == [], events[event]
+        assert bool(kept) == bool(saved_before(events, event)), events[event]
+        went_on(obey, undisturbed, "killed", 1)
+
+
+def test_a_run_killed_at_any_event_of_a_save_goes_on(
+    obey: Obey, undisturbed: dict[str, Any]
+) -> None:
+    """From one save to the next, the best weights between them included."""
+    _, second, third = saves(undisturbed["events"])
+    cases = kills(undisturbed["events"], range(second, third))
+    assert len(cases) > 15
+    survive(obey, undisturbed, cases)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_run_killed_at_any_change_to_a_file_goes_on(
+    obey: Obey, undisturbed: dict[str, Any]
+) -> None:
+    events = undisturbed["events"]
+    survive(obey, undisturbed, kills(events, range(saves(events)[0], len(events))))
+
+
+def saves(events: list[str]) -> list[int]:
+    """The events that saves begin with."""
+    return [i for i, e in enumerate(events) if e.startswith("mkdir .step-")]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("number", [0, 1])
+def test_either_of_two_processes_killed_at_any_event_goes_on(
+    obey: Obey, undisturbed: dict[str, Any], number: int
+) -> None:
+    """Process 0 at each event of its second save; process 1, which writes no file, at exchanges."""
+    events = obey("counted", count=2)["events"]
+    _, second, third = saves(events)
+    cases = kills(events, range(second, third))
+    if number == 1:
+        cases = [(i, False) for i in range(2, 16, 2)]
+    for event, torn in cases:
+        kill = {"number": number, "event": event, "torn": torn}
+        answer = obey("killed", count=2, kill=kill, dead=1.5)
+        assert answer["codes"][number] == -9, answer
+        assert answer["codes"][1 - number] == 1, answer
+        assert f"process {number}" in answer["said"], answer
+        assert answer["seconds"] < 15
+        went_on(obey, undisturbed, "killed", 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_two_processes_killed_at_random_go_on(obey: Obey, undisturbed: dict[str, Any]) -> None:
+    """Twelve kills from outside, of one process or both, each at an instant of its own."""
+    whole = obey("timed", count=2)["seconds"]
+    draw = random.Random(0)
+    killed = 0
+    for _ in range(60):
+        numbers = draw.choice([[0], [1], [0, 1]])
+        kill = {"numbers": numbers, "after": draw.uniform(0.4, 0.95) * whole}
+        answer = obey("random", count=2, kill=kill, dead=1.5)
+        if answer["codes"] == [0, 0] or not (answer["folder"] / "run.toml").exists():
+            shutil.rmtree(answer["folder"], ignore_errors=True)  # done already, or not begun
+            continue
+        went_on(obey, undisturbed, "random", 2)
+        killed += 1
+        if killed == 12:
+            return
+    pytest.fail(f"{killed} of 60 kills came while the run was under way")
