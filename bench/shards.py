@@ -24,8 +24,8 @@ from verydeep.nets.network import build
 from verydeep.processes import Processes
 from verydeep.threads import one_thread_each
 from verydeep.training.loader import Batch
-from verydeep.training.loop import Training
 from verydeep.training.settings import Settings
+from verydeep.training.state import Training
 from verydeep.training.step import Step
 
 RUNS, STEPS, BATCH = 7, 4, 32

@@ -5,8 +5,9 @@ start at once, for PyTorch is imported before; this process itself never compute
 
 An order: {"folder", "count" (processes), "kill": {"number", "event", "torn"}}; an event is a
 change to a file, or an exchange between processes, counted within each process from the start.
-Or "kill": {"numbers", "after"}: SIGKILL from outside after so many seconds. "resume" goes on with
-the folder. An answer: {"codes", "events" (of process 0, by name), "said", "seconds"}.
+Or "kill": {"numbers", "after"}: SIGKILL from outside after so many seconds; "signal" sends another.
+"resume" goes on with the folder. "stall" sleeps instead of being killed; "differ" are settings of
+the last process alone. An answer: {"codes", "events" (of process 0, by name), "said", "seconds"}.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ EVERY = 2
 class Events:
     """Counts a process's changes to files and exchanges, and kills it at one of them."""
 
-    def __init__(self, at: int | None, torn: bool) -> None:
-        self.at, self.torn = at, torn
+    def __init__(self, at: int | None, torn: bool, stall: bool, sent: int) -> None:
+        self.at, self.torn, self.stall, self.sent = at, torn, stall, sent
         self.names: list[str] = []
 
     def happens(self, name: str, tear: Callable[[], object] = lambda: None) -> None:
@@ -51,7 +52,9 @@ class Events:
         if len(self.names) - 1 == self.at:
             if self.torn:
                 tear()
-            os.kill(os.getpid(), signal.SIGKILL)
+            if self.stall:
+                time.sleep(60)
+            os.kill(os.getpid(), self.sent)
 
     def watch(self) -> None:
         """From here on every change to a file, by whoever makes it, is an event."""
@@ -133,7 +136,10 @@ def obey(order: dict[str, Any]) -> dict[str, Any]:
     if "after" in kill:
         time.sleep(kill["after"])
         for number in kill["numbers"]:
-            os.kill(children[number], signal.SIGKILL)
+            os.kill(children[number], kill.get("signal", signal.SIGKILL))
+    if order.get("thaw"):  # a frozen process is let go once another has given up on it
+        os.waitid(os.P_PID, children[0], os.WEXITED | os.WNOWAIT)
+        os.kill(children[1], signal.SIGKILL)
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     lines = [path.read_text() for path in said]
     events = [line[6:] for line in lines[0].split("\n") if line.startswith("event ")]
@@ -165,11 +171,18 @@ def _child(order: dict[str, Any], number: int, port: int, said: Path) -> NoRetur
         processes.DEAD, processes.BEAT = order.get("dead", 3.0), 0.3
         kill = order.get("kill", {})
         events = Events(
-            kill.get("event") if kill.get("number", 0) == number else None, kill.get("torn", False)
+            kill.get("event") if kill.get("number", 0) == number else None,
+            kill.get("torn", False),
+            order.get("stall", False),
+            kill.get("signal", signal.SIGKILL),
         )
         events.watch()
+        processes.STALLED = order.get("stalled", 45.0)
+        settings = dict(order.get("settings", {}))
+        if number == count - 1:
+            settings |= order.get("differ", {})
         try:
-            _work(order)
+            _work(order, settings)
             code = 0
         except SystemExit as leaving:
             code = int(leaving.code or 0)
@@ -182,7 +195,7 @@ def _child(order: dict[str, Any], number: int, port: int, said: Path) -> NoRetur
         os._exit(code)
 
 
-def _work(order: dict[str, Any]) -> None:
+def _work(order: dict[str, Any], settings: dict[str, Any]) -> None:
     folder = Path(order["folder"])
     together = processes.join(in_order=True)
     machine = Machine("cpu", 1)
@@ -191,7 +204,7 @@ def _work(order: dict[str, Any]) -> None:
     else:
         classification.train(
             DATA, folder, machine=machine, processes=together, every=EVERY,
-            **{**SETTINGS, **order.get("settings", {})},
+            **{**SETTINGS, **settings},
         )  # fmt: skip
 
 

@@ -28,8 +28,9 @@ from verydeep.tasks.classification import resume, train
 from verydeep.training import checkpoints, keeper
 from verydeep.training.checkpoints import DamagedError, found, newest, restore, save, verified
 from verydeep.training.loader import Batch
-from verydeep.training.loop import Training, fit
+from verydeep.training.loop import fit
 from verydeep.training.settings import Settings
+from verydeep.training.state import Training
 
 ABOUT = {"settings": {"seed": 0}, "data": {"fingerprint": "x"}}
 SMALL: dict[str, Any] = {

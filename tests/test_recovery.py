@@ -11,6 +11,7 @@ import csv
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -162,7 +163,7 @@ def test_either_of_two_processes_killed_at_any_event_goes_on(
     obey: Obey, undisturbed: dict[str, Any], number: int
 ) -> None:
     """Process 0 at each event of its second save; process 1, which writes no file, at exchanges."""
-    events = obey("counted", count=2)["events"]
+    events = obey(f"counted-{number}", count=2)["events"]
     _, second, third = saves(events)
     cases = kills(events, range(second, third))
     if number == 1:
@@ -196,3 +197,46 @@ def test_two_processes_killed_at_random_go_on(obey: Obey, undisturbed: dict[str,
         if killed == 12:
             return
     pytest.fail(f"{killed} of 60 kills came while the run was under way")
+
+
+# --- processes that die, stall or differ are named
+
+
+def test_a_process_started_differently_is_named(obey: Obey) -> None:
+    answer = obey("differ", count=2, differ={"rate": 0.02})
+    assert 0 not in answer["codes"]
+    assert "process 1 was started differently: its rate is 0.02" in answer["said"]
+    assert answer["seconds"] < 15
+
+
+def test_a_stalled_process_is_named(obey: Obey) -> None:
+    """It lives, and says so, but does not come to the exchange."""
+    kill = {"number": 1, "event": 12}
+    answer = obey("stall", count=2, kill=kill, stall=True, stalled=3.0)
+    assert answer["codes"][0] == 1, answer
+    assert "process 1 of 2 has stalled: the others have waited" in answer["said"]
+
+
+def test_a_frozen_process_is_named(obey: Obey) -> None:
+    whole = obey("timed-frozen", count=2)["seconds"]
+    kill = {"numbers": [1], "after": 0.8 * whole, "signal": signal.SIGSTOP}
+    answer = obey("frozen", count=2, kill=kill, dead=2.0, thaw=True)
+    assert "process 1 of 2 is dead: no sign of life" in answer["said"], answer
+
+
+def test_a_batch_that_processes_do_not_divide_is_refused(obey: Obey) -> None:
+    answer = obey("three", count=2, settings={"batch": 9})
+    assert "a batch of 9 cannot be shared by 2 processes; take --batch 8" in answer["said"]
+    answer = obey("shards", count=2, settings={"shard": 8})
+    assert "shards of 8 do not divide the 4 pictures a step" in answer["said"]
+    assert "take --set shard=4" in answer["said"]
+
+
+def test_a_signal_to_one_of_two_processes_stops_both_and_they_go_on(
+    obey: Obey, undisturbed: dict[str, Any]
+) -> None:
+    events = obey("exchanges", count=2)["events"]
+    step = next(i for i, e in enumerate(events) if e == "exchange step 3")
+    answer = obey("signal", count=2, kill={"number": 0, "event": step, "signal": signal.SIGTERM})
+    assert answer["said"].count("Stopped: stopped after step 3 of 6, saved") == 2, answer
+    went_on(obey, undisturbed, "signal", 2)

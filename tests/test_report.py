@@ -29,7 +29,7 @@ from verydeep.report.sheet import MARGIN, write_contact_sheet
 from verydeep.report.tables import percent, short, text_table
 from verydeep.report.thumbnails import _posterior_of_crops, data_uri, score_map_over
 from verydeep.tasks.classification import Run, train
-from verydeep.training.loop import Epoch
+from verydeep.training.state import Epoch
 
 PIXELS = Pixels((48, 48), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
 

@@ -31,9 +31,10 @@ from verydeep.tasks.classification import train
 from verydeep.tasks.testing import evaluate
 from verydeep.training.defaults import choose
 from verydeep.training.loader import Source, batches, crop, order, remember, steps
-from verydeep.training.loop import Epoch, Schedule, Training, fit
+from verydeep.training.loop import fit
 from verydeep.training.run import command_line, new_folder, to_toml
 from verydeep.training.settings import Settings, checked
+from verydeep.training.state import Epoch, Schedule, Training
 from verydeep.training.step import NotFiniteError
 from verydeep.weights.file import load
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from verydeep.training.loop import Epoch
+from verydeep.training.state import Epoch
 
 _VARIABLES = {
     "#010101": "var(--ink)",

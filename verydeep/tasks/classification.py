@@ -24,9 +24,10 @@ from verydeep.tasks.testing import Tested, measure
 from verydeep.training.defaults import Choice, choose
 from verydeep.training.keeper import Keeper
 from verydeep.training.loader import Source, remember, steps
-from verydeep.training.loop import Epoch, Training, fit
+from verydeep.training.loop import fit
 from verydeep.training.run import command_line, describe, described, new_folder
 from verydeep.training.settings import Settings, checked, scale_text
+from verydeep.training.state import Epoch, Training
 from verydeep.training.statistics import colours
 from verydeep.training.step import NotFiniteError
 from verydeep.weights.file import BEST

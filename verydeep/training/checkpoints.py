@@ -25,7 +25,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from verydeep.errors import UserError
-from verydeep.training.loop import Epoch, Training
+from verydeep.training.state import Epoch, Training
 
 FORMAT = 1
 KEEP = 2

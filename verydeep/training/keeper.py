@@ -15,9 +15,9 @@ from verydeep.progress import Watch
 from verydeep.training import checkpoints
 from verydeep.training.interruption import Interruption
 from verydeep.training.loader import Batch
-from verydeep.training.loop import Epoch, Training
 from verydeep.training.run import Log
 from verydeep.training.settings import Settings
+from verydeep.training.state import Epoch, Training
 from verydeep.training.step import NotFiniteError
 from verydeep.weights.file import BEST
 

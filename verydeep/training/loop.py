@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -22,148 +20,18 @@ from verydeep.datasets.dataset import Part
 from verydeep.evaluation.metrics import top_error
 from verydeep.evaluation.posteriors import BATCH_PIXELS, posteriors
 from verydeep.evaluation.views import protocol
-from verydeep.nets.network import Dropout, Network
+from verydeep.nets.network import Network
 from verydeep.processes import Processes
 from verydeep.threads import one_thread_each
 from verydeep.training.loader import Batch, Source, batches, steps
 from verydeep.training.settings import Settings
+from verydeep.training.state import Epoch, Training
 from verydeep.training.step import Step, why_not_finite
 
-CUT = 10.0
-"""What the rate is divided by (Sect. 3.1)."""
 LOOK_BACK = {"cpu": 1, "cuda": 20}
 """Steps after which losses are read: a GPU must not be waited for at every one."""
 NOTHING = torch.zeros(())
 """The loss of a step that was left out."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch gave: a line of the log.
-
-    `loss` is the mean over its steps; `top1` and `top5` the errors in % and `test_loss` the mean
-    negative log posterior on one centre crop of each test picture; `waiting` the share of the
-    training time that was spent waiting for pictures.
-    """
-
-    epoch: int
-    step: int
-    rate: float
-    loss: float
-    test_loss: float
-    top1: float
-    top5: float
-    seconds: float
-    waiting: float
-
-    def better_than(self, other: Epoch | None) -> bool:
-        """Whether its error is lower, or as low with a lower loss."""
-        return other is None or (self.top1, self.test_loss) < (other.top1, other.test_loss)
-
-
-@dataclass
-class Schedule:
-    """When the rate is cut: on a plateau of the test error, three times, and then the end.
-
-    Carries the best epoch so far and how many have passed without a better one.
-    """
-
-    settings: Settings
-    cuts: int = 0
-    best: Epoch | None = None
-    since: int = 0
-    reasons: list[str] = field(default_factory=list)
-
-    def rate(self, epoch: int) -> float:
-        """The rate of an epoch, counted from 0, in which the latest cuts are due by then."""
-        latest = self.settings.latest_cuts
-        due = sum(epoch >= round(share * self.settings.epochs) for share in latest)
-        if due > self.cuts:
-            self._cut(due, f"the latest of {self.settings.epochs} epochs")
-        return self.settings.rate / CUT**self.cuts
-
-    def ended_by(self, epoch: Epoch) -> bool:
-        """Takes note of an epoch; True when the last plateau is over."""
-        better = self.best is None or epoch.top1 < self.best.top1
-        self.best, self.since = (epoch, 0) if better else (self.best, self.since + 1)
-        if self.since < self.settings.patience:
-            return False
-        if self.cuts == len(self.settings.latest_cuts):
-            return True
-        self._cut(self.cuts + 1, f"no better for {self.since} epochs")
-        return False
-
-    def _cut(self, cuts: int, reason: str) -> None:
-        self.cuts, self.since = cuts, 0
-        self.reasons.append(reason)
-
-
-@dataclass
-class Training:
-    """All that changes while a net is trained; what a checkpoint must bring back.
-
-    `step` counts those done in the epoch under way, over which `loss`, `seconds` and `waiting`
-    are summed; `left_out` are steps, counted from the first of all, whose batches are not learnt
-    from, because their loss was not finite when it was tried.
-    """
-
-    network: Network
-    optimiser: torch.optim.SGD
-    average: dict[str, Tensor] | None = None
-    epochs: list[Epoch] = field(default_factory=list)
-    step: int = 0
-    loss: float = 0.0
-    seconds: float = 0.0
-    waiting: float = 0.0
-    left_out: list[int] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, network: Network, settings: Settings) -> Training:
-        """A training that has not begun."""
-        for module in network.modules():
-            if isinstance(module, Dropout):
-                module.p = settings.dropout
-        optimiser = torch.optim.SGD(
-            network.parameters(),
-            settings.rate,
-            settings.momentum,
-            weight_decay=settings.decay,
-            fused=network.device.type == "cuda" or None,
-        )
-        average = {n: p.detach().clone() for n, p in network.named_parameters()}
-        return cls(network, optimiser, average if settings.average else None)
-
-    def schedule(self, settings: Settings) -> tuple[Schedule, bool]:
-        """The schedule as the epochs so far have left it, and whether they have ended it."""
-        schedule, ended = Schedule(settings), False
-        for number, epoch in enumerate(self.epochs):
-            schedule.rate(number)
-            ended = schedule.ended_by(epoch)
-        return schedule, ended or len(self.epochs) >= settings.epochs
-
-    @torch.no_grad()
-    def update_average(self, decay: float) -> None:
-        """Moves the average of the weights towards the weights as they are."""
-        if self.average is not None:
-            for name, parameter in self.network.named_parameters():
-                self.average[name].lerp_(parameter, 1 - decay)
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Within, the network has the average of its weights where one is kept."""
-        self._swap()
-        try:
-            yield
-        finally:
-            self._swap()
-
-    @torch.no_grad()
-    def _swap(self) -> None:
-        if self.average is not None:
-            for name, parameter in self.network.named_parameters():
-                kept = parameter.clone()
-                parameter.copy_(self.average[name])
-                self.average[name].copy_(kept)
 
 
 AfterStep = Callable[[Training, Batch, float], None]

@@ -16,8 +16,8 @@ from typing import Any
 
 from verydeep.datasets.dataset import Dataset
 from verydeep.errors import UserError
-from verydeep.training.loop import Epoch
 from verydeep.training.settings import Settings, scale_text
+from verydeep.training.state import Epoch
 from verydeep.weights.file import write_whole
 
 OPTIONS = {

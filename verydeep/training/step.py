@@ -7,7 +7,6 @@ first. On a GPU a process's whole share of the batch is one shard, but where sum
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,9 +19,7 @@ from verydeep.nets.network import Network
 from verydeep.processes import Processes, tree_sum
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
-
-if TYPE_CHECKING:
-    from verydeep.training.loop import Training
+from verydeep.training.state import Training
 
 NAMED = 5
 """Pictures named, at most, where a loss is not finite."""
