@@ -206,6 +206,7 @@ def _work(order: dict[str, Any], settings: dict[str, Any]) -> None:
             DATA, folder, machine=machine, processes=together, every=EVERY,
             **{**SETTINGS, **settings},
         )  # fmt: skip
+    together.close()
 
 
 def _free_port() -> int:

@@ -104,7 +104,8 @@ def test_python_imports_no_torch_before_it_is_needed() -> None:
             ["tain"],
             "verydeep: no such command 'tain'. Did you mean 'train'?; see `verydeep --help`",
         ),
-        (["train"], "verydeep: missing argument 'DATA'; see `verydeep train --help`"),
+        (["look"], "verydeep: missing argument 'DATA'; see `verydeep look --help`"),
+        (["train"], "verydeep: give DATA to train on, or --resume FOLDER; see"),
         (["train", "x", "--epoch", "3"], "verydeep: no such option: --epoch"),
         (["train", "x", "--epochs", "many"], "verydeep: invalid value for '--epochs'"),
         (["nets", "F"], "verydeep: no configuration 'F'; there are A, A-LRN"),
@@ -209,6 +210,26 @@ def test_a_broken_picture_is_left_out_of_training_and_named(verydeep: Run, photo
     assert "broken.jpg" in Path("run/report.html").read_text()
 
 
+def test_a_run_goes_on_by_its_folder(verydeep: Run, trained: Path) -> None:
+    before = Path("run/best.safetensors").read_bytes()
+    said = verydeep("train", "--resume", "run")
+    assert said.code == 0
+    assert "going on after step" in said.err
+    assert Path("run/best.safetensors").read_bytes() == before
+
+
+def test_a_recipe_is_trained_stage_by_stage(verydeep: Run, photos: Photos) -> None:
+    photos(10, 10, side=48)
+    small = ["--width", "0.125", "--crop", "32", "--fc", "16", "--batch", "8", "--epochs", "1"]
+    said = verydeep("train", "photos", "--recipe", "B-256", "--out", "x", *small, "--seed", "1")
+    assert said.code == 0, said.err
+    assert "stage A-256" in said.err
+    assert "layers of x/A-256: conv1_1, conv2_1, conv3_1, conv3_2, fc6, fc7, fc8" in said.err
+    assert re.search(r"^B-256 .* 28.7 \(Q = 256\)$", said.out, re.MULTILINE)
+    assert Path("x/B-256/report.html").exists()
+    assert verydeep("train", "--resume", "x").out == said.out
+
+
 # --- every mistake has its line
 
 
@@ -246,6 +267,14 @@ def test_mistakes_with_settings(verydeep: Run, photos: Photos) -> None:
         (["--seed", "-1"], "seed is -1"),
         (["--threads", "0"], "0 threads"),
         (["--device", "tpu"], "no device 'tpu'; there are cpu and cuda"),
+        (["--scale", "wide"], "scale is 'wide'; S is a side such as 256, or 256-512"),
+        (["--scale", "512-256"], "scale 512-256 is the wrong way round"),
+        (["--recipe", "D-265"], "no recipe 'D-265'; did you mean 'D-256'?"),
+        (["--recipe", "no.toml"], "no.toml: no such file"),
+        (["--save-every", "0"], "--save-every 0; at least 1 step"),
+        (["--set", "bad_loss=go"], "bad_loss is 'go'; there are stop, rollback"),
+        (["--from", "nowhere"], "no weights file nowhere"),
+        (["--resume", "x"], "give DATA to train on, or --resume FOLDER"),
     ):
         assert line in verydeep("train", "photos", *words).mistake
         assert not Path("runs").exists(), words

@@ -29,8 +29,6 @@ DEAD = 8.0
 """Seconds without a sign of life after which a process is taken for dead."""
 STALLED = 45.0
 """Seconds that the others wait for a process, at the least, before it is taken for stalled."""
-PATIENCE = 10
-"""So many times longer where it has said that it is busy."""
 BUCKET = 2**25
 """Bytes that are exchanged at once: 32 MiB."""
 
@@ -173,7 +171,7 @@ class Processes:
 
     @contextmanager
     def aside(self, what: str) -> Iterator[None]:
-        """Around work that the others may have to wait long for, such as a large file."""
+        """Around work that the others may have to wait for as long as it takes."""
         if self._watch is None:
             yield
             return
@@ -186,13 +184,20 @@ class Processes:
         if self._watch is not None:
             self._watch.fail(cause)
 
+    def wait(self, what: str) -> None:
+        """Goes on when all processes have come here."""
+        if self._watch is not None:
+            import torch.distributed as dist
+
+            with self.together(what):
+                dist.barrier()
+
     def close(self) -> None:
         """Leaves the others when all is done."""
         if self._watch is not None:
             import torch.distributed as dist
 
-            with self.together("the end"):
-                dist.barrier()
+            self.wait("the end")
             self._watch.end()
             dist.destroy_process_group()
 
@@ -312,8 +317,7 @@ class _Watch:
         ours = self._at
         waited = now - self._entered if ours["inside"] else 0.0
         behind = at["place"] < ours["place"] or not at["inside"]
-        patience = max(STALLED, 2 * self._longest) * (PATIENCE if at["busy"] else 1)
-        if waited > patience and behind:
+        if waited > max(STALLED, 2 * self._longest) and behind and not at["busy"]:
             self._leave(
                 f"process {number} of {self.count} has stalled: the others have waited "
                 f"{waited:.0f} s for it at {ours['inside']}"

@@ -90,8 +90,8 @@ def train(
     from verydeep.errors import UserError
 
     if (data is None) == (resume is None):
-        raise UserError("give DATA to train on, or --resume and the folder of a run; one of them")
-    if resume is not None and (given or out or recipe):
+        raise UserError("give DATA to train on, or --resume FOLDER; see `verydeep train --help`")
+    if resume is not None and (given or out or recipe is not None):
         raise UserError("--resume goes on with a run as it is; take the other settings away")
     if save_every is not None and save_every < 1:
         raise UserError(f"--save-every {save_every}; at least 1 step is needed")
@@ -100,38 +100,66 @@ def train(
     from verydeep.machine import Machine
     from verydeep.processes import join
     from verydeep.report.page import write_page
-    from verydeep.tasks import classification
+    from verydeep.tasks import classification, staged
+    from verydeep.training import recipes
 
     machine = Machine.this(device, threads)
     processes = join(deterministic, half_gradients)
     console.quiet = quiet or not processes.first
     if processes.count > 1 and not (out or resume):
         raise UserError("several processes need --out, so that a restart finds its run")
+    common: dict[str, Any] = {
+        "machine": machine,
+        "processes": processes,
+        "watch": console,
+        "every": save_every,
+    }
     try:
-        if resume is None and processes.restarted and out and (out / "run.toml").exists():
+        if processes.restarted and out and _begun(out):
             resume = out
-        if resume is not None:
-            run = classification.resume(
-                resume, machine=machine, processes=processes, watch=console, every=save_every
-            )
+        chosen = None if recipe is None else recipes.recipe(recipe)
+        if resume is not None and staged.is_staged(resume):
+            done: Any = staged.resume_staged(resume, finish=write_page, **common)
+        elif resume is not None:
+            done = classification.resume(resume, **common)
+        elif chosen is not None and chosen.after and "start" not in given:
+            done = staged.train_staged(str(data), chosen, out, finish=write_page, **common, **given)
         else:
-            run = classification.train(
-                str(data),
-                out,
-                machine=machine,
-                processes=processes,
-                watch=console,
-                every=save_every,
-                **given,
-            )
+            done = classification.train(str(data), out, recipe=chosen, **common, **given)
     except UserError as error:
         processes.failed(str(error))
         raise
+    processes.close()
+    if processes.first:
+        print(_staged_answer(done) if isinstance(done, list) else _answer(done, json))
+
+
+def _begun(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("run.toml", "chain.toml"))
+
+
+def _answer(run: Any, json: bool) -> str:
+    """Writes the page of a run; what is printed of it."""
+    from verydeep.report.page import write_page
+
     page = write_page(run)
-    if json:
-        print(_as_json(run, page))
-    else:
-        print(answer(run, page))
+    return _as_json(run, page) if json else answer(run, page)
+
+
+def _staged_answer(stages: list[Any]) -> str:
+    """Each stage's errors beside the paper's for its recipe."""
+    from verydeep.evaluation.metrics import top_error
+    from verydeep.report.tables import percent, text_table
+
+    rows = [["top-1 error, %", "ours", "paper, on ILSVRC"]]
+    for stage in stages:
+        dense = next(s for s in stage.tests if s.protocol.name == "dense")
+        ours = percent(top_error(dense.posteriors, dense.labels))
+        single = [p for p in stage.recipe.published if p.table == "Table 3"]
+        paper = f"{single[0].top1:.1f} (Q = {single[0].scales[0]})" if single else "-"
+        rows.append([f"{stage.recipe.name}  {dense.protocol}", ours, paper])
+    pages = [f"  {stage.folder}/report.html" for stage in stages]
+    return "\n".join([text_table(rows), "", "pages:", *pages])
 
 
 def parsed(settings: list[str]) -> dict[str, Any]:

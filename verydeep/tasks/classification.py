@@ -25,6 +25,7 @@ from verydeep.training.defaults import Choice, choose
 from verydeep.training.keeper import Keeper
 from verydeep.training.loader import Source, remember, steps
 from verydeep.training.loop import fit
+from verydeep.training.recipes import Recipe
 from verydeep.training.run import command_line, describe, described, new_folder
 from verydeep.training.settings import Settings, checked, scale_text
 from verydeep.training.state import Epoch, Training
@@ -38,7 +39,10 @@ ROLLBACKS = 3
 
 @dataclass(frozen=True)
 class Run:
-    """A finished training run: its folder, the best network, and how it came about."""
+    """A finished training run: its folder, the best network, and how it came about.
+
+    Of several processes, the first alone has tests, and the best weights.
+    """
 
     folder: Path
     network: Network
@@ -71,20 +75,21 @@ def train(
     processes: Processes | None = None,
     watch: Watch = SILENT,
     every: int | None = None,
+    recipe: Recipe | None = None,
     **given: Any,
 ) -> Run:
     """A network trained on labelled pictures, tested on those set aside, with its folder written.
 
-    `given` are settings by name (`epochs=20`, `net="D"`); the rest are chosen from the data and
-    the machine, and told to `watch` with their reasons. The best weights, by the error on the
-    test part, are kept in `best.safetensors`; a checkpoint is written every so many steps, by
-    default about once a minute. Raises UserError for what the user can mend.
+    `given` are settings by name (`epochs=20`, `net="D"`); the rest are those of the recipe, or
+    chosen from the data and the machine, and told to `watch` with their reasons. The best weights,
+    by the error on the test part, are kept in `best.safetensors`; a checkpoint is written every so
+    many steps, by default about once a minute. Raises UserError for what the user can mend.
     """
     machine = machine or Machine.this()
     processes = processes or Processes()
     given = checked(given)
     dataset = open_dataset(data, given.get("seed", 0))
-    choice = choose(dataset.train, machine, given)
+    choice = choose(dataset.train, machine, given, recipe)
     network, started = _network(dataset, choice.settings)
     if processes.first:
         name = f"{_name(dataset)}-{choice.settings.net}"
@@ -167,15 +172,15 @@ def _run(
         keeper.restore(training)
         _fit(training, source, test_part, settings, machine, processes, keeper)
         keeper.save(training)
-    processes.close()
-    if not processes.first:
-        raise SystemExit(0)
-
-    network = weights.load(folder / BEST, machine.device)
-    tests = tuple(
-        measure(network, test_part, name, None, about["data"], folder, machine, watch)
-        for name in ("centre", "dense")
-    )
+    tests: tuple[Tested, ...] = ()
+    if processes.first:
+        network = weights.load(folder / BEST, machine.device)
+        with processes.aside("the test"):
+            tests = tuple(
+                measure(network, test_part, name, None, about["data"], folder, machine, watch)
+                for name in ("centre", "dense")
+            )
+    processes.wait("the test")
     notes = (*dataset.notes, *faults, *keeper.notes)
     return Run(
         folder, network, dataset, settings, choice.reasons, notes, tuple(training.epochs), tests

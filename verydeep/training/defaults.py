@@ -20,6 +20,7 @@ from verydeep.nets import initialisation, vgg
 from verydeep.nets.cost import cost
 from verydeep.nets.table import Table
 from verydeep.pictures import picture_size
+from verydeep.training.recipes import Recipe, settings_of
 from verydeep.training.settings import Settings, checked
 from verydeep.weights.file import read_info
 
@@ -42,16 +43,24 @@ class Choice:
     reasons: Mapping[str, str]
 
 
-def choose(train: Part, machine: Machine, given: Mapping[str, Any]) -> Choice:
-    """Settings for this data on this machine; what is `given` is kept as it is.
+def choose(
+    train: Part, machine: Machine, given: Mapping[str, Any], recipe: Recipe | None = None
+) -> Choice:
+    """Settings for this data on this machine; what is `given`, or in a recipe, is kept as it is.
+
+    Beside a recipe nothing is chosen: what it does not say is as the paper has it.
 
     Raises UserError for a key that no setting has, or a value that none can have.
     """
     given = checked(given)
     chosen: dict[str, Any] = {}
     reasons: dict[str, str] = {}
-    for name, value, reason in _choices(train, machine, dict(given), chosen):
-        chosen[name], reasons[name] = value, reason
+    if recipe is not None:
+        chosen = settings_of(recipe, given)
+        reasons = dict.fromkeys(chosen, f"as in recipe {recipe.name}")
+    else:
+        for name, value, reason in _choices(train, machine, dict(given), chosen):
+            chosen[name], reasons[name] = value, reason
     for name in given:
         reasons[name] = "as given"
     settings = replace(Settings(), **{**chosen, **given})

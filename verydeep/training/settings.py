@@ -15,6 +15,7 @@ LEAST = {"crop": 1, "batch": 1, "shard": 1, "epochs": 1, "patience": 1, "seed": 
 SHARES = ("momentum", "decay", "dropout", "average")
 """Settings that lie in [0, 1)."""
 WORDS = {
+    "learn": ("all", "fc"),
     "precision": ("float32", "bf16"),
     "bad_loss": ("stop", "rollback"),
     "bad_picture": ("stop", "skip", "substitute"),
@@ -35,6 +36,7 @@ class Settings:
     the next plateau ends the run. `epochs` is the ceiling.
 
     `start` is a weights file whose layers the net starts from, over the random ones of `initial`.
+    `learn` is "all" layers, or "fc" for the fully-connected ones alone.
     `average` above 0 tests and keeps an exponential moving average of the weights with that decay.
 
     A batch is cut into shards of so many pictures, each with its own dropout, whose gradients are
@@ -60,6 +62,7 @@ class Settings:
     latest_cuts: tuple[float, ...] = (0.6, 0.8, 0.93)
     initial: str = "glorot"
     start: str | None = None
+    learn: str = "all"
     average: float = 0.0
     shard: int = 16
     precision: str = "float32"

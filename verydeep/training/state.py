@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from verydeep.nets.network import Dropout, Network
+from verydeep.nets.table import FC
 from verydeep.training.settings import Settings
 
 CUT = 10.0
@@ -102,8 +103,12 @@ class Training:
         for module in network.modules():
             if isinstance(module, Dropout):
                 module.p = settings.dropout
+        fc = [row.name for row in network.table.rows if isinstance(row, FC)]
+        for name, parameter in network.named_parameters():
+            learns = settings.learn == "all" or name.partition(".")[0] in fc
+            parameter.requires_grad_(learns)
         optimiser = torch.optim.SGD(
-            network.parameters(),
+            [p for p in network.parameters() if p.requires_grad],
             settings.rate,
             settings.momentum,
             weight_decay=settings.decay,

@@ -42,7 +42,7 @@ class Step:
         self.training, self.settings = training, settings
         self.pool, self.processes = pool, processes
         network = training.network
-        self.parameters = list(network.parameters())
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.on_gpu = network.device.type != "cpu"
         self.forward = torch.compile(network) if settings.compiled else network
 

@@ -1,0 +1,158 @@
+"""Recipes against the paper's text (Sect. 3.1) and Tables 3 and 4, typed here a second time."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conftest import TWO_CORES
+from verydeep.errors import Stopped, UserError
+from verydeep.tasks import classification, staged
+from verydeep.tasks.staged import resume_staged, train_staged
+from verydeep.training.recipes import RECIPES, chain, recipe, settings_of
+from verydeep.training.settings import Settings
+
+TABLE_3 = """
+A 29.6 10.4
+A-LRN 29.7 10.5
+B 28.7 9.9
+C 28.1 9.4 28.1 9.3 27.3 8.8
+D 27.0 8.8 26.8 8.7 25.6 8.1
+E 27.3 9.0 26.9 8.7 25.5 8.0
+"""
+TABLE_4 = """
+B 28.2 9.6
+C 27.7 9.2 27.8 9.2 26.3 8.2
+D 26.6 8.6 26.5 8.6 24.8 7.5
+E 26.9 8.7 26.7 8.6 24.8 7.5
+"""
+SMALL: dict[str, Any] = {"width": 0.125, "crop": 32, "fc": 16, "batch": 10, "epochs": 1, "shard": 5}
+
+
+@pytest.mark.parametrize(("table", "text"), [("Table 3", TABLE_3), ("Table 4", TABLE_4)])
+def test_every_published_row_has_its_recipe(table: str, text: str) -> None:
+    found = {}
+    for name, one in RECIPES.items():
+        for row in one.published:
+            if row.table == table:
+                found[name] = (row.top1, row.top5)
+    expected = {}
+    for line in text.strip().splitlines():
+        net, *errors = line.split()
+        pairs = zip(errors[::2], errors[1::2], strict=True)
+        for stage, (top1, top5) in zip(("256", "384", "jitter"), pairs, strict=False):
+            expected[f"{net}-{stage}"] = (float(top1), float(top5))
+    assert found == expected
+
+
+def test_the_papers_stages_stand_one_on_the_other() -> None:
+    assert [r.name for r in chain(RECIPES["D-jitter"])] == ["A-256", "D-256", "D-384", "D-jitter"]
+    settings = [Settings(**settings_of(r, {})) for r in chain(RECIPES["D-jitter"])]
+    assert [s.scale for s in settings] == [(256, 256), (256, 256), (384, 384), (256, 512)]
+    assert [s.rate for s in settings] == [1e-2, 1e-2, 1e-3, 1e-3]
+    assert {(s.batch, s.momentum, s.decay, s.dropout, s.epochs) for s in settings} == {
+        (256, 0.9, 5e-4, 0.5, 74)
+    }
+    assert chain(RECIPES["D-256-glorot"]) == [RECIPES["D-256-glorot"]]
+
+
+def test_a_recipe_scales_down_with_its_crop() -> None:
+    """256 / 224 x 112 = 128."""
+    assert settings_of(RECIPES["A-256"], {"crop": 112})["scale"] == (128, 128)
+    assert settings_of(RECIPES["D-jitter"], {"crop": 112})["scale"] == (128, 256)
+    assert settings_of(RECIPES["A-256"], {"crop": 112, "scale": 200})["scale"] == (200, 200)
+    assert settings_of(RECIPES["small"], {"width": 0.5})["scale"] == (96, 96)
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_every_recipe_is_of_known_settings(name: str) -> None:
+    assert Settings(**settings_of(RECIPES[name], {}))
+
+
+def test_a_mistaken_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no recipe 'D-265'; did you mean 'D-256'"):
+        recipe("D-265")
+    with pytest.raises(UserError, match="no such file"):
+        recipe("mine.toml")
+    Path("mine.toml").write_text("rat = 0.1")
+    with pytest.raises(UserError, match="no setting 'rat'; did you mean 'rate'"):
+        recipe("mine.toml")
+    Path("mine.toml").write_text("rate 0.1")
+    with pytest.raises(UserError, match="mine.toml is no TOML"):
+        recipe("mine.toml")
+
+
+def test_a_runs_own_file_is_a_recipe(tmp_path: Path) -> None:
+    run = classification.train("drawn:20x48", tmp_path / "a", machine=TWO_CORES, net="A", **SMALL)
+    again = recipe(str(run.folder / "run.toml"))
+    assert Settings(**settings_of(again, {})) == run.settings
+
+
+def test_a_chain_trains_each_stage_from_the_one_before(tmp_path: Path) -> None:
+    stages = train_staged(
+        "drawn:20x48", RECIPES["C-384"], tmp_path / "x", machine=TWO_CORES, **SMALL
+    )
+    assert [stage.recipe.name for stage in stages] == ["A-256", "C-256", "C-384"]
+    assert [len(stage.tests) for stage in stages] == [2, 2, 2]
+    begun = (tmp_path / "x" / "C-384" / "run.toml").read_text()
+    assert f'start = "{tmp_path}/x/C-256"' in begun
+    assert '"conv5_3"' in begun  # all layers of the same configuration
+
+
+def test_a_chain_stopped_anywhere_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from verydeep.training.keeper import Keeper
+
+    last = RECIPES["B-256"]
+    train_staged("drawn:20x48", last, Path("whole"), machine=TWO_CORES, **SMALL)
+    whole = [Path("whole", name, "best.safetensors").read_bytes() for name in ("A-256", "B-256")]
+    Path("whole").rename("kept")
+    after_step = Keeper.after_step
+    for stage, at in (("A-256", 1), ("B-256", 1), ("B-256", 2)):
+
+        def stops(self: Keeper, *given: object, stage: str = stage, at: int = at) -> None:
+            if self.folder.name == stage and self.steps(given[0]) == at:  # type: ignore[arg-type]
+                self._interruption.asked = True
+            after_step(self, *given)  # type: ignore[arg-type]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Keeper, "after_step", stops)
+            with pytest.raises(Stopped):
+                train_staged("drawn:20x48", last, Path("whole"), machine=TWO_CORES, **SMALL)
+        stages = resume_staged(Path("whole"), machine=TWO_CORES)
+        assert [s.recipe.name for s in stages] == ["A-256", "B-256"]
+        found = [
+            Path("whole", name, "best.safetensors").read_bytes() for name in ("A-256", "B-256")
+        ]
+        assert found == whole
+        shutil.rmtree("whole")
+
+
+def test_a_stages_own_settings_are_refused() -> None:
+    with pytest.raises(UserError, match="scale is each stage's own in recipe D-256"):
+        train_staged("drawn:20x48", RECIPES["D-256"], Path("x"), scale=64)
+
+
+def test_only_the_fc_layers_learn_where_that_is_asked(tmp_path: Path) -> None:
+    given: dict[str, Any] = {**SMALL, "net": "A", "scale": 40}
+    first = classification.train("drawn:20x48", tmp_path / "a", machine=TWO_CORES, **given)
+    second = classification.train(
+        "drawn:20x48",
+        tmp_path / "b",
+        machine=TWO_CORES,
+        start=str(first.folder),
+        learn="fc",
+        **given,
+    )
+    before, after = (dict(run.network.named_parameters()) for run in (first, second))
+    assert torch.equal(before["conv5_2.weight"], after["conv5_2.weight"])
+    assert not torch.equal(before["fc8.weight"], after["fc8.weight"])
+
+
+def test_staged_folders_are_known_by_their_chain(tmp_path: Path) -> None:
+    assert not staged.is_staged(tmp_path)

@@ -1,0 +1,133 @@
+"""Staged training as the paper did it: A, then deeper nets from its layers, then larger S.
+
+Each stage is a run in a folder of its own, started from the best weights of the one before; the
+whole can be stopped anywhere and gone on with.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verydeep.errors import UserError
+from verydeep.evaluation.scores import Scores, load_scores
+from verydeep.machine import Machine
+from verydeep.processes import Processes
+from verydeep.progress import SILENT, Watch
+from verydeep.tasks.classification import Run, resume, train
+from verydeep.training.recipes import RECIPES, Recipe, chain
+from verydeep.training.run import RUN, new_folder, to_toml
+from verydeep.training.settings import checked
+from verydeep.weights.file import write_whole
+
+CHAIN = "chain.toml"
+"""What a staged training is made of, in its folder."""
+FINISHED = ".finished"
+"""Marks the folder of a stage that is trained and tested."""
+Finish = Callable[[Run], object]
+"""What is done with the run of each stage when it is finished, such as writing its page."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage that is finished: its recipe, its folder, and its score files' content."""
+
+    recipe: Recipe
+    folder: Path
+    tests: tuple[Scores, ...]
+
+
+def train_staged(
+    data: str | Path,
+    last: Recipe,
+    out: str | Path | None = None,
+    *,
+    machine: Machine | None = None,
+    processes: Processes | None = None,
+    watch: Watch = SILENT,
+    every: int | None = None,
+    finish: Finish = lambda run: None,
+    **given: Any,
+) -> list[Stage]:
+    """Trains all that a recipe stands on and then itself, one stage after another.
+
+    `given` are settings laid over those of every stage, such as `width`; the stages' own net,
+    scale and start cannot be among them. Raises UserError as `train` does.
+    """
+    processes = processes or Processes()
+    for name in ("net", "scale", "start"):
+        if name in given:
+            raise UserError(f"{name} is each stage's own in recipe {last.name}; leave it out")
+    folder = Path(out) if out else None
+    if processes.first:
+        folder = new_folder(folder, last.name)
+        (folder / "log.csv").unlink()
+        about = {"chain": {"recipe": last.name, "data": str(data)}, "given": checked(given)}
+        write_whole(folder / CHAIN, to_toml(about).encode())
+    folder = Path(processes.say(str(folder)))
+    return _go_through(data, last, folder, given, machine, processes, watch, every, finish)
+
+
+def resume_staged(
+    folder: str | Path,
+    *,
+    machine: Machine | None = None,
+    processes: Processes | None = None,
+    watch: Watch = SILENT,
+    every: int | None = None,
+    finish: Finish = lambda run: None,
+) -> list[Stage]:
+    """Goes on with a staged training wherever it was stopped."""
+    folder = Path(folder)
+    try:
+        about = tomllib.loads((folder / CHAIN).read_text(encoding="utf-8"))
+        data, last, given = about["chain"]["data"], about["chain"]["recipe"], about["given"]
+        stages = RECIPES[last]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{folder / CHAIN} cannot be read: {error}") from None
+    processes = processes or Processes()
+    return _go_through(data, stages, folder, given, machine, processes, watch, every, finish)
+
+
+def is_staged(folder: Path) -> bool:
+    """Whether a folder holds a staged training."""
+    return (folder / CHAIN).is_file()
+
+
+def _go_through(
+    data: str | Path,
+    last: Recipe,
+    folder: Path,
+    given: Mapping[str, Any],
+    machine: Machine | None,
+    processes: Processes,
+    watch: Watch,
+    every: int | None,
+    finish: Finish,
+) -> list[Stage]:
+    """Every stage in turn: left alone where it is finished, gone on with, or begun."""
+    stages: list[Stage] = []
+    for recipe in chain(last):
+        place = folder / recipe.name
+        watch.say(f"\nstage {recipe.name}")
+        finished = processes.say(str((place / FINISHED).exists())) == "True"
+        common: dict[str, Any] = {
+            "machine": machine, "processes": processes, "watch": watch, "every": every,
+        }  # fmt: skip
+        if not finished:
+            begun = processes.say(str((place / RUN).exists())) == "True"
+            start: dict[str, Any] = {"start": str(stages[-1].folder)} if stages else {}
+            run = (
+                resume(place, **common)
+                if begun
+                else train(data, place, recipe=recipe, **common, **given, **start)
+            )
+            if processes.first:
+                finish(run)
+                (place / FINISHED).touch()
+        scores = sorted((place / "scores").glob("*.safetensors"))
+        stages.append(Stage(recipe, place, tuple(load_scores(path) for path in scores)))
+    return stages

@@ -1,0 +1,160 @@
+"""The paper's trainings as records: what was trained, how, from which weights, and what came of it.
+
+Each row of Tables 3 to 6 that one net gave stands here with its published errors beside it; what
+is not said in a recipe is as the paper has it (`Settings`). `small` and `quick` are our own, for
+little data on a machine without a GPU.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from verydeep.errors import UserError
+from verydeep.training.settings import checked
+
+CROP = 224
+"""The crop that the scales of recipes are meant for; with another they grow or shrink with it."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Errors in % on ILSVRC-2012's validation set, tested densely at the scales Q."""
+
+    table: str
+    scales: tuple[int, ...]
+    top1: float
+    top5: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings by name; `after` is the recipe whose weights it starts from."""
+
+    name: str
+    settings: Mapping[str, Any]
+    after: str | None = None
+    published: tuple[Published, ...] = field(default=())
+
+
+def _at_256(net: str, single: tuple[float, float], several: tuple[float, float] | None) -> Recipe:
+    """A net trained at S = 256: A and A-LRN from random weights, deeper ones from layers of A."""
+    published = [Published("Table 3", (256,), *single)]
+    if several:
+        published.append(Published("Table 4", (224, 256, 288), *several))
+    after = None if net in ("A", "A-LRN") else "A-256"
+    settings = {"net": net, "scale": 256, "initial": "gaussian:0.01"}
+    return Recipe(f"{net}-256", settings, after, tuple(published))
+
+
+def _at_384(net: str, single: tuple[float, float], several: tuple[float, float]) -> Recipe:
+    """The same at S = 384, started from the weights at S = 256, at a rate of 1e-3."""
+    published = (
+        Published("Table 3", (384,), *single),
+        Published("Table 4", (352, 384, 416), *several),
+    )
+    return Recipe(f"{net}-384", {"net": net, "scale": 384, "rate": 1e-3}, f"{net}-256", published)
+
+
+def _jittered(net: str, single: tuple[float, float], several: tuple[float, float]) -> Recipe:
+    """S drawn from [256; 512] for each picture, all layers of the net at S = 384 tuned on.
+
+    The paper does not say the rate; it is that of the S = 384 stage.
+    """
+    published = (
+        Published("Table 3", (384,), *single),
+        Published("Table 4", (256, 384, 512), *several),
+    )
+    settings = {"net": net, "scale": "256-512", "rate": 1e-3}
+    return Recipe(f"{net}-jitter", settings, f"{net}-384", published)
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        _at_256("A", (29.6, 10.4), None),
+        _at_256("A-LRN", (29.7, 10.5), None),
+        _at_256("B", (28.7, 9.9), (28.2, 9.6)),
+        _at_256("C", (28.1, 9.4), (27.7, 9.2)),
+        _at_256("D", (27.0, 8.8), (26.6, 8.6)),
+        _at_256("E", (27.3, 9.0), (26.9, 8.7)),
+        _at_384("C", (28.1, 9.3), (27.8, 9.2)),
+        _at_384("D", (26.8, 8.7), (26.5, 8.6)),
+        _at_384("E", (26.9, 8.7), (26.7, 8.6)),
+        _jittered("C", (27.3, 8.8), (26.3, 8.2)),
+        _jittered("D", (25.6, 8.1), (24.8, 7.5)),
+        _jittered("E", (25.5, 8.0), (24.8, 7.5)),
+        # one of the seven nets of Table 6, published only as one of them
+        Recipe("D-jitter-fc", {**_jittered("D", (0, 0), (0, 0)).settings, "learn": "fc"}, "D-384"),
+        # Sect. 4.1: 7 points of top-1 error above B, on a centre crop
+        Recipe("B-shallow-256", {"net": "B-shallow", "scale": 256, "initial": "gaussian:0.01"}),
+        # Sect. 3.1: what makes pre-initialisation unnecessary
+        Recipe("D-256-glorot", {"net": "D", "scale": 256, "initial": "glorot"}),
+        Recipe("E-256-glorot", {"net": "E", "scale": 256, "initial": "glorot"}),
+        Recipe(
+            "small",
+            {
+                "net": "A", "width": 0.25, "crop": 64, "scale": 96, "batch": 32, "rate": 5e-3,
+                "dropout": 0.25, "initial": "he", "epochs": 16, "patience": 3,
+            },
+        ),
+        Recipe(
+            "quick",
+            {
+                "net": "A", "width": 0.125, "crop": 64, "scale": 72, "batch": 16, "rate": 7e-3,
+                "dropout": 0.0, "initial": "he", "epochs": 6, "patience": 2, "shard": 8,
+            },
+        ),
+    )
+}  # fmt: skip
+
+
+def recipe(named: str) -> Recipe:
+    """The recipe of that name, or of a TOML file of settings, such as a run's own run.toml.
+
+    Raises UserError for an unknown name or setting.
+    """
+    if named in RECIPES:
+        return RECIPES[named]
+    path = Path(named)
+    if path.suffix == ".toml":
+        return _of_file(path)
+    near = get_close_matches(named, RECIPES, 1)
+    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(RECIPES)}"
+    raise UserError(f"no recipe '{named}'; {hint} A file of settings ends in .toml")
+
+
+def chain(last: Recipe) -> list[Recipe]:
+    """The recipes that must be trained one after another for the last of them."""
+    stages = [last]
+    while stages[0].after:
+        stages.insert(0, RECIPES[stages[0].after])
+    return stages
+
+
+def settings_of(stage: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's settings with others laid over them; S follows the crop where that is given.
+
+    >>> settings_of(RECIPES["D-384"], {"crop": 112})["scale"]
+    (192, 192)
+    """
+    settings = checked({**stage.settings, **given})
+    if "crop" in given and "scale" not in given and "crop" not in stage.settings:
+        smallest, largest = (round(s * settings["crop"] / CROP) for s in settings["scale"])
+        settings["scale"] = smallest, largest
+    return settings
+
+
+def _of_file(path: Path) -> Recipe:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is no TOML: {error}") from None
+    settings = content.get("settings", content)
+    return Recipe(path.stem, checked(settings))
