@@ -37,7 +37,8 @@ SHRINK = Pixels((1, 1), (0.0, 0.0, 0.0), resize="lanczos")
 class Member:
     """A picture of a dataset, by its part and its place there, and where it goes in the pack.
 
-    `label` is an index into `class_names`; `name` stands below the folder of the class.
+    `label` is an index into `class_names`; `name` stands below the folder of the class,
+    and `original` is what the dataset calls the picture.
     """
 
     part: str
@@ -45,6 +46,7 @@ class Member:
     label: int
     class_name: str
     name: str
+    original: str
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def members(dataset: Dataset) -> Iterator[Member]:
             indices = np.flatnonzero(part.labels == dataset.classes.index(class_name)).tolist()
             names = member_names([part.names[i] for i in indices], class_name)
             for index, name in zip(indices, names, strict=True):
-                yield Member(part_name, index, label, class_name, name)
+                yield Member(part_name, index, label, class_name, name, part.names[index])
 
 
 def member_names(names: Sequence[str], class_name: str) -> list[str]:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, overload
@@ -25,7 +26,7 @@ from verydeep.progress import SILENT, Watch
 from verydeep.threads import in_order
 
 INDEX = "index.verydeep"
-UNFINISHED = "unfinished"
+UNFINISHED = "unfinished.verydeep"
 """Name of the folder in a pack that is there until all its pictures are."""
 FORMAT = b"verydeep pack 1 "
 FIRST_LINE = len(FORMAT) + 64 + 1
@@ -131,7 +132,9 @@ class Names(Sequence[str]):
 
 def is_packed(root: Path) -> bool:
     """Whether a folder is a pack, finished or not."""
-    return (root / INDEX).is_file() or (root / UNFINISHED).is_dir()
+    with suppress(OSError, ValueError):  # which the listing of the folder will name
+        return (root / INDEX).is_file() or (root / UNFINISHED).is_dir()
+    return False
 
 
 def open_packed(root: Path) -> Dataset:
@@ -139,6 +142,8 @@ def open_packed(root: Path) -> Dataset:
 
     Reads the index alone. Raises UserError where it is damaged, or a shard is missing or cut short.
     """
+    if not is_packed(root):
+        raise UserError(f"no pack in {root}; `verydeep pack` writes one, with an {INDEX}")
     if not (root / INDEX).is_file():
         raise UserError(f"{root} is a pack that is not finished; run its `verydeep pack` again")
     header, entries = read_index(root / INDEX)

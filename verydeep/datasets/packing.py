@@ -1,9 +1,9 @@
 """Packing: any dataset in, a folder of tar files and their index out.
 
 Shards are written one after another, each beside its place and then moved there whole, with a
-record of what is in it under `unfinished/`; the index is made of the records at the end. So a pack
-that was cut short goes on where it was, and its bytes are those of one that never was. They hold
-no date and no owner.
+record of what is in it under `unfinished.verydeep/`; the index is made of the records at the end.
+So a pack that was cut short goes on where it was, and its bytes are those of one that never was.
+They hold no date and no owner.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ from verydeep.threads import in_order
 SIDE = 512
 """Pixels of the smaller side: S of 512 is the largest that the paper trains at (Sect. 3.1)."""
 SHARD_BYTES = 2**28
-OURS = re.compile(rf"shard-\d{{5,}}\.tar(\.part)?|{re.escape(INDEX)}(\.part)?|{UNFINISHED}")
+OURS = re.compile(
+    rf"(shard-\d{{5,}}\.tar|{INDEX}|{UNFINISHED}/(shard-\d{{5,}}|about\.json))(\.part)?"
+)
+"""What may lie in a pack, finished or not."""
 
 Found = tuple[Member, Recoded | str]
 """A picture, or why there is none."""
@@ -88,7 +91,7 @@ def _claimed(out: Path, about: dict[str, Any], where: str) -> Iterator[None]:
     if finished:
         _refuse_other(out, finished[0]["about"], about, where)
     elif settings.exists():
-        _refuse_other(out, json.loads(settings.read_bytes()), about, where)
+        _refuse_other(out, _read_about(settings), about, where)
     with _locked(journal):
         write_whole(settings, json.dumps(about).encode())
         if finished:
@@ -105,27 +108,44 @@ def _locked(journal: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"cannot pack into {journal.parent}: {error.strerror}") from None
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):  # a file system without locks
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                where = journal.parent
+                raise UserError(f"another `verydeep pack` is at work in {where}") from None
         yield
-    except BlockingIOError:
-        raise UserError(f"another `verydeep pack` is at work in {journal.parent}") from None
     finally:
         os.close(folder)
+
+
+def _read_about(settings: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(settings.read_bytes()))
+    except (OSError, ValueError):
+        raise UserError(f"cannot read {settings}; pack anew into another folder") from None
 
 
 def _refuse_strangers(out: Path) -> None:
     """Refuses a folder that holds anything but a pack."""
     try:
-        names = sorted(os.listdir(out)) if out.exists() else []  # noqa: PTH208 - names alone
+        found = [*out.iterdir()] if out.exists() else []
+        if (out / UNFINISHED).is_dir():
+            found = [*(out / UNFINISHED).iterdir(), *found]
+            found.remove(out / UNFINISHED)
+        elif not (out / INDEX).is_file() and found:
+            raise _strange(out, found[0])
     except OSError as error:
         raise UserError(f"cannot pack into {out}: {error.strerror}") from None
-    others = [name for name in names if not OURS.fullmatch(name)]
-    if names and not {INDEX, UNFINISHED} & set(names):
-        others = others or names
-    if others:
-        raise UserError(
-            f"{out} holds something already ({others[0]}); give a folder that is empty or not there"
-        )
+    for path in sorted(found):
+        if not OURS.fullmatch(str(path.relative_to(out))):
+            raise _strange(out, path)
+
+
+def _strange(out: Path, path: Path) -> UserError:
+    return UserError(
+        f"{out} holds something already ({path.name}); give a folder that is empty or not there"
+    )
 
 
 def _refuse_other(out: Path, there: dict[str, Any], about: dict[str, Any], where: str) -> None:
@@ -191,13 +211,10 @@ def _found(dataset: Dataset, side: int, place: int, threads: int, watch: Watch) 
     parts, total = dataset.parts, len(dataset.train) + len(dataset.test)
 
     def work(member: Member) -> Found:
-        part = parts[member.part]
         try:
-            return member, recoded(part, member.index, side)
+            return member, recoded(parts[member.part], member.index, side)
         except PictureError as error:
-            name = part.names[member.index]
-            why = str(error).partition(f"{name}: ")[2] or str(error)  # less its path
-            return member, f"{member.part}/{name}: {why}"
+            return member, str(error).partition(f"{member.original}: ")[2] or str(error)
 
     waiting = islice(members(dataset), place, None)
     for done, found in enumerate(in_order(work, waiting, threads, ahead=4 * threads), place + 1):
@@ -214,17 +231,16 @@ def _write(
     test part has other classes could not be opened.
     """
     path, first = out / f"shard-{number:05}.tar", place
-    (out / INDEX).unlink(missing_ok=True)  # it would tell of what is about to be replaced
     with whole_file(path) as file:
+        (out / INDEX).unlink(missing_ok=True)  # it would tell of what is about to be replaced
         tar = Tar(file)
         while tar.bytes < most and (pair := next(found, None)):
             place += 1
             member, picture = pair
+            if member.part == "test" and member.label not in trained:
+                picture = "no picture of its class to train on can be read"
             if isinstance(picture, str):
-                tar.left_out.append(picture)
-            elif member.part == "test" and member.label not in trained:
-                why = "no picture of its class to train on can be read"
-                tar.left_out.append(f"{member.part}/{member.name}: {why}")
+                tar.left_out.append(f"{member.part}/{member.original}: {picture}")
             else:
                 tar.add(member, picture)
                 trained.add(member.label)
@@ -254,9 +270,9 @@ def _finish(
     write_whole(out / INDEX, to_bytes(header, entries))
     keep = {INDEX, *(shard.record["name"] for shard in shards)}
     for path in out.iterdir():
-        if path.is_file() and path.name not in keep:
+        if OURS.fullmatch(path.name) and path.name not in keep:
             path.unlink()
-    shutil.rmtree(out / UNFINISHED)
+    shutil.rmtree(out / UNFINISHED, ignore_errors=True)
     return header
 
 
