@@ -345,6 +345,20 @@ def test_a_damaged_or_lost_shard_is_packed_again(mixed: Path) -> None:
     assert files(out) == before
 
 
+def test_another_encoder_halfway_leaves_neither_gaps_nor_repeats(
+    mixed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Smaller pictures fill a shard later, so that those after it begin elsewhere."""
+    first, out = packed(mixed)
+    names = list(first.everything.names)
+    (out / "shard-00001.tar").unlink()
+    monkeypatch.setattr("verydeep.datasets.members.QUALITY", 30)
+    found, _ = packed(mixed)
+    assert list(found.everything.names) == names
+    verify(out)
+    assert open_dataset(unpacked(out)).fingerprint == found.fingerprint != first.fingerprint
+
+
 def test_a_finished_pack_is_left_as_it_is(mixed: Path) -> None:
     _, out = packed(mixed)
     before = {path: path.stat().st_ino for path in out.glob("*.tar")}
