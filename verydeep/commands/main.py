@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands import evaluate, look, nets, predict, tour, train
+from verydeep.commands import evaluate, look, nets, pack, predict, tour, train
 from verydeep.errors import Stopped, UserError
 
 EPILOGUE = "`verydeep VERB --help` explains a verb. DATA is a folder of pictures, or `drawn`."
@@ -31,7 +31,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (tour.tour, look.look, nets.nets, train.train, evaluate.evaluate, predict.predict):
+VERBS = (
+    tour.tour, look.look, pack.pack, nets.nets, train.train, evaluate.evaluate, predict.predict,
+)  # fmt: skip
+for verb in VERBS:
     app.command()(verb)
 
 UsageError: Any = typer.BadParameter.__mro__[1]

@@ -5,6 +5,7 @@ from pathlib import Path
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.drawn import open_drawn
 from verydeep.datasets.folder import open_folder
+from verydeep.datasets.packed import is_packed, open_packed
 from verydeep.errors import UserError
 
 __all__ = ["Dataset", "Part", "open_dataset"]
@@ -13,11 +14,14 @@ __all__ = ["Dataset", "Part", "open_dataset"]
 def open_dataset(where: str | Path, seed: int = 0) -> Dataset:
     """Dataset at a path, or the built-in one where it says "drawn".
 
-    Reads names and sizes of files, no picture. Raises UserError where nothing can be learnt
+    A folder that `verydeep pack` wrote has its parts already; no seed changes them. Reads names
+    and sizes of files, no picture. Raises UserError where nothing can be learnt
     or the seed is none.
     """
     if not 0 <= seed < 2**64:
         raise UserError(f"seed is {seed}; it must be in [0, 2^64)")
     if str(where).split(":")[0] == "drawn" and not Path(where).exists():
         return open_drawn(str(where), seed)
+    if is_packed(Path(where)):
+        return open_packed(Path(where))
     return open_folder(Path(where), seed)

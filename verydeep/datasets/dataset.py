@@ -36,8 +36,10 @@ class Part:
         return len(self.labels)
 
     def only(self, indices: Sequence[int] | Labels) -> Part:
-        """The part made of these of its pictures, in this order."""
+        """The part made of these of its pictures, in this order; itself where it is all of them."""
         chosen = np.asarray(indices, dtype=np.int64)
+        if np.array_equal(chosen, np.arange(len(self))):
+            return self  # names that are made when they are asked for stay so
         boxes = self.boxes
         return Part(
             [self.names[i] for i in chosen],

@@ -222,7 +222,7 @@ def _fit(
 
 def _name(dataset: Dataset) -> str:
     """A name for a run on this data: that of its folder."""
-    if dataset.kind == "folder":
+    if dataset.kind != "drawn":
         return Path(dataset.where).resolve().name
     return dataset.where.replace(":", "-")
 
