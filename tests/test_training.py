@@ -30,7 +30,7 @@ from verydeep.progress import SILENT
 from verydeep.tasks.classification import train
 from verydeep.tasks.testing import evaluate
 from verydeep.training.defaults import choose
-from verydeep.training.loader import Source, batches, crop, order, remember, steps
+from verydeep.training.loader import Drawn, Source, _read, batches, order, remember, steps
 from verydeep.training.loop import fit
 from verydeep.training.run import command_line, new_folder, to_toml
 from verydeep.training.settings import Settings, checked
@@ -98,14 +98,14 @@ def test_batches_do_not_depend_on_the_number_of_threads() -> None:
 
 def test_crops_vary_by_epoch_and_sample_and_seed_alone() -> None:
     part, _ = drawn()
-    base = crop(part, PIXELS, SETTINGS, 0, 0)
-    again = crop(part, PIXELS, SETTINGS, 0, 0)
-    assert (again.image == base.image).all()
-    assert (again.shift == base.shift).all()
-    others = [crop(part, PIXELS, SETTINGS, epoch, 0) for epoch in range(1, 4)]
-    others.append(crop(part, PIXELS, replace(SETTINGS, seed=1), 0, 0))
-    assert any((other.image != base.image).any() for other in others)
-    assert all((other.shift != base.shift).any() for other in others)
+    base, first = crop(part, SETTINGS, 0, 0)
+    again, same = crop(part, SETTINGS, 0, 0)
+    assert (again == base).all()
+    assert (same.shift == first.shift).all()
+    others = [crop(part, SETTINGS, epoch, 0) for epoch in range(1, 4)]
+    others.append(crop(part, replace(SETTINGS, seed=1), 0, 0))
+    assert any((image != base).any() for image, _ in others)
+    assert all((other.shift != first.shift).any() for _, other in others)
 
 
 def test_half_of_the_crops_are_mirrored_and_all_places_are_met() -> None:
@@ -113,9 +113,9 @@ def test_half_of_the_crops_are_mirrored_and_all_places_are_met() -> None:
     image = np.zeros((40, 40, 3), np.uint8)
     image[..., 0], image[..., 1] = np.mgrid[:40, :40]
     part = Part(["x"], np.zeros(1, np.int64), lambda i: image)
-    crops = [crop(part, PIXELS, SETTINGS, epoch, 0) for epoch in range(2000)]
-    assert np.mean([c.mirrored for c in crops]) == pytest.approx(0.5, abs=0.05)
-    places = {(int(c.image[0, 0, 0]), int(c.image[0, 0, 1])) for c in crops}
+    crops = [crop(part, SETTINGS, epoch, 0) for epoch in range(2000)]
+    assert np.mean([d.mirrored for _, d in crops]) == pytest.approx(0.5, abs=0.05)
+    places = {(int(image[0, 0, 0]), int(image[0, 0, 1])) for image, _ in crops}
     assert places == {(y, x) for y in range(9) for x in range(9)}
 
 
@@ -141,10 +141,16 @@ def test_a_jittered_scale_is_drawn_with_both_its_ends() -> None:
     settings = replace(SETTINGS, scale=(40, 44))
     sides = set()
     for epoch in range(200):
-        row = crop(part, PIXELS, settings, epoch, 0).image[16, :, 1].astype(float)
+        row = crop(part, settings, epoch, 0)[0][16, :, 1].astype(float)
         rise = np.polyfit(np.arange(8, 24), row[8:24], 1)[0]
         sides.add(round(3 * 80 / rise))
     assert sides == {40, 41, 42, 43, 44}
+
+
+def crop(part: Part, settings: Settings, epoch: int, sample: int) -> tuple[np.ndarray, Drawn]:
+    out = np.empty((32, 32, 3), np.uint8)
+    drawn_, _, _ = _read(source_of(part), settings, epoch, sample, out)
+    return out, drawn_
 
 
 def broken_at(part: Part, *broken: int) -> Part:

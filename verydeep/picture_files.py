@@ -31,7 +31,7 @@ def open_image(data: bytes, max_pixels: int) -> tuple[ImageFile, int]:
     form, exif = format_of(data), b""
     image: ImageFile
     if form == "JPEG":
-        pixels, exif = _jpeg_for_pixels(data)
+        pixels, exif = jpeg_for_pixels(data)
         image = JpegImageFile(BytesIO(pixels))
     elif form == "PNG":
         pixels, exif = _png_for_pixels(data)
@@ -50,7 +50,7 @@ def open_image(data: bytes, max_pixels: int) -> tuple[ImageFile, int]:
             image = WebPImageFile(BytesIO(data))
         exif = image.info.get("exif", b"")
     refuse_size(image.width, image.height, max_pixels)
-    return image, _orientation(exif.removeprefix(b"Exif\0\0"))
+    return image, orientation_of(exif.removeprefix(b"Exif\0\0"))
 
 
 _NOT_READ = {
@@ -109,7 +109,7 @@ def refuse_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _jpeg_for_pixels(data: bytes) -> tuple[bytes, bytes]:
+def jpeg_for_pixels(data: bytes) -> tuple[bytes, bytes]:
     """The file without APP1-APP13, APP15 and comments, and its EXIF block.
 
     Kept are APP0 (JFIF) and APP14 (Adobe), which tell the colour space. What MPO adds is dropped
@@ -246,8 +246,8 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _orientation(exif: bytes) -> int:
-    # A damaged EXIF block means upright: it must not lose the picture.
+def orientation_of(exif: bytes) -> int:
+    """The orientation that an EXIF block says, 1 to 8; 1 where it is damaged or says none."""
     with suppress(struct.error, OverflowError):
         for tag, kind, _, value, _ in _tiff_entries(exif):
             if tag == 274 and kind in (3, 4):

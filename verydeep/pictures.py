@@ -37,12 +37,12 @@ def read_picture(
     with _refusals_name(source):
         if isinstance(source, np.ndarray):
             return _rgb_of_array(source, max_pixels)
-        data = _bytes_of(source)
+        data = bytes_of(source)
         with _decoder_errors_explained(data):
             image, orientation = open_image(data, max_pixels)
             if smaller_side is not None:
                 image.draft(None, (smaller_side, smaller_side))
-            return np.array(_upright(_rgb_of_image(image), orientation), order="C")
+            return np.array(upright(_rgb_of_image(image), orientation), order="C")
 
 
 def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -52,11 +52,11 @@ def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> tuple[int, int
             _refuse_array(source, max_pixels)
             return source.shape[0], source.shape[1]
         # The header of nearly every JPEG lies in its first 256 KiB, and data sets are JPEGs.
-        first = _bytes_of(source, 2**18)
+        first = bytes_of(source, 2**18)
         if format_of(first) == "JPEG":
             with suppress(Exception):
                 return _size_after_orientation(first, max_pixels)
-        data = _bytes_of(source)
+        data = bytes_of(source)
         with _decoder_errors_explained(data):
             return _size_after_orientation(data, max_pixels)
 
@@ -78,7 +78,8 @@ def _refusals_name(source: Source) -> Iterator[None]:
         raise PictureError(line) from error.__cause__
 
 
-def _bytes_of(source: str | Path | bytes, most: int = -1) -> bytes:
+def bytes_of(source: str | Path | bytes, most: int = -1) -> bytes:
+    """The first bytes of a file, all by default; raises PictureError."""
     if isinstance(source, bytes):
         return source
     try:
@@ -115,7 +116,8 @@ def _is_cut(form: str, data: bytes) -> bool:
     return {"JPEG": b"\xff\xd9", "PNG": b"IEND", "GIF": b"\0;"}.get(form, b"") not in data
 
 
-def _upright(pixels: Picture, orientation: int) -> UInt8[np.ndarray, "h w 3"]:
+def upright(pixels: Picture, orientation: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture turned and mirrored as its EXIF orientation asks, without a copy."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     rows = -1 if orientation in (3, 4, 7, 8) else 1

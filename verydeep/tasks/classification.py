@@ -164,7 +164,9 @@ def _run(
     source, test_part, faults = _read(dataset, settings, machine, watch)
     network.pixels = source.pixels
     network.to(machine.device)
-    source = replace(source, share=(processes.number, processes.count))
+    source = replace(
+        source, share=(processes.number, processes.count), pinned=machine.device == "cuda"
+    )
     training = Training.of(network, settings)
     total = settings.epochs * steps(len(source.part), settings)
     keeper = Keeper(folder, about, settings, total, processes, watch, every)

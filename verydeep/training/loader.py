@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,10 +18,11 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from verydeep import randomness
+from verydeep.crops import read_crop
 from verydeep.datasets.dataset import Labels, Part
 from verydeep.errors import PictureError
 from verydeep.pictures import Picture
-from verydeep.preprocessing import Pixels, crop_at
+from verydeep.preprocessing import Pixels
 from verydeep.progress import Watch
 from verydeep.threads import in_order
 from verydeep.training.settings import Settings
@@ -70,10 +72,14 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """One crop, before it is in a batch; `shift` is in deviations along the principal axes."""
+class Drawn:
+    """What is drawn for one crop: S, its place, and how the device is to show it.
 
-    image: Picture
+    `place` is (y, x) in [0, 1]; `shift` is in deviations along the axes of colour.
+    """
+
+    scale: int
+    place: tuple[float, float]
     mirrored: bool
     shift: Float[np.ndarray, 3]
 
@@ -83,12 +89,14 @@ class Source:
     """What batches are made from: a part, the pixels it is read to, and the axes of its colours.
 
     `share` is (number of this process, number of processes): each takes its part of every batch.
+    `pinned` batches lie where a GPU can fetch them while it works.
     """
 
     part: Part
     pixels: Pixels
     axes: tuple[tuple[float, float, float], ...] = ((0.0,) * 3,) * 3
     share: tuple[int, int] = (0, 1)
+    pinned: bool = False
 
 
 def batches(
@@ -107,13 +115,19 @@ def batches(
     skips = settings.bad_picture == "skip"
 
     def make(numbers: Labels) -> Batch:
-        read = [_read(source, settings, epoch, int(i)) for i in numbers]
-        cuts, taken, faults = zip(*read, strict=True)
+        size = (len(numbers), settings.crop, settings.crop, 3)
+        images = torch.empty(size, dtype=torch.uint8, pin_memory=source.pinned)
+        crops = images.numpy()
+        read = [
+            _read(source, settings, epoch, int(i), crop)
+            for i, crop in zip(numbers, crops, strict=True)
+        ]
+        draws, taken, faults = zip(*read, strict=True)
         return Batch(
-            torch.from_numpy(np.stack([cut.image for cut in cuts])),
+            images,
             torch.from_numpy(part.labels[list(taken)]),
-            torch.tensor([cut.mirrored for cut in cuts]),
-            torch.from_numpy(np.stack([cut.shift for cut in cuts])) @ axes,
+            torch.tensor([drawn.mirrored for drawn in draws]),
+            torch.from_numpy(np.stack([drawn.shift for drawn in draws])) @ axes,
             torch.tensor([0.0 if fault and skips else 1.0 for fault in faults]),
             numbers,
             tuple(fault for fault in faults if fault),
@@ -132,39 +146,43 @@ def order(pictures: int, settings: Settings, epoch: int) -> Labels:
     return randomness.generator(settings.seed, "order", epoch).permutation(pictures)
 
 
-def crop(part: Part, pixels: Pixels, settings: Settings, epoch: int, sample: int) -> Cut:
-    """The crop of picture `sample` in this epoch: at a random S and place, mirrored or not."""
+def drawn(settings: Settings, epoch: int, sample: int) -> Drawn:
+    """What is drawn for picture `sample` in this epoch: a random S and place, mirrored or not."""
     draw = randomness.generator(settings.seed, "crop", epoch, sample)
     y, x, mirrored = draw.random(3)
     scale = int(draw.integers(settings.scale[0], settings.scale[1], endpoint=True))
     shift = draw.normal(0, 1, 3) * settings.colour
-    image = crop_at(pixels.read(part.source(sample), scale), y, x, settings.crop)
-    return Cut(image, bool(mirrored < 0.5), shift.astype(np.float32))
+    return Drawn(scale, (y, x), bool(mirrored < 0.5), shift.astype(np.float32))
 
 
 def _read(
-    source: Source, settings: Settings, epoch: int, sample: int
-) -> tuple[Cut, int, str | None]:
-    """The crop of a picture, the place of the picture it is of, and what was wrong, if anything.
+    source: Source, settings: Settings, epoch: int, sample: int, out: Picture
+) -> tuple[Drawn, int, str | None]:
+    """Writes the crop of a picture to `out`; the picture it is of, and what was wrong, if anything.
 
     Which picture stands in for one that cannot be read depends on (seed, epoch, sample) alone, so
     every process makes the same choice.
     """
+    chosen = drawn(settings, epoch, sample)
+
+    def cut(i: int) -> None:
+        read_crop(source.part.source(i), source.pixels, chosen.scale, chosen.place, out)
+
     try:
-        return crop(source.part, source.pixels, settings, epoch, sample), sample, None
+        cut(sample)
+        return chosen, sample, None
     except PictureError as error:
         if settings.bad_picture == "stop":
             raise
         fault = str(error)
     if settings.bad_picture == "skip":
-        blank = np.zeros((settings.crop, settings.crop, 3), np.uint8)
-        return Cut(blank, False, np.zeros(3, np.float32)), sample, fault
+        out[:] = 0
+        return chosen, sample, fault
     others = randomness.generator(settings.seed, "substitute", epoch, sample)
-    for other in others.integers(0, len(source.part), TRIES):
-        try:
-            return crop(source.part, source.pixels, settings, epoch, int(other)), int(other), fault
-        except PictureError:
-            continue
+    for other in others.integers(0, len(source.part), TRIES).tolist():
+        with suppress(PictureError):
+            cut(other)
+            return chosen, other, fault
     raise PictureError(f"{fault}; nor could {TRIES} others in its place")
 
 
