@@ -75,9 +75,12 @@ class Pixels:
         offset = -(mean / std).expand(len(images), 3)
         if shift is not None:
             offset = offset + (shift.flip(-1) if self.order == "BGR" else shift) * gain
-        values = images.flip(-1) if self.order == "BGR" else images
-        values = torch.addcmul(offset[:, None, None], values, gain)
-        return values.permute(0, 3, 1, 2)  # [B, H, W, 3] -> [B, 3, H, W], channels last in memory
+        images = images.flip(-1) if self.order == "BGR" else images
+        # [B, H, W x 3]: rows long enough to be worked on by the vector
+        values = images.reshape(*images.shape[:2], -1).float()
+        width = images.shape[2]
+        values.mul_(gain.repeat(width)).add_(offset.repeat(1, width)[:, None])
+        return values.view(images.shape).permute(0, 3, 1, 2)  # channels last in memory
 
 
 IMAGENET = Pixels(scale=(256, 256), mean=(123.68, 116.779, 103.939))

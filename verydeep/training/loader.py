@@ -67,8 +67,17 @@ class Batch:
 
     def shown(self, pixels: Pixels) -> Float[Tensor, "B 3 H W"]:
         """The crops as the network wants them: mirrored, shifted in colour, less the mean."""
-        mirrored = torch.where(self.mirrored[:, None, None, None], self.images.flip(2), self.images)
-        return pixels.normalise(mirrored, self.shift)
+        return pixels.normalise(_mirrored(self.images, self.mirrored), self.shift)
+
+
+def _mirrored(images: UInt8[Tensor, "B H W 3"], which: Bool[Tensor, B]) -> UInt8[Tensor, "B H W 3"]:
+    """The pictures, some of them mirrored; a GPU is not waited for to know which."""
+    if images.device.type != "cpu":
+        return torch.where(which[:, None, None, None], images.flip(2), images)
+    images = images.clone()
+    for i in which.nonzero()[:, 0].tolist():
+        images[i] = images[i].flip(1)
+    return images
 
 
 @dataclass(frozen=True)
