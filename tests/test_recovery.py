@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +72,7 @@ def ends(folder: Path) -> dict[str, Any]:
         "last": last.name,
         "best": (folder / "best.safetensors").read_bytes(),
         "log": log,
-        **{name: files[name] for name in TENSORS},
+        **{name: files[name] for name in TENSORS if name in files},
     }
 
 
@@ -240,3 +242,29 @@ def test_a_signal_to_one_of_two_processes_stops_both_and_they_go_on(
     answer = obey("signal", count=2, kill={"number": 0, "event": step, "signal": signal.SIGTERM})
     assert answer["said"].count("Stopped: stopped after step 3 of 6, saved") == 2, answer
     went_on(obey, undisturbed, "signal", 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_torchrun_starts_a_lost_process_again_and_the_run_goes_on(tmp_path: Path) -> None:
+    """A worker is killed once a checkpoint is there; the end is the undisturbed run's."""
+    words = ["-m", "verydeep", "train", "drawn:200x40", "--net", "A", "--width", "0.125"]
+    words += ["--crop", "32", "--fc", "16", "--scale", "34", "--batch", "8", "--set", "shard=4"]
+    words += ["--epochs", "8", "--deterministic", "--save-every", "5"]
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "2"]
+    subprocess.run([sys.executable, *words, "--out", "whole"], check=True, capture_output=True)
+    run = subprocess.Popen(
+        [sys.executable, *torchrun, *words, "--out", "cut"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not checkpoints.found(Path("cut/checkpoints")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    workers = subprocess.run(
+        ["pgrep", "-P", str(run.pid), "-f", "verydeep"], capture_output=True, text=True, check=True
+    )
+    os.kill(int(workers.stdout.split()[-1]), signal.SIGKILL)
+    assert run.wait() == 0
+    assert ends(Path("cut")) == ends(Path("whole"))

@@ -220,6 +220,9 @@ def join(in_order: bool = False, half: bool = False) -> Processes:
     from torch.distributed.rendezvous import rendezvous
 
     store, number, count = next(rendezvous("env://"))
+    # torchrun keeps its store when it starts processes again, with all that the lost ones said
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = dist.PrefixStore(f"verydeep/{attempt}", store)  # type: ignore[attr-defined]
     backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
