@@ -466,7 +466,7 @@ def test_runs_without_a_name_get_the_next_free_folder() -> None:
 
 def test_a_folder_that_holds_a_run_or_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "log.csv").touch()
+    (tmp_path / "run" / "log.csv").write_text("epoch")
     with pytest.raises(UserError, match="holds something already"):
         new_folder(tmp_path / "run", "x")
     with pytest.raises(UserError, match="is a file; --out takes"):

@@ -99,43 +99,49 @@ def train(
     console.say("verydeep train: looking at the data")
     from verydeep.machine import Machine
     from verydeep.processes import join
-    from verydeep.report.page import write_page
-    from verydeep.tasks import classification, staged
-    from verydeep.training import recipes
 
     machine = Machine.this(device, threads)
     processes = join(deterministic, half_gradients)
     console.quiet = quiet or not processes.first
-    if processes.count > 1 and not (out or resume):
-        raise UserError("several processes need --out, so that a restart finds its run")
-    common: dict[str, Any] = {
-        "machine": machine,
-        "processes": processes,
-        "watch": console,
-        "every": save_every,
-    }
+    how = {"machine": machine, "processes": processes, "watch": console, "every": save_every}
     try:
-        if processes.restarted and out and _begun(out):
-            resume = out
-        chosen = None if recipe is None else recipes.recipe(recipe)
-        if resume is not None and staged.is_staged(resume):
-            done: Any = staged.resume_staged(resume, finish=write_page, **common)
-        elif resume is not None:
-            done = classification.resume(resume, **common)
-        elif chosen is not None and chosen.after and "start" not in given:
-            done = staged.train_staged(str(data), chosen, out, finish=write_page, **common, **given)
-        else:
-            done = classification.train(str(data), out, recipe=chosen, **common, **given)
+        done = _done(data, out, resume, recipe, given, how)
     except UserError as error:
         processes.failed(str(error))
         raise
     processes.close()
     if processes.first:
-        print(_staged_answer(done) if isinstance(done, list) else _answer(done, json))
+        print(_staged_answer(done, json) if isinstance(done, list) else _answer(done, json))
 
 
-def _begun(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("run.toml", "chain.toml"))
+def _done(
+    data: str | None,
+    out: Path | None,
+    resume: Path | None,
+    recipe: str | None,
+    given: dict[str, Any],
+    how: dict[str, Any],
+) -> Any:
+    """The run, or the stages, that the words on the command line ask for."""
+    from verydeep.errors import UserError
+    from verydeep.report.page import write_page
+    from verydeep.tasks import classification, staged
+    from verydeep.training import recipes
+
+    processes = how["processes"]
+    if processes.count > 1 and not (out or resume):
+        raise UserError("several processes need --out, so that a restart finds its run")
+    if processes.restarted and out:
+        begun = any((out / name).exists() for name in ("run.toml", "chain.toml"))
+        resume = out if processes.say(str(begun)) == "True" else None
+    if resume is not None and staged.is_staged(resume):
+        return staged.resume_staged(resume, finish=write_page, **how)
+    if resume is not None:
+        return classification.resume(resume, **how)
+    chosen = None if recipe is None else recipes.recipe(recipe)
+    if chosen is not None and chosen.after and "start" not in given:
+        return staged.train_staged(str(data), chosen, out, finish=write_page, **how, **given)
+    return classification.train(str(data), out, recipe=chosen, **how, **given)
 
 
 def _answer(run: Any, json: bool) -> str:
@@ -146,20 +152,26 @@ def _answer(run: Any, json: bool) -> str:
     return _as_json(run, page) if json else answer(run, page)
 
 
-def _staged_answer(stages: list[Any]) -> str:
+def _staged_answer(stages: list[Any], json: bool) -> str:
     """Each stage's errors beside the paper's for its recipe."""
+    from json import dumps
+
     from verydeep.evaluation.metrics import top_error
     from verydeep.report.tables import percent, text_table
 
     rows = [["top-1 error, %", "ours", "paper, on ILSVRC"]]
+    found = []
     for stage in stages:
         dense = next(s for s in stage.tests if s.protocol.name == "dense")
-        ours = percent(top_error(dense.posteriors, dense.labels))
+        ours = top_error(dense.posteriors, dense.labels)
         single = [p for p in stage.recipe.published if p.table == "Table 3"]
         paper = f"{single[0].top1:.1f} (Q = {single[0].scales[0]})" if single else "-"
-        rows.append([f"{stage.recipe.name}  {dense.protocol}", ours, paper])
+        name = stage.recipe.name
+        rows.append([f"{name}  {dense.protocol}", percent(ours), paper])
+        about = {"recipe": name, "folder": str(stage.folder), "protocol": str(dense.protocol)}
+        found.append({**about, "top1": ours, "paper_top1": single[0].top1 if single else None})
     pages = [f"  {stage.folder}/report.html" for stage in stages]
-    return "\n".join([text_table(rows), "", "pages:", *pages])
+    return dumps(found, indent=1) if json else "\n".join([text_table(rows), "", "pages:", *pages])
 
 
 def parsed(settings: list[str]) -> dict[str, Any]:
