@@ -53,8 +53,11 @@ def save(training: Training, folder: Path, about: Mapping[str, Any], step: int) 
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
-        for name, content in files.items():
-            _write(beside / name, content)
+        with ThreadPoolExecutor(1) as pool:  # hashes while the disk writes
+            sums = pool.submit(_sums, files)
+            for name, content in files.items():
+                _write(beside / name, content)
+            _write(beside / MANIFEST, _manifest(sums.result()))
         _sync(beside)
         shutil.rmtree(place, ignore_errors=True)  # one of the same step that is damaged
         beside.rename(place)
@@ -154,7 +157,7 @@ def need_space(folder: Path, size: int) -> None:
 
 
 def _files(training: Training, about: Mapping[str, Any]) -> dict[str, bytes]:
-    """The content of a checkpoint, by file name; the manifest comes last."""
+    """The content of a checkpoint, by file name, but for the manifest."""
     network = training.network
     momentum = {
         name: training.optimiser.state[parameter]["momentum_buffer"]
@@ -178,7 +181,7 @@ def _files(training: Training, about: Mapping[str, Any]) -> dict[str, bytes]:
     }
     if training.average is not None:
         files["average.safetensors"] = _bytes(training.average)
-    return {**files, MANIFEST: _manifest(_sums(files))}
+    return files
 
 
 def _bytes(tensors: Mapping[str, Tensor]) -> bytes:
@@ -190,10 +193,8 @@ def _bytes(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def _sums(files: Mapping[str, bytes]) -> dict[str, str]:
-    """The sha256 of each file, worked out side by side."""
-    with ThreadPoolExecutor() as pool:
-        sums = pool.map(lambda content: hashlib.sha256(content).hexdigest(), files.values())
-        return dict(zip(files, sums, strict=True))
+    """The sha256 of each file."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
 def _manifest(sums: Mapping[str, str]) -> bytes:
