@@ -480,6 +480,9 @@ def test_the_command_says_every_setting() -> None:
     command = command_line("my photos", settings)
     assert command.startswith("verydeep train 'my photos' --net A --width 0.125 --crop 32")
     assert "--set dropout=0.25" in command
+    paper = command_line("photos", Settings())
+    for said in ("dropout=0.5", "initial=glorot", "patience=5", "precision=float32"):
+        assert f"--set {said}" in paper  # else it would be chosen from data and machine
     assert "momentum" not in command
 
 

@@ -16,6 +16,7 @@ class Console(Watch):
         self._rewrites = sys.stderr.isatty()
         self._every = 0.1 if self._rewrites else 10.0
         self._what = ""
+        self._first = 0
         self._began = self._printed = 0.0
         self._open = False
 
@@ -30,12 +31,15 @@ class Console(Watch):
         now = monotonic()
         if what != self._what:
             self._what, self._began, self._printed = what, now, now - self._every
+            self._first = done
         if self.quiet or (now - self._printed < self._every and done < total):
             return
         self._printed = now
-        left = (now - self._began) * (total - done) / max(done, 1)
-        time = f"{_clock(left)} left" if done < total else f"{_clock(now - self._began)}"
-        line = f"{what} {done:,}/{total:,} ({done / total:.0%}), {time}{note and ', '}{note}"
+        time = f", {_clock(now - self._began)}" if done >= total else ""
+        if self._first < done < total:  # the first call tells nothing of how fast it goes
+            left = (now - self._began) * (total - done) / (done - self._first)
+            time = f", {_clock(left)} left"
+        line = f"{what} {done:,}/{total:,} ({done / total:.0%}){time}{note and ', '}{note}"
         if self._rewrites:
             print(f"\r\x1b[2K{line[: _width()]}", end="", file=sys.stderr, flush=True)
             self._open = True

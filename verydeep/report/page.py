@@ -50,7 +50,7 @@ def write_page(run: Run, path: Path | None = None) -> Path:
         + "\n</main>\n</html>\n"
     )
     try:
-        path.write_text(page, encoding="utf-8")
+        path.write_bytes(page.encode("utf-8", "replace"))  # names may not be UTF-8
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
     return path

@@ -298,6 +298,6 @@ def _read(
     train_part, test_part = parts
     if len(np.unique(train_part.labels)) < 2 or not len(test_part):
         raise UserError(f"too few readable pictures in {dataset.where}: {faults[0]}")
-    found = colours(train_part, plain, dataset.fingerprint)
+    found = colours(train_part, plain)
     pixels = Pixels(plain.scale, found.mean, (found.deviation,) * 3)
     return Source(train_part, pixels, found.axes), test_part, tuple(faults)

@@ -156,6 +156,9 @@ class Keeper:
             raise UserError(f"{error}; there is no checkpoint yet to go back to")
         checkpoints.restore(training, files)
         training.left_out = left_out
+        if self._log is not None:
+            self._log.close()
+            self._log = Log(self.folder, training.epochs)
         self.note(f"{error.what}: back to step {self.steps(training):,}, leaving that batch out")
 
     def note(self, line: str) -> None:

@@ -125,7 +125,7 @@ def recipe(named: str) -> Recipe:
         return _of_file(path)
     near = get_close_matches(named, RECIPES, 1)
     hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(RECIPES)}"
-    raise UserError(f"no recipe '{named}'; {hint} A file of settings ends in .toml")
+    raise UserError(f"no recipe '{named}'; {hint}; a file of settings ends in .toml")
 
 
 def chain(last: Recipe) -> list[Recipe]:

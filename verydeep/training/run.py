@@ -32,6 +32,10 @@ RUN = "run.toml"
 """What a run is made of, in its folder."""
 
 
+CHOSEN = ("initial", "dropout", "precision", "patience")
+"""Settings without an option that are chosen where they are not said; the rest are the paper's."""
+
+
 def new_folder(out: Path | None, name: str) -> Path:
     """A folder for a new run: `out`, or the first free one of runs/NAME, runs/NAME-2 and so on.
 
@@ -67,7 +71,7 @@ def command_line(where: str, settings: Settings) -> str:
             words += ["--scale", scale_text(value)]
         elif name in OPTIONS and value is not None:
             words += [f"--{OPTIONS[name]}", shlex.quote(f"{value}")]
-        elif value != getattr(paper, name):
+        elif name in CHOSEN or value != getattr(paper, name):
             words += [
                 "--set",
                 shlex.quote(f"{name}={value if isinstance(value, str) else json.dumps(value)}"),

@@ -125,15 +125,20 @@ def _checked(name: str, value: Any) -> Any:
     if kind is tuple and isinstance(value, list | tuple):
         return tuple(float(v) for v in value)
     if type(value) is not kind:
-        wanted = {int: "a whole number", float: "a number", tuple: "a list"}.get(kind, "a name")
+        wanted = {
+            int: "a whole number",
+            float: "a number",
+            tuple: "a list",
+            bool: "true or false",
+        }.get(kind, "a name")
         raise UserError(f"{name} is {value!r}; {wanted} is needed")
     return value
 
 
 def _scale(value: Any) -> tuple[int, int]:
     """S from 256, "256", "256-512" or [256, 512]."""
-    ends = str(value).split("-") if isinstance(value, int | str) else list(value)
     try:
+        ends = str(value).split("-") if isinstance(value, int | str) else list(value)
         smallest, largest = (int(end) for end in (ends if len(ends) == 2 else ends * 2))
     except (ValueError, TypeError):
         raise UserError(f"scale is {value!r}; S is a side such as 256, or 256-512") from None

@@ -9,11 +9,7 @@ is about 0.2), so covariance and shift are taken there.
 
 from __future__ import annotations
 
-import json
-import os
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -22,7 +18,6 @@ from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.preprocessing import Pixels
-from verydeep.weights.file import write_whole
 
 SAMPLE = 2000
 """Pictures that are looked at: of 2,000, the mean is known to a fraction of a grey level."""
@@ -40,18 +35,9 @@ class Colours:
     axes: tuple[tuple[float, float, float], ...]
 
 
-def colours(part: Part, pixels: Pixels, fingerprint: str) -> Colours:
-    """The colours of a training set, from some of its pictures; kept under its fingerprint."""
-    cache = _cache_folder() / f"colours-{fingerprint}-{len(part)}-{pixels.test_scale}.json"
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        kept = json.loads(cache.read_text(encoding="utf-8"))
-        return Colours(
-            (*kept["mean"],), float(kept["deviation"]), tuple((*axis,) for axis in kept["axes"])
-        )
-    found = measured(_values(part, pixels))
-    with suppress(UserError):  # a cache that cannot be written is no fault
-        write_whole(cache, json.dumps(asdict(found)).encode())
-    return found
+def colours(part: Part, pixels: Pixels) -> Colours:
+    """The colours of a training set, from some of its pictures."""
+    return measured(_values(part, pixels))
 
 
 def measured(moments: tuple[int, Float[np.ndarray, 3], Float[np.ndarray, "3 3"]]) -> Colours:
@@ -91,7 +77,3 @@ def _values(
 def _rounded(values: Float[np.ndarray, 3]) -> tuple[float, float, float]:
     first, second, third = (round(float(v), 3) for v in values)
     return first, second, third
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "verydeep"
