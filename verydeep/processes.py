@@ -289,7 +289,7 @@ class _Watch:
 
     def name_the_lost(self, error: str) -> NoReturn:
         """An exchange broke: another process is gone; the watching thread will say which."""
-        sleep(2 * DEAD)
+        sleep(2 * DEAD + 5 * BEAT)
         self._leave(f"lost the other processes: {error}")
 
     def _run(self) -> None:
@@ -303,8 +303,7 @@ class _Watch:
                     self._leave(f"process 0 is gone, and the others with it: {error}")
                 return
             for number, at in theirs.items():
-                if at is not None:
-                    self._judge(number, at, seen)
+                self._judge(number, at, seen)
 
     def _judge(self, number: int, at: dict[str, Any], seen: dict[int, tuple[int, float]]) -> None:
         """Leaves, naming the process, where it has failed, died or stalled."""
@@ -330,10 +329,10 @@ class _Watch:
         self._at["beat"] += 1
         self._beats.set(f"beat/{self.number}", json.dumps(self._at))
 
-    def _of(self, number: int) -> dict[str, Any] | None:
+    def _of(self, number: int) -> dict[str, Any]:
         key = f"beat/{number}"
-        if not self._beats.check([key]):
-            return None
+        if not self._beats.check([key]):  # none yet: it may be lost before its first
+            return {"beat": -1, "place": -1, "inside": "", "busy": "", "fault": ""}
         found: dict[str, Any] = json.loads(self._beats.get(key))
         return found
 
