@@ -215,3 +215,11 @@ def test_a_hundred_thousand_names_take_little_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert len(dataset.everything) == 10_000
     assert peak < 20e6
+
+
+def test_pictures_in_hidden_folders_are_hidden(photos: Callable[..., Path]) -> None:
+    """Thumbnails that a file manager keeps beside the pictures would leak across the split."""
+    root = photos(5, 5)
+    (root / "arrow" / ".thumbnails").mkdir()
+    (root / "arrow" / "0.png").rename(root / "arrow" / ".thumbnails" / "0.png")
+    assert len(open_dataset(root).everything) == 9

@@ -103,7 +103,7 @@ class _Listing:
         names = []
         for path, size in _files(self.root / name, f"{name}/", set()):
             base = path.rpartition("/")[2]
-            if base.startswith("."):
+            if base.startswith(".") or "/." in path:  # in a hidden folder, such as .thumbnails
                 self.left_out["hidden"].append(path)
             elif not _is_picture(base):
                 self.left_out["no pictures by their names"].append(path)

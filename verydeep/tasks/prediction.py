@@ -24,7 +24,7 @@ def found_pictures(named: Sequence[str]) -> list[str]:
     for name in named:
         if Path(name).is_dir():
             below = [p for p in Path(name).rglob("*") if p.suffix.casefold() in SUFFIXES]
-            pictures = [str(p) for p in below if not p.name.startswith(".")]
+            pictures = [str(p) for p in below if not _hidden(p.relative_to(name))]
         elif Path(name).exists() or not has_magic(name):
             pictures = [name]
         else:
@@ -33,6 +33,10 @@ def found_pictures(named: Sequence[str]) -> list[str]:
             raise UserError(f"no pictures in {name}; expected {', '.join(sorted(SUFFIXES))}")
         found += sorted(pictures, key=natural_key)
     return found
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def answers(
