@@ -22,20 +22,22 @@ def in_order(
 ) -> Iterator[Result]:
     """What `work` gives for each item, in order, at most `ahead` of them waiting.
 
-    An error in the work is raised where its result would have come.
+    An error in the work is raised where its result would have come. Whoever leaves early waits for
+    nothing: what has begun ends by itself and the rest is dropped.
     """
-    with ThreadPoolExecutor(threads, thread_name_prefix="verydeep") as pool:
-        waiting: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="verydeep")
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > ahead:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # No waiting here: a generator that was left behind is collected on whichever thread
+        # happens to be running, and one of the pool's own could not wait for itself.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
