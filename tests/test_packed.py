@@ -574,7 +574,7 @@ def test_two_packs_at_once_in_one_folder_are_refused(mixed: Path) -> None:
         def step(self, what: str, done: int, total: int, note: str = "") -> None:
             if not inside:
                 inside.append("tried")
-                with pytest.raises(UserError, match="another `verydeep pack` is at work"):
+                with pytest.raises(UserError, match="another process is working in packed"):
                     packed(mixed)
 
     pack(open_dataset(mixed), Path("packed"), 64, watch=Second(), shard_bytes=SHARD)

@@ -8,9 +8,7 @@ They hold no date and no owner.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -32,8 +30,9 @@ from verydeep.datasets.packed import (
     sha256_of,
     to_bytes,
 )
-from verydeep.datasets.shards import Shard, Tar, whole_file, write_whole
+from verydeep.datasets.shards import Shard, Tar
 from verydeep.errors import PictureError, UserError
+from verydeep.files import alone_in, whole_file, write_whole
 from verydeep.progress import SILENT, Watch
 from verydeep.threads import in_order
 
@@ -41,7 +40,7 @@ SIDE = 512
 """Pixels of the smaller side: S of 512 is the largest that the paper trains at (Sect. 3.1)."""
 SHARD_BYTES = 2**28
 OURS = re.compile(
-    rf"(shard-\d{{5,}}\.tar|{INDEX}|{UNFINISHED}/(shard-\d{{5,}}|about\.json))(\.part)?"
+    rf"(shard-\d{{5,}}\.tar|{INDEX}|{UNFINISHED}/(shard-\d{{5,}}|about\.json))(\.\d+\.part)?"
 )
 """What may lie in a pack, finished or not."""
 
@@ -92,31 +91,15 @@ def _claimed(out: Path, about: dict[str, Any], where: str) -> Iterator[None]:
         _refuse_other(out, finished[0]["about"], about, where)
     elif settings.exists():
         _refuse_other(out, _read_about(settings), about, where)
-    with _locked(journal):
+    try:
+        journal.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot pack into {out}: {error.strerror}") from None
+    with alone_in(out):
         write_whole(settings, json.dumps(about).encode())
         if finished:
             _unfold(*finished, journal)
         yield
-
-
-@contextmanager
-def _locked(journal: Path) -> Iterator[None]:
-    """The folder of records, made where it is missing, while no other process has it."""
-    try:
-        journal.mkdir(parents=True, exist_ok=True)
-        folder = os.open(journal, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"cannot pack into {journal.parent}: {error.strerror}") from None
-    try:
-        with suppress(OSError):  # a file system without locks
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                where = journal.parent
-                raise UserError(f"another `verydeep pack` is at work in {where}") from None
-        yield
-    finally:
-        os.close(folder)
 
 
 def _read_about(settings: Path) -> dict[str, Any]:
@@ -231,23 +214,33 @@ def _write(
     test part has other classes could not be opened.
     """
     path, first = out / f"shard-{number:05}.tar", place
-    with whole_file(path) as file:
-        (out / INDEX).unlink(missing_ok=True)  # it would tell of what is about to be replaced
-        tar = Tar(file)
-        while tar.bytes < most and (pair := next(found, None)):
-            place += 1
-            member, picture = pair
-            if member.part == "test" and member.label not in trained:
-                picture = "no picture of its class to train on can be read"
-            if isinstance(picture, str):
-                tar.left_out.append(f"{member.part}/{member.original}: {picture}")
-            else:
-                tar.add(member, picture)
-                trained.add(member.label)
-        tar.end()
+    try:
+        with whole_file(path) as file:
+            (out / INDEX).unlink(missing_ok=True)  # it would tell of what is about to be replaced
+            tar = Tar(file)
+            while tar.bytes < most and (pair := next(found, None)):
+                place += 1
+                _add(tar, *pair, trained)
+            tar.end()
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; what is finished stays, and the same command "
+            f"goes on from there"
+        ) from None
     shard = tar.shard(path.name, first, place)
     write_whole(_record_path(out / UNFINISHED, number), to_bytes(shard.record, shard.entries))
     return shard
+
+
+def _add(tar: Tar, member: Member, picture: Recoded | str, trained: set[int]) -> None:
+    """Writes a picture, or takes note of why it is left out."""
+    if member.part == "test" and member.label not in trained:
+        picture = "no picture of its class to train on can be read"
+    if isinstance(picture, str):
+        tar.left_out.append(f"{member.part}/{member.original}: {picture}")
+    else:
+        tar.add(member, picture)
+        trained.add(member.label)
 
 
 def _finish(

@@ -1,17 +1,13 @@
 """One shard of a pack: a tar file with the same bytes whenever and by whomever it is written.
 
 In come pictures as they are packed; out come a file that plain `tar` unpacks, and the record of
-what is where in it. Files are written beside their place and moved there whole.
+what is where in it.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from tarfile import BLOCKSIZE, PAX_FORMAT, USTAR_FORMAT, TarInfo
 from typing import Any, BinaryIO
 from zlib import crc32
@@ -21,7 +17,6 @@ import numpy as np
 from verydeep.datasets.dataset import Boxes
 from verydeep.datasets.members import Member, Recoded
 from verydeep.datasets.packed import Entries
-from verydeep.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -97,33 +92,3 @@ def header_of(member: Member, size: int) -> bytes:
         return info.tobuf(USTAR_FORMAT, "utf-8", "surrogateescape")
     except ValueError:
         return info.tobuf(PAX_FORMAT, "utf-8", "surrogateescape")
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that is put in its place, and on the disk, when all of it is written."""
-    beside = path.with_name(f"{path.name}.part")
-    try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise UserError(
-            f"cannot write {path}: {error.strerror}; what is finished stays, and the same command "
-            f"goes on from there"
-        ) from None
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a small file, whole or not at all."""
-    with whole_file(path) as file:
-        file.write(content)

@@ -19,7 +19,7 @@ from verydeep.datasets.dataset import Labels
 from verydeep.errors import UserError
 from verydeep.evaluation.posteriors import Posteriors
 from verydeep.evaluation.views import Protocol
-from verydeep.weights.file import write_whole
+from verydeep.files import write_whole
 
 FORMAT = 1
 KEY = "verydeep-scores"

@@ -14,6 +14,7 @@ from typing import Any
 
 from verydeep.errors import UserError
 from verydeep.evaluation.scores import Scores, load_scores
+from verydeep.files import write_whole
 from verydeep.machine import Machine
 from verydeep.processes import Processes
 from verydeep.progress import SILENT, Watch
@@ -21,7 +22,6 @@ from verydeep.tasks.classification import Run, resume, train
 from verydeep.training.recipes import RECIPES, Recipe, chain
 from verydeep.training.run import RUN, new_folder, to_toml
 from verydeep.training.settings import checked
-from verydeep.weights.file import write_whole
 
 CHAIN = "chain.toml"
 """What a staged training is made of, in its folder."""

@@ -25,6 +25,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from verydeep.errors import UserError
+from verydeep.files import names_to_disk, to_disk
 from verydeep.training.state import Epoch, Training
 
 FORMAT = 1
@@ -58,10 +59,10 @@ def save(training: Training, folder: Path, about: Mapping[str, Any], step: int) 
             for name, content in files.items():
                 _write(beside / name, content)
             _write(beside / MANIFEST, _manifest(sums.result()))
-        _sync(beside)
+        names_to_disk(beside)
         shutil.rmtree(place, ignore_errors=True)  # one of the same step that is damaged
         beside.rename(place)
-        _sync(folder)
+        names_to_disk(folder)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
         size = sum(map(len, files.values()))
@@ -206,17 +207,7 @@ def _manifest(sums: Mapping[str, str]) -> bytes:
 def _write(path: Path, content: bytes) -> None:
     with path.open("wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Has the names in a folder written to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        to_disk(file)
 
 
 def _let_go(folder: Path) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 
 from verydeep.datasets.dataset import Dataset
 from verydeep.errors import UserError
+from verydeep.files import write_whole
 from verydeep.training.settings import Settings, scale_text
 from verydeep.training.state import Epoch
-from verydeep.weights.file import write_whole
 
 OPTIONS = {
     **{name: name for name in ("net", "width", "crop", "fc", "batch", "epochs", "rate", "seed")},

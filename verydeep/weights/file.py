@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from verydeep.errors import UserError
+from verydeep.files import write_whole
 from verydeep.nets.network import Network
 from verydeep.nets.table import read_table
 from verydeep.preprocessing import Pixels
@@ -120,23 +119,6 @@ def find(path: Path | str) -> Path:
     if not path.exists():
         raise UserError(f"no weights file {path}; `verydeep train` writes {BEST}")
     return path
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file beside its place, then moves it there, so that no half file is ever seen."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        size = len(content)
-        raise UserError(f"cannot write {path} ({size:,} bytes): {error.strerror}") from None
 
 
 def _read(path: Path) -> tuple[WeightsInfo, dict[str, torch.Tensor]]:

@@ -1,0 +1,78 @@
+"""Files that are there whole or not at all, on the disk and not only in its cache."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from verydeep.errors import UserError
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file; raises UserError, with what was there before untouched, where it cannot."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            file.write(content)
+    except OSError as error:
+        size = len(content)
+        raise UserError(f"cannot write {path} ({size:,} bytes): {error.strerror}") from None
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write beside its place, and moved there when all of it is on the disk."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            yield file
+            to_disk(file)
+        beside.replace(path)
+        names_to_disk(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def to_disk(file: BinaryIO) -> None:
+    """Has what was written to a file put on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def names_to_disk(folder: Path) -> None:
+    """Has the names in a folder put on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Within, no other process may say the same of this folder, however this one ends.
+
+    Raises UserError where another already does. Where the file system knows no locks, nothing is
+    held.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UserError(
+            f"another process is working in {folder}; wait for it or stop it, or choose another "
+            f"folder"
+        ) from None
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        os.close(descriptor)
