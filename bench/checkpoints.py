@@ -14,8 +14,6 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-import torch
-
 from verydeep.nets.network import build
 from verydeep.training import checkpoints
 from verydeep.training.settings import Settings
@@ -30,8 +28,6 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path())
     given = parser.parse_args()
     training = Training.of(build("D", width=given.width), Settings(net="D", width=given.width))
-    for parameter in training.network.parameters():
-        training.optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     times: dict[str, list[float]] = {"hashed": [], "not hashed": []}
     hashes = checkpoints._sums
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:

@@ -69,6 +69,7 @@ def steps() -> tuple[Callable[[], object], Callable[[], object]]:
         torch.zeros(BATCH, 3),
         torch.ones(BATCH),
         np.arange(BATCH),
+        BATCH,
     )
     settings = Settings(crop=64, batch=BATCH, shard=BATCH // CORES)
     training = Training.of(network, settings)
@@ -78,11 +79,11 @@ def steps() -> tuple[Callable[[], object], Callable[[], object]]:
 
     def by_shards() -> object:
         with one_thread_each():
-            return by_shards_step.set_gradients(batch, 0)
+            return by_shards_step.gradients(batch, 0)
 
     def whole() -> object:
         torch.set_num_threads(CORES)
-        return whole_step.set_gradients(batch, 0)
+        return whole_step.gradients(batch, 0)
 
     return by_shards, whole
 

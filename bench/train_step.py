@@ -102,12 +102,10 @@ def ours(given: argparse.Namespace, device: str, compiled: bool) -> Way:
         torch.randn(given.batch, 3),
         torch.ones(given.batch),
         np.arange(given.batch),
+        given.batch,
     )
     if device == "cuda":
-        batch = Batch(
-            batch.images.pin_memory(), batch.labels.pin_memory(), batch.mirrored.pin_memory(),
-            batch.shift.pin_memory(), batch.weight.pin_memory(), batch.samples,
-        )  # fmt: skip
+        batch = batch.pinned()
     step = Step(Training.of(network, settings), settings, ThreadPoolExecutor(2), Processes())
     numbers = iter(range(10**9))
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from verydeep.conditions import Conditions
 from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.machine import Machine
 
-TWO_CORES = Machine("cpu", 2)
+TWO_CORES = Conditions(Machine("cpu", 2))
 
 
 @pytest.fixture(autouse=True)

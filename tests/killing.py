@@ -28,6 +28,7 @@ import torch.fx.experimental.symbolic_shapes
 import torch.utils.tensorboard  # noqa: F401 - these three so that forks need not import them
 
 from verydeep import processes
+from verydeep.conditions import Conditions
 from verydeep.machine import Machine
 from verydeep.tasks import classification
 
@@ -198,14 +199,11 @@ def _child(order: dict[str, Any], number: int, port: int, said: Path) -> NoRetur
 def _work(order: dict[str, Any], settings: dict[str, Any]) -> None:
     folder = Path(order["folder"])
     together = processes.join(in_order=True)
-    machine = Machine("cpu", 1)
+    conditions = Conditions(Machine("cpu", 1), together, save_every=EVERY)
     if order.get("resume"):
-        classification.resume(folder, machine=machine, processes=together, every=EVERY)
+        classification.resume(folder, conditions)
     else:
-        classification.train(
-            DATA, folder, machine=machine, processes=together, every=EVERY,
-            **{**SETTINGS, **settings},
-        )  # fmt: skip
+        classification.train(DATA, folder, conditions, **{**SETTINGS, **settings})
     together.close()
 
 

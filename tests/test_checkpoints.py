@@ -13,6 +13,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from verydeep.tasks.classification import resume, train
 from verydeep.training import checkpoints, keeper
 from verydeep.training.checkpoints import DamagedError, found, newest, restore, save, verified
 from verydeep.training.loader import Batch
-from verydeep.training.loop import fit
+from verydeep.training.loop import Hooks, fit
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
 
@@ -49,12 +50,13 @@ def steps_of(training: Training, settings: Settings, stop: int | None = None) ->
     """Trains until so many steps are done in all, or to the end."""
     train_part, test_part = drawn()
 
-    def after_step(training: Training, batch: Batch, loss: float) -> None:
-        if 3 * len(training.epochs) + training.step == stop:
-            raise Stopped
+    class Stopping(Hooks):
+        def after_step(self, training: Training, batch: Batch, loss: float) -> None:
+            if 3 * len(training.epochs) + training.step == stop:
+                raise Stopped
 
     try:
-        for _ in fit(training, source_of(train_part), test_part, settings, after_step=after_step):
+        for _ in fit(training, source_of(train_part), test_part, settings, hooks=Stopping()):
             pass
     except Stopped:
         pass
@@ -223,7 +225,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGTERM in the second epoch, as a scheduler sends it; the handler is the real one."""
-    train("drawn:40x48", tmp_path / "whole", machine=TWO_CORES, **SMALL)
+    train("drawn:40x48", tmp_path / "whole", conditions=TWO_CORES, **SMALL)
     after_step = keeper.Keeper.after_step
 
     def terminated(self: Any, training: Training, batch: Batch, loss: float) -> None:
@@ -234,8 +236,8 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     with monkeypatch.context() as patch:
         patch.setattr(keeper.Keeper, "after_step", terminated)
         with pytest.raises(Stopped, match=r"stopped after step 6 of 8, saved; go on with"):
-            train("drawn:40x48", tmp_path / "cut", machine=TWO_CORES, **SMALL)
-    run = resume(tmp_path / "cut", machine=TWO_CORES)
+            train("drawn:40x48", tmp_path / "cut", conditions=TWO_CORES, **SMALL)
+    run = resume(tmp_path / "cut", conditions=TWO_CORES)
     assert ends(tmp_path / "cut") == ends(tmp_path / "whole")
     assert [e.epoch for e in run.epochs] == [1, 2]
     assert len((tmp_path / "cut" / "log.csv").read_text().splitlines()) == 3
@@ -244,7 +246,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
 def test_ctrl_c_while_testing_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train("drawn:40x48", tmp_path / "whole", machine=TWO_CORES, **SMALL)
+    train("drawn:40x48", tmp_path / "whole", conditions=TWO_CORES, **SMALL)
     while_testing = keeper.Keeper.while_testing
 
     def interrupted(self: Any) -> None:
@@ -254,13 +256,13 @@ def test_ctrl_c_while_testing_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(keeper.Keeper, "while_testing", interrupted)
         with pytest.raises(Stopped, match="stopped after step 4 of 8"):
-            train("drawn:40x48", tmp_path / "cut", machine=TWO_CORES, **SMALL)
-    resume(tmp_path / "cut", machine=TWO_CORES)
+            train("drawn:40x48", tmp_path / "cut", conditions=TWO_CORES, **SMALL)
+    resume(tmp_path / "cut", conditions=TWO_CORES)
     assert ends(tmp_path / "cut") == ends(tmp_path / "whole")
 
 
 def test_a_finished_run_is_only_tested_again(tmp_path: Path) -> None:
-    train("drawn:40x48", tmp_path / "run", machine=TWO_CORES, **SMALL)
+    train("drawn:40x48", tmp_path / "run", conditions=TWO_CORES, **SMALL)
     before = ends(tmp_path / "run")
     said: list[str] = []
 
@@ -268,26 +270,26 @@ def test_a_finished_run_is_only_tested_again(tmp_path: Path) -> None:
         def say(self, line: str) -> None:
             said.append(line)
 
-    resume(tmp_path / "run", machine=TWO_CORES, watch=Ear())
+    resume(tmp_path / "run", replace(TWO_CORES, watch=Ear()))
     assert ends(tmp_path / "run") == before
     assert "going on after step 8 of 8" in said
 
 
 def test_changed_data_is_refused(tmp_path: Path, photos: Callable[..., Path]) -> None:
     root = photos(8, 8, side=48)
-    train(root, tmp_path / "run", machine=TWO_CORES, **{**SMALL, "batch": 5})
+    train(root, tmp_path / "run", conditions=TWO_CORES, **{**SMALL, "batch": 5})
     (root / "arrow" / "0.png").unlink()
     with pytest.raises(UserError, match="has changed since .* was begun: its fingerprint was"):
-        resume(tmp_path / "run", machine=TWO_CORES)
+        resume(tmp_path / "run", conditions=TWO_CORES)
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     for name, rate in (("one", 0.01), ("two", 0.02)):
-        train("drawn:40x48", tmp_path / name, machine=TWO_CORES, **{**SMALL, "rate": rate})
+        train("drawn:40x48", tmp_path / name, conditions=TWO_CORES, **{**SMALL, "rate": rate})
     shutil.rmtree(tmp_path / "one" / "checkpoints")
     shutil.copytree(tmp_path / "two" / "checkpoints", tmp_path / "one" / "checkpoints")
     with pytest.raises(UserError, match=r"is of another run: its rate is 0.02, 0.01 is needed"):
-        resume(tmp_path / "one", machine=TWO_CORES)
+        resume(tmp_path / "one", conditions=TWO_CORES)
 
 
 def test_a_folder_that_is_no_runs_is_refused(tmp_path: Path) -> None:
@@ -304,19 +306,19 @@ def test_a_run_rolls_back_and_leaves_the_batch_out(
     """Step 6 of 8 is spoilt; the run goes back to step 4 and comes through without that batch."""
     from verydeep.training.step import Step
 
-    set_gradients = Step.set_gradients
+    gradients = Step.gradients
     spoilt = []
 
-    def spoils(self: Step, batch: Batch, number: int) -> torch.Tensor:
-        loss = set_gradients(self, batch, number)
+    def spoils(self: Step, batch: Batch, number: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        loss, found = gradients(self, batch, number)
         if number == 5:
             spoilt.append(number)
-            return loss * float("nan")
-        return loss
+            return loss * float("nan"), found
+        return loss, found
 
-    monkeypatch.setattr(Step, "set_gradients", spoils)
+    monkeypatch.setattr(Step, "gradients", spoils)
     given = {**SMALL, "bad_loss": "rollback"}
-    run = train("drawn:40x48", tmp_path / "run", machine=TWO_CORES, every=4, **given)
+    run = train("drawn:40x48", tmp_path / "run", replace(TWO_CORES, save_every=4), **given)
     assert spoilt == [5]
     assert len(run.epochs) == 2
     assert any("back to step 4, leaving that batch out" in note for note in run.notes)

@@ -154,7 +154,7 @@ def test_the_whole_walk_on_a_folder(verydeep: Run, photos: Photos, tmp_path: Pat
     assert "runs/photos-A/best.safetensors" in said.out
     assert "one centre crop of 32, Q = 40" in said.out
     assert "as given" in said.err
-    assert "waiting for pictures" in said.err
+    assert "% waiting" in said.err
     page = Path("runs/photos-A/report.html").read_text()
     assert "photos-A" in page
     assert "http" not in page.replace("http://www.w3.org", "")
@@ -274,7 +274,7 @@ def test_mistakes_with_settings(verydeep: Run, photos: Photos) -> None:
         (["--save-every", "0"], "--save-every 0; at least 1 step"),
         (["--set", "bad_loss=go"], "bad_loss is 'go'; there are stop, rollback"),
         (["--from", "nowhere"], "no weights file nowhere"),
-        (["--resume", "x"], "give DATA to train on, or --resume FOLDER"),
+        (["--resume", "x"], "no run.toml in x; --resume takes the folder of a run"),
     ):
         assert line in verydeep("train", "photos", *words).mistake
         assert not Path("runs").exists(), words
@@ -304,7 +304,7 @@ def test_mistakes_with_weights(verydeep: Run, trained: Path, photos: Photos) -> 
     assert "more has a class 'disc' that the network does not know" in said.mistake
     assert (
         "test scale of 20 is below"
-        in verydeep("evaluate", trained, "photos", "--scale", "20").mistake
+        in verydeep("evaluate", trained, "photos", "--scales", "20").mistake
     )
     assert (
         "no protocol 'crop'"

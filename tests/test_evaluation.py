@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 import torch
 
+from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
 from verydeep.evaluation import metrics
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.scores import Scores, load_scores, save_scores
 from verydeep.evaluation.views import Protocol, protocol
+from verydeep.machine import Machine
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
@@ -85,12 +87,15 @@ def test_posteriors_are_those_of_a_plain_reference(name: str) -> None:
 
 def test_the_number_of_threads_changes_nothing() -> None:
     net, part = network(), part_of_shapes(*MIXED)
-    one, four = (posteriors(net, part, protocol(net, "dense"), threads=t) for t in (1, 4))
+    one, four = (
+        posteriors(net, part, protocol(net, "dense"), Conditions(Machine("cpu", t))) for t in (1, 4)
+    )
     assert (one == four).all()
 
 
 def test_many_rare_shapes_are_all_tested(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("verydeep.evaluation.posteriors.BATCH_PIXELS", {"cpu": 3 * 64 * 64})
+    monkeypatch.setattr("verydeep.evaluation.posteriors.PIXELS", {"cpu": 3 * 64 * 64})
+    monkeypatch.setattr("verydeep.evaluation.posteriors.CHUNK", {"cpu": 50})
     net = network()
     part = part_of_shapes(*[(64, 64 + i % 29) for i in range(120)])
     done: list[int] = []
@@ -126,7 +131,7 @@ def test_predicting_gives_what_dense_testing_gives() -> None:
 def test_a_test_scale_below_the_crop_is_refused() -> None:
     with pytest.raises(UserError, match="test scale of 31 is below the network's crop of 32"):
         protocol(network(), "dense", 31)
-    with pytest.raises(UserError, match="no protocol 'densely'; there are centre, dense"):
+    with pytest.raises(UserError, match="no protocol 'densely'; there are centre, ten, dense"):
         protocol(network(), "densely")
 
 
@@ -169,7 +174,7 @@ def test_posteriors_that_are_all_the_same_do_not_look_right() -> None:
 def scores() -> Scores:
     classes = ("a", "b", "c")
     names = ("1", "2", "3", "ü.png")
-    return Scores(POSTERIORS, LABELS, names, classes, Protocol("dense", 32, 64), "hash", "print")
+    return Scores(POSTERIORS, LABELS, names, classes, Protocol("dense", 32, (64,)), "hash", "print")
 
 
 def test_scores_come_back_from_their_file(tmp_path: Path) -> None:

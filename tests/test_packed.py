@@ -143,7 +143,7 @@ def test_training_on_a_pack_and_on_the_folder_it_unpacks_to_gives_the_same_tenso
 ) -> None:
     _, out = packed(photos(10, 10, 10, side=48), side=44)
     folder = unpacked(out)
-    one, two = (train(data, machine=TWO_CORES, **SMALL) for data in (out, folder))
+    one, two = (train(data, conditions=TWO_CORES, **SMALL) for data in (out, folder))
     assert one.dataset.kind == "packed"
     assert one.folder == Path("runs/packed-A")
     first, second = (run.network.state_dict() for run in (one, two))

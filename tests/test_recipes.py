@@ -87,14 +87,16 @@ def test_a_mistaken_recipe_is_named(tmp_path: Path) -> None:
 
 
 def test_a_runs_own_file_is_a_recipe(tmp_path: Path) -> None:
-    run = classification.train("drawn:20x48", tmp_path / "a", machine=TWO_CORES, net="A", **SMALL)
+    run = classification.train(
+        "drawn:20x48", tmp_path / "a", conditions=TWO_CORES, net="A", **SMALL
+    )
     again = recipe(str(run.folder / "run.toml"))
     assert Settings(**settings_of(again, {})) == run.settings
 
 
 def test_a_chain_trains_each_stage_from_the_one_before(tmp_path: Path) -> None:
     stages = train_staged(
-        "drawn:20x48", RECIPES["C-384"], tmp_path / "x", machine=TWO_CORES, **SMALL
+        "drawn:20x48", RECIPES["C-384"], tmp_path / "x", conditions=TWO_CORES, **SMALL
     )
     assert [stage.recipe.name for stage in stages] == ["A-256", "C-256", "C-384"]
     assert [len(stage.tests) for stage in stages] == [2, 2, 2]
@@ -109,7 +111,7 @@ def test_a_chain_stopped_anywhere_goes_on_to_the_same_bits(
     from verydeep.training.keeper import Keeper
 
     last = RECIPES["B-256"]
-    train_staged("drawn:20x48", last, Path("whole"), machine=TWO_CORES, **SMALL)
+    train_staged("drawn:20x48", last, Path("whole"), conditions=TWO_CORES, **SMALL)
     whole = [Path("whole", name, "best.safetensors").read_bytes() for name in ("A-256", "B-256")]
     Path("whole").rename("kept")
     after_step = Keeper.after_step
@@ -123,8 +125,8 @@ def test_a_chain_stopped_anywhere_goes_on_to_the_same_bits(
         with monkeypatch.context() as patch:
             patch.setattr(Keeper, "after_step", stops)
             with pytest.raises(Stopped):
-                train_staged("drawn:20x48", last, Path("whole"), machine=TWO_CORES, **SMALL)
-        stages = resume_staged(Path("whole"), machine=TWO_CORES)
+                train_staged("drawn:20x48", last, Path("whole"), conditions=TWO_CORES, **SMALL)
+        stages = resume_staged(Path("whole"), conditions=TWO_CORES)
         assert [s.recipe.name for s in stages] == ["A-256", "B-256"]
         found = [
             Path("whole", name, "best.safetensors").read_bytes() for name in ("A-256", "B-256")
@@ -140,11 +142,11 @@ def test_a_stages_own_settings_are_refused() -> None:
 
 def test_only_the_fc_layers_learn_where_that_is_asked(tmp_path: Path) -> None:
     given: dict[str, Any] = {**SMALL, "net": "A", "scale": 40}
-    first = classification.train("drawn:20x48", tmp_path / "a", machine=TWO_CORES, **given)
+    first = classification.train("drawn:20x48", tmp_path / "a", conditions=TWO_CORES, **given)
     second = classification.train(
         "drawn:20x48",
         tmp_path / "b",
-        machine=TWO_CORES,
+        conditions=TWO_CORES,
         start=str(first.folder),
         learn="fc",
         **given,

@@ -7,6 +7,7 @@ w <- w - rate v, as Caffe and PyTorch have it) and compared step by step.
 from __future__ import annotations
 
 import csv
+import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.conftest import TWO_CORES
+from verydeep.conditions import Conditions
 from verydeep.datasets import open_dataset
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
@@ -58,7 +60,8 @@ def trained(settings: Settings = SETTINGS, threads: int = 2) -> tuple[Network, l
     net = network(settings)
     train_part, test_part = drawn()
     training = Training.of(net, settings)
-    return net, list(fit(training, source_of(train_part), test_part, settings, threads=threads))
+    conditions = Conditions(Machine("cpu", threads))
+    return net, list(fit(training, source_of(train_part), test_part, settings, conditions))
 
 
 def source_of(part: Part) -> Source:
@@ -245,8 +248,8 @@ def test_sgd_is_the_papers_written_out_by_hand() -> None:
             gradients = torch.autograd.grad(F.cross_entropy(scores, batch.labels), weights)
             with torch.no_grad():
                 for w, v, g in zip(weights, velocity, gradients, strict=True):
-                    v.mul_(0.9).add_(g + 5e-4 * w)
-                    w.sub_(rate * v)
+                    v.mul_(0.9).sub_(rate * (g + 5e-4 * w))
+                    w.add_(v)
     torch.testing.assert_close(weights_of(found), weights_of(by_hand), rtol=1e-3, atol=1e-5)
 
 
@@ -345,7 +348,7 @@ def test_the_papers_settings_are_the_defaults() -> None:
 @pytest.mark.parametrize("count", [12, 200, 2000])
 def test_what_is_chosen_can_be_trained_and_has_a_reason(count: int) -> None:
     part = open_dataset(f"drawn:{count}x64").train
-    choice = choose(part, TWO_CORES, {})
+    choice = choose(part, TWO_CORES.machine, {})
     settings = choice.settings
     assert settings.batch <= count
     assert settings.scale == (settings.crop + 32,) * 2
@@ -357,8 +360,8 @@ def test_what_is_chosen_can_be_trained_and_has_a_reason(count: int) -> None:
 def test_more_pictures_get_fewer_epochs_and_more_cores_get_more() -> None:
     few, many = (open_dataset(f"drawn:{n}x64").train for n in (1000, 20_000))
     given = {"net": "A", "width": 0.25, "crop": 64}
-    assert choose(few, TWO_CORES, given).settings.epochs > (
-        by_two := choose(many, TWO_CORES, given).settings.epochs
+    assert choose(few, TWO_CORES.machine, given).settings.epochs > (
+        by_two := choose(many, TWO_CORES.machine, given).settings.epochs
     )
     assert choose(many, Machine("cpu", 8), given).settings.epochs > by_two
 
@@ -371,7 +374,7 @@ def test_a_gpu_gets_a_larger_network() -> None:
 
 def test_what_was_asked_for_is_kept() -> None:
     part = open_dataset("drawn:100x64").train
-    choice = choose(part, TWO_CORES, {"crop": 48, "epochs": 2, "dropout": 0.1})
+    choice = choose(part, TWO_CORES.machine, {"crop": 48, "epochs": 2, "dropout": 0.1})
     assert (choice.settings.crop, choice.settings.scale, choice.settings.epochs) == (
         48,
         (80, 80),
@@ -398,14 +401,14 @@ def test_what_was_asked_for_is_kept() -> None:
 def test_a_mistaken_setting_is_named(given: dict[str, Any], message: str) -> None:
     part = open_dataset("drawn:100x64").train
     with pytest.raises(UserError, match=message):
-        choose(part, TWO_CORES, given)
+        choose(part, TWO_CORES.machine, given)
 
 
 # --- the folder of a run
 
 
 def test_a_run_writes_all_that_is_needed_to_repeat_it(tmp_path: Path) -> None:
-    run = train("drawn:40x48", tmp_path / "run", machine=TWO_CORES, epochs=2, **SMALL)
+    run = train("drawn:40x48", tmp_path / "run", conditions=TWO_CORES, epochs=2, **SMALL)
     about = tomllib.loads((run.folder / "run.toml").read_text())
     assert about["settings"]["epochs"] == 2
     assert about["repeat"]["command"].startswith("verydeep train drawn:40x48 --net A")
@@ -421,16 +424,16 @@ def test_a_run_writes_all_that_is_needed_to_repeat_it(tmp_path: Path) -> None:
 
 def test_the_same_run_gives_the_same_weights_file(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        train("drawn:40x48", tmp_path / name, machine=TWO_CORES, epochs=1, **SMALL)
+        train("drawn:40x48", tmp_path / name, conditions=TWO_CORES, epochs=1, **SMALL)
     one, two = ((tmp_path / n / "best.safetensors").read_bytes() for n in ("one", "two"))
     assert one == two
 
 
 def test_a_run_starts_from_the_layers_of_another(tmp_path: Path) -> None:
-    a = train("drawn:40x48", tmp_path / "a", machine=TWO_CORES, epochs=1, **SMALL)
+    a = train("drawn:40x48", tmp_path / "a", conditions=TWO_CORES, epochs=1, **SMALL)
     given: dict[str, Any] = {"net": "B", "start": str(a.folder), "rate": 1e-9, "decay": 0.0}
     given |= {"scale": 40, "batch": 10, "epochs": 1}
-    b = train("drawn:40x48", tmp_path / "b", machine=TWO_CORES, **given)
+    b = train("drawn:40x48", tmp_path / "b", conditions=TWO_CORES, **given)
     assert (b.settings.width, b.settings.crop) == (0.125, 32)
     assert b.reasons["crop"] == f"as in {a.folder}"
     ours, theirs = (dict(run.network.named_parameters())["conv3_2.weight"] for run in (b, a))
@@ -441,9 +444,9 @@ def test_a_run_starts_from_the_layers_of_another(tmp_path: Path) -> None:
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
-    run = train("drawn:40x48", tmp_path / "run", machine=TWO_CORES, epochs=3, **SMALL)
+    run = train("drawn:40x48", tmp_path / "run", conditions=TWO_CORES, epochs=3, **SMALL)
     assert run.best.top1 == min(e.top1 for e in run.epochs)
-    again = evaluate(run.folder, "drawn:40x48", "centre", machine=TWO_CORES)
+    again = evaluate(run.folder, "drawn:40x48", "centre", conditions=TWO_CORES)
     assert again.top1 == run.best.top1
 
 
@@ -453,7 +456,7 @@ def test_the_last_good_weights_stay_when_the_loss_runs_away(
     """The first epoch is trained well; then the rate is made absurd behind the loop's back."""
     monkeypatch.setattr(Schedule, "rate", lambda self, epoch: 0.01 if epoch == 0 else 1e6)
     with pytest.raises(UserError, match=r"best.safetensors has those of epoch 1"):
-        train("drawn:40x48", tmp_path / "run", machine=TWO_CORES, epochs=3, **SMALL)
+        train("drawn:40x48", tmp_path / "run", conditions=TWO_CORES, epochs=3, **SMALL)
     assert torch.isfinite(weights_of(load(tmp_path / "run"))).all()
 
 
@@ -500,27 +503,27 @@ def test_toml_is_read_back_as_it_was() -> None:
 @pytest.fixture
 def run_folder(photos: Callable[..., Path]) -> Path:
     root = photos(10, 10, 10, side=48)
-    return train(root, "run", machine=TWO_CORES, epochs=1, **{**SMALL, "batch": 8}).folder
+    return train(root, "run", conditions=TWO_CORES, epochs=1, **{**SMALL, "batch": 8}).folder
 
 
 def test_the_pictures_set_aside_are_tested_on_again(run_folder: Path) -> None:
-    tested = evaluate(run_folder, "photos", machine=TWO_CORES)
+    tested = evaluate(run_folder, "photos", conditions=TWO_CORES)
     assert len(tested.scores.labels) == 6
     assert tested.path is not None
-    assert tested.path.name == "photos-test-dense-40.safetensors"
+    assert re.fullmatch("photos-[0-9a-f]{8}-test-dense-40.safetensors", tested.path.name)
 
 
 def test_a_folder_the_network_has_not_seen_is_tested_whole(
     run_folder: Path, photos: Callable[..., Path]
 ) -> None:
-    tested = evaluate(run_folder, photos(3, 3, root="new", first=60), machine=TWO_CORES)
+    tested = evaluate(run_folder, photos(3, 3, root="new", first=60), conditions=TWO_CORES)
     assert len(tested.scores.labels) == 6
     assert tested.scores.classes == ("arrow", "crescent", "cross")
 
 
 def test_classes_are_matched_by_name(run_folder: Path, photos: Callable[..., Path]) -> None:
     """Without "arrow" the folder's labels are 0 and 1; the network's are 1 and 2."""
-    tested = evaluate(run_folder, photos(0, 3, 3, root="new", first=60), machine=TWO_CORES)
+    tested = evaluate(run_folder, photos(0, 3, 3, root="new", first=60), conditions=TWO_CORES)
     assert sorted(tested.scores.labels.tolist()) == [1, 1, 1, 2, 2, 2]
     names = [name.split("/")[0] for name in tested.scores.names]
     assert [tested.scores.classes[k] for k in tested.scores.labels] == names
@@ -530,9 +533,9 @@ def test_classes_the_network_does_not_know_are_refused(
     run_folder: Path, photos: Callable[..., Path]
 ) -> None:
     with pytest.raises(UserError, match="a class 'disc' that the network does not know"):
-        evaluate(run_folder, photos(3, 3, 3, 3, root="new"), machine=TWO_CORES)
+        evaluate(run_folder, photos(3, 3, 3, 3, root="new"), conditions=TWO_CORES)
 
 
 def test_an_unknown_part_is_refused(run_folder: Path) -> None:
     with pytest.raises(UserError, match="no part 'val'; there are train, test, all"):
-        evaluate(run_folder, "photos", part_name="val", machine=TWO_CORES)
+        evaluate(run_folder, "photos", part_name="val", conditions=TWO_CORES)

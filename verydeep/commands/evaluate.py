@@ -7,16 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Data, Device, Json, Quiet, Scale, Seed, Threads, Weights
+from verydeep.commands.options import Data, Device, Json, Quiet, Seed, Threads, Weights
 
 
 def evaluate(
     weights: Weights,
     data: Data,
     protocol: Annotated[
-        str, typer.Option(help="centre: one crop; dense: the whole picture and its mirror image.")
+        str, typer.Option(help="dense (whole pictures), crops (50 each), both, centre or ten.")
     ] = "dense",
-    scale: Scale = None,
+    scales: Annotated[
+        str | None,
+        typer.Option(help="Q, smaller sides in pixels: 256, or 224,256,288, or paper."),
+    ] = None,
     part: Annotated[
         str | None, typer.Option(help="train, test or all. [default: what is fair to test on]")
     ] = None,
@@ -33,25 +36,26 @@ def evaluate(
 
     verydeep evaluate runs/photos-A photos/
 
-    verydeep evaluate runs/photos-A photos/ --protocol centre
+    verydeep evaluate runs/photos-D photos/ --protocol both --scales paper
     """
     from verydeep.commands.console import Console
 
     console = Console(quiet)
     console.say("verydeep evaluate: reading weights and names")
+    from verydeep.conditions import Conditions
     from verydeep.machine import Machine
     from verydeep.tasks import testing
 
+    conditions = Conditions(Machine.this(device, threads), watch=console)
     tested = testing.evaluate(
         weights,
         data,
         protocol,
-        scale=scale,
+        conditions,
+        scales=scales,
         part_name=part,
         seed=seed,
         out=out,
-        machine=Machine.this(device, threads),
-        watch=console,
     )
     if json:
         from json import dumps

@@ -18,6 +18,3 @@ Device = Annotated[str | None, typer.Option(help="cpu or cuda. [default: cuda if
 Threads = Annotated[int | None, typer.Option(help="Threads. [default: all cores]")]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but the answer.")]
-Scale = Annotated[
-    int | None, typer.Option(help="Q, the smaller side of the test picture, in pixels.")
-]

@@ -43,6 +43,7 @@ def tour(
 
     console = Console(quiet)
     console.say("verydeep tour: two of the paper's networks, small, on pictures drawn here and now")
+    from verydeep.conditions import Conditions
     from verydeep.datasets import open_dataset
     from verydeep.machine import Machine
     from verydeep.report.page import write_page
@@ -64,8 +65,7 @@ def tour(
         runs[name] = train(
             DATA,
             folder / name,
-            machine=machine,
-            watch=console,
+            Conditions(machine, watch=console),
             net=name,
             epochs=epochs,
             seed=seed or 0,

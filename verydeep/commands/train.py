@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from verydeep.commands.options import Device, Json, Quiet, Seed, Threads
+
+if TYPE_CHECKING:
+    from verydeep.conditions import Conditions
 
 
 def train(
@@ -19,7 +22,8 @@ def train(
         Path | None, typer.Option(help="New folder for the run. [default: runs/NAME]")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Go on with the run in this folder.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Go on with this run; DATA if it was moved."),
     ] = None,
     recipe: Annotated[
         str | None,
@@ -89,7 +93,7 @@ def train(
     from verydeep.commands.console import Console
     from verydeep.errors import UserError
 
-    if (data is None) == (resume is None):
+    if data is None and resume is None:
         raise UserError("give DATA to train on, or --resume FOLDER; see `verydeep train --help`")
     if resume is not None and (given or out or recipe is not None):
         raise UserError("--resume goes on with a run as it is; take the other settings away")
@@ -97,15 +101,16 @@ def train(
         raise UserError(f"--save-every {save_every}; at least 1 step is needed")
     console = Console(quiet)
     console.say("verydeep train: looking at the data")
+    from verydeep.conditions import Conditions
     from verydeep.machine import Machine
     from verydeep.processes import join
 
     machine = Machine.this(device, threads)
     processes = join(deterministic, half_gradients)
     console.quiet = quiet or not processes.first
-    how = {"machine": machine, "processes": processes, "watch": console, "every": save_every}
     try:
-        done = _done(data, out, resume, recipe, given, how)
+        conditions = Conditions(machine, processes, console, save_every)
+        done = _done(data, out, resume, recipe, given, conditions)
     except UserError as error:
         processes.failed(str(error))
         raise
@@ -120,7 +125,7 @@ def _done(
     resume: Path | None,
     recipe: str | None,
     given: dict[str, Any],
-    how: dict[str, Any],
+    conditions: Conditions,
 ) -> Any:
     """The run, or the stages, that the words on the command line ask for."""
     from verydeep.errors import UserError
@@ -128,20 +133,20 @@ def _done(
     from verydeep.tasks import classification, staged
     from verydeep.training import recipes
 
-    processes = how["processes"]
+    processes = conditions.processes
     if processes.count > 1 and not (out or resume):
         raise UserError("several processes need --out, so that a restart finds its run")
     if processes.restarted and out:
         begun = any((out / name).exists() for name in ("run.toml", "chain.toml"))
         resume = out if processes.say(str(begun)) == "True" else None
     if resume is not None and staged.is_staged(resume):
-        return staged.resume_staged(resume, finish=write_page, **how)
+        return staged.resume_staged(resume, conditions, data=data, finish=write_page)
     if resume is not None:
-        return classification.resume(resume, **how)
+        return classification.resume(resume, conditions, data=data)
     chosen = None if recipe is None else recipes.recipe(recipe)
     if chosen is not None and chosen.after and "start" not in given:
-        return staged.train_staged(str(data), chosen, out, finish=write_page, **how, **given)
-    return classification.train(str(data), out, recipe=chosen, **how, **given)
+        return staged.train_staged(str(data), chosen, out, conditions, finish=write_page, **given)
+    return classification.train(str(data), out, conditions, recipe=chosen, **given)
 
 
 def _answer(run: Any, json: bool) -> str:

@@ -1,26 +1,45 @@
 """From a part of a dataset to its posteriors, one row a picture.
 
-Pictures are read by threads while the network works; those of one shape are shown to it together.
+Pictures are read by threads while the network works, once for all scales; those of one shape are
+shown to it together. Work is cut into chunks of pictures that are worked on as if there were no
+others: processes take them in turn, a test that was stopped goes on after the last whole one, and
+the numbers are the same however that went.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
 
+from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
-from verydeep.evaluation.views import Protocol, Views
+from verydeep.errors import PictureError, UserError
+from verydeep.evaluation.dense import bytes_a_pixel, score_map_in_tiles
+from verydeep.evaluation.journal import Journal
+from verydeep.evaluation.views import Pass, Protocol
 from verydeep.nets.network import Network
+from verydeep.pictures import Picture, read_picture
+from verydeep.preprocessing import Pixels
+from verydeep.processes import Processes
 from verydeep.threads import in_order, one_thread_each
 
 Posteriors = Float[np.ndarray, "N K"]
 
-BATCH_PIXELS = {"cpu": 2**18, "cuda": 2**22}
-"""Pixels shown to the network at once: 4 pictures of 256 x 256 a thread, or 64 on a GPU."""
+CHUNK = {"cpu": 128, "cuda": 2048}
+"""Pictures in a chunk."""
+PIXELS = {"cpu": 2**18, "cuda": 2**24}
+"""Most pixels shown to the network at once: 4 pictures of 256 x 256 a thread, or 256 on a GPU."""
+MEMORY = {"cpu": 2**28, "cuda": 2**33}
+"""Most bytes of one layer's values and its input's at once, by which there may be fewer pixels;
+a picture that alone needs more is shown in tiles."""
 WAITING = 8
 """Batches' worth of pictures of rare shapes that may wait for others like them."""
 
@@ -29,60 +48,173 @@ def posteriors(
     network: Network,
     part: Part,
     protocol: Protocol,
-    *,
-    threads: int = 2,
+    conditions: Conditions | None = None,
     watch: Callable[[int], None] = lambda done: None,
+    journal: Journal | None = None,
 ) -> Posteriors:
     """Class posteriors of every picture, averaged over its views; each row sums to one.
 
-    `watch` is told how many pictures are done. Raises PictureError, naming the file, where one
-    cannot be read.
+    The row of a picture that cannot be read is NaN. `watch` is told how many pictures this process
+    has done; `journal` keeps what is done against a kill.
     """
-    network.eval()
-    result = np.empty((len(part), len(network.classes)), np.float32)
+    conditions, network = conditions or Conditions(), network.eval()
+    processes, threads = conditions.processes, conditions.machine.threads
+    size = CHUNK[network.device.type]
+    found = np.zeros((len(part), len(network.classes)), np.float32)
+    finished = _brought_back(found, size, journal, processes)
+    waiting = [chunk for chunk in range(math.ceil(len(part) / size)) if chunk not in finished]
+    chunks = waiting[processes.number :: processes.count]
+    show = _Shower(network)
     done = 0
+    with one_thread_each():
+        batches = _batches(part, protocol, network.pixels, show.limit, chunks, size, threads)
+        for batch, shown in in_order(show, batches, threads, ahead=threads):
+            if shown is not None:
+                found[batch.numbers] += shown
+                continue
+            rows = found[batch.chunk * size : (batch.chunk + 1) * size]
+            rows /= len(protocol.passes)
+            found[batch.numbers] = np.nan
+            done += len(rows)
+            if journal is not None:
+                journal.add(batch.chunk, rows)
+            watch(done)
+    return processes.joined(found, "the test")
+
+
+def readable(found: Posteriors) -> Bool[np.ndarray, N]:
+    """Which of the pictures could be read."""
+    return np.asarray(~np.isnan(found[:, 0]))
+
+
+def faults(part: Part, found: Posteriors) -> list[str]:
+    """Why each picture without posteriors has none; UserError where it is the network's fault."""
+    lines = []
+    for i in np.flatnonzero(~readable(found)).tolist():
+        try:
+            read_picture(part.source(i))
+        except PictureError as error:
+            lines.append(str(error))
+        else:
+            raise UserError(f"the network's scores for {part.names[i]} are no finite numbers")
+    return lines
+
+
+def _brought_back(
+    found: Posteriors, size: int, journal: Journal | None, processes: Processes
+) -> set[int]:
+    """Puts what a journal has in its place, and gives the numbers of those chunks."""
+    if journal is None:
+        return set()
+    kept = journal.kept() if processes.first else {}
+    for chunk, rows in kept.items():
+        found[chunk * size : (chunk + 1) * size] = rows
+    return set(json.loads(processes.say(json.dumps([*kept]))))
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Pictures of one shape, by their numbers in the part, and the pass they are shown for.
+
+    Without a pass it is the end of a chunk, and the numbers are those that cannot be read.
+    """
+
+    chunk: int
+    shown_as: Pass | None
+    numbers: list[int]
+    images: Sequence[Picture] = ()
+
+
+class _Shower:
+    """Shows batches to a network, no more than `limit` pixels at once."""
+
+    def __init__(self, network: Network) -> None:
+        self.network, device = network, network.device.type
+        self.limit = min(PIXELS[device], MEMORY[device] // bytes_a_pixel(network.table))
 
     @torch.inference_mode()
-    def show(batch: tuple[list[int], list[Views]]) -> tuple[list[int], Posteriors]:
-        indices, views = batch
-        images = torch.from_numpy(np.concatenate(views)).to(network.device)
-        shown = network.posteriors(network.pixels.normalise(images))
-        return indices, shown.view(len(indices), -1, shown.shape[1]).mean(1).cpu().numpy()
+    def __call__(self, batch: _Batch) -> tuple[_Batch, Posteriors | None]:
+        """The batch, and the posteriors of its pictures, averaged over their views."""
+        if batch.shown_as is None:
+            return batch, None
+        images = torch.from_numpy(np.stack(batch.images)).to(self.network.device)
+        views = batch.shown_as.views(images)
+        together = max(1, self.limit // (views.shape[2] * views.shape[3]))
+        pieces = torch.split(views.flatten(0, 1), together)
+        shown = torch.cat([self._posteriors(piece) for piece in pieces])
+        return batch, shown.view(len(images), views.shape[1], -1).mean(1).cpu().numpy()
 
-    batches = _batches(network, part, protocol, threads)
-    with one_thread_each():
-        for indices, shown in in_order(show, batches, threads, ahead=threads):
-            result[indices] = shown
-            done += len(indices)
-            watch(done)
-    return result
+    def _posteriors(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B K"]:
+        if views[..., 0].numel() > self.limit:  # one view, for there is room for no more
+            scores = score_map_in_tiles(self.network, views, self.limit).mean((2, 3))
+            return scores.float().softmax(1)
+        return self.network.posteriors(self.network.pixels.normalise(views))
 
 
 def _batches(
-    network: Network, part: Part, protocol: Protocol, threads: int
-) -> Iterator[tuple[list[int], list[Views]]]:
-    """Pictures of one shape together: their numbers in the part, and their views."""
+    part: Part,
+    protocol: Protocol,
+    pixels: Pixels,
+    limit: int,
+    chunks: Sequence[int],
+    size: int,
+    threads: int,
+) -> Iterator[_Batch]:
+    """The pictures of each chunk, those of one shape together, and then its end."""
 
-    def read(i: int) -> tuple[int, Views]:
-        image = network.pixels.read(part.source(i), protocol.scale)
-        return i, protocol.views(image)
+    def read(i: int) -> dict[int, Picture] | None:
+        try:
+            image = read_picture(part.source(i), smaller_side=2 * max(protocol.scales))
+            return {q: pixels.rescale(image, q) for q in protocol.scales}
+        except PictureError:  # `faults` says why
+            return None
 
-    most = BATCH_PIXELS["cpu" if network.device.type == "cpu" else "cuda"]
-    buckets: dict[tuple[int, ...], list[tuple[int, Views]]] = defaultdict(list)
-    waiting = 0
-    for i, views in in_order(read, range(len(part)), threads, ahead=8 * threads):
-        buckets[views.shape].append((i, views))
-        waiting += views[..., 0].size
-        shape = views.shape
-        if waiting > WAITING * most:  # many shapes: make room from the fullest
-            shape = max(buckets, key=lambda s: len(buckets[s]) * buckets[s][0][1].size)
-        elif len(buckets[shape]) * views[..., 0].size < most:
-            continue
-        waiting -= sum(v[..., 0].size for _, v in buckets[shape])
-        yield _unzip(buckets.pop(shape))
-    for bucket in buckets.values():
-        yield _unzip(bucket)
+    numbers = [i for c in chunks for i in range(c * size, min(len(part), (c + 1) * size))]
+    unreadable: list[int] = []
+    waiting = _Waiting(limit)
+    reading = in_order(read, numbers, threads, ahead=8 * threads)
+    for i, images in zip(numbers, reading, strict=True):
+        chunk = i // size
+        if images is None:
+            unreadable.append(i)
+        else:
+            for shown_as in protocol.passes:
+                yield from waiting.add(chunk, shown_as, i, images[shown_as.scale])
+        if (i + 1) % size == 0 or i + 1 == len(part):
+            yield from waiting.rest(chunk)
+            yield _Batch(chunk, None, unreadable)
+            unreadable = []
 
 
-def _unzip(bucket: list[tuple[int, Views]]) -> tuple[list[int], list[Views]]:
-    return [i for i, _ in bucket], [views for _, views in bucket]
+class _Waiting:
+    """Pictures that wait for others of their shape."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self._pixels = limit, 0
+        self._buckets: dict[tuple[Pass, tuple[int, ...]], list[tuple[int, Picture]]] = defaultdict(
+            list
+        )
+
+    def add(self, chunk: int, shown_as: Pass, i: int, image: Picture) -> Iterator[_Batch]:
+        """Takes a picture; gives a batch when one is full, or when too many wait."""
+        bucket = shown_as, image.shape
+        self._buckets[bucket].append((i, image))
+        self._pixels += shown_as.pixels(*image.shape[:2])
+        if self._size(bucket) >= self.limit:
+            yield self._taken(chunk, bucket)
+        elif self._pixels > WAITING * self.limit:  # many shapes: make room from the fullest
+            yield self._taken(chunk, max(self._buckets, key=self._size))
+
+    def rest(self, chunk: int) -> Iterator[_Batch]:
+        """All that still wait."""
+        for bucket in list(self._buckets):
+            yield self._taken(chunk, bucket)
+
+    def _size(self, bucket: tuple[Pass, tuple[int, ...]]) -> int:
+        shown_as, shape = bucket
+        return len(self._buckets[bucket]) * shown_as.pixels(*shape[:2])
+
+    def _taken(self, chunk: int, bucket: tuple[Pass, tuple[int, ...]]) -> _Batch:
+        self._pixels -= self._size(bucket)
+        numbers, images = zip(*self._buckets.pop(bucket), strict=True)
+        return _Batch(chunk, bucket[0], list(numbers), images)

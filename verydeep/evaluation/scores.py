@@ -27,7 +27,11 @@ KEY = "verydeep-scores"
 
 @dataclass(frozen=True)
 class Scores:
-    """Posteriors of pictures, with their names and labels, and how they came about."""
+    """Posteriors of pictures, with their names and labels, and how they came about.
+
+    `weights` is the hash of the network's, `data` the dataset's fingerprint; `left_out` has a line
+    for each picture that could not be read.
+    """
 
     posteriors: Posteriors
     labels: Labels
@@ -36,6 +40,7 @@ class Scores:
     protocol: Protocol
     weights: str
     data: str
+    left_out: tuple[str, ...] = ()
 
 
 def save_scores(scores: Scores, path: Path) -> None:
@@ -47,9 +52,19 @@ def save_scores(scores: Scores, path: Path) -> None:
         "protocol": asdict(scores.protocol),
         "weights": scores.weights,
         "data": scores.data,
+        "left_out": scores.left_out,
     }
     arrays = {"posteriors": scores.posteriors, "labels": scores.labels}
     write_whole(path, to_bytes(arrays, {KEY: json.dumps(about)}))
+
+
+def is_scores(path: Path) -> bool:
+    """Whether a file says of itself that it is a score file."""
+    try:
+        with safe_open(path, "np") as file:
+            return KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 def load_scores(path: Path) -> Scores:
@@ -59,12 +74,14 @@ def load_scores(path: Path) -> Scores:
             about = json.loads((file.metadata() or {})[KEY])
             posteriors, labels = file.get_tensor("posteriors"), file.get_tensor("labels")
         names, classes = tuple(about["names"]), tuple(about["classes"])
-        protocol = Protocol(**about["protocol"])
+        stated = about["protocol"]
+        protocol = Protocol(stated["name"], stated["crop"], tuple(stated["scales"]))
         weights, data = str(about["weights"]), str(about["data"])
+        left_out = tuple(about["left_out"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is no score file of verydeep: {error}") from None
     if posteriors.shape != (len(names), len(classes)) or len(labels) != len(names):
         raise UserError(f"{path} is damaged: {posteriors.shape} posteriors for {len(names)} names")
     if not np.isfinite(posteriors).all():
         raise UserError(f"{path} is damaged: posteriors that are not finite")
-    return Scores(posteriors, labels, names, classes, protocol, weights, data)
+    return Scores(posteriors, labels, names, classes, protocol, weights, data, left_out)

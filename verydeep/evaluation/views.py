@@ -1,60 +1,143 @@
-"""What a network is shown of a picture: a protocol turns a picture into views.
+"""What a network is shown of a picture: a protocol is some passes, a pass some views.
 
-In comes a picture rescaled to Q; out go one or more views of it, uint8 [V, h, w, 3], whose
-posteriors are averaged (Sect. 3.2). Protocols differ in their views and in nothing else.
+In come pictures rescaled to Q; out go views of them, uint8, whose posteriors are averaged
+(Sect. 3.2, 4.1-4.3). Protocols differ in their views and in nothing else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import UInt8
+from torch import Tensor, cat, stack
 
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
-from verydeep.pictures import Picture
-from verydeep.preprocessing import centre_crop, with_mirror
+from verydeep.preprocessing import Pixels
 
-Views = UInt8[np.ndarray, "V h w 3"]
+Images = UInt8[Tensor, "B H W 3"]
+Views = UInt8[Tensor, "B V h w 3"]
 
-NAMES = {
-    "centre": "one centre crop",
-    "dense": "dense, with mirror image",
+WAYS = {
+    "centre": ("centre",),
+    "ten": ("ten",),
+    "dense": ("whole",),
+    "crops": ("grid",),
+    "both": ("whole", "grid"),
 }
-"""The protocols, and how they are called in print."""
+"""The protocols, and the ways in which each shows a picture at every scale."""
+GRID = 5
+"""Crops along each side of a picture: with mirror images 50 a scale, 150 at three (Sect. 4.3)."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Pictures rescaled to one Q and shown in one way: whole, or as crops of a side in pixels."""
+
+    way: str
+    crop: int
+    scale: int
+
+    @property
+    def count(self) -> int:
+        """Number of views of a picture."""
+        return {"whole": 2, "centre": 1, "ten": 10, "grid": 2 * GRID**2}[self.way]
+
+    def pixels(self, height: int, width: int) -> int:
+        """Pixels in all views of a picture of that size."""
+        return self.count * (height * width if self.way == "whole" else self.crop**2)
+
+    def views(self, images: Images) -> Views:
+        """The views of pictures of one size, mirror images last, on whichever device they are."""
+        if self.way == "whole":
+            return stack([images, images.flip(2)], 1)
+        crop = self.crop
+        places = self.places(images.shape[1], images.shape[2])
+        crops = stack([images[:, y : y + crop, x : x + crop] for y, x in places], 1)
+        return crops if self.way == "centre" else cat([crops, crops.flip(3)], 1)
+
+    def places(self, height: int, width: int) -> list[tuple[int, int]]:
+        """(top, left) of each crop of a picture of that size, before mirroring."""
+        down, right = height - self.crop, width - self.crop
+        if self.way == "centre":
+            return [(down // 2, right // 2)]
+        if self.way == "ten":
+            return [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
+        return [(y, x) for y in _regular(down) for x in _regular(right)]
+
+
+def _regular(last: int) -> list[int]:
+    """Places from 0 to the last, evenly spaced but for rounding."""
+    return [int(place) for place in np.linspace(0, last, GRID).round()]
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How pictures are tested: the kind of views, the training crop, and the scale Q in pixels."""
+    """How pictures are tested: the kind of views, the training crop, and the scales Q in pixels."""
 
     name: str
     crop: int
-    scale: int
+    scales: tuple[int, ...]
 
     def __str__(self) -> str:
-        crop = f" of {self.crop}" if self.name == "centre" else ""
-        return f"{NAMES[self.name]}{crop}, Q = {self.scale}"
+        each = " a scale" if len(self.scales) > 1 else ""
+        kinds = {
+            "centre": f"one centre crop of {self.crop}",
+            "ten": f"ten crops of {self.crop}{each}",
+            "crops": f"{2 * GRID**2} crops of {self.crop}{each}",
+            "dense": "dense, with mirror image",
+            "both": f"dense with mirror image and {2 * GRID**2} crops of {self.crop}{each}",
+        }
+        return f"{kinds[self.name]}, Q = {', '.join(map(str, self.scales))}"
 
-    def views(self, image: Picture) -> Views:
-        """The views of a picture that has been rescaled to Q."""
-        if self.name == "centre":
-            return centre_crop(image, self.crop)[None]
-        return with_mirror(image)
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """Every scale in every way; a picture's posteriors are the mean over the passes."""
+        return tuple(Pass(way, self.crop, q) for way in WAYS[self.name] for q in self.scales)
 
 
-def protocol(network: Network, name: str, scale: int | None = None) -> Protocol:
-    """The protocol of that name for a network; Q is the middle of its training scales by default.
+def protocol(
+    network: Network, name: str, scales: str | int | Sequence[int] | None = None
+) -> Protocol:
+    """The protocol of that name for a network.
 
-    Raises UserError for an unknown name, or a Q smaller than the crop.
+    `scales` are the Q: one or several, or "paper" for the three that the paper tests at. By
+    default Q is S, or the middle of its range. Raises UserError for an unknown name, or a Q
+    smaller than the crop.
     """
-    if name not in NAMES:
-        raise UserError(f"no protocol '{name}'; there are {', '.join(NAMES)}")
-    scale = network.pixels.test_scale if scale is None else scale
-    if scale < network.table.crop:
+    if name not in WAYS:
+        raise UserError(f"no protocol '{name}'; there are {', '.join(WAYS)}")
+    pixels, crop = network.pixels, network.table.crop
+    if scales is None:
+        scales = pixels.test_scale
+    elif isinstance(scales, str):
+        scales = paper_scales(pixels) if scales == "paper" else _read(scales)
+    chosen = (scales,) if isinstance(scales, int) else tuple(scales)
+    if len(set(chosen)) < max(1, len(chosen)):
+        raise UserError(f"the scales {', '.join(map(str, chosen))} are not each another")
+    if min(chosen) < crop:
         raise UserError(
-            f"a test scale of {scale} is below the network's crop of {network.table.crop}; "
-            f"Q is the smaller side of the test picture, in pixels"
+            f"a test scale of {min(chosen)} is below the network's crop of {crop}; Q is the "
+            f"smaller side of the test picture, in pixels"
         )
-    return Protocol(name, network.table.crop, scale)
+    return Protocol(name, crop, chosen)
+
+
+def paper_scales(pixels: Pixels) -> tuple[int, int, int]:
+    """S - 32, S and S + 32 for a fixed S; Smin, the middle and Smax for a jittered (Sect. 4.2)."""
+    smallest, largest = pixels.scale
+    if smallest == largest:
+        return smallest - 32, smallest, smallest + 32
+    return smallest, pixels.test_scale, largest
+
+
+def _read(text: str) -> tuple[int, ...]:
+    """Scales from "256" or "256,384,512"."""
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise UserError(
+            f"--scales {text}; Q is a side in pixels such as 256, or several: 224,256,288, or paper"
+        ) from None

@@ -44,7 +44,9 @@ def build(
     """
     names = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
     scaled = vgg.table(name, len(names), width, crop, fc)
-    network = Network.empty(scaled, names, pixels).to_empty(device="cpu")
+    network = Network.empty(scaled, names, pixels)
+    memory = {name: torch.empty(weight.shape) for name, weight in network.named_parameters()}
+    network.load_state_dict(memory, assign=True)
     initialise(network, initial, torch.Generator().manual_seed(seed))
     return network.eval()
 
@@ -101,6 +103,13 @@ class Network(nn.Module):
         last = self.table.last_fc.name
         return self._run(images, {last}, generators)[last]
 
+    def score_map_from(
+        self, name: str, values: Float[Tensor, "B C H W"]
+    ) -> Float[Tensor, "B K h w"]:
+        """Class scores at every position, from what the named row gave."""
+        last = self.table.last_fc.name
+        return self._run(values, {last}, begin=name)[last]
+
     def posteriors(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
         """Class posteriors: the soft-max of the score map's mean over space."""
         scores: Tensor = self(images)
@@ -137,12 +146,20 @@ class Network(nn.Module):
         ]
 
     def _run(
-        self, images: Tensor, wanted: set[str], generators: Sequence[torch.Generator] = ()
+        self,
+        given: Tensor,
+        wanted: set[str],
+        generators: Sequence[torch.Generator] = (),
+        begin: str = PICTURE,
     ) -> dict[str, Tensor]:
-        """The wanted rows' values; each row's are let go once no later row reads them."""
-        self.table.shapes(images.shape[2], images.shape[3])
-        values, kept = {PICTURE: images}, {}
-        for row, no_longer_read in _needed(self.table.rows, wanted):
+        """The wanted rows' values; each row's are let go once no later row reads them.
+
+        `given` are the pictures, or what the row that is named `begin` gave.
+        """
+        if begin == PICTURE:
+            self.table.shapes(given.shape[2], given.shape[3])
+        values, kept = {begin: given}, {}
+        for row, no_longer_read in _needed(self.table.rows, wanted, begin):
             layer = self.get_submodule(row.name)
             drawn = {"generators": generators} if isinstance(layer, Dropout) else {}
             value = layer(*(values[name] for name in row.inputs), **drawn)
@@ -154,12 +171,12 @@ class Network(nn.Module):
         return kept
 
 
-def _needed(rows: Sequence[Row], wanted: set[str]) -> Iterator[tuple[Row, list[str]]]:
-    """The rows that the wanted ones stand on, in order, each with what it is the last to read."""
+def _needed(rows: Sequence[Row], wanted: set[str], begin: str) -> Iterator[tuple[Row, list[str]]]:
+    """The rows from `begin` to the wanted ones, in order, each with what it is the last to read."""
     needed: list[Row] = []
     read_by: set[str] = set(wanted)
     for row in reversed(rows):
-        if row.name in read_by:
+        if row.name in read_by and row.name != begin:
             needed.append(row)
             read_by.update(row.inputs)
     last_reader = {name: row.name for row in reversed(needed) for name in row.inputs}

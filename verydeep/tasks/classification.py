@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,26 @@ import numpy as np
 import torch
 
 from verydeep import weights
+from verydeep.conditions import Conditions
 from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.errors import Stopped, UserError
+from verydeep.evaluation.views import protocol
+from verydeep.files import alone_in
 from verydeep.machine import Machine
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
 from verydeep.processes import Processes
-from verydeep.progress import SILENT, Watch
+from verydeep.progress import Watch
 from verydeep.tasks.testing import Tested, measure
+from verydeep.training import checkpoints
 from verydeep.training.defaults import Choice, choose
-from verydeep.training.keeper import Keeper
+from verydeep.training.keeper import CHECKPOINTS, Keeper
 from verydeep.training.loader import Source, remember, steps
 from verydeep.training.loop import fit
 from verydeep.training.recipes import Recipe
 from verydeep.training.run import command_line, describe, described, new_folder
 from verydeep.training.settings import Settings, checked, scale_text
-from verydeep.training.state import Epoch, Training
+from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.statistics import colours
 from verydeep.training.step import NotFiniteError
 from verydeep.weights.file import BEST
@@ -57,9 +62,8 @@ class Run:
     @property
     def best(self) -> Epoch:
         """The epoch whose weights were kept."""
-        best = self.epochs[0]
-        for epoch in self.epochs:
-            best = epoch if epoch.better_than(best) else best
+        best = best_of(self.epochs)
+        assert best is not None
         return best
 
     @property
@@ -71,124 +75,113 @@ class Run:
 def train(
     data: str | Path,
     out: str | Path | None = None,
+    conditions: Conditions | None = None,
     *,
-    machine: Machine | None = None,
-    processes: Processes | None = None,
-    watch: Watch = SILENT,
-    every: int | None = None,
     recipe: Recipe | None = None,
     **given: Any,
 ) -> Run:
     """A network trained on labelled pictures, tested on those set aside, with its folder written.
 
     `given` are settings by name (`epochs=20`, `net="D"`); the rest are those of the recipe, or
-    chosen from the data and the machine, and told to `watch` with their reasons. The best weights,
-    by the error on the test part, are kept in `best.safetensors`; a checkpoint is written every so
-    many steps, by default about once a minute. Raises UserError for what the user can mend.
+    chosen from the data and the machine, and told to the watch with their reasons. The best
+    weights, by the error on the test part, are kept in `best.safetensors`, and checkpoints in
+    `checkpoints/`. Raises UserError for what the user can mend.
     """
-    machine = machine or Machine.this()
-    processes = processes or Processes()
+    conditions = conditions or Conditions()
     given = checked(given)
     dataset = open_dataset(data, given.get("seed", 0))
-    choice = choose(dataset.train, machine, given, recipe)
-    network, started = _network(dataset, choice.settings)
-    if processes.first:
+    choice = choose(dataset.train, conditions.machine, given, recipe)
+    network, started = _network(dataset, choice.settings), {}
+    if choice.settings.start is not None:
+        layers, digest = weights.start_from(network, choice.settings.start)
+        started = {"hash": digest, "layers": layers}
+    if conditions.processes.first:
         name = f"{_name(dataset)}-{choice.settings.net}"
         folder = new_folder(Path(out) if out else None, name)
-        describe(folder, dataset, choice.settings, choice.reasons, str(machine), started)
-    folder = Path(processes.say(str(folder) if processes.first else ""))
-    _tell(watch, dataset, choice.settings, choice.reasons, folder)
+        device = str(conditions.machine)
+        describe(folder, dataset, choice.settings, choice.reasons, device, started)
+    folder = Path(conditions.processes.say(str(folder) if conditions.processes.first else ""))
+    _tell(conditions.watch, dataset, choice.settings, choice.reasons, folder)
     if started:
-        watch.say(f"layers of {choice.settings.start}: {', '.join(started['layers'])}")
-    return _run(folder, dataset, choice, network, machine, processes, watch, every)
+        conditions.watch.say(f"layers of {choice.settings.start}: {', '.join(started['layers'])}")
+    return _run(folder, dataset, choice, network, conditions)
 
 
 def resume(
-    folder: str | Path,
-    *,
-    machine: Machine | None = None,
-    processes: Processes | None = None,
-    watch: Watch = SILENT,
-    every: int | None = None,
+    folder: str | Path, conditions: Conditions | None = None, *, data: str | Path | None = None
 ) -> Run:
     """Goes on with a run from its newest checkpoint, to the bits it would have come to.
 
-    Raises UserError where the folder is no run's, or the data is not what it was.
+    `data` says where the data lies now, if it was moved. Raises UserError where the folder is no
+    run's, or the data is not what it was.
     """
-    folder = Path(folder)
+    conditions, folder = conditions or Conditions(), Path(folder)
     about = described(folder)
-    settings = Settings(**checked(about["settings"]))
-    dataset = open_dataset(about["machine"]["data"], settings.seed)
+    machine = about["machine"]
+    start = {"start": machine["start"]} if "start" in machine else {}
+    settings = Settings(**checked({**about["settings"], **start}))
+    where = data or machine["data"]
+    if not Path(where).exists() and not str(where).startswith("drawn"):
+        raise UserError(
+            f"{where}, which {folder} was begun with, is gone; say where it is now: "
+            f"verydeep train DATA --resume {folder}"
+        )
+    dataset = open_dataset(where, settings.seed)
     if dataset.fingerprint != about["data"]["fingerprint"]:
         raise UserError(
             f"{dataset.where} has changed since {folder} was begun: its fingerprint was "
             f"{about['data']['fingerprint']} and is {dataset.fingerprint}; train anew"
         )
     dataset = replace(dataset, where=about["data"]["where"])
-    network, _ = _network(dataset, settings)
-    watch.say(f"going on with {folder}/")
-    choice = Choice(settings, about["reasons"])
-    return _run(
-        folder,
-        dataset,
-        choice,
-        network,
-        machine or Machine.this(),
-        processes or Processes(),
-        watch,
-        every,
-    )
+    network = _network(dataset, settings)
+    if start and not checkpoints.found(folder / CHECKPOINTS):
+        weights.start_from(network, machine["start"])
+    conditions.watch.say(f"going on with {folder}/")
+    return _run(folder, dataset, Choice(settings, about["reasons"]), network, conditions)
 
 
 def _run(
-    folder: Path,
-    dataset: Dataset,
-    choice: Choice,
-    network: Network,
-    machine: Machine,
-    processes: Processes,
-    watch: Watch,
-    every: int | None,
+    folder: Path, dataset: Dataset, choice: Choice, network: Network, conditions: Conditions
 ) -> Run:
     """Trains from wherever the folder stands, and tests what came of it."""
-    settings = choice.settings
-    about = described(folder) if processes.first else {}
-    about = {name: about[name] for name in about if name not in ("reasons", "machine")}
-    processes.agree(
-        {
-            "data": dataset.fingerprint,
-            **{field: str(value) for field, value in vars(settings).items()},
-            "way of summing": [processes.in_order, processes.half],
-        }
-    )
-    _check_shares(settings, processes, machine)
-    source, test_part, faults = _read(dataset, settings, machine, watch)
-    network.pixels = source.pixels
-    network.to(machine.device)
-    if machine.device == "cuda":
-        network.to(memory_format=torch.channels_last)  # as batches come; 1.2 times as fast
-    source = replace(
-        source, share=(processes.number, processes.count), pinned=machine.device == "cuda"
-    )
-    training = Training.of(network, settings)
-    total = settings.epochs * steps(len(source.part), settings)
-    keeper = Keeper(folder, about, settings, total, processes, watch, every)
-    with keeper:
-        keeper.restore(training)
-        _fit(training, source, test_part, settings, machine, processes, keeper)
-        keeper.save(training)
-    tests: tuple[Tested, ...] = ()
-    if processes.first:
-        network = weights.load(folder / BEST, machine.device)
-        with processes.aside("the test"):
-            tests = tuple(
-                measure(network, test_part, name, None, about["data"], folder, machine, watch)
-                for name in ("centre", "dense")
-            )
-    processes.wait("the test")
+    settings, processes, machine = choice.settings, conditions.processes, conditions.machine
+    with alone_in(folder) if processes.first else nullcontext():
+        about = described(folder) if processes.first else {}
+        about = {name: about[name] for name in about if name not in ("reasons", "machine")}
+        _check_shares(settings, processes, machine)
+        _agree(dataset, settings, processes)
+        source, test_part, faults = _read(dataset, settings, conditions)
+        network.pixels = source.pixels
+        network.to(machine.device)
+        if machine.device == "cuda":
+            network.to(memory_format=torch.channels_last)  # as batches come; 1.2 times as fast
+        training = Training.of(network, settings)
+        total = settings.epochs * steps(len(source.part), settings)
+        keeper = Keeper(folder, about, settings, total, conditions)
+        with keeper.keeping():
+            keeper.restore(training)
+            _fit(training, source, test_part, settings, keeper, conditions)
+            keeper.save(training)
+        tests: tuple[Tested, ...] = ()
+        if processes.first:
+            network = weights.load(folder / BEST, machine.device)
+            with processes.aside("the test"):
+                tests = _tested(network, test_part, about["data"], folder, conditions)
+        processes.wait("the test")
     notes = (*dataset.notes, *faults, *keeper.notes)
     return Run(
         folder, network, dataset, settings, choice.reasons, notes, tuple(training.epochs), tests
+    )
+
+
+def _tested(
+    network: Network, part: Part, about: Mapping[str, Any], folder: Path, conditions: Conditions
+) -> tuple[Tested, ...]:
+    """The tests that every run ends with, by this process alone."""
+    alone = replace(conditions, processes=Processes())
+    return tuple(
+        measure(network, part, protocol(network, name), about, folder, alone)
+        for name in ("centre", "dense")
     )
 
 
@@ -197,23 +190,13 @@ def _fit(
     source: Source,
     test_part: Part,
     settings: Settings,
-    machine: Machine,
-    processes: Processes,
     keeper: Keeper,
+    conditions: Conditions,
 ) -> None:
     """Trains to the end; back to a checkpoint where a loss is not finite and settings say so."""
     while True:
         try:
-            for epoch in fit(
-                training,
-                source,
-                test_part,
-                settings,
-                threads=machine.threads,
-                processes=processes,
-                after_step=keeper.after_step,
-                while_testing=keeper.while_testing,
-            ):
+            for epoch in fit(training, source, test_part, settings, conditions, keeper):
                 keeper.after_epoch(training, epoch)
         except Stopped:
             keeper.stop(training)
@@ -223,6 +206,13 @@ def _fit(
             keeper.roll_back(training, error)
         else:
             return
+
+
+def _agree(dataset: Dataset, settings: Settings, processes: Processes) -> None:
+    """Raises UserError where a process was started differently."""
+    said = {name: str(value) for name, value in vars(settings).items()}
+    ways = [processes.in_order, processes.half]
+    processes.agree({"data": dataset.fingerprint, **said, "way of summing": ways})
 
 
 def _name(dataset: Dataset) -> str:
@@ -247,9 +237,9 @@ def _tell(
     watch.say(f"writing to {folder}/")
 
 
-def _network(dataset: Dataset, settings: Settings) -> tuple[Network, dict[str, Any]]:
-    """The network as it is before the first step; and whose layers it starts from, if another's."""
-    network = build(
+def _network(dataset: Dataset, settings: Settings) -> Network:
+    """The network with its random weights."""
+    return build(
         settings.net,
         dataset.classes,
         width=settings.width,
@@ -258,10 +248,6 @@ def _network(dataset: Dataset, settings: Settings) -> tuple[Network, dict[str, A
         initial=settings.initial,
         seed=settings.seed,
     )
-    if settings.start is None:
-        return network, {}
-    layers, digest = weights.start_from(network, settings.start)
-    return network, {"hash": digest, "layers": layers}
 
 
 def _check_shares(settings: Settings, processes: Processes, machine: Machine) -> None:
@@ -284,9 +270,10 @@ def _check_shares(settings: Settings, processes: Processes, machine: Machine) ->
 
 
 def _read(
-    dataset: Dataset, settings: Settings, machine: Machine, watch: Watch
+    dataset: Dataset, settings: Settings, conditions: Conditions
 ) -> tuple[Source, Part, tuple[str, ...]]:
     """What to train and to test on, rescaled in memory, less what is unreadable; and that."""
+    machine, processes, watch = conditions.machine, conditions.processes, conditions.watch
     plain = Pixels(scale=settings.scale, mean=(0.0, 0.0, 0.0))
     parts, faults = [], []
     for part in (dataset.train, dataset.test):
@@ -298,6 +285,10 @@ def _read(
     train_part, test_part = parts
     if len(np.unique(train_part.labels)) < 2 or not len(test_part):
         raise UserError(f"too few readable pictures in {dataset.where}: {faults[0]}")
-    found = colours(train_part, plain)
+    found = colours(train_part, plain, dataset.fingerprint)
     pixels = Pixels(plain.scale, found.mean, (found.deviation,) * 3)
-    return Source(train_part, pixels, found.axes), test_part, tuple(faults)
+    left = {"pictures to train on": len(train_part), "pictures to test on": len(test_part)}
+    processes.agree({**left, "pixels": str(pixels), "axes of colour": str(found.axes)})
+    share = (processes.number, processes.count)
+    source = Source(train_part, pixels, found.axes, share, pinned=machine.device == "cuda")
+    return source, test_part, tuple(faults)

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from verydeep.conditions import Conditions
 from verydeep.errors import UserError
 from verydeep.evaluation.scores import Scores, load_scores
 from verydeep.files import write_whole
-from verydeep.machine import Machine
-from verydeep.processes import Processes
-from verydeep.progress import SILENT, Watch
 from verydeep.tasks.classification import Run, resume, train
 from verydeep.training.recipes import RECIPES, Recipe, chain
 from verydeep.training.run import RUN, new_folder, to_toml
@@ -44,11 +42,8 @@ def train_staged(
     data: str | Path,
     last: Recipe,
     out: str | Path | None = None,
+    conditions: Conditions | None = None,
     *,
-    machine: Machine | None = None,
-    processes: Processes | None = None,
-    watch: Watch = SILENT,
-    every: int | None = None,
     finish: Finish = lambda run: None,
     **given: Any,
 ) -> list[Stage]:
@@ -57,7 +52,8 @@ def train_staged(
     `given` are settings laid over those of every stage, such as `width`; the stages' own net,
     scale and start cannot be among them. Raises UserError as `train` does.
     """
-    processes = processes or Processes()
+    conditions = conditions or Conditions()
+    processes = conditions.processes
     for name in ("net", "scale", "start"):
         if name in given:
             raise UserError(f"{name} is each stage's own in recipe {last.name}; leave it out")
@@ -65,31 +61,29 @@ def train_staged(
     if processes.first:
         folder = new_folder(folder, last.name)
         (folder / "log.csv").unlink()
-        about = {"chain": {"recipe": last.name, "data": str(data)}, "given": checked(given)}
+        where = str(Path(data).resolve()) if Path(data).exists() else str(data)
+        about = {"chain": {"recipe": last.name, "data": where}, "given": checked(given)}
         write_whole(folder / CHAIN, to_toml(about).encode())
     folder = Path(processes.say(str(folder)))
-    return _go_through(data, last, folder, given, machine, processes, watch, every, finish)
+    return _go_through(data, last, folder, given, conditions, finish)
 
 
 def resume_staged(
     folder: str | Path,
+    conditions: Conditions | None = None,
     *,
-    machine: Machine | None = None,
-    processes: Processes | None = None,
-    watch: Watch = SILENT,
-    every: int | None = None,
+    data: str | Path | None = None,
     finish: Finish = lambda run: None,
 ) -> list[Stage]:
     """Goes on with a staged training wherever it was stopped."""
     folder = Path(folder)
     try:
         about = tomllib.loads((folder / CHAIN).read_text(encoding="utf-8"))
-        data, last, given = about["chain"]["data"], about["chain"]["recipe"], about["given"]
-        stages = RECIPES[last]
+        where, given = data or about["chain"]["data"], about["given"]
+        last = RECIPES[about["chain"]["recipe"]]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{folder / CHAIN} cannot be read: {error}") from None
-    processes = processes or Processes()
-    return _go_through(data, stages, folder, given, machine, processes, watch, every, finish)
+    return _go_through(where, last, folder, given, conditions or Conditions(), finish)
 
 
 def is_staged(folder: Path) -> bool:
@@ -102,28 +96,23 @@ def _go_through(
     last: Recipe,
     folder: Path,
     given: Mapping[str, Any],
-    machine: Machine | None,
-    processes: Processes,
-    watch: Watch,
-    every: int | None,
+    conditions: Conditions,
     finish: Finish,
 ) -> list[Stage]:
     """Every stage in turn: left alone where it is finished, gone on with, or begun."""
     stages: list[Stage] = []
+    processes = conditions.processes
     for recipe in chain(last):
         place = folder / recipe.name
-        watch.say(f"\nstage {recipe.name}")
+        conditions.watch.say(f"\nstage {recipe.name}")
         finished = processes.say(str((place / FINISHED).exists())) == "True"
-        common: dict[str, Any] = {
-            "machine": machine, "processes": processes, "watch": watch, "every": every,
-        }  # fmt: skip
         if not finished:
             begun = processes.say(str((place / RUN).exists())) == "True"
             start: dict[str, Any] = {"start": str(stages[-1].folder)} if stages else {}
             run = (
-                resume(place, **common)
+                resume(place, conditions, data=data)
                 if begun
-                else train(data, place, recipe=recipe, **common, **given, **start)
+                else train(data, place, conditions, recipe=recipe, **given, **start)
             )
             if processes.first:
                 finish(run)

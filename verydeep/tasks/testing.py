@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
 from verydeep import weights
+from verydeep.conditions import Conditions
 from verydeep.datasets import Dataset, Part, open_dataset
+from verydeep.datasets.dataset import fingerprint
 from verydeep.errors import UserError
 from verydeep.evaluation import metrics
-from verydeep.evaluation.posteriors import posteriors
-from verydeep.evaluation.scores import Scores, save_scores
+from verydeep.evaluation.journal import Journal
+from verydeep.evaluation.posteriors import faults, posteriors, readable
+from verydeep.evaluation.scores import Scores, is_scores, save_scores
 from verydeep.evaluation.views import Protocol, protocol
-from verydeep.machine import Machine
 from verydeep.nets.network import Network
-from verydeep.progress import SILENT, Watch
 from verydeep.weights.file import WeightsInfo, read_info
 
 
@@ -45,86 +48,117 @@ def evaluate(
     weights_path: str | Path,
     data: str | Path,
     protocol_name: str = "dense",
+    conditions: Conditions | None = None,
     *,
-    scale: int | None = None,
+    scales: str | int | Sequence[int] | None = None,
     part_name: str | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
-    machine: Machine | None = None,
-    watch: Watch = SILENT,
 ) -> Tested:
     """A weights file tested on labelled pictures by a protocol; the posteriors go to a file.
 
     The pictures are those set aside for testing where the data has such a part, or where the
     network was trained on this very data; else all of them. `part_name` ("train", "test", "all")
-    says otherwise. Raises UserError where the data has classes that the network does not know.
+    says otherwise. A test that was cut short goes on where it was. Raises UserError where the data
+    has classes that the network does not know, or has changed since the network was trained on it.
     """
-    machine = machine or Machine.this()
+    conditions = conditions or Conditions()
     info = read_info(weights_path)
     trained_on = info.provenance.get("data", {})
-    if seed is None:
-        seed = info.provenance.get("settings", {}).get("seed", 0)
-    dataset = open_dataset(data, seed)
-    part_name = part_name or _part_to_test(dataset, trained_on)
+    trained_seed = info.provenance.get("settings", {}).get("seed", 0)
+    dataset = open_dataset(data, trained_seed if seed is None else seed)
+    if part_name is None:
+        same_split = seed is None or seed == trained_seed
+        part_name = _part_to_test(dataset, trained_on, same_split)
     part = _relabelled(_part(dataset, part_name), dataset, info)
     for note in dataset.notes:
-        watch.say(note)
-    watch.say(f"testing on {len(part):,} pictures ({part_name}) of {dataset.where}")
-    network = weights.load(weights_path, machine.device)
+        conditions.watch.say(note)
+    conditions.watch.say(f"testing on {len(part):,} pictures ({part_name}) of {dataset.where}")
+    network = weights.load(weights_path, conditions.machine.device)
     folder = weights.find(weights_path).parent
+    chosen = protocol(network, protocol_name, scales)
     about = {"where": dataset.where, "fingerprint": dataset.fingerprint, "part": part_name}
-    path = Path(out) if out else None
-    return measure(network, part, protocol_name, scale, about, folder, machine, watch, path)
+    return measure(network, part, chosen, about, folder, conditions, Path(out) if out else None)
 
 
 def measure(
     network: Network,
     part: Part,
-    protocol_name: str,
-    scale: int | None,
+    chosen: Protocol,
     about: Mapping[str, Any],
     folder: Path,
-    machine: Machine,
-    watch: Watch,
+    conditions: Conditions,
     path: Path | None = None,
 ) -> Tested:
-    """Tests one part by one protocol and writes the score file."""
-    chosen = protocol(network, protocol_name, scale)
-    shown = posteriors(
+    """Tests one part by one protocol and writes the score file.
+
+    Pictures that cannot be read are left out, and named in the file.
+    """
+    watch = conditions.watch
+    path = path or folder / "scores" / _file_name(chosen, about)
+    _refuse_other(path)
+    digest = weights.hash_of(network)
+    test = {"weights": digest, "pictures": fingerprint(part.names), "protocol": asdict(chosen)}
+    journal = Journal(path.with_name(f"{path.name}.unfinished"), {**test, "data": dict(about)})
+    share = math.ceil(len(part) / conditions.processes.count)
+    found = posteriors(
         network,
         part,
         chosen,
-        threads=machine.threads,
-        watch=lambda done: watch.step(f"testing, {chosen.name}", done, len(part)),
+        conditions,
+        lambda done: watch.step(f"testing, {chosen.name}", min(done, share), share),
+        journal,
     )
+    left_out = tuple(faults(part, found))
+    for fault in left_out:
+        watch.say(f"left out, unreadable: {fault}")
+    read = np.flatnonzero(readable(found))
+    if not len(read):
+        raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
     scores = Scores(
-        shown,
-        part.labels,
-        tuple(part.names),
+        found[read],
+        part.labels[read],
+        tuple(part.names[i] for i in read.tolist()),
         network.classes,
         chosen,
-        weights=weights.hash_of(network),
+        weights=digest,
         data=str(about["fingerprint"]),
+        left_out=left_out,
     )
-    path = path or folder / "scores" / _file_name(chosen, about)
-    save_scores(scores, path)
-    return Tested(scores, part, path)
+    if conditions.processes.first:
+        save_scores(scores, path)
+        journal.remove()
+    return Tested(scores, part.only(read), path)
+
+
+def _refuse_other(path: Path) -> None:
+    """Raises UserError where something else than a score file would be overwritten."""
+    if path.exists() and not is_scores(path):
+        raise UserError(f"{path} is there already and is no score file; choose another --out")
 
 
 def _file_name(chosen: Protocol, about: Mapping[str, Any]) -> str:
     """What a score file is called: the data, the part where it is not the test part, protocol."""
     data = Path(str(about["where"])).name.replace(":", "-") or "data"
-    part = about.get("part", "test")
-    return f"{data}-{part}-{chosen.name}-{chosen.scale}.safetensors"
+    words = [data, str(about["fingerprint"])[:8], about.get("part", "test"), chosen.name]
+    return f"{'-'.join([*words, *map(str, chosen.scales)])}.safetensors"
 
 
-def _part_to_test(dataset: Dataset, trained_on: Mapping[str, Any]) -> str:
+def _part_to_test(dataset: Dataset, trained_on: Mapping[str, Any], same_split: bool) -> str:
     """Which part is fair to test on: never one that the network has seen, as far as is known."""
     if not dataset.made_split:
         return "test"
     same_place = Path(dataset.where).resolve() == Path(trained_on.get("where", "")).resolve()
     same_data = dataset.fingerprint == trained_on.get("fingerprint")
-    return "test" if same_place or same_data else "all"
+    if same_data and same_split:
+        return "test"
+    if same_data or same_place:
+        what = "is split by another seed than when" if same_data else "has changed since"
+        raise UserError(
+            f"{dataset.where} {what} the network was trained on it: what would be set aside for "
+            f"testing may have been learnt; give --part test or --part all to test all the same"
+        )
+    return "all"
 
 
 def _part(dataset: Dataset, name: str) -> Part:
@@ -136,12 +170,13 @@ def _part(dataset: Dataset, name: str) -> Part:
 
 def _relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
     """The part with labels that are places in the network's classes, matched by name."""
-    unknown = [name for name in dataset.classes if name not in info.classes]
+    known = {normalize("NFC", name): place for place, name in enumerate(info.classes)}
+    unknown = [name for name in dataset.classes if normalize("NFC", name) not in known]
     if unknown:
         shown = ", ".join(info.classes[:3])
         raise UserError(
             f"{dataset.where} has a class '{unknown[0]}' that the network does not know; it was "
             f"trained on {len(info.classes)} classes, the first of them {shown}"
         )
-    places = np.array([info.classes.index(name) for name in dataset.classes], dtype=np.int64)
+    places = np.array([known[normalize("NFC", n)] for n in dataset.classes], dtype=np.int64)
     return Part(part.names, places[part.labels], part.source, part.boxes)

@@ -80,7 +80,7 @@ def newest(folder: Path, say: Say) -> dict[str, bytes] | None:
         try:
             return verified(place)
         except DamagedError as error:
-            say(f"{error}; passed over for the one before it")
+            say(f"{error}; passed over")
     return None
 
 
@@ -122,15 +122,11 @@ def about_of(files: Mapping[str, bytes]) -> dict[str, Any]:
 def restore(training: Training, files: Mapping[str, bytes]) -> None:
     """Puts a checkpoint into a training of the same network and settings."""
     state = json.loads(files["training.json"])
-    network = training.network
-    network.load_state_dict(from_bytes(files["network.safetensors"]))
+    training.network.load_state_dict(from_bytes(files["network.safetensors"]))
     momentum = from_bytes(files["momentum.safetensors"])
-    for name, parameter in network.named_parameters():
-        if name in momentum:
-            buffer = momentum[name].to(parameter.device)
-            training.optimiser.state[parameter]["momentum_buffer"] = buffer
-        else:
-            training.optimiser.state.pop(parameter, None)
+    for name, tensor in training.optimiser.momentum.items():
+        tensor.copy_(momentum[name])
+    training.optimiser.rate = state["rate"]
     if training.average is not None:
         average = from_bytes(files["average.safetensors"])
         for name, tensor in training.average.items():
@@ -159,16 +155,11 @@ def need_space(folder: Path, size: int) -> None:
 
 def _files(training: Training, about: Mapping[str, Any]) -> dict[str, bytes]:
     """The content of a checkpoint, by file name, but for the manifest."""
-    network = training.network
-    momentum = {
-        name: training.optimiser.state[parameter]["momentum_buffer"]
-        for name, parameter in network.named_parameters()
-        if training.optimiser.state.get(parameter, {}).get("momentum_buffer") is not None
-    }
     state = {
         "format": FORMAT,
         "about": about,
         "epochs": [asdict(epoch) for epoch in training.epochs],
+        "rate": training.optimiser.rate,
         "step": training.step,
         "loss": training.loss,
         "seconds": training.seconds,
@@ -176,8 +167,8 @@ def _files(training: Training, about: Mapping[str, Any]) -> dict[str, bytes]:
         "left_out": training.left_out,
     }
     files = {
-        "network.safetensors": _bytes(dict(network.named_parameters())),
-        "momentum.safetensors": _bytes(momentum),
+        "network.safetensors": _bytes(dict(training.network.named_parameters())),
+        "momentum.safetensors": _bytes(training.optimiser.momentum),
         "training.json": json.dumps(state, sort_keys=True, indent=1).encode(),
     }
     if training.average is not None:

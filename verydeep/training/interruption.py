@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType, TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 
 class Interruption:
-    """Within, the first Ctrl-C or SIGTERM sets `asked`; a second Ctrl-C stops at once."""
+    """Whether somebody `asked` for an end."""
 
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[int, object] = {}
+    asked = False
 
-    def __enter__(self) -> Interruption:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._take_note)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+@contextmanager
+def interruption() -> Iterator[Interruption]:
+    """Within, the first Ctrl-C or SIGTERM is taken note of; a second Ctrl-C stops at once."""
+    noted = Interruption()
 
-    def _take_note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
+    def take_note(number: int, frame: FrameType | None) -> None:
+        if noted.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = True
+        noted.asked = True
+
+    if threading.current_thread() is not threading.main_thread():  # signals are not for it
+        yield noted
+        return
+    before = {n: signal.signal(n, take_note) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
 from typing import Any, NoReturn
 
 from verydeep import weights
+from verydeep.conditions import Conditions
 from verydeep.errors import Stopped, UserError
-from verydeep.processes import Processes
-from verydeep.progress import Watch
 from verydeep.training import checkpoints
-from verydeep.training.interruption import Interruption
+from verydeep.training.interruption import Interruption, interruption
 from verydeep.training.loader import Batch
+from verydeep.training.loop import Hooks
 from verydeep.training.run import Log
 from verydeep.training.settings import Settings
-from verydeep.training.state import Epoch, Training
+from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.step import NotFiniteError
 from verydeep.weights.file import BEST
 
@@ -27,11 +27,13 @@ SHARE = 20
 """And no more than one part in so many of the time is spent on them."""
 SECONDS_A_LINE = 5.0
 """Seconds of training for each line that is said of it."""
+CHECKPOINTS = "checkpoints"
+"""Name of their folder in that of the run."""
 FAULTS = 100
 """Pictures that may turn out unreadable while training, before that ends it."""
 
 
-class Keeper:
+class Keeper(Hooks):
     """Keeps what a run must not lose, in its folder; process 0 writes, the others follow it."""
 
     def __init__(
@@ -40,33 +42,27 @@ class Keeper:
         about: Mapping[str, Any],
         settings: Settings,
         total: int,
-        processes: Processes,
-        watch: Watch,
-        every: int | None,
+        conditions: Conditions,
     ) -> None:
-        self.folder, self.about, self.settings = folder, about, settings
-        self.processes, self.watch, self.every = processes, watch, every
-        self.total = total
+        self.folder, self.about, self.settings, self.total = folder, about, settings, total
+        self.processes, self.watch = conditions.processes, conditions.watch
+        self.every = conditions.save_every
         self.notes: list[str] = []
-        self._place = folder / "checkpoints"
+        self._place = folder / CHECKPOINTS
         self._saved, self._took = monotonic(), 0.0
         self._interruption = Interruption()
         self._log: Log | None = None
         self._said = 0.0
 
-    def __enter__(self) -> Keeper:
-        self._interruption.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._interruption.__exit__(kind, error, trace)
-        if self._log is not None:
-            self._log.close()
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Around the training: signals are taken note of, and the log is closed after it."""
+        with interruption() as self._interruption:
+            try:
+                yield
+            finally:
+                if self._log is not None:
+                    self._log.close()
 
     def restore(self, training: Training) -> None:
         """Brings back the newest checkpoint there is, and sees that there is room for the next."""
@@ -74,7 +70,7 @@ class Keeper:
         if self.processes.first:
             self._place.mkdir(parents=True, exist_ok=True)
             checkpoints.need_space(self._place, checkpoints.bytes_of(training))
-            files = checkpoints.newest(self._place, self.watch.say)
+            files = self._newest()
         files = self.processes.share(files)
         if files is not None:
             self._must_agree(files)
@@ -82,6 +78,16 @@ class Keeper:
             self.watch.say(f"going on after step {self.steps(training):,} of {self.total:,}")
         if self.processes.first:
             self._log = Log(self.folder, training.epochs)
+
+    def _newest(self) -> dict[str, bytes] | None:
+        """The newest checkpoint that is whole; UserError where there are some and none is."""
+        files = checkpoints.newest(self._place, self.watch.say)
+        if files is None and checkpoints.found(self._place):
+            raise UserError(
+                f"no checkpoint in {self._place} is whole; take that folder away to begin the run "
+                f"anew"
+            )
+        return files
 
     def steps(self, training: Training) -> int:
         """Steps done in all."""
@@ -117,7 +123,7 @@ class Keeper:
         if len(training.epochs) == 1 or self._said > SECONDS_A_LINE or self._last(epoch):
             self._said = 0.0
             self.watch.say(_line(epoch, self.settings))
-        if all(epoch.better_than(other) for other in training.epochs[:-1]):
+        if best_of(training.epochs) is epoch:
             weights.save(training.network, self.folder / BEST, {**self.about, "epoch": epoch.epoch})
 
     def save(self, training: Training) -> None:
@@ -140,17 +146,15 @@ class Keeper:
 
     def kept(self, training: Training) -> str:
         """What of the weights is kept, for the line that ends a run."""
-        if not training.epochs:
+        best = best_of(training.epochs)
+        if best is None:
             return "of the weights none were kept yet"
-        best = training.epochs[0]
-        for epoch in training.epochs:
-            best = epoch if epoch.better_than(best) else best
         return f"of the weights, {self.folder / BEST} has those of epoch {best.epoch}"
 
     def roll_back(self, training: Training, error: NotFiniteError) -> None:
         """Goes back to the newest checkpoint, to leave out the step whose loss was not finite."""
         left_out = [*training.left_out, error.step]
-        files = checkpoints.newest(self._place, self.watch.say) if self.processes.first else None
+        files = self._newest() if self.processes.first else None
         files = self.processes.share(files)
         if files is None:
             raise UserError(f"{error}; there is no checkpoint yet to go back to")
@@ -196,7 +200,6 @@ class Keeper:
 
 def _line(epoch: Epoch, settings: Settings) -> str:
     return (
-        f"epoch {epoch.epoch:3}/{settings.epochs}  rate {epoch.rate:<7g} loss {epoch.loss:.3f}  "
-        f"test: loss {epoch.test_loss:.3f}  top-1 error {epoch.top1:5.1f} %  "
-        f"({epoch.seconds:.0f} s, {epoch.waiting:.1%} waiting for pictures)"
+        f"epoch {epoch.epoch:3}/{settings.epochs}  rate {epoch.rate:<6g} loss {epoch.loss:.3f}  "
+        f"top-1 error {epoch.top1:5.1f} %  {epoch.seconds:.0f} s, {epoch.waiting:.0%} waiting"
     )

@@ -38,7 +38,8 @@ class Batch:
     """Crops and the classes of the pictures that they were cut from, and how they are shown.
 
     `samples` are the places of the pictures in the part; `weight` is 0 for one that could not be
-    read and was skipped, else 1; `faults` say which those were, and why.
+    read and was skipped, else 1; `faults` say which those were, and why. `whole` is the number of
+    pictures of the step, over all processes.
     """
 
     images: UInt8[Tensor, "B H W 3"]
@@ -47,6 +48,7 @@ class Batch:
     shift: Float[Tensor, "B 3"]
     weight: Float[Tensor, B]
     samples: Labels
+    whole: int
     faults: tuple[str, ...] = ()
 
     def part(self, start: int, size: int, device: torch.device) -> Batch:
@@ -63,6 +65,18 @@ class Batch:
             there(self.shift),
             there(self.weight),
             self.samples[start:end],
+            self.whole,
+        )
+
+    def pinned(self) -> Batch:
+        """The same where a GPU can fetch it while it works."""
+        return replace(
+            self,
+            images=self.images.pin_memory(),
+            labels=self.labels.pin_memory(),
+            mirrored=self.mirrored.pin_memory(),
+            shift=self.shift.pin_memory(),
+            weight=self.weight.pin_memory(),
         )
 
     def shown(self, pixels: Pixels) -> Float[Tensor, "B 3 H W"]:
@@ -132,15 +146,17 @@ def batches(
             for i, crop in zip(numbers, crops, strict=True)
         ]
         draws, taken, faults = zip(*read, strict=True)
-        return Batch(
+        batch = Batch(
             images,
             torch.from_numpy(part.labels[list(taken)]),
             torch.tensor([drawn.mirrored for drawn in draws]),
             torch.from_numpy(np.stack([drawn.shift for drawn in draws])) @ axes,
             torch.tensor([0.0 if fault and skips else 1.0 for fault in faults]),
             numbers,
+            min(settings.batch, len(part)),
             tuple(fault for fault in faults if fault),
         )
+        return batch.pinned() if source.pinned else batch
 
     yield from in_order(make, ours, threads, ahead=2 * threads)
 

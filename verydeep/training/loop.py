@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
 from verydeep.evaluation.metrics import top_error
-from verydeep.evaluation.posteriors import BATCH_PIXELS, posteriors
+from verydeep.evaluation.posteriors import posteriors, readable
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import Network
 from verydeep.processes import Processes
@@ -34,9 +35,17 @@ NOTHING = torch.zeros(())
 """The loss of a step that was left out."""
 
 
-AfterStep = Callable[[Training, Batch, float], None]
-"""Called after each step with its batch and its loss, NaN while it is not known yet; may raise to
-stop the run."""
+class Hooks:
+    """What a training calls as it goes; these do nothing. Each may raise to stop the run."""
+
+    def after_step(self, training: Training, batch: Batch, loss: float) -> None:
+        """After each step, with its batch and its loss, NaN while that is not known yet."""
+
+    def while_testing(self) -> None:
+        """Between two batches of the test after an epoch."""
+
+
+NO_HOOKS = Hooks()
 
 
 def fit(
@@ -44,28 +53,24 @@ def fit(
     source: Source,
     test: Part,
     settings: Settings,
-    *,
-    threads: int = 2,
-    processes: Processes | None = None,
-    after_step: AfterStep = lambda training, batch, loss: None,
-    while_testing: Callable[[], None] = lambda: None,
+    conditions: Conditions | None = None,
+    hooks: Hooks = NO_HOOKS,
 ) -> Iterator[Epoch]:
     """Trains until the schedule ends, and yields after each epoch, with the weights to be kept.
 
     Raises NotFiniteError when the loss or a gradient is not finite, and PictureError where a
     picture cannot be read and may not be.
     """
-    processes = processes or Processes()
+    conditions = conditions or Conditions()
     schedule, ended = training.schedule(settings)
     while not ended:
         number = len(training.epochs)
         rate = schedule.rate(number)
-        for group in training.optimiser.param_groups:
-            group["lr"] = rate
-        _train(training, source, settings, threads, processes, after_step)
+        training.optimiser.set_rate(rate)
+        _train(training, source, settings, conditions, hooks)
         start = perf_counter()
         with training.averaged():
-            test_loss, top1, top5 = check(training.network, test, threads, processes, while_testing)
+            test_loss, top1, top5 = check(training.network, test, conditions, hooks.while_testing)
         count = steps(len(source.part), settings)
         epoch = Epoch(
             number + 1,
@@ -89,12 +94,12 @@ def _train(
     training: Training,
     source: Source,
     settings: Settings,
-    threads: int,
-    processes: Processes,
-    after_step: AfterStep,
+    conditions: Conditions,
+    hooks: Hooks,
 ) -> None:
     """What is left of an epoch's steps."""
     network = training.network.train()
+    threads, processes = conditions.machine.threads, conditions.processes
     epoch, count = len(training.epochs), steps(len(source.part), settings)
     coming = batches(source, settings, epoch, threads, first=training.step)
     look_back = LOOK_BACK[network.device.type]
@@ -113,7 +118,7 @@ def _train(
             if len(unread) == look_back or training.step == count:
                 latest = _read_back(training, unread, source, processes)
             training.seconds += perf_counter() - asked
-            after_step(training, batch, latest)
+            hooks.after_step(training, batch, latest)
 
 
 def _read_back(
@@ -123,7 +128,7 @@ def _read_back(
     processes: Processes,
 ) -> float:
     """Adds up the latest steps' losses, and gives the last; raises where one is not finite."""
-    rate = training.optimiser.param_groups[0]["lr"]
+    rate = training.optimiser.rate
     losses = torch.stack([loss for *_, loss in unread]).tolist()
     for (number, batch, _), loss in zip(unread, losses, strict=True):
         if not math.isfinite(loss):
@@ -136,24 +141,18 @@ def _read_back(
 def check(
     network: Network,
     test: Part,
-    threads: int,
-    processes: Processes | None = None,
-    watch: Callable[[], None] = lambda: None,
+    conditions: Conditions,
+    while_testing: Callable[[], None] = lambda: None,
 ) -> tuple[float, float, float]:
     """Mean negative log posterior, top-1 and top-5 error in %, on one centre crop a picture.
 
-    Processes share the pictures as whole batches, so the numbers do not depend on their count.
+    Pictures that cannot be read are left out.
     """
-    processes = processes or Processes()
-    chosen = protocol(network, "centre")
-    batch = math.ceil(BATCH_PIXELS[network.device.type] / network.table.crop**2)
-    ours = np.flatnonzero(np.arange(len(test)) // batch % processes.count == processes.number)
-    found = np.zeros((len(test), len(network.classes)), np.float32)
-    if len(ours):
-        found[ours] = posteriors(
-            network, test.only(ours), chosen, threads=threads, watch=lambda done: watch()
-        )
-    found = processes.joined(found, "the test")
-    own = found[range(len(test)), test.labels]
+    found = posteriors(
+        network, test, protocol(network, "centre"), conditions, lambda done: while_testing()
+    )
+    read = np.flatnonzero(readable(found))
+    found, labels = found[read], test.labels[read]
+    own = found[range(len(labels)), labels]
     loss = -torch.from_numpy(own).clamp_min(1e-12).log().mean().item()
-    return loss, top_error(found, test.labels), top_error(found, test.labels, 5)
+    return loss, top_error(found, labels), top_error(found, labels, 5)

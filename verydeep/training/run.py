@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from verydeep.datasets.dataset import Dataset
@@ -26,12 +25,8 @@ OPTIONS = {
     "start": "from",
 }
 """Settings that have an option of their own on the command line, and what it is called."""
-
-
 RUN = "run.toml"
 """What a run is made of, in its folder."""
-
-
 CHOSEN = ("initial", "dropout", "precision", "patience")
 """Settings without an option that are chosen where they are not said; the rest are the paper's."""
 
@@ -89,11 +84,12 @@ def describe(
 ) -> dict[str, Any]:
     """Writes run.toml, and gives what of it travels inside the weights file: nothing of the day.
 
-    `started` says whose layers the network started from, where it did from another's.
+    `started` says whose layers the network started from, where it did from another's; where that
+    and the data lie is the machine's affair.
     """
     about: dict[str, Any] = {
         "repeat": {"command": command_line(dataset.where, settings)},
-        "settings": {k: v for k, v in asdict(settings).items() if v is not None},
+        "settings": {k: v for k, v in asdict(settings).items() if v is not None and k != "start"},
         "data": {
             "where": dataset.where,
             "fingerprint": dataset.fingerprint,
@@ -112,6 +108,8 @@ def describe(
         "processor": platform.machine(),
         "python": platform.python_version(),
     }
+    if settings.start:
+        machine["start"] = str(Path(settings.start).resolve())
     text = to_toml({**about, "reasons": dict(reasons), "machine": machine})
     write_whole(folder / RUN, text.encode())
     return about
@@ -152,17 +150,6 @@ class Log:
         self._csv.writerows(asdict(epoch) for epoch in epochs)
         self._file.flush()
         self._events = SummaryWriter(str(folder / "events"), purge_step=len(epochs) + 1)
-
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Closes both files."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from verydeep.nets.network import Dropout, Network
 from verydeep.nets.table import FC
 from verydeep.training.settings import Settings
+from verydeep.training.sgd import SGD
 
 CUT = 10.0
 """What the rate is divided by (Sect. 3.1)."""
@@ -39,6 +40,14 @@ class Epoch:
     def better_than(self, other: Epoch | None) -> bool:
         """Whether its error is lower, or as low with a lower loss."""
         return other is None or (self.top1, self.test_loss) < (other.top1, other.test_loss)
+
+
+def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
+    """The first of the epochs that none is better than."""
+    best: Epoch | None = None
+    for epoch in epochs:
+        best = epoch if epoch.better_than(best) else best
+    return best
 
 
 @dataclass
@@ -88,7 +97,7 @@ class Training:
     """
 
     network: Network
-    optimiser: torch.optim.SGD
+    optimiser: SGD
     average: dict[str, Tensor] | None = None
     epochs: list[Epoch] = field(default_factory=list)
     step: int = 0
@@ -107,13 +116,8 @@ class Training:
         for name, parameter in network.named_parameters():
             learns = settings.learn == "all" or name.partition(".")[0] in fc
             parameter.requires_grad_(learns)
-        optimiser = torch.optim.SGD(
-            [p for p in network.parameters() if p.requires_grad],
-            settings.rate,
-            settings.momentum,
-            weight_decay=settings.decay,
-            fused=network.device.type == "cuda" or None,
-        )
+        learning = {n: p for n, p in network.named_parameters() if p.requires_grad}
+        optimiser = SGD(learning, settings.rate, settings.momentum, settings.decay)
         average = {n: p.detach().clone() for n, p in network.named_parameters()}
         return cls(network, optimiser, average if settings.average else None)
 

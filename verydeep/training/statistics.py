@@ -9,7 +9,13 @@ is about 0.2), so covariance and shift are taken there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -17,8 +23,11 @@ from jaxtyping import Float
 from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
+from verydeep.files import write_whole
 from verydeep.preprocessing import Pixels
 
+BLOCK = 2**20
+"""Values that are worked on at once."""
 SAMPLE = 2000
 """Pictures that are looked at: of 2,000, the mean is known to a fraction of a grey level."""
 
@@ -35,12 +44,32 @@ class Colours:
     axes: tuple[tuple[float, float, float], ...]
 
 
-def colours(part: Part, pixels: Pixels) -> Colours:
-    """The colours of a training set, from some of its pictures."""
-    return measured(_values(part, pixels))
+def colours(part: Part, pixels: Pixels, fingerprint: str) -> Colours:
+    """The colours of a training set, from some of its pictures; kept in the user's cache.
+
+    The key is the fingerprint of the dataset, with the names of the pictures that are looked at
+    and the scale they are looked at: another split of the same pictures has another.
+    """
+    sample = randomness.generator(0, "choice").permutation(len(part))[:SAMPLE].tolist()
+    names = "\n".join(part.names[i] for i in sample).encode(errors="surrogateescape")
+    key = f"{fingerprint} {len(part)} {pixels.test_scale} {pixels.resize}".encode()
+    kept = _cache() / f"{hashlib.sha256(key + names).hexdigest()[:32]}.json"
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        found = json.loads(kept.read_bytes())
+        return Colours(tuple(found["mean"]), found["deviation"], tuple(map(tuple, found["axes"])))
+    measured = from_moments(_moments(part, pixels, sample))
+    with suppress(UserError):  # it is measured again another time
+        write_whole(kept, json.dumps(asdict(measured)).encode())
+    return measured
 
 
-def measured(moments: tuple[int, Float[np.ndarray, 3], Float[np.ndarray, "3 3"]]) -> Colours:
+def _cache() -> Path:
+    """The folder for what has been measured, in the user's cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "verydeep" / "colours"
+
+
+def from_moments(moments: tuple[int, Float[np.ndarray, 3], Float[np.ndarray, "3 3"]]) -> Colours:
     """Colours from (count, sum, sum of outer products) of RGB values, 0-255."""
     count, total, products = moments
     mean = total / count
@@ -56,19 +85,20 @@ def measured(moments: tuple[int, Float[np.ndarray, 3], Float[np.ndarray, "3 3"]]
     return Colours(_rounded(mean), deviation, tuple(axes))
 
 
-def _values(
-    part: Part, pixels: Pixels
+def _moments(
+    part: Part, pixels: Pixels, sample: Sequence[int]
 ) -> tuple[int, Float[np.ndarray, 3], Float[np.ndarray, "3 3"]]:
     """Count, sum and sum of outer products of the RGB values of some pictures."""
     count, total, products = 0, np.zeros(3), np.zeros((3, 3))
-    for i in randomness.generator(0, "choice").permutation(len(part))[:SAMPLE]:
+    for i in sample:
         try:
-            image = pixels.read(part.source(int(i)), pixels.test_scale)
+            image = pixels.read(part.source(i), pixels.test_scale)
         except PictureError:  # named, or skipped, when it is read to be trained on
             continue
-        values = image.reshape(-1, 3).astype(np.float64)
-        count, total = count + len(values), total + values.sum(0)
-        products += values.T @ values
+        for rows in np.array_split(image.reshape(-1, 3), -(-image.size // BLOCK)):
+            values = rows.astype(np.float64)
+            count, total = count + len(values), total + values.sum(0)
+            products += values.T @ values
     if not count:
         raise UserError(f"none of the pictures can be read, {part.names[0]} among them")
     return count, total, products

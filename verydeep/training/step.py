@@ -42,7 +42,7 @@ class Step:
         self.training, self.settings = training, settings
         self.pool, self.processes = pool, processes
         network = training.network
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.parameters = [*training.optimiser.weights.values()]
         self.on_gpu = network.device.type != "cpu"
         self.forward = torch.compile(network) if settings.compiled else network
 
@@ -52,14 +52,14 @@ class Step:
         The loss is NaN where a gradient is not finite. On a CPU nothing is learnt from a batch
         whose loss is not; on a GPU, which is not waited for, that is found some steps later.
         """
-        loss = self.set_gradients(batch, number)
+        loss, gradients = self.gradients(batch, number)
         if self.on_gpu or loss.isfinite():
-            self.training.optimiser.step()
+            self.training.optimiser.step(gradients)
             self.training.update_average(self.settings.average)
         return loss
 
-    def set_gradients(self, batch: Batch, number: int) -> Tensor:
-        """Sets each parameter's gradient of the mean loss over the whole batch, and gives that."""
+    def gradients(self, batch: Batch, number: int) -> tuple[Tensor, list[Tensor]]:
+        """The mean loss over the whole batch, and each parameter's gradient of it."""
         local = len(batch.labels)
         whole = self.on_gpu and not self.processes.in_order
         size = local if whole else self.settings.shard
@@ -73,10 +73,8 @@ class Step:
         shards = map(shard, starts) if self.on_gpu else self.pool.map(shard, starts)
         loss, *gradients = (tree_sum(parts) for parts in zip(*shards, strict=True))
         self.processes.sum([loss, *gradients], f"step {number + 1}")
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
         if_finite: Tensor = 0 * torch.stack(torch._foreach_norm(gradients)).sum()
-        return torch.as_tensor(loss[0] + if_finite)
+        return loss[0] + if_finite, gradients
 
     def _gradients(self, piece: Batch, start: int, number: int) -> tuple[Tensor, ...]:
         """A shard's share of the loss, [1], and of each parameter's gradient."""
@@ -92,7 +90,7 @@ class Step:
         ):
             scores = self.forward(piece.shown(network.pixels), drawn)
             losses = F.cross_entropy(scores.float(), piece.labels, reduction="none")
-        loss = (losses * piece.weight).sum() / settings.batch
+        loss = (losses * piece.weight).sum() / piece.whole
         return loss.detach()[None], *torch.autograd.grad(loss, self.parameters)
 
 

@@ -1,0 +1,100 @@
+"""The score map of a picture however large: in tiles, with the numbers of the whole.
+
+The rows before the first FC row are local: what one of their values sees of the picture is known
+from the table. Each tile is shown with so much of the picture around it that its own values are
+those of the whole; the FC rows then run over the map that the tiles make together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, isqrt, prod
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from verydeep.nets.cost import FLOAT, cost
+from verydeep.nets.network import Network
+from verydeep.nets.table import FC, PICTURE, Table, Window
+
+
+def bytes_a_pixel(table: Table) -> int:
+    """Bytes that the largest row's values and its input's take in float32, by the pixel."""
+    shapes = table.shapes(table.crop, table.crop)
+    most = max(
+        prod(shapes[row.name]) + sum(prod(shapes[name]) for name in row.inputs)
+        for row in table.rows
+    )
+    return ceil(FLOAT * most / table.crop**2)
+
+
+@dataclass(frozen=True)
+class Locality:
+    """What the values before the first FC row, `name`, see of the picture, in pixels.
+
+    Value p along a side sees from p * `stride` - `before` to p * `stride` + `after`.
+    """
+
+    name: str
+    stride: int
+    before: int
+    after: int
+
+    @classmethod
+    def of(cls, table: Table) -> Locality:
+        """That of a table."""
+        first = next(row for row in table.rows if isinstance(row, FC))
+        seen = {row.name: row for row in cost(table).rows}[first.inputs[0]]
+        before = _padding(table)[first.inputs[0]]
+        return cls(
+            first.inputs[0], seen.stride, before, seen.receptive_field - before - seen.stride
+        )
+
+
+def _padding(table: Table) -> dict[str, int]:
+    """Pixels by which the first value of each row looks beyond the picture's edge, at the most."""
+    strides = {row.name: row.stride for row in cost(table).rows}
+    found = {PICTURE: 0}
+    for row in table.rows:
+        own = row.padding * strides[row.inputs[0]] if isinstance(row, Window) else 0
+        found[row.name] = max(found[name] for name in row.inputs) + own
+    return found
+
+
+def score_map_in_tiles(
+    network: Network, image: UInt8[Tensor, "1 H W 3"], limit: int
+) -> Float[Tensor, "1 K h w"]:
+    """Class scores at every position, with about `limit` pixels shown to the network at once."""
+    near = Locality.of(network.table)
+    _, rows, columns = network.table.shapes(*image.shape[1:3])[near.name]
+    margin = ceil(near.before / near.stride) + ceil(near.after / near.stride)
+    side = max(1, isqrt(limit) // near.stride - margin)
+    tall = min(rows, side)
+    wide = max(1, limit // ((tall + margin) * near.stride) // near.stride - margin)
+    strips = []
+    for top in range(0, rows, tall):
+        down = top, min(tall, rows - top)
+        along = [(left, min(wide, columns - left)) for left in range(0, columns, wide)]
+        tiles = [_tile(network, near, image, down, across) for across in along]
+        strips.append(torch.cat(tiles, 3))
+    return network.score_map_from(near.name, torch.cat(strips, 2))
+
+
+def _tile(
+    network: Network,
+    near: Locality,
+    image: UInt8[Tensor, "1 H W 3"],
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+) -> Float[Tensor, "1 C r c"]:
+    """The values of (first, count) rows and columns, from the part of the picture they see."""
+    cuts, inner = [], []
+    for (first, count), side in ((rows, image.shape[1]), (columns, image.shape[2])):
+        start = max(0, first - ceil(near.before / near.stride)) * near.stride
+        end = (first + count + ceil(near.after / near.stride)) * near.stride
+        cuts.append(slice(start, min(side, end)))
+        inner.append(slice(first - start // near.stride, first - start // near.stride + count))
+    shown = network.pixels.normalise(image[:, cuts[0], cuts[1]])
+    values = network.activations(shown, [near.name])[near.name]
+    return values[:, :, inner[0], inner[1]]

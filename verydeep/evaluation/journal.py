@@ -1,0 +1,75 @@
+"""What is done of a test, kept beside its score file until the whole is, against a kill.
+
+A folder of safetensors files, each with the posteriors of some chunks of pictures. Whatever is of
+another test, or is damaged, is not taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from verydeep.files import write_whole
+
+KEY = "verydeep-journal"
+SECONDS = 5.0
+"""Seconds of work that a kill may cost, about."""
+
+
+class Journal:
+    """Keeps the rows of finished chunks; `about` says what test they are of, in plain data."""
+
+    def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
+        self.folder, self.about = folder, json.dumps(about, sort_keys=True)
+        self._rows: dict[int, np.ndarray] = {}
+        self._saved = monotonic()
+
+    def kept(self) -> dict[int, np.ndarray]:
+        """The rows of every chunk that was kept of this test, by number."""
+        found: dict[int, np.ndarray] = {}
+        for path in sorted(self.folder.glob("chunks-*.safetensors")):
+            try:
+                with safe_open(path, "np") as file:
+                    about = file.metadata() or {}
+                    rows = {int(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            except (SafetensorError, OSError, ValueError):
+                continue
+            if about.get(KEY) == self.about and about.get("sha256") == _digest(rows):
+                found |= rows
+        return found
+
+    def add(self, chunk: int, rows: np.ndarray) -> None:
+        """Takes the rows of a chunk, and puts all since the last time away when it is time."""
+        self._rows[chunk] = rows.copy()
+        if monotonic() - self._saved > SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        """Puts away what is not yet."""
+        if self._rows:
+            about = {KEY: self.about, "sha256": _digest(self._rows)}
+            content = to_bytes({str(chunk): rows for chunk, rows in self._rows.items()}, about)
+            write_whole(self.folder / f"chunks-{min(self._rows):07}.safetensors", content)
+        self._rows, self._saved = {}, monotonic()
+
+    def remove(self) -> None:
+        """Takes the folder away, when the score file is written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _digest(rows: Mapping[int, np.ndarray]) -> str:
+    """The sha256 of the rows, in the order of their chunks."""
+    digest = hashlib.sha256()
+    for chunk in sorted(rows):
+        digest.update(f"{chunk} {rows[chunk].shape}".encode())
+        digest.update(rows[chunk].tobytes())
+    return digest.hexdigest()
