@@ -8,7 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-Purpose = Literal["split", "order", "crop", "dropout", "initial", "drawing", "choice", "substitute"]
+Purpose = Literal[
+    "split", "order", "crop", "dropout", "initial", "drawing", "choice", "substitute", "resample"
+]
 
 _PURPOSES: dict[Purpose, int] = {
     "split": 1,
@@ -19,6 +21,7 @@ _PURPOSES: dict[Purpose, int] = {
     "drawing": 6,
     "choice": 7,
     "substitute": 8,
+    "resample": 9,
 }
 
 

@@ -1,16 +1,26 @@
-"""Errors in %, as the paper prints them, from posteriors and true labels."""
+"""Errors in %, as the paper prints them, from posteriors and true labels.
+
+With them go the interval that says how far an error can be trusted, and the calibration that says
+how far the posteriors can.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from verydeep.datasets.dataset import Labels
 from verydeep.evaluation.posteriors import Posteriors
+from verydeep.randomness import generator
+
+Missed = Bool[np.ndarray, "N"]
+Interval = tuple[float, float]
 
 
-def wrong(posteriors: Posteriors, labels: Labels, k: int = 1) -> Bool[np.ndarray, N]:
-    """Pictures whose class is not among their k most probable ones.
+def wrong(posteriors: Posteriors, labels: Labels, k: int = 1) -> Missed:
+    """Pictures whose class is not among their k most probable ones; none where K <= k.
 
     Of classes with the same posterior the first ones count as the more probable.
     """
@@ -37,3 +47,73 @@ def class_errors(posteriors: Posteriors, labels: Labels, k: int = 1) -> list[flo
     missed = wrong(posteriors, labels, k)
     own = [missed[labels == c] for c in range(posteriors.shape[1])]
     return [100 * float(m.mean()) if len(m) else None for m in own]
+
+
+def interval(missed: Missed, level: float = 0.95, draws: int = 10_000, seed: int = 0) -> Interval:
+    """Where the error in % lies with this confidence: what other pictures of the kind would give.
+
+    Percentile bootstrap over pictures (Efron, 1979). Each of the N pictures of a resample is a
+    missed one with probability m / N, whatever the others are, so its misses are binomial: one
+    number drawn so is exactly what N drawn pictures would give. Too narrow where few pictures are
+    missed: where two are to be expected, 95 % is 86; where none is missed it has no width. The same
+    holds where few are not missed.
+    """
+    count = len(missed)
+    drawn = generator(seed, "resample").binomial(count, missed.mean(), draws)
+    return middle(100 * drawn / count, level)
+
+
+def middle(values: Float64[np.ndarray, draws], level: float) -> Interval:
+    """The values between which the middle share `level` of them lies."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Pictures of like confidence: its mean and their accuracy, both in %, and their number."""
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far the largest posterior is the chance of being right.
+
+    `error` is the expected calibration error in %. `bins` divide the confidences from 0 to 100 %
+    evenly, None where there is no picture; drawn, they are the reliability diagram.
+    """
+
+    error: float
+    bins: tuple[Bin | None, ...]
+
+
+def calibration(posteriors: Posteriors, labels: Labels, bins: int = 15) -> Calibration:
+    """Expected calibration error, and the bins it is summed over (Guo et al., 2017, Sect. 2).
+
+    The mean over pictures of how far accuracy and mean confidence are apart in the picture's bin.
+    Bin m of M holds the confidences above (m - 1) / M, up to m / M and with it (Eq. 3).
+    """
+    confidence = posteriors.max(1)
+    edges = (np.arange(1, bins) / bins).astype(posteriors.dtype)
+    places = np.searchsorted(edges, confidence)
+    counts = np.bincount(places, minlength=bins)
+    confident = 100 * np.bincount(places, confidence, bins)
+    right = 100 * np.bincount(places, ~wrong(posteriors, labels), bins)
+    found = tuple(
+        Bin(float(c / n), float(r / n), int(n)) if n else None
+        for c, r, n in zip(confident, right, counts, strict=True)
+    )
+    return Calibration(float(abs(right - confident).sum() / len(labels)), found)
+
+
+def negative_log_likelihood(posteriors: Posteriors, labels: Labels) -> float:
+    """The mean over pictures of -log of the true class's posterior, in nats: 0 is perfect.
+
+    A posterior that was rounded to 0 counts as float32's smallest, for 87 nats instead of
+    infinitely many.
+    """
+    own = np.take_along_axis(posteriors, labels[:, None], 1).astype(np.float64)
+    return -float(np.log(np.maximum(own, np.finfo(np.float32).tiny)).mean())

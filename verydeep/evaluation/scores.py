@@ -8,7 +8,9 @@ classes, the protocol and the hash of the weights.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +87,81 @@ def load_scores(path: Path) -> Scores:
     if not np.isfinite(posteriors).all():
         raise UserError(f"{path} is damaged: posteriors that are not finite")
     return Scores(posteriors, labels, names, classes, protocol, weights, data, left_out)
+
+
+def aligned(scores: Sequence[Scores]) -> list[Scores]:
+    """The same scores, all with their pictures in the order of the first ones.
+
+    Raises UserError, naming the first difference, where classes, pictures or labels are others, or
+    the data are by their fingerprint: drawings of another seed go by the same names.
+    """
+    first = scores[0]
+    result = [first]
+    for number, other in enumerate(scores[1:], 2):
+        _check_classes(first, other, number)
+        ordered = other if other.names == first.names else _reordered(first, other, number)
+        _check_labels(first, ordered, number)
+        if other.data != first.data:
+            raise UserError(
+                f"score file {number} is of other data, {other.data} instead of {first.data}, "
+                f"though its pictures go by the same names; test both on the same data"
+            )
+        result.append(ordered)
+    return result
+
+
+def _check_classes(first: Scores, other: Scores, number: int) -> None:
+    for i, (ours, theirs) in enumerate(zip_longest(first.classes, other.classes)):
+        if ours != theirs:
+            raise UserError(
+                f"score file {number} has other classes: class {i} is {_quoted(theirs)} there and "
+                f"{_quoted(ours)} in score file 1"
+            )
+
+
+def _quoted(name: str | None) -> str:
+    return "missing" if name is None else f"'{name}'"
+
+
+def _reordered(first: Scores, other: Scores, number: int) -> Scores:
+    """The other scores in the order of the first ones, found by the pictures' names."""
+    wanted, places = _places(first, 1), _places(other, number)
+    _check_pictures(wanted, 1, places, number)
+    _check_pictures(places, number, wanted, 1)
+    order = np.array([places[name] for name in first.names])
+    posteriors, labels = other.posteriors[order], other.labels[order]
+    return replace(other, posteriors=posteriors, labels=labels, names=first.names)
+
+
+def _places(scores: Scores, number: int) -> dict[str, int]:
+    """Where each picture stands; UserError where two have one name."""
+    places: dict[str, int] = {}
+    for i, name in enumerate(scores.names):
+        if places.setdefault(name, i) != i:
+            raise UserError(
+                f"score file {number} has two pictures '{name}', so which is which in another "
+                f"order cannot be told"
+            )
+    return places
+
+
+def _check_pictures(
+    having: Mapping[str, int], number: int, lacking: Mapping[str, int], other: int
+) -> None:
+    missing = next((name for name in having if name not in lacking), None)
+    if missing is not None:
+        raise UserError(
+            f"score file {other} lacks picture '{missing}', which score file {number} has; test "
+            f"both on the same pictures"
+        )
+
+
+def _check_labels(first: Scores, other: Scores, number: int) -> None:
+    differs = first.labels != other.labels
+    if differs.any():
+        i = int(differs.argmax())
+        theirs, ours = (scores.classes[scores.labels[i]] for scores in (other, first))
+        raise UserError(
+            f"score file {number} has other labels: picture '{first.names[i]}' is of class "
+            f"'{theirs}' there and of class '{ours}' in score file 1"
+        )

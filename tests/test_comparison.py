@@ -1,0 +1,243 @@
+"""Comparing and fusing score files.
+
+McNemar's p are of published examples: Armitage & Berry, Statistical Methods in Medical Research
+(1994), p. 127; Agresti, Categorical Data Analysis, on approval of a prime minister, whose exact p
+Fay's R package exact2x2 gives; and the calculator of VassarStats. The rest is whole numbers summed
+here, plain resampling, and properties.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from verydeep.errors import UserError
+from verydeep.evaluation import comparison, metrics
+from verydeep.evaluation.comparison import Comparison, compare, mcnemar, paired_interval
+from verydeep.evaluation.fusion import fuse
+from verydeep.evaluation.scores import Scores, aligned
+from verydeep.evaluation.views import Protocol
+
+CENTRE, DENSE = Protocol("centre", 64, (64,)), Protocol("dense", 64, 96)
+
+
+def pair(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a and what b have missed, for these counts of pictures."""
+    counts = [both, only_a, only_b, neither]
+    a, b = np.array([True, True, False, False]), np.array([True, False, True, False])
+    return np.repeat(a, counts), np.repeat(b, counts)
+
+
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "p"),
+    [
+        (12, 2, 0.0129),
+        (86, 150, 3.716e-05),
+        (70, 59, 0.378688),
+        (80, 59, 0.089452),
+        (10, 30, 0.002221),
+        (10, 10, 1),
+        (1, 0, 1),
+        (6, 0, 2 / 64),
+        (0, 0, 1),
+    ],
+)
+def test_p_is_that_of_published_examples(only_a: int, only_b: int, p: float) -> None:
+    found = mcnemar(*pair(20, only_a, only_b, 16))
+    assert (found.only_a, found.only_b) == (only_a, only_b)
+    assert found.p == pytest.approx(p, rel=0.004)
+    assert mcnemar(*pair(0, only_b, only_a, 0)).p == found.p
+
+
+def test_p_is_as_small_as_it_looks_no_more_often_than_that() -> None:
+    """Under even chances, P(p <= x) <= x: for every number of pictures, at every p there is."""
+    for pictures in range(1, 60):
+        found = [mcnemar(*pair(0, i, pictures - i, 0)).p for i in range(pictures + 1)]
+        chances = [math.comb(pictures, i) / 2**pictures for i in range(pictures + 1)]
+        for p in found:
+            assert math.fsum(c for f, c in zip(found, chances, strict=True) if f <= p) < p + 1e-12
+
+
+def test_logarithms_give_what_whole_numbers_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = [(most, most + more) for most in (0, 1, 2, 30, 480) for more in (1, 2, 40)]
+    whole = [mcnemar(*pair(0, *split, 0)).p for split in splits]
+    monkeypatch.setattr(comparison, "COUNTED", -1)
+    found = [mcnemar(*pair(0, *split, 0)).p for split in splits]
+    assert found == pytest.approx(whole, rel=1e-11)
+
+
+def test_p_of_a_million_pictures_is_that_of_the_normal_distribution() -> None:
+    """Mean 500,000, deviation 500, and half a picture for the step."""
+    for most in (499_900, 499_000, 497_500):
+        expected = math.erfc((500_000 - most - 0.5) / 500 / math.sqrt(2))
+        found = mcnemar(*pair(0, most, 1_000_000 - most, 0)).p
+        assert found == pytest.approx(expected, rel=1e-4)
+    assert mcnemar(*pair(0, 500_000, 500_000, 0)).p == 1
+    assert mcnemar(*pair(0, 0, 1_000_000, 0)).p == 0
+
+
+def test_a_paired_interval_is_that_of_pictures_drawn_one_by_one() -> None:
+    a, b = pair(40, 41, 17, 302)
+    chosen = np.random.default_rng(0).integers(0, 400, (10_000, 400))
+    plain = np.quantile(100 * (a[chosen].mean(1) - b[chosen].mean(1)), [0.025, 0.975])
+    assert paired_interval(a, b) == pytest.approx(plain, abs=0.5)
+
+
+def test_against_a_perfect_network_the_paired_interval_is_that_of_the_error() -> None:
+    a, b = pair(0, 100, 0, 300)
+    assert paired_interval(a, b) == pytest.approx(metrics.interval(a), abs=0.5)
+    low, high = paired_interval(b, a)
+    assert (-high, -low) == pytest.approx(metrics.interval(a), abs=0.5)
+    assert paired_interval(a, a) == (0, 0)
+
+
+def test_a_paired_interval_is_fixed_by_its_seed() -> None:
+    a, b = pair(500, 900, 700, 7900)
+    one, again, other = (paired_interval(a, b, seed=seed) for seed in (3, 3, 4))
+    assert one == again
+    assert one != other
+    assert one == pytest.approx(other, abs=0.1)
+
+
+def test_a_paired_interval_of_95_percent_covers_the_true_difference_as_often() -> None:
+    random = np.random.default_rng(0)
+    covered = []
+    for seed in range(1000):
+        both, only_a, only_b, neither = random.multinomial(500, [0.1, 0.12, 0.07, 0.71])
+        low, high = paired_interval(*pair(both, only_a, only_b, neither), draws=1000, seed=seed)
+        covered.append(low <= 5 <= high)
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
+
+
+def scores(missed: np.ndarray, protocol: Protocol = CENTRE, weights: str = "01234567ab") -> Scores:
+    """Scores over three classes, sure of the true class or of the next one."""
+    labels = np.arange(len(missed)) % 3
+    posteriors = np.eye(3, dtype=np.float32)[(labels + missed) % 3]
+    names = tuple(f"{i}.png" for i in range(len(missed)))
+    return Scores(posteriors, labels, names, ("cat", "dog", "owl"), protocol, weights, "print")
+
+
+def test_a_comparison_says_which_is_better_by_how_much() -> None:
+    """(41 - 17) / 2000; its deviation, from (58 - 24**2 / 2000) / 2000**2, is 0.38 points."""
+    centre, dense = pair(200, 41, 17, 1742)
+    found = compare(scores(centre), scores(dense, DENSE))
+    assert (found.error_a, found.error_b) == pytest.approx((12.05, 10.85))
+    assert found.difference == pytest.approx(1.2)
+    assert found.interval == pytest.approx((1.2 - 1.96 * 0.38, 1.2 + 1.96 * 0.38), abs=0.1)
+    assert (found.only_a, found.only_b) == (41, 17)
+    assert found.told_apart
+
+
+def test_a_comparison_reads_as_one_line_with_the_better_one_first() -> None:
+    found = Comparison("one", "two", 5, 12.05, 10.85, 1.2, (0.449, 1.98), 41, 17, 0.0022)
+    said = (
+        "two is better than one by 1.2 points of top-5 error "
+        "(95 % interval 0.4 to 2.0; McNemar p = 0.0022, 41 against 17 pictures)"
+    )
+    assert str(found) == said
+    turned = Comparison("two", "one", 5, 10.85, 12.05, -1.2, (-1.98, -0.449), 17, 41, 0.0022)
+    assert str(turned) == said
+    assert "p < 0.001" in str(replace(found, p=1e-6))
+    assert str(replace(found, interval=(-0.04, 1.98), p=0.06)) == (
+        "two cannot be told apart from one: 1.2 points of top-5 error "
+        "(95 % interval 0.0 to 2.0; McNemar p = 0.06, 41 against 17 pictures)"
+    )
+
+
+def test_compared_with_itself_nothing_is_better() -> None:
+    one = scores(pair(0, 30, 0, 70)[0])
+    assert str(compare(one, one)) == (
+        "one centre crop of 64, Q = 64 cannot be told apart from one centre crop of 64, Q = 64: "
+        "0.0 points of top-1 error (95 % interval 0.0 to 0.0; McNemar p = 1, 0 against 0 pictures)"
+    )
+
+
+def test_networks_are_named_where_they_differ() -> None:
+    a, b = pair(5, 20, 0, 75)
+    found = compare(scores(a), scores(b, weights="89abcdef01"))
+    assert found.name_a == "01234567 (one centre crop of 64, Q = 64)"
+    assert str(found).startswith("89abcdef (one centre crop of 64, Q = 64) is better than 01234567")
+
+
+def test_the_k_of_a_comparison_is_that_of_its_errors() -> None:
+    a, b = pair(5, 20, 0, 75)
+    found = compare(scores(a), scores(b), k=3)
+    assert (found.k, found.error_a, found.error_b, found.p) == (3, 0, 0, 1)
+
+
+def shuffled(one: Scores) -> Scores:
+    order = np.random.default_rng(0).permutation(len(one.names))
+    names = tuple(one.names[i] for i in order)
+    return replace(one, posteriors=one.posteriors[order], labels=one.labels[order], names=names)
+
+
+def test_pictures_in_another_order_are_matched_by_name() -> None:
+    a, b = (scores(missed) for missed in pair(5, 20, 3, 72))
+    assert compare(a, shuffled(b)) == compare(a, b)
+    back = aligned([a, shuffled(b)])[1]
+    assert (back.posteriors == b.posteriors).all()
+    assert (back.labels == b.labels).all()
+    assert back.names == b.names
+
+
+def only(one: Scores, count: int) -> Scores:
+    names = one.names[:count]
+    return replace(one, posteriors=one.posteriors[:count], labels=one.labels[:count], names=names)
+
+
+ONE = scores(np.arange(12) < 4)
+SAME_NAME = replace(ONE, names=("1.png", *ONE.names[1:]))
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "said"),
+    [
+        (ONE, replace(ONE, classes=("cat", "owl", "dog")), "class 1 is 'owl' there and 'dog' in"),
+        (ONE, replace(ONE, classes=("cat", "dog")), "class 2 is missing there and 'owl' in"),
+        (replace(ONE, classes=("cat", "dog")), ONE, "class 2 is 'owl' there and missing in"),
+        (ONE, only(ONE, 9), "score file 2 lacks picture '9.png', which score file 1 has"),
+        (only(ONE, 9), ONE, "score file 1 lacks picture '9.png', which score file 2 has"),
+        (ONE, SAME_NAME, "score file 2 has two pictures '1.png'"),
+        (SAME_NAME, ONE, "score file 1 has two pictures '1.png'"),
+        (
+            ONE,
+            shuffled(replace(ONE, labels=(ONE.labels + (np.arange(12) > 6)) % 3)),
+            "picture '7.png' is of class 'owl' there and of class 'dog' in score file 1",
+        ),
+        (ONE, replace(ONE, data="other"), "of other data, other instead of print, though"),
+    ],
+)
+def test_scores_of_something_else_are_refused(first: Scores, other: Scores, said: str) -> None:
+    for work in (lambda: compare(first, other), lambda: fuse([first, other])):
+        with pytest.raises(UserError, match=said) as error:
+            work()
+        assert "\n" not in str(error.value)
+
+
+def test_of_several_score_files_the_other_one_is_named() -> None:
+    with pytest.raises(UserError, match="score file 3 lacks picture '5.png'"):
+        fuse([ONE, ONE, only(ONE, 5)])
+
+
+def test_fused_posteriors_are_the_mean() -> None:
+    tables = [[[0.8, 0.1, 0.1]], [[0.2, 0.6, 0.2]], [[0.2, 0.5, 0.3]]]
+    three = [replace(only(ONE, 1), posteriors=np.array(t, np.float32)) for t in tables]
+    found = fuse(three)
+    np.testing.assert_allclose(found, [[0.4, 0.4, 0.2]], atol=1e-7)
+    assert found.dtype == np.float32
+
+
+def test_fusing_follows_the_first_order_and_leaves_what_came_as_it_was() -> None:
+    random = np.random.default_rng(0)
+    a, b = (
+        replace(ONE, posteriors=random.dirichlet(np.ones(3), 12).astype(np.float32))
+        for _ in range(2)
+    )
+    before = a.posteriors.copy()
+    np.testing.assert_allclose(fuse([a, shuffled(b)]), (a.posteriors + b.posteriors) / 2, atol=1e-7)
+    assert (a.posteriors == before).all()
+    assert (fuse([a]) == before).all()
+    assert (fuse([a, a, a]) == before).all()
