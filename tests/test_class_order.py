@@ -83,14 +83,21 @@ def test_even_a_constant_answer_that_the_order_makes_right_is_scored() -> None:
     assert not refused(order[labels], labels, order)
 
 
-def test_what_is_right_as_it_is_is_scored_though_the_order_be_right_too() -> None:
-    """Of an order that leaves most classes in place, nothing can be said."""
-    order = np.arange(1000)
-    order[:900] = devkit(0, 900)
-    labels = some_labels(np.random.default_rng(0), 2000)
-    assert not refused(order[labels], labels[::-1], order[::-1])
-    kept = np.random.default_rng(1).integers(800, 1000, 400)
-    assert not refused(order[kept], kept, order)  # half are right as they are
+@pytest.mark.parametrize(
+    ("as_is", "by_order", "expected"),
+    [(0.0, 0.2, True), (0.08, 0.4, True), (0.08, 0.14, False), (0.15, 0.8, False)],
+)
+def test_only_what_the_order_explains_far_better_is_refused(
+    as_is: float, by_order: float, expected: bool
+) -> None:
+    """Shares of pictures that are right as they are, and by the order; of each class 20."""
+    for seed in range(10):
+        rng, order = np.random.default_rng(seed), devkit(seed)
+        labels = np.repeat(np.arange(1000), 20)
+        draws = rng.random(len(labels))
+        predictions = np.where(draws < as_is, labels, rng.integers(0, 1000, len(labels)))
+        predictions = np.where(draws > 1 - by_order, order[labels], predictions)
+        assert refused(predictions, labels, order) == expected
 
 
 def test_the_refusal_names_both_errors() -> None:
