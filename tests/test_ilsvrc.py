@@ -150,6 +150,11 @@ def test_class_folders_need_no_scipy_for_a_list_they_do_not_need() -> None:
     write(f"data/{DEVKIT}/{TRUTH}", "1\n")
     write(f"data/{DEVKIT}/meta.mat", "no list")
     assert open_dataset("data").kind == "ilsvrc"
+    assert devkit_order(Path("data")) is None  # whether scipy is there or not
+    write(f"data/{DEVKIT}/devkit_id_to_wnid.txt", IDS)
+    order = devkit_order(Path("data"))
+    assert order is not None
+    assert order.tolist() == [1, 2, 0]
 
 
 def test_pictures_sorted_into_wrong_folders_are_refused() -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,9 +77,14 @@ def open_ilsvrc(root: Path) -> Dataset:
 
 
 def devkit_order(root: Path) -> Labels | None:
-    """For each class in sorted order, its place in the development kit's; None without its list."""
+    """For each class in sorted order, its place in the development kit's.
+
+    None where no list of it can be read: it is for telling a wrong order, not for labels.
+    """
     path = find_list(root, *IDS)
-    return None if path is None else ilsvrc_lists.devkit_places(ilsvrc_lists.devkit_ids(path))
+    with suppress(UserError):
+        return ilsvrc_lists.devkit_places(ilsvrc_lists.devkit_ids(path)) if path else None
+    return None
 
 
 @dataclass(frozen=True)
