@@ -139,7 +139,7 @@ class _Listing:
 
 def is_picture(name: str) -> bool:
     """Whether a file is a picture by its suffix."""
-    return os.path.splitext(name)[1].casefold() in SUFFIXES  # noqa: PTH122 - 100,000 of them
+    return name[name.rfind(".") :].casefold() in SUFFIXES  # quick: a million are asked about
 
 
 def entries_of(folder: Path | str) -> list[os.DirEntry[str]]:

@@ -1,6 +1,6 @@
 """Where ILSVRC-2012 keeps what: its folders of pictures, its lists, and the names in them.
 
-Pictures are listed by name and size, a hundred bytes each in memory; none is read.
+Pictures are listed by name and size, some 160 bytes each in memory; none is read.
 """
 
 from __future__ import annotations
