@@ -7,7 +7,7 @@ the classes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +84,7 @@ class Dataset:
         )
 
 
-def fingerprint(lines: Sequence[str]) -> str:
+def fingerprint(lines: Iterable[str]) -> str:
     """A short hash of what identifies a dataset, line by line."""
     digest = hashlib.sha256()
     for line in lines:

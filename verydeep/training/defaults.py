@@ -53,6 +53,8 @@ def choose(
     Raises UserError for a key that no setting has, or a value that none can have.
     """
     given = checked(given)
+    if not len(train):
+        raise UserError("no pictures to train on; the data has some to test on only")
     chosen: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     if recipe is not None:

@@ -1,0 +1,446 @@
+"""ILSVRC-2012: small trees of every layout, with labels and boxes worked out by hand.
+
+The thousand classes and the 50,000 labels are checked list against list: three that were made
+independently must tell the same. `lists/`, where it is there, holds them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import TWO_CORES, real_pictures
+from verydeep.datasets import open_dataset
+from verydeep.datasets.ilsvrc import (
+    WORDS,
+    class_names,
+    devkit_order,
+    find_list,
+    is_ilsvrc,
+    open_ilsvrc,
+)
+from verydeep.datasets.ilsvrc_lists import (
+    boxes_table,
+    devkit_ids,
+    devkit_places,
+    ground_truth,
+    labels_table,
+    solution,
+    xml_boxes,
+)
+from verydeep.errors import UserError
+from verydeep.pictures import read_picture
+from verydeep.tasks.classification import train
+from verydeep.tasks.testing import evaluate
+
+TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+DEVKIT = "ILSVRC2012_devkit_t12/data"
+TENCH, SHARK, HEN = "n01440764", "n01484850", "n01514859"
+IDS = f"1 {HEN}\n2 {TENCH}\n3 {SHARK}\n"
+"""A development kit of three classes, in an order of its own."""
+SOLUTION = f"""ImageId,PredictionString
+ILSVRC2012_val_00000002,{HEN} 1 2 30 20 {HEN} 0 0 5.5 6
+ILSVRC2012_val_00000001,{TENCH} 3 4 10 11
+ILSVRC2012_val_00000003,{SHARK} 0 0 39 29
+"""
+XML = """<annotation><size><width>{}</width><height>{}</height><depth>3</depth></size>
+<object><name>x</name><bndbox><xmin>10</xmin><ymin>20</ymin><xmax>30</xmax><ymax>60</ymax></bndbox>
+</object></annotation>"""
+
+
+def write(path: Path | str, text: str) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def picture(path: Path | str, shade: int = 0) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (40, 30), (shade, shade, shade)).save(path, "JPEG")
+
+
+def flat(folder: str, *numbers: int) -> None:
+    for number in numbers:
+        picture(f"{folder}/ILSVRC2012_val_{number:08}.JPEG", 50 * number)
+
+
+def in_folders(folder: str, *counts: int) -> None:
+    for wnid, count in zip((TENCH, SHARK, HEN), counts, strict=False):
+        for i in range(count):
+            picture(f"{folder}/{wnid}/{wnid}_{i + 9}.JPEG", 80 * (TENCH, SHARK, HEN).index(wnid))
+
+
+@pytest.mark.parametrize("val", ["data/val", "data/ILSVRC/Data/CLS-LOC/val", "data"])
+@pytest.mark.parametrize(
+    "lists", ["data", f"data/{DEVKIT}", ".", DEVKIT, "data/val"], ids=lambda lists: f"in {lists}"
+)
+def test_labels_of_the_development_kit_are_in_its_own_order(val: str, lists: str) -> None:
+    if val == "data" and lists != "data":
+        lists = "."  # a root of pictures alone is known by a list in it or beside it
+    flat(val, 1, 2, 3, 4)
+    write(f"{lists}/{TRUTH}", "2\n1\n3\n1\n")
+    write(f"{lists}/devkit_id_to_wnid.txt", IDS)
+    if lists == "data/val" != val:
+        with pytest.raises(UserError, match="no labels for the validation pictures of data"):
+            open_dataset("data")
+        return
+    dataset = open_dataset("data")
+    assert dataset.kind == "ilsvrc"
+    assert dataset.classes == (TENCH, SHARK, HEN)
+    assert dataset.test.labels.tolist() == [0, 2, 1, 2]
+    assert len(dataset.train) == 0
+    assert [Path(name).stem[-1] for name in dataset.test.names] == ["1", "2", "3", "4"]
+    assert read_picture(dataset.test.source(2))[0, 0, 0] == 150
+
+
+def test_kaggle_gives_labels_and_boxes() -> None:
+    in_folders("kaggle/ILSVRC/Data/CLS-LOC/train", 3, 2, 1)
+    flat("kaggle/ILSVRC/Data/CLS-LOC/val", 1, 2, 3)
+    write("kaggle/LOC_val_solution.csv", SOLUTION)
+    write("kaggle/LOC_synset_mapping.txt", f"{TENCH} tench, Tinca tinca\n")
+    for root in ("kaggle", "kaggle/ILSVRC"):
+        dataset = open_dataset(root)
+        assert dataset.classes == (TENCH, SHARK, HEN)
+        assert dataset.train.labels.tolist() == [0, 0, 0, 1, 1, 2]
+        assert list(dataset.train.names[:2]) == [f"{TENCH}/{TENCH}_{i}.JPEG" for i in (9, 10)]
+        assert dataset.test.labels.tolist() == [0, 2, 1]
+        assert dataset.test.boxes is not None
+        assert dataset.test.boxes(1).tolist() == [[1, 2, 30, 20], [0, 0, 5.5, 6]]
+        assert dataset.train.boxes is None
+        assert not dataset.made_split
+        assert any("LOC_synset_mapping.txt" in note for note in dataset.notes)
+        assert read_picture(dataset.train.source(3))[0, 0, 0] == 80
+
+
+def test_tables_of_labels_and_boxes_are_read_packed_too() -> None:
+    flat("val", 1, 2)
+    table = f"image,class_index,wnid\nILSVRC2012_val_00000001,7,{SHARK}\n"
+    table += f"ILSVRC2012_val_00000002,9,{TENCH}\n"
+    Path("ilsvrc2012_val_labels.csv.gz").write_bytes(gzip.compress(table.encode()))
+    write("ilsvrc2012_val_boxes.csv", "image,xmin,ymin,xmax,ymax\nILSVRC2012_val_00000001,1,2,3,4")
+    dataset = open_dataset(".")
+    assert dataset.test.labels.tolist() == [1, 0]
+    assert dataset.test.boxes is not None
+    assert dataset.test.boxes(0).tolist() == [[1, 2, 3, 4]]
+    assert dataset.test.boxes(1).shape == (0, 4)
+    assert any("1 pictures have none" in note for note in dataset.notes)
+
+
+def test_class_folders_are_labels() -> None:
+    in_folders("data/val", 2, 0, 1)
+    write("data/val/valprep.sh", "mv")
+    dataset = open_dataset("data")
+    assert dataset.kind == "ilsvrc"
+    assert dataset.classes == (TENCH, HEN)
+    assert dataset.test.labels.tolist() == [0, 0, 1]
+    assert any("valprep.sh" in note for note in dataset.notes)
+
+
+def test_class_folders_need_no_scipy_for_a_list_they_do_not_need() -> None:
+    in_folders("data/val", 2, 1)
+    in_folders("data/train", 2, 1)
+    write(f"data/{DEVKIT}/{TRUTH}", "1\n")
+    write(f"data/{DEVKIT}/meta.mat", "no list")
+    assert open_dataset("data").kind == "ilsvrc"
+    assert devkit_order(Path("data")) is None  # whether scipy is there or not
+    write(f"data/{DEVKIT}/devkit_id_to_wnid.txt", IDS)
+    order = devkit_order(Path("data"))
+    assert order is not None
+    assert order.tolist() == [1, 2, 0]
+
+
+def test_pictures_sorted_into_wrong_folders_are_refused() -> None:
+    picture(f"data/val/{TENCH}/ILSVRC2012_val_00000001.JPEG")
+    picture(f"data/val/{SHARK}/ILSVRC2012_val_00000002.JPEG")
+    assert len(open_dataset("data").test) == 2
+    write("data/LOC_val_solution.csv", SOLUTION)
+    with pytest.raises(UserError, match=rf"1 of 2 pictures .*{SHARK}/.*02.JPEG, which is of {HEN}"):
+        open_dataset("data")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "others", "expected"),
+    [
+        (["train/cat/1.jpg", "val/cat/1.jpg"], [], False),
+        (["cat/1.jpg", "dog/1.jpg"], ["LOC_val_solution.csv"], False),
+        (["cat/1.jpg", "val/1.jpg"], [], False),
+        ([f"{TENCH}/1.JPEG", f"{HEN}/1.JPEG"], ["synset_words.txt"], False),
+        ([f"train/{TENCH}/1.JPEG"], [], False),
+        ([f"train/{TENCH}/1.JPEG", f"val/{TENCH}/1.JPEG"], [], False),
+        ([f"train/{TENCH}/1.JPEG", f"val/{TENCH}/1.JPEG"], ["synset_words.txt"], True),
+        ([f"train/{TENCH}/1.JPEG", f"val/{TENCH}/1.JPEG"], [f"{DEVKIT}/meta.mat"], True),
+        ([f"val/{TENCH}/1.JPEG"], [], True),
+        (["val/ILSVRC2012_val_00000001.JPEG"], [], True),
+        (["ILSVRC2012_val_00000001.JPEG"], [], False),
+        (["ILSVRC2012_val_00000001.JPEG"], ["LOC_val_solution.csv"], True),
+        ([f"Data/CLS-LOC/train/{TENCH}/1.JPEG"], [], True),
+    ],
+)
+def test_it_is_known_by_what_is_there(
+    pictures: list[str], others: list[str], expected: bool
+) -> None:
+    for name in pictures:
+        picture(f"data/{name}")
+    for name in others:
+        write(f"data/{name}", "")
+    assert is_ilsvrc(Path("data")) == expected
+    assert not is_ilsvrc(Path("nowhere"))
+
+
+def test_some_of_the_validation_pictures_are_enough() -> None:
+    flat("val", 2)
+    write("LOC_val_solution.csv", SOLUTION)
+    dataset = open_dataset(".")
+    assert dataset.classes == (TENCH, SHARK, HEN)
+    assert dataset.test.labels.tolist() == [2]
+    (note,) = (note for note in dataset.notes if "not there" in note)
+    assert "2 pictures (ILSVRC2012_val_00000001, ILSVRC2012_val_00000003)" in note
+
+
+def test_a_picture_without_a_label_is_refused() -> None:
+    flat("val", 1, 4, 5)
+    write("LOC_val_solution.csv", SOLUTION)
+    with pytest.raises(UserError, match=r"2 of 3 pictures .* no label .* the first .*00000004"):
+        open_dataset(".")
+
+
+def test_what_is_missing_is_asked_for() -> None:
+    flat("data/val", 1)
+    with pytest.raises(UserError, match=r"no labels .*; put LOC_val_solution.csv, or"):
+        open_dataset("data")
+    write(f"data/{TRUTH}", "2\n")
+    with pytest.raises(UserError, match="own ids, .*; put meta.mat or devkit_id_to_wnid.txt"):
+        open_dataset("data")
+    picture(f"kaggle/ILSVRC/Data/CLS-LOC/train/{TENCH}/1.JPEG")
+    with pytest.raises(UserError, match="no validation pictures in kaggle; expected"):
+        open_dataset("kaggle")
+    Path("empty/val").mkdir(parents=True)
+    Path("empty/val/ILSVRC2012_val_00000001.JPEG").touch()
+    with pytest.raises(UserError, match="no pictures in empty/val, or empty files"):
+        open_dataset("empty")
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "message"),
+    [
+        (class_names, f"{TENCH} tench\ngoldfish\n", "line 2 of .*list is 'goldfish'; expected"),
+        (class_names, f"{TENCH} tench\n{TENCH} hen", "line 2 .*not named before"),
+        (class_names, "", "list is empty"),
+        (devkit_ids, f"1 {TENCH}\nx {HEN}", "line 2 .*expected an id and a wnid"),
+        (devkit_ids, f"1 {TENCH}\n2 {TENCH}", "line 2 .*not named before"),
+        (solution, "a,b\n", "expected the header 'ImageId,PredictionString'"),
+        (solution, f"{SOLUTION}x,{TENCH} 1 2 3\n", "line 5 .*expected NAME,wnid"),
+        (solution, f"{SOLUTION}x,{TENCH} 1 2 3 nan\n", "line 5"),
+        (solution, f"{SOLUTION}x,{TENCH} 1 2 3 4 {HEN} 1 2 3 4\n", "line 5"),
+        (solution, f"{SOLUTION}x,\n", "line 5"),
+        (solution, SOLUTION + SOLUTION.splitlines()[1], "line 5 .*names once only"),
+        (labels_table, "image,label\na,b", "expected the columns image,wnid"),
+        (labels_table, "image,wnid\na,b", "line 2 .*expected a picture"),
+        (labels_table, f"image,wnid\na,{TENCH},", "expected 2 fields"),
+        (boxes_table, "image,xmin,ymin,xmax,ymax\na,1,2,3,inf", "line 2 .*four numbers"),
+        (lambda path: ground_truth(path, {1: TENCH}), "1\n2\n", "line 2 .*one of the 1 ids"),
+        (lambda path: ground_truth(path, {1: TENCH}), "1\n\n1", "line 2 .* is ''; expected"),
+    ],
+)
+def test_a_mistake_in_a_list_is_named(read: Callable[[Path], Any], text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        read(write("list", text))
+    assert "\n" not in str(error.value)
+
+
+def test_a_list_that_is_damaged_is_named() -> None:
+    Path("cut.gz").write_bytes(gzip.compress(IDS.encode())[:-9])
+    for path in (Path("cut.gz"), Path("nowhere"), write("latin", "")):
+        if path.name == "latin":
+            path.write_bytes(b"\xff\xfe")
+        with pytest.raises(UserError, match=f"cannot read {path}: "):
+            devkit_ids(path)
+
+
+def test_meta_mat_asks_for_scipy_or_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "scipy.io", None)
+    with pytest.raises(UserError, match="install scipy, or put a text list devkit_id_to_wnid.txt"):
+        devkit_ids(write("meta.mat", "x"))
+
+
+def test_meta_mat_gives_the_classes_without_children() -> None:
+    scipy_io = pytest.importorskip("scipy.io", reason="meta.mat needs scipy")
+    kinds = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("num_children", "O")]
+    rows = [(1, HEN, 0), (2, TENCH, 0), (3, SHARK, 0), (1001, "n00001740", 3)]
+    scipy_io.savemat("meta.mat", {"synsets": np.array(rows, dtype=kinds)})
+    assert devkit_ids(Path("meta.mat")) == devkit_ids(write("ids", IDS))
+    with pytest.raises(UserError, match="other.mat is no meta.mat"):
+        devkit_ids(write("other.mat", "x"))
+
+
+@pytest.mark.parametrize("folder", ["bbox", "Annotations/CLS-LOC"])
+def test_boxes_in_xml_are_read_when_asked_for_in_the_pictures_own_pixels(folder: str) -> None:
+    in_folders("data/train", 2, 1)
+    flat("data/val", 1, 2, 3)
+    write(f"data/{TRUTH}", "2\n1\n3\n")
+    write("data/devkit_id_to_wnid.txt", IDS)
+    write(f"data/{folder}/val/ILSVRC2012_val_00000001.xml", XML.format(40, 30))
+    write(f"data/{folder}/val/ILSVRC2012_val_00000002.xml", XML.format(80, 60))
+    write(f"data/{folder}/train/{TENCH}/{TENCH}_10.xml", XML.format(40, 30))
+    dataset = open_dataset("data")
+    boxes, train_boxes = dataset.test.boxes, dataset.train.boxes
+    assert boxes is not None
+    assert train_boxes is not None
+    assert boxes(0).tolist() == [[10, 20, 30, 60]]
+    assert boxes(1).tolist() == [[5, 10, 15, 30]]  # the picture is 40 x 30
+    assert boxes(2).shape == (0, 4)
+    assert [len(train_boxes(i)) for i in range(3)] == [0, 1, 0]
+    assert any("1 pictures have none" in note for note in dataset.notes)
+    write(f"data/{folder}/val/ILSVRC2012_val_00000001.xml", "<annotation>")
+    again = open_dataset("data").test.boxes
+    assert again is not None
+    with pytest.raises(UserError, match=r"00001.xml are not as in PASCAL VOC"):
+        again(0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<!DOCTYPE a [<!ENTITY b "c">]>' + XML.format(4, 3),
+        (XML.format(4, 3) + " " * 2**20),
+        XML.format(4, 3).encode("utf-16").decode("latin-1"),
+        XML.format(0, 3),
+        XML.format("wide", 3),
+        XML.format(4, 3).replace("<xmax>30</xmax>", ""),
+        XML.format(4, 3).replace("30", "nan"),
+        '<?xml version="1.0" encoding="no-such"?>' + XML.format(4, 3),
+        "<annotation/>",
+        "",
+    ],
+    ids=range(10),
+)
+def test_xml_that_is_not_of_boxes_is_refused(text: str) -> None:
+    Path("x.xml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(UserError, match="boxes in x.xml are not") as error:
+        xml_boxes(Path("x.xml"))
+    assert "\n" not in str(error.value)
+
+
+def test_the_fingerprint_changes_with_a_label_and_a_size() -> None:
+    flat("val", 1, 2)
+    write("LOC_val_solution.csv", SOLUTION)
+    first = open_dataset(".").fingerprint
+    assert open_dataset(".").fingerprint == first
+    swapped = SOLUTION.replace("00000001", "x").replace("00000002", "00000001")
+    write("LOC_val_solution.csv", swapped.replace("x", "00000002"))
+    second = open_dataset(".").fingerprint
+    Image.new("RGB", (90, 90)).save("val/ILSVRC2012_val_00000001.JPEG", quality=10)
+    assert len({first, second, open_dataset(".").fingerprint}) == 3
+
+
+def test_a_network_is_trained_on_it_and_tested_on_the_validation_set_alone() -> None:
+    in_folders("data/train", 4, 4, 4)
+    flat("data/val", 1, 2, 3)
+    write("data/LOC_val_solution.csv", SOLUTION)
+    small: dict[str, Any] = {
+        "net": "A",
+        "width": 0.125,
+        "crop": 32,
+        "scale": 32,
+        "batch": 4,
+        "epochs": 1,
+    }
+    run = train("data", "run", machine=TWO_CORES, **small)
+    assert run.network.classes == (TENCH, SHARK, HEN)
+    flat("only/val", 1, 2)
+    write("only/LOC_val_solution.csv", SOLUTION)
+    tested = evaluate("run", "only", machine=TWO_CORES)
+    assert tested.scores.labels.tolist() == [0, 2]
+    with pytest.raises(UserError, match="no pictures to train on"):
+        train("only", "other", machine=TWO_CORES, **small)
+
+
+def test_ten_thousand_names_take_little_memory() -> None:
+    """Half a GB for all 1.28 million, at the peak."""
+    for label in range(10):
+        folder = Path(f"data/train/n{label:08}")
+        folder.mkdir(parents=True)
+        for i in range(1000):
+            (folder / f"n{label:08}_{i}.JPEG").write_bytes(b"x")
+    in_folders("data/val", 1)
+    write("data/synset_words.txt", f"{TENCH} tench")
+    tracemalloc.start()
+    dataset = open_dataset("data")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert dataset.kind == "ilsvrc"
+    assert len(dataset.train) == 10_000
+    assert peak < 4e6
+
+
+def test_three_lists_of_50_000_labels_agree() -> None:
+    lists = real_pictures("lists")
+    ids = devkit_ids(lists / "devkit_id_to_wnid.txt")
+    truth = ground_truth(lists / TRUTH, ids)
+    assert len(truth) == 50_000
+    assert truth == labels_table(lists / "ilsvrc2012_val_labels.csv.gz")
+    words = class_names(lists / "synset_words.txt")
+    assert sorted(ids.values()) == list(words)  # the thousand, in sorted order
+    assert len(set(words.values())) < 1000  # two classes are called "crane"
+    assert sorted(devkit_places(ids).tolist()) == list(range(1000))
+    assert ids[1] == "n02119789"
+    assert list(words)[devkit_places(ids).tolist().index(0)] == "n02119789"
+    assert set(boxes_table(lists / "ilsvrc2012_val_boxes.csv.gz")) == set(truth)
+
+
+def test_two_hundred_pictures_have_the_thousand_classes_of_the_lists() -> None:
+    lists = real_pictures("lists")
+    for name in (TRUTH, "devkit_id_to_wnid.txt", "synset_words.txt"):
+        Path(name).symlink_to(lists / name)
+    Path("val").mkdir()
+    for number in range(1, 201):
+        Path(f"val/ILSVRC2012_val_{number:08}.JPEG").write_bytes(b"x")
+    dataset = open_ilsvrc(Path())
+    assert len(dataset.classes) == 1000
+    assert dataset.test.labels[:3].tolist() == [65, 970, 230]  # as in ilsvrc2012_val_labels.csv
+    words = find_list(Path(), *WORDS)
+    assert words is not None
+    assert class_names(words)[dataset.classes[65]].startswith("sea snake")
+    order = devkit_order(Path())
+    assert order is not None
+    assert order[65] == 489  # of which the first line of the ground truth says 490, from 1
+
+
+def test_real_pictures_and_boxes_agree_with_the_whole_list() -> None:
+    lists, root = real_pictures("lists"), real_pictures("imagenette_loc224")
+    dataset = open_dataset(root)
+    assert dataset.kind == "ilsvrc"
+    assert dataset.test.boxes is not None
+    labels = labels_table(lists / "ilsvrc2012_val_labels.csv.gz")
+    boxes = boxes_table(lists / "ilsvrc2012_val_boxes.csv.gz")
+    text = gzip.decompress((lists / "ilsvrc2012_val_labels.csv.gz").read_bytes()).decode()
+    rows = (line.split(",") for line in text.split()[1:])
+    sizes = {name: (int(width), int(height)) for name, _, _, width, height in rows}
+    for i, name in enumerate(dataset.test.names):
+        stem = Path(name).stem
+        assert dataset.classes[dataset.test.labels[i]] == labels[stem]
+        height, width, _ = read_picture(dataset.test.source(i)).shape
+        scale = np.tile([width / sizes[stem][0], height / sizes[stem][1]], 2)
+        expected = np.array(sorted((boxes[stem] * scale).tolist()))
+        found = np.array(sorted(dataset.test.boxes(i).tolist()))  # the lists' orders differ
+        np.testing.assert_allclose(found, expected, atol=1)
+
+
+def test_real_pictures_of_every_class_are_found_in_their_folders() -> None:
+    root = real_pictures("ilsvrc_samples224")
+    for source in sorted(root.glob("*.jpg")):
+        wnid = source.name[:9]
+        target = Path("data/val") / wnid / f"{wnid}_1.JPEG"
+        target.parent.mkdir(parents=True)
+        target.symlink_to(source)
+    dataset = open_dataset("data")
+    assert dataset.test.labels.tolist() == list(range(1000))
+    assert read_picture(dataset.test.source(999)).ndim == 3

@@ -1,0 +1,247 @@
+"""ILSVRC-2012, classification and localisation, as the world stores it.
+
+Pictures to train on lie in `train/<wnid>/`; those of the validation set, which are the part to
+test on, flat in `val/` with a list of their labels, or in `val/<wnid>/`. Kaggle's
+`ILSVRC/Data/CLS-LOC/` stands for the folder above both, and a flat folder of validation pictures
+beside a list for `val/`. Lists are looked for in the root, in the development kit's folder, beside
+the pictures and beside the root.
+
+The classes are wnids ("n01440764") in sorted order, in which released weights have them; words for
+them are `class_names(find_list(root, *WORDS))`, where the user has the list, and a note tells where
+it is. Wnids rather than words are the classes because two classes are called "crane".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from verydeep.datasets import ilsvrc_lists
+from verydeep.datasets.dataset import Boxes, Dataset, Labels, Part, fingerprint
+from verydeep.datasets.folder import some
+from verydeep.datasets.ilsvrc_files import (
+    ANNOTATIONS,
+    BOXES,
+    IDS,
+    LABELS,
+    SOLUTION,
+    TRUTH,
+    WORDS,
+    Pictures,
+    find_list,
+    is_ilsvrc,
+    train_folder,
+    val_folder,
+)
+from verydeep.datasets.ilsvrc_lists import class_names
+from verydeep.errors import UserError
+from verydeep.pictures import picture_size
+
+__all__ = ["WORDS", "class_names", "devkit_order", "find_list", "is_ilsvrc", "open_ilsvrc"]
+
+
+def open_ilsvrc(root: Path) -> Dataset:
+    """Dataset of ILSVRC-2012: train/, or nothing where it is absent, and the validation set.
+
+    Reads names and sizes of files and the lists, no picture. Boxes are as the lists have them, so
+    those of rescaled pictures need a list of their own; XML files tell the size of their picture,
+    and boxes from there are scaled to the picture that is there. A picture without boxes has
+    none, [0, 4]. Raises UserError where a validation picture has no label, or two.
+    """
+    train_root, val_root = train_folder(root), val_folder(root)
+    if val_root is None:
+        raise UserError(
+            f"no validation pictures in {root}; expected val/ILSVRC2012_val_00000001.JPEG and so "
+            f"on, or val/<wnid>/; to learn from train/ alone, give that folder"
+        )
+    train = Pictures.of(train_root) if train_root else Pictures(root / "train")
+    val = Pictures.of(val_root)
+    if not val.names:
+        raise UserError(f"no pictures in {val_root}, or empty files only; unpack them again")
+    lists = _Lists.of(root, flat=not val.sorted)
+    wnids = _wnids(val, lists)
+    classes = tuple(sorted({*train.wnids, *wnids, *(() if val.sorted else lists.classes)}))
+    boxes, box_notes = _val_boxes(root, val, lists)
+    parts = (
+        _part(train, train.wnids, classes, _train_boxes(root, train)),
+        _part(val, wnids, classes, boxes),
+    )
+    notes = (*_notes(root, train, val, lists), *box_notes, *train.notes, *val.notes)
+    print_of = fingerprint(_lines(classes, train, val, wnids))
+    return Dataset(str(root), "ilsvrc", classes, *parts, False, notes, print_of)
+
+
+def devkit_order(root: Path) -> Labels | None:
+    """For each class in sorted order, its place in the development kit's.
+
+    None where no list of it can be read: it is for telling a wrong order, not for labels.
+    """
+    path = find_list(root, *IDS)
+    with suppress(UserError):
+        return ilsvrc_lists.devkit_places(ilsvrc_lists.devkit_ids(path)) if path else None
+    return None
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """What the lists say of the validation pictures, by their stems, and which lists they are."""
+
+    path: Path | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    classes: frozenset[str] = frozenset()
+    boxes_path: Path | None = None
+    boxes: Mapping[str, Boxes] | None = None
+
+    @classmethod
+    def of(cls, root: Path, flat: bool) -> _Lists:
+        """Of the first list of labels that is there; flat pictures need one."""
+        if path := find_list(root, SOLUTION):
+            labels, boxes = ilsvrc_lists.solution(path)
+            return cls(path, labels, frozenset(labels.values()), path, boxes)
+        boxes_path = find_list(root, BOXES)
+        table = ilsvrc_lists.boxes_table(boxes_path) if boxes_path else None
+        if path := find_list(root, LABELS):
+            labels = ilsvrc_lists.labels_table(path)
+            return cls(path, labels, frozenset(labels.values()), boxes_path, table)
+        path, ids_path = find_list(root, TRUTH), find_list(root, *IDS if flat else IDS[:1])
+        if path and ids_path:
+            ids = ilsvrc_lists.devkit_ids(ids_path)
+            labels = ilsvrc_lists.ground_truth(path, ids)
+            return cls(path, labels, frozenset(ids.values()), boxes_path, table)
+        if flat:
+            raise _no_labels(root, path)
+        return cls(boxes_path=boxes_path, boxes=table)
+
+
+def _no_labels(root: Path, truth: Path | None) -> UserError:
+    if truth is None:
+        return UserError(
+            f"no labels for the validation pictures of {root}; put {SOLUTION}, or {TRUTH} with "
+            f"{IDS[1]} of the same development kit, into that folder"
+        )
+    return UserError(
+        f"{truth} has the development kit's own ids, and no list of their wnids is there; put "
+        f"{IDS[1]} or {IDS[0]} beside it"
+    )
+
+
+def _wnids(val: Pictures, lists: _Lists) -> list[str]:
+    """The class of each validation picture; UserError where there is none, or two."""
+    if val.sorted:
+        _agree(val, lists)
+        return val.wnids
+    without = [name for name in val.names if _stem(name) not in lists.labels]
+    if without:
+        raise UserError(
+            f"{len(without):,} of {len(val.names):,} pictures in {val.root} have no label in "
+            f"{lists.path}, the first {without[0]}; give the whole list, or take them out"
+        )
+    return [lists.labels[_stem(name)] for name in val.names]
+
+
+def _agree(val: Pictures, lists: _Lists) -> None:
+    """Refuses class folders into which pictures were sorted by a wrong order of the classes."""
+    pairs = zip(val.names, val.wnids, strict=True)
+    others = [name for name, wnid in pairs if lists.labels.get(_stem(name), wnid) != wnid]
+    if others:
+        raise UserError(
+            f"{len(others):,} of {len(val.names):,} pictures in {val.root} lie in the folder of "
+            f"another class than {lists.path} says, the first {others[0]}, which is of "
+            f"{lists.labels[_stem(others[0])]}; sort them anew"
+        )
+
+
+def _stem(name: str) -> str:
+    """A picture's name without folder and suffix, as lists have it."""
+    return os.path.splitext(name.rpartition("/")[2])[0]  # noqa: PTH122 - 50,000 of them
+
+
+def _part(
+    pictures: Pictures,
+    wnids: list[str],
+    classes: tuple[str, ...],
+    boxes: Callable[[int], Boxes] | None,
+) -> Part:
+    place = {wnid: i for i, wnid in enumerate(classes)}
+    labels = np.fromiter((place[wnid] for wnid in wnids), np.int64, len(wnids))
+    root, names = pictures.root, pictures.names
+    return Part(names, labels, lambda i: root / names[i], boxes)
+
+
+Found = tuple[Callable[[int], Boxes] | None, tuple[str, ...]]
+"""The boxes of a part, if there are any, and a note of where they are from."""
+
+
+def _val_boxes(root: Path, val: Pictures, lists: _Lists) -> Found:
+    """Boxes of a list before those of XML files."""
+    stems = [_stem(name) for name in val.names]
+    if (boxes := lists.boxes) is not None:
+        without = sum(stem not in boxes for stem in stems)
+        note = f"boxes of {lists.boxes_path}" + _none_for(without)
+        return lambda i: boxes.get(stems[i], np.zeros((0, 4))), (note,)
+    if (folder := _annotations(root, "val")) is None:
+        return None, ()
+    there = {entry.name for entry in os.scandir(folder)}
+    without = sum(f"{stem}.xml" not in there for stem in stems)
+    note = f"boxes of {folder}/*.xml" + _none_for(without)
+    return lambda i: _xml_boxes(folder / f"{stems[i]}.xml", val.root / val.names[i]), (note,)
+
+
+def _none_for(without: int) -> str:
+    return f"; {without:,} pictures have none" if without else ""
+
+
+def _train_boxes(root: Path, train: Pictures) -> Callable[[int], Boxes] | None:
+    """Boxes of XML files in a folder for each class; many pictures have none."""
+    folder = _annotations(root, "train")
+    if folder is None:
+        return None
+    return lambda i: _xml_boxes(
+        (folder / train.names[i]).with_suffix(".xml"), train.root / train.names[i]
+    )
+
+
+def _annotations(root: Path, part: str) -> Path | None:
+    folders = (root / annotations / part for annotations in ANNOTATIONS)
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def _xml_boxes(path: Path, picture: Path) -> Boxes:
+    """Boxes in the pixels of the picture that is there, whatever size the file says it had."""
+    if not path.exists():
+        return np.zeros((0, 4))
+    boxes, (width, height) = ilsvrc_lists.xml_boxes(path)
+    now_height, now_width = picture_size(picture)
+    scale = np.array([now_width / width, now_height / height])
+    return np.asarray(boxes * np.tile(scale, 2))  # x, y, x, y
+
+
+def _notes(root: Path, train: Pictures, val: Pictures, lists: _Lists) -> Iterator[str]:
+    """How the dataset was read."""
+    learnt = f"{len(train.names):,} pictures to train on" if train.names else "none to train on"
+    yield f"ILSVRC-2012: {learnt}, {len(val.names):,} of the validation set to test on"
+    if lists.path and not val.sorted:
+        yield f"labels of {lists.path}"
+    stems = {_stem(name) for name in val.names}
+    absent = [stem for stem in lists.labels if stem not in stems]
+    if absent:
+        yield f"labelled, but not there: {len(absent):,} pictures ({some(absent)})"
+    words = find_list(root, *WORDS)
+    if words:
+        yield f"classes are wnids; words for them are in {words}"
+
+
+def _lines(
+    classes: tuple[str, ...], train: Pictures, val: Pictures, wnids: list[str]
+) -> Iterator[str]:
+    """What identifies the pictures: class, name and size of each."""
+    yield from classes
+    for part, pictures, labels in (("train", train, train.wnids), ("test", val, wnids)):
+        yield part
+        for wnid, name, size in zip(labels, pictures.names, pictures.sizes, strict=True):
+            yield f"{wnid} {name} {size}"

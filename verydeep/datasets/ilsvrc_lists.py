@@ -1,0 +1,235 @@
+"""The lists that come with ILSVRC-2012: labels, class names, boxes.
+
+In come files as they are handed round, plain or with .gz after their names; out go dicts by the
+pictures' names without suffix, such as ILSVRC2012_val_00000001. Classes are WordNet ids ("wnids",
+n01440764); the development kit numbers them from 1 in an order of its own, which is not the
+sorted one. What a list says of a class twice, or of no class, is refused with its line.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from math import isfinite
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from verydeep.datasets.dataset import Boxes, Labels
+from verydeep.errors import UserError
+
+WNID = re.compile(r"n\d{8}")
+SOLUTION_HEADER = "ImageId,PredictionString"
+MOST_XML = 2**20
+"""Bytes that a file of boxes may have; those of ILSVRC have a few thousand."""
+
+
+def class_names(path: Path) -> dict[str, str]:
+    """Words for each wnid, from `synset_words.txt` or Kaggle's `LOC_synset_mapping.txt`.
+
+    A line is `n01440764 tench, Tinca tinca`.
+    """
+    names: dict[str, str] = {}
+    for number, line in _lines(path):
+        wnid, _, words = line.strip().partition(" ")
+        if not WNID.fullmatch(wnid) or not words or wnid in names:
+            raise _mistake(path, number, line, "a wnid not named before, and its words")
+        names[wnid] = words.strip()
+    return names
+
+
+def devkit_ids(path: Path) -> dict[int, str]:
+    """The wnid of each of the development kit's ids, from `meta.mat` or a text list.
+
+    A line of the text list is `1 n02119789`. `meta.mat` is read by scipy, where it is installed.
+    """
+    return _ids_of_mat(path) if path.suffix == ".mat" else _ids_of_text(path)
+
+
+def _ids_of_text(path: Path) -> dict[int, str]:
+    ids: dict[int, str] = {}
+    seen: set[str] = set()
+    for number, line in _lines(path):
+        first, _, wnid = line.strip().partition(" ")
+        if not first.isdecimal() or not WNID.fullmatch(wnid) or int(first) in ids or wnid in seen:
+            raise _mistake(path, number, line, "an id and a wnid, both not named before")
+        ids[int(first)] = wnid
+        seen.add(wnid)
+    return ids
+
+
+def _ids_of_mat(path: Path) -> dict[int, str]:
+    """Those of the classes without children, which are the thousand of the classification task."""
+    try:
+        scipy_io = import_module("scipy.io")
+    except ImportError:
+        raise UserError(
+            f"{path} needs scipy to be read; install scipy, or put a text list "
+            f"devkit_id_to_wnid.txt with lines such as '1 n02119789' in the same folder"
+        ) from None
+    try:
+        synsets = scipy_io.loadmat(path, squeeze_me=True)["synsets"]
+        leaves = [s for s in synsets if int(s["num_children"]) == 0]
+        ids = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in leaves}
+    except Exception as error:  # whatever scipy makes of a file that is not what it should be
+        raise UserError(f"{path} is no meta.mat of the development kit: {error}") from None
+    if len(set(ids.values())) != len(leaves) or not all(map(WNID.fullmatch, ids.values())):
+        raise UserError(f"{path} is no meta.mat of the development kit: it has no wnid for each id")
+    return ids
+
+
+def devkit_places(ids: Mapping[int, str]) -> Labels:
+    """Of each class, in the sorted order of wnids, its place in the development kit's order.
+
+    >>> devkit_places({1: "n02119789", 2: "n02100735", 3: "n01440764"})
+    array([2, 1, 0])
+    """
+    place = {ids[number]: i for i, number in enumerate(sorted(ids))}
+    return np.array([place[wnid] for wnid in sorted(place)], dtype=np.int64)
+
+
+def ground_truth(path: Path, ids: Mapping[int, str]) -> dict[str, str]:
+    """The wnid of each validation picture, from the development kit's list.
+
+    `ILSVRC2012_validation_ground_truth.txt` has one of the kit's ids a line; line n is of
+    ILSVRC2012_val_n.
+    """
+    labels = {}
+    for number, line in _lines(path):
+        text = line.strip()
+        if not text.isdecimal() or int(text) not in ids:
+            raise _mistake(path, number, line, f"one of the {len(ids)} ids of the development kit")
+        labels[f"ILSVRC2012_val_{number:08}"] = ids[int(text)]
+    return labels
+
+
+def solution(path: Path) -> tuple[dict[str, str], dict[str, Boxes]]:
+    """The wnid and the boxes of each picture, from Kaggle's `LOC_val_solution.csv`.
+
+    A line is the picture's name, a comma, and `wnid x_min y_min x_max y_max` for each box.
+    """
+    labels: dict[str, str] = {}
+    boxes: dict[str, Boxes] = {}
+    for number, line in _rows(path, SOLUTION_HEADER):
+        name, _, prediction = line.partition(",")
+        words = prediction.split()
+        wnids = set(words[::5])
+        sides = [word for i, word in enumerate(words) if i % 5]
+        right = len(words) % 5 == 0 and len(wnids) == 1 and WNID.fullmatch(words[0])
+        found = _numbers(sides)
+        if name in labels or not right or found is None:
+            raise _mistake(path, number, line, "NAME,wnid x_min y_min x_max y_max, names once only")
+        labels[name] = wnids.pop()
+        boxes[name] = np.array(found).reshape(-1, 4)
+    return labels, boxes
+
+
+def labels_table(path: Path) -> dict[str, str]:
+    """The wnid of each picture, from a table with the columns `image` and `wnid`."""
+    labels: dict[str, str] = {}
+    for number, line, (name, wnid) in _columns(path, ("image", "wnid")):
+        if name in labels or not WNID.fullmatch(wnid):
+            raise _mistake(path, number, line, "a picture not named before, and its wnid")
+        labels[name] = wnid
+    return labels
+
+
+def boxes_table(path: Path) -> dict[str, Boxes]:
+    """The boxes of each picture, from a table `image,xmin,ymin,xmax,ymax` with a line a box."""
+    boxes: dict[str, list[list[float]]] = defaultdict(list)
+    for number, line, (name, *sides) in _columns(path, ("image", "xmin", "ymin", "xmax", "ymax")):
+        found = _numbers(sides)
+        if found is None:
+            raise _mistake(path, number, line, "four numbers of pixels")
+        boxes[name].append(found)
+    return {name: np.array(rows) for name, rows in boxes.items()}
+
+
+def xml_boxes(path: Path) -> tuple[Boxes, tuple[float, float]]:
+    """The boxes in one file of PASCAL VOC's kind, and width and height of the picture they are of.
+
+    Definitions of a document's own (DTD, entities) are refused, and what is longer than 1 MiB.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_XML + 1)
+    except OSError as error:
+        raise UserError(f"cannot read boxes in {path}: {error.strerror}") from None
+    if len(data) > MOST_XML or b"<!DOCTYPE" in data or b"\0" in data:  # UTF-16 would hide the word
+        raise UserError(
+            f"boxes in {path} are not read: more than {MOST_XML:,} bytes, a DOCTYPE, or not UTF-8; "
+            f"take the file of the ILSVRC archive"
+        )
+    try:
+        tree = ElementTree.fromstring(data)
+        boxes = [_sides(box, "xmin", "ymin", "xmax", "ymax") for box in tree.iter("bndbox")]
+        ((width, height),) = (_sides(size, "width", "height") for size in tree.iter("size"))
+        if min(width, height) <= 0:
+            raise ValueError(f"a picture of {width:g} x {height:g} pixels")
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        raise UserError(f"boxes in {path} are not as in PASCAL VOC: {error}") from None
+    return np.array(boxes, dtype=np.float64).reshape(-1, 4), (width, height)
+
+
+def _sides(element: ElementTree.Element, *names: str) -> list[float]:
+    """The numbers in an element's children of these names."""
+    found = _numbers([element.findtext(name) or "" for name in names])
+    if found is None:
+        raise ValueError(f"<{element.tag}> needs numbers in {', '.join(names)}")
+    return found
+
+
+def _numbers(words: list[str]) -> list[float] | None:
+    """The words as numbers, or None where one is none."""
+    try:
+        found = [float(word) for word in words]
+    except ValueError:
+        return None
+    return found if all(map(isfinite, found)) else None
+
+
+def _columns(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, str, list[str]]]:
+    """Number, text and the columns of these names of each line of a table."""
+    for number, line in _lines(path):
+        fields = line.strip().split(",")
+        if number == 1:
+            if not set(names) <= set(fields):
+                raise _mistake(path, number, line, f"the columns {','.join(names)}")
+            places, width = [fields.index(name) for name in names], len(fields)
+        elif len(fields) != width:
+            raise _mistake(path, number, line, f"{width} fields, as in the first line")
+        else:
+            yield number, line, [fields[place] for place in places]
+
+
+def _rows(path: Path, header: str) -> Iterator[tuple[int, str]]:
+    """Number and text of each line after the first, which must be the header."""
+    for number, line in _lines(path):
+        if number > 1:
+            yield number, line.strip()
+        elif line.strip() != header:
+            raise _mistake(path, number, line, f"the header '{header}'")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Number, from 1, and text of each line; UserError where there is none."""
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read {path}: {reason}; copy it again") from None
+    lines = text.rstrip().split("\n")
+    if lines == [""]:
+        raise UserError(f"{path} is empty; copy it again")
+    yield from enumerate(lines, 1)
+
+
+def _mistake(path: Path, number: int, line: str, expected: str) -> UserError:
+    shown = line.strip()[:60]
+    return UserError(f"line {number} of {path} is '{shown}'; expected {expected}")
