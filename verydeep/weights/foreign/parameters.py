@@ -1,0 +1,32 @@
+"""What every reader of another family's file gives: weights by Caffe's names, as ours are laid out.
+
+Readers know their own family's names, layouts and pixels; which configuration of Table 1 the
+weights make is found from names and shapes, the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from verydeep.preprocessing import Pixels
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Weights and biases of a net, by layer, with the pixels that they were trained on.
+
+    `tensors` are float32 under Caffe's names: "conv1_1.weight" [O, I, h, w], "conv1_1.bias" [O];
+    an FC layer is a convolution too, "fc6.weight" [4096, 512, 7, 7] with columns in C, h, w order.
+    Norms after a convolution are "bn1_1.weight", ".bias", ".running_mean" and ".running_var".
+    `classes` are those that the file names, in the order of the scores, or None; `notes` tell in a
+    line each what a user should know of how the file was read.
+    """
+
+    family: str
+    tensors: Mapping[str, np.ndarray]
+    pixels: Pixels
+    classes: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
