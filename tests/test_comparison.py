@@ -21,7 +21,7 @@ from verydeep.evaluation.fusion import fuse
 from verydeep.evaluation.scores import Scores, aligned
 from verydeep.evaluation.views import Protocol
 
-CENTRE, DENSE = Protocol("centre", 64, (64,)), Protocol("dense", 64, 96)
+CENTRE, DENSE = Protocol("centre", 64, (64,)), Protocol("dense", 64, (96,))
 
 
 def pair(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
