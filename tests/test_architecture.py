@@ -15,15 +15,16 @@ def documented() -> list[str]:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     lines = re.search(r"```\nverydeep/\n(.*?)\nbench/", text, re.DOTALL)
     assert lines
-    modules, room = [], ""
+    modules: list[str] = []
+    rooms: list[str] = []
     for line in lines[1].split("\n"):
         indent, name = re.match(r"( +)(\S+?)(?:,|\s|$)", line).groups()  # type: ignore[union-attr]
+        del rooms[len(indent) // 2 - 1 :]
         if name.endswith("/"):
-            room = name[:-1]
-            modules.append(f"verydeep.{room}")
+            rooms.append(name[:-1])
+            modules.append(".".join(["verydeep", *rooms]))
         elif name.endswith(".py"):
-            inside = f"{room}." if len(indent) == 4 else ""
-            modules.append(f"verydeep.{inside}{name[:-3]}")
+            modules.append(".".join(["verydeep", *rooms, name[:-3]]))
     return modules
 
 
