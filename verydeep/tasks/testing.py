@@ -109,7 +109,7 @@ def measure(
         lambda done: watch.step(f"testing, {chosen.name}", min(done, share), share),
         journal,
     )
-    left_out = tuple(faults(part, found))
+    left_out = tuple(faults(network, part, chosen, found))
     for fault in left_out:
         watch.say(f"left out, unreadable: {fault}")
     read = np.flatnonzero(readable(found))
