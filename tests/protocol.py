@@ -94,7 +94,7 @@ def caffe_messages(packed: bool = True) -> dict[str, Any]:
         message = file.message_type.add(name=name)
         for field, number, kind, how in fields:
             added = message.field.add(name=field, number=number, label=3 if "rep" in how else 1)
-            added.type = _NUMBERS.get(kind, 11)  # type: ignore[assignment]
+            added.type = _NUMBERS.get(kind, 11)
             if kind not in _NUMBERS:
                 added.type_name = f".caffe.{kind}"
             added.options.packed = packed and "packed" in how

@@ -26,6 +26,7 @@ from tests.protocol import (
     scores,
 )
 from verydeep.errors import UserError
+from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import wire
@@ -220,8 +221,7 @@ def test_a_prototxt_says_mean_gain_and_crop() -> None:
     data = "layer { name: 'data' type: \"Data\" transform_param { mean_value: [104, 117, 123] "
     data += "scale: 0.25 crop_size: 64 } }"
     found = read(saved(net()), deploy(data, words=""))
-    assert found.pixels.mean == (104, 117, 123)
-    assert found.pixels.std == (4, 4, 4)
+    assert found.pixels == Pixels((256, 256), (104.0, 117.0, 123.0), (4.0, 4.0, 4.0), order="BGR")
     assert "pictures are 64 x 64, as the prototxt says" in found.notes
     plain = read(saved(net()), deploy())
     assert plain.pixels == AUTHORS
@@ -299,14 +299,7 @@ def test_the_text_says_which_pixels_the_weights_want() -> None:
 
 
 def test_a_net_over_2_gb_is_not_exported() -> None:
-    from verydeep.nets import vgg
-
-    with torch.device("meta"):
-        network = Network(vgg.table("D", width=4), [str(i) for i in range(1000)], BGR)
-    for name, parameter in network.named_parameters():
-        layer, _, kind = name.rpartition(".")
-        broadcast = torch.zeros(1).expand(parameter.shape)
-        setattr(network.get_submodule(layer), kind, torch.nn.Parameter(broadcast, False))
+    network = Network.empty(vgg.table("D", width=4), [str(i) for i in range(1000)], BGR)
     with pytest.raises(UserError, match="cannot write out: .* more than the 2 GB that Caffe reads"):
         write(network, "out")
 
@@ -349,29 +342,30 @@ def test_damaged_files_are_refused_in_one_line(
 ) -> None:
     message = net(tiny(), later=later, packed=packed, old=old, double=double)
     content = message.SerializeToString()
-    read_anyway = [attempt(Path("x"), bad) for bad in damaged(content, 1500, seed=later + packed)]
-    assert 0 < sum(read_anyway) < 750  # a flipped bit of a weight cannot be seen
+    read_anyway = [attempt(Path("x"), bad) for bad in damaged(content, 1000, seed=later + packed)]
+    assert 0 < sum(read_anyway) < 500  # a flipped bit of a weight cannot be seen
 
 
 def test_damaged_texts_are_refused_in_one_line() -> None:
-    write(build("A", 3, width=0.0625, crop=32, fc=8), "x.caffemodel")
-    write_prototxt(build("A", 3, width=0.0625, crop=32, fc=8), "x.prototxt")
-    content, text = Path("x.caffemodel").read_bytes(), Path("x.prototxt").read_bytes()
-    for bad in damaged(text, 500, seed=5):
+    content = net(tiny()).SerializeToString()
+    lines = deploy().read_text().split("layers {")
+    text = "layers {".join([PROTOTXT, lines[1], lines[-1]]).encode()
+    for bad in damaged(text, 400, seed=5):
         Path("bad.prototxt").write_bytes(bad)
-        attempt(Path("x.caffemodel"), content, Path("bad.prototxt"))
+        attempt(Path("x"), content, Path("bad.prototxt"))
 
 
-def test_damaged_files_take_no_more_memory_than_a_few_times_their_size() -> None:
-    content = net().SerializeToString()
+@pytest.mark.parametrize("packed", [True, False])
+def test_damaged_files_take_no_more_memory_than_a_few_times_their_size(packed: bool) -> None:
+    weights = tiny() | {"fc3": (np.ones((9000, 8), "f4"), np.ones(9000, "f4"))}
+    content = net(weights, later=True, packed=packed).SerializeToString()
     tracemalloc.start()
     try:
-        for bad in damaged(content, 150, seed=6):
+        for bad in damaged(content[:700], 100, seed=6):
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
-            attempt(Path("x"), bad)
-            del bad
-            assert tracemalloc.get_traced_memory()[1] - before < 3 * len(content) + 300_000
+            attempt(Path("x"), bad + content[700:])
+            assert tracemalloc.get_traced_memory()[1] - before < 4 * len(content)
     finally:
         tracemalloc.stop()
 
@@ -409,7 +403,7 @@ def conv(shape: list[int], values: bytes) -> bytes:
         (b"\x00\x00", "there is no field 0"),
         (varint(9 << 3 | 3) + varint(9 << 3 | 4), "field 9 is of kind 3, which such files"),
         (nested(5000), "it has no layers with weights"),
-        (b"\x28\x01" * 300_000, "over 250,000 fields"),
+        (b"\x28\x01" * 60_000, "over 50,000 fields"),
         (wrapped(b"") * 2000, "over 1000 layers"),
         (wrapped(wrapped(b"x", 4) + wrapped(wrapped(b"y", 1), 1), 2), "upgrade_net_proto_binary"),
         (wrapped(wrapped(b"c" * 99 + b"\n", 1) + wrapped(b"", 7)), "has the shape \\[\\] and 0"),
@@ -488,6 +482,8 @@ def test_other_content_is_not_taken_for_caffes() -> None:
     content = net().SerializeToString()
     Path("x").write_bytes(content[: len(content) // 2])
     assert is_caffe("x")  # cut short, which reading it says
+    Path("x").write_bytes(content[:70])
+    assert is_caffe("x")
 
 
 def test_floats_are_views_of_the_file_and_writing_to_them_leaves_it_alone() -> None:
@@ -497,14 +493,16 @@ def test_floats_are_views_of_the_file_and_writing_to_them_leaves_it_alone() -> N
     assert not weight.flags.owndata
     weight[:] = 7
     assert path.read_bytes() == content
-    assert wire.MOST_FIELDS == 250_000
+    assert wire.MOST_FIELDS == 50_000
 
 
 PEAK = """
 import re, sys
 from pathlib import Path
 from verydeep.weights.foreign.caffe import read
-def peak(): return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) << 10
+def peak():
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) << 10
 before = peak()
 tensors = read(sys.argv[1]).tensors
 print(before, peak(), sum(t.size for t in tensors.values()))

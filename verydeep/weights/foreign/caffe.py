@@ -85,7 +85,7 @@ def is_caffe(path: Path | str) -> bool:
     """Whether a file's content is Caffe's, whatever its name; reads a few KB."""
     known = {1: SLICE, 2: SLICE, 3: SLICE, 4: NUMBER, 5: NUMBER, 6: SLICE, 7: NUMBER, 8: SLICE}
     try:
-        for i, field in enumerate(fields(open_content(Path(path)), Budget())):
+        for i, field in enumerate(fields(open_content(Path(path)), Budget(), cut=True)):
             if field.number == 2 and field.kind == SLICE:
                 return looks_like(field, {1: SLICE, 2: SLICE, 3: SLICE, 4: SLICE, 5: NUMBER}, 4)
             if field.number == 100 and field.kind == SLICE:

@@ -22,14 +22,13 @@ from verydeep.weights.foreign.wire import (
     floats_field,
     integers_field,
     message_field,
-    size_of,
     text_field,
 )
 
 OURS = 10_000
 """A field number of the whole net that Caffe has no use for."""
-MOST_BYTES = (1 << 31) - 1
-"""What Caffe, and the format's own readers, take."""
+MOST_BYTES = (1 << 31) - (1 << 20)
+"""What Caffe, and the format's own readers, take, less what is no weights."""
 
 _TYPES = {
     table.Conv: "Convolution",
@@ -45,17 +44,18 @@ _TYPES = {
 def write(network: Network, path: Path | str) -> None:
     """Writes a network's `.caffemodel`; UserError where it cannot be written or is too large."""
     path, side = Path(path), network.table.crop
+    size = 4 * sum(parameter.numel() for parameter in network.parameters())
+    if size > MOST_BYTES:
+        raise UserError(
+            f"cannot write {path}: {size:,} bytes are more than the 2 GB that Caffe reads; keep "
+            f"our own file, or train the net narrower"
+        )
     parts = text_field(1, f"verydeep {network.table.name}")
     parts += text_field(3, PICTURE)
     parts += message_field(8, integers_field(1, (1, 3, side, side)))
     for row in network.table.rows:
         parts += message_field(100, _layer(row, network))
     parts += text_field(OURS, about.to_text(network))
-    if size_of(parts) > MOST_BYTES:
-        raise UserError(
-            f"cannot write {path}: {size_of(parts):,} bytes are more than the 2 GB that Caffe "
-            f"reads; keep our own file"
-        )
     write_whole(path, *parts)
 
 

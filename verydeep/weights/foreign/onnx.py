@@ -43,7 +43,7 @@ def is_onnx(path: Path | str) -> bool:
     }  # fmt: skip
     version = False
     try:
-        for i, field in enumerate(fields(open_content(Path(path)), Budget())):
+        for i, field in enumerate(fields(open_content(Path(path)), Budget(), cut=True)):
             if field.number == 7 and field.kind == SLICE:
                 return version and looks_like(field, {1: SLICE, 2: SLICE, 5: SLICE}, 1)
             if known.get(field.number) != field.kind or i > 64:

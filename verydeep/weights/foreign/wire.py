@@ -12,7 +12,6 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ NUMBER, EIGHT_BYTES, SLICE, FOUR_BYTES = 0, 1, 2, 5
 
 FLOAT, DOUBLE = np.dtype("<f4"), np.dtype("<f8")
 
-MOST_FIELDS = 250_000
+MOST_FIELDS = 50_000
 """Fields read of one file; that of net E has a few hundred, a net of a thousand layers 20,000."""
 MOST_INTEGERS = 64
 """Integers in one list: shapes, pads and kernels have two to four."""
@@ -75,14 +74,16 @@ class Budget:
             raise MalformedError(f"it has over {MOST_FIELDS:,} fields, which no net of Table 1 has")
 
 
-@dataclass(frozen=True, slots=True)
 class Field:
     """One field of a message; floats that are not packed come as one field for the whole run."""
 
-    number: int
-    kind: int
-    value: Any
-    budget: Budget
+    __slots__ = ("budget", "kind", "number", "value")
+
+    def __init__(self, number: int, kind: int, value: Any, budget: Budget) -> None:
+        self.number = number
+        self.kind = kind
+        self.value = value
+        self.budget = budget
 
     def integer(self) -> int:
         """The integer, with its sign."""
@@ -140,8 +141,11 @@ class Field:
             )
 
 
-def fields(content: memoryview, budget: Budget) -> Iterator[Field]:
-    """The fields of a message, in order; MalformedError where it is cut or out of form."""
+def fields(content: memoryview, budget: Budget, cut: bool = False) -> Iterator[Field]:
+    """The fields of a message, in order; MalformedError where it is out of form.
+
+    One that is cut short is so too, unless `cut`: then what is there of its last field is given.
+    """
     place = 0
     while place < len(content):
         budget.spend()
@@ -155,12 +159,12 @@ def fields(content: memoryview, budget: Budget) -> Iterator[Field]:
         elif kind == SLICE:
             length, start = _varint(content, start)
             left = len(content) - start
-            if length > left:
+            if length > left and not cut:
                 raise MalformedError(
                     f"field {number} has {length:,} bytes where {left:,} are left; the file is cut "
                     f"short or damaged, so fetch it again"
                 )
-            place = start + length
+            place = start + min(length, left)
             value = content[start:place]
         elif kind in (FOUR_BYTES, EIGHT_BYTES):
             value, place = _run(content, place, start, 4 if kind == FOUR_BYTES else 8)
