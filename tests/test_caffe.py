@@ -223,6 +223,8 @@ def test_a_prototxt_says_mean_gain_and_crop() -> None:
     found = read(saved(net()), deploy(data, words=""))
     assert found.pixels == Pixels((256, 256), (104.0, 117.0, 123.0), (4.0, 4.0, 4.0), order="BGR")
     assert "pictures are 64 x 64, as the prototxt says" in found.notes
+    one = deploy("layer { transform_param { mean_value: 110 } }")
+    assert read(saved(net()), one).pixels.mean == (110.0, 110.0, 110.0)
     plain = read(saved(net()), deploy())
     assert plain.pixels == AUTHORS
     assert "pictures are 64 x 64, as the prototxt says" in plain.notes
@@ -421,6 +423,7 @@ def conv(shape: list[int], values: bytes) -> bytes:
         (conv([2, 3, 1, 1], bytes(24)), r"conv1_1.bias has the shape \[1\], not \[2\]"),
         (conv([1, 3], bytes(12)), "weights of 1 x 3, where square filters"),
     ],
+    ids=range(25),
 )
 def test_hostile_content_is_refused(content: bytes, message: str) -> None:
     Path("x").write_bytes(content)
@@ -459,7 +462,12 @@ def test_other_nets_are_named() -> None:
 def test_what_it_says_of_itself_is_looked_at() -> None:
     write(build("A", 3, width=0.0625, crop=32, fc=8), "x")
     content = Path("x").read_bytes()
-    for old, new in ((b'"RGB"', b'"GBR"'), (b'"mean": [1', b'"mean": {1'), (b"255", b"2e9")):
+    for old, new in (
+        (b'"RGB"', b'"GBR"'),
+        (b'"bilinear"', b'"bilineal"'),
+        (b'"mean": [1', b'"mean": {1'),
+        (b"255", b"2e9"),
+    ):
         assert content.count(old) == 1
         Path("x").write_bytes(content.replace(old, new))
         with pytest.raises(UserError, match="says of its pixels and classes .* is out of form"):

@@ -204,7 +204,7 @@ def test_pixels_and_classes_of_ours_are_taken_from_the_metadata() -> None:
     pixels = Pixels((40, 60), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), order="BGR")
     about = json.dumps({"pixels": asdict(pixels), "classes": ["a", "b", "c", "d", "ö"]})
     model = vgg().model()
-    helper.set_model_props(model, {"other": "words", "verydeep": about})
+    helper.set_model_props(model, {"verydeep": about, "other": "words"})
     found = read(saved(model))
     assert (found.pixels, found.classes, found.notes) == (pixels, ("a", "b", "c", "d", "ö"), ())
     for bad in (
@@ -418,6 +418,7 @@ def nested(depth: int, numbers: Sequence[int]) -> bytes:
         (bytes([7 << 3 | 2]) + b"\xff" * 9 + b"\x01", "18,446,744,073,709,551,615 bytes where 0"),
         (field(7, field(1, field(4, b"Ev\xffil\n" * 99))), "'Ev.ufffdil.n"),
     ],
+    ids=range(6),
 )
 def test_hostile_content_is_refused(content: bytes, message: str) -> None:
     Path("x").write_bytes(content)
@@ -427,7 +428,13 @@ def test_hostile_content_is_refused(content: bytes, message: str) -> None:
 
 
 def test_other_content_is_not_taken_for_onnx(tmp_path: Path) -> None:
-    others = [b"", b"PK\x03\x04" + bytes(60), b"\x89HDF\r\n\x1a\n", b"\x80\x02}q", b"MATLAB 5.0"]
+    others = [
+        b"",
+        b"PK\x03\x04" + bytes(60),
+        b"\x89HDF\r\n\x1a\n",
+        b"\x80\x02}q",
+        b"\x08\x07\x3a\x05hello",
+    ]
     net = caffe_messages()["NetParameter"](name="x")
     net.layer.add(name="conv1_1", type="Convolution")
     for content in [*others, net.SerializeToString(), bytes(99)]:
