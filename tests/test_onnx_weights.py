@@ -253,19 +253,18 @@ def renamed(old: str, new: str) -> Any:
     return graph.model()
 
 
-def residual() -> Any:
+def with_branch(op: str, *reads: str) -> Any:
     graph = vgg()
-    graph.nodes.insert(4, helper.make_node("Add", ["value3", "value1"], ["sum"]))
+    graph.nodes.insert(4, helper.make_node(op, reads, ["other"]))
     return graph.model()
-
-
-CENSUS = "; it has 13 Conv, 15 Relu, 5 MaxPool, 3 Gemm"
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (lambda: residual(), "node 'Add' is off the one path .*; it has 15 Relu, 13 Conv"),
+        (lambda: with_branch("Add", "value3", "value1"), "node 'Add' is off .* 15 Relu, 13 Conv"),
+        (lambda: with_branch("Relu", "value1"), "node 'Relu' is off the one path"),
+        (lambda: renamed("Relu", "Identity"), "it has 14 Relu where 15 follow its layers in Table"),
         (lambda: renamed("Relu", "Sigmoid"), "no net of Table 1 has 'Sigmoid'; it has 14 Relu"),
         (lambda: renamed("AveragePool", "GlobalAveragePool"), "has 'GlobalAveragePool'; it has"),
         (lambda: changed("Conv", strides=[2, 2]), "a convolution of 3 x 3 has strides, groups"),
@@ -286,8 +285,8 @@ def test_other_graphs_are_refused_with_what_they_hold(model: Any, message: str) 
         read(path)
 
 
-def test_an_average_over_nothing_and_same_borders_are_taken() -> None:
-    model = changed("Conv", auto_pad="SAME_UPPER")
+def test_borders_that_keep_the_side_may_be_named_so() -> None:
+    model = changed("Conv", auto_pad="SAME_UPPER", pads=[0, 0, 0, 0])
     assert same(read(saved(model)).tensors, expected(random_weights()))
 
 
@@ -354,7 +353,7 @@ def test_a_tensor_taken_by_thousands_of_nodes_is_made_once() -> None:
     graph = Graph()
     name = graph.hold("a", np.ones((3, 3, 100, 100)), dtype="f2")
     for _ in range(300):
-        graph.add("Conv", name, pads=[50, 50, 50, 50])
+        graph.add("Conv", name)
     content = graph.model().SerializeToString()
     tracemalloc.start()
     try:
