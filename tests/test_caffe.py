@@ -1,4 +1,4 @@
-"""Caffe's files, against files that google.protobuf writes of Caffe's messages (`protocol.py`).
+"""Caffe's files, against files that google.protobuf writes of Caffe's messages (`foreign_files.py`).
 
 Weights are compared bit for bit, scores with PyTorch's plain functions on a BGR picture. Damage is
 drawn from a seed.
@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.protocol import (
+from tests.foreign_files import (
     CROP,
     caffe_messages,
     damaged,

@@ -19,7 +19,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.protocol import (
+from tests.foreign_files import (
     BLOCKS,
     CROP,
     SIDE,
