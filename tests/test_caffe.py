@@ -1,4 +1,4 @@
-"""Caffe's files, against files that google.protobuf writes of Caffe's messages (`foreign_files.py`).
+"""Caffe's files, against what google.protobuf writes of Caffe's messages (`foreign_files.py`).
 
 Weights are compared bit for bit, scores with PyTorch's plain functions on a BGR picture. Damage is
 drawn from a seed.
