@@ -44,7 +44,7 @@ HEAD = 4096
 
 STRUCTURE = 2 << 20
 """Bytes of structure that are read of a file, all in all; MATLAB's of E, with its classes, is the
-longest and has 0.7 MB. Each takes `pyfive` a microsecond where they are made to be slow."""
+longest and has 0.7 MB. All of it made to be slow takes `pyfive` some seconds."""
 HEADER = 256 << 10
 """Bytes of structure that are read for one object or one group's links."""
 INDEX = 16 << 20
