@@ -237,8 +237,8 @@ def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
         for writer in (keras1, keras2)
         for libver in ("v108", "latest")
     ]
-    refused = assert_refused_or_read(keras.read, tmp_path / "x.h5", damaged(contents, 1200, 0))
-    assert refused > 400
+    refused = assert_refused_or_read(keras.read, tmp_path / "x.h5", damaged(contents, 700, 0))
+    assert refused > 200
 
 
 @pytest.mark.timeout(60)
@@ -246,9 +246,9 @@ def test_every_byte_of_structure_may_be_anything(tmp_path: Path) -> None:
     content = keras3_named(tmp_path / "x.h5", {"conv1_1": tiny()["conv1_1"]}).read_bytes()
     changed = (
         content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :]
-        for at in range(0, min(len(content), 4000), 5)
+        for at in range(0, min(len(content), 4000), 12)
     )
-    assert assert_refused_or_read(keras.read, tmp_path / "x.h5", changed) > 20
+    assert assert_refused_or_read(keras.read, tmp_path / "x.h5", changed) > 10
 
 
 @pytest.mark.timeout(10)
@@ -352,15 +352,17 @@ def test_a_header_that_goes_on_with_itself_comes_to_an_end(tmp_path: Path) -> No
 
 
 @pytest.mark.timeout(10)
-def test_sequences_of_sequences_are_not_unfolded(tmp_path: Path) -> None:
-    """An attribute of a type that the reader of structures would unfold for ever is passed over."""
-    weights = random_weights()
-    path = keras2(tmp_path / "x.h5", weights)
-    deep = h5py.vlen_dtype(h5py.vlen_dtype(np.dtype("u1")))
+def test_sequences_are_not_unfolded(tmp_path: Path) -> None:
+    """Attributes of lists, which could hold each other without end, are passed over."""
+    path = keras2(tmp_path / "x.h5", random_weights())
+    lists = np.empty(3, object)
+    lists[:] = [np.array([i, i], np.uint8) for i in range(3)]
     with h5py.File(path, "a") as file:
-        for name in ("backend", "other", "verydeep_mean"):
-            file.attrs.create(name, np.array([], dtype=object), (0,), deep)
-    assert_same(keras.read(path), weights)
+        for name in ("backend", "verydeep_mean", "verydeep_scale"):
+            file.attrs.create(name, lists, dtype=h5py.vlen_dtype(np.dtype("u1")))
+    found = keras.read(path)
+    assert_same(found, random_weights())
+    assert found.pixels == keras.PIXELS
 
 
 @pytest.mark.slow
