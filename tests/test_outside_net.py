@@ -76,20 +76,19 @@ def errors(net: Network, part: Part, name: str, scales: str) -> tuple[float, flo
 
 
 def test_a_centre_crop_comes_to_what_is_known(squeezenet: SqueezeNet, samples: Part) -> None:
-    """One picture more or less is half a point."""
-    top1, top5 = errors(squeezenet, samples, "centre", "227")
+    """One picture more or less is half a point; of 227 pixels out of 256, as Caffe's nets are."""
+    top1, top5 = errors(squeezenet, samples, "centre", "256")
     assert top1 == pytest.approx(38.0, abs=2.0)
     assert top5 == pytest.approx(18.0, abs=2.0)
 
 
-def test_more_views_do_not_make_it_worse(squeezenet: SqueezeNet, samples: Part) -> None:
-    """The paper's claims, here of another net: mirror images, ten crops, several scales help."""
+@pytest.mark.slow
+def test_more_views_of_a_picture_lower_the_error(squeezenet: SqueezeNet, samples: Part) -> None:
+    """The paper's claims, of another net on 200 pictures: each by a point or more, or by nothing.
+
+    Measured: centre 38.5; at Q = 227, where a crop is nearly the picture, 32.5, and dense 31.0.
+    """
     one, _ = errors(squeezenet, samples, "centre", "256")
-    for name, scales in (
-        ("dense", "256"),
-        ("ten", "256"),
-        ("crops", "256"),
-        ("dense", "227,256,288"),
-    ):
+    for name, scales in (("dense", "256"), ("ten", "256"), ("dense", "227,256,288")):
         more, _ = errors(squeezenet, samples, name, scales)
-        assert more <= one + 0.5, (name, scales)
+        assert more <= one, (name, scales)
