@@ -12,14 +12,18 @@ from typing import BinaryIO
 from verydeep.errors import UserError
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file; raises UserError, with what was there before untouched, where it cannot."""
+def write_whole(path: Path, *content: bytes | memoryview) -> None:
+    """Writes a file, piece by piece, each a row of bytes.
+
+    Raises UserError, with what was there before untouched, where it cannot.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
-            file.write(content)
+            for piece in content:
+                file.write(piece)
     except OSError as error:
-        size = len(content)
+        size = sum(map(len, content))
         raise UserError(f"cannot write {path} ({size:,} bytes): {error.strerror}") from None
 
 
