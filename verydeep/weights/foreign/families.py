@@ -1,0 +1,61 @@
+"""The families of files that are read and written, a row for each.
+
+A family's reader knows its files by how they begin, and is asked in this order: those that begin
+with a mark of their own come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from verydeep.errors import UserError
+from verydeep.nets.network import Network
+from verydeep.weights.foreign import statedict
+from verydeep.weights.foreign.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a family's files are known and read; `read` takes a prototxt too, which few use."""
+
+    name: str
+    knows: Callable[[Path], bool]
+    read: Callable[[Path, Path | None], Parameters]
+
+
+def _alone(read: Callable[[Path], Parameters]) -> Callable[[Path, Path | None], Parameters]:
+    """A reader of files that no prototxt belongs to."""
+
+    def without(path: Path, prototxt: Path | None) -> Parameters:
+        if prototxt is not None:
+            raise UserError(f"{path} needs no prototxt, which is Caffe's; leave --prototxt out")
+        return read(path)
+
+    return without
+
+
+READERS = (Reader("PyTorch state dict", statedict.is_statedict, _alone(statedict.read)),)
+
+WRITERS: dict[str, Callable[[Network, Path], None]] = {
+    "torchvision": lambda network, path: statedict.write(network, path, "torchvision"),
+    "timm": lambda network, path: statedict.write(network, path, "timm"),
+}
+"""What `weights export --to` knows."""
+
+
+def read(path: Path, prototxt: Path | None = None) -> Parameters:
+    """The weights in a file of any family; UserError where none knows it."""
+    for reader in READERS:
+        if reader.knows(path):
+            return reader.read(path, prototxt)
+    names = ", ".join(reader.name for reader in READERS)
+    raise UserError(f"{path} is of no kind that is read; there are {names}")
+
+
+def writer(family: str) -> Callable[[Network, Path], None]:
+    """What writes a network as a family's file; UserError for a family that is not written."""
+    if family not in WRITERS:
+        raise UserError(f"no family '{family}' to write; there are {', '.join(WRITERS)}")
+    return WRITERS[family]
