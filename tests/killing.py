@@ -6,8 +6,9 @@ start at once, for PyTorch is imported before; this process itself never compute
 An order: {"folder", "count" (processes), "kill": {"number", "event", "torn"}}; an event is a
 change to a file, or an exchange between processes, counted within each process from the start.
 Or "kill": {"numbers", "after"}: SIGKILL from outside after so many seconds; "signal" sends another.
-"resume" goes on with the folder. "stall" sleeps instead of being killed; "differ" are settings of
-the last process alone. An answer: {"codes", "events" (of process 0, by name), "said", "seconds"}.
+"resume" goes on with the folder, "weights" tests that file instead. "stall" sleeps instead of
+being killed; "differ" are settings of the last process alone. An answer: {"codes", "events" (of
+process 0, by name), "said", "seconds"}.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ import torch.utils.tensorboard  # noqa: F401 - these three so that forks need no
 
 from verydeep import processes
 from verydeep.conditions import Conditions
+from verydeep.evaluation import journal, posteriors
 from verydeep.machine import Machine
-from verydeep.tasks import classification
+from verydeep.tasks import classification, testing
 
 DATA = "drawn:24x40"
 SETTINGS: dict[str, Any] = {
@@ -200,7 +202,11 @@ def _work(order: dict[str, Any], settings: dict[str, Any]) -> None:
     folder = Path(order["folder"])
     together = processes.join(in_order=True)
     conditions = Conditions(Machine("cpu", 1), together, save_every=EVERY)
-    if order.get("resume"):
+    if "weights" in order:
+        posteriors.CHUNK, journal.SECONDS = {"cpu": 3}, -1.0  # kept after every 3 pictures
+        out = folder / "scores.safetensors"
+        testing.evaluate(order["weights"], DATA, "both", conditions, scales=(34, 40), out=out)
+    elif order.get("resume"):
         classification.resume(folder, conditions)
     else:
         classification.train(DATA, folder, conditions, **{**SETTINGS, **settings})

@@ -23,6 +23,7 @@ import torch
 from tests.conftest import TWO_CORES
 from tests.test_training import PIXELS, SETTINGS, drawn, source_of, weights_of
 from verydeep.errors import Stopped, UserError
+from verydeep.files import alone_in
 from verydeep.nets.network import build
 from verydeep.progress import Watch
 from verydeep.tasks.classification import resume, train
@@ -340,3 +341,71 @@ def test_what_is_not_finite_is_named_by_layer_and_picture() -> None:
     assert f"at step 8 (rate 0.01): the first layer is conv2_1; pictures {', '.join(named)}" in str(
         error
     )
+
+
+# --- where a run lies and what lies there
+
+
+def test_a_run_goes_on_from_another_folder(
+    tmp_path: Path, photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data and start were given by relative paths, and the start is gone since."""
+    photos(8, 8, side=48)
+    small = {**SMALL, "batch": 5}
+    train("photos", "start", TWO_CORES, **{**small, "epochs": 1})
+    train("photos", "whole", TWO_CORES, **small, start="start")
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper.Keeper, "after_step", stopping_at(3))
+        with pytest.raises(Stopped):
+            train("photos", "cut", TWO_CORES, **small, start="start")
+    shutil.rmtree("start")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    resume(tmp_path / "cut", TWO_CORES)
+    assert ends(tmp_path / "cut") == ends(tmp_path / "whole")
+
+
+def stopping_at(step: int) -> Any:
+    after_step = keeper.Keeper.after_step
+
+    def stops(self: Any, training: Training, batch: Batch, loss: float) -> None:
+        after_step(self, training, batch, loss)
+        if self.steps(training) == step:
+            raise Stopped
+
+    return stops
+
+
+def test_a_run_goes_on_with_data_that_was_moved(
+    photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = photos(8, 8, side=48)
+    small = {**SMALL, "batch": 5}
+    train(root, "whole", TWO_CORES, **small)
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper.Keeper, "after_step", stopping_at(2))
+        with pytest.raises(Stopped):
+            train(root, "cut", TWO_CORES, **small)
+    root.rename("moved")
+    with pytest.raises(UserError, match=r"photos, which cut was begun with, is gone; say where"):
+        resume("cut", TWO_CORES)
+    resume("cut", TWO_CORES, data="moved")
+    assert ends(Path("cut")) == ends(Path("whole"))
+
+
+def test_a_folder_in_which_another_process_trains_is_refused() -> None:
+    train("drawn:40x48", "run", TWO_CORES, **SMALL)
+    with alone_in(Path("run")), pytest.raises(UserError, match="another process is working in run"):
+        resume("run", TWO_CORES)
+    resume("run", TWO_CORES)  # let go
+
+
+def test_where_no_checkpoint_is_whole_nothing_is_begun_anew_unasked() -> None:
+    train("drawn:40x48", "run", TWO_CORES, **SMALL)
+    for file in Path("run/checkpoints").glob("*/network.safetensors"):
+        file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(UserError, match="no checkpoint in run/checkpoints is whole; take that"):
+        resume("run", TWO_CORES)
+    shutil.rmtree("run/checkpoints")
+    resume("run", TWO_CORES)

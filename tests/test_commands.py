@@ -263,6 +263,9 @@ def test_mistakes_with_settings(verydeep: Run, photos: Photos) -> None:
         (["--set", "dropout"], "--set dropout has no value"),
         (["--set", "dropout=high"], "dropout is 'high'; a number is needed"),
         (["--set", "initial=zeros"], "no initialisation 'zeros'"),
+        (["--set", 'latest_cuts=["a"]'], "latest_cuts is ['a']; a list of numbers"),
+        (["--set", "latest_cuts=[-1]"], "latest_cuts are [-1.0]; shares in (0, 1] are needed"),
+        (["--set", "latest_cuts=[nan]"], "latest_cuts are [nan]; shares in (0, 1] are needed"),
         (["--width", "-1"], "a width of -1"),
         (["--seed", "-1"], "seed is -1"),
         (["--threads", "0"], "0 threads"),
@@ -340,3 +343,57 @@ def test_interrupting_leaves_with_130(verydeep: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(command_line, "app", interrupted)
     said = verydeep("nets")
     assert (said.code, said.err) == (130, "\nverydeep: interrupted\n")
+
+
+# --- comparing and fusing
+
+
+@pytest.fixture
+def two_tests(verydeep: Run, trained: Path) -> list[Path]:
+    """Score files of one network, by two protocols."""
+    for protocol in ("crops", "ten"):
+        said = verydeep("evaluate", trained, "photos", "--protocol", protocol, "--quiet")
+        assert said.code == 0, said.err
+    found = [*(trained / "scores").glob("*-crops-*"), *(trained / "scores").glob("*-ten-*")]
+    assert len(found) == 2
+    return found
+
+
+def test_two_tests_are_compared(verydeep: Run, two_tests: list[Path]) -> None:
+    said = verydeep("compare", *two_tests, "--page", "compare.html", "--data", "photos")
+    assert said.code == 0, said.err
+    assert "50 crops of 32, Q = 40" in said.out
+    assert "95 % interval" in said.out
+    assert "McNemar p =" in said.out
+    page = Path("compare.html").read_text(encoding="utf-8")
+    for title in ("Errors", "Which is better", "How far to trust a posterior", "Where they dis"):
+        assert title in page
+    about = json.loads(verydeep("compare", *two_tests, "--json").out)
+    assert [test["pictures"] for test in about["tests"]] == [6, 6]
+    assert about["comparisons"][0]["p"] <= 1
+
+
+def test_two_tests_are_fused(verydeep: Run, two_tests: list[Path]) -> None:
+    said = verydeep("fuse", *two_tests, "--out", "both.safetensors")
+    assert said.code == 0, said.err
+    assert "the mean of these 2" in said.out
+    assert "posteriors: both.safetensors" in said.out
+    again = verydeep("compare", "both.safetensors", two_tests[0])
+    assert "the mean of 2: 50 crops of 32, Q = 40; ten crops of 32, Q = 40" in again.out
+
+
+def test_mistakes_with_score_files(
+    verydeep: Run, two_tests: list[Path], trained: Path, photos: Photos
+) -> None:
+    crops, ten = two_tests
+    weights = trained / "best.safetensors"
+    assert "x is no score file" in verydeep("compare", "x", crops).mistake
+    assert "is no score file" in verydeep("fuse", crops, weights).mistake
+    assert "1 score file(s) to fuse; at least 2" in verydeep("fuse", crops).mistake
+    said = verydeep("fuse", crops, ten, "--out", weights)
+    assert "is there already and is no score file" in said.mistake
+    photos(3, 3, 3, root="new", first=70)
+    verydeep("evaluate", trained, "new", "--out", "new.safetensors")
+    assert "score file 2 lacks picture" in verydeep("compare", crops, "new.safetensors").mistake
+    said = verydeep("compare", crops, ten, "--page", "p.html", "--data", "new")
+    assert "new is not what was tested" in said.mistake

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from verydeep.errors import UserError
 from verydeep.evaluation import comparison, metrics
 from verydeep.evaluation.comparison import Comparison, compare, mcnemar, paired_interval
-from verydeep.evaluation.fusion import fuse
+from verydeep.evaluation.fusion import fuse, row_of
 from verydeep.evaluation.scores import Scores, aligned
 from verydeep.evaluation.views import Protocol
 
@@ -226,8 +227,8 @@ def test_fused_posteriors_are_the_mean() -> None:
     tables = [[[0.8, 0.1, 0.1]], [[0.2, 0.6, 0.2]], [[0.2, 0.5, 0.3]]]
     three = [replace(only(ONE, 1), posteriors=np.array(t, np.float32)) for t in tables]
     found = fuse(three)
-    np.testing.assert_allclose(found, [[0.4, 0.4, 0.2]], atol=1e-7)
-    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.posteriors, [[0.4, 0.4, 0.2]], atol=1e-7)
+    assert found.posteriors.dtype == np.float32
 
 
 def test_fusing_follows_the_first_order_and_leaves_what_came_as_it_was() -> None:
@@ -237,7 +238,65 @@ def test_fusing_follows_the_first_order_and_leaves_what_came_as_it_was() -> None
         for _ in range(2)
     )
     before = a.posteriors.copy()
-    np.testing.assert_allclose(fuse([a, shuffled(b)]), (a.posteriors + b.posteriors) / 2, atol=1e-7)
+    np.testing.assert_allclose(
+        fuse([a, shuffled(b)]).posteriors, (a.posteriors + b.posteriors) / 2, atol=1e-7
+    )
     assert (a.posteriors == before).all()
-    assert (fuse([a]) == before).all()
-    assert (fuse([a, a, a]) == before).all()
+    assert (fuse([a, a, a]).posteriors == before).all()
+
+
+# --- what the paper has of the same test
+
+JITTERED = {net: (net, 256, 512) for net in "DE"}
+
+
+def of_the_paper(net: Any, way: str, scales: tuple[int, ...]) -> Scores:
+    """A test of one of the paper's nets on 1000 classes."""
+    posteriors = np.full((2, 1000), 1e-3, np.float32)
+    classes = tuple(map(str, range(1000)))
+    protocol = Protocol(way, 224, scales)
+    labels = np.array([0, 1])
+    return Scores(posteriors, labels, ("a", "b"), classes, protocol, str(net), "data", net=net)
+
+
+THREE = (256, 384, 512)
+
+
+@pytest.mark.parametrize(
+    ("tests", "table", "top1", "top5"),
+    [
+        ([("D", "dense", (384,))], "Table 3", 25.6, 8.1),
+        ([("D", "dense", THREE)], "Table 4", 24.8, 7.5),
+        ([("E", "crops", THREE)], "Table 5", 24.6, 7.4),
+        ([("E", "both", THREE)], "Table 5", 24.4, 7.1),
+        ([("D", "dense", THREE), ("D", "crops", THREE)], "Table 5", 24.4, 7.2),
+        ([("D", "dense", THREE), ("E", "dense", THREE)], "Table 6", 24.0, 7.1),
+        ([("D", "both", THREE), ("E", "both", THREE)], "Table 6", 23.7, 6.8),
+        ([("D", "dense", (256,))], None, 0, 0),
+        ([("D", "centre", (384,))], None, 0, 0),
+        ([("D", "dense", THREE), ("E", "crops", THREE)], None, 0, 0),
+        ([("D", "dense", THREE), ("D", "dense", (384,))], None, 0, 0),
+    ],
+)
+def test_the_papers_row_of_the_same_test_is_found(
+    tests: list[tuple[str, str, tuple[int, ...]]], table: str | None, top1: float, top5: float
+) -> None:
+    """Expected: Tables 3 to 6 as printed."""
+    row = row_of([of_the_paper(JITTERED[net], way, scales) for net, way, scales in tests])
+    assert (row and row.table) == table
+    if row:
+        assert (row.top1, row.top5) == (top1, top5)
+
+
+def test_the_seven_nets_of_the_submission_have_their_row() -> None:
+    nets = [("D", 256), ("D", 384), ("C", 256), ("C", 384), ("E", 256), ("E", 384)]
+    tests = [of_the_paper((net, s, s), "dense", (s - 32, s, s + 32)) for net, s in nets]
+    assert row_of(tests) is None
+    row = row_of([*tests, of_the_paper(("D", 256, 512), "dense", THREE)])
+    assert row is not None
+    assert (row.table, row.top1, row.top5) == ("Table 6", 24.7, 7.5)
+
+
+def test_nets_that_are_not_the_papers_have_no_row() -> None:
+    assert row_of([of_the_paper(None, "dense", (384,))]) is None
+    assert row_of([replace(ONE, net=("D", 256, 256))]) is None

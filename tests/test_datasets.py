@@ -223,3 +223,31 @@ def test_pictures_in_hidden_folders_are_hidden(photos: Callable[..., Path]) -> N
     (root / "arrow" / ".thumbnails").mkdir()
     (root / "arrow" / "0.png").rename(root / "arrow" / ".thumbnails" / "0.png")
     assert len(open_dataset(root).everything) == 9
+
+
+def test_a_class_may_be_called_train(photos: Photos) -> None:
+    root = photos(4, 4)
+    (root / "arrow").rename(root / "train")
+    (root / "crescent").rename(root / "val")
+    dataset = open_dataset(root)
+    assert dataset.classes == ("train", "val")
+    assert dataset.made_split
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "__MACOSX", ".thumbnails"])
+def test_what_devices_and_archives_put_there_is_no_class(photos: Photos, name: str) -> None:
+    root = photos(4, 4)
+    (root / name).mkdir()
+    (root / "arrow" / name).mkdir()
+    for folder in (root, root / "arrow"):
+        (folder / name / "x.png").write_bytes((root / "arrow" / "0.png").read_bytes())
+    dataset = open_dataset(root)
+    assert dataset.classes == ("arrow", "crescent")
+    assert len(dataset.train) + len(dataset.test) == 8
+    assert any("hidden: 2" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("where", ["drawn:100000000000x48", "drawn:100x100000", "drawn:100x2"])
+def test_drawn_sets_beyond_reason_are_refused(where: str) -> None:
+    with pytest.raises(UserError, match="at most 10,000,000 of 8 to 4,096 pixels a side"):
+        open_dataset(where)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from verydeep.errors import UserError
+from verydeep import preprocessing
+from verydeep.errors import PictureError, UserError
 from verydeep.preprocessing import (
     IMAGENET,
     Pixels,
@@ -102,3 +106,27 @@ def test_a_picture_smaller_than_the_crop_is_refused() -> None:
 def test_test_scale_is_s_or_the_middle_of_its_range() -> None:
     assert Pixels((256, 512), (0.0, 0.0, 0.0)).test_scale == 384
     assert IMAGENET.test_scale == 256
+
+
+def test_a_picture_too_narrow_to_rescale_is_refused_by_name(tmp_path: Path) -> None:
+    """2 x 20,000 pixels would be 256 x 2,560,000."""
+    path = tmp_path / "strip.png"
+    Image.fromarray(np.zeros((2, 20_000, 3), np.uint8)).save(path)
+    line = r"strip.png: 20000 x 2 is so narrow that it would be 2,560,000 x 256 with a smaller"
+    with pytest.raises(PictureError, match=line):
+        IMAGENET.read(path, 256)
+
+
+def test_a_picture_is_read_once_for_several_scales(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+    read = []
+
+    def reading(*given: object, **more: object) -> np.ndarray:
+        read.append(1)
+        return picture
+
+    monkeypatch.setattr(preprocessing, "read_picture", reading)
+    found = IMAGENET.read_at("x", (30, 60))
+    assert read == [1]
+    assert {q: image.shape for q, image in found.items()} == {30: (30, 45, 3), 60: (60, 90, 3)}
+    assert (found[30] == IMAGENET.rescale(picture, 30)).all()

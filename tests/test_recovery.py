@@ -268,3 +268,61 @@ def test_torchrun_starts_a_lost_process_again_and_the_run_goes_on(tmp_path: Path
     os.kill(int(workers.stdout.split()[-1]), signal.SIGKILL)
     assert run.wait() == 0
     assert ends(Path("cut")) == ends(Path("whole"))
+
+
+# --- a test that is killed
+
+
+@pytest.fixture(scope="module")
+def tested(obey: Obey) -> dict[str, Any]:
+    """The test that nobody kills: its weights, its score file, and its events."""
+    weights = str(obey("trained")["folder"] / "best.safetensors")
+    answer = obey("tested", weights=weights)
+    assert answer["codes"] == [0], answer["said"]
+    content = (answer["folder"] / "scores.safetensors").read_bytes()
+    return {"weights": weights, "scores": content, "events": answer["events"]}
+
+
+def goes_on(obey: Obey, tested: dict[str, Any], name: str, **killed: Any) -> bool:
+    """Whether a test that is killed so comes to the same score file; True where it was killed."""
+    first = obey(name, weights=tested["weights"], **killed)
+    assert set(first["codes"]) <= {-9, 0, 1}, first["said"]
+    second = obey(name, weights=tested["weights"])
+    assert second["codes"] == [0], second["said"]
+    folder = second["folder"]
+    assert (folder / "scores.safetensors").read_bytes() == tested["scores"]
+    assert [path.name for path in folder.iterdir()] == ["scores.safetensors"]
+    return -9 in first["codes"]
+
+
+def test_a_test_killed_at_any_change_to_a_file_goes_on_to_the_same_scores(
+    obey: Obey, tested: dict[str, Any]
+) -> None:
+    events = tested["events"]
+    assert sum(event.startswith("write chunks") for event in events) > 3
+    for event, torn in kills(events, range(0, len(events), 4)):
+        kill = {"number": 0, "event": event, "torn": torn}
+        assert goes_on(obey, tested, f"test-{event}-{torn}", kill=kill), events[event]
+
+
+@pytest.mark.slow
+def test_a_test_killed_at_random_goes_on_to_the_same_scores(
+    obey: Obey, tested: dict[str, Any]
+) -> None:
+    began = time.monotonic()
+    obey("timed", weights=tested["weights"])
+    lasts, instants = time.monotonic() - began, random.Random(0)
+    killed = 0
+    for i in range(12):
+        kill = {"numbers": [0], "after": instants.uniform(0.05, lasts)}
+        killed += goes_on(obey, tested, f"random-test-{i}", kill=kill)
+    assert killed > 6
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_processes_give_the_score_file_of_one(
+    obey: Obey, tested: dict[str, Any], count: int
+) -> None:
+    answer = obey(f"tested-by-{count}", count=count, weights=tested["weights"])
+    assert answer["codes"] == [0] * count, answer["said"]
+    assert (answer["folder"] / "scores.safetensors").read_bytes() == tested["scores"]

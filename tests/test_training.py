@@ -24,6 +24,7 @@ from verydeep.conditions import Conditions
 from verydeep.datasets import open_dataset
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
+from verydeep.evaluation.scores import load_scores
 from verydeep.machine import Machine
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
@@ -258,6 +259,19 @@ def test_shards_give_the_gradient_of_the_whole_batch() -> None:
         trained(replace(SETTINGS, dropout=0.0, epochs=1, shard=size))[0] for size in (10, 3)
     )
     torch.testing.assert_close(weights_of(whole), weights_of(sharded), rtol=1e-3, atol=1e-5)
+
+
+def test_fewer_pictures_than_a_batch_are_learnt_from_as_one_batch() -> None:
+    """As when some of them turn out unreadable: the loss is the mean over those there are."""
+    few = drawn()[0].only(range(7))
+    losses = []
+    for batch in (7, 10):
+        settings = replace(SETTINGS, dropout=0.0, epochs=1, batch=batch)
+        net = network()
+        (epoch,) = fit(Training.of(net, settings), source_of(few), few, settings)
+        losses.append((epoch.loss, weights_of(net)))
+    assert losses[0][0] == losses[1][0]
+    assert torch.equal(losses[0][1], losses[1][1])
 
 
 def test_training_again_gives_the_same_bits_whatever_the_threads() -> None:
@@ -511,6 +525,64 @@ def test_the_pictures_set_aside_are_tested_on_again(run_folder: Path) -> None:
     assert len(tested.scores.labels) == 6
     assert tested.path is not None
     assert re.fullmatch("photos-[0-9a-f]{8}-test-dense-40.safetensors", tested.path.name)
+
+
+def test_what_may_have_been_learnt_is_not_tested_on_unasked(
+    run_folder: Path, photos: Callable[..., Path]
+) -> None:
+    with pytest.raises(UserError, match="photos is split by another seed than when the network"):
+        evaluate(run_folder, "photos", "centre", TWO_CORES, seed=1)
+    photos(2, 0, 0, root="more", side=48, first=40)
+    for i in range(2):
+        Path(f"more/arrow/{i}.png").rename(f"photos/arrow/more-{i}.png")
+    with pytest.raises(UserError, match="photos has changed since the network was trained on it"):
+        evaluate(run_folder, "photos", "centre", TWO_CORES)
+    tested = evaluate(run_folder, "photos", "centre", TWO_CORES, part_name="all")
+    assert len(tested.scores.labels) == 32
+
+
+def test_a_score_file_overwrites_nothing_else(run_folder: Path) -> None:
+    weights = run_folder / "best.safetensors"
+    before = weights.read_bytes()
+    with pytest.raises(UserError, match="best.safetensors is there already and is no score file"):
+        evaluate(run_folder, "photos", "centre", TWO_CORES, out=weights)
+    assert weights.read_bytes() == before
+    for _ in range(2):  # its own it does
+        evaluate(run_folder, "photos", "centre", TWO_CORES, out="scores.safetensors")
+
+
+def test_data_of_the_same_name_have_score_files_of_their_own(
+    run_folder: Path, photos: Callable[..., Path]
+) -> None:
+    first = evaluate(run_folder, "photos", "centre", TWO_CORES)
+    second = evaluate(run_folder, photos(3, 3, root="x/photos", first=60), "centre", TWO_CORES)
+    assert first.path != second.path
+
+
+def test_a_picture_that_cannot_be_read_is_left_out_of_a_test_by_name(
+    run_folder: Path, photos: Callable[..., Path]
+) -> None:
+    new = photos(3, 3, root="new", first=60)
+    (new / "arrow" / "1.png").write_bytes(b"<html>")
+    tested = evaluate(run_folder, new, "centre", TWO_CORES)
+    assert len(tested.scores.labels) == 5
+    assert "arrow/1.png" not in tested.scores.names
+    assert tested.path is not None
+    (line,) = load_scores(tested.path).left_out
+    assert "arrow/1.png: looks like HTML" in line
+    assert not list(tested.path.parent.glob("*.unfinished"))
+
+
+def test_classes_are_the_same_however_their_letters_are_composed(
+    run_folder: Path, photos: Callable[..., Path]
+) -> None:
+    """Some systems write ü as one letter, some as u with two dots after it."""
+    root = photos(5, 5, root="umlaut", side=48)
+    (root / "arrow").rename(root / "t\u00fcr")
+    folder = train(root, "u", TWO_CORES, epochs=1, **{**SMALL, "batch": 4}).folder
+    other = photos(2, 2, root="other", first=60)
+    (other / "arrow").rename(other / "tu\u0308r")
+    assert len(evaluate(folder, other, "centre", TWO_CORES).scores.labels) == 4
 
 
 def test_a_folder_the_network_has_not_seen_is_tested_whole(

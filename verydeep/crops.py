@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 from verydeep.errors import PictureError
 from verydeep.picture_files import jpeg_for_pixels, orientation_of, refuse_size
 from verydeep.pictures import MAX_PIXELS, Picture, Source, bytes_of, upright
-from verydeep.preprocessing import Pixels, crop_at, rescaled_size
+from verydeep.preprocessing import Pixels, crop_at, refuse_narrow, rescaled_size
 
 EXIF = b"Exif\0\0"
 _kept = threading.local()
@@ -62,6 +62,7 @@ def _ordinary(
         if colours not in ("YCbCr", "Gray"):
             return False
         refuse_size(width, height, MAX_PIXELS)
+        refuse_narrow((height, width), scale)
         image = _decoded(jpeg, (height, width), scale)
     except (PictureError, ValueError):  # the ordinary way says why, or reads it after all
         return False

@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,10 +38,19 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             to_disk(file)
         beside.replace(path)
         names_to_disk(path.parent)
+        _clear_away(path)
     except BaseException:
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+def _clear_away(path: Path) -> None:
+    """Removes what killed processes have left half written beside a file."""
+    for left in path.parent.glob(f"{escape(path.name)}.*.part"):
+        writer = left.suffixes[-2][1:]
+        if writer.isdecimal() and not Path(f"/proc/{writer}").exists():
+            left.unlink(missing_ok=True)
 
 
 def to_disk(file: BinaryIO) -> None:

@@ -34,7 +34,7 @@ def read_picture(
     Grey of 16 bits is scaled by 1/257. `smaller_side` lets a JPEG be decoded at 1/2, 1/4 or 1/8
     as long as its smaller side keeps that many pixels. Raises PictureError, nothing else.
     """
-    with _refusals_name(source):
+    with naming(source):
         if isinstance(source, np.ndarray):
             return _rgb_of_array(source, max_pixels)
         data = bytes_of(source)
@@ -47,7 +47,7 @@ def read_picture(
 
 def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """Height and width as `read_picture` gives them, from the header alone."""
-    with _refusals_name(source):
+    with naming(source):
         if isinstance(source, np.ndarray):
             _refuse_array(source, max_pixels)
             return source.shape[0], source.shape[1]
@@ -67,7 +67,8 @@ def _size_after_orientation(data: bytes, max_pixels: int) -> tuple[int, int]:
 
 
 @contextmanager
-def _refusals_name(source: Source) -> Iterator[None]:
+def naming(source: Source) -> Iterator[None]:
+    """Within, a refusal comes to name the picture, in one line."""
     try:
         yield
     except PictureError as error:

@@ -6,6 +6,7 @@ pixels. Rescaling keeps the aspect (Sect. 3.1); nothing here squeezes a picture 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,8 +16,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from verydeep.errors import UserError
-from verydeep.pictures import Picture, Source, read_picture
+from verydeep.errors import PictureError, UserError
+from verydeep.pictures import MAX_PIXELS, Picture, Source, naming, read_picture
 
 RESIZE_RULES = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -48,12 +49,20 @@ class Pixels:
         return sum(self.scale) // 2
 
     def read(self, source: Source, smaller_side: int) -> Picture:
-        """The picture read and rescaled; raises PictureError where it cannot be read.
+        """The picture read and rescaled; raises PictureError where it cannot be."""
+        return self.read_at(source, (smaller_side,))[smaller_side]
 
-        A JPEG is decoded at no more than is needed: at twice that smaller side or over, which
-        leaves the averaging to the resize rule.
+    def read_at(self, source: Source, smaller_sides: Sequence[int]) -> dict[int, Picture]:
+        """The picture read once and rescaled to each smaller side.
+
+        A JPEG is decoded at no more than is needed: at twice the largest of them or over, which
+        leaves the averaging to the resize rule. Raises PictureError where it cannot be read, or is
+        so narrow that more pixels would come of it than are read.
         """
-        return self.rescale(read_picture(source, smaller_side=2 * smaller_side), smaller_side)
+        image = read_picture(source, smaller_side=2 * max(smaller_sides))
+        with naming(source):
+            refuse_narrow(image.shape[:2], max(smaller_sides))
+        return {side: self.rescale(image, side) for side in smaller_sides}
 
     def rescale(self, image: Picture, smaller_side: int) -> UInt8[np.ndarray, "h w 3"]:
         """The picture with that smaller side, its aspect kept; itself where it has it already."""
@@ -93,6 +102,16 @@ def rescaled_size(size: tuple[int, int], smaller_side: int) -> tuple[int, int]:
     if height <= width:
         return smaller_side, max(smaller_side, round(width * smaller_side / height))
     return max(smaller_side, round(height * smaller_side / width)), smaller_side
+
+
+def refuse_narrow(size: tuple[int, int], smaller_side: int) -> None:
+    """Raises PictureError for a (height, width) that would be too large when rescaled."""
+    height, width = rescaled_size(size, smaller_side)
+    if height * width > MAX_PIXELS:
+        raise PictureError(
+            f"{size[1]} x {size[0]} is so narrow that it would be {width:,} x {height:,} with a "
+            f"smaller side of {smaller_side}; cut it"
+        )
 
 
 def crop_at(image: Picture, y: float, x: float, side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:

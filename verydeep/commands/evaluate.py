@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from verydeep.commands.options import Data, Device, Json, Quiet, Seed, Threads, Weights
+
+if TYPE_CHECKING:
+    from verydeep.evaluation.scores import Scores
+
+CLASSES = 30
+"""Classes up to which each has its line."""
 
 
 def evaluate(
@@ -43,20 +49,24 @@ def evaluate(
     console = Console(quiet)
     console.say("verydeep evaluate: reading weights and names")
     from verydeep.conditions import Conditions
+    from verydeep.errors import UserError
     from verydeep.machine import Machine
+    from verydeep.processes import join
     from verydeep.tasks import testing
 
-    conditions = Conditions(Machine.this(device, threads), watch=console)
-    tested = testing.evaluate(
-        weights,
-        data,
-        protocol,
-        conditions,
-        scales=scales,
-        part_name=part,
-        seed=seed,
-        out=out,
-    )
+    machine, processes = Machine.this(device, threads), join()
+    console.quiet = quiet or not processes.first
+    conditions = Conditions(machine, processes, console)
+    try:
+        tested = testing.evaluate(
+            weights, data, protocol, conditions, scales=scales, part_name=part, seed=seed, out=out
+        )
+    except UserError as error:
+        processes.failed(str(error))
+        raise
+    processes.close()
+    if not processes.first:
+        return
     if json:
         from json import dumps
 
@@ -67,28 +77,43 @@ def evaluate(
 
 def answer(tested: Any) -> str:
     """What testing gave, for the terminal."""
+    from verydeep.commands.compare import cells
+    from verydeep.tasks.comparing import as_data
+
+    scores = tested.scores
+    top1, interval, top5, paper = cells(as_data([scores]))
+    beside = "" if paper == "-" else f"; the paper: {paper}"
+    five = "0 by definition" if top5 == "-" else f"{top5} %"
+    lines = [
+        _by_class(scores),
+        "",
+        f"{len(scores.labels):,} pictures; {scores.protocol}",
+        f"top-1 error {top1} % (95 % interval {interval}), top-5 error {five}{beside}",
+        f"posteriors: {tested.path}",
+    ]
+    if scores.left_out:
+        lines.insert(3, f"left out, unreadable: {len(scores.left_out)}")
+    return "\n".join(lines)
+
+
+def _by_class(scores: Scores) -> str:
+    """A line for each class, or for those with the most errors where there are many."""
     from verydeep.evaluation.metrics import class_errors, confusion
     from verydeep.report.tables import percent, text_table
 
-    scores = tested.scores
     errors = class_errors(scores.posteriors, scores.labels)
     taken_for = confusion(scores.posteriors, scores.labels)
     rows = [["class", "pictures", "top-1 error %", "most often taken for"]]
-    for i, name in enumerate(scores.classes):
+    shown = list(range(len(errors)))
+    if len(errors) > CLASSES:
+        shown = sorted(shown, key=lambda i: -(errors[i] or 0))[:CLASSES]
+    for i in shown:
         others = [(int(n), j) for j, n in enumerate(taken_for[i]) if j != i and n]
         count, other = max(others, default=(0, -1))
         mistaken = f"{scores.classes[other]} ({count})" if count else ""
-        rows.append([name, f"{taken_for[i].sum():,}", percent(errors[i]), mistaken])
-    return "\n".join(
-        [
-            text_table(rows),
-            "",
-            f"{len(scores.labels):,} pictures; {scores.protocol}",
-            f"top-1 error {tested.top1:.2f} %, top-5 error {tested.top5:.2f} %"
-            + (" (0 by definition: no more than 5 classes)" if len(scores.classes) <= 5 else ""),
-            f"posteriors: {tested.path}",
-        ]
-    )
+        rows.append([scores.classes[i], f"{taken_for[i].sum():,}", percent(errors[i]), mistaken])
+    more = f"\n(the worst {CLASSES} of {len(errors):,} classes; --json has all)"
+    return text_table(rows) + (more if len(errors) > CLASSES else "")
 
 
 def _as_data(tested: Any) -> dict[str, Any]:

@@ -31,8 +31,11 @@ def look(
     from verydeep.commands.console import Console
     from verydeep.datasets import open_dataset
     from verydeep.datasets.inspection import inspect
+    from verydeep.errors import UserError
     from verydeep.report.sheet import write_contact_sheet
 
+    if threads is not None and threads < 1:
+        raise UserError(f"{threads} threads; at least 1 is needed")
     console = Console(quiet)
     console.say("verydeep look: reading names")
     dataset = open_dataset(data, seed or 0)

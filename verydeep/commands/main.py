@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands import evaluate, look, nets, pack, predict, tour, train, weights
+from verydeep.commands import compare, evaluate, look, nets, pack, predict, tour, train, weights
 from verydeep.errors import Stopped, UserError
 
 EPILOGUE = "`verydeep VERB --help` explains a verb. DATA is a folder of pictures, or `drawn`."
@@ -32,7 +32,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 VERBS = (
-    tour.tour, look.look, pack.pack, nets.nets, train.train, evaluate.evaluate, predict.predict,
+    tour.tour, look.look, pack.pack, nets.nets, train.train, evaluate.evaluate,
+    compare.compare, compare.fuse, predict.predict,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)

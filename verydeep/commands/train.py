@@ -76,21 +76,45 @@ def train(
     What is not said is chosen from the data and the machine, and printed with its reason.
     """
     options = {
-        "net": net,
-        "start": start,
-        "width": width,
-        "crop": crop,
-        "fc": fc,
-        "scale": scale,
-        "batch": batch,
-        "epochs": epochs,
-        "rate": rate,
-        "seed": seed,
-    }
+        "net": net, "start": start, "width": width, "crop": crop, "fc": fc, "scale": scale,
+        "batch": batch, "epochs": epochs, "rate": rate, "seed": seed,
+    }  # fmt: skip
     given: dict[str, Any] = {n: value for n, value in options.items() if value is not None}
     given |= parsed(set_ or [])
+    _refuse(data, out, resume, recipe, given, save_every)
 
     from verydeep.commands.console import Console
+
+    console = Console(quiet)
+    console.say("verydeep train: looking at the data")
+    from verydeep.conditions import Conditions
+    from verydeep.errors import UserError
+    from verydeep.machine import Machine
+    from verydeep.processes import join
+
+    machine = Machine.this(device, threads)
+    processes = join(deterministic, half_gradients)
+    console.quiet = quiet or not processes.first
+    conditions = Conditions(machine, processes, console, save_every)
+    try:
+        done = _done(data, out, resume, recipe, given, conditions)
+    except UserError as error:
+        processes.failed(str(error))
+        raise
+    processes.close()
+    if processes.first:
+        print(_staged_answer(done, json) if isinstance(done, list) else _answer(done, json))
+
+
+def _refuse(
+    data: str | None,
+    out: Path | None,
+    resume: Path | None,
+    recipe: str | None,
+    given: dict[str, Any],
+    save_every: int | None,
+) -> None:
+    """Refuses words that do not go together, before anything heavy is imported."""
     from verydeep.errors import UserError
 
     if data is None and resume is None:
@@ -99,24 +123,6 @@ def train(
         raise UserError("--resume goes on with a run as it is; take the other settings away")
     if save_every is not None and save_every < 1:
         raise UserError(f"--save-every {save_every}; at least 1 step is needed")
-    console = Console(quiet)
-    console.say("verydeep train: looking at the data")
-    from verydeep.conditions import Conditions
-    from verydeep.machine import Machine
-    from verydeep.processes import join
-
-    machine = Machine.this(device, threads)
-    processes = join(deterministic, half_gradients)
-    console.quiet = quiet or not processes.first
-    try:
-        conditions = Conditions(machine, processes, console, save_every)
-        done = _done(data, out, resume, recipe, given, conditions)
-    except UserError as error:
-        processes.failed(str(error))
-        raise
-    processes.close()
-    if processes.first:
-        print(_staged_answer(done, json) if isinstance(done, list) else _answer(done, json))
 
 
 def _done(
@@ -203,6 +209,8 @@ def answer(run: Any, page: Path) -> str:
 
     rows = [["error on the test part, in %", "top-1", "top-5"]]
     rows += [[str(t.scores.protocol), percent(t.top1), percent(t.top5)] for t in run.tests]
+    if len(run.network.classes) <= 5:  # 0 by definition
+        rows = [row[:2] for row in rows]
     return "\n".join(
         [
             text_table(rows),

@@ -22,6 +22,8 @@ from verydeep.pictures import SUFFIXES
 
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("val", "valid", "validation", "test", "testing")
+SYSTEM = frozenset({"@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "System Volume Information"})
+"""Folders that storage devices and archives put between the user's."""
 TEST_SHARE = 0.2
 """Share of each class that is set aside for testing where the folder has no split."""
 
@@ -59,14 +61,29 @@ def _layout(root: Path) -> tuple[Path | None, Path | None, tuple[str, ...]]:
         found = {path.name.casefold(): path for path in root.iterdir() if path.is_dir()}
     except OSError as error:
         raise UserError(f"cannot list {root}: {error.strerror}") from None
-    train = next((found[name] for name in TRAIN_NAMES if name in found), None)
-    test = next((found[name] for name in TEST_NAMES if name in found), None)
+    parts = {name: path for name, path in found.items() if not _is_class(path)}
+    train = next((parts[name] for name in TRAIN_NAMES if name in parts), None)
+    test = next((parts[name] for name in TEST_NAMES if name in parts), None)
     if train is None:
         return None, None, ()
     others = [f"{p.name}/" for p in root.iterdir() if p not in (train, test)]
     others = sorted(other if (root / other).is_dir() else other[:-1] for other in others)
     beside = (f"left alone beside {train.name}/: {some(others)}",) if others else ()
     return train, test, beside
+
+
+def _is_class(path: Path) -> bool:
+    """Whether a folder holds pictures and no folders: then it is a class, be it one of trains."""
+    if path.name.casefold() not in (*TRAIN_NAMES, *TEST_NAMES):
+        return True
+    seen = [entry for entry in entries_of(path) if not is_hidden(entry.name)]
+    folders = any(entry.is_dir() for entry in seen)
+    return not folders and any(is_picture(entry.name) for entry in seen)
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a path, relative to the folder that the user named, is not meant to be seen."""
+    return any(name.startswith(".") or name in SYSTEM for name in path.split("/"))
 
 
 def some(names: list[str], most: int = 3) -> str:
@@ -89,7 +106,7 @@ class _Listing:
         """Every file below a folder, sorted into pictures and the rest, by name alone."""
         listing = cls(root)
         for entry in sorted(entries_of(root), key=lambda entry: natural_key(entry.name)):
-            if entry.name.startswith("."):
+            if is_hidden(entry.name):
                 listing.left_out["hidden"].append(entry.name)
             elif entry.is_dir():
                 listing._read_class(entry.name)
@@ -103,7 +120,7 @@ class _Listing:
         names = []
         for path, size in _files(self.root / name, f"{name}/", set()):
             base = path.rpartition("/")[2]
-            if base.startswith(".") or "/." in path:  # in a hidden folder, such as .thumbnails
+            if is_hidden(path):
                 self.left_out["hidden"].append(path)
             elif not is_picture(base):
                 self.left_out["no pictures by their names"].append(path)

@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from verydeep.evaluation.posteriors import Posteriors
-from verydeep.evaluation.scores import Scores, aligned
+from verydeep.errors import UserError
+from verydeep.evaluation.published import Published, Trained, published, three_scales
+from verydeep.evaluation.scores import Scores, aligned, names_of
 
 
-def fuse(scores: Sequence[Scores]) -> Posteriors:
+def fuse(scores: Sequence[Scores]) -> Scores:
     """The mean of the posteriors, in the order of the first scores' pictures, as float32.
 
     Equal weights, as in the paper, over protocols (Sect. 4.4) or networks (Sect. 4.5). Summed in
     float64 in the order given. Raises UserError where classes, pictures, labels or data differ.
     """
+    if len(scores) < 2:
+        raise UserError(f"{len(scores)} score file(s) to fuse; at least 2 are needed")
     first, *others = aligned(scores)
     total = first.posteriors.astype(np.float64)
     for other in others:
         total += other.posteriors
-    return (total / len(scores)).astype(np.float32)
+    return replace(
+        first,
+        posteriors=(total / len(scores)).astype(np.float32),
+        weights=" ".join(s.weights for s in scores),
+        net=None,
+        members=tuple(names_of(scores)),
+    )
+
+
+def row_of(scores: Sequence[Scores]) -> Published | None:
+    """What the paper has of such a test, or of such scores fused: each net in the same ways."""
+    nets = {s.net for s in scores}
+    ways = [{s.protocol.name for s in scores if s.net == net} for net in nets]
+    if None in nets or len(scores[0].classes) != 1000 or any(w != ways[0] for w in ways):
+        return None
+    way = {("dense",): "dense", ("crops",): "crops", ("crops", "dense"): "both"}.get(
+        tuple(sorted(ways[0])), "both" if ways[0] == {"both"} else ""
+    )
+    if len(scores) != len(nets) * len(ways[0]) or any(s.members for s in scores):
+        return None
+    scales = scores[0].protocol.scales
+    if any(s.protocol.scales != (scales if len(nets) == 1 else _three(s.net)) for s in scores):
+        return None
+    return published([net for net in nets if net], way, scales)
+
+
+def _three(net: Trained | None) -> tuple[int, ...]:
+    """The three scales that the paper tests a net at."""
+    assert net is not None
+    _, smallest, largest = net
+    return three_scales(smallest, largest)

@@ -26,7 +26,7 @@ from verydeep.evaluation.dense import bytes_a_pixel, score_map_in_tiles
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.views import Pass, Protocol
 from verydeep.nets.network import Network
-from verydeep.pictures import Picture, read_picture
+from verydeep.pictures import Picture
 from verydeep.preprocessing import Pixels
 from verydeep.processes import Processes
 from verydeep.threads import in_order, one_thread_each
@@ -87,12 +87,12 @@ def readable(found: Posteriors) -> Bool[np.ndarray, N]:
     return np.asarray(~np.isnan(found[:, 0]))
 
 
-def faults(part: Part, found: Posteriors) -> list[str]:
+def faults(network: Network, part: Part, protocol: Protocol, found: Posteriors) -> list[str]:
     """Why each picture without posteriors has none; UserError where it is the network's fault."""
     lines = []
     for i in np.flatnonzero(~readable(found)).tolist():
         try:
-            read_picture(part.source(i))
+            network.pixels.read_at(part.source(i), protocol.scales)
         except PictureError as error:
             lines.append(str(error))
         else:
@@ -164,8 +164,7 @@ def _batches(
 
     def read(i: int) -> dict[int, Picture] | None:
         try:
-            image = read_picture(part.source(i), smaller_side=2 * max(protocol.scales))
-            return {q: pixels.rescale(image, q) for q in protocol.scales}
+            return pixels.read_at(part.source(i), protocol.scales)
         except PictureError:  # `faults` says why
             return None
 

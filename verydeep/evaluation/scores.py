@@ -19,7 +19,9 @@ from safetensors.numpy import save as to_bytes
 
 from verydeep.datasets.dataset import Labels
 from verydeep.errors import UserError
+from verydeep.evaluation.metrics import top_error
 from verydeep.evaluation.posteriors import Posteriors
+from verydeep.evaluation.published import Trained
 from verydeep.evaluation.views import Protocol
 from verydeep.files import write_whole
 
@@ -32,7 +34,8 @@ class Scores:
     """Posteriors of pictures, with their names and labels, and how they came about.
 
     `weights` is the hash of the network's, `data` the dataset's fingerprint; `left_out` has a line
-    for each picture that could not be read.
+    for each picture that could not be read. `net` is set where the network is one of the paper's,
+    whole; `members` are the titles of those that were fused.
     """
 
     posteriors: Posteriors
@@ -43,6 +46,19 @@ class Scores:
     weights: str
     data: str
     left_out: tuple[str, ...] = ()
+    net: Trained | None = None
+    members: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """How they came about, in print."""
+        if self.members:
+            return f"the mean of {len(self.members)}: {'; '.join(self.members)}"
+        return str(self.protocol)
+
+    def top(self, k: int) -> float:
+        """Top-k error in %; 0 by definition where there are no more than k classes."""
+        return top_error(self.posteriors, self.labels, k)
 
 
 def save_scores(scores: Scores, path: Path) -> None:
@@ -55,6 +71,8 @@ def save_scores(scores: Scores, path: Path) -> None:
         "weights": scores.weights,
         "data": scores.data,
         "left_out": scores.left_out,
+        "net": scores.net,
+        "members": scores.members,
     }
     arrays = {"posteriors": scores.posteriors, "labels": scores.labels}
     write_whole(path, to_bytes(arrays, {KEY: json.dumps(about)}))
@@ -79,14 +97,17 @@ def load_scores(path: Path) -> Scores:
         stated = about["protocol"]
         protocol = Protocol(stated["name"], stated["crop"], tuple(stated["scales"]))
         weights, data = str(about["weights"]), str(about["data"])
-        left_out = tuple(about["left_out"])
+        left_out, members = tuple(about["left_out"]), tuple(about["members"])
+        net = None if about["net"] is None else tuple(about["net"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is no score file of verydeep: {error}") from None
     if posteriors.shape != (len(names), len(classes)) or len(labels) != len(names):
         raise UserError(f"{path} is damaged: {posteriors.shape} posteriors for {len(names)} names")
     if not np.isfinite(posteriors).all():
         raise UserError(f"{path} is damaged: posteriors that are not finite")
-    return Scores(posteriors, labels, names, classes, protocol, weights, data, left_out)
+    return Scores(
+        posteriors, labels, names, classes, protocol, weights, data, left_out, net, members
+    )
 
 
 def aligned(scores: Sequence[Scores]) -> list[Scores]:
@@ -165,3 +186,9 @@ def _check_labels(first: Scores, other: Scores, number: int) -> None:
             f"score file {number} has other labels: picture '{first.names[i]}' is of class "
             f"'{theirs}' there and of class '{ours}' in score file 1"
         )
+
+
+def names_of(scores: Sequence[Scores]) -> list[str]:
+    """What each is called: its title, and its weights where they are not all the same."""
+    alike = len({s.weights for s in scores}) == 1
+    return [s.title if alike or s.members else f"{s.weights[:8]} ({s.title})" for s in scores]

@@ -14,8 +14,8 @@ from jaxtyping import UInt8
 from torch import Tensor, cat, stack
 
 from verydeep.errors import UserError
+from verydeep.evaluation.published import three_scales
 from verydeep.nets.network import Network
-from verydeep.preprocessing import Pixels
 
 Images = UInt8[Tensor, "B H W 3"]
 Views = UInt8[Tensor, "B V h w 3"]
@@ -113,7 +113,7 @@ def protocol(
     if scales is None:
         scales = pixels.test_scale
     elif isinstance(scales, str):
-        scales = paper_scales(pixels) if scales == "paper" else _read(scales)
+        scales = three_scales(*pixels.scale) if scales == "paper" else _read(scales)
     chosen = (scales,) if isinstance(scales, int) else tuple(scales)
     if len(set(chosen)) < max(1, len(chosen)):
         raise UserError(f"the scales {', '.join(map(str, chosen))} are not each another")
@@ -123,14 +123,6 @@ def protocol(
             f"smaller side of the test picture, in pixels"
         )
     return Protocol(name, crop, chosen)
-
-
-def paper_scales(pixels: Pixels) -> tuple[int, int, int]:
-    """S - 32, S and S + 32 for a fixed S; Smin, the middle and Smax for a jittered (Sect. 4.2)."""
-    smallest, largest = pixels.scale
-    if smallest == largest:
-        return smallest - 32, smallest, smallest + 32
-    return smallest, pixels.test_scale, largest
 
 
 def _read(text: str) -> tuple[int, ...]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
-from verydeep.errors import UserError
 from verydeep.evaluation.metrics import class_errors, confusion, wrong
 from verydeep.nets.cost import MAKERS, cost
+from verydeep.report.html import card, section, table, write_html
 from verydeep.report.plots import error_curve, loss_curves
 from verydeep.report.tables import percent, short
 from verydeep.report.thumbnails import data_uri, score_map_over
@@ -32,28 +31,16 @@ def write_page(run: Run, path: Path | None = None) -> Path:
     title = f"Configuration {run.settings.net} on {Path(run.dataset.where).name}"
     sections = [
         _head(run, title),
-        _section("Errors", _errors(run.tests)),
-        _section("Training", _curves(run)),
-        _section("Classes", _classes(tested)),
-        _section("What is taken for what", _confusion(tested)),
-        _section("Worst mistakes", _mistakes(run, tested)),
-        _section("Where the network looks", _maps(run, tested)),
-        _section("The network", _network(run)),
-        _section("How to repeat it", _repeat(run)),
+        section("Errors", _errors(run.tests)),
+        section("Training", _curves(run)),
+        section("Classes", _classes(tested)),
+        section("What is taken for what", _confusion(tested)),
+        section("Worst mistakes", _mistakes(run, tested)),
+        section("Where the network looks", _maps(run, tested)),
+        section("The network", _network(run)),
+        section("How to repeat it", _repeat(run)),
     ]
-    css = files("verydeep.report").joinpath("page.css").read_text(encoding="utf-8")
-    page = (
-        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{css}</style>\n<main>\n"
-        + "\n".join(sections)
-        + "\n</main>\n</html>\n"
-    )
-    try:
-        path.write_bytes(page.encode("utf-8", "replace"))  # names may not be UTF-8
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
-    return path
+    return write_html(path, title, sections)
 
 
 def _head(run: Run, title: str) -> str:
@@ -88,20 +75,6 @@ def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{title}</h2>{body}</section>" if body else ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
-    """A table whose cells are HTML already; it scrolls by itself where the screen is narrow."""
-    top = "".join(f"<th>{cell}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
-    return (
-        f'<div class="scroll"><table class="{kind}"><thead><tr>{top}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
 def _errors(tests: Sequence[Tested]) -> str:
     rows = [
         (
@@ -112,7 +85,7 @@ def _errors(tests: Sequence[Tested]) -> str:
         )
         for t in tests
     ]
-    return _table(("protocol", "pictures", "top-1 error, %", "top-5 error, %"), rows, "numbers") + (
+    return table(("protocol", "pictures", "top-1 error, %", "top-5 error, %"), rows, "numbers") + (
         "<p>Q is the smaller side that pictures are rescaled to, in pixels. Dense runs the network "
         "over the whole picture and its mirror image; the scores are averaged over space before "
         "the soft-max, the posteriors over both (Sect. 3.2 of the paper).</p>"
@@ -140,7 +113,7 @@ def _classes(tested: Tested) -> str:
         bar = f'<i style="width:{error or 0:.1f}%"></i>'
         count = int((scores.labels == i).sum())
         rows.append((escape(scores.classes[i]), f"{count:,}", percent(error), bar))
-    return _table(("class", "pictures", "top-1 error, %", ""), rows, "numbers bars") + (
+    return table(("class", "pictures", "top-1 error, %", ""), rows, "numbers bars") + (
         f"<p>{escape(str(scores.protocol))}.</p>"
     )
 
@@ -172,7 +145,7 @@ def _confusion(tested: Tested) -> str:
 def _commonest(counts: np.ndarray, classes: Sequence[str], most: int = 20) -> str:
     pairs = [(int(n), i, j) for (i, j), n in np.ndenumerate(counts) if i != j and n]
     rows = [(classes[i], classes[j], f"{n}") for n, i, j in sorted(pairs, reverse=True)[:most]]
-    return _table(("shows", "taken for", "pictures"), rows, "numbers")
+    return table(("shows", "taken for", "pictures"), rows, "numbers")
 
 
 def _mistakes(run: Run, tested: Tested) -> str:
@@ -186,7 +159,7 @@ def _mistakes(run: Run, tested: Tested) -> str:
         own, other = (escape(scores.classes[k]) for k in (scores.labels[i], taken_for))
         image = run.network.pixels.read(tested.part.source(int(i)), run.network.pixels.test_scale)
         caption = f"<b>{other}</b> {scores.posteriors[i, taken_for]:.0%}<br>is {own}"
-        cards.append(_card(data_uri(image), caption, scores.names[i]))
+        cards.append(card(data_uri(image), caption, scores.names[i]))
     return f'<div class="cards">{"".join(cards)}</div>' if cards else "<p>None at all.</p>"
 
 
@@ -214,13 +187,6 @@ def _maps(run: Run, tested: Tested) -> str:
     )
 
 
-def _card(uri: str, caption: str, name: str) -> str:
-    return (
-        f'<figure title="{escape(name)}"><img src="{uri}" alt="{escape(name)}">'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
-
-
 def _network(run: Run) -> str:
     costs = cost(run.network.table)
     rows = [
@@ -241,8 +207,7 @@ def _network(run: Run) -> str:
         f"{short(costs.multiply_adds)} multiply-adds for one crop.</p>"
     )
     return (
-        text
-        + f"<details><summary>Layer by layer</summary>{_table(head, rows, 'numbers')}</details>"
+        text + f"<details><summary>Layer by layer</summary>{table(head, rows, 'numbers')}</details>"
     )
 
 
@@ -256,11 +221,11 @@ def _repeat(run: Run) -> str:
         )
         for name, value in settings.items()
     ]
-    table = _table(("setting", "value", "why"), rows)
+    every = table(("setting", "value", "why"), rows)
     notes = "".join(f"<li>{escape(note)}</li>" for note in run.notes)
     return (
         f"<pre>{escape(run.command)}</pre><p>The same command on the same data trains the same "
         f"weights, bit for bit, on the same kind of machine. The data's fingerprint is "
         f"<code>{run.dataset.fingerprint}</code>.</p><ul>{notes}</ul>"
-        f"<details><summary>Every setting</summary>{table}</details>"
+        f"<details><summary>Every setting</summary>{every}</details>"
     )

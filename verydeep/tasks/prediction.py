@@ -7,7 +7,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from verydeep import weights
-from verydeep.datasets.folder import natural_key
+from verydeep.datasets.folder import is_hidden, natural_key
 from verydeep.errors import PictureError, UserError
 from verydeep.machine import Machine
 from verydeep.pictures import SUFFIXES
@@ -24,7 +24,7 @@ def found_pictures(named: Sequence[str]) -> list[str]:
     for name in named:
         if Path(name).is_dir():
             below = [p for p in Path(name).rglob("*") if p.suffix.casefold() in SUFFIXES]
-            pictures = [str(p) for p in below if not _hidden(p.relative_to(name))]
+            pictures = [str(p) for p in below if not is_hidden(p.relative_to(name).as_posix())]
         elif Path(name).exists() or not has_magic(name):
             pictures = [name]
         else:
@@ -33,10 +33,6 @@ def found_pictures(named: Sequence[str]) -> list[str]:
             raise UserError(f"no pictures in {name}; expected {', '.join(sorted(SUFFIXES))}")
         found += sorted(pictures, key=natural_key)
     return found
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def answers(

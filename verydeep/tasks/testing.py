@@ -14,15 +14,20 @@ import numpy as np
 from verydeep import weights
 from verydeep.conditions import Conditions
 from verydeep.datasets import Dataset, Part, open_dataset
-from verydeep.datasets.dataset import fingerprint
+from verydeep.datasets.dataset import Labels, fingerprint
+from verydeep.datasets.ilsvrc import devkit_order
 from verydeep.errors import UserError
-from verydeep.evaluation import metrics
+from verydeep.evaluation.class_order import refuse_other_order
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import faults, posteriors, readable
+from verydeep.evaluation.published import Trained
 from verydeep.evaluation.scores import Scores, is_scores, save_scores
 from verydeep.evaluation.views import Protocol, protocol
+from verydeep.nets import vgg
 from verydeep.nets.network import Network
 from verydeep.weights.file import WeightsInfo, read_info
+
+NO_ORDERS: Mapping[str, Labels] = {}
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,12 @@ class Tested:
     @property
     def top1(self) -> float:
         """Top-1 error in %."""
-        return metrics.top_error(self.scores.posteriors, self.scores.labels)
+        return self.scores.top(1)
 
     @property
     def top5(self) -> float:
         """Top-5 error in %; 0 where there are five classes or fewer."""
-        return metrics.top_error(self.scores.posteriors, self.scores.labels, 5)
+        return self.scores.top(5)
 
 
 def evaluate(
@@ -78,7 +83,10 @@ def evaluate(
     folder = weights.find(weights_path).parent
     chosen = protocol(network, protocol_name, scales)
     about = {"where": dataset.where, "fingerprint": dataset.fingerprint, "part": part_name}
-    return measure(network, part, chosen, about, folder, conditions, Path(out) if out else None)
+    path = Path(out) if out else None
+    return measure(
+        network, part, chosen, about, folder, conditions, path, _other_orders(dataset, info)
+    )
 
 
 def measure(
@@ -89,10 +97,12 @@ def measure(
     folder: Path,
     conditions: Conditions,
     path: Path | None = None,
+    other_orders: Mapping[str, Labels] = NO_ORDERS,
 ) -> Tested:
     """Tests one part by one protocol and writes the score file.
 
-    Pictures that cannot be read are left out, and named in the file.
+    Pictures that cannot be read are left out, and named in the file. Raises UserError where the
+    classes turn out to be in one of the other orders.
     """
     watch = conditions.watch
     path = path or folder / "scores" / _file_name(chosen, about)
@@ -109,12 +119,13 @@ def measure(
         lambda done: watch.step(f"testing, {chosen.name}", min(done, share), share),
         journal,
     )
-    left_out = tuple(faults(part, found))
+    left_out = tuple(faults(network, part, chosen, found))
     for fault in left_out:
         watch.say(f"left out, unreadable: {fault}")
     read = np.flatnonzero(readable(found))
     if not len(read):
         raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
+    refuse_other_order(found[read].argmax(1), part.labels[read], other_orders)
     scores = Scores(
         found[read],
         part.labels[read],
@@ -124,11 +135,29 @@ def measure(
         weights=digest,
         data=str(about["fingerprint"]),
         left_out=left_out,
+        net=_of_the_paper(network),
     )
     if conditions.processes.first:
         save_scores(scores, path)
         journal.remove()
     return Tested(scores, part.only(read), path)
+
+
+def _other_orders(dataset: Dataset, info: WeightsInfo) -> dict[str, Labels]:
+    """Orders that the classes of weights for this data are known to come in by mistake."""
+    if dataset.kind != "ilsvrc" or len(info.classes) != len(dataset.classes):
+        return {}
+    order = devkit_order(Path(dataset.where))
+    return {} if order is None else {"the development kit's order": order}
+
+
+def _of_the_paper(network: Network) -> Trained | None:
+    """Which of the paper's nets it is, whole, and at which S it was trained."""
+    name, crop = network.table.name, network.table.crop
+    if name not in vgg.CONFIGURATIONS or crop != 224:
+        return None
+    whole = vgg.table(name, len(network.classes)).words == network.table.words
+    return (name, *network.pixels.scale) if whole else None
 
 
 def _refuse_other(path: Path) -> None:
@@ -170,6 +199,8 @@ def _part(dataset: Dataset, name: str) -> Part:
 
 def _relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
     """The part with labels that are places in the network's classes, matched by name."""
+    if dataset.kind == "ilsvrc" and _numbered(dataset, info):
+        return part
     known = {normalize("NFC", name): place for place, name in enumerate(info.classes)}
     unknown = [name for name in dataset.classes if normalize("NFC", name) not in known]
     if unknown:
@@ -180,3 +211,10 @@ def _relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
         )
     places = np.array([known[normalize("NFC", n)] for n in dataset.classes], dtype=np.int64)
     return Part(part.names, places[part.labels], part.source, part.boxes)
+
+
+def _numbered(dataset: Dataset, info: WeightsInfo) -> bool:
+    """Whether classes go by their order alone: as many as there are, under no name that is."""
+    return len(info.classes) == len(dataset.classes) and not set(info.classes) & set(
+        dataset.classes
+    )

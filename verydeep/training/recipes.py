@@ -15,20 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from verydeep.errors import UserError
+from verydeep.evaluation.published import Published, of_net
 from verydeep.training.settings import checked
 
 CROP = 224
 """The crop that the scales of recipes are meant for; with another they grow or shrink with it."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """Errors in % on ILSVRC-2012's validation set, tested densely at the scales Q."""
-
-    table: str
-    scales: tuple[int, ...]
-    top1: float
-    top5: float
 
 
 @dataclass(frozen=True)
@@ -41,55 +32,36 @@ class Recipe:
     published: tuple[Published, ...] = field(default=())
 
 
-def _at_256(net: str, single: tuple[float, float], several: tuple[float, float] | None) -> Recipe:
+def _at_256(net: str) -> Recipe:
     """A net trained at S = 256: A and A-LRN from random weights, deeper ones from layers of A."""
-    published = [Published("Table 3", (256,), *single)]
-    if several:
-        published.append(Published("Table 4", (224, 256, 288), *several))
     after = None if net in ("A", "A-LRN") else "A-256"
     settings = {"net": net, "scale": 256, "initial": "gaussian:0.01"}
-    return Recipe(f"{net}-256", settings, after, tuple(published))
+    return Recipe(f"{net}-256", settings, after, of_net(net, 256, 256))
 
 
-def _at_384(net: str, single: tuple[float, float], several: tuple[float, float]) -> Recipe:
+def _at_384(net: str) -> Recipe:
     """The same at S = 384, started from the weights at S = 256, at a rate of 1e-3."""
-    published = (
-        Published("Table 3", (384,), *single),
-        Published("Table 4", (352, 384, 416), *several),
-    )
-    return Recipe(f"{net}-384", {"net": net, "scale": 384, "rate": 1e-3}, f"{net}-256", published)
+    settings = {"net": net, "scale": 384, "rate": 1e-3}
+    return Recipe(f"{net}-384", settings, f"{net}-256", of_net(net, 384, 384))
 
 
-def _jittered(net: str, single: tuple[float, float], several: tuple[float, float]) -> Recipe:
+def _jittered(net: str) -> Recipe:
     """S drawn from [256; 512] for each picture, all layers of the net at S = 384 tuned on.
 
     The paper does not say the rate; it is that of the S = 384 stage.
     """
-    published = (
-        Published("Table 3", (384,), *single),
-        Published("Table 4", (256, 384, 512), *several),
-    )
     settings = {"net": net, "scale": "256-512", "rate": 1e-3}
-    return Recipe(f"{net}-jitter", settings, f"{net}-384", published)
+    return Recipe(f"{net}-jitter", settings, f"{net}-384", of_net(net, 256, 512))
 
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        _at_256("A", (29.6, 10.4), None),
-        _at_256("A-LRN", (29.7, 10.5), None),
-        _at_256("B", (28.7, 9.9), (28.2, 9.6)),
-        _at_256("C", (28.1, 9.4), (27.7, 9.2)),
-        _at_256("D", (27.0, 8.8), (26.6, 8.6)),
-        _at_256("E", (27.3, 9.0), (26.9, 8.7)),
-        _at_384("C", (28.1, 9.3), (27.8, 9.2)),
-        _at_384("D", (26.8, 8.7), (26.5, 8.6)),
-        _at_384("E", (26.9, 8.7), (26.7, 8.6)),
-        _jittered("C", (27.3, 8.8), (26.3, 8.2)),
-        _jittered("D", (25.6, 8.1), (24.8, 7.5)),
-        _jittered("E", (25.5, 8.0), (24.8, 7.5)),
+        *(_at_256(net) for net in ("A", "A-LRN", "B", "C", "D", "E")),
+        *(_at_384(net) for net in "CDE"),
+        *(_jittered(net) for net in "CDE"),
         # one of the seven nets of Table 6, published only as one of them
-        Recipe("D-jitter-fc", {**_jittered("D", (0, 0), (0, 0)).settings, "learn": "fc"}, "D-384"),
+        Recipe("D-jitter-fc", {**_jittered("D").settings, "learn": "fc"}, "D-384"),
         # Sect. 4.1: 7 points of top-1 error above B, on a centre crop
         Recipe("B-shallow-256", {"net": "B-shallow", "scale": 256, "initial": "gaussian:0.01"}),
         # Sect. 3.1: what makes pre-initialisation unnecessary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from math import inf
@@ -86,6 +87,8 @@ class Settings:
         for name, words in WORDS.items():
             if getattr(self, name) not in words:
                 raise UserError(f"{name} is '{getattr(self, name)}'; there are {', '.join(words)}")
+        if any(not 0 < share <= 1 for share in self.latest_cuts):
+            raise UserError(f"latest_cuts are {[*self.latest_cuts]}; shares in (0, 1] are needed")
         smallest, largest = self.scale
         if smallest > largest:
             raise UserError(f"scale {smallest}-{largest} is the wrong way round")
@@ -123,12 +126,13 @@ def _checked(name: str, value: Any) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind is tuple and isinstance(value, list | tuple):
-        return tuple(float(v) for v in value)
-    if type(value) is not kind:
+        with suppress(TypeError, ValueError):
+            return tuple(float(v) for v in value)
+    if kind is tuple or type(value) is not kind:
         wanted = {
             int: "a whole number",
             float: "a number",
-            tuple: "a list",
+            tuple: "a list of numbers, such as [0.6, 0.8],",
             bool: "true or false",
         }.get(kind, "a name")
         raise UserError(f"{name} is {value!r}; {wanted} is needed")

@@ -1,0 +1,68 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from verydeep.errors import UserError
+from verydeep.files import alone_in, whole_file, write_whole
+
+
+def here() -> list[str]:
+    return sorted(path.name for path in Path().iterdir())
+
+
+def test_a_file_is_replaced_as_a_whole() -> None:
+    path = Path("some [1].txt")
+    write_whole(path, b"before")
+    with whole_file(path) as file:
+        file.write(b"after")
+        file.flush()
+        assert path.read_bytes() == b"before"
+    assert path.read_bytes() == b"after"
+    assert here() == [path.name]
+
+
+def test_an_error_while_writing_leaves_what_was_there() -> None:
+    path = Path("some.txt")
+    write_whole(path, b"before")
+    with pytest.raises(RuntimeError), whole_file(path):
+        raise RuntimeError
+    assert path.read_bytes() == b"before"
+    assert here() == [path.name]
+
+
+def test_what_a_killed_process_left_is_cleared_away_and_nothing_else() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for name in (f"a.{ended.pid}.part", f"a.{os.getppid()}.part", "a.b.part", "ab.part"):
+        Path(name).touch()
+    write_whole(Path("a"), b"whole")
+    assert here() == sorted(["a", f"a.{os.getppid()}.part", "a.b.part", "ab.part"])
+
+
+def test_a_file_that_cannot_be_written_is_one_line_with_its_bytes() -> None:
+    Path("file").touch()
+    with pytest.raises(UserError, match=r"cannot write file/x \(5 bytes\): "):
+        write_whole(Path("file/x"), b"12345")
+
+
+def test_a_folder_is_anothers_until_that_one_ends() -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom verydeep.files import alone_in\n"
+        "with alone_in(Path('.')):\n    print(flush=True)\n    sys.stdin.read()\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    other = subprocess.Popen([sys.executable, "-c", program], **pipes)  # type: ignore[call-overload]
+    other.stdout.readline()
+    with pytest.raises(UserError, match="another process is working in"), alone_in(Path()):
+        pass
+    other.kill()
+    other.communicate()
+    with alone_in(Path()):
+        pass

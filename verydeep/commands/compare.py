@@ -1,0 +1,106 @@
+"""`verydeep compare` and `verydeep fuse`: what score files are worth, alone and together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from verydeep.commands.options import Json
+
+if TYPE_CHECKING:
+    from verydeep.evaluation.scores import Scores
+
+Files = Annotated[
+    list[Path], typer.Argument(metavar="SCORES...", help="Score files that `evaluate` has written.")
+]
+
+
+def compare(
+    files: Files,
+    page: Annotated[
+        Path | None, typer.Option(help="HTML page to write, with pictures where --data is given.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="The data that was tested on, to show pictures of it.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare tests of the same pictures: errors, intervals, and whether one is better.
+
+    verydeep compare runs/photos-A/scores/*.safetensors
+
+    verydeep compare A.safetensors D.safetensors --page compare.html --data photos/
+
+    An interval is where the error lies with 95 % confidence. The others are held against the
+    best, picture by picture (McNemar's exact test).
+    """
+    from verydeep.tasks.comparing import compared
+
+    found = compared(files)
+    if page is not None:
+        from verydeep.report.protocols import write_protocols_page
+
+        write_protocols_page(found, page, data)
+    if json:
+        from json import dumps
+
+        print(dumps(found.as_data(), indent=1))
+    else:
+        lines = [errors_table(found.scores), "", *map(str, found.comparisons)]
+        print("\n".join([*lines, f"page: {page}"] if page else lines))
+
+
+def fuse(
+    files: Files,
+    out: Annotated[Path | None, typer.Option(help="Score file to write.")] = None,
+    json: Json = False,
+) -> None:
+    """Average the posteriors of several tests of the same pictures: protocols, or networks.
+
+    verydeep fuse D-dense.safetensors D-crops.safetensors
+
+    verydeep fuse D.safetensors E.safetensors --out both.safetensors
+    """
+    from verydeep.evaluation.comparison import compare as compared_with
+    from verydeep.tasks.comparing import fused
+
+    members, together = fused(files, out)
+    best = min(members, key=lambda s: s.top(1))
+    verdict = compared_with(together, best)
+    if json:
+        from json import dumps
+
+        from verydeep.tasks.comparing import as_data
+
+        print(dumps([as_data([s]) for s in members] + [as_data(members, together)], indent=1))
+    else:
+        print(errors_table(members, together))
+        print(f"\n{verdict}" + (f"\nposteriors: {out}" if out else ""))
+
+
+def errors_table(members: Sequence[Scores], together: Scores | None = None) -> str:
+    """Errors with intervals, and what the paper has of the same test."""
+    from verydeep.evaluation.scores import names_of
+    from verydeep.report.tables import text_table
+    from verydeep.tasks.comparing import as_data
+
+    rows = [["error, %", "top-1", "95 % interval", "top-5", "paper"]]
+    names = names_of(members)
+    found = [(name, as_data([s])) for name, s in zip(names, members, strict=True)]
+    if together is not None:
+        found.append((f"the mean of these {len(members)}", as_data(members, together)))
+    for name, about in found:
+        rows.append([name, *cells(about)])
+    return text_table(rows)
+
+
+def cells(about: dict[str, Any]) -> list[str]:
+    """Top-1 error, its interval, top-5 error, and the paper's two."""
+    low, high = about["interval"]
+    paper = about["paper"]
+    top5 = "-" if about["classes"] <= 5 else f"{about['top5']:.1f}"
+    shown = f"{paper['top1']:.1f} / {paper['top5']:.1f} ({paper['table']})" if paper else "-"
+    return [f"{about['top1']:.1f}", f"{low:.1f} to {high:.1f}", top5, shown]

@@ -1,0 +1,154 @@
+"""The page of a comparison: the table of protocols, paired tests, and where two disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from verydeep.datasets import Part, open_dataset
+from verydeep.errors import PictureError, UserError
+from verydeep.evaluation.metrics import Bin, calibration
+from verydeep.evaluation.scores import Scores, names_of
+from verydeep.pictures import Picture, read_picture
+from verydeep.report.html import card, section, table, write_html
+from verydeep.report.thumbnails import data_uri
+from verydeep.tasks.comparing import Compared, as_data
+
+SHOWN = 12
+"""Pictures shown of each pair of tests."""
+
+
+def write_protocols_page(found: Compared, path: Path, data: str | None = None) -> Path:
+    """Writes the page; with `data`, the pictures on which the first two tests disagree are shown.
+
+    Raises UserError where the data is not what was tested, or the page cannot be written.
+    """
+    names = names_of(found.scores)
+    sections = [
+        f"<header><p>verydeep</p><h1>{len(names)} tests of the same "
+        f"{len(found.scores[0].labels):,} pictures</h1></header>",
+        section("Errors", _errors(found.scores, names)),
+        section("Which is better", _verdicts(found)),
+        section("How far to trust a posterior", _calibration(found.scores, names)),
+    ]
+    if data is not None and len(names) > 1:
+        sections.append(section("Where they disagree", _disagreements(found.scores, names, data)))
+    return write_html(path, "Tests compared", sections)
+
+
+def _errors(scores: Sequence[Scores], names: Sequence[str]) -> str:
+    rows = []
+    for name, one in zip(names, scores, strict=True):
+        about = as_data([one])
+        low, high = about["interval"]
+        paper = about["paper"]
+        rows.append(
+            (
+                escape(name),
+                f"{about['top1']:.1f}",
+                f"{low:.1f} to {high:.1f}",
+                "-" if about["classes"] <= 5 else f"{about['top5']:.1f}",
+                f"{paper['top1']:.1f} / {paper['top5']:.1f}" if paper else "-",
+            )
+        )
+    head = ("test", "top-1 error, %", "95 % interval", "top-5 error, %", "paper")
+    return table(head, rows, "numbers") + (
+        "<p>The interval is found by drawing the pictures anew, again and again (percentile "
+        "bootstrap).</p>"
+    )
+
+
+def _verdicts(found: Compared) -> str:
+    rows = [
+        (
+            escape(c.name_a),
+            escape(c.name_b),
+            f"{c.difference:+.1f}",
+            f"{c.interval[0]:+.1f} to {c.interval[1]:+.1f}",
+            f"{c.only_a:,} / {c.only_b:,}",
+            f"{c.p:.2g}",
+            "yes" if c.told_apart else "cannot be told",
+        )
+        for c in found.comparisons
+    ]
+    head = ("this", "against", "points", "95 % interval", "missed by one alone", "p", "differ")
+    return table(head, rows, "numbers") + (
+        "<p>p is McNemar's, of the pictures that one of the two alone has missed: how often chance "
+        "alone would part two equal tests as far.</p>"
+        if rows
+        else ""
+    )
+
+
+def _calibration(scores: Sequence[Scores], names: Sequence[str]) -> str:
+    found = [calibration(s.posteriors, s.labels) for s in scores]
+    rows = [
+        (escape(name), f"{c.error:.1f}", *(_right(b) for b in c.bins[2::3]))
+        for name, c in zip(names, found, strict=True)
+    ]
+    bins = len(found[0].bins)
+    ends = [f"{100 * i / bins:.0f}-{100 * (i + 1) / bins:.0f} %" for i in range(bins)][2::3]
+    return table(("test", "calibration error, %", *ends), rows, "numbers") + (
+        "<p>Of the pictures whose first answer has a posterior within these bounds, the share in % "
+        "that it was right of. The calibration error is the mean distance of the two (Guo et al., "
+        "2017).</p>"
+    )
+
+
+def _right(some: Bin | None) -> str:
+    return "-" if some is None else f"{some.accuracy:.0f} ({some.count:,})"
+
+
+def _disagreements(scores: Sequence[Scores], names: Sequence[str], data: str) -> str:
+    """Pictures that the first test has right and the second wrong, and the other way round."""
+    first, second = scores[:2]
+    own = [s.posteriors[np.arange(len(s.labels)), s.labels] for s in (first, second)]
+    right = [s.posteriors.argmax(1) == s.labels for s in (first, second)]
+    pictures = _pictures(first, data)
+    blocks = []
+    for here, there in ((0, 1), (1, 0)):
+        which = np.flatnonzero(right[here] & ~right[there])
+        surest = which[np.argsort(-(own[here] - own[there])[which], kind="stable")][:SHOWN]
+        cards = []
+        for i in surest.tolist():
+            taken = scores[there].posteriors[i].argmax()
+            is_, for_ = (escape(first.classes[k]) for k in (first.labels[i], taken))
+            caption = f"<b>{is_}</b> {own[here][i]:.0%}<br>taken for {for_}"
+            image = pictures(first.names[i])
+            if image is not None:
+                cards.append(card(data_uri(image), caption, first.names[i]))
+        blocks.append(
+            f"<p>Right: {escape(names[here])}; wrong: {escape(names[there])} ({len(which):,} "
+            f'pictures).</p><div class="cards">{"".join(cards)}</div>'
+        )
+    return "".join(blocks)
+
+
+class _Pictures:
+    """The pictures of a dataset, by name; None for one that cannot be read any more."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._places = {name: (part, i) for part in parts for i, name in enumerate(part.names)}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def __call__(self, name: str) -> Picture | None:
+        part, i = self._places[name]
+        try:
+            return read_picture(part.source(i))
+        except PictureError:
+            return None
+
+
+def _pictures(scores: Scores, data: str) -> _Pictures:
+    dataset = open_dataset(data)
+    found = _Pictures([dataset.train, dataset.test])
+    missing = [name for name in scores.names if name not in found]
+    if missing or dataset.fingerprint != scores.data:
+        why = f"it has no picture {missing[0]}" if missing else "its fingerprint is another"
+        raise UserError(f"{data} is not what was tested: {why}; give --data of the same pictures")
+    return found
