@@ -7,6 +7,7 @@ file of parameters in the folder, or with 2 and one line on stdout.
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 import signal
 import sys
@@ -24,14 +25,16 @@ def main() -> None:
     """Reads one file and leaves."""
     path, prototxt, folder, *limits = sys.argv[1:]
     memory, seconds, written = map(int, limits)
+    answer = os.dup(1)
+    os.dup2(2, 1)  # what libraries print is no answer
     _leave_the_world()
-    for kind, most in (
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_FSIZE, written),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 256),
+    for kind, most, more in (
+        (resource.RLIMIT_CPU, seconds, 2),  # the end after the warning that says why
+        (resource.RLIMIT_FSIZE, written, 0),
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_NOFILE, 256, 0),
     ):
-        resource.setrlimit(kind, (most, most))
+        resource.setrlimit(kind, (most, most + more))
 
     from verydeep.errors import UserError
     from verydeep.weights.foreign import families, passing
@@ -42,11 +45,13 @@ def main() -> None:
         found = families.read(Path(path), Path(prototxt) if prototxt else None)
         passing.write(found, Path(folder) / RESULT)
     except UserError as error:
-        _refuse(str(error))
+        _refuse(answer, str(error))
     except MemoryError:
-        _refuse(f"{path} asks for more than the {memory:,} bytes of memory that its size allows")
+        _refuse(
+            answer, f"{path} asks for more than the {memory:,} bytes of memory that its size allows"
+        )
     except Exception as error:  # whatever a reader did not foresee of a damaged file
-        _refuse(f"{path} cannot be read: {one_line(error)}")
+        _refuse(answer, f"{path} cannot be read: {one_line(error)}")
 
 
 def _leave_the_world() -> None:
@@ -71,7 +76,6 @@ def _no_more_memory_than(memory: int, size: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (data + memory,) * 2)
 
 
-def _refuse(line: str) -> None:
-    sys.stdout.buffer.write(line.encode(errors="replace"))
-    sys.stdout.flush()
+def _refuse(answer: int, line: str) -> None:
+    os.write(answer, line.encode(errors="replace"))
     sys.exit(REFUSED)

@@ -62,7 +62,7 @@ def table_of(tensors: Mapping[str, np.ndarray], source: Path | str) -> Table:
     _refuse_other_nets(layers, source)
     for name in sorted({f"{layer}.weight" for layer in layers} | tensors.keys()):
         if name not in tensors or not tensors[name].size:
-            raise UserError(f"{source} has nothing in {name}")
+            raise UserError(f"{source} has nothing in {one_line(name)}")
     kernels = {name.rpartition(".")[0]: a.shape[2:] for name, a in tensors.items() if a.ndim == 4}
     configuration = _configuration(layers, kernels, source)
     norms = {name for name in layers if name.startswith("bn")}
@@ -145,7 +145,7 @@ def _refuse_misfits(table: Table, tensors: Mapping[str, np.ndarray], source: Pat
             raise UserError(f"{source} has a variance below 0 in {name}; it is damaged")
     more = sorted(tensors.keys() - expected.keys())
     if more:
-        raise UserError(f"{source} has {more[0]}, which no VGG has")
+        raise UserError(f"{source} has {one_line(more[0])}, which no VGG has")
 
 
 def _named(

@@ -29,7 +29,7 @@ def looks_like(names: Iterable[str]) -> str | None:
     for net, pattern in OTHERS:
         for name in names:
             if re.search(pattern, name):
-                return f"{net}, by {name.removesuffix('.weight').removesuffix('.bias')}"
+                return f"{net}, by {one_line(name.removesuffix('.weight'))}"
     return None
 
 

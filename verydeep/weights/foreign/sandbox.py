@@ -59,7 +59,8 @@ def read(path: Path, prototxt: Path | None = None, limits: Limits | None = None)
     """
     for file in filter(None, (path, prototxt)):
         if not file.is_file():
-            raise UserError(f"{file} is no file" if file.exists() else f"no file {file}")
+            why = " is no file" if file.exists() else ": no such file; give a file of weights"
+            raise UserError(f"{file}{why}")
     limits = limits or Limits.of(path.stat().st_size)
     try:
         with tempfile.TemporaryDirectory(prefix="verydeep-") as folder:
@@ -95,7 +96,7 @@ def _run(path: Path, prototxt: Path | None, folder: Path, limits: Limits) -> Non
         return
     line = said.read_bytes()[:2000].decode(errors="replace").strip()
     if done.returncode == REFUSED and line:
-        raise UserError(_clean(line))
+        raise UserError(_clean(line) if line.startswith(str(path)) else f"{path}: {_clean(line)}")
     raise UserError(f"{path} brings its reader down ({_ending(done.returncode, limits)})")
 
 

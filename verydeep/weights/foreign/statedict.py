@@ -44,6 +44,7 @@ TORCHVISION = Pixels((256, 256), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), m
 AMDEGROOT = Pixels((256, 256), (0.48235, 0.45882, 0.40784), (1 / 255,) * 3, maximum=1)
 """The authors' own pixels, as torchvision gives them with the convolutions that it took over."""
 FEATURE = re.compile(r"features\.(\d{1,3})\.(weight|bias|running_mean|running_var)")
+KINDS = ("weight", "bias", "running_mean", "running_var")
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
@@ -73,23 +74,19 @@ def _parameters(state: dict[str, Tensor], about: Mapping[str, Any], path: Path) 
     state = {k: t for k, t in state.items() if not k.endswith(".num_batches_tracked")}
     family = "timm" if any(k.startswith(("pre_logits", "head.")) for k in state) else "torchvision"
     layers = {**_features(state, path), **dict(zip(TOPS[family], OURS, strict=True))}
-    unknown = [name for name in state if name.rpartition(".")[0] not in layers]
+    ours = {f"{layer}.{kind}": f"{layers[layer]}.{kind}" for layer in layers for kind in KINDS}
+    unknown = [name for name in state if name not in ours]
     if unknown:
         raise _no_vgg(state, path, f"a layer '{one_line(unknown[0])}', which no VGG has")
-    notes = []
+    notes, pixels = [], _pixels(about)
     kinds = {str(t.dtype).removeprefix("torch.") for t in state.values()} - {"float32"}
     if kinds:
         notes.append(f"weights of {', '.join(sorted(kinds))}, made float32")
-    pixels = _pixels(about)
     if _all_nan(state.get("classifier.0.weight")):
         state = {k: t for k, t in state.items() if not k.startswith("classifier.")}
         pixels = AMDEGROOT
         notes.append("its FC layers are NaN: it has the authors' convolutions, and no others")
-    tensors = {}
-    for name, tensor in state.items():
-        layer, _, kind = name.rpartition(".")
-        tensors[f"{layers[layer]}.{kind}"] = _laid_out(tensor, name, state, path)
-    arrays = {name: tensor.numpy() for name, tensor in sorted(tensors.items())}
+    arrays = {ours[k]: _laid_out(t, k, state, path).numpy() for k, t in sorted(state.items())}
     return Parameters(family, arrays, pixels, _classes(about), tuple(notes))
 
 
@@ -122,12 +119,15 @@ def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor], path: Path
     if tensor.dtype not in FLOATS:
         raise UserError(f"{path} has weights of {tensor.dtype} in {name}; floats are needed")
     if tensor.ndim == 2:
-        side = 1
+        columns, side = tensor.shape[1], 1
         if name == "classifier.0.weight":
             channels = _last_channels(state)
-            side = math.isqrt(tensor.shape[1] // max(1, channels))
-        if side * side == 0 or tensor.shape[1] % (side * side):
-            raise UserError(f"{path} has {tensor.shape[1]:,} columns in {name}: no square map")
+            side = math.isqrt(columns // max(1, channels))
+            if side < 1 or columns != channels * side * side:
+                raise UserError(
+                    f"{path} has {columns:,} columns in {name}, which are no square map of the "
+                    f"{channels:,} channels before it"
+                )
         tensor = tensor.reshape(tensor.shape[0], -1, side, side)
     return tensor.float().contiguous()
 
