@@ -77,7 +77,7 @@ def trained(verydeep: Run, photos: Photos) -> Path:
         ["weights", "--help"],
         ["weights", "import", "--help"],
         ["weights", "show"],
-    ],  # fmt: skip
+    ],
 )
 def test_help_mistakes_and_tables_import_nothing_heavy(words: list[str]) -> None:
     program = (

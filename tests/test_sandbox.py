@@ -22,7 +22,7 @@ from verydeep.weights.foreign import sandbox, statedict
 from verydeep.weights.foreign.sandbox import MIB, Limits
 
 BEGIN = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "import sys; sys.path[:0] = [sys.argv.pop(1)]; sys.argv.pop(1); "
     "from verydeep.weights.foreign import child, families, passing\n"
 )
 LIMITS = Limits(memory=300 * MIB, processor=60, clock=60, written=2 * MIB)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from verydeep.weights.foreign.parameters import Parameters
 
 START = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "import sys; sys.path[:0] = [sys.argv.pop(1)]; sys.path += [sys.argv.pop(1)]; "
     "from verydeep.weights.foreign.child import main; main()"
 )
-"""What the child runs: the same files as its parent, wherever those are."""
+"""What the child runs: the same files as its parent, and the same PyTorch, wherever those are."""
 MIB = 2**20
 
 
@@ -76,7 +77,7 @@ def _run(path: Path, prototxt: Path | None, folder: Path, limits: Limits) -> Non
     """Has a child read the file into the folder; UserError where that comes to nothing."""
     said = folder / "said"
     amounts = (limits.memory, limits.processor, limits.written)
-    words = [Path(verydeep.__file__).parents[1], path, prototxt or "", folder, *amounts]
+    words = [*_homes(), path, prototxt or "", folder, *amounts]
     try:
         with said.open("wb") as out:
             done = subprocess.run(
@@ -98,6 +99,13 @@ def _run(path: Path, prototxt: Path | None, folder: Path, limits: Limits) -> Non
     if done.returncode == REFUSED and line:
         raise UserError(_clean(line) if line.startswith(str(path)) else f"{path}: {_clean(line)}")
     raise UserError(f"{path} brings its reader down ({_ending(done.returncode, limits)})")
+
+
+def _homes() -> tuple[Path, Path]:
+    """The folders that verydeep and PyTorch are in; the second is found without importing it."""
+    torch = find_spec("torch")
+    home = Path(verydeep.__file__).parents[1]
+    return home, Path(torch.origin).parents[1] if torch and torch.origin else home
 
 
 def _clean(line: str) -> str:
