@@ -16,6 +16,8 @@ from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.machine import Machine
 
+# beside other work, threads inside each operation wait for each other for most of the time
+torch.set_num_threads(1)
 TWO_CORES = Conditions(Machine("cpu", 2))
 
 

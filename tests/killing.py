@@ -4,7 +4,8 @@ Run as `python -m tests.killing`; takes one JSON order a line, gives one JSON an
 start at once, for PyTorch is imported before; this process itself never computes anything.
 
 An order: {"folder", "count" (processes), "kill": {"number", "event", "torn"}}; an event is a
-change to a file, or an exchange between processes, counted within each process from the start.
+change to a file, or an exchange between processes, counted within each process from the start, or
+by name.
 Or "kill": {"numbers", "after"}: SIGKILL from outside after so many seconds; "signal" sends another.
 "resume" goes on with the folder, "weights" tests that file instead. "stall" sleeps instead of
 being killed; "differ" are settings of the last process alone. An answer: {"codes", "events" (of
@@ -46,13 +47,13 @@ EVERY = 2
 class Events:
     """Counts a process's changes to files and exchanges, and kills it at one of them."""
 
-    def __init__(self, at: int | None, torn: bool, stall: bool, sent: int) -> None:
+    def __init__(self, at: int | str | None, torn: bool, stall: bool, sent: int) -> None:
         self.at, self.torn, self.stall, self.sent = at, torn, stall, sent
         self.names: list[str] = []
 
     def happens(self, name: str, tear: Callable[[], object] = lambda: None) -> None:
         self.names.append(name)
-        if len(self.names) - 1 == self.at:
+        if self.at in (name, len(self.names) - 1):
             if self.torn:
                 tear()
             if self.stall:

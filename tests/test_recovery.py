@@ -220,8 +220,7 @@ def test_a_stalled_process_is_named(obey: Obey) -> None:
 
 
 def test_a_frozen_process_is_named(obey: Obey) -> None:
-    whole = obey("timed-frozen", count=2)["seconds"]
-    kill = {"numbers": [1], "after": 0.8 * whole, "signal": signal.SIGSTOP}
+    kill = {"number": 1, "event": "exchange step 3", "signal": signal.SIGSTOP}
     answer = obey("frozen", count=2, kill=kill, dead=2.0, thaw=True)
     assert "process 1 of 2 is dead: no sign of life" in answer["said"], answer
 

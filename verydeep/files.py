@@ -14,17 +14,16 @@ from verydeep.errors import UserError
 
 
 def write_whole(path: Path, *content: bytes | memoryview) -> None:
-    """Writes a file, piece by piece, each a row of bytes.
+    """Writes a file, in one piece or several one after another.
 
     Raises UserError, with what was there before untouched, where it cannot.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
-            for piece in content:
-                file.write(piece)
+            file.writelines(content)
     except OSError as error:
-        size = sum(map(len, content))
+        size = sum(len(piece) for piece in content)
         raise UserError(f"cannot write {path} ({size:,} bytes): {error.strerror}") from None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64
 
+from verydeep.datasets.names import Chosen
 from verydeep.pictures import Source
 
 Labels = Int64[np.ndarray, "N"]
@@ -39,10 +40,10 @@ class Part:
         """The part made of these of its pictures, in this order; itself where it is all of them."""
         chosen = np.asarray(indices, dtype=np.int64)
         if np.array_equal(chosen, np.arange(len(self))):
-            return self  # names that are made when they are asked for stay so
+            return self
         boxes = self.boxes
         return Part(
-            [self.names[i] for i in chosen],
+            Chosen(self.names, chosen),
             self.labels[chosen],
             lambda i: self.source(int(chosen[i])),
             None if boxes is None else lambda i: boxes(int(chosen[i])),

@@ -10,13 +10,17 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt32, UInt64
 
 from verydeep import randomness
 from verydeep.datasets.dataset import Dataset, Labels, Part, fingerprint
+from verydeep.datasets.names import Names, joined
 from verydeep.errors import UserError
 from verydeep.pictures import SUFFIXES
 
@@ -92,13 +96,30 @@ def some(names: list[str], most: int = 3) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
+@dataclass(frozen=True)
+class _Class:
+    """The pictures of one class in natural order: names without the class's, and sizes in bytes."""
+
+    names: bytes
+    lengths: UInt32[np.ndarray, N]
+    sizes: UInt64[np.ndarray, N]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def lines(self, folder: str) -> Iterator[str]:
+        """What identifies the pictures: name and size of each, by name."""
+        ends = np.cumsum(self.lengths, dtype=np.int64)
+        found = Names(np.frombuffer(self.names, np.uint8), ends, 0 * ends, (folder,))
+        yield from (f"{name} {size}" for name, size in sorted(zip(found, self.sizes, strict=True)))
+
+
 @dataclass
 class _Listing:
     """What lies in a folder of class folders: pictures by class, and what was left out."""
 
     root: Path
-    pictures: dict[str, list[str]] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
+    pictures: dict[str, _Class] = field(default_factory=dict)
     left_out: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
@@ -117,20 +138,21 @@ class _Listing:
         return listing
 
     def _read_class(self, name: str) -> None:
-        names = []
-        for path, size in _files(self.root / name, f"{name}/", set()):
-            base = path.rpartition("/")[2]
+        found = []
+        for path, size in _files(self.root / name, "", set()):
             if is_hidden(path):
-                self.left_out["hidden"].append(path)
-            elif not is_picture(base):
-                self.left_out["no pictures by their names"].append(path)
+                self.left_out["hidden"].append(f"{name}/{path}")
+            elif not is_picture(path):
+                self.left_out["no pictures by their names"].append(f"{name}/{path}")
             elif not size:
-                self.left_out["empty files"].append(path)
+                self.left_out["empty files"].append(f"{name}/{path}")
             else:
-                names.append(path)
-                self.sizes[path] = size
-        if names:
-            self.pictures[name] = sorted(names, key=natural_key)
+                found.append((natural_key(path), path, size))
+        if found:
+            _, paths, sizes = zip(*sorted(found), strict=True)
+            text, lengths = joined(paths)
+            lengths_, sizes_ = np.array(lengths, np.uint32), np.array(sizes, np.uint64)
+            self.pictures[name] = _Class(text, lengths_, sizes_)
         else:
             self.left_out["class folders without pictures"].append(f"{name}/")
 
@@ -142,16 +164,19 @@ class _Listing:
             for why, names in self.left_out.items()
         )
 
-    @property
-    def lines(self) -> list[str]:
-        """What identifies the pictures: name and size of each."""
-        return [f"{name} {size}" for name, size in sorted(self.sizes.items())]
+    def lines(self) -> Iterator[str]:
+        """What identifies the pictures, by name."""
+        for name in sorted(self.pictures, key=lambda name: f"{name}/"):
+            yield from self.pictures[name].lines(name)
 
     def part(self, classes: tuple[str, ...]) -> Part:
         """All the pictures, class by class."""
-        names = [name for c in classes for name in self.pictures.get(c, [])]
-        counts = [len(self.pictures.get(c, [])) for c in classes]
-        return _part(self.root, names, np.repeat(np.arange(len(classes), dtype=np.int64), counts))
+        there = [(label, self.pictures[c]) for label, c in enumerate(classes) if c in self.pictures]
+        labels = np.repeat([label for label, _ in there], [len(found) for _, found in there])
+        text = b"".join(found.names for _, found in there)
+        ends = np.cumsum(np.concatenate([found.lengths for _, found in there]), dtype=np.int64)
+        names = Names(np.frombuffer(text, np.uint8), ends, labels.astype(np.int64), classes)
+        return Part(names, labels.astype(np.int64), lambda i: self.root / names[i])
 
 
 def is_picture(name: str) -> bool:
@@ -191,10 +216,6 @@ def size_of(entry: os.DirEntry[str]) -> int:
         return 0
 
 
-def _part(root: Path, names: list[str], labels: Labels) -> Part:
-    return Part(names, labels, lambda i: root / names[i])
-
-
 def _split_here(
     root: Path,
     listing: _Listing,
@@ -217,7 +238,7 @@ def _split_here(
         f"{TEST_SHARE:.0%} of each class set aside to test on, drawn from seed {seed}: "
         f"{len(parts[0]):,} to train, {len(parts[1]):,} to test"
     )
-    print_of = fingerprint([*classes, *listing.lines])
+    print_of = fingerprint(chain(classes, listing.lines()))
     return Dataset(
         str(root), "folder", classes, *parts, True, (*notes, made, *listing.notes), print_of
     )
@@ -266,7 +287,7 @@ def _split_already(
         f"{test_root.name}/ ({len(parts[1]):,} to test)"
     )
     notes = (found, *missing, *beside, *train.notes, *test.notes)
-    lines = [*classes, "train", *train.lines, "test", *test.lines]
+    lines = chain(classes, ["train"], train.lines(), ["test"], test.lines())
     return Dataset(str(root), "folder", classes, *parts, False, notes, fingerprint(lines))
 
 

@@ -12,15 +12,16 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8, UInt32
 
 from verydeep.datasets.dataset import Boxes, Dataset, Labels, Part
+from verydeep.datasets.names import Names
 from verydeep.errors import PictureError, UserError
 from verydeep.progress import SILENT, Watch
 from verydeep.threads import in_order
@@ -108,26 +109,10 @@ def read_index(path: Path) -> tuple[dict[str, Any], Entries]:
     return header, Entries(*arrays)
 
 
-class Names(Sequence[str]):
-    """Names of pictures, `<class>/<name>`, each made when it is asked for."""
-
-    def __init__(self, entries: Entries, labels: Labels, classes: Sequence[str]) -> None:
-        self._bytes, self._labels, self._classes = entries.names, labels, classes
-        self._ends = np.cumsum(entries.name_sizes, dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    @overload
-    def __getitem__(self, i: int) -> str: ...
-    @overload
-    def __getitem__(self, i: slice) -> list[str]: ...
-    def __getitem__(self, i: int | slice) -> str | list[str]:
-        if isinstance(i, slice):
-            return [self[k] for k in range(*i.indices(len(self)))]
-        i = range(len(self))[i]
-        name = self._bytes[self._ends[i - 1] if i else 0 : self._ends[i]].tobytes()
-        return f"{self._classes[self._labels[i]]}/{name.decode(errors='surrogateescape')}"
+def names_of(entries: Entries, classes: Sequence[str]) -> Names:
+    """Their names, in folders by class."""
+    ends = np.cumsum(entries.name_sizes, dtype=np.int64)
+    return Names(entries.names, ends, entries.labels, classes)
 
 
 def is_packed(root: Path) -> bool:
@@ -203,7 +188,7 @@ def _part(
     shards = header["shards"]
     firsts = np.cumsum([0] + [shard["pictures"] for shard in shards])
     here, ours = entries.cut(start, end), labels[start:end]
-    names = Names(here, ours, classes)
+    names = names_of(replace(here, labels=ours), classes)
     box_ends = np.cumsum(here.box_counts, dtype=np.int64) if part in header["boxes"] else None
 
     def source(i: int) -> bytes:

@@ -25,7 +25,7 @@ from verydeep.datasets.packed import (
     INDEX,
     UNFINISHED,
     Entries,
-    Names,
+    names_of,
     read_index,
     sha256_of,
     to_bytes,
@@ -285,7 +285,7 @@ def _fingerprint(entries: Entries, classes: list[str], train: int) -> str:
     lines = [*used]
     for part, start, end in (("train", 0, train), ("test", train, len(entries))):
         here = entries.cut(start, end)
-        names = Names(here, here.labels, classes)
+        names = names_of(here, classes)
         found = sorted(zip(names, here.sizes.tolist(), strict=True))
         lines += [part, *(f"{name} {size}" for name, size in found)]
     return fingerprint(lines)

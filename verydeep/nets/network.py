@@ -156,8 +156,8 @@ class Network(nn.Module):
 
         `given` are the pictures, or what the row that is named `begin` gave.
         """
-        if begin == PICTURE:
-            self.table.shapes(given.shape[2], given.shape[3])
+        if begin == PICTURE and self.table.last_fc.name in wanted:
+            self.table.shapes(given.shape[2], given.shape[3])  # names what is too small
         values, kept = {begin: given}, {}
         for row, no_longer_read in _needed(self.table.rows, wanted, begin):
             layer = self.get_submodule(row.name)

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
-from verydeep.weights.foreign import statedict
+from verydeep.weights.foreign import (
+    caffe,
+    caffe_export,
+    keras,
+    matconvnet,
+    onnx,
+    statedict,
+)
 from verydeep.weights.foreign.parameters import Parameters
 
 
@@ -36,11 +43,19 @@ def _alone(read: Callable[[Path], Parameters]) -> Callable[[Path, Path | None], 
     return without
 
 
-READERS = (Reader("PyTorch state dict", statedict.is_statedict, _alone(statedict.read)),)
+READERS = (
+    Reader("PyTorch state dict", statedict.is_statedict, _alone(statedict.read)),
+    Reader("MatConvNet", matconvnet.is_matconvnet, _alone(matconvnet.read)),
+    Reader("Keras", keras.is_keras, _alone(keras.read)),
+    Reader("ONNX", onnx.is_onnx, _alone(onnx.read)),
+    Reader("Caffe", caffe.is_caffe, caffe.read),
+)
 
 WRITERS: dict[str, Callable[[Network, Path], None]] = {
     "torchvision": lambda network, path: statedict.write(network, path, "torchvision"),
     "timm": lambda network, path: statedict.write(network, path, "timm"),
+    "caffe": caffe_export.write,
+    "keras": keras.write,
 }
 """What `weights export --to` knows."""
 

@@ -1,0 +1,94 @@
+"""What holds for the reading of any file that others made: limits, and one way of refusing.
+
+Readers raise `Damaged` with a reason; `refusals` makes one line of it that names the file. Memory
+goes with the size of the file, not with what the file says of itself.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedIOBase
+from pathlib import Path
+
+import numpy as np
+
+from verydeep.errors import UserError
+
+MOST = 4 << 30
+"""Bytes that no file is allowed to unfold to; the largest net of the paper has 0.57 GB."""
+
+NESTING = 32
+"""Values within values; MatConvNet's files have seven."""
+
+
+class Damaged(Exception):  # noqa: N818 - a reason on its way to a UserError
+    """Why a file cannot be read, and what would help."""
+
+    def __init__(self, reason: str, remedy: str = "fetch the file again") -> None:
+        super().__init__(f"{reason}; {remedy}")
+
+
+@contextmanager
+def refusals(path: Path | str) -> Iterator[None]:
+    """Within, what is wrong with a file becomes one line that names it."""
+    try:
+        yield
+    except Damaged as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise UserError(
+            f"{path} cannot be read: not enough memory for it; close other programs"
+        ) from None
+
+
+def memory_limit(file_size: int) -> int:
+    """Bytes that a file of this size may unfold to: 16 times its own, for the sake of zeros."""
+    return min((64 << 20) + 16 * file_size, MOST)
+
+
+def as_float32(numbers: np.ndarray) -> np.ndarray:
+    """The numbers as float32, themselves where they are; what is too large is infinite."""
+    with np.errstate(all="ignore"):
+        return numbers.astype(np.float32, copy=False)
+
+
+class Inflater:
+    """A compressed part of a file, unfolded into memory of a size known before."""
+
+    def __init__(self, file: BufferedIOBase, length: int) -> None:
+        self._file, self._left = file, length
+        self._stream = zlib.decompressobj()
+        self._waiting = b""
+
+    def fill(self, target: memoryview) -> None:
+        """Fills all of the target; raises Damaged where there is not so much."""
+        done = 0
+        while done < len(target):
+            piece = self._piece(min(len(target) - done, 1 << 20))
+            target[done : done + len(piece)] = piece
+            done += len(piece)
+
+    def finish(self) -> None:
+        """Sees that the part ends here, with the right checksum; raises Damaged where not."""
+        while not self._stream.eof:
+            if self._piece(1):
+                raise Damaged("a compressed part holds more than it says")
+
+    def _piece(self, most: int) -> bytes:
+        """Some bytes, at most so many, or none yet; raises Damaged where none can come."""
+        if not self._waiting:
+            self._waiting = self._file.read(min(self._left, 1 << 16))
+            self._left -= len(self._waiting)
+        over = self._stream.eof or not self._waiting
+        try:
+            piece = self._stream.decompress(self._waiting, most)
+        except zlib.error as error:
+            raise Damaged(f"a compressed part is damaged ({error})") from None
+        self._waiting = self._stream.unconsumed_tail
+        if over and not piece:
+            raise Damaged("a compressed part ends before its time")
+        return piece

@@ -1,0 +1,92 @@
+"""VGG nets in ONNX files: the tensors of a graph, named by the order in which it uses them.
+
+In comes a file of one model; out go `Parameters`. The graph is followed from node to node: a
+convolution after the n-th pooling is of block n + 1, what stands after the last is an FC layer. A
+graph that branches, or does what no net of Table 1 does, is refused with a line of what it holds.
+Field numbers are those of `onnx.proto`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from verydeep.errors import UserError
+from verydeep.preprocessing import Pixels
+from verydeep.weights.foreign import about
+from verydeep.weights.foreign.chain import tensors_of
+from verydeep.weights.foreign.onnx_graph import Graph, follow, read_graph
+from verydeep.weights.foreign.parameters import Parameters
+from verydeep.weights.foreign.wire import (
+    NUMBER,
+    SLICE,
+    Budget,
+    MalformedError,
+    fields,
+    looks_like,
+    naming,
+    open_content,
+)
+
+__all__ = ["TORCHVISION", "is_onnx", "read"]
+
+TORCHVISION = Pixels(
+    scale=(256, 256), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), maximum=1
+)
+"""What most VGG nets in ONNX files were trained on."""
+
+
+def is_onnx(path: Path | str) -> bool:
+    """Whether a file's content is an ONNX model, whatever its name; reads a few KB."""
+    known = {
+        1: NUMBER, 2: SLICE, 3: SLICE, 4: SLICE, 5: NUMBER, 6: SLICE, 8: SLICE, 14: SLICE,
+        20: SLICE, 25: SLICE, 26: SLICE,
+    }  # fmt: skip
+    version = False
+    try:
+        for i, field in enumerate(fields(open_content(Path(path)), Budget(), cut=True)):
+            if field.number == 7 and field.kind == SLICE:
+                return version and looks_like(field, {1: SLICE, 2: SLICE, 5: SLICE}, 1)
+            if known.get(field.number) != field.kind or i > 64:
+                return False
+            version = version or (field.number == 1 and 0 < field.integer() < 1000)
+    except (MalformedError, UserError):
+        return False
+    return False
+
+
+def read(path: Path | str) -> Parameters:
+    """Parameters of a VGG net's `.onnx` file.
+
+    Pixels and classes are those that the file says under "verydeep" in its metadata; without, the
+    pixels are torchvision's, and a note says that they were guessed. Tensors are views of the file
+    where it keeps float32 as raw data, in the layout of ours. Raises UserError where the file is
+    damaged, keeps its weights elsewhere or is no net of Table 1.
+    """
+    path = Path(path)
+    with naming(path, "an ONNX file of a VGG net"):
+        graph, own = _read_model(open_content(path))
+        layers, notes = follow(graph)
+        tensors = tensors_of(layers)
+        pixels, classes = about.from_text(own) if own else (TORCHVISION, None)
+    if not own:
+        notes.append(
+            "pixels are a guess, torchvision's: RGB, 0-1, less 0.485 0.456 0.406, divided by "
+            "0.229 0.224 0.225; the file does not say"
+        )
+    return Parameters("onnx", tensors, pixels, classes, tuple(notes))
+
+
+def _read_model(content: memoryview) -> tuple[Graph, str]:
+    """The graph, and what the file says of itself if it is ours."""
+    graph, own = None, ""
+    for field in fields(content, Budget()):
+        if field.number == 7:
+            if graph is not None:
+                raise MalformedError("it holds two graphs")
+            graph = read_graph(field)
+        elif field.number == 14:
+            words = {part.number: part.text() for part in field.fields() if part.number in (1, 2)}
+            own = words.get(2, "") if words.get(1) == about.KEY else own
+    if graph is None:
+        raise MalformedError("it holds no graph")
+    return graph, own

@@ -1,0 +1,257 @@
+"""The text of Caffe's nets (`.prototxt`): what it says of layers, pictures and pixels.
+
+In comes a file; out goes a `Description`. Text is read into blocks of values by name, no deeper
+than Caffe's own messages go; what is not asked for is passed over.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verydeep.weights.foreign.wire import MalformedError, naming, open_content, shown
+
+Block = dict[str, list[Any]]
+"""Values by name, in order: texts, and blocks for what stands in braces."""
+
+MOST_BYTES = 4 << 20
+DEEPEST = 16
+QUOTE = '"'
+_TOKEN = re.compile(
+    r"""\s+ | \#[^\n]*
+    | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+    | (?P<word>[A-Za-z0-9_.+-]+)
+    | (?P<sign>[{}<>\[\]:;,])""",
+    re.VERBOSE,
+)
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class LayerText:
+    """A layer: type in small letters without underscores, and the settings of its window.
+
+    Settings are numbers by Caffe's names, None where nothing is said of them; "pool" is 0 for the
+    largest value.
+    """
+
+    name: str
+    type: str
+    settings: dict[str, list[float]] | None = None
+    outputs: int | None = None
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the text says: layers, the side of the pictures, and how their values are made."""
+
+    layers: tuple[LayerText, ...]
+    crop: int | None
+    mean: tuple[float, float, float] | None
+    gain: float | None
+
+
+def read(path: Path) -> Description:
+    """The description of a net; UserError names the file where it is none."""
+    content = open_content(path)
+    with naming(path, "a prototxt"):
+        if len(content) > MOST_BYTES:
+            raise MalformedError(f"it has {len(content):,} bytes; such texts have a few thousand")
+        net = parse(bytes(content).decode("utf-8", errors="replace"))
+        blocks = [*_blocks(net, "layers"), *_blocks(net, "layer")]
+        if not blocks:
+            raise MalformedError("it has no layers")
+        return Description(
+            tuple(_layer(block) for block in blocks),
+            _crop(net, blocks),
+            _mean(blocks),
+            _only(
+                [
+                    v
+                    for b in blocks
+                    for t in _blocks(b, "transform_param")
+                    for v in t.get("scale", [])
+                ]
+            ),
+        )
+
+
+def normal_type(text: str) -> str:
+    """A type as both encodings have it: INNER_PRODUCT and InnerProduct are the same."""
+    return text.replace("_", "").lower()
+
+
+def check_window(text: LayerText, shape: tuple[int, ...]) -> None:
+    """Refuses windows that no net of Table 1 has: strides, groups, holes, other borders.
+
+    `shape` is that of the weights, empty without any.
+    """
+    if text.settings is None:
+        return
+    if text.type == "pooling":
+        wanted = {"kernel": 2, "stride": 2, "pad": 0, "pool": 0}
+    elif text.type == "convolution" and len(shape) == 4:
+        side = shape[2]
+        pad = 0 if text.name.startswith("fc") else side // 2
+        wanted = {"kernel": side, "stride": 1, "pad": pad, "group": 1, "dilation": 1}
+    else:
+        return
+    defaults = {"kernel": 0, "stride": 1, "pad": 0, "pool": 0, "group": 1, "dilation": 1}
+    for name, value in wanted.items():
+        keys = (name, f"{name}_size", f"{name}_h", f"{name}_w")
+        found = [n for key in keys for n in text.settings.get(key, [])] or [defaults[name]]
+        if any(n != value for n in found):
+            raise MalformedError(
+                f"layer {shown(text.name)} has {name} {found[0]:g}, where a net of Table 1 has "
+                f"{value}"
+            )
+
+
+def parse(text: str) -> Block:
+    """The text's blocks; MalformedError where it is out of form or nests too deep."""
+    stack: list[Block] = [{}]
+    tokens = _tokens(text)
+    for name in tokens:
+        if name in "}>":
+            if len(stack) == 1:
+                raise MalformedError("a brace closes that was not opened")
+            stack.pop()
+        elif _WORD.fullmatch(name):
+            _value(name, tokens, stack)
+        elif name not in ";,":
+            raise MalformedError(f"{shown(name)} stands where a name should be")
+    if len(stack) > 1:
+        raise MalformedError("it ends within braces; it is cut short")
+    return stack[0]
+
+
+def _value(name: str, tokens: Iterator[str], stack: list[Block]) -> None:
+    """Reads what stands after a name into the innermost block, or opens one."""
+    values = stack[-1].setdefault(name, [])
+    token = next(tokens, "")
+    if token == ":":
+        token = next(tokens, "")
+    if token and token in "{<":
+        if len(stack) == DEEPEST:
+            raise MalformedError(f"it nests deeper than {DEEPEST} braces")
+        values.append({})
+        stack.append(values[-1])
+    elif token == "[":
+        values.extend(_list(tokens))
+    elif not token or token in "}>]:;,":
+        raise MalformedError(f"{shown(name)} has no value")
+    else:
+        values.append(token.removeprefix(QUOTE))
+
+
+def _list(tokens: Iterator[str]) -> Iterator[str]:
+    for token in tokens:
+        if token == "]":
+            return
+        if token in "{<[}>:;":
+            break
+        if token != ",":
+            yield token.removeprefix(QUOTE)
+    raise MalformedError("a list that does not end")
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Words, signs, and texts after a quote."""
+    place = 0
+    while place < len(text):
+        match = _TOKEN.match(text, place)
+        if not match:
+            line = text.count("\n", 0, place) + 1
+            raise MalformedError(f"line {line} has {shown(text[place])} where a name should be")
+        place = match.end()
+        if match["text"] is not None:
+            yield QUOTE + match["text"][1:-1]
+        elif match[0].strip() and not match[0].startswith("#"):
+            yield match[0]
+
+
+def _layer(block: Block) -> LayerText:
+    kind = normal_type(_text(block, "type"))
+    setting = {"convolution": "convolution_param", "pooling": "pooling_param"}.get(kind, "")
+    settings: dict[str, list[float]] | None = None
+    for inner in _blocks(block, setting):
+        settings = {name: _numbers(values) for name, values in inner.items() if name != "pool"}
+        if inner.get("pool", ["MAX"]) not in (["MAX"], ["0"]):
+            settings["pool"] = [1.0]
+    outputs = [
+        _number(value)
+        for name in ("convolution_param", "inner_product_param")
+        for inner in _blocks(block, name)
+        for value in inner.get("num_output", [])
+    ]
+    return LayerText(_text(block, "name"), kind, settings, int(outputs[0]) if outputs else None)
+
+
+def _crop(net: Block, blocks: list[Block]) -> int | None:
+    """The side of the pictures, from whichever place says it; refuses pictures without one."""
+    dims = net.get("input_dim", [])
+    shapes = [*_blocks(net, "input_shape")]
+    shapes += [s for b in blocks for p in _blocks(b, "input_param") for s in _blocks(p, "shape")]
+    if not dims and shapes:
+        dims = shapes[0].get("dim", [])
+    if dims:
+        _, channels, height, width = [_number(d) for d in [*dims, "0", "0", "0", "0"][:4]]
+        if channels != 3 or height != width or not 0 < height < 1 << 16:
+            raise MalformedError("its pictures are no squares of 3 channels")
+        return int(height)
+    transforms = [t for b in blocks for t in _blocks(b, "transform_param")]
+    crop = _only([value for t in transforms for value in t.get("crop_size", [])])
+    return int(crop) if crop else None
+
+
+def _mean(blocks: list[Block]) -> tuple[float, float, float] | None:
+    """The mean of each channel, one for all three being three."""
+    means = {
+        tuple(_numbers(t["mean_value"]))
+        for b in blocks
+        for t in _blocks(b, "transform_param")
+        if "mean_value" in t
+    }
+    if not means:
+        return None
+    mean = means.pop()
+    mean = mean * 3 if len(mean) == 1 else mean
+    if means or len(mean) != 3:
+        raise MalformedError("its mean_value is not the same one or three numbers everywhere")
+    return mean[0], mean[1], mean[2]
+
+
+def _only(values: list[Any]) -> float | None:
+    """The number that all of them are, or None without any."""
+    numbers = {_number(value) for value in values}
+    if len(numbers) > 1:
+        raise MalformedError("its crop_size or scale is not the same everywhere")
+    return numbers.pop() if numbers else None
+
+
+def _blocks(block: Block, name: str) -> list[Block]:
+    return [value for value in block.get(name, []) if isinstance(value, dict)]
+
+
+def _text(block: Block, name: str) -> str:
+    texts = [value for value in block.get(name, []) if isinstance(value, str)]
+    return texts[-1] if texts else ""
+
+
+def _numbers(values: list[Any]) -> list[float]:
+    """The numbers among the values."""
+    return [_number(v) for v in values if isinstance(v, str) and re.fullmatch(r"[\d.eE+-]+", v)]
+
+
+def _number(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not abs(number) < 1e9:
+        raise MalformedError(f"{shown(str(value))} stands where a number should be")
+    return number
