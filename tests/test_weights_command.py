@@ -13,6 +13,7 @@ from tests import theirs
 from tests.conftest import images
 from tests.test_commands import Run
 from tests.test_commands import verydeep as verydeep  # a fixture
+from tests.test_folding import network as network_with_norms
 from verydeep import load, save
 from verydeep.nets.network import build
 from verydeep.tasks.weights import in_words
@@ -111,6 +112,30 @@ def test_a_network_goes_in_and_out_to_the_same_scores(
     verydeep("weights", "import", "b.safetensors", "--out", "again.safetensors")
     assert hash_of(load("again.safetensors")) == hash_of(ours)
     assert load("again.safetensors").classes == ours.classes
+
+
+@pytest.mark.parametrize(
+    ("family", "out", "line"),
+    [
+        ("caffe", "x.caffemodel", "; x.prototxt describes it"),
+        ("keras", "x.h5", "its first layer now wants BGR, 0 to 255, minus its attribute"),
+        ("timm", "x.pth", "its pixels are RGB, 0 to 255, minus 123.68 116.779 103.939; S"),
+    ],
+)
+def test_norms_go_out_to_every_family(verydeep: Run, family: str, out: str, line: str) -> None:
+    """Folded away for those that have none like ours; a picture is named the same afterwards."""
+    network = network_with_norms("D")
+    save(network, "ours.safetensors")
+    said = verydeep("weights", "export", "ours.safetensors", "--to", family, "--out", out)
+    assert line in said.out
+    said = verydeep("weights", "import", out, "--out", "back.safetensors")
+    assert "back.safetensors: D" in said.out, said.err
+    back = load("back.safetensors")
+    picture = torch.randint(0, 256, (1, 32, 32, 3), generator=torch.Generator().manual_seed(0))
+    shown = picture.to(torch.uint8)
+    expected = network(network.pixels.normalise(shown))
+    found = back(back.pixels.normalise(shown))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3 * expected.abs().max().item())
 
 
 def test_ours_is_verified_by_its_hashes_and_theirs_by_its_publishers(

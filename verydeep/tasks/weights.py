@@ -113,8 +113,10 @@ def export_weights(weights: Path, family: str, out: Path) -> str:
 
     write = families.writer(family)
     network = load(weights)
-    write(network, out)
-    return f"its pixels are {in_words(network.pixels)}"
+    said = write(network, out)
+    if family == "keras":  # whose pixels are not the network's
+        return said
+    return "; ".join(filter(None, (f"its pixels are {in_words(network.pixels)}", said)))
 
 
 def in_words(pixels: Pixels) -> str:

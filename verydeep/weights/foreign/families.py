@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verydeep.errors import UserError
+from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
 from verydeep.weights.foreign import (
     caffe,
@@ -51,13 +52,35 @@ READERS = (
     Reader("Caffe", caffe.is_caffe, caffe.read),
 )
 
-WRITERS: dict[str, Callable[[Network, Path], None]] = {
-    "torchvision": lambda network, path: statedict.write(network, path, "torchvision"),
-    "timm": lambda network, path: statedict.write(network, path, "timm"),
-    "caffe": caffe_export.write,
-    "keras": keras.write,
+
+def _state_dict(family: str) -> Callable[[Network, Path], str]:
+    def written(network: Network, path: Path) -> str:
+        statedict.write(network, path, family)
+        return ""
+
+    return written
+
+
+def _caffe(network: Network, path: Path) -> str:
+    """Caffe's two files; of norms it has another kind, so ours are folded away."""
+    plain = folded(network)
+    caffe_export.write(plain, path)
+    caffe_export.write_prototxt(plain, path.with_suffix(".prototxt"))
+    return f"{path.with_suffix('.prototxt').name} describes it"
+
+
+def _keras(network: Network, path: Path) -> str:
+    keras.write(folded(network), path)
+    return f"its first layer now wants BGR, 0 to 255, minus its attribute '{keras.MEAN}'"
+
+
+WRITERS: dict[str, Callable[[Network, Path], str]] = {
+    "torchvision": _state_dict("torchvision"),
+    "timm": _state_dict("timm"),
+    "caffe": _caffe,
+    "keras": _keras,
 }
-"""What `weights export --to` knows."""
+"""What `weights export --to` knows; each says in a line what it did beyond the tensors."""
 
 
 def read(path: Path, prototxt: Path | None = None) -> Parameters:
@@ -69,7 +92,7 @@ def read(path: Path, prototxt: Path | None = None) -> Parameters:
     raise UserError(f"{path} is of no kind that is read; there are {names}")
 
 
-def writer(family: str) -> Callable[[Network, Path], None]:
+def writer(family: str) -> Callable[[Network, Path], str]:
     """What writes a network as a family's file; UserError for a family that is not written."""
     if family not in WRITERS:
         raise UserError(f"no family '{family}' to write; there are {', '.join(WRITERS)}")
