@@ -68,7 +68,16 @@ def trained(verydeep: Run, photos: Photos) -> Path:
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["train", "--help"], ["train", "x", "--epoch", "1"], ["nets"], ["nets", "D"]],
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["train", "x", "--epoch", "1"],
+        ["nets"],
+        ["nets", "D"],
+        ["weights", "--help"],
+        ["weights", "import", "--help"],
+        ["weights", "show"],
+    ],
 )
 def test_help_mistakes_and_tables_import_nothing_heavy(words: list[str]) -> None:
     program = (

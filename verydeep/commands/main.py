@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands import compare, evaluate, look, nets, pack, predict, tour, train
+from verydeep.commands import compare, evaluate, look, nets, pack, predict, tour, train, weights
 from verydeep.errors import Stopped, UserError
 
 EPILOGUE = "`verydeep VERB --help` explains a verb. DATA is a folder of pictures, or `drawn`."
@@ -37,6 +37,8 @@ VERBS = (
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)
+
+app.add_typer(weights.app, name="weights")
 
 UsageError: Any = typer.BadParameter.__mro__[1]
 """What is raised for a wrong option or argument; typer has no public name for it."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from verydeep.nets.table import PICTURE, Conv, Row, Shape, Table, Window
+from verydeep.nets.table import PICTURE, BatchNorm, Conv, Row, Shape, Table, Window
 
 FLOAT = 4
 """Bytes of a float32."""
@@ -80,12 +80,12 @@ class Cost:
 
     @property
     def weight_layers(self) -> int:
-        """Depth as the paper counts it: layers with weights."""
-        return sum(row.weights > 0 for row in self.rows)
+        """Depth as the paper counts it: convolutional and FC layers."""
+        return sum(row.kind in ("Conv", "FC") for row in self.rows)
 
 
-MAKERS = frozenset({"input", "Conv", "FC", "MaxPool", "LRN"})
-"""Kinds of row whose values are counted, and listed: the words of Table 1."""
+MAKERS = frozenset({"input", "Conv", "FC", "MaxPool", "LRN", "BatchNorm"})
+"""Kinds of row whose values are counted, and listed: the words of a table."""
 
 
 def cost(table: Table, height: int | None = None, width: int | None = None) -> Cost:
@@ -110,7 +110,7 @@ def _rows(table: Table, height: int, width: int) -> Iterator[RowCost]:
             kind=type(row).__name__,
             shape=shapes[row.name],
             weights=weights,
-            biases=channels if isinstance(row, Conv) else 0,
+            biases=channels if isinstance(row, Conv | BatchNorm) else 0,
             multiply_adds=weights * rows * columns,
             receptive_field=sight[row.name][0],
             stride=sight[row.name][1],

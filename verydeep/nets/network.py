@@ -199,6 +199,8 @@ def _layer(row: Row, inputs: list[Shape]) -> nn.Module:
             return nn.ReLU()
         case table.LRN():
             return nn.LocalResponseNorm(row.size, row.alpha, row.beta, row.k)
+        case table.BatchNorm():
+            return BatchNorm(inputs[0][0], row.epsilon)
         case table.Dropout():
             return Dropout(row.p)
         case table.Softmax():
@@ -215,6 +217,23 @@ class FullyConnected(nn.Conv2d):
         if input.shape[2:] != self.weight.shape[2:]:
             return super().forward(input)
         return F.linear(input.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation by kept statistics, which nothing here changes, training or not."""
+
+    def __init__(self, channels: int, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """(x - mean) / sqrt(variance + epsilon), times a weight and plus a bias per channel."""
+        mean, variance = self.get_buffer("running_mean"), self.get_buffer("running_var")
+        return F.batch_norm(input, mean, variance, self.weight, self.bias, eps=self.epsilon)
 
 
 class Dropout(nn.Dropout):

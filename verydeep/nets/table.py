@@ -33,7 +33,7 @@ class Row:
         return inputs[0]
 
     def weights(self, *inputs: Shape) -> tuple[int, ...]:
-        """Shape of its weights, (out, in, height, width); empty where it has none."""
+        """Shape of its weights, (out, in, height, width) or (channels,); empty without any."""
         return ()
 
 
@@ -97,6 +97,21 @@ class LRN(Row):
     k: float = 2.0
     alpha: float = 1e-4
     beta: float = 0.75
+
+
+@dataclass(frozen=True)
+class BatchNorm(Row):
+    """Normalisation of each channel by statistics kept from training (Ioffe & Szegedy, 2015).
+
+    No net of the paper has it; released re-trainings do ("conv3-64-bn"). `epsilon` is added to the
+    variance, and is PyTorch's.
+    """
+
+    epsilon: float = 1e-5
+
+    def weights(self, *inputs: Shape) -> tuple[int, ...]:
+        """One factor for each channel."""
+        return inputs[0][:1]
 
 
 @dataclass(frozen=True)
@@ -183,7 +198,7 @@ def read_table(name: str, words: Iterable[str], crop: int) -> Table:
     return table
 
 
-_CONV = re.compile(r"conv(\d+)-(\d+)")
+_CONV = re.compile(r"conv(\d+)-(\d+)(-bn)?")
 _FC = re.compile(r"FC-(\d+)")
 
 
@@ -198,7 +213,7 @@ class _Reader:
 
     def read(self, word: str, hidden: bool) -> None:
         if match := _CONV.fullmatch(word):
-            self._conv(*map(int, match.groups()))
+            self._conv(int(match[1]), int(match[2]), bool(match[3]))
         elif match := _FC.fullmatch(word):
             self._fc(int(match[1]), hidden)
         elif word == "LRN":
@@ -220,10 +235,12 @@ class _Reader:
     def _add(self, row: Row) -> None:
         self.rows.append(row)
 
-    def _conv(self, kernel: int, channels: int) -> None:
+    def _conv(self, kernel: int, channels: int, norm: bool) -> None:
         self.place += 1
         suffix = f"{self.block}_{self.place}"
         self._add(Conv(f"conv{suffix}", self._last, kernel, 1, kernel // 2, channels))
+        if norm:
+            self._add(BatchNorm(f"bn{suffix}", self._last))
         self._add(ReLU(f"relu{suffix}", self._last))
 
     def _pool(self) -> None:

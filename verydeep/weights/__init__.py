@@ -1,6 +1,25 @@
-"""Weights on disk: our own file, which carries all that is needed to use it."""
+"""Weights on disk: our own file, which carries all that is needed to use it.
 
-from verydeep.weights.file import find, hash_of, load, save
-from verydeep.weights.start import start_from
+What is named here is imported when it is first asked for: what reads other programs' files starts
+before PyTorch is in memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from verydeep.weights.file import find, hash_of, load, save
+    from verydeep.weights.start import start_from
 
 __all__ = ["find", "hash_of", "load", "save", "start_from"]
+
+
+def __getattr__(name: str) -> Any:
+    """One of the names above, from its own file."""
+    if name not in __all__:
+        raise AttributeError(f"module 'verydeep.weights' has no attribute '{name}'")
+    from importlib import import_module
+
+    home = "start" if name == "start_from" else "file"
+    return getattr(import_module(f"verydeep.weights.{home}"), name)

@@ -16,16 +16,16 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 
 from verydeep.errors import UserError
 from verydeep.files import write_whole
 from verydeep.nets.network import Network
 from verydeep.nets.table import read_table
 from verydeep.preprocessing import Pixels
+from verydeep.weights.pieces import OURS, bytes_of, pieces
 
 FORMAT = 1
-KEY = "verydeep"
+KEY = OURS
 BEST = "best.safetensors"
 """Name of the best weights of a run in its folder."""
 
@@ -63,7 +63,7 @@ def save(network: Network, path: Path | str, provenance: dict[str, Any] | None =
         layers=layers,
         hash=_hash_of(layers),
     )
-    write_whole(Path(path), to_bytes(tensors, {KEY: json.dumps(asdict(info))}))
+    write_whole(Path(path), *pieces(tensors, {KEY: json.dumps(asdict(info))}))
     return info.hash
 
 
@@ -82,8 +82,7 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Network:
     info, tensors = _read(path)
     try:
         table = read_table(info.table["name"], info.table["words"], info.table["crop"])
-        pixels = Pixels(**{k: _tuple(v) for k, v in info.pixels.items()})
-        network = Network.empty(table, info.classes, pixels)
+        network = Network.empty(table, info.classes, pixels_of(info))
         network.load_state_dict(tensors, assign=True)
     except (RuntimeError, TypeError, KeyError) as error:
         raise UserError(f"{path} does not fit its own table: {_first_line(error)}") from None
@@ -107,6 +106,11 @@ def read_info(path: Path | str) -> WeightsInfo:
     if info.format != FORMAT:
         raise UserError(f"{path} has format {info.format}; this verydeep reads format {FORMAT}")
     return info
+
+
+def pixels_of(info: WeightsInfo) -> Pixels:
+    """The pixels that a weights file says; TypeError where it says none."""
+    return Pixels(**{k: _tuple(v) for k, v in info.pixels.items()})
 
 
 def find(path: Path | str) -> Path:
@@ -144,7 +148,7 @@ def _layer_hashes(tensors: dict[str, torch.Tensor]) -> dict[str, str]:
     for name, tensor in sorted(tensors.items()):
         digest = digests[name.rpartition(".")[0]]
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy())
+        digest.update(bytes_of(tensor))
     return {layer: digest.hexdigest() for layer, digest in digests.items()}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from verydeep.errors import UserError
+from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
 from verydeep.weights.file import hash_of, load
 
@@ -21,10 +22,12 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
     """Copies layers of a weights file into a network; gives their names, and the file's hash.
 
     From the same configuration all layers are taken, from another those that the paper takes.
-    The last layer is taken only where the classes are the same. Raises UserError where a layer's
+    The last layer is taken only where the classes are the same; norms are put into the
+    convolutions that they follow. Raises UserError where a layer's
     shape is not that of the network's.
     """
-    source = load(path)
+    loaded = load(path)
+    source = folded(loaded)
     same = source.table.name == network.table.name
     copied = []
     for name in _layers(source):
@@ -34,7 +37,7 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
             continue
         _copy(source.get_submodule(name), network.get_submodule(name), name, path)
         copied.append(name)
-    return copied, hash_of(source)
+    return copied, hash_of(loaded)
 
 
 def _layers(network: Network) -> list[str]:

@@ -1,0 +1,264 @@
+"""From parameters to a network of ours: the configuration, its size, and every misfit by name.
+
+Parameters are those of networks of ours, so that what must come out is known to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.test_folding import network as network_with_norms
+from verydeep.errors import UserError
+from verydeep.nets import vgg
+from verydeep.nets.network import Network, build
+from verydeep.preprocessing import Pixels
+from verydeep.weights import hash_of
+from verydeep.weights.foreign import passing
+from verydeep.weights.foreign.importing import classes_in, imported, table_of
+from verydeep.weights.foreign.parameters import Parameters
+from verydeep.weights.foreign.refusals import looks_like, one_line
+
+PIXELS = Pixels((40, 60), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), order="BGR")
+
+
+def network(name: str = "D", **given: Any) -> Network:
+    sizes = {"width": 0.125, "crop": 32, "fc": 16, "pixels": PIXELS, **given}
+    return build(name, ["cat", "dog", "newt"], **sizes)
+
+
+def parameters(built: Network, **given: Any) -> Parameters:
+    tensors = {name: t.detach().numpy().copy() for name, t in built.state_dict().items()}
+    return Parameters("test", {**tensors, **given}, built.pixels, built.classes, ("a note",))
+
+
+@pytest.mark.parametrize("name", [name for name in vgg.CONFIGURATIONS if name != "A-LRN"])
+@pytest.mark.parametrize("sizes", [{}, {"width": 0.25, "crop": 96, "fc": 40}])
+def test_a_configuration_is_known_by_its_layers(name: str, sizes: dict[str, Any]) -> None:
+    built = network(name, **sizes)
+    found = imported(parameters(built), "w")
+    assert found.network.table == built.table
+    assert (found.network.classes, found.network.pixels) == (built.classes, PIXELS)
+    assert hash_of(found.network) == hash_of(built)
+    assert found.notes[0] == "a note"
+
+
+@pytest.mark.parametrize("name", ["A", "C", "E"])
+def test_norms_are_part_of_the_table(name: str) -> None:
+    built = network_with_norms(name)
+    found = imported(parameters(built), "w").network
+    assert found.table == built.table
+    assert hash_of(found) == hash_of(built)
+
+
+def test_layers_may_each_have_a_width_of_their_own() -> None:
+    words = ("conv3-3", "maxpool", "conv3-5", "maxpool", "conv3-7", "conv3-2", "maxpool", "conv3-4",
+             "conv3-6", "maxpool", "conv3-9", "conv3-8", "maxpool", "FC-11", "FC-5", "FC-2",
+             "soft-max")  # fmt: skip
+    from verydeep.nets.table import read_table
+
+    built = Network.empty(read_table("A", words, 64), ["a", "b"], PIXELS)
+    built.load_state_dict({k: torch.ones(t.shape) for k, t in built.state_dict().items()},
+                          assign=True)  # fmt: skip
+    assert imported(parameters(built), "w").network.table == built.table
+
+
+def test_a_without_lrn_is_said() -> None:
+    found = imported(parameters(network("A-LRN")), "w")
+    assert found.network.table.name == "A"
+    assert "taken for A, without LRN" in found.notes[-1]
+    assert "LRN" not in " ".join(imported(parameters(network("B")), "w").notes)
+
+
+# --- classes
+
+
+def test_classes_are_numbers_where_nobody_names_them() -> None:
+    given = parameters(network())
+    bare = Parameters(given.family, given.tensors, given.pixels)
+    found = imported(bare, "w")
+    assert found.network.classes == ("0", "1", "2")
+    assert found.notes == ("classes are named 0 to 2",)
+    assert imported(bare, "w", ["x", "y", "z"]).network.classes == ("x", "y", "z")
+    assert imported(bare, "w", ["x", "y", "z"]).notes == ()
+
+
+def test_given_names_stand_before_those_of_the_file_and_must_be_as_many() -> None:
+    assert imported(parameters(network()), "w", ["x", "y", "z"]).network.classes[0] == "x"
+    with pytest.raises(UserError, match="2 class names given for the 3 classes of w"):
+        imported(parameters(network()), "w", ["x", "y"])
+
+
+def test_a_list_of_synsets_gives_wnids() -> None:
+    lines = "n01440764 tench, Tinca tinca\nn01443537 goldfish, Carassius auratus\n"
+    Path("words.txt").write_text(lines)
+    assert classes_in(Path("words.txt")) == ["n01440764", "n01443537"]
+    Path("plain.txt").write_text("dög\n\n  cat \n")
+    assert classes_in(Path("plain.txt")) == ["dög", "cat"]
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"crane\ncat\ncrane\n", "names two classes 'crane'; give names that differ"),
+        (b"\xff\xfe", "it is no text in UTF-8"),
+        (b"x" * (2**22 + 1), "too long to be a list of class names"),
+        (None, "cannot read the class names in names.txt: No such file"),
+        (b"n01440764 tench\nn01440764 tench\n", "a wnid not named before"),
+    ],
+)
+def test_odd_lists_of_classes_are_named(content: bytes | None, line: str) -> None:
+    if content is not None:
+        Path("names.txt").write_bytes(content)
+    with pytest.raises(UserError, match=line):
+        classes_in(Path("names.txt"))
+
+
+# --- what does not fit
+
+
+def without(*layers: str, name: str = "D", norms: bool = False) -> dict[str, np.ndarray]:
+    built = network_with_norms(name) if norms else network(name)
+    return {
+        key: array
+        for key, array in parameters(built).tensors.items()
+        if key.rpartition(".")[0] not in layers and key not in layers
+    }
+
+
+def changed(name: str, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    return {**without(), name: np.zeros(shape, np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "line"),
+    [
+        (lambda: without("fc6", "fc7", "fc8"), "w is configuration D without its top: it lacks "
+         "fc6, fc7, fc8; a file of all layers is needed"),
+        (lambda: without("fc8"), "nearest to it is D, lacks fc8;"),
+        (lambda: without("conv5_3"), "no whole net of Table 1: nearest to it is [CD], lacks"),
+        (lambda: without("conv3_1", "fc7"), "nearest to it is D, lacks conv3_1, fc7"),
+        (lambda: {**without(), "conv5_4.weight": np.zeros((2, 2, 3, 3), np.float32)},
+         "nearest to it is D, has conv5_4 more"),
+        (lambda: changed("conv1_2.weight", (8, 8, 5, 5)), "it is D, has conv1_2 of other kernels"),
+        (lambda: without("conv1_1.bias"), "w lacks conv1_1.bias"),
+        (lambda: without("conv1_1.weight"), "w has nothing in conv1_1.weight"),
+        (lambda: without("bn1_1.running_mean", norms=True), "w lacks bn1_1.running_mean"),
+        (lambda: changed("conv2_1.weight", (16, 3, 3, 3)), "w has conv2_1.weight of 16 x 3 x 3 x "
+         "3; after the layers before it, it must be 16 x 8 x 3 x 3"),
+        (lambda: changed("fc6.weight", (16, 64, 1, 2)), "fc6.weight of 16 x 64 x 1 x 2; .* 1 x 1"),
+        (lambda: changed("fc6.weight", (16, 64)), "an fc6 that looks at no map"),
+        (lambda: changed("fc7.weight", (16, 16)), "fc7.weight of 16 x 16; .* 16 x 16 x 1 x 1"),
+        (lambda: changed("fc8.bias", (4,)), "fc8.bias of 4; .* must be 3"),
+        (lambda: changed("conv1_1.weight", (0, 3, 3, 3)), "w has nothing in conv1_1.weight"),
+        (lambda: changed("conv1_1.running_mean", (8,)), "w has conv1_1.running_mean, which no VGG"),
+        (lambda: {**changed("fc8.weight", (1, 16, 1, 1)), "fc8.bias": np.zeros(1, np.float32)},
+         "w has one class"),
+        (lambda: changed("res2a_branch2a.weight", (1,)), "but a ResNet, by res2a_branch2a"),
+        (lambda: changed("loss3.weight", (1,)), "w has a layer 'loss3', which no VGG has"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_named(tensors: Callable[[], Any], line: str) -> None:
+    with pytest.raises(UserError, match=line) as raised:
+        imported(Parameters("test", tensors(), PIXELS), "w")
+    assert str(raised.value).startswith("w ")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["conv4_2.weight", "fc8.bias"])
+def test_weights_that_are_no_numbers_are_refused_by_layer(name: str, bad: float) -> None:
+    given = parameters(network())
+    given.tensors[name].flat[3 if given.tensors[name].size > 3 else 0] = bad
+    with pytest.raises(UserError, match=f"w has weights that are no finite numbers, in {name}"):
+        imported(given, "w")
+
+
+def test_a_variance_below_zero_is_refused() -> None:
+    given = parameters(network_with_norms("A"))
+    given.tensors["bn2_1.running_var"][0] = -1
+    with pytest.raises(UserError, match=r"a variance below 0 in bn2_1.running_var"):
+        imported(given, "w")
+
+
+def test_the_table_is_known_without_its_values() -> None:
+    assert table_of(without(name="E"), "w").name == "E"
+
+
+@pytest.mark.parametrize(
+    ("name", "net"),
+    [
+        ("layer1.0.conv1.weight", "a ResNet, by layer1.0.conv1"),
+        ("features.denseblock1.denselayer1.norm1.weight", "a DenseNet"),
+        ("Mixed_5b.branch1x1.conv.weight", "an Inception net"),
+        ("features.3.squeeze.weight", "a SqueezeNet"),
+        ("blocks.0.attn.qkv.weight", "a vision transformer"),
+        ("features.1.0.block.0.weight", "a MobileNet or EfficientNet"),
+        ("vgg.0.weight", "an SSD"),
+        ("backbone.body.conv1.weight", "a detector"),
+        ("classifier.1.weight", "an AlexNet"),
+        ("features.0.weight", None),
+    ],
+)
+def test_other_nets_are_known_by_a_name(name: str, net: str | None) -> None:
+    found = looks_like([name, "features.0.bias", "fc.weight"])
+    assert found is None if net is None else (found or "").startswith(net)
+
+
+def test_complaints_are_one_clean_line() -> None:
+    assert one_line("a\x1b[31mb\x00\nsecond") == "a?[31mb?"
+    assert len(one_line("x" * 10_000)) == 300
+    assert one_line(KeyError()) == "KeyError"
+    assert one_line("") == "str"
+
+
+# --- passing from one process to another
+
+
+def test_parameters_pass_whole() -> None:
+    given = parameters(network())
+    passing.write(given, Path("p"))
+    read = passing.read(Path("p"), "w")
+    assert (read.family, read.pixels, read.classes, read.notes) == (
+        given.family, given.pixels, given.classes, given.notes,
+    )  # fmt: skip
+    assert hash_of(imported(read, "w").network) == hash_of(network())
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"x": np.array([1.0, np.nan], np.float32)}, "w has weights that are no finite num"),
+        ({"x": np.zeros(2)}, "x is torch.float64 of 1 axes"),
+        ({"x": np.zeros((1, 1, 1, 1, 1), np.float32)}, "x is torch.float32 of 5 axes"),
+        ({"x\n": np.zeros(2, np.float32)}, "a name that is none"),
+        ({"x" * 101: np.zeros(2, np.float32)}, "a name that is none"),
+        ({f"x{i}": np.zeros(2, np.float32) for i in range(513)}, "513 tensors"),
+        ({}, "0 tensors"),
+    ],
+)  # fmt: skip
+def test_what_passes_is_looked_at_again(given: dict[str, np.ndarray], line: str) -> None:
+    passing.write(Parameters("test", given, PIXELS), Path("p"))
+    with pytest.raises(UserError, match=line):
+        passing.read(Path("p"), "w")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"scale": [1]}, {"scale": ["a", "b"]}, {"scale": [60, 40]}, {"scale": [0, 1]},
+        {"mean": "RGB"},
+        {"mean": [1, 2, float("inf")]}, {"std": [1, 0, 1]}, {"order": "RBG"}, {"order": ["RGB"]},
+        {"maximum": 2}, {"resize": "magic"}, {"resize": {}}, {"scale": None},
+    ],
+)  # fmt: skip
+def test_pixels_that_are_none_are_refused(said: dict[str, Any]) -> None:
+    right = {"scale": [40, 60], "mean": [1, 2, 3], "std": [1, 1, 1], "order": "RGB", "maximum": 1,
+             "resize": "bicubic"}  # fmt: skip
+    assert passing.pixels_of(right).mean == (1, 2, 3)
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        passing.pixels_of({**right, **said})

@@ -1,0 +1,234 @@
+"""`verydeep weights`: show, import, verify, export, on files of torchvision's own networks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import theirs
+from tests.conftest import images
+from tests.test_commands import Run
+from tests.test_commands import verydeep as verydeep  # a fixture
+from tests.test_folding import network as network_with_norms
+from verydeep import load, save
+from verydeep.nets.network import build
+from verydeep.tasks.weights import in_words
+from verydeep.weights import hash_of, releases
+from verydeep.weights.foreign import statedict
+from verydeep.weights.releases import RELEASES, Release, hashes_of, release_of
+
+
+def theirs_saved(name: str = "theirs.pth", norms: bool = False) -> str:
+    torch.save(theirs.network("D", norms).state_dict(), name)
+    return name
+
+
+def known(path: str, monkeypatch: pytest.MonkeyPatch) -> Release:
+    """Has a file be a release."""
+    md5 = hashlib.md5(Path(path).read_bytes()).hexdigest()
+    release = Release("vgg.pth", "somebody", "their page", 71.5, 90.1, "as they say", md5=md5)
+    monkeypatch.setattr(releases, "RELEASES", (*RELEASES, release))
+    return release
+
+
+@pytest.mark.parametrize("verb", ["show", "import", "verify", "export"])
+def test_help_fits_eighty_columns_and_shows_a_line_to_paste(verydeep: Run, verb: str) -> None:
+    said = verydeep("weights", verb, "--help")
+    assert said.code == 0
+    assert all(len(line) <= 80 for line in said.out.split("\n"))
+    assert f"\n  verydeep weights {verb}" in said.out
+    assert verb in verydeep("weights", "--help").out
+
+
+def test_a_foreign_file_is_shown(verydeep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = theirs_saved()
+    known(path, monkeypatch)
+    said = verydeep("weights", "show", path).out
+    for line in (
+        "family    torchvision\n",
+        "net       D, crop 64, ",
+        "pixels    RGB, 0 to 1, minus 0.485 0.456 0.406, divided by 0.229 0.224 0.225; S = 256, "
+        "bilinear\n",
+        "classes   not named\n",
+        "release   vgg.pth of somebody\n",
+        "measured  top-1 71.5 %, top-5 90.1 %, one centre crop, ILSVRC-2012 val; as they say "
+        "(their page)\n",
+        f"sha256    {hashlib.sha256(Path(path).read_bytes()).hexdigest()}\n",
+    ):
+        assert line in said
+    data = json.loads(verydeep("weights", "show", path, "--json").out)
+    assert (data["net"], data["crop"], data["class_count"]) == ("D", 64, 7)
+    assert data["words"][:2] == ["conv3-8", "conv3-8"]
+    assert data["pixels"]["maximum"] == 1
+    assert data["release"]["publisher"] == "somebody"
+
+
+def test_a_net_without_its_top_is_shown_and_not_imported(verydeep: Run) -> None:
+    state = theirs.network("D").state_dict()
+    torch.save({k: t for k, t in state.items() if "classifier" not in k}, "w.pth")
+    shown = verydeep("weights", "show", "w.pth").out
+    assert (
+        "net      none: w.pth is configuration D without its top: it lacks fc6, fc7, fc8" in shown
+    )
+    said = verydeep("weights", "import", "w.pth", "--out", "o.safetensors")
+    assert "D without its top: it lacks fc6, fc7, fc8" in said.mistake
+    assert not Path("o.safetensors").exists()
+
+
+def test_a_network_goes_in_and_out_to_the_same_scores(
+    verydeep: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = theirs_saved(norms=True)
+    known(path, monkeypatch)
+    Path("names.txt").write_text("\n".join("abcdefg"))
+    said = verydeep("weights", "import", path, "--out", "d.safetensors", "--classes", "names.txt")
+    assert said.out.startswith("d.safetensors: D-BN, crop 64, ")
+    assert "note" not in said.out
+    ours = load("d.safetensors")
+    assert ours.classes == tuple("abcdefg")
+
+    said = verydeep("weights", "import", path, "--out", "plain.safetensors", "--fold-bn")
+    assert said.out.startswith("note: classes are named 0 to 6\nplain.safetensors: D, crop 64, ")
+    crop = images(1, 64, 64) / 50
+    expected = theirs.network("D", True)(crop)
+    torch.testing.assert_close(ours(crop), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(load("plain.safetensors")(crop), expected, rtol=1e-4, atol=1e-4)
+
+    about = json.loads(verydeep("weights", "show", "plain.safetensors", "--json").out)
+    made = about["provenance"]["imported"]
+    assert (made["file"], made["release"], made["folded"]) == ("theirs.pth", "vgg.pth", True)
+    shown = verydeep("weights", "show", "plain.safetensors").out
+    assert "imported  from theirs.pth, torchvision\n" in shown
+    assert "measured  top-1 71.5 %" in shown
+
+    for family, out in (("torchvision", "a.pth"), ("timm", "b.safetensors")):
+        said = verydeep("weights", "export", "d.safetensors", "--to", family, "--out", out)
+        assert said.out == f"{out}: for {family}; its pixels are {in_words(ours.pixels)}\n"
+        assert statedict.read(out).family == family
+    verydeep("weights", "import", "b.safetensors", "--out", "again.safetensors")
+    assert hash_of(load("again.safetensors")) == hash_of(ours)
+    assert load("again.safetensors").classes == ours.classes
+
+
+@pytest.mark.parametrize(
+    ("family", "out", "line"),
+    [
+        ("caffe", "x.caffemodel", "; x.prototxt describes it"),
+        ("keras", "x.h5", "its first layer now wants BGR, 0 to 255, minus its attribute"),
+        ("timm", "x.pth", "its pixels are RGB, 0 to 255, minus 123.68 116.779 103.939; S"),
+    ],
+)
+def test_norms_go_out_to_every_family(verydeep: Run, family: str, out: str, line: str) -> None:
+    """Folded away for those that have none like ours; a picture is named the same afterwards."""
+    network = network_with_norms("D")
+    save(network, "ours.safetensors")
+    said = verydeep("weights", "export", "ours.safetensors", "--to", family, "--out", out)
+    assert line in said.out
+    said = verydeep("weights", "import", out, "--out", "back.safetensors")
+    assert "back.safetensors: D" in said.out, said.err
+    back = load("back.safetensors")
+    picture = torch.randint(0, 256, (1, 32, 32, 3), generator=torch.Generator().manual_seed(0))
+    shown = picture.to(torch.uint8)
+    expected = network(network.pixels.normalise(shown))
+    found = back(back.pixels.normalise(shown))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3 * expected.abs().max().item())
+
+
+def test_ours_is_verified_by_its_hashes_and_theirs_by_its_publishers(
+    verydeep: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(build("A", 2, width=0.125, crop=32), "run/best.safetensors")
+    for path in ("run", "run/best.safetensors"):
+        said = verydeep("weights", "verify", path).out
+        assert said == (
+            "run/best.safetensors: 11 layers, each with the sha256 that it was written with\n"
+        )
+    content = bytearray(Path("run/best.safetensors").read_bytes())
+    content[-1] ^= 1
+    Path("run/best.safetensors").write_bytes(content)
+    assert "is damaged in layer" in verydeep("weights", "verify", "run").mistake
+
+    path = theirs_saved()
+    unknown = verydeep("weights", "verify", path).mistake
+    assert f"the hash of no release that is known (sha256 {hashes_of(Path(path)).sha256}" in unknown
+    release = known(path, monkeypatch)
+    said = verydeep("weights", "verify", path).out
+    assert said == f"theirs.pth: vgg.pth as somebody published it, md5 {release.md5}\n"
+
+
+def test_mistakes_get_one_line(verydeep: Run) -> None:
+    save(build("A", 2, width=0.125, crop=32), "ours.safetensors")
+    path = theirs_saved()
+    Path("text").write_text("hello")
+    Path("names.txt").write_text("a\nb\n")
+    Path("folder").mkdir()
+    for words, line in (
+        (["show", "nowhere"], "no weights file nowhere"),
+        (["show", "folder"], "no best.safetensors in folder folder"),
+        (["show", "text"], "text is of no kind that is read; there are"),
+        (["import", path], "missing option '--out'"),
+        (["import", "ours.safetensors", "--out", "x"], "is verydeep's own already"),
+        (["import", path, "--out", path], "theirs.pth is the file to import"),
+        (["import", path, "--out", "x", "--classes", "names.txt"], "2 class names given for the 7"),
+        (["import", path, "--out", "x", "--classes", "no.txt"], "cannot read the class names"),
+        (["import", path, "--out", "x", "--prototxt", "text"], "needs no prototxt"),
+        (["import", path, "--out", "text/x"], "cannot write text/x"),
+        (["export", "ours.safetensors", "--to", "mxnet", "--out", "x"], "no family 'mxnet'"),
+        (["export", "ours.safetensors", "--to", "timm", "--out", "x"], "x ends in no .pth"),
+        (["export", "text", "--to", "timm", "--out", "x.pth"], "text is no safetensors file"),
+        (["verify", "text"], "the hash of no release that is known"),
+        (["shwo"], "no such command 'shwo'"),
+    ):  # fmt: skip
+        said = verydeep("weights", *words)
+        assert line in said.mistake
+        assert said.err.count("\n") == 1
+        assert not Path("x").exists()
+
+
+# --- releases
+
+
+def test_torchvisions_releases_are_those_that_it_names() -> None:
+    """Hashes and accuracies as the installed torchvision has them."""
+    models = pytest.importorskip("torchvision").models
+    found = {}
+    for name in (
+        "VGG11",
+        "VGG13",
+        "VGG16",
+        "VGG19",
+        "VGG11_BN",
+        "VGG13_BN",
+        "VGG16_BN",
+        "VGG19_BN",
+    ):
+        for entry in models.get_model_weights(name.lower()):
+            measured = entry.meta["_metrics"]["ImageNet-1K"]
+            accuracies = measured["acc@1"], measured["acc@5"]
+            known = accuracies[0] == accuracies[0]
+            found[entry.url.rpartition("/")[2]] = accuracies if known else (None, None)
+    ours = {r.name: (r.top1, r.top5) for r in RELEASES if r.publisher == "torchvision"}
+    assert ours == found
+    for release in RELEASES:
+        if release.publisher == "torchvision":
+            assert release.name == f"{release.name.rpartition('-')[0]}-{release.sha256}.pth"
+
+
+def test_every_release_has_a_hash_and_says_what_was_measured() -> None:
+    for release in RELEASES:
+        assert (len(release.sha256), len(release.md5)) in ((8, 0), (0, 32))
+        assert release.source in release.measured
+        assert str(release.top1) in release.measured or "no accuracy" in release.measured
+    assert len({r.sha256 + r.md5 for r in RELEASES}) == len(RELEASES)
+
+
+def test_a_release_is_known_by_its_hash_alone() -> None:
+    vgg16 = next(r for r in RELEASES if r.name == "vgg16-397923af.pth")
+    assert release_of(releases.Hashes("397923af" + "0" * 56, "0" * 32)) == vgg16
+    assert release_of(releases.Hashes("0" * 64, "0" * 32)) is None
+    keras = next(r for r in RELEASES if r.md5.startswith("64373286"))
+    assert release_of(releases.Hashes("0" * 64, keras.md5)) == keras

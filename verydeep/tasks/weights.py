@@ -1,0 +1,206 @@
+"""Files of weights, whole: what one is, another program's made ours, ours made another's.
+
+PyTorch is imported only where it is needed: while another process reads a foreign file, this one
+is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from verydeep.errors import UserError
+from verydeep.weights.foreign import sandbox
+from verydeep.weights.pieces import OURS, header
+from verydeep.weights.releases import hashes_of, release_of
+
+if TYPE_CHECKING:
+    from verydeep.nets.table import Table
+    from verydeep.preprocessing import Pixels
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an import gave: in words for the terminal, with notes of what a user should know."""
+
+    words: str
+    notes: tuple[str, ...]
+
+
+def about(path: Path, prototxt: Path | None = None) -> dict[str, Any]:
+    """What a file of weights is, as plain data; ours are asked, others read and recognised.
+
+    Raises UserError for a file that cannot be read; what is no whole net is told under "no_net".
+    """
+    path = _found(path)
+    found = _about_ours(path) if _is_ours(path) else _about_foreign(path, prototxt)
+    hashes = hashes_of(path)
+    release = release_of(hashes)
+    if release is not None:
+        found["release"] = {**asdict(release), "measured": release.measured}
+    return {"file": str(path), "bytes": path.stat().st_size, **found, **asdict(hashes)}
+
+
+def import_weights(
+    path: Path,
+    out: Path,
+    prototxt: Path | None = None,
+    classes: Path | None = None,
+    fold: bool = False,
+) -> Done:
+    """Writes our file of another program's weights; raises UserError where they are no whole net.
+
+    `classes` is a list of class names; `fold` puts each norm into the convolution before it.
+    """
+    path = _found(path)
+    if _is_ours(path):
+        raise UserError(f"{path} is verydeep's own already; every verb takes it as it is")
+    if out.exists() and out.samefile(path):
+        raise UserError(f"{out} is the file to import; choose another --out")
+    parameters = sandbox.read(path, prototxt)
+
+    from verydeep.nets.folding import folded
+    from verydeep.weights.file import save
+    from verydeep.weights.foreign.importing import classes_in, imported
+
+    found = imported(parameters, path, None if classes is None else classes_in(classes))
+    network = folded(found.network) if fold else found.network
+    hashes = hashes_of(path)
+    release = release_of(hashes)
+    provenance = {
+        "imported": {
+            "file": path.name,
+            "family": parameters.family,
+            **asdict(hashes),
+            "release": release and release.name,
+            "measured": release and release.measured,
+            "net": found.network.table.name,
+            "folded": network is not found.network,
+            "notes": list(found.notes),
+        }
+    }
+    save(network, out, provenance)
+    words = f"{_net(network.table)}, {len(network.classes):,} classes; {in_words(network.pixels)}"
+    return Done(words, found.notes)
+
+
+def verified(path: Path) -> str:
+    """What a file's hashes prove, in a line; UserError where they prove nothing, or damage."""
+    path = _found(path)
+    if _is_ours(path):
+        from verydeep.weights.file import load, read_info
+
+        load(path)
+        layers = len(read_info(path).layers)
+        return f"{path}: {layers} layers, each with the sha256 that it was written with"
+    hashes = hashes_of(path)
+    release = release_of(hashes)
+    if release is None:
+        raise UserError(
+            f"{path} has the hash of no release that is known (sha256 {hashes.sha256}, md5 "
+            f"{hashes.md5}); hold it against its publisher's"
+        )
+    how = f"md5 {release.md5}" if release.md5 else f"sha256 {release.sha256}..."
+    return f"{path}: {release.name} as {release.publisher} published it, {how}"
+
+
+def export_weights(weights: Path, family: str, out: Path) -> str:
+    """Writes another family's file of our weights; gives the pixels that they want, in words."""
+    from verydeep.weights import load
+    from verydeep.weights.foreign import families
+
+    write = families.writer(family)
+    network = load(weights)
+    said = write(network, out)
+    if family == "keras":  # whose pixels are not the network's
+        return said
+    return "; ".join(filter(None, (f"its pixels are {in_words(network.pixels)}", said)))
+
+
+def in_words(pixels: Pixels) -> str:
+    """A pixel convention in words."""
+
+    def three(values: Sequence[float]) -> str:
+        return " ".join(f"{v:.6g}" for v in values)
+
+    small, large = pixels.scale
+    divided = "" if pixels.std == (1, 1, 1) else f", divided by {three(pixels.std)}"
+    scale = f"{small}" if small == large else f"{small}-{large}"
+    return (
+        f"{pixels.order}, 0 to {pixels.maximum}, minus {three(pixels.mean)}{divided}; S = {scale}, "
+        f"{pixels.resize}"
+    )
+
+
+def _found(path: Path) -> Path:
+    """The file at a path, or the best weights of the run whose folder it is."""
+    if path.is_dir():
+        from verydeep.weights import find
+
+        return find(path)
+    if not path.is_file():
+        raise UserError(f"{path} is no file" if path.exists() else f"no weights file {path}")
+    return path
+
+
+def _is_ours(path: Path) -> bool:
+    said = (header(path) or {}).get("__metadata__")
+    return isinstance(said, dict) and OURS in said
+
+
+def _about_ours(path: Path) -> dict[str, Any]:
+    from verydeep.nets.table import read_table
+    from verydeep.weights.file import pixels_of, read_info
+
+    info = read_info(path)
+    table = read_table(info.table["name"], info.table["words"], info.table["crop"])
+    return {
+        "family": OURS,
+        **_about_table(table),
+        "pixels": info.pixels,
+        "pixels_in_words": in_words(pixels_of(info)),
+        "classes": info.classes,
+        "provenance": info.provenance,
+        "notes": [],
+        "hash": info.hash,
+    }
+
+
+def _about_foreign(path: Path, prototxt: Path | None) -> dict[str, Any]:
+    parameters = sandbox.read(path, prototxt)
+
+    from verydeep.weights.foreign.importing import table_of
+
+    try:
+        net = _about_table(table_of(parameters.tensors, path))
+    except UserError as error:
+        net = {"net": None, "no_net": str(error)}
+    return {
+        "family": parameters.family,
+        **net,
+        "pixels": asdict(parameters.pixels),
+        "pixels_in_words": in_words(parameters.pixels),
+        "classes": None if parameters.classes is None else list(parameters.classes),
+        "notes": list(parameters.notes),
+    }
+
+
+def _about_table(table: Table) -> dict[str, Any]:
+    from verydeep.nets.cost import cost
+
+    return {
+        "net": table.name,
+        "net_in_words": _net(table),
+        "crop": table.crop,
+        "words": list(table.words),
+        "class_count": table.class_count,
+        "parameters": cost(table).parameters,
+    }
+
+
+def _net(table: Table) -> str:
+    from verydeep.nets.cost import cost
+
+    return f"{table.name}, crop {table.crop}, {cost(table).parameters:,} parameters"

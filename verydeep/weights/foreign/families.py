@@ -1,0 +1,99 @@
+"""The families of files that are read and written, a row for each.
+
+A family's reader knows its files by how they begin, and is asked in this order: those that begin
+with a mark of their own come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from verydeep.errors import UserError
+from verydeep.nets.folding import folded
+from verydeep.nets.network import Network
+from verydeep.weights.foreign import (
+    caffe,
+    caffe_export,
+    keras,
+    matconvnet,
+    onnx,
+    statedict,
+)
+from verydeep.weights.foreign.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a family's files are known and read; `read` takes a prototxt too, which few use."""
+
+    name: str
+    knows: Callable[[Path], bool]
+    read: Callable[[Path, Path | None], Parameters]
+
+
+def _alone(read: Callable[[Path], Parameters]) -> Callable[[Path, Path | None], Parameters]:
+    """A reader of files that no prototxt belongs to."""
+
+    def without(path: Path, prototxt: Path | None) -> Parameters:
+        if prototxt is not None:
+            raise UserError(f"{path} needs no prototxt, which is Caffe's; leave --prototxt out")
+        return read(path)
+
+    return without
+
+
+READERS = (
+    Reader("PyTorch state dict", statedict.is_statedict, _alone(statedict.read)),
+    Reader("MatConvNet", matconvnet.is_matconvnet, _alone(matconvnet.read)),
+    Reader("Keras", keras.is_keras, _alone(keras.read)),
+    Reader("ONNX", onnx.is_onnx, _alone(onnx.read)),
+    Reader("Caffe", caffe.is_caffe, caffe.read),
+)
+
+
+def _state_dict(family: str) -> Callable[[Network, Path], str]:
+    def written(network: Network, path: Path) -> str:
+        statedict.write(network, path, family)
+        return ""
+
+    return written
+
+
+def _caffe(network: Network, path: Path) -> str:
+    """Caffe's two files; of norms it has another kind, so ours are folded away."""
+    plain = folded(network)
+    caffe_export.write(plain, path)
+    caffe_export.write_prototxt(plain, path.with_suffix(".prototxt"))
+    return f"{path.with_suffix('.prototxt').name} describes it"
+
+
+def _keras(network: Network, path: Path) -> str:
+    keras.write(folded(network), path)
+    return f"its first layer now wants BGR, 0 to 255, minus its attribute '{keras.MEAN}'"
+
+
+WRITERS: dict[str, Callable[[Network, Path], str]] = {
+    "torchvision": _state_dict("torchvision"),
+    "timm": _state_dict("timm"),
+    "caffe": _caffe,
+    "keras": _keras,
+}
+"""What `weights export --to` knows; each says in a line what it did beyond the tensors."""
+
+
+def read(path: Path, prototxt: Path | None = None) -> Parameters:
+    """The weights in a file of any family; UserError where none knows it."""
+    for reader in READERS:
+        if reader.knows(path):
+            return reader.read(path, prototxt)
+    names = ", ".join(reader.name for reader in READERS)
+    raise UserError(f"{path} is of no kind that is read; there are {names}")
+
+
+def writer(family: str) -> Callable[[Network, Path], str]:
+    """What writes a network as a family's file; UserError for a family that is not written."""
+    if family not in WRITERS:
+        raise UserError(f"no family '{family}' to write; there are {', '.join(WRITERS)}")
+    return WRITERS[family]

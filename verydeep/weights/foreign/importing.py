@@ -1,0 +1,191 @@
+"""From parameters to one of our networks: which configuration of Table 1 they make.
+
+Names and kernels tell the configuration, shapes its width, crop, FC layers and classes; nothing is
+taken from what a file calls itself. A and A-LRN have the same layers, and are taken for A.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from verydeep.datasets.ilsvrc_lists import WNID, class_names
+from verydeep.errors import UserError
+from verydeep.nets import folding, vgg
+from verydeep.nets.network import Network
+from verydeep.nets.table import FC, Conv, Table, read_table
+from verydeep.preprocessing import IMAGENET
+from verydeep.weights.foreign.parameters import Parameters
+from verydeep.weights.foreign.passing import refuse_not_finite
+from verydeep.weights.foreign.refusals import looks_like, one_line
+
+LAYER = re.compile(r"(conv|bn)\d{1,2}_\d{1,2}|fc[678]")
+LARGEST_LIST = 2**22
+"""Bytes of a list of class names; that of ILSVRC has 31,675."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network made of foreign parameters, and what a user should know of it, a line each."""
+
+    network: Network
+    notes: tuple[str, ...]
+
+
+def imported(
+    parameters: Parameters, source: Path | str, classes: Sequence[str] | None = None
+) -> Imported:
+    """Our network of these parameters; `classes` name what the file does not.
+
+    Raises UserError, in the name of the file `source`, where layers are missing, are those of no
+    configuration or do not fit each other, or where a weight is no finite number.
+    """
+    refuse_not_finite(parameters.tensors, source)
+    table = table_of(parameters.tensors, source)
+    names, notes = _named(parameters, table.class_count, source, classes)
+    network = Network.empty(table, names, parameters.pixels)
+    state = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
+    network.load_state_dict(state, assign=True)
+    if table.name == "A":
+        notes = (*notes, "A and A-LRN have the same layers; taken for A, without LRN")
+    return Imported(network.eval(), (*parameters.notes, *notes))
+
+
+def table_of(tensors: Mapping[str, np.ndarray], source: Path | str) -> Table:
+    """The table that parameters of these names and shapes fill; UserError where there is none."""
+    layers = {name.rpartition(".")[0] for name in tensors}
+    _refuse_other_nets(layers, source)
+    for name in sorted({f"{layer}.weight" for layer in layers} | tensors.keys()):
+        if name not in tensors or not tensors[name].size:
+            raise UserError(f"{source} has nothing in {one_line(name)}")
+    kernels = {name.rpartition(".")[0]: a.shape[2:] for name, a in tensors.items() if a.ndim == 4}
+    configuration = _configuration(layers, kernels, source)
+    norms = {name for name in layers if name.startswith("bn")}
+    words = []
+    rows = iter([row for row in vgg.table(configuration).rows if isinstance(row, Conv)])
+    for word in vgg.CONFIGURATIONS[configuration]:
+        if "-" not in word or word == "soft-max":
+            words.append(word)
+            continue
+        name = next(rows).name
+        norm = folding.WORD if name.replace("conv", "bn") in norms else ""
+        words.append(f"{word.partition('-')[0]}-{len(tensors[f'{name}.weight'])}{norm}")
+    side = 32 * kernels["fc6"][0]
+    title = configuration + (folding.NAME if norms else "")
+    table = read_table(title, words, side)
+    if table.class_count < 2:
+        raise UserError(f"{source} has one class, which leaves nothing to tell apart")
+    _refuse_misfits(table, tensors, source)
+    return table
+
+
+def _refuse_other_nets(layers: set[str], source: Path | str) -> None:
+    unknown = sorted(name for name in layers if not LAYER.fullmatch(name))
+    if unknown:
+        net = looks_like(unknown)
+        raise UserError(
+            f"{source} holds no VGG but {net}"
+            if net
+            else f"{source} has a layer '{one_line(unknown[0])}', which no VGG has"
+        )
+
+
+def _configuration(
+    layers: set[str], kernels: Mapping[str, tuple[int, ...]], source: Path | str
+) -> str:
+    """The configuration that has these layers with these kernels; UserError says what is nearest.
+
+    Of A and A-LRN, which have the same, A.
+    """
+    layers = {name for name in layers if not name.startswith("bn")}
+    differing = {}
+    for name in vgg.CONFIGURATIONS:
+        rows = [row for row in vgg.table(name).rows if isinstance(row, Conv)]
+        expected = {row.name: (row.kernel,) * 2 for row in rows if not isinstance(row, FC)}
+        top = {row.name for row in rows if isinstance(row, FC)}
+        differing[name] = (
+            sorted((expected.keys() | top) - layers),
+            sorted(layers - expected.keys() - top),
+            sorted(k for k in expected if k in layers and kernels.get(k) != expected[k]),
+        )
+    best = min(differing, key=lambda name: sum(map(len, differing[name])))
+    lacks, more, wrong = differing[best]
+    if not (lacks or more or wrong):
+        if "fc6" not in kernels or kernels["fc6"][0] < 1:
+            raise UserError(f"{source} has an fc6 that looks at no map")
+        return best
+    said = f"{source} is no whole net of Table 1: nearest to it is {best}, "
+    if set(lacks) == {"fc6", "fc7", "fc8"} and not (more or wrong):
+        said = f"{source} is configuration {best} without its top: it "
+    parts = [
+        f"lacks {', '.join(lacks)}" if lacks else "",
+        f"has {', '.join(more)} more" if more else "",
+        f"has {', '.join(wrong)} of other kernels" if wrong else "",
+    ]
+    raise UserError(f"{said}{' and '.join(filter(None, parts))}; a file of all layers is needed")
+
+
+def _refuse_misfits(table: Table, tensors: Mapping[str, np.ndarray], source: Path | str) -> None:
+    """Raises UserError for the first tensor that does not fit those before it."""
+    expected = Network.empty(table, ["?"] * table.class_count, IMAGENET).state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors:
+            raise UserError(f"{source} lacks {name}, which its other layers need")
+        if tensors[name].shape != tensor.shape:
+            raise UserError(
+                f"{source} has {name} of {_shape(tensors[name].shape)}; after the layers before "
+                f"it, it must be {_shape(tensor.shape)}"
+            )
+        if name.endswith(".running_var") and tensors[name].min() < 0:
+            raise UserError(f"{source} has a variance below 0 in {name}; it is damaged")
+    more = sorted(tensors.keys() - expected.keys())
+    if more:
+        raise UserError(f"{source} has {one_line(more[0])}, which no VGG has")
+
+
+def _named(
+    parameters: Parameters, count: int, source: Path | str, given: Sequence[str] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the classes, and a note where they are nothing but numbers."""
+    names = given if given is not None else parameters.classes
+    if names is None:
+        hint = "; --classes synset_words.txt names those of ILSVRC" if count == 1000 else ""
+        return tuple(map(str, range(count))), (f"classes are named 0 to {count - 1}{hint}",)
+    if len(names) != count:
+        whose = "given" if given is not None else "in the file"
+        raise UserError(f"{len(names):,} class names {whose} for the {count:,} classes of {source}")
+    return tuple(names), ()
+
+
+def classes_in(path: Path) -> list[str]:
+    """Names of classes from a list, in its order, a line each.
+
+    Of a list such as `synset_words.txt`, where each line is a wnid and words for it, the wnids are
+    taken, as for ILSVRC's own folders. Raises UserError for a name that comes twice.
+    """
+    try:
+        if path.stat().st_size > LARGEST_LIST:
+            raise UserError(f"{path} is too long to be a list of class names")
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise UserError(f"cannot read the class names in {path}: {reason}") from None
+    names = [line.strip() for line in lines if line.strip()]
+    if names and all(WNID.fullmatch(name.partition(" ")[0]) and " " in name for name in names):
+        return list(class_names(path))
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise UserError(
+            f"{path} names two classes '{one_line(twice[0])}'; give names that differ, or a "
+            f"synset_words.txt"
+        )
+    return names
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))

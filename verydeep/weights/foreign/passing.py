@@ -1,0 +1,110 @@
+"""Parameters as a safetensors file, which is how they leave the process that read a foreign file.
+
+What comes back is believed no more than the foreign file itself: header, names, shapes, types,
+values and pixels are looked at again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from verydeep.errors import UserError
+from verydeep.preprocessing import RESIZE_RULES, Pixels
+from verydeep.weights.foreign.parameters import Parameters
+from verydeep.weights.foreign.refusals import one_line
+from verydeep.weights.pieces import header, pieces
+
+KEY = "parameters"
+MOST_TENSORS = 512
+NAME = re.compile(r"[\w./:-]{1,100}")
+
+
+def write(parameters: Parameters, path: Path) -> None:
+    """Writes parameters to a file, tensor by tensor."""
+    about = {
+        "family": parameters.family,
+        "pixels": asdict(parameters.pixels),
+        "classes": parameters.classes,
+        "notes": parameters.notes,
+    }
+    tensors = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
+    with path.open("wb") as file:
+        for piece in pieces(tensors, {KEY: json.dumps(about)}):
+            file.write(piece)
+
+
+def read(path: Path, source: Path | str) -> Parameters:
+    """The parameters in a file; their values stay in it and are read where they are used.
+
+    Raises UserError, in the name of the foreign file `source`, for what a reader never gives:
+    among it any value that is no finite number.
+    """
+    try:
+        about = json.loads((header(path) or {})["__metadata__"][KEY])
+        with safe_open(path, "pt") as file:
+            names = file.keys()
+            if not 0 < len(names) <= MOST_TENSORS or not all(map(NAME.fullmatch, names)):
+                raise ValueError(f"{len(names)} tensors, or a name that is none")
+            tensors = {name: _array(file.get_tensor(name), name) for name in names}
+        found = Parameters(
+            str(about["family"]),
+            tensors,
+            pixels_of(about["pixels"]),
+            None if about["classes"] is None else _lines(about["classes"]),
+            _lines(about["notes"]),
+        )
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{source} was read, but not to weights: {one_line(error)}") from None
+    refuse_not_finite(tensors, source)
+    return found
+
+
+def refuse_not_finite(tensors: Mapping[str, np.ndarray], source: Path | str) -> None:
+    """Raises UserError that names the first layer with a value that is no finite number."""
+    for name, array in tensors.items():
+        if array.size and not all(map(math.isfinite, (array.min(), array.max()))):
+            raise UserError(
+                f"{source} has weights that are no finite numbers, in {name}; it is damaged, or "
+                f"its training came to nothing"
+            )
+
+
+def pixels_of(said: Mapping[str, Any]) -> Pixels:
+    """Pixels as a file says them; raises ValueError, KeyError or TypeError for what are none."""
+    scale, mean, std = (tuple(said[key]) for key in ("scale", "mean", "std"))
+    order, maximum, resize = (said[key] for key in ("order", "maximum", "resize"))
+    right = (
+        len(scale) == 2
+        and all(type(side) is int and 0 < side < 2**16 for side in scale)
+        and scale[0] <= scale[1]
+        and len(mean) == len(std) == 3
+        and all(isinstance(v, int | float) and math.isfinite(v) for v in (*mean, *std))
+        and min(std) > 0
+        and order in ("RGB", "BGR")
+        and maximum in (1, 255)
+        and resize in RESIZE_RULES
+    )
+    if not right:
+        raise ValueError(f"pixels of {one_line(dict(said))}")
+    return Pixels(scale, mean, std, order, maximum, resize)
+
+
+def _array(tensor: torch.Tensor, name: str) -> np.ndarray:
+    if tensor.dtype is not torch.float32 or not 1 <= tensor.ndim <= 4:
+        raise ValueError(f"{name} is {tensor.dtype} of {tensor.ndim} axes")
+    return tensor.numpy()
+
+
+def _lines(said: Sequence[Any]) -> tuple[str, ...]:
+    """Names or notes, each one printable line."""
+    return tuple(map(one_line, said))

@@ -1,0 +1,94 @@
+"""What a file of PyTorch's or of safetensors holds: tensors by name, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from verydeep.errors import UserError
+from verydeep.weights.foreign import pth
+from verydeep.weights.foreign.refusals import one_line
+from verydeep.weights.pieces import header
+
+ABOUT = "pretrained_cfg"
+"""timm's name for what it knows of a net: pixels and class names among it."""
+WRAPPERS = ("state_dict", "model", "model_state_dict")
+"""Names under which trainers keep a state dict beside other things."""
+PREFIX = re.compile(r"^(?:module\.|model\.|_orig_mod\.)+|(?<=^features\.)module\.")
+"""What wrappers of a module put before its names."""
+
+
+def is_state(path: Path) -> bool:
+    """Whether a file is one of PyTorch's or a safetensors file, by how it begins."""
+    return pth.is_pth(path) or _is_safetensors(path)
+
+
+def _is_safetensors(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(9)
+    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < 2**40
+
+
+def content(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
+    """The tensors of a file by name, prefixes taken off, and what it says of itself."""
+    if pth.is_pth(path):
+        found, about = _unwrapped(pth.load(path), path)
+    else:
+        head = header(path)
+        if head is None:
+            raise UserError(f"{path} is no safetensors file, or its header is damaged or too long")
+        about = _about(head.get("__metadata__", {}))
+        with safe_open(path, "pt") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    state = {PREFIX.sub("", PREFIX.sub("", name)): tensor for name, tensor in found.items()}
+    odd = [name for name, tensor in state.items() if not _is_plain(tensor)]
+    if odd or len(state) < len(found):
+        name = odd[0] if odd else "one name twice"
+        raise UserError(f"{path} is no state dict of a VGG: it has {one_line(name)} in it")
+    if sum(t.nbytes for t in state.values()) > path.stat().st_size:
+        raise UserError(f"{path} has tensors that take more bytes than it has; it is damaged")
+    return state, about
+
+
+def _unwrapped(found: Any, path: Path) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """The dictionary of tensors in what was pickled, and what is said beside it."""
+    about: Mapping[str, Any] = {}
+    for _ in WRAPPERS:
+        if not isinstance(found, dict):
+            break
+        own = _about({**getattr(found, "__dict__", {}), **dict(dict.items(found))})
+        about = own or about
+        inner = [dict.get(found, key) for key in WRAPPERS]
+        found = next((value for value in inner if isinstance(value, dict)), found)
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in dict.keys(found)):
+        raise UserError(
+            f"{path} holds no state dict but a {type(found).__name__}; save the model's state_dict"
+        )
+    return dict(dict.items(found)), about
+
+
+def _about(said: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """The record that timm keeps of a net, if there is one: a dictionary, or the JSON of one."""
+    about = said.get(ABOUT)
+    if isinstance(about, str):
+        try:
+            about = json.loads(about)
+        except (ValueError, RecursionError):
+            return {}
+    return about if isinstance(about, dict) else {}
+
+
+def _is_plain(tensor: Any) -> bool:
+    return (
+        isinstance(tensor, Tensor)
+        and tensor.layout is torch.strided
+        and tensor.device.type == "cpu"
+        and not tensor.is_quantized
+    )

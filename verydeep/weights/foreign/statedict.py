@@ -1,0 +1,246 @@
+"""State dicts of torchvision's and timm's VGGs, with batch normalisation and without.
+
+In comes a .pth, .pt or .safetensors file, bare or wrapped as trainers wrap them; out go
+`Parameters`. And the other way: a network of ours as either of them names it, to the same bits.
+
+Their convolutions are numbered by their place in a sequence, "features.N", in which norms, ReLUs
+and pools are counted too, so that the gaps tell where the pools are. torchvision's FC layers are
+matrices (classifier.0, .3, .6); timm's first two are convolutions (pre_logits.fc1, .fc2, head.fc).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from verydeep.errors import UserError
+from verydeep.files import whole_file, write_whole
+from verydeep.nets.network import Network
+from verydeep.nets.table import FC, LRN
+from verydeep.preprocessing import Pixels
+from verydeep.weights.foreign.parameters import Parameters
+from verydeep.weights.foreign.passing import pixels_of
+from verydeep.weights.foreign.refusals import looks_like, one_line
+from verydeep.weights.foreign.state import ABOUT, content, is_state
+from verydeep.weights.pieces import pieces
+
+TOPS = {
+    "torchvision": ("classifier.0", "classifier.3", "classifier.6"),
+    "timm": ("pre_logits.fc1", "pre_logits.fc2", "head.fc"),
+}
+"""What each family calls fc6, fc7 and fc8."""
+OURS = ("fc6", "fc7", "fc8")
+TORCHVISION = Pixels((256, 256), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), maximum=1)
+"""What torchvision trained with, and timm where a file says nothing else."""
+AMDEGROOT = Pixels((256, 256), (0.48235, 0.45882, 0.40784), (1 / 255,) * 3, maximum=1)
+"""The authors' own pixels, as torchvision gives them with the convolutions that it took over."""
+FEATURE = re.compile(r"features\.(\d{1,3})\.(weight|bias|running_mean|running_var)")
+KINDS = ("weight", "bias", "running_mean", "running_var")
+FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
+
+def is_statedict(path: Path | str) -> bool:
+    """Whether a file is one of PyTorch's or a safetensors file, by how it begins."""
+    return is_state(Path(path))
+
+
+def read(path: Path | str) -> Parameters:
+    """The weights in a state dict, under Caffe's names.
+
+    Pixels are torchvision's, or those that the file tells. FC layers that are nothing but NaN, as
+    in torchvision's `vgg16_features`, are left out. Raises UserError for a damaged or hostile
+    file, and for one of another net.
+    """
+    path = Path(path)
+    try:
+        state, about = content(path)
+        return _parameters(state, about, path)
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file has PyTorch raise anything
+        raise UserError(f"{path} cannot be read as a state dict: {one_line(error)}") from None
+
+
+def _parameters(state: dict[str, Tensor], about: Mapping[str, Any], path: Path) -> Parameters:
+    state = {k: t for k, t in state.items() if not k.endswith(".num_batches_tracked")}
+    family = "timm" if any(k.startswith(("pre_logits", "head.")) for k in state) else "torchvision"
+    layers = {**_features(state, path), **dict(zip(TOPS[family], OURS, strict=True))}
+    ours = {f"{layer}.{kind}": f"{layers[layer]}.{kind}" for layer in layers for kind in KINDS}
+    unknown = [name for name in state if name not in ours]
+    if unknown:
+        raise _no_vgg(state, path, f"a layer '{one_line(unknown[0])}', which no VGG has")
+    notes, pixels = [], _pixels(about)
+    kinds = {str(t.dtype).removeprefix("torch.") for t in state.values()} - {"float32"}
+    if kinds:
+        notes.append(f"weights of {', '.join(sorted(kinds))}, made float32")
+    if _all_nan(state.get("classifier.0.weight")):
+        state = {k: t for k, t in state.items() if not k.startswith("classifier.")}
+        pixels = AMDEGROOT
+        notes.append("its FC layers are NaN: it has the authors' convolutions, and no others")
+    arrays = {ours[k]: _laid_out(t, k, state, path).numpy() for k, t in sorted(state.items())}
+    return Parameters(family, arrays, pixels, _classes(about), tuple(notes))
+
+
+def _features(state: Mapping[str, Tensor], path: Path) -> dict[str, str]:
+    """Caffe's name of each convolution and norm, by its place in the sequence."""
+    places = sorted({int(found[1]) for name in state if (found := FEATURE.fullmatch(name))})
+    names: dict[str, str] = {}
+    block, place, next_free = 1, 0, 0
+    for i in places:
+        is_norm = f"features.{i}.running_mean" in state
+        pools = 0 if is_norm else i - next_free
+        if pools not in (0, 1) or (pools and place == 0) or (is_norm and i != next_free - 1):
+            raise _no_vgg(state, path, f"a layer 'features.{i}' where no VGG has one")
+        if pools:
+            block, place = block + 1, 0
+        if not is_norm:
+            place += 1
+        names[f"features.{i}"] = f"{'bn' if is_norm else 'conv'}{block}_{place}"
+        next_free = i + 2  # a ReLU, or a norm and a ReLU, comes next
+    return names
+
+
+def _no_vgg(state: Mapping[str, Tensor], path: Path, odd: str) -> UserError:
+    net = looks_like(state)
+    return UserError(f"{path} holds no VGG but {net}" if net else f"{path} has {odd}")
+
+
+def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor], path: Path) -> Tensor:
+    """A tensor as ours are: float32, contiguous, an FC layer's matrix as a convolution."""
+    if tensor.dtype not in FLOATS:
+        raise UserError(f"{path} has weights of {tensor.dtype} in {name}; floats are needed")
+    if tensor.ndim == 2:
+        columns, side = tensor.shape[1], 1
+        if name == "classifier.0.weight":
+            channels = _last_channels(state)
+            side = math.isqrt(columns // max(1, channels))
+            if side < 1 or columns != channels * side * side:
+                raise UserError(
+                    f"{path} has {columns:,} columns in {name}, which are no square map of the "
+                    f"{channels:,} channels before it"
+                )
+        tensor = tensor.reshape(tensor.shape[0], -1, side, side)
+    return tensor.float().contiguous()
+
+
+def _last_channels(state: Mapping[str, Tensor]) -> int:
+    """Channels that the last convolution gives."""
+    found = [(FEATURE.fullmatch(name), tensor) for name, tensor in state.items()]
+    convs = {int(match[1]): len(t) for match, t in found if match and t.ndim == 4}
+    return convs[max(convs)] if convs else 512
+
+
+def _all_nan(tensor: Tensor | None) -> bool:
+    """Whether there is nothing but NaN in it; looked at whole only where the first is one."""
+    if tensor is None or not tensor.numel() or not tensor.is_floating_point():
+        return False
+    return bool(tensor.flatten()[0].isnan() and tensor.isnan().all())
+
+
+def _pixels(about: Mapping[str, Any]) -> Pixels:
+    """The pixels that a file tells of, in our words or in timm's; else torchvision's."""
+    try:
+        if "pixels" in about:
+            return pixels_of(about["pixels"])
+        scale = round(about["input_size"][-1] / about.get("crop_pct", 0.875))
+        return pixels_of(
+            {
+                "scale": (scale, scale),
+                "mean": about["mean"],
+                "std": about["std"],
+                "order": "RGB",
+                "maximum": 1,
+                "resize": about.get("interpolation", "bilinear"),
+            }
+        )
+    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError):
+        return TORCHVISION
+
+
+def _classes(about: Mapping[str, Any]) -> tuple[str, ...] | None:
+    names = about.get("label_names")
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(map(one_line, names))
+
+
+# --- and the other way
+
+
+def write(network: Network, path: Path | str, family: str) -> None:
+    """Writes a network's state dict as torchvision or timm name it, .pth or .safetensors.
+
+    The tensors are ours, bit for bit. Neither family has a place for pixels: ours stand beside the
+    tensors, for us to read again, and for timm where its words can say them. Raises UserError for
+    a network with layers that the family has not.
+    """
+    path = Path(path)
+    if path.suffix not in (".pth", ".pt", ".safetensors"):
+        raise UserError(f"{path} ends in no .pth, .pt or .safetensors, which say the kind of file")
+    state = _state(network, family)
+    about = _record(network)
+    if path.suffix == ".safetensors":
+        said = {"format": "pt", ABOUT: json.dumps(about)}
+        return write_whole(path, *pieces(state, said))
+    vars(state)[ABOUT] = about
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            torch.save(state, file)
+    except (OSError, RuntimeError) as error:
+        size = sum(t.nbytes for t in state.values())
+        raise UserError(f"cannot write {path} ({size:,} bytes): {one_line(error)}") from None
+
+
+def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
+    """The network's tensors by the family's names, in its order and layout."""
+    rows = network.table.rows
+    fcs = [row.name for row in rows if isinstance(row, FC)]
+    odd = [row.name for row in rows if isinstance(row, LRN)]
+    if odd or len(fcs) != 3:
+        raise UserError(
+            f"{family} has no VGG with a layer '{odd[0]}'"
+            if odd
+            else f"{family}'s VGGs have three FC layers, this network {len(fcs)}"
+        )
+    theirs = {row.name: f"features.{i}" for i, row in enumerate(rows)}
+    theirs |= dict(zip(fcs, TOPS[family], strict=True))
+    state: OrderedDict[str, Tensor] = OrderedDict()
+    for name, tensor in network.state_dict().items():
+        layer, _, kind = name.rpartition(".")
+        is_matrix = (
+            layer in fcs and kind == "weight" and (family == "torchvision" or layer == fcs[-1])
+        )
+        tensor = tensor.detach().cpu().contiguous()
+        if tensor.untyped_storage().nbytes() > tensor.nbytes:  # else all of it would be saved
+            tensor = tensor.clone()
+        state[f"{theirs[layer]}.{kind}"] = tensor.flatten(1) if is_matrix else tensor
+        if kind == "running_var":
+            state[f"{theirs[layer]}.num_batches_tracked"] = torch.tensor(0)
+    return state
+
+
+def _record(network: Network) -> dict[str, Any]:
+    """What timm keeps of a net, and our own pixels, which its words cannot all say."""
+    pixels, crop = network.pixels, network.table.crop
+    about = {
+        "pixels": asdict(pixels),
+        "input_size": [3, crop, crop],
+        "crop_pct": crop / pixels.test_scale,
+        "interpolation": pixels.resize,
+        "num_classes": len(network.classes),
+        "label_names": list(network.classes),
+    }
+    if pixels.order == "RGB":
+        about["mean"] = [v / pixels.maximum for v in pixels.mean]
+        about["std"] = [v / pixels.maximum for v in pixels.std]
+    return about
