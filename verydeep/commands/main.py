@@ -31,14 +31,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-VERBS = (
-    tour.tour, look.look, pack.pack, nets.nets, train.train, evaluate.evaluate,
-    compare.compare, compare.fuse, predict.predict,
-)  # fmt: skip
-for verb in VERBS:
-    app.command()(verb)
-
-app.add_typer(weights.app, name="weights")
+VERBS = {
+    tour.tour: "The whole story on drawn pictures, in minutes.",
+    look.look: "What is in a dataset, and a sheet of its pictures.",
+    pack.pack: "A dataset into tar files that every verb reads.",
+    nets.nets: "The networks of Table 1, layer by layer.",
+    train.train: "Pictures in, a trained and tested network out.",
+    evaluate.evaluate: "Errors of a network on labelled pictures.",
+    compare.compare: "Whether one test is better than another.",
+    compare.fuse: "Several tests averaged, of nets or of protocols.",
+    predict.predict: "What these pictures show.",
+}
+"""The verbs in the order of a newcomer's steps, and what each is listed with."""
+for verb, line in VERBS.items():
+    app.command(short_help=line)(verb)
+app.add_typer(weights.app, name="weights", short_help="Other programs' weights, to and from ours.")
 
 UsageError: Any = typer.BadParameter.__mro__[1]
 """What is raised for a wrong option or argument; typer has no public name for it."""
