@@ -16,7 +16,7 @@ from tests.conftest import images
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.cost import RowCost, cost
-from verydeep.nets.network import Network, build
+from verydeep.nets.network import FullyConnected, Network, build
 from verydeep.nets.table import Conv, read_table
 
 NAMES = list(vgg.CONFIGURATIONS)
@@ -269,3 +269,16 @@ def test_the_same_seed_gives_the_same_network() -> None:
 def test_a_mistake_is_named(call: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
         call()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("unfolded", [1, 3000, 2**24])
+@pytest.mark.parametrize("shape", [(2, 16, 7, 9), (1, 16, 12, 8), (3, 16, 11, 30)])
+def test_fc_by_products_is_the_convolution(
+    shape: tuple[int, ...], unfolded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verydeep.nets.network.UNFOLDED", unfolded)
+    layer = FullyConnected(16, 24, 7)
+    maps = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    for laid_out in (maps, maps.contiguous(memory_format=torch.channels_last)):
+        expected = torch.nn.Conv2d.forward(layer, laid_out)
+        torch.testing.assert_close(layer(laid_out), expected, atol=1e-5, rtol=1e-5)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-VERBS = {
+VERBS: dict[Callable[..., None], str] = {
     tour.tour: "The whole story on drawn pictures, in minutes.",
     look.look: "What is in a dataset, and a sheet of its pictures.",
     pack.pack: "A dataset into tar files that every verb reads.",

@@ -51,6 +51,10 @@ def build(
     return network.eval()
 
 
+UNFOLDED = 2**24
+"""Values that the windows of an FC row's input may be unfolded to at once: 64 MiB."""
+
+
 class Network(nn.Module):
     """A table that runs, with the pixels it wants and the names of its classes.
 
@@ -210,13 +214,33 @@ def _layer(row: Row, inputs: list[Shape]) -> nn.Module:
 
 
 class FullyConnected(nn.Conv2d):
-    """A convolution over the whole map, run as a matrix product where there is one position."""
+    """A convolution over the whole map, run as matrix products: one for each place it fits.
+
+    At the one place of a training crop that makes the whole of D 1.7 times as fast. On larger maps
+    the windows are unfolded: fc6 then takes a half to a tenth of a convolution's time.
+    """
 
     def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
-        """Scores of each position; a product is 1.7x the whole of D faster at one position."""
-        if input.shape[2:] != self.weight.shape[2:]:
+        """Scores of each position."""
+        if input.shape[2:] == self.kernel_size:
+            return F.linear(input.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+        if self.kernel_size == (1, 1):
             return super().forward(input)
-        return F.linear(input.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+        height, width = self.kernel_size
+        rows, columns = input.shape[2] - height + 1, input.shape[3] - width + 1
+        together = max(1, UNFOLDED // (len(input) * self.weight[0].numel() * columns))
+        pieces = [
+            self._rows(input[:, :, top : min(rows, top + together) + height - 1])
+            for top in range(0, rows, together)
+        ]
+        return torch.cat(pieces, 2)
+
+    def _rows(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
+        """Scores of the positions of some rows."""
+        windows = F.unfold(input, self.kernel_size).transpose(1, 2)
+        scores = F.linear(windows, self.weight.flatten(1), self.bias).transpose(1, 2)
+        columns = input.shape[3] - self.kernel_size[1] + 1
+        return scores.reshape(len(input), self.out_channels, -1, columns)
 
 
 class BatchNorm(nn.Module):
