@@ -382,6 +382,13 @@ def test_two_tests_are_compared(verydeep: Run, two_tests: list[Path]) -> None:
     assert about["comparisons"][0]["p"] <= 1
 
 
+def test_a_runs_folder_stands_for_its_tests(
+    verydeep: Run, two_tests: list[Path], trained: Path
+) -> None:
+    assert len(json.loads(verydeep("compare", trained, "--json").out)["tests"]) == 4
+    assert "no score files in photos" in verydeep("compare", "photos").mistake
+
+
 def test_two_tests_are_fused(verydeep: Run, two_tests: list[Path]) -> None:
     said = verydeep("fuse", *two_tests, "--out", "both.safetensors")
     assert said.code == 0, said.err

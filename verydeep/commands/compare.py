@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from verydeep.evaluation.scores import Scores
 
 Files = Annotated[
-    list[Path], typer.Argument(metavar="SCORES...", help="Score files that `evaluate` has written.")
+    list[Path],
+    typer.Argument(metavar="SCORES...", help="Score files, or runs or folders that hold them."),
 ]
 
 
@@ -30,7 +31,7 @@ def compare(
 ) -> None:
     """Compare tests of the same pictures: errors, intervals, and whether one is better.
 
-    verydeep compare runs/photos-A/scores/*.safetensors
+    verydeep compare runs/photos-A
 
     verydeep compare A.safetensors D.safetensors --page compare.html --data photos/
 

@@ -29,25 +29,41 @@ class Compared:
         }
 
 
-def compared(files: Sequence[Path]) -> Compared:
+def found_scores(named: Sequence[Path]) -> list[Scores]:
+    """The score files that files and folders name; a run's folder stands for those of its tests.
+
+    Raises UserError for a folder without any.
+    """
+    files: list[Path] = []
+    for path in named:
+        folder = path / "scores" if (path / "scores").is_dir() else path
+        inside = sorted(folder.glob("*.safetensors")) if path.is_dir() else [path]
+        inside = [file for file in inside if not path.is_dir() or is_scores(file)]
+        if not inside:
+            raise UserError(f"no score files in {path}; `verydeep evaluate` writes them")
+        files += inside
+    return [load_scores(path) for path in files]
+
+
+def compared(named: Sequence[Path]) -> Compared:
     """Score files held against each other.
 
     Raises UserError where they are not of the same pictures and classes.
     """
-    scores = aligned([load_scores(path) for path in files])
+    scores = aligned(found_scores(named))
     best = min(scores, key=lambda s: s.top(1))
     others = [compare(best, other) for other in scores if other is not best]
     return Compared(tuple(scores), tuple(others))
 
 
-def fused(files: Sequence[Path], out: Path | None = None) -> tuple[list[Scores], Scores]:
+def fused(named: Sequence[Path], out: Path | None = None) -> tuple[list[Scores], Scores]:
     """Score files, and the mean of them, which is written to `out`.
 
     Raises UserError as `compared` does, and where something else would be overwritten.
     """
     if out is not None and out.exists() and not is_scores(out):
         raise UserError(f"{out} is there already and is no score file; choose another --out")
-    members = aligned([load_scores(path) for path in files])
+    members = aligned(found_scores(named))
     together = fuse(members)
     if out is not None:
         save_scores(together, out)
