@@ -50,7 +50,7 @@ def compare(
 
         print(dumps(found.as_data(), indent=1))
     else:
-        lines = [errors_table(found.scores), "", *map(str, found.comparisons)]
+        lines = [errors_table(found.scores), "", *map(wrapped, found.comparisons)]
         print("\n".join([*lines, f"page: {page}"] if page else lines))
 
 
@@ -79,7 +79,14 @@ def fuse(
         print(dumps([as_data([s]) for s in members] + [as_data(members, together)], indent=1))
     else:
         print(errors_table(members, together))
-        print(f"\n{verdict}" + (f"\nposteriors: {out}" if out else ""))
+        print(f"\n{wrapped(verdict)}" + (f"\nposteriors: {out}" if out else ""))
+
+
+def wrapped(line: object) -> str:
+    """A long line as a terminal has it."""
+    from textwrap import fill
+
+    return fill(str(line), 80, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def errors_table(members: Sequence[Scores], together: Scores | None = None) -> str:
