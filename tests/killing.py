@@ -31,7 +31,7 @@ import torch.utils.tensorboard  # noqa: F401 - these three so that forks need no
 
 from verydeep import processes
 from verydeep.conditions import Conditions
-from verydeep.evaluation import journal, posteriors
+from verydeep.evaluation import journal
 from verydeep.machine import Machine
 from verydeep.tasks import classification, testing
 
@@ -204,7 +204,7 @@ def _work(order: dict[str, Any], settings: dict[str, Any]) -> None:
     together = processes.join(in_order=True)
     conditions = Conditions(Machine("cpu", 1), together, save_every=EVERY)
     if "weights" in order:
-        posteriors.CHUNK, journal.SECONDS = {"cpu": 3}, -1.0  # kept after every 3 pictures
+        journal.SECONDS = -1.0  # kept after every chunk
         out = folder / "scores.safetensors"
         testing.evaluate(order["weights"], DATA, "both", conditions, scales=(34, 40), out=out)
     elif order.get("resume"):

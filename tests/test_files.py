@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from verydeep import files
 from verydeep.errors import UserError
 from verydeep.files import alone_in, whole_file, write_whole
 
@@ -40,10 +41,16 @@ def test_an_error_while_writing_leaves_what_was_there() -> None:
 def test_what_a_killed_process_left_is_cleared_away_and_nothing_else() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    for name in (f"a.{ended.pid}.part", f"a.{os.getppid()}.part", "a.b.part", "ab.part"):
+    others = [
+        f"a.{files._HOST}-{os.getppid()}.part",  # a process that lives
+        f"a.0123abcd-{ended.pid}.part",  # one of another machine
+        f"a.{ended.pid}.part",
+        "ab.part",
+    ]
+    for name in (f"a.{files._HOST}-{ended.pid}.part", *others):
         Path(name).touch()
     write_whole(Path("a"), b"whole")
-    assert here() == sorted(["a", f"a.{os.getppid()}.part", "a.b.part", "ab.part"])
+    assert here() == sorted(["a", *others])
 
 
 def test_a_file_that_cannot_be_written_is_one_line_with_its_bytes() -> None:

@@ -20,6 +20,7 @@ from verydeep.errors import UserError
 from verydeep.evaluation.dense import bytes_a_pixel, score_map_in_tiles
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import faults, posteriors, readable
+from verydeep.evaluation.published import three_scales
 from verydeep.evaluation.views import protocol
 from verydeep.machine import Machine
 from verydeep.nets import vgg
@@ -116,7 +117,10 @@ def test_several_scales_are_averaged_as_a_plain_reference_does(kind: str) -> Non
 def test_the_papers_scales_come_from_those_of_training() -> None:
     net = network()
     assert protocol(net, "dense").scales == (64,)
-    assert protocol(net, "dense", "paper").scales == (32, 64, 96)  # S - 32, S, S + 32
+    assert protocol(net, "dense", "paper").scales == (59, 64, 69)  # 32 in proportion to the crop
+    assert three_scales(256, 256) == (224, 256, 288)  # Sect. 4.2
+    assert three_scales(256, 512) == (256, 384, 512)
+    assert three_scales(66, 66, crop=64) == (64, 66, 75)  # no Q is below the crop
     net.pixels = replace(PIXELS, scale=(40, 81))
     assert protocol(net, "dense").scales == (60,)
     assert protocol(net, "dense", "paper").scales == (40, 60, 81)
@@ -176,22 +180,21 @@ def test_scores_that_are_not_finite_are_the_networks_fault() -> None:
     net, part = network(), part_of_shapes((64, 64))
     with torch.no_grad():
         next(net.parameters())[:] = np.inf
-    found = posteriors(net, part, protocol(net, "centre"))
     with pytest.raises(UserError, match="the network's scores for 0 are no finite numbers"):
-        faults(net, part, protocol(net, "centre"), found)
+        posteriors(net, part, protocol(net, "centre"))
 
 
 def test_a_test_that_was_cut_short_goes_on_to_the_same_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("verydeep.evaluation.posteriors.CHUNK", {"cpu": 3})
+    monkeypatch.setattr("verydeep.evaluation.posteriors.PARTS", 3)
     monkeypatch.setattr("verydeep.evaluation.journal.SECONDS", -1.0)
     net, part = network(), part_of_shapes(*MIXED)
     chosen, about = protocol(net, "dense"), {"test": "this"}
     whole = posteriors(net, part, chosen)
 
     def stopping(done: int) -> None:
-        if done >= 6:
+        if done >= 7:  # the last chunk is begun
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -233,7 +236,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
 
 def test_many_rare_shapes_are_all_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("verydeep.evaluation.posteriors.PIXELS", {"cpu": 3 * 64 * 64})
-    monkeypatch.setattr("verydeep.evaluation.posteriors.CHUNK", {"cpu": 50})
+    monkeypatch.setattr("verydeep.evaluation.posteriors.PARTS", 3)
     net = network()
     part = part_of_shapes(*[(64, 64 + i % 29) for i in range(120)])
     done: list[int] = []
@@ -284,3 +287,47 @@ def test_a_test_scale_below_the_crop_is_refused() -> None:
 def test_scales_that_are_none_are_refused(scales: str, line: str) -> None:
     with pytest.raises(UserError, match=line):
         protocol(network(), "dense", scales)
+
+
+def test_a_picture_that_can_be_read_the_next_time_is_read_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunks with an unreadable picture are not kept; the network is not blamed for it."""
+    monkeypatch.setattr("verydeep.evaluation.posteriors.PARTS", 4)
+    monkeypatch.setattr("verydeep.evaluation.journal.SECONDS", -1.0)
+    net, part = network(), part_of_shapes(*MIXED)
+    chosen = protocol(net, "dense")
+
+    def source(i: int) -> Source:
+        return b"" if i == 2 else part.source(i)
+
+    broken = replace(part, source=source)
+    found = posteriors(net, broken, chosen, journal=Journal(tmp_path, {}))
+    assert sorted(Journal(tmp_path, {}).kept()) == [0, 2, 3]
+    assert faults(net, part, chosen, found) == [
+        "2: could not be read when its turn came; it can be now"
+    ]
+    found = posteriors(net, part, chosen, journal=Journal(tmp_path, {}))
+    assert (found == posteriors(net, part, chosen)).all()
+
+
+def test_chunks_of_another_size_are_not_taken(tmp_path: Path) -> None:
+    net, part = network(), part_of_shapes(*MIXED)
+    journal = Journal(tmp_path, {})
+    journal.add(0, np.ones((5, 4), np.float32))
+    journal.add(99, np.ones((1, 4), np.float32))
+    journal.save()
+    chosen = protocol(net, "dense")
+    found = posteriors(net, part, chosen, journal=Journal(tmp_path, {}))
+    assert (found == posteriors(net, part, chosen)).all()
+
+
+def test_half_precision_averages_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, part = network(), part_of_shapes(*MIXED)
+    chosen = protocol(net, "dense")
+    whole = posteriors(net, part, chosen)
+    half = posteriors(net, part, chosen, precision="bf16")
+    assert half.dtype == np.float32
+    assert not (half == whole).all()
+    np.testing.assert_allclose(half, whole, atol=0.03)
+    np.testing.assert_allclose(half.sum(1), 1, atol=1e-5)

@@ -524,7 +524,7 @@ def test_the_pictures_set_aside_are_tested_on_again(run_folder: Path) -> None:
     tested = evaluate(run_folder, "photos", conditions=TWO_CORES)
     assert len(tested.scores.labels) == 6
     assert tested.path is not None
-    assert re.fullmatch("photos-[0-9a-f]{8}-test-dense-40.safetensors", tested.path.name)
+    assert re.fullmatch("photos-test-dense-40-[0-9a-f]{6}-[0-9a-f]{6}.safetensors", tested.path.name)
 
 
 def test_what_may_have_been_learnt_is_not_tested_on_unasked(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import BinaryIO
+from zlib import crc32
 
 from verydeep.errors import UserError
+
+_HOST = f"{crc32(platform.node().encode()):08x}"
 
 
 def write_whole(path: Path, *content: bytes | memoryview) -> None:
@@ -30,7 +34,7 @@ def write_whole(path: Path, *content: bytes | memoryview) -> None:
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write beside its place, and moved there when all of it is on the disk."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f"{path.name}.{_HOST}-{os.getpid()}.part")
     try:
         with beside.open("wb") as file:
             yield file
@@ -45,11 +49,12 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _clear_away(path: Path) -> None:
-    """Removes what killed processes have left half written beside a file."""
-    for left in path.parent.glob(f"{escape(path.name)}.*.part"):
-        writer = left.suffixes[-2][1:]
-        if writer.isdecimal() and not Path(f"/proc/{writer}").exists():
-            left.unlink(missing_ok=True)
+    """Removes what killed processes of this machine have left half written beside a file."""
+    for left in path.parent.glob(f"{escape(path.name)}.{_HOST}-*.part"):
+        writer = left.name.rpartition("-")[2].removesuffix(".part")
+        if not Path(f"/proc/{writer}").exists():
+            with suppress(OSError):
+                left.unlink()
 
 
 def to_disk(file: BinaryIO) -> None:

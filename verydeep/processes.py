@@ -176,8 +176,10 @@ class Processes:
             yield
             return
         self._watch.busy(what)
-        yield
-        self._watch.busy("")
+        try:
+            yield
+        finally:
+            self._watch.busy("")
 
     def failed(self, cause: str) -> None:
         """Tells the others why this process will leave."""
@@ -337,7 +339,7 @@ class _Watch:
         return found
 
     def _leave(self, line: str) -> NoReturn:
-        print(f"verydeep: {line}; checkpoints are kept", file=sys.stderr, flush=True)
+        print(f"verydeep: {line}; what was kept stays", file=sys.stderr, flush=True)
         os._exit(1)
 
 

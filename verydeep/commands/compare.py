@@ -36,10 +36,13 @@ def compare(
     verydeep compare A.safetensors D.safetensors --page compare.html --data photos/
 
     An interval is where the error lies with 95 % confidence. The others are held against the
-    best, picture by picture (McNemar's exact test).
+    best, picture by picture (McNemar's exact test, p corrected for their number as Holm has it).
     """
+    from verydeep.errors import UserError
     from verydeep.tasks.comparing import compared
 
+    if page is not None and page.suffix not in (".html", ".htm"):
+        raise UserError(f"--page {page}; it is HTML that is written: give a name such as page.html")
     found = compared(files)
     if page is not None:
         from verydeep.report.protocols import write_protocols_page
@@ -50,7 +53,7 @@ def compare(
 
         print(dumps(found.as_data(), indent=1))
     else:
-        lines = [errors_table(found.scores), "", *map(wrapped, found.comparisons)]
+        lines = [errors_table(found.scores, found.names), "", *map(wrapped, found.comparisons)]
         print("\n".join([*lines, f"page: {page}"] if page else lines))
 
 
@@ -66,6 +69,7 @@ def fuse(
     verydeep fuse D.safetensors E.safetensors --out both.safetensors
     """
     from verydeep.evaluation.comparison import compare as compared_with
+    from verydeep.evaluation.scores import names_of
     from verydeep.tasks.comparing import fused
 
     members, together = fused(files, out)
@@ -78,7 +82,7 @@ def fuse(
 
         print(dumps([as_data([s]) for s in members] + [as_data(members, together)], indent=1))
     else:
-        print(errors_table(members, together))
+        print(errors_table(members, names_of(members), together))
         print(f"\n{wrapped(verdict)}" + (f"\nposteriors: {out}" if out else ""))
 
 
@@ -89,14 +93,14 @@ def wrapped(line: object) -> str:
     return fill(str(line), 80, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def errors_table(members: Sequence[Scores], together: Scores | None = None) -> str:
+def errors_table(
+    members: Sequence[Scores], names: Sequence[str], together: Scores | None = None
+) -> str:
     """Errors with intervals, and what the paper has of the same test."""
-    from verydeep.evaluation.scores import names_of
     from verydeep.report.tables import text_table
     from verydeep.tasks.comparing import as_data
 
     rows = [["error, %", "top-1", "95 % interval", "top-5", "paper"]]
-    names = names_of(members)
     found = [(name, as_data([s])) for name, s in zip(names, members, strict=True)]
     if together is not None:
         found.append((f"the mean of these {len(members)}", as_data(members, together)))

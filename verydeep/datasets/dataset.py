@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -83,6 +84,21 @@ class Dataset:
             np.concatenate([first.labels, second.labels]),
             lambda i: first.source(i) if i < cut else second.source(i - cut),
         )
+
+
+MARKS = 64
+"""Pictures of a training part that its networks remember, to know them again."""
+
+
+def marks(part: Part, places: Iterable[int]) -> list[str]:
+    """A short hash of the name and the size of each of these pictures."""
+    return [fingerprint([f"{part.names[i]} {_bytes_of(part.source(i))}"])[:8] for i in places]
+
+
+def _bytes_of(source: Source) -> int:
+    if isinstance(source, np.ndarray):
+        return source.nbytes
+    return len(source) if isinstance(source, bytes) else Path(source).stat().st_size
 
 
 def fingerprint(lines: Iterable[str]) -> str:

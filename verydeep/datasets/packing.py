@@ -40,7 +40,7 @@ SIDE = 512
 """Pixels of the smaller side: S of 512 is the largest that the paper trains at (Sect. 3.1)."""
 SHARD_BYTES = 2**28
 OURS = re.compile(
-    rf"(shard-\d{{5,}}\.tar|{INDEX}|{UNFINISHED}/(shard-\d{{5,}}|about\.json))(\.\d+\.part)?"
+    rf"(shard-\d{{5,}}\.tar|{INDEX}|{UNFINISHED}/(shard-\d{{5,}}|about\.json))(\.[0-9a-f]+-\d+\.part)?"
 )
 """What may lie in a pack, finished or not."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -18,7 +19,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from verydeep.files import write_whole
+from verydeep.errors import UserError
+from verydeep.files import alone_in, write_whole
 
 KEY = "verydeep-journal"
 SECONDS = 5.0
@@ -32,6 +34,21 @@ class Journal:
         self.folder, self.about = folder, json.dumps(about, sort_keys=True)
         self._rows: dict[int, np.ndarray] = {}
         self._saved = monotonic()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within, the folder is there, and no other process keeps the same test in it.
+
+        Raises UserError where one does, or where nothing can be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"cannot write into {self.folder.parent}: {error.strerror}; choose another --out"
+            ) from None
+        with alone_in(self.folder):
+            yield
 
     def kept(self) -> dict[int, np.ndarray]:
         """The rows of every chunk that was kept of this test, by number."""

@@ -33,8 +33,10 @@ from verydeep.threads import in_order, one_thread_each
 
 Posteriors = Float[np.ndarray, "N K"]
 
-CHUNK = {"cpu": 128, "cuda": 2048}
-"""Pictures in a chunk."""
+CHUNK = {"cpu": 2**24, "cuda": 2**30}
+"""Pixels shown in a chunk, about: a minute of D on a CPU, seconds on a GPU."""
+PARTS = 16
+"""Chunks that there are at the least, for processes to share, where there are as many pictures."""
 PIXELS = {"cpu": 2**18, "cuda": 2**24}
 """Most pixels shown to the network at once: 4 pictures of 256 x 256 a thread, or 256 on a GPU."""
 MEMORY = {"cpu": 2**28, "cuda": 2**33}
@@ -61,27 +63,45 @@ def posteriors(
     """
     conditions, network = conditions or Conditions(), network.eval()
     processes, threads = conditions.processes, conditions.machine.threads
-    size = CHUNK[network.device.type]
+    show = _Shower(network, precision)
+    size = chunk_of(len(part), protocol, network)
     found = np.zeros((len(part), len(network.classes)), np.float32)
     finished = _brought_back(found, size, journal, processes)
     waiting = [chunk for chunk in range(math.ceil(len(part) / size)) if chunk not in finished]
     chunks = waiting[processes.number :: processes.count]
-    show = _Shower(network, precision)
-    done = 0
-    with one_thread_each():
+    passes, shown_in_all = len(protocol.passes), 0
+    done = min(len(part), len(finished) * size) // processes.count
+    watch(done)
+    with one_thread_each(), processes.aside("the test"):
         batches = _batches(part, protocol, network.pixels, show.limit, chunks, size, threads)
         for batch, shown in in_order(show, batches, threads, ahead=threads):
-            if shown is not None:
-                found[batch.numbers] += shown
+            if shown is None:
+                rows = found[batch.chunk * size : (batch.chunk + 1) * size]
+                rows /= passes
+                _refuse_not_finite(part, batch.chunk * size, rows)
+                found[batch.numbers] = np.nan
+                if journal is not None and not batch.numbers:  # the unreadable may be, another time
+                    journal.add(batch.chunk, rows)
                 continue
-            rows = found[batch.chunk * size : (batch.chunk + 1) * size]
-            rows /= len(protocol.passes)
-            found[batch.numbers] = np.nan
-            done += len(rows)
-            if journal is not None:
-                journal.add(batch.chunk, rows)
-            watch(done)
+            found[batch.numbers] += shown
+            shown_in_all += len(batch.numbers)
+            watch(done + shown_in_all // passes)
     return processes.joined(found, "the test")
+
+
+def chunk_of(pictures: int, protocol: Protocol, network: Network) -> int:
+    """Pictures in a chunk: what the protocol shows of each, and how many there are, decide."""
+    each = sum(p.pixels(p.scale, 4 * p.scale // 3) for p in protocol.passes)
+    most = max(1, CHUNK[network.device.type] // each)
+    return min(most, math.ceil(pictures / PARTS))
+
+
+def _refuse_not_finite(part: Part, first: int, rows: Posteriors) -> None:
+    bad = np.flatnonzero(~np.isfinite(rows).all(1))
+    if len(bad):
+        raise UserError(
+            f"the network's scores for {part.names[first + int(bad[0])]} are no finite numbers"
+        )
 
 
 def readable(found: Posteriors) -> Bool[np.ndarray, N]:
@@ -90,7 +110,7 @@ def readable(found: Posteriors) -> Bool[np.ndarray, N]:
 
 
 def faults(network: Network, part: Part, protocol: Protocol, found: Posteriors) -> list[str]:
-    """Why each picture without posteriors has none; UserError where it is the network's fault."""
+    """Why each picture without posteriors has none."""
     lines = []
     for i in np.flatnonzero(~readable(found)).tolist():
         try:
@@ -98,7 +118,7 @@ def faults(network: Network, part: Part, protocol: Protocol, found: Posteriors) 
         except PictureError as error:
             lines.append(str(error))
         else:
-            raise UserError(f"the network's scores for {part.names[i]} are no finite numbers")
+            lines.append(f"{part.names[i]}: could not be read when its turn came; it can be now")
     return lines
 
 
@@ -109,9 +129,13 @@ def _brought_back(
     if journal is None:
         return set()
     kept = journal.kept() if processes.first else {}
+    taken = []
     for chunk, rows in kept.items():
-        found[chunk * size : (chunk + 1) * size] = rows
-    return set(json.loads(processes.say(json.dumps([*kept]))))
+        place = found[chunk * size : (chunk + 1) * size]
+        if len(place) and rows.shape == place.shape:
+            place[:] = rows
+            taken.append(chunk)
+    return set(json.loads(processes.say(json.dumps(taken))))
 
 
 @dataclass(frozen=True)

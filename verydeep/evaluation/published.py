@@ -29,11 +29,15 @@ class Published:
     top5: float
 
 
-def three_scales(smallest: int, largest: int) -> tuple[int, int, int]:
-    """The Q for nets trained at S: S - 32, S, S + 32; or Smin, the middle, Smax (Sect. 4.2)."""
+def three_scales(smallest: int, largest: int, crop: int = 224) -> tuple[int, int, int]:
+    """The Q for nets trained at S: S - 32, S, S + 32; or Smin, the middle, Smax (Sect. 4.2).
+
+    For other crops than the paper's 32 shrinks or grows with them, and no Q is below the crop.
+    """
     middle = (smallest + largest) // 2
     if smallest == largest:
-        return middle - 32, middle, middle + 32
+        reach = max(1, round(32 * crop / 224))
+        return max(crop, middle - reach), middle, middle + reach
     return smallest, middle, largest
 
 

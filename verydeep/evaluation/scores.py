@@ -25,7 +25,7 @@ from verydeep.evaluation.published import Trained
 from verydeep.evaluation.views import Protocol
 from verydeep.files import write_whole
 
-FORMAT = 1
+FORMAT = 2
 KEY = "verydeep-scores"
 
 
@@ -33,7 +33,8 @@ KEY = "verydeep-scores"
 class Scores:
     """Posteriors of pictures, with their names and labels, and how they came about.
 
-    `weights` is the hash of the network's, `data` the dataset's fingerprint; `left_out` has a line
+    `weights` is the hash of the network's, `data` the dataset's fingerprint, `part` and `seed` say
+    which pictures of it; `left_out` has a line
     for each picture that could not be read. `net` is set where the network is one of the paper's,
     whole; `members` are the titles of those that were fused.
     """
@@ -45,6 +46,8 @@ class Scores:
     protocol: Protocol
     weights: str
     data: str
+    part: str = "test"
+    seed: int = 0
     left_out: tuple[str, ...] = ()
     net: Trained | None = None
     members: tuple[str, ...] = ()
@@ -70,6 +73,8 @@ def save_scores(scores: Scores, path: Path) -> None:
         "protocol": asdict(scores.protocol),
         "weights": scores.weights,
         "data": scores.data,
+        "part": scores.part,
+        "seed": scores.seed,
         "left_out": scores.left_out,
         "net": scores.net,
         "members": scores.members,
@@ -87,18 +92,31 @@ def is_scores(path: Path) -> bool:
         return False
 
 
+def refuse_other(path: Path) -> None:
+    """Raises UserError where something else than a score file would be overwritten."""
+    if path.exists() and not is_scores(path):
+        raise UserError(f"{path} is there already and is no score file; choose another --out")
+
+
 def load_scores(path: Path) -> Scores:
     """Scores of a file. Raises UserError where it is missing, damaged or no score file."""
     try:
         with safe_open(path, "np") as file:
             about = json.loads((file.metadata() or {})[KEY])
             posteriors, labels = file.get_tensor("posteriors"), file.get_tensor("labels")
+        if about["format"] != FORMAT:
+            raise UserError(
+                f"{path} has format {about['format']}; this verydeep reads format {FORMAT}: test "
+                f"again"
+            )
         names, classes = tuple(about["names"]), tuple(about["classes"])
         stated = about["protocol"]
         protocol = Protocol(stated["name"], stated["crop"], tuple(stated["scales"]))
         weights, data = str(about["weights"]), str(about["data"])
         left_out, members = tuple(about["left_out"]), tuple(about["members"])
         net = None if about["net"] is None else tuple(about["net"])
+    except UserError:
+        raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is no score file of verydeep: {error}") from None
     if posteriors.shape != (len(names), len(classes)) or len(labels) != len(names):
@@ -106,8 +124,9 @@ def load_scores(path: Path) -> Scores:
     if not np.isfinite(posteriors).all():
         raise UserError(f"{path} is damaged: posteriors that are not finite")
     return Scores(
-        posteriors, labels, names, classes, protocol, weights, data, left_out, net, members
-    )
+        posteriors, labels, names, classes, protocol, weights, data,
+        str(about["part"]), int(about["seed"]), left_out, net, members,
+    )  # fmt: skip
 
 
 def aligned(scores: Sequence[Scores]) -> list[Scores]:

@@ -113,7 +113,9 @@ def protocol(
     if scales is None:
         scales = pixels.test_scale
     elif isinstance(scales, str):
-        scales = three_scales(*pixels.scale) if scales == "paper" else _read(scales)
+        scales = (
+            sorted({*three_scales(*pixels.scale, crop)}) if scales == "paper" else _read(scales)
+        )
     chosen = (scales,) if isinstance(scales, int) else tuple(scales)
     if len(set(chosen)) < max(1, len(chosen)):
         raise UserError(f"the scales {', '.join(map(str, chosen))} are not each another")

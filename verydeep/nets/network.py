@@ -116,8 +116,7 @@ class Network(nn.Module):
 
     def posteriors(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
         """Class posteriors: the soft-max of the score map's mean over space."""
-        scores: Tensor = self(images)
-        return scores.float().softmax(1)
+        return self.score_map(images).float().mean((2, 3)).softmax(1)
 
     def activations(
         self, images: Float[Tensor, "B 3 H W"], names: Iterable[str]

@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from verydeep.errors import UserError
+from verydeep.files import write_whole
 
 
 def write_html(path: Path, title: str, sections: Sequence[str]) -> Path:
@@ -20,10 +20,7 @@ def write_html(path: Path, title: str, sections: Sequence[str]) -> Path:
         + "\n".join(sections)
         + "\n</main>\n</html>\n"
     )
-    try:
-        path.write_bytes(page.encode("utf-8", "replace"))  # names may not be UTF-8
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    write_whole(path, page.encode("utf-8", "replace"))  # names may not be UTF-8
     return path
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
 import numpy as np
 
-from verydeep.datasets import Part, open_dataset
+from verydeep.datasets import open_dataset
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.metrics import Bin, calibration
-from verydeep.evaluation.scores import Scores, names_of
+from verydeep.evaluation.scores import Scores
 from verydeep.pictures import Picture, read_picture
 from verydeep.report.html import card, section, table, write_html
 from verydeep.report.thumbnails import data_uri
@@ -26,7 +26,7 @@ def write_protocols_page(found: Compared, path: Path, data: str | None = None) -
 
     Raises UserError where the data is not what was tested, or the page cannot be written.
     """
-    names = names_of(found.scores)
+    names = found.names
     sections = [
         f"<header><p>verydeep</p><h1>{len(names)} tests of the same "
         f"{len(found.scores[0].labels):,} pictures</h1></header>",
@@ -77,7 +77,8 @@ def _verdicts(found: Compared) -> str:
     head = ("this", "against", "points", "95 % interval", "missed by one alone", "p", "differ")
     return table(head, rows, "numbers") + (
         "<p>p is McNemar's, of the pictures that one of the two alone has missed: how often chance "
-        "alone would part two equal tests as far.</p>"
+        "alone would part two equal tests as far; larger where several are held against the best "
+        "(Holm, 1979).</p>"
         if rows
         else ""
     )
@@ -127,28 +128,21 @@ def _disagreements(scores: Sequence[Scores], names: Sequence[str], data: str) ->
     return "".join(blocks)
 
 
-class _Pictures:
-    """The pictures of a dataset, by name; None for one that cannot be read any more."""
+def _pictures(scores: Scores, data: str) -> Callable[[str], Picture | None]:
+    """The pictures that were tested, by name; None for one that cannot be read any more."""
+    dataset = open_dataset(data, scores.seed)
+    if dataset.fingerprint != scores.data:
+        raise UserError(
+            f"{data} is not what was tested: its fingerprint is {dataset.fingerprint}, that of the "
+            f"scores {scores.data}; give --data of the same pictures"
+        )
+    part = {**dataset.parts, "all": dataset.everything}[scores.part]
+    places = {name: i for i, name in enumerate(part.names)}
 
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self._places = {name: (part, i) for part in parts for i, name in enumerate(part.names)}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._places
-
-    def __call__(self, name: str) -> Picture | None:
-        part, i = self._places[name]
+    def picture(name: str) -> Picture | None:
         try:
-            return read_picture(part.source(i))
+            return read_picture(part.source(places[name]))
         except PictureError:
             return None
 
-
-def _pictures(scores: Scores, data: str) -> _Pictures:
-    dataset = open_dataset(data)
-    found = _Pictures([dataset.train, dataset.test])
-    missing = [name for name in scores.names if name not in found]
-    if missing or dataset.fingerprint != scores.data:
-        why = f"it has no picture {missing[0]}" if missing else "its fingerprint is another"
-        raise UserError(f"{data} is not what was tested: {why}; give --data of the same pictures")
-    return found
+    return picture

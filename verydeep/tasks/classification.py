@@ -135,7 +135,9 @@ def resume(
     dataset = replace(dataset, where=about["data"]["where"])
     network = _network(dataset, settings)
     if start and not checkpoints.found(folder / CHECKPOINTS):
-        weights.start_from(network, machine["start"])
+        _, digest = weights.start_from(network, machine["start"])
+        if digest != about["start"]["hash"]:
+            raise UserError(f"{machine['start']} is not what {folder} was begun from; train anew")
     conditions.watch.say(f"going on with {folder}/")
     return _run(folder, dataset, Choice(settings, about["reasons"]), network, conditions)
 
@@ -285,7 +287,7 @@ def _read(
     train_part, test_part = parts
     if len(np.unique(train_part.labels)) < 2 or not len(test_part):
         raise UserError(f"too few readable pictures in {dataset.where}: {faults[0]}")
-    found = colours(train_part, plain, dataset.fingerprint)
+    found = colours(train_part, plain)
     pixels = Pixels(plain.scale, found.mean, (found.deviation,) * 3)
     left = {"pictures to train on": len(train_part), "pictures to test on": len(test_part)}
     processes.agree({**left, "pixels": str(pixels), "axes of colour": str(found.axes)})

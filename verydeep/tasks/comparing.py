@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,14 @@ from verydeep.errors import UserError
 from verydeep.evaluation.comparison import Comparison, compare
 from verydeep.evaluation.fusion import fuse, row_of
 from verydeep.evaluation.metrics import calibration, interval, wrong
-from verydeep.evaluation.scores import Scores, aligned, is_scores, load_scores, save_scores
+from verydeep.evaluation.scores import (
+    Scores,
+    aligned,
+    is_scores,
+    load_scores,
+    refuse_other,
+    save_scores,
+)
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,7 @@ class Compared:
     """Tests of the same pictures, in their order, and each but the best held against the best."""
 
     scores: tuple[Scores, ...]
+    names: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
 
     def as_data(self) -> dict[str, Any]:
@@ -29,7 +37,7 @@ class Compared:
         }
 
 
-def found_scores(named: Sequence[Path]) -> list[Scores]:
+def files_of(named: Sequence[Path]) -> list[Path]:
     """The score files that files and folders name; a run's folder stands for those of its tests.
 
     Raises UserError for a folder without any.
@@ -42,7 +50,7 @@ def found_scores(named: Sequence[Path]) -> list[Scores]:
         if not inside:
             raise UserError(f"no score files in {path}; `verydeep evaluate` writes them")
         files += inside
-    return [load_scores(path) for path in files]
+    return files
 
 
 def compared(named: Sequence[Path]) -> Compared:
@@ -50,10 +58,36 @@ def compared(named: Sequence[Path]) -> Compared:
 
     Raises UserError where they are not of the same pictures and classes.
     """
-    scores = aligned(found_scores(named))
-    best = min(scores, key=lambda s: s.top(1))
-    others = [compare(best, other) for other in scores if other is not best]
-    return Compared(tuple(scores), tuple(others))
+    files = files_of(named)
+    scores = aligned([load_scores(path) for path in files])
+    names = _names(files, scores)
+    best = min(range(len(scores)), key=lambda i: scores[i].top(1))
+    found = [
+        replace(compare(scores[best], scores[i]), name_a=names[best], name_b=names[i])
+        for i in range(len(scores))
+        if i != best
+    ]
+    return Compared(tuple(scores), tuple(names), tuple(_holm(found)))
+
+
+def _names(files: Sequence[Path], scores: Sequence[Scores]) -> list[str]:
+    """Titles; with the run's or the file's name where the networks, or else titles, are not one."""
+    names = [s.title for s in scores]
+    if len({s.weights for s in scores}) > 1:
+        whose = [p.parents[1].name if p.parent.name == "scores" else p.stem for p in files]
+        names = [f"{who}: {name}" for who, name in zip(whose, names, strict=True)]
+    if len(set(names)) < len(names):
+        names = [f"{path.stem}: {s.title}" for path, s in zip(files, scores, strict=True)]
+    return names
+
+
+def _holm(found: Sequence[Comparison]) -> list[Comparison]:
+    """The same with p larger for their number (Holm, 1979): of all, 5 % at most by chance."""
+    corrected, so_far = list(found), 0.0
+    for rank, i in enumerate(sorted(range(len(found)), key=lambda i: found[i].p)):
+        so_far = max(so_far, min(1.0, (len(found) - rank) * found[i].p))
+        corrected[i] = replace(found[i], p=so_far)
+    return corrected
 
 
 def fused(named: Sequence[Path], out: Path | None = None) -> tuple[list[Scores], Scores]:
@@ -61,9 +95,12 @@ def fused(named: Sequence[Path], out: Path | None = None) -> tuple[list[Scores],
 
     Raises UserError as `compared` does, and where something else would be overwritten.
     """
-    if out is not None and out.exists() and not is_scores(out):
-        raise UserError(f"{out} is there already and is no score file; choose another --out")
-    members = aligned(found_scores(named))
+    files = files_of(named)
+    if out is not None:
+        refuse_other(out)
+        if out.resolve() in {path.resolve() for path in files}:
+            raise UserError(f"{out} is one of those to be fused; choose another --out")
+    members = aligned([load_scores(path) for path in files])
     together = fuse(members)
     if out is not None:
         save_scores(together, out)
@@ -76,7 +113,6 @@ def as_data(members: Sequence[Scores], together: Scores | None = None) -> dict[s
     row = row_of(members)
     return {
         "title": scores.title,
-        "protocol": str(scores.protocol),
         "weights": scores.weights,
         "pictures": len(scores.labels),
         "left_out": len(scores.left_out),

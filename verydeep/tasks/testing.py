@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,21 @@ import numpy as np
 from verydeep import weights
 from verydeep.conditions import Conditions
 from verydeep.datasets import Dataset, Part, open_dataset
-from verydeep.datasets.dataset import Labels, fingerprint
+from verydeep.datasets.dataset import Labels, fingerprint, marks
 from verydeep.datasets.ilsvrc import devkit_order
 from verydeep.errors import UserError
 from verydeep.evaluation.class_order import refuse_other_order
 from verydeep.evaluation.journal import Journal
-from verydeep.evaluation.posteriors import faults, posteriors, readable
+from verydeep.evaluation.posteriors import chunk_of, faults, posteriors, readable
 from verydeep.evaluation.published import Trained
-from verydeep.evaluation.scores import Scores, is_scores, save_scores
+from verydeep.evaluation.scores import Scores, refuse_other, save_scores
 from verydeep.evaluation.views import Protocol, protocol
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
 from verydeep.weights.file import WeightsInfo, read_info
 
+ILSVRC_VAL = 50_000
+"""Pictures of ILSVRC-2012's validation set, which the paper's figures are of."""
 NO_ORDERS: Mapping[str, Labels] = {}
 
 
@@ -59,6 +62,7 @@ def evaluate(
     part_name: str | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
+    precision: str = "float32",
 ) -> Tested:
     """A weights file tested on labelled pictures by a protocol; the posteriors go to a file.
 
@@ -69,12 +73,10 @@ def evaluate(
     """
     conditions = conditions or Conditions()
     info = read_info(weights_path)
-    trained_on = info.provenance.get("data", {})
     trained_seed = info.provenance.get("settings", {}).get("seed", 0)
     dataset = open_dataset(data, trained_seed if seed is None else seed)
     if part_name is None:
-        same_split = seed is None or seed == trained_seed
-        part_name = _part_to_test(dataset, trained_on, same_split)
+        part_name = _part_to_test(dataset, info, seed in (None, trained_seed))
     part = _relabelled(_part(dataset, part_name), dataset, info)
     for note in dataset.notes:
         conditions.watch.say(note)
@@ -82,11 +84,16 @@ def evaluate(
     network = weights.load(weights_path, conditions.machine.device)
     folder = weights.find(weights_path).parent
     chosen = protocol(network, protocol_name, scales)
-    about = {"where": dataset.where, "fingerprint": dataset.fingerprint, "part": part_name}
+    about = {
+        "where": dataset.where,
+        "fingerprint": dataset.fingerprint,
+        "part": part_name,
+        "seed": trained_seed if seed is None else seed,
+        "whole": dataset.kind == "ilsvrc" and part_name == "test" and len(part) == ILSVRC_VAL,
+    }
     path = Path(out) if out else None
-    return measure(
-        network, part, chosen, about, folder, conditions, path, _other_orders(dataset, info)
-    )
+    orders = _other_orders(dataset, info)
+    return measure(network, part, chosen, about, folder, conditions, path, orders, precision)
 
 
 def measure(
@@ -98,19 +105,53 @@ def measure(
     conditions: Conditions,
     path: Path | None = None,
     other_orders: Mapping[str, Labels] = NO_ORDERS,
+    precision: str = "float32",
 ) -> Tested:
     """Tests one part by one protocol and writes the score file.
 
     Pictures that cannot be read are left out, and named in the file. Raises UserError where the
     classes turn out to be in one of the other orders.
     """
-    watch = conditions.watch
-    path = path or folder / "scores" / _file_name(chosen, about)
-    _refuse_other(path)
     digest = weights.hash_of(network)
-    test = {"weights": digest, "pictures": fingerprint(part.names), "protocol": asdict(chosen)}
-    journal = Journal(path.with_name(f"{path.name}.unfinished"), {**test, "data": dict(about)})
-    share = math.ceil(len(part) / conditions.processes.count)
+    path = path or folder / "scores" / _file_name(chosen, about, digest)
+    refuse_other(path)
+    if not len(part):
+        raise UserError(f"no pictures to test on in the {about['part']} part of {about['where']}")
+    journal = Journal(
+        path.with_name(f"{path.name}.unfinished"),
+        {
+            "weights": digest,
+            "pictures": fingerprint(part.names),
+            "protocol": asdict(chosen),
+            "data": dict(about),
+            "device": conditions.machine.device,
+            "precision": precision,
+            "chunk": chunk_of(len(part), chosen, network),
+        },
+    )
+    with journal.alone() if conditions.processes.first else nullcontext():
+        scores, read = _scores(
+            network, part, chosen, about, digest, conditions, journal, other_orders, precision
+        )
+        if conditions.processes.first:
+            save_scores(scores, path)
+            journal.remove()
+    return Tested(scores, part.only(read), path)
+
+
+def _scores(
+    network: Network,
+    part: Part,
+    chosen: Protocol,
+    about: Mapping[str, Any],
+    digest: str,
+    conditions: Conditions,
+    journal: Journal,
+    other_orders: Mapping[str, Labels],
+    precision: str,
+) -> tuple[Scores, Labels]:
+    """The scores of the pictures that can be read, and which those are."""
+    watch, share = conditions.watch, math.ceil(len(part) / conditions.processes.count)
     found = posteriors(
         network,
         part,
@@ -118,6 +159,7 @@ def measure(
         conditions,
         lambda done: watch.step(f"testing, {chosen.name}", min(done, share), share),
         journal,
+        precision,
     )
     left_out = tuple(faults(network, part, chosen, found))
     for fault in left_out:
@@ -134,13 +176,12 @@ def measure(
         chosen,
         weights=digest,
         data=str(about["fingerprint"]),
+        part=str(about.get("part", "test")),
+        seed=int(about.get("seed", 0)),
         left_out=left_out,
-        net=_of_the_paper(network),
+        net=_of_the_paper(network) if about.get("whole") and not left_out else None,
     )
-    if conditions.processes.first:
-        save_scores(scores, path)
-        journal.remove()
-    return Tested(scores, part.only(read), path)
+    return scores, read
 
 
 def _other_orders(dataset: Dataset, info: WeightsInfo) -> dict[str, Labels]:
@@ -148,7 +189,9 @@ def _other_orders(dataset: Dataset, info: WeightsInfo) -> dict[str, Labels]:
     if dataset.kind != "ilsvrc" or len(info.classes) != len(dataset.classes):
         return {}
     order = devkit_order(Path(dataset.where))
-    return {} if order is None else {"the development kit's order": order}
+    if order is None or len(order) != len(dataset.classes):
+        return {}
+    return {"the development kit's order": order}
 
 
 def _of_the_paper(network: Network) -> Trained | None:
@@ -160,28 +203,26 @@ def _of_the_paper(network: Network) -> Trained | None:
     return (name, *network.pixels.scale) if whole else None
 
 
-def _refuse_other(path: Path) -> None:
-    """Raises UserError where something else than a score file would be overwritten."""
-    if path.exists() and not is_scores(path):
-        raise UserError(f"{path} is there already and is no score file; choose another --out")
+def _file_name(chosen: Protocol, about: Mapping[str, Any], digest: str) -> str:
+    """What a score file is called: data, part, protocol, and whose they are, in a few digits."""
+    data = Path(str(about["where"])).name.replace(":", "-")[:60] or "data"
+    words = [data, about.get("part", "test"), chosen.name, *map(str, chosen.scales)]
+    seed = [f"seed{about['seed']}"] if about.get("seed") else []
+    whose = [str(about["fingerprint"])[:6], digest[:6]]
+    return f"{'-'.join([*words, *seed, *whose])}.safetensors"
 
 
-def _file_name(chosen: Protocol, about: Mapping[str, Any]) -> str:
-    """What a score file is called: the data, the part where it is not the test part, protocol."""
-    data = Path(str(about["where"])).name.replace(":", "-") or "data"
-    words = [data, str(about["fingerprint"])[:8], about.get("part", "test"), chosen.name]
-    return f"{'-'.join([*words, *map(str, chosen.scales)])}.safetensors"
-
-
-def _part_to_test(dataset: Dataset, trained_on: Mapping[str, Any], same_split: bool) -> str:
+def _part_to_test(dataset: Dataset, info: WeightsInfo, same_seed: bool) -> str:
     """Which part is fair to test on: never one that the network has seen, as far as is known."""
     if not dataset.made_split:
         return "test"
-    same_place = Path(dataset.where).resolve() == Path(trained_on.get("where", "")).resolve()
+    trained_on = info.provenance.get("data", {})
     same_data = dataset.fingerprint == trained_on.get("fingerprint")
-    if same_data and same_split:
+    if same_data and same_seed:
         return "test"
-    if same_data or same_place:
+    learnt = set(trained_on.get("marks", ()))
+    everything = dataset.everything
+    if same_data or (learnt and learnt & set(marks(everything, range(len(everything))))):
         what = "is split by another seed than when" if same_data else "has changed since"
         raise UserError(
             f"{dataset.where} {what} the network was trained on it: what would be set aside for "

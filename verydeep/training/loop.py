@@ -42,7 +42,7 @@ class Hooks:
         """After each step, with its batch and its loss, NaN while that is not known yet."""
 
     def while_testing(self) -> None:
-        """Between two batches of the test after an epoch."""
+        """After every batch of the test that ends an epoch."""
 
 
 NO_HOOKS = Hooks()

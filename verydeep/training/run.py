@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from verydeep.datasets.dataset import Dataset
+from verydeep.datasets.dataset import MARKS, Dataset, marks
 from verydeep.errors import UserError
 from verydeep.files import write_whole
 from verydeep.training.settings import Settings, scale_text
@@ -87,6 +87,7 @@ def describe(
     `started` says whose layers the network started from, where it did from another's; where that
     and the data lie is the machine's affair.
     """
+    some = range(0, len(dataset.train), max(1, len(dataset.train) // MARKS))
     about: dict[str, Any] = {
         "repeat": {"command": command_line(dataset.where, settings)},
         "settings": {k: v for k, v in asdict(settings).items() if v is not None and k != "start"},
@@ -97,6 +98,7 @@ def describe(
             "train": len(dataset.train),
             "test": len(dataset.test),
             "made_split": dataset.made_split,
+            "marks": marks(dataset.train, some) if dataset.made_split else [],
         },
         "versions": {name: version(name) for name in ("verydeep", "torch", "numpy", "pillow")},
     }

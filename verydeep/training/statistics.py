@@ -15,6 +15,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.files import write_whole
+from verydeep.pictures import bytes_of
 from verydeep.preprocessing import Pixels
 
 BLOCK = 2**20
@@ -44,16 +46,13 @@ class Colours:
     axes: tuple[tuple[float, float, float], ...]
 
 
-def colours(part: Part, pixels: Pixels, fingerprint: str) -> Colours:
+def colours(part: Part, pixels: Pixels) -> Colours:
     """The colours of a training set, from some of its pictures; kept in the user's cache.
 
-    The key is the fingerprint of the dataset, with the names of the pictures that are looked at
-    and the scale they are looked at: another split of the same pictures has another.
+    The key is a fingerprint of those pictures' very bytes, and of the scale they are looked at.
     """
     sample = randomness.generator(0, "choice").permutation(len(part))[:SAMPLE].tolist()
-    names = "\n".join(part.names[i] for i in sample).encode(errors="surrogateescape")
-    key = f"{fingerprint} {len(part)} {pixels.test_scale} {pixels.resize}".encode()
-    kept = _cache() / f"{hashlib.sha256(key + names).hexdigest()[:32]}.json"
+    kept = _cache() / f"{_fingerprint(part, pixels, sample)}.json"
     with suppress(OSError, ValueError, TypeError, KeyError):
         found = json.loads(kept.read_bytes())
         return Colours(tuple(found["mean"]), found["deviation"], tuple(map(tuple, found["axes"])))
@@ -63,9 +62,22 @@ def colours(part: Part, pixels: Pixels, fingerprint: str) -> Colours:
     return measured
 
 
+def _fingerprint(part: Part, pixels: Pixels, sample: Sequence[int]) -> str:
+    versions = f"{version('verydeep')} {version('pillow')} {version('numpy')}"
+    digest = hashlib.sha256(f"{pixels.test_scale} {pixels.resize} {versions}".encode())
+    for i in sample:
+        source = part.source(i)
+        if isinstance(source, np.ndarray):
+            digest.update(f"{source.shape}".encode() + np.ascontiguousarray(source).data)
+        else:
+            with suppress(PictureError):  # left out when it is measured
+                digest.update(bytes_of(source))
+    return digest.hexdigest()[:32]
+
+
 def _cache() -> Path:
     """The folder for what has been measured, in the user's cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
     return Path(home) / "verydeep" / "colours"
 
 
