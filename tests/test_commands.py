@@ -408,6 +408,9 @@ def test_mistakes_with_score_files(
     assert "x is no score file" in verydeep("compare", "x", crops).mistake
     assert "is no score file" in verydeep("fuse", crops, weights).mistake
     assert "1 score file(s) to fuse; at least 2" in verydeep("fuse", crops).mistake
+    said = verydeep("fuse", crops, ten, "--out", ten)
+    assert "is one of those to be fused; choose another --out" in said.mistake
+    assert "it is HTML that is written" in verydeep("compare", crops, ten, "--page", ten).mistake
     said = verydeep("fuse", crops, ten, "--out", weights)
     assert "is there already and is no score file" in said.mistake
     photos(3, 3, 3, root="new", first=70)

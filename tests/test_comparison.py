@@ -21,6 +21,7 @@ from verydeep.evaluation.comparison import Comparison, compare, mcnemar, paired_
 from verydeep.evaluation.fusion import fuse, row_of
 from verydeep.evaluation.scores import Scores, aligned
 from verydeep.evaluation.views import Protocol
+from verydeep.tasks.comparing import _holm
 
 CENTRE, DENSE = Protocol("centre", 64, (64,)), Protocol("dense", 64, (96,))
 
@@ -300,3 +301,9 @@ def test_the_seven_nets_of_the_submission_have_their_row() -> None:
 def test_nets_that_are_not_the_papers_have_no_row() -> None:
     assert row_of([of_the_paper(None, "dense", (384,))]) is None
     assert row_of([replace(ONE, net=("D", 256, 256))]) is None
+
+
+def test_p_grows_with_the_number_of_tests() -> None:
+    """Holm's own order: 0.01 x 3, 0.02 x 2, and the last no smaller than that before it."""
+    found = [replace(compare(ONE, ONE), p=p) for p in (0.02, 0.03, 0.01)]
+    assert [c.p for c in _holm(found)] == pytest.approx([0.04, 0.04, 0.03])

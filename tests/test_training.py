@@ -25,6 +25,7 @@ from verydeep.datasets import open_dataset
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.scores import load_scores
+from verydeep.files import alone_in
 from verydeep.machine import Machine
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
@@ -524,7 +525,9 @@ def test_the_pictures_set_aside_are_tested_on_again(run_folder: Path) -> None:
     tested = evaluate(run_folder, "photos", conditions=TWO_CORES)
     assert len(tested.scores.labels) == 6
     assert tested.path is not None
-    assert re.fullmatch("photos-test-dense-40-[0-9a-f]{6}-[0-9a-f]{6}.safetensors", tested.path.name)
+    assert re.fullmatch(
+        "photos-test-dense-40-[0-9a-f]{6}-[0-9a-f]{6}.safetensors", tested.path.name
+    )
 
 
 def test_what_may_have_been_learnt_is_not_tested_on_unasked(
@@ -539,6 +542,33 @@ def test_what_may_have_been_learnt_is_not_tested_on_unasked(
         evaluate(run_folder, "photos", "centre", TWO_CORES)
     tested = evaluate(run_folder, "photos", "centre", TWO_CORES, part_name="all")
     assert len(tested.scores.labels) == 32
+    Path("photos").rename("moved")
+    with pytest.raises(UserError, match="moved has changed since the network was trained on it"):
+        evaluate(run_folder, "moved", "centre", TWO_CORES)
+
+
+def test_two_networks_have_score_files_of_their_own(
+    run_folder: Path, photos: Callable[..., Path]
+) -> None:
+    other = train("photos", "other", TWO_CORES, epochs=1, **{**SMALL, "batch": 8, "seed": 3})
+    weights = [Path(f"{n}.safetensors") for n in range(2)]
+    for path, folder in zip(weights, (run_folder, other.folder), strict=True):
+        (folder / "best.safetensors").rename(path)
+    new = photos(3, 3, root="new", first=60)
+    first, second = (evaluate(path, new, "centre", TWO_CORES).path for path in weights)
+    assert first is not None
+    assert second is not None
+    assert first != second
+    assert first.exists()
+
+
+def test_a_test_that_another_process_runs_is_not_run_twice(run_folder: Path) -> None:
+    path = evaluate(run_folder, "photos", "centre", TWO_CORES).path
+    assert path is not None
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.mkdir()
+    with alone_in(unfinished), pytest.raises(UserError, match="another process is working in"):
+        evaluate(run_folder, "photos", "centre", TWO_CORES)
 
 
 def test_a_score_file_overwrites_nothing_else(run_folder: Path) -> None:

@@ -41,7 +41,7 @@ def new_folder(out: Path | None, name: str) -> Path:
         raise UserError(f"{path} is a file; --out takes the folder to write the run into")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if any(inside.name != "log.csv" or inside.stat().st_size for inside in path.iterdir()):
+        if any(inside.stat().st_size for inside in path.iterdir() if inside.suffix != ".part"):
             raise UserError(f"{path} holds something already; choose another --out or take it away")
         (path / "log.csv").touch()
     except OSError as error:
