@@ -11,6 +11,7 @@ import typer
 from verydeep.commands.options import Json
 
 if TYPE_CHECKING:
+    from verydeep.evaluation.comparison import Comparison
     from verydeep.evaluation.scores import Scores
 
 Files = Annotated[
@@ -53,8 +54,8 @@ def compare(
 
         print(dumps(found.as_data(), indent=1))
     else:
-        lines = [errors_table(found.scores, found.names), "", *map(wrapped, found.comparisons)]
-        print("\n".join([*lines, f"page: {page}"] if page else lines))
+        lines = [errors_table(found.scores, found.names), *verdicts(found.comparisons)]
+        print("\n".join([*lines, f"\npage: {page}"] if page else lines))
 
 
 def fuse(
@@ -84,6 +85,25 @@ def fuse(
     else:
         print(errors_table(members, names_of(members), together))
         print(f"\n{wrapped(verdict)}" + (f"\nposteriors: {out}" if out else ""))
+
+
+def verdicts(comparisons: Sequence[Comparison]) -> list[str]:
+    """The best test, and by how much each of the others is worse, if it is."""
+    from verydeep.report.tables import text_table
+
+    if not comparisons:
+        return []
+    rows = [["the others", "worse by", "95 % interval", "McNemar p", ""]]
+    rows += [[c.name_b, *(cells_of(c))] for c in comparisons]
+    return ["", f"best: {comparisons[0].name_a}", "", text_table(rows)]
+
+
+def cells_of(found: Comparison) -> list[str]:
+    """Points, their interval, p, and the verdict, of a test held against the best."""
+    low, high = (-end for end in reversed(found.interval))
+    p = "< 0.001" if found.p < 0.001 else f"{found.p:.3f}"
+    verdict = "" if found.told_apart else "cannot be told apart"
+    return [f"{-found.difference:.1f}", f"{low:.1f} to {high:.1f}", p, verdict]
 
 
 def wrapped(line: object) -> str:

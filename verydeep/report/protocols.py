@@ -22,7 +22,7 @@ SHOWN = 12
 
 
 def write_protocols_page(found: Compared, path: Path, data: str | None = None) -> Path:
-    """Writes the page; with `data`, the pictures on which the first two tests disagree are shown.
+    """Writes the page; with `data`, pictures on which dense and crops disagree are shown.
 
     Raises UserError where the data is not what was tested, or the page cannot be written.
     """
@@ -62,25 +62,33 @@ def _errors(scores: Sequence[Scores], names: Sequence[str]) -> str:
 
 
 def _verdicts(found: Compared) -> str:
-    rows = [
-        (
-            escape(c.name_a),
-            escape(c.name_b),
-            f"{c.difference:+.1f}",
-            f"{c.interval[0]:+.1f} to {c.interval[1]:+.1f}",
-            f"{c.only_a:,} / {c.only_b:,}",
-            f"{c.p:.2g}",
-            "yes" if c.told_apart else "cannot be told",
+    """Each of the others held against the best."""
+    if not found.comparisons:
+        return ""
+    rows = []
+    for c in found.comparisons:
+        low, high = (-end for end in reversed(c.interval))
+        rows.append(
+            (
+                escape(c.name_b),
+                f"{-c.difference:.1f}",
+                f"{low:.1f} to {high:.1f}",
+                f"{c.only_b:,} / {c.only_a:,}",
+                "&lt; 0.001" if c.p < 0.001 else f"{c.p:.3f}",
+                "yes" if c.told_apart else "cannot be told",
+            )
         )
-        for c in found.comparisons
-    ]
-    head = ("this", "against", "points", "95 % interval", "missed by one alone", "p", "differ")
-    return table(head, rows, "numbers") + (
-        "<p>p is McNemar's, of the pictures that one of the two alone has missed: how often chance "
-        "alone would part two equal tests as far; larger where several are held against the best "
-        "(Holm, 1979).</p>"
-        if rows
-        else ""
+    head = ("test", "worse by, points", "95 % interval", "missed by it / the best alone", "p",
+            "worse?")  # fmt: skip
+    best = escape(found.comparisons[0].name_a)
+    return (
+        f"<p>Best: <b>{best}</b>.</p>"
+        + table(head, rows, "numbers")
+        + (
+            "<p>p is McNemar's, of the pictures that one of the two alone has missed: how often "
+            "chance alone would part two equal tests as far; larger where several are held against "
+            "the best (Holm, 1979).</p>"
+        )
     )
 
 
@@ -105,7 +113,7 @@ def _right(some: Bin | None) -> str:
 
 def _disagreements(scores: Sequence[Scores], names: Sequence[str], data: str) -> str:
     """Pictures that the first test has right and the second wrong, and the other way round."""
-    first, second = scores[:2]
+    (first, second), names = _pair(scores, names)
     own = [s.posteriors[np.arange(len(s.labels)), s.labels] for s in (first, second)]
     right = [s.posteriors.argmax(1) == s.labels for s in (first, second)]
     pictures = _pictures(first, data)
@@ -115,7 +123,7 @@ def _disagreements(scores: Sequence[Scores], names: Sequence[str], data: str) ->
         surest = which[np.argsort(-(own[here] - own[there])[which], kind="stable")][:SHOWN]
         cards = []
         for i in surest.tolist():
-            taken = scores[there].posteriors[i].argmax()
+            taken = (first, second)[there].posteriors[i].argmax()
             is_, for_ = (escape(first.classes[k]) for k in (first.labels[i], taken))
             caption = f"<b>{is_}</b> {own[here][i]:.0%}<br>taken for {for_}"
             image = pictures(first.names[i])
@@ -126,6 +134,15 @@ def _disagreements(scores: Sequence[Scores], names: Sequence[str], data: str) ->
             f'pictures).</p><div class="cards">{"".join(cards)}</div>'
         )
     return "".join(blocks)
+
+
+def _pair(
+    scores: Sequence[Scores], names: Sequence[str]
+) -> tuple[tuple[Scores, Scores], tuple[str, str]]:
+    """Two tests of one network, densely and by crops, where there are such; else the first two."""
+    of = {s.protocol.name: i for i, s in enumerate(scores) if s.weights == scores[0].weights}
+    i, k = (of["dense"], of["crops"]) if {"dense", "crops"} <= of.keys() else (0, 1)
+    return (scores[i], scores[k]), (names[i], names[k])
 
 
 def _pictures(scores: Scores, data: str) -> Callable[[str], Picture | None]:
