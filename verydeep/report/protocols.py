@@ -74,7 +74,7 @@ def _verdicts(found: Compared) -> str:
                 f"{-c.difference:.1f}",
                 f"{low:.1f} to {high:.1f}",
                 f"{c.only_b:,} / {c.only_a:,}",
-                "&lt; 0.001" if c.p < 0.001 else f"{c.p:.3f}",
+                "&lt;&nbsp;0.001" if c.p < 0.001 else f"{c.p:.3f}",
                 "yes" if c.told_apart else "cannot be told",
             )
         )
