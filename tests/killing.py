@@ -88,6 +88,10 @@ class Events:
                     events.happens(f"write {path.name}", lambda: torn_write(content))
                     return int(write(content))
 
+                def writelines(self, pieces: Any) -> None:
+                    for piece in pieces:
+                        self.write(piece)
+
                 def __getattr__(self, name: str) -> Any:
                     return getattr(file, name)
 
