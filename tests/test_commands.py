@@ -172,6 +172,9 @@ def test_the_whole_walk_on_a_folder(verydeep: Run, photos: Photos, tmp_path: Pat
     assert tested["pictures"] == 6
     assert tested["protocol"]["text"] == "dense, with mirror image, Q = 40"
     assert sum(map(sum, tested["confusion"])) == 6
+    low, high = tested["interval"]
+    assert 0 <= low <= tested["top1"] <= high <= 100
+    assert tested["left_out"] == []
 
     shown = verydeep("predict", "runs/photos-A", "photos/arrow/0.png").out
     assert shown.startswith("photos/arrow/0.png\n")

@@ -126,16 +126,15 @@ def _as_data(tested: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
     from verydeep.evaluation.metrics import class_errors, confusion
+    from verydeep.tasks.comparing import as_data
 
     scores = tested.scores
     return {
+        **as_data([scores]),
         "protocol": {**asdict(scores.protocol), "text": str(scores.protocol)},
-        "pictures": len(scores.labels),
-        "top1": tested.top1,
-        "top5": tested.top5,
+        "left_out": list(scores.left_out),
         "classes": list(scores.classes),
         "class_errors": class_errors(scores.posteriors, scores.labels),
         "confusion": confusion(scores.posteriors, scores.labels).tolist(),
-        "weights": scores.weights,
         "scores": str(tested.path),
     }
