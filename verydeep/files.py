@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -73,24 +73,26 @@ def names_to_disk(folder: Path) -> None:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Within, no other process may say the same of this folder, however this one ends.
 
-    Raises UserError where another already does. Where the file system knows no locks, nothing is
-    held.
+    Where another already does, calls `waiting` and waits until it has left; raises UserError where
+    there is nothing to call. Where the file system knows no locks, nothing is held.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise UserError(
-            f"another process is working in {folder}; wait for it or stop it, or choose another "
-            f"folder"
-        ) from None
-    except OSError:
-        pass
-    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting is None:
+                raise UserError(
+                    f"another process is working in {folder}; wait for it or stop it, or choose "
+                    f"another folder"
+                ) from None
+            waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            pass
         yield
     finally:
         os.close(descriptor)

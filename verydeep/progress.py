@@ -1,5 +1,7 @@
 """How long work tells what it is doing, whoever listens."""
 
+import sys
+
 
 class Watch:
     """Listens to long work; this one hears and says nothing."""
@@ -9,6 +11,14 @@ class Watch:
 
     def step(self, what: str, done: int, total: int, note: str = "") -> None:
         """Takes how far work is, `done` of `total`; `note` is the latest figure."""
+
+
+class Lines(Watch):
+    """Says the lines worth reading on stderr, and nothing of how far work is."""
+
+    def say(self, line: str) -> None:
+        """Prints a line."""
+        print(line, file=sys.stderr, flush=True)
 
 
 SILENT = Watch()

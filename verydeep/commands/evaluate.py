@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Data, Device, Json, Quiet, Seed, Threads, Weights
+from verydeep.commands.options import Data, Device, Json, Offline, Quiet, Seed, Threads, Weights
 
 if TYPE_CHECKING:
     from verydeep.evaluation.scores import Scores
@@ -38,6 +38,7 @@ def evaluate(
     seed: Seed = None,
     device: Device = None,
     threads: Threads = None,
+    offline: Offline = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -54,6 +55,9 @@ def evaluate(
         raise UserError(f"no precision '{precision}'; there are float32 and bf16")
     console = Console(quiet)
     console.say("verydeep evaluate: reading weights and names")
+    from verydeep.weights import find
+
+    find(weights, console, offline)  # here, before PyTorch, if it is a name not yet fetched
     from verydeep.conditions import Conditions
     from verydeep.machine import Machine
     from verydeep.processes import join

@@ -11,7 +11,10 @@ Data = Annotated[
     str, typer.Argument(metavar="DATA", help="Folder with a folder per class, or `drawn`.")
 ]
 Weights = Annotated[
-    Path, typer.Argument(metavar="WEIGHTS", help="Weights file, or the folder of a run.")
+    Path, typer.Argument(metavar="WEIGHTS", help="Weights file, folder of a run, or vgg16.")
+]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Fetch no weights; as with VERYDEEP_OFFLINE=1.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of all that is random. [default: 0]")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda. [default: cuda if there is one]")]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Device, Json, Weights
+from verydeep.commands.options import Device, Json, Offline, Weights
 
 
 def predict(
@@ -16,23 +16,31 @@ def predict(
     ],
     top: Annotated[int, typer.Option(help="How many classes to name.")] = 5,
     device: Device = None,
+    offline: Offline = False,
     json: Json = False,
 ) -> None:
     """Name what is in pictures: the most probable classes with their posteriors.
 
     verydeep predict runs/photos-A cat.jpg
 
-    verydeep predict runs/photos-A holiday/ --top 1
+    verydeep predict vgg16 holiday/ --top 1
+
+    vgg16 is a net of `verydeep weights list`, fetched the first time.
 
     A picture that cannot be read is named on stderr, and the others are still answered.
     """
     import sys
 
+    from verydeep.commands.console import Console
     from verydeep.errors import UserError
-    from verydeep.tasks.prediction import answers, found_pictures
+    from verydeep.weights import find
 
     if top < 1:
         raise UserError(f"--top {top} names no class; at least 1 is needed")
+    weights = find(weights, Console(), offline)
+
+    from verydeep.tasks.prediction import answers, found_pictures
+
     paths = found_pictures(pictures)
     results, faults = [], 0
     for path, found in answers(weights, paths, top, device):

@@ -32,7 +32,7 @@ def train(
     net: Annotated[str | None, typer.Option(help="A, A-LRN, B, B-shallow, C, D or E.")] = None,
     start: Annotated[
         str | None,
-        typer.Option("--from", help="Run or weights file whose layers to start from."),
+        typer.Option("--from", help="Run, weights file or vgg16 whose layers to start from."),
     ] = None,
     width: Annotated[float | None, typer.Option(help="Share of the paper's channels.")] = None,
     crop: Annotated[int | None, typer.Option(help="Side of the training crop, in pixels.")] = None,
@@ -87,6 +87,10 @@ def train(
 
     console = Console(quiet)
     console.say("verydeep train: looking at the data")
+    if given.get("start"):
+        from verydeep.weights import find
+
+        find(str(given["start"]), console)  # here, before PyTorch, if it is a name not yet fetched
     from verydeep.conditions import Conditions
     from verydeep.errors import UserError
     from verydeep.machine import Machine

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Json, Weights
+from verydeep.commands.options import Json, Offline, Weights
+
+if TYPE_CHECKING:
+    from verydeep.tasks.weights import Published
 
 app = typer.Typer(
     help="""Say what a file of weights is, and take over other programs' files.
+
+    verydeep weights list
 
     verydeep weights show vgg16-397923af.pth
 
@@ -19,14 +24,39 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+Named = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A file of weights, anybody's, or vgg16.")
+]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A file of weights, anybody's.")]
 Prototxt = Annotated[
     Path | None, typer.Option(help="Caffe's description of the net, for a .caffemodel.")
 ]
 
 
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """List the published weights that have a name, which every verb takes and fetches once.
+
+    verydeep weights list
+
+    verydeep predict vgg16 cat.jpg
+    """
+    from verydeep.tasks.weights import published
+
+    found = published()
+    if json:
+        from dataclasses import asdict
+        from json import dumps
+
+        print(dumps([asdict(each) for each in found], indent=1))
+    else:
+        print(names(found))
+
+
 @app.command()
-def show(file: File, prototxt: Prototxt = None, json: Json = False) -> None:
+def show(
+    file: Named, prototxt: Prototxt = None, offline: Offline = False, json: Json = False
+) -> None:
     """Show what a file of weights is: its net, pixels, classes, hashes, and whose it is.
 
     verydeep weights show vgg16-397923af.pth
@@ -35,9 +65,11 @@ def show(file: File, prototxt: Prototxt = None, json: Json = False) -> None:
 
     Other programs' files are read in a process of their own, and nothing in them is run.
     """
+    from verydeep.commands.console import Console
     from verydeep.tasks.weights import about
+    from verydeep.weights import find
 
-    found = about(file, prototxt)
+    found = about(find(file, Console(), offline), prototxt)
     if json:
         from json import dumps
 
@@ -75,16 +107,18 @@ def import_(
 
 
 @app.command()
-def verify(file: File) -> None:
+def verify(file: Named, offline: Offline = False) -> None:
     """Verify a file of weights: ours by its hashes, others by those their publishers give.
 
     verydeep weights verify runs/photos-A
 
     verydeep weights verify vgg16-397923af.pth
     """
+    from verydeep.commands.console import Console
     from verydeep.tasks.weights import verified
+    from verydeep.weights import find
 
-    print(verified(file))
+    print(verified(find(file, Console(), offline)))
 
 
 @app.command()
@@ -92,6 +126,7 @@ def export(
     weights: Weights,
     to: Annotated[str, typer.Option(help="torchvision, timm, caffe or keras.")],
     out: Annotated[Path, typer.Option(help="File to write; its suffix says the kind.")],
+    offline: Offline = False,
 ) -> None:
     """Export weights of ours for another program, with the same tensors.
 
@@ -99,8 +134,11 @@ def export(
 
     verydeep weights export d.safetensors --to timm --out d-timm.safetensors
     """
+    from verydeep.commands.console import Console
     from verydeep.tasks.weights import export_weights
+    from verydeep.weights import find
 
+    weights = find(weights, Console(), offline)
     print(f"{out}: for {to}; {export_weights(weights, to, out)}")
 
 
@@ -124,6 +162,26 @@ def answer(found: dict[str, Any]) -> str:
         ["md5", found["md5"]],
     ]
     return text_table([row for row in rows if row[1]], left=2)
+
+
+def names(found: list[Published]) -> str:
+    """Published weights, a line each, for the terminal."""
+    from verydeep.report.tables import text_table
+    from verydeep.weights.place import cache
+
+    rows = [["name", "net", "trained by", "parameters", "top-1", "top-5", "MB", "here"]]
+    for each in found:
+        r = each.release
+        measured = [f"{r.top1:.2f}", f"{r.top5:.2f}"]
+        here = "yes" if each.here else "-"
+        counts = [f"{each.parameters:,}", *measured, f"{r.megabytes}", here]
+        rows.append([r.called, r.net, r.trained_by, *counts])
+    return (
+        f"{text_table(rows, left=3)}\n\n"
+        "top-1, top-5: right, in %, by one centre crop of ILSVRC-2012's validation\n"
+        "pictures, as their publishers measured; -BN: with batch normalisation;\n"
+        f"here: in {cache()}"
+    )
 
 
 def _classes(names: list[str] | None) -> str:

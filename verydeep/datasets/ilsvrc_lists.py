@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from math import isfinite
 from pathlib import Path
+from unicodedata import normalize
 from xml.etree import ElementTree
 
 import numpy as np
@@ -41,6 +42,16 @@ def class_names(path: Path) -> dict[str, str]:
             raise _mistake(path, number, line, "a wnid not named before, and its words")
         names[wnid] = words.strip()
     return names
+
+
+def class_key(name: str) -> str:
+    """What a class is known by among others: its wnid where it begins with one, or its name.
+
+    >>> class_key("n02123045 tabby"), class_key("cat")
+    ('n02123045', 'cat')
+    """
+    wnid = name.partition(" ")[0]
+    return wnid if WNID.fullmatch(wnid) else normalize("NFC", name)
 
 
 def devkit_ids(path: Path) -> dict[int, str]:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from verydeep.datasets.dataset import Labels
+from verydeep.datasets.ilsvrc_lists import class_key
 from verydeep.errors import UserError
 from verydeep.evaluation.metrics import top_error
 from verydeep.evaluation.posteriors import Posteriors
@@ -152,7 +153,7 @@ def aligned(scores: Sequence[Scores]) -> list[Scores]:
 
 def _check_classes(first: Scores, other: Scores, number: int) -> None:
     for i, (ours, theirs) in enumerate(zip_longest(first.classes, other.classes)):
-        if ours != theirs:
+        if None in (ours, theirs) or class_key(ours) != class_key(theirs):
             raise UserError(
                 f"score file {number} has other classes: class {i} is {_quoted(theirs)} there and "
                 f"{_quoted(ours)} in score file 1"

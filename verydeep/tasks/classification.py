@@ -89,6 +89,8 @@ def train(
     """
     conditions = conditions or Conditions()
     given = checked(given)
+    if given.get("start"):
+        weights.find(given["start"], conditions.watch)  # here, if it is a name not yet fetched
     dataset = open_dataset(data, given.get("seed", 0))
     choice = choose(dataset.train, conditions.machine, given, recipe)
     network, started = _network(dataset, choice.settings), {}

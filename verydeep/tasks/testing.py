@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from verydeep.conditions import Conditions
 from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.datasets.dataset import Labels, fingerprint, marks
 from verydeep.datasets.ilsvrc import devkit_order
+from verydeep.datasets.ilsvrc_lists import class_key
 from verydeep.errors import UserError
 from verydeep.evaluation.class_order import refuse_other_order
 from verydeep.evaluation.journal import Journal
@@ -27,6 +27,7 @@ from verydeep.evaluation.views import Protocol, protocol
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
 from verydeep.weights.file import WeightsInfo, read_info
+from verydeep.weights.place import beside
 
 ILSVRC_VAL = 50_000
 """Pictures of ILSVRC-2012's validation set, which the paper's figures are of."""
@@ -72,6 +73,7 @@ def evaluate(
     has classes that the network does not know, or has changed since the network was trained on it.
     """
     conditions = conditions or Conditions()
+    weights_path = weights.find(weights_path, conditions.watch)
     info = read_info(weights_path)
     trained_seed = info.provenance.get("settings", {}).get("seed", 0)
     dataset = open_dataset(data, trained_seed if seed is None else seed)
@@ -82,7 +84,6 @@ def evaluate(
         conditions.watch.say(note)
     conditions.watch.say(f"testing on {len(part):,} pictures ({part_name}) of {dataset.where}")
     network = weights.load(weights_path, conditions.machine.device)
-    folder = weights.find(weights_path).parent
     chosen = protocol(network, protocol_name, scales)
     about = {
         "where": dataset.where,
@@ -93,6 +94,7 @@ def evaluate(
     }
     path = Path(out) if out else None
     orders = _other_orders(dataset, info)
+    folder = beside(weights_path)
     return measure(network, part, chosen, about, folder, conditions, path, orders, precision)
 
 
@@ -239,23 +241,22 @@ def _part(dataset: Dataset, name: str) -> Part:
 
 
 def _relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
-    """The part with labels that are places in the network's classes, matched by name."""
+    """The part with labels that are places in the network's classes, matched by name or wnid."""
     if dataset.kind == "ilsvrc" and _numbered(dataset, info):
         return part
-    known = {normalize("NFC", name): place for place, name in enumerate(info.classes)}
-    unknown = [name for name in dataset.classes if normalize("NFC", name) not in known]
+    known = {class_key(name): place for place, name in enumerate(info.classes)}
+    unknown = [name for name in dataset.classes if class_key(name) not in known]
     if unknown:
         shown = ", ".join(info.classes[:3])
         raise UserError(
             f"{dataset.where} has a class '{unknown[0]}' that the network does not know; it was "
             f"trained on {len(info.classes)} classes, the first of them {shown}"
         )
-    places = np.array([known[normalize("NFC", n)] for n in dataset.classes], dtype=np.int64)
+    places = np.array([known[class_key(n)] for n in dataset.classes], dtype=np.int64)
     return Part(part.names, places[part.labels], part.source, part.boxes)
 
 
 def _numbered(dataset: Dataset, info: WeightsInfo) -> bool:
     """Whether classes go by their order alone: as many as there are, under no name that is."""
-    return len(info.classes) == len(dataset.classes) and not set(info.classes) & set(
-        dataset.classes
-    )
+    ours, theirs = (set(map(class_key, names)) for names in (info.classes, dataset.classes))
+    return len(info.classes) == len(dataset.classes) and not ours & theirs

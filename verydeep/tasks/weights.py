@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from verydeep.errors import UserError
 from verydeep.weights.foreign import sandbox
+from verydeep.weights.foreign.converting import convert
+from verydeep.weights.named import find
 from verydeep.weights.pieces import OURS, header
-from verydeep.weights.releases import hashes_of, release_of
+from verydeep.weights.place import kept, wanted
+from verydeep.weights.releases import Release, hashes_of, named, release_of
 
 if TYPE_CHECKING:
     from verydeep.nets.table import Table
@@ -54,36 +57,47 @@ def import_weights(
 
     `classes` is a list of class names; `fold` puts each norm into the convolution before it.
     """
+    if wanted(path) is not None:
+        raise UserError(f"{path} names published weights; every verb takes the name as it is")
     path = _found(path)
     if _is_ours(path):
         raise UserError(f"{path} is verydeep's own already; every verb takes it as it is")
     if out.exists() and out.samefile(path):
         raise UserError(f"{out} is the file to import; choose another --out")
-    parameters = sandbox.read(path, prototxt)
-
-    from verydeep.nets.folding import folded
-    from verydeep.weights.file import save
-    from verydeep.weights.foreign.importing import classes_in, imported
-
-    found = imported(parameters, path, None if classes is None else classes_in(classes))
-    network = folded(found.network) if fold else found.network
-    hashes = hashes_of(path)
-    release = release_of(hashes)
-    provenance = {
-        "imported": {
-            "file": path.name,
-            "family": parameters.family,
-            **asdict(hashes),
-            "release": release and release.name,
-            "measured": release and release.measured,
-            "net": found.network.table.name,
-            "folded": network is not found.network,
-            "notes": list(found.notes),
-        }
-    }
-    save(network, out, provenance)
+    found = convert(path, out, prototxt, classes, fold)
+    network = found.network
     words = f"{_net(network.table)}, {len(network.classes):,} classes; {in_words(network.pixels)}"
     return Done(words, found.notes)
+
+
+@dataclass(frozen=True)
+class Published:
+    """Published weights that have a name: their release, parameters, and whether they are here."""
+
+    release: Release
+    parameters: int
+    here: bool
+
+
+def published() -> list[Published]:
+    """The published weights that have a name, the authors' first."""
+    from verydeep.nets.cost import cost
+
+    return [
+        Published(release, cost(_table_of(release)).parameters, kept(release).is_file())
+        for release in named().values()
+    ]
+
+
+def _table_of(release: Release) -> Table:
+    from verydeep.nets import vgg
+    from verydeep.nets.table import read_table
+
+    letter, norms, _ = release.net.partition("-BN")
+    words = vgg.table(letter).words
+    if norms:
+        words = tuple(f"{word}-bn" if word.startswith("conv") else word for word in words)
+    return read_table(release.net, words, 224)
 
 
 def verified(path: Path) -> str:
@@ -102,13 +116,14 @@ def verified(path: Path) -> str:
             f"{path} has the hash of no release that is known (sha256 {hashes.sha256}, md5 "
             f"{hashes.md5}); hold it against its publisher's"
         )
-    how = f"md5 {release.md5}" if release.md5 else f"sha256 {release.sha256}..."
-    return f"{path}: {release.name} as {release.publisher} published it, {how}"
+    return f"{path}: {release.name} as {release.publisher} published it, {release.hash_in_words}"
 
 
 def export_weights(weights: Path, family: str, out: Path) -> str:
     """Writes another family's file of our weights; gives the pixels that they want, in words."""
-    from verydeep.weights import load
+    weights = find(weights)
+
+    from verydeep.weights.file import load
     from verydeep.weights.foreign import families
 
     write = families.writer(family)
@@ -135,13 +150,10 @@ def in_words(pixels: Pixels) -> str:
 
 
 def _found(path: Path) -> Path:
-    """The file at a path, or the best weights of the run whose folder it is."""
-    if path.is_dir():
-        from verydeep.weights import find
-
-        return find(path)
+    """The file of weights at a path, of a run's folder, or of a name."""
+    path = find(path)
     if not path.is_file():
-        raise UserError(f"{path} is no file" if path.exists() else f"no weights file {path}")
+        raise UserError(f"{path} is no file")
     return path
 
 

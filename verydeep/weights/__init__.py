@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from verydeep.weights.file import find, hash_of, load, save
+    from verydeep.weights.file import hash_of, save
+    from verydeep.weights.named import find, load
     from verydeep.weights.start import start_from
 
 __all__ = ["find", "hash_of", "load", "save", "start_from"]
@@ -21,5 +22,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'verydeep.weights' has no attribute '{name}'")
     from importlib import import_module
 
-    home = "start" if name == "start_from" else "file"
+    home = {"start_from": "start", "find": "named", "load": "named"}.get(name, "file")
     return getattr(import_module(f"verydeep.weights.{home}"), name)

@@ -23,11 +23,12 @@ from verydeep.nets.network import Network
 from verydeep.nets.table import read_table
 from verydeep.preprocessing import Pixels
 from verydeep.weights.pieces import OURS, bytes_of, pieces
+from verydeep.weights.place import BEST, find
+
+__all__ = ["BEST", "find", "hash_of", "load", "pixels_of", "read_info", "save"]
 
 FORMAT = 1
 KEY = OURS
-BEST = "best.safetensors"
-"""Name of the best weights of a run in its folder."""
 
 
 @dataclass(frozen=True)
@@ -111,18 +112,6 @@ def read_info(path: Path | str) -> WeightsInfo:
 def pixels_of(info: WeightsInfo) -> Pixels:
     """The pixels that a weights file says; TypeError where it says none."""
     return Pixels(**{k: _tuple(v) for k, v in info.pixels.items()})
-
-
-def find(path: Path | str) -> Path:
-    """The weights file at a path, or the best one of the run whose folder it is."""
-    path = Path(path)
-    if (path / BEST).is_file():
-        return path / BEST
-    if path.is_dir():
-        raise UserError(f"no {BEST} in folder {path}; give a weights file or the folder of a run")
-    if not path.exists():
-        raise UserError(f"no weights file {path}; `verydeep train` writes {BEST}")
-    return path
 
 
 def _read(path: Path) -> tuple[WeightsInfo, dict[str, torch.Tensor]]:

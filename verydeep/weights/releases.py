@@ -1,7 +1,8 @@
 """Released weight files that are known by their hash, as plain data.
 
 Accuracies are of one centre crop of ILSVRC-2012's validation pictures, as their publisher measured
-them, but for what `more` says.
+them, but for what `more` says. Where a record has a name and a URL, the name stands for a weights
+file in every verb; parameters and layers are told by its configuration.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ CHUNK = 2**20
 class Release:
     """A file that somebody published; accuracies in %, None where there are none.
 
-    `sha256` is what is published of it, its first eight hex digits; `md5` is whole.
+    `name` is the file's, `called` what people call its net. `sha256` is what is published of it,
+    its first eight hex digits; `md5` is whole.
     """
 
     name: str
@@ -28,6 +30,22 @@ class Release:
     more: str = ""
     sha256: str = ""
     md5: str = ""
+    called: str = ""
+    net: str = ""
+    trained_by: str = ""
+    url: str = ""
+    megabytes: int = 0
+
+    @property
+    def hash_in_words(self) -> str:
+        """What its publisher gives of its hash."""
+        return f"md5 {self.md5}" if self.md5 else f"sha256 {self.sha256}..."
+
+    def has(self, hashes: Hashes) -> bool:
+        """Whether it has these hashes, as far as its publisher gives them."""
+        if self.md5:
+            return self.md5 == hashes.md5
+        return bool(self.sha256) and hashes.sha256.startswith(self.sha256)
 
     @property
     def measured(self) -> str:
@@ -49,23 +67,30 @@ class Hashes:
     md5: str
 
 
-def _torchvision(name: str, top1: float, top5: float) -> Release:
-    source = "torchvision.models, weights IMAGENET1K_V1"
-    return Release(f"{name}.pth", "torchvision", source, top1, top5, sha256=name[-8:])
+def _torchvision(
+    name: str, called: str, net: str, megabytes: int, top1: float, top5: float
+) -> Release:
+    source, file = "torchvision.models, weights IMAGENET1K_V1", f"{name}.pth"
+    return Release(
+        file, "torchvision", source, top1, top5,
+        sha256=name[-8:], called=called, net=net, trained_by="torchvision",
+        url=f"https://download.pytorch.org/models/{file}", megabytes=megabytes,
+    )  # fmt: skip
 
 
-KERAS = "Keras Applications"
+KERAS, GOOGLE = "Keras Applications", "https://storage.googleapis.com"
 NO_TOP = "it has no FC layers"
+THE_AUTHORS = "the authors"
 
 RELEASES = (
-    _torchvision("vgg11-8a719046", 69.020, 88.628),
-    _torchvision("vgg13-19584684", 69.928, 89.246),
-    _torchvision("vgg16-397923af", 71.592, 90.382),
-    _torchvision("vgg19-dcbb9e9d", 72.376, 90.876),
-    _torchvision("vgg11_bn-6002323d", 70.370, 89.810),
-    _torchvision("vgg13_bn-abd245e5", 71.586, 90.374),
-    _torchvision("vgg16_bn-6c64b313", 73.360, 91.516),
-    _torchvision("vgg19_bn-c79401a0", 74.218, 91.842),
+    _torchvision("vgg11-8a719046", "vgg11", "A", 531, 69.020, 88.628),
+    _torchvision("vgg13-19584684", "vgg13", "B", 532, 69.928, 89.246),
+    _torchvision("vgg16-397923af", "vgg16-torchvision", "D", 553, 71.592, 90.382),
+    _torchvision("vgg19-dcbb9e9d", "vgg19-torchvision", "E", 575, 72.376, 90.876),
+    _torchvision("vgg11_bn-6002323d", "vgg11_bn", "A-BN", 532, 70.370, 89.810),
+    _torchvision("vgg13_bn-abd245e5", "vgg13_bn", "B-BN", 532, 71.586, 90.374),
+    _torchvision("vgg16_bn-6c64b313", "vgg16_bn", "D-BN", 554, 73.360, 91.516),
+    _torchvision("vgg19_bn-c79401a0", "vgg19_bn", "E-BN", 575, 74.218, 91.842),
     Release(
         "vgg16_features-amdegroot-88682ab5.pth",
         "torchvision",
@@ -81,6 +106,12 @@ RELEASES = (
         90.05,
         more="ten crops: top-5 91.17 %",
         md5="64373286793e3c8b2b4e3219cbf3544b",
+        called="vgg16",
+        net="D",
+        trained_by=THE_AUTHORS,
+        url=f"{GOOGLE}/tensorflow/keras-applications/vgg16/"
+        "vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+        megabytes=553,
     ),
     Release(
         "vgg19_weights_tf_dim_ordering_tf_kernels.h5",
@@ -90,6 +121,12 @@ RELEASES = (
         89.99,
         more="ten crops: top-5 91.23 %",
         md5="cbe5617147190e668d6c5d5026f83318",
+        called="vgg19",
+        net="E",
+        trained_by=THE_AUTHORS,
+        url=f"{GOOGLE}/tensorflow/keras-applications/vgg19/"
+        "vgg19_weights_tf_dim_ordering_tf_kernels.h5",
+        megabytes=575,
     ),
     Release(
         "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -123,6 +160,23 @@ RELEASES = (
     ),
 )
 
+CLASS_LIST = Release(
+    "imagenet_class_index.json",
+    "Keras",
+    KERAS,
+    more="the wnids of ILSVRC's classes with a word or two for each",
+    md5="c2c37ea517e94d9795004a39431a14cb",
+    called="ILSVRC's class names",
+    url=f"{GOOGLE}/download.tensorflow.org/data/imagenet_class_index.json",
+)
+
+
+def named() -> dict[str, Release]:
+    """The releases that have a name, the authors' first."""
+    with_name = [release for release in RELEASES if release.called]
+    with_name.sort(key=lambda release: release.trained_by != THE_AUTHORS)
+    return {release.called: release for release in with_name}
+
 
 def hashes_of(path: Path) -> Hashes:
     """The hashes of a file, which is read once."""
@@ -136,9 +190,4 @@ def hashes_of(path: Path) -> Hashes:
 
 def release_of(hashes: Hashes) -> Release | None:
     """The release that has these hashes, as far as its publisher gives them."""
-    for release in RELEASES:
-        if release.md5 == hashes.md5:
-            return release
-        if release.sha256 and hashes.sha256.startswith(release.sha256):
-            return release
-    return None
+    return next((release for release in RELEASES if release.has(hashes)), None)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from verydeep.datasets.ilsvrc_lists import class_key
 from verydeep.errors import UserError
 from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
@@ -29,11 +30,12 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
     loaded = load(path)
     source = folded(loaded)
     same = source.table.name == network.table.name
+    same_classes = [*map(class_key, source.classes)] == [*map(class_key, network.classes)]
     copied = []
     for name in _layers(source):
         if name not in _layers(network) or not (same or name in TAKEN_FROM_ANOTHER_CONFIGURATION):
             continue
-        if name == network.table.last_fc.name and source.classes != network.classes:
+        if name == network.table.last_fc.name and not same_classes:
             continue
         _copy(source.get_submodule(name), network.get_submodule(name), name, path)
         copied.append(name)

@@ -6,6 +6,7 @@ taken from what a file calls itself. A and A-LRN have the same layers, and are t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -165,25 +166,44 @@ def _named(
 def classes_in(path: Path) -> list[str]:
     """Names of classes from a list, in its order, a line each.
 
-    Of a list such as `synset_words.txt`, where each line is a wnid and words for it, the wnids are
-    taken, as for ILSVRC's own folders. Raises UserError for a name that comes twice.
+    Of a list such as `synset_words.txt`, where each line is a wnid and words for it, or Keras's
+    `imagenet_class_index.json`, come the wnid and the first of its words, "n02123045 tabby": data
+    is matched by the wnid alone. Raises UserError for a name that comes twice.
     """
     try:
         if path.stat().st_size > LARGEST_LIST:
             raise UserError(f"{path} is too long to be a list of class names")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise UserError(f"cannot read the class names in {path}: {reason}") from None
-    names = [line.strip() for line in lines if line.strip()]
-    if names and all(WNID.fullmatch(name.partition(" ")[0]) and " " in name for name in names):
-        return list(class_names(path))
+    names = [line.strip() for line in text.splitlines() if line.strip()]
+    if text.startswith("{"):
+        names = _class_index(text, path)
+    elif names and all(WNID.fullmatch(name.partition(" ")[0]) and " " in name for name in names):
+        pairs = class_names(path).items()
+        names = [f"{wnid} {words.partition(',')[0]}" for wnid, words in pairs]
     twice = [name for i, name in enumerate(names) if name in names[:i]]
     if twice:
         raise UserError(
             f"{path} names two classes '{one_line(twice[0])}'; give names that differ, or a "
             f"synset_words.txt"
         )
+    return names
+
+
+def _class_index(text: str, path: Path) -> list[str]:
+    """Names from Keras's list, {"0": ["n01440764", "tench"], ...}."""
+    try:
+        rows = json.loads(text)
+        pairs = [rows[str(i)] for i in range(len(rows))]
+        names = [f"{wnid} {words.replace('_', ' ')}" for wnid, words in pairs]
+        if not names or not all(WNID.fullmatch(wnid) for wnid, _ in pairs):
+            raise ValueError
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise UserError(
+            f'{path} is no list of class names; one in JSON is {{"0": ["n01440764", "tench"], ...}}'
+        ) from None
     return names
 
 
