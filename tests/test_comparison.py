@@ -122,6 +122,15 @@ def scores(missed: np.ndarray, protocol: Protocol = CENTRE, weights: str = "0123
     return Scores(posteriors, labels, names, ("cat", "dog", "owl"), protocol, weights, "print")
 
 
+def test_classes_with_the_same_wnids_are_the_same() -> None:
+    """Released weights name a class "n02123045 tabby", ILSVRC's own folders n02123045."""
+    own = replace(ONE, classes=("n01440764", "n02123045", "cat"))
+    theirs = replace(ONE, classes=("n01440764 tench", "n02123045 tabby", "cat"))
+    assert compare(own, theirs).difference == 0
+    with pytest.raises(UserError, match="class 2 is 'cat dog' there and 'cat' in"):
+        compare(own, replace(theirs, classes=(*theirs.classes[:2], "cat dog")))
+
+
 def test_a_comparison_says_which_is_better_by_how_much() -> None:
     """(41 - 17) / 2000; its deviation, from (58 - 24**2 / 2000) / 2000**2, is 0.38 points."""
     centre, dense = pair(200, 41, 17, 1742)

@@ -94,10 +94,13 @@ def test_given_names_stand_before_those_of_the_file_and_must_be_as_many() -> Non
         imported(parameters(network()), "w", ["x", "y"])
 
 
-def test_a_list_of_synsets_gives_wnids() -> None:
+def test_a_list_of_synsets_gives_wnids_with_a_word() -> None:
     lines = "n01440764 tench, Tinca tinca\nn01443537 goldfish, Carassius auratus\n"
     Path("words.txt").write_text(lines)
-    assert classes_in(Path("words.txt")) == ["n01440764", "n01443537"]
+    assert classes_in(Path("words.txt")) == ["n01440764 tench", "n01443537 goldfish"]
+    index = '{"1": ["n01484850", "great_white_shark"], "0": ["n01440764", "tench"]}'
+    Path("index.json").write_text(index)
+    assert classes_in(Path("index.json")) == ["n01440764 tench", "n01484850 great white shark"]
     Path("plain.txt").write_text("dög\n\n  cat \n")
     assert classes_in(Path("plain.txt")) == ["dög", "cat"]
 
@@ -110,6 +113,13 @@ def test_a_list_of_synsets_gives_wnids() -> None:
         (b"x" * (2**22 + 1), "too long to be a list of class names"),
         (None, "cannot read the class names in names.txt: No such file"),
         (b"n01440764 tench\nn01440764 tench\n", "a wnid not named before"),
+        (b'{"0": ["n01440764", "tench"], "1": ["n01440764", "tench"]}', "names two classes"),
+        (b'{"0": ["tench", "tench"]}', r'is no list of class names; one in JSON is \{"0": \["n0'),
+        (b'{"1": ["n01440764", "tench"]}', "is no list of class names"),
+        (b'{"0": ["n01440764", 1]}', "is no list of class names"),
+        (b'{"0": "n01440764"}', "is no list of class names"),
+        (b"{" * 100_000, "is no list of class names"),
+        (b"{}", "is no list of class names"),
     ],
 )
 def test_odd_lists_of_classes_are_named(content: bytes | None, line: str) -> None:

@@ -237,10 +237,15 @@ def test_a_file_or_folder_of_that_name_wins(verydeep: Run, server: Server) -> No
 
 
 def test_two_who_ask_at_once_fetch_once(server: Server) -> None:
-    first, second = Heard(), Heard()
     waiting = threading.Event()
-    second.say = lambda line: (second.lines.append(line), waiting.set())[0]  # type: ignore[method-assign]
-    other = threading.Thread(target=find, args=("vgg16", second))
+
+    class Second(Heard):
+        def say(self, line: str) -> None:
+            super().say(line)
+            waiting.set()
+
+    second = Second()
+    other = threading.Thread(target=find, args=("vgg16", second), daemon=True)
 
     def late() -> None:
         """The first answer comes once the second waits."""
@@ -249,8 +254,9 @@ def test_two_who_ask_at_once_fetch_once(server: Server) -> None:
             assert waiting.wait(30)
 
     server.before = late
-    assert find("vgg16", first).is_file()
-    other.join()
+    assert find("vgg16", Heard()).is_file()
+    other.join(60)
+    assert not other.is_alive()
     assert second.lines == ["another process fetches vgg16; waiting"]
     assert server.names() == ["classes.json", KERAS]
 
@@ -303,7 +309,7 @@ def test_a_part_that_is_whole_or_of_a_server_without_ranges_comes_to_the_same(
     part = OURS.parent / f"{KERAS}.part"
     write_whole(part, server.files[KERAS] if ranges else b"x" * 100)
     server.ranges = ranges
-    found = named._fetched(named.place.named()["vgg16"], Heard())
+    found = named._fetched(releases.named()["vgg16"], Heard())
     assert found.read_bytes() == server.files[KERAS]
     assert not part.exists()
 
@@ -415,13 +421,13 @@ def test_a_cache_that_cannot_be_written_is_told(
     assert server.asked == []
 
 
-def test_no_redirection_leads_away_from_https(server: Server) -> None:
+def test_no_redirection_leads_away_from_https() -> None:
     handler = download._NeverLess()
     request = Request("https://publisher.example/vgg16.h5")
     with pytest.raises(URLError, match=r"it leads away from HTTPS, to http://elsewhere\.example/"):
-        handler.redirect_request(request, None, 302, "", {}, "http://elsewhere.example/")  # type: ignore[arg-type]
+        handler.redirect_request(request, None, 302, "", {}, "http://elsewhere.example/")
     there = "https://elsewhere.example/x"
-    followed = handler.redirect_request(request, None, 302, "", {}, there)  # type: ignore[arg-type]
+    followed = handler.redirect_request(request, None, 302, "", {}, there)
     assert followed is not None
     assert followed.full_url == there
 
@@ -456,7 +462,9 @@ def test_the_list_tells_what_there_is(verydeep: Run) -> None:
     """Parameters and sizes, in bytes, are those that the installed torchvision gives of each."""
     models = pytest.importorskip("torchvision").models
     listed = verydeep("weights", "list").out
-    assert all(len(line) <= 80 for line in listed.split("\n"))
+    *lines, where = listed.strip().split("\n")
+    assert all(len(line) <= 80 for line in lines)
+    assert where == f"here: in {CACHE.resolve()}"
     assert listed.split("\n")[1].split()[:4] == ["vgg16", "D", "the", "authors"]
     found = {each.release.called: each for each in published()}
     rows = json.loads(verydeep("weights", "list", "--json").out)

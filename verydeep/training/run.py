@@ -18,7 +18,7 @@ from verydeep.errors import UserError
 from verydeep.files import write_whole
 from verydeep.training.settings import Settings, scale_text
 from verydeep.training.state import Epoch
-from verydeep.weights.place import wanted
+from verydeep.weights.file import find
 
 OPTIONS = {
     **{name: name for name in ("net", "width", "crop", "fc", "batch", "epochs", "rate", "seed")},
@@ -112,8 +112,8 @@ def describe(
         "python": platform.python_version(),
     }
     if settings.start:
-        by_name = wanted(settings.start) is not None
-        machine["start"] = settings.start if by_name else str(Path(settings.start).resolve())
+        start = Path(settings.start)
+        machine["start"] = str((start if start.exists() else find(start)).resolve())
     text = to_toml({**about, "reasons": dict(reasons), "machine": machine})
     write_whole(folder / RUN, text.encode())
     return about

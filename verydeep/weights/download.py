@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from email.message import Message
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -116,12 +115,12 @@ class _NeverLess(HTTPRedirectHandler):
     """Follows no redirection from HTTPS to anything less."""
 
     def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> Request | None:
         """The request to follow it with."""
         if req.full_url.startswith("https:") and not newurl.startswith("https:"):
             raise URLError(f"it leads away from HTTPS, to {newurl}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _chunks(answer: HTTPResponse, release: Release) -> Iterator[bytes]:
