@@ -3,6 +3,7 @@
 >>> import verydeep
 >>> network = verydeep.build("D", classes=10, width=0.25, crop=96)   # random weights
 >>> network = verydeep.load("runs/photos-A/best.safetensors")        # trained ones
+>>> network = verydeep.load("vgg16")                                 # published, fetched once
 >>> network.predict("cat.jpg")                                       # [(class, posterior), ...]
 >>> network.activations(images, ["relu5_3", "fc7"])                  # {name: [B, C, h, w]}
 """

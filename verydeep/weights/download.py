@@ -75,8 +75,8 @@ def _fill(part: Path, release: Release, watch: Watch) -> None:
         for chunk in _chunks(answer, release):
             file.write(chunk)
             done += len(chunk)
-            if release.megabytes and done <= total:
-                watch.step(f"fetching {release.called}, MB", done // MB, -(-total // MB))
+            if done <= total:  # else its length was not said
+                watch.step(f"fetching {release.called}, bytes", done, total)
         to_disk(file)
     if done < total:
         raise _cut(release, f"the connection was cut after {done:,} of {total:,} bytes")
