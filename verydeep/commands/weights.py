@@ -124,7 +124,7 @@ def verify(file: Named, offline: Offline = False) -> None:
 @app.command()
 def export(
     weights: Weights,
-    to: Annotated[str, typer.Option(help="torchvision, timm, caffe or keras.")],
+    to: Annotated[str, typer.Option(help="torchvision, timm, caffe, keras or onnx.")],
     out: Annotated[Path, typer.Option(help="File to write; its suffix says the kind.")],
     offline: Offline = False,
 ) -> None:

@@ -162,7 +162,7 @@ class Network(nn.Module):
         if begin == PICTURE and self.table.last_fc.name in wanted:
             self.table.shapes(given.shape[2], given.shape[3])  # names what is too small
         values, kept = {begin: given}, {}
-        for row, no_longer_read in _needed(self.table.rows, wanted, begin):
+        for row, no_longer_read in rows_needed(self.table.rows, wanted, begin):
             layer = self.get_submodule(row.name)
             drawn = {"generators": generators} if isinstance(layer, Dropout) else {}
             value = layer(*(values[name] for name in row.inputs), **drawn)
@@ -174,7 +174,9 @@ class Network(nn.Module):
         return kept
 
 
-def _needed(rows: Sequence[Row], wanted: set[str], begin: str) -> Iterator[tuple[Row, list[str]]]:
+def rows_needed(
+    rows: Sequence[Row], wanted: set[str], begin: str
+) -> Iterator[tuple[Row, list[str]]]:
     """The rows from `begin` to the wanted ones, in order, each with what it is the last to read."""
     needed: list[Row] = []
     read_by: set[str] = set(wanted)

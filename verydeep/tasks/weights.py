@@ -129,7 +129,7 @@ def export_weights(weights: Path, family: str, out: Path) -> str:
     write = families.writer(family)
     network = load(weights)
     said = write(network, out)
-    if family == "keras":  # whose pixels are not the network's
+    if family in families.TAKES_OTHER_PIXELS:
         return said
     return "; ".join(filter(None, (f"its pixels are {in_words(network.pixels)}", said)))
 

@@ -18,6 +18,7 @@ from verydeep.nets.network import Network
 from verydeep.nets.table import PICTURE, Row
 from verydeep.weights.foreign import about
 from verydeep.weights.foreign.wire import (
+    MOST_BYTES,
     Parts,
     floats_field,
     integers_field,
@@ -27,8 +28,6 @@ from verydeep.weights.foreign.wire import (
 
 OURS = 10_000
 """A field number of the whole net that Caffe has no use for."""
-MOST_BYTES = (1 << 31) - (1 << 20)
-"""What Caffe, and the format's own readers, take, less what is no weights."""
 
 _TYPES = {
     table.Conv: "Convolution",

@@ -19,6 +19,7 @@ from verydeep.weights.foreign import (
     keras,
     matconvnet,
     onnx,
+    onnx_export,
     statedict,
 )
 from verydeep.weights.foreign.parameters import Parameters
@@ -79,8 +80,12 @@ WRITERS: dict[str, Callable[[Network, Path], str]] = {
     "timm": _state_dict("timm"),
     "caffe": _caffe,
     "keras": _keras,
+    "onnx": onnx_export.write_onnx,
 }
 """What `weights export --to` knows; each says in a line what it did beyond the tensors."""
+
+TAKES_OTHER_PIXELS = frozenset({"keras", "onnx"})
+"""Families of files that want other pixels than the network does, and say which."""
 
 
 def read(path: Path, prototxt: Path | None = None) -> Parameters:

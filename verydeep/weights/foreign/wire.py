@@ -10,6 +10,7 @@ of the content. Below is the writing of the same.
 from __future__ import annotations
 
 import mmap
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -241,10 +242,18 @@ def shown(text: str) -> str:
 Parts = list[bytes | memoryview]
 """Content in pieces, to be written one after another; floats are views of arrays."""
 
+MOST_BYTES = (1 << 31) - (1 << 20)
+"""What readers of the format take in one file, less what is no weights."""
+
 
 def number_field(number: int, value: int) -> Parts:
     """A field with an integer that is not negative."""
     return [_key(number, NUMBER) + _to_varint(value)]
+
+
+def float_field(number: int, value: float) -> Parts:
+    """A field with one float, in four bytes."""
+    return [_key(number, FOUR_BYTES) + struct.pack("<f", value)]
 
 
 def text_field(number: int, text: str) -> Parts:
