@@ -196,7 +196,7 @@ def test_a_variance_below_zero_is_refused() -> None:
 
 
 def test_the_table_is_known_without_its_values() -> None:
-    assert table_of(without(name="E"), "w").name == "E"
+    assert table_of(Parameters("test", without(name="E"), PIXELS), "w").name == "E"
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ def _about_foreign(path: Path, prototxt: Path | None) -> dict[str, Any]:
     from verydeep.weights.foreign.importing import table_of
 
     try:
-        net = _about_table(table_of(parameters.tensors, path))
+        net = _about_table(table_of(parameters, path))
     except UserError as error:
         net = {"net": None, "no_net": str(error)}
     return {

@@ -1,37 +1,54 @@
 """What our networks say of themselves in the files we write for other programs.
 
 A text of JSON under the word "verydeep", where the format has room for what it does not know:
-pixels and classes, so that what is exported comes back as it was.
+pixels, classes and table, so that what is exported comes back as it was.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from verydeep.nets.network import Network
+from verydeep.nets.table import Table
 from verydeep.preprocessing import RESIZE_RULES, Pixels
+from verydeep.weights.foreign.parameters import table_in_words, table_of_words
 from verydeep.weights.foreign.wire import MalformedError
 
 KEY = "verydeep"
 
 
+@dataclass(frozen=True)
+class About:
+    """What a file of ours says; `classes` is None where it is not ours, `table` where it is old."""
+
+    pixels: Pixels
+    classes: tuple[str, ...] | None = None
+    table: Table | None = None
+
+
 def to_text(network: Network) -> str:
     """The text for a network."""
-    return json.dumps({"pixels": asdict(network.pixels), "classes": list(network.classes)})
+    about = {
+        "pixels": asdict(network.pixels),
+        "classes": network.classes,
+        "table": table_in_words(network.table),
+    }
+    return json.dumps(about)
 
 
-def from_text(text: str) -> tuple[Pixels, tuple[str, ...]]:
-    """Pixels and classes of such a text; MalformedError where it is none."""
+def from_text(text: str) -> About:
+    """What such a text says; MalformedError where it is none."""
     try:
         about = json.loads(text)
         pixels, classes = _pixels(**about["pixels"]), about["classes"]
+        table = table_of_words(about["table"]) if "table" in about else None
     except (ValueError, TypeError, KeyError, RecursionError):
-        pixels = classes = None
+        pixels = classes = table = None
     if pixels is None or not _all(classes, str):
         raise MalformedError(f"what it says of its pixels and classes under '{KEY}' is out of form")
-    return pixels, tuple(classes)
+    return About(pixels, tuple(classes), table)
 
 
 def _pixels(

@@ -108,7 +108,8 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
     with naming(path, "a caffemodel"):
         layers, own = _read_net(open_content(path))
         tensors = tensors_of(_weighted(layers))
-        pixels, classes = about.from_text(own) if own else (AUTHORS, None)
+        said = about.from_text(own) if own else about.About(AUTHORS)
+    pixels = said.pixels
     notes = (
         []
         if own
@@ -116,14 +117,14 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
             "the file does not name its classes; those of the authors' nets are the sorted synsets",
         ]
     )
-    if any(layer.text.type == "lrn" for layer in layers):
+    if said.table is None and any(layer.text.type == "lrn" for layer in layers):
         notes.append("it has local response normalisation, as A-LRN has")
     if prototxt is not None:
         pixels, more = _with_prototxt(Path(prototxt), layers, tensors, pixels)
         notes += more
     elif not own:
         notes.append("pixels are taken to be the authors': BGR, 0-255, less their mean")
-    return Parameters("caffe", tensors, pixels, classes, tuple(notes))
+    return Parameters("caffe", tensors, pixels, said.classes, tuple(notes), said.table)
 
 
 def _read_net(content: memoryview) -> tuple[list[_Layer], str]:

@@ -1,7 +1,8 @@
 """From parameters to one of our networks: which configuration of Table 1 they make.
 
-Names and kernels tell the configuration, shapes its width, crop, FC layers and classes; nothing is
-taken from what a file calls itself. A and A-LRN have the same layers, and are taken for A.
+Names and kernels tell the configuration, shapes its width, crop, FC layers and classes. A and A-LRN
+have the same layers, and are taken for A. What a file calls itself counts for nothing, but for the
+table in files of our own writing, which the tensors must fill.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from verydeep.datasets.ilsvrc_lists import WNID, class_names
 from verydeep.errors import UserError
 from verydeep.nets import folding, vgg
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC, Conv, Table, read_table
-from verydeep.preprocessing import IMAGENET
+from verydeep.nets.table import FC, BatchNorm, Conv, Table, read_table
 from verydeep.weights.foreign.parameters import Parameters
 from verydeep.weights.foreign.passing import refuse_not_finite
 from verydeep.weights.foreign.refusals import looks_like, one_line
@@ -47,18 +47,26 @@ def imported(
     configuration or do not fit each other, or where a weight is no finite number.
     """
     refuse_not_finite(parameters.tensors, source)
-    table = table_of(parameters.tensors, source)
+    table = table_of(parameters, source)
     names, notes = _named(parameters, table.class_count, source, classes)
     network = Network.empty(table, names, parameters.pixels)
     state = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
     network.load_state_dict(state, assign=True)
-    if table.name == "A":
+    if table.name == "A" and parameters.table is None:
         notes = (*notes, "A and A-LRN have the same layers; taken for A, without LRN")
     return Imported(network.eval(), (*parameters.notes, *notes))
 
 
-def table_of(tensors: Mapping[str, np.ndarray], source: Path | str) -> Table:
-    """The table that parameters of these names and shapes fill; UserError where there is none."""
+def table_of(parameters: Parameters, source: Path | str) -> Table:
+    """The table that parameters fill, by their names and shapes; UserError where there is none."""
+    tensors = parameters.tensors
+    table = parameters.table or _found(tensors, source)
+    _refuse_misfits(table, tensors, source)
+    return table
+
+
+def _found(tensors: Mapping[str, np.ndarray], source: Path | str) -> Table:
+    """The table of Table 1 that has tensors of these names and kernels."""
     layers = {name.rpartition(".")[0] for name in tensors}
     _refuse_other_nets(layers, source)
     for name in sorted({f"{layer}.weight" for layer in layers} | tensors.keys()):
@@ -81,7 +89,6 @@ def table_of(tensors: Mapping[str, np.ndarray], source: Path | str) -> Table:
     table = read_table(title, words, side)
     if table.class_count < 2:
         raise UserError(f"{source} has one class, which leaves nothing to tell apart")
-    _refuse_misfits(table, tensors, source)
     return table
 
 
@@ -133,20 +140,34 @@ def _configuration(
 
 def _refuse_misfits(table: Table, tensors: Mapping[str, np.ndarray], source: Path | str) -> None:
     """Raises UserError for the first tensor that does not fit those before it."""
-    expected = Network.empty(table, ["?"] * table.class_count, IMAGENET).state_dict()
-    for name, tensor in expected.items():
+    expected = _expected(table)
+    for name, shape in expected.items():
         if name not in tensors:
             raise UserError(f"{source} lacks {name}, which its other layers need")
-        if tensors[name].shape != tensor.shape:
+        if tensors[name].shape != shape:
             raise UserError(
                 f"{source} has {name} of {_shape(tensors[name].shape)}; after the layers before "
-                f"it, it must be {_shape(tensor.shape)}"
+                f"it, it must be {_shape(shape)}"
             )
         if name.endswith(".running_var") and tensors[name].min() < 0:
             raise UserError(f"{source} has a variance below 0 in {name}; it is damaged")
     more = sorted(tensors.keys() - expected.keys())
     if more:
         raise UserError(f"{source} has {one_line(more[0])}, which no VGG has")
+
+
+def _expected(table: Table) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a table's tensors, worked out without making any, however large."""
+    shapes = table.shapes(table.crop, table.crop)
+    expected = {}
+    for row in table.rows:
+        weights = row.weights(*(shapes[name] for name in row.inputs))
+        if weights:
+            expected[f"{row.name}.weight"] = weights
+            expected[f"{row.name}.bias"] = weights[:1]
+        if isinstance(row, BatchNorm):
+            expected |= {f"{row.name}.running_{kind}": weights for kind in ("mean", "var")}
+    return expected
 
 
 def _named(

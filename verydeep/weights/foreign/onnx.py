@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from verydeep.errors import UserError
+from verydeep.nets.table import PICTURE
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import about
 from verydeep.weights.foreign.chain import tensors_of
@@ -57,23 +58,26 @@ def is_onnx(path: Path | str) -> bool:
 def read(path: Path | str) -> Parameters:
     """Parameters of a VGG net's `.onnx` file.
 
-    Pixels and classes are those that the file says under "verydeep" in its metadata; without, the
-    pixels are torchvision's, and a note says that they were guessed. Tensors are views of the file
+    Pixels, classes and table are those that the file says under "verydeep" in its metadata, and the
+    nodes that make its pixels are passed over; without, the pixels are torchvision's, and a note
+    says that they were guessed. Tensors are views of the file
     where it keeps float32 as raw data, in the layout of ours. Raises UserError where the file is
     damaged, keeps its weights elsewhere or is no net of Table 1.
     """
     path = Path(path)
     with naming(path, "an ONNX file of a VGG net"):
         graph, own = _read_model(open_content(path))
-        layers, notes = follow(graph)
+        said = about.from_text(own) if own else about.About(TORCHVISION)
+        layers, notes = follow(graph.after(PICTURE) if own else graph)
         tensors = tensors_of(layers)
-        pixels, classes = about.from_text(own) if own else (TORCHVISION, None)
+    if said.table is not None:
+        notes = []  # the table says as much
     if not own:
         notes.append(
             "pixels are a guess, torchvision's: RGB, 0-1, less 0.485 0.456 0.406, divided by "
             "0.229 0.224 0.225; the file does not say"
         )
-    return Parameters("onnx", tensors, pixels, classes, tuple(notes))
+    return Parameters("onnx", tensors, said.pixels, said.classes, tuple(notes), said.table)
 
 
 def _read_model(content: memoryview) -> tuple[Graph, str]:

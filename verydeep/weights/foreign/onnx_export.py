@@ -92,6 +92,7 @@ class _Graph:
 
     def __init__(self, network: Network) -> None:
         self.network = network
+        self.last = network.table.last_fc
         self.shapes = network.table.shapes(network.table.crop, network.table.crop)
         self.weights = network.state_dict()
         self.values: dict[str, str] = {}
@@ -134,32 +135,26 @@ class _Graph:
             if name.rpartition(".")[0] == row.name:
                 reads.append(self._hold(name, values.detach().cpu().numpy()))
         op, attributes = _operator(row)
-        self.values[row.name] = self._node(op, *reads, gives=row.name, **attributes)
+        gives = SCORE_MAP if row == self.last else row.name
+        self.values[row.name] = self._node(op, *reads, gives=gives, **attributes)
 
     def give(self, name: str) -> None:
         """One output more."""
-        value = self._value(name)
+        value = self._of_scores(name) if name in _AXES else self.values[name]
         if value != name:
             self._node("Identity", value, gives=name)
-        last = self.network.table.last_fc.name
-        channels = self.shapes[last if name in _AXES else name][0]
+        channels = self.shapes[self.last.name if name in _AXES else name][0]
         axes = _AXES.get(name, (f"{name} rows", f"{name} columns"))
         self.outputs.append(described(name, FLOATS, ("B", channels, *axes)))
 
-    def _value(self, name: str) -> str:
-        """The name of an output's value; one path leads to the posteriors, through the others."""
-        if name in self.values:
-            return self.values[name]
-        if name == SCORE_MAP:
-            self.values[name] = self.values[self.network.table.last_fc.name]
-        elif name == SCORES:
-            score_map = self._value(SCORE_MAP)
-            self._node("ReduceMean", score_map, gives=name, axes=(2, 3), keepdims=0)
-            self.values[name] = name
-        else:
-            self._node("Softmax", self._value(SCORES), gives=name, axis=1)
-            self.values[name] = name
-        return self.values[name]
+    def _of_scores(self, name: str) -> str:
+        """An output that is no row's, worked out once: each is made of the one before it."""
+        if name == SCORES and name not in self.values:
+            self._node("ReduceMean", SCORE_MAP, gives=name, axes=(2, 3), keepdims=0)
+        elif name == POSTERIORS and name not in self.values:
+            self._node("Softmax", self._of_scores(SCORES), gives=name, axis=1)
+        self.values[name] = name
+        return name
 
     def _node(self, op: str, *reads: str, gives: str, **attributes: Attribute) -> str:
         self.nodes.append(node(op, reads, gives, **attributes))

@@ -49,6 +49,11 @@ class Graph:
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Field] = field(default_factory=dict)
 
+    def after(self, value: str) -> Graph:
+        """The graph without the nodes up to the one that gives a value; itself if none does."""
+        places = [i + 1 for i, node in enumerate(self.nodes) if node.output == value]
+        return Graph(self.nodes[places[0] :], self.tensors) if places else self
+
     def census(self) -> str:
         """What it looks like: how many of which operators."""
         counts = Counter(node.op for node in self.nodes).most_common(6)
@@ -165,6 +170,7 @@ class _Walk:
             "Add": self._bias,
             "Transpose": self._transpose,
             "AveragePool": self._average,
+            "ReduceMean": self._mean,
         }
         if node.op in takers:
             takers[node.op](node)
@@ -235,6 +241,13 @@ class _Walk:
     def _average(self, node: Node) -> None:
         if set(node.integers("kernel_shape")) != {1}:
             raise _NoVGG("no net of Table 1 has AveragePool")
+
+    def _mean(self, node: Node) -> None:
+        """The mean of the score map over space."""
+        if not self.layers or not self.layers[-1].name.startswith("fc"):
+            raise _NoVGG("a ReduceMean stands before the last layer")
+        if sorted(axis % 4 for axis in node.integers("axes")) != [2, 3]:
+            raise _NoVGG("a ReduceMean is not over height and width")
 
     def _norm(self, node: Node) -> None:
         """Batch normalisation, to the convolution before it."""

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from verydeep.errors import UserError
+from verydeep.nets.table import Table, read_table
 from verydeep.preprocessing import Pixels
+
+MOST_WORDS, LONGEST_WORD = 256, 32
+"""Of a table; E has 25 words, of up to 12 letters with a norm."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,8 @@ class Parameters:
     an FC layer is a convolution too, "fc6.weight" [4096, 512, 7, 7] with columns in C, h, w order.
     Norms after a convolution are "bn1_1.weight", ".bias", ".running_mean" and ".running_var".
     `classes` are those that the file names, in the order of the scores, or None; `notes` tell in a
-    line each what a user should know of how the file was read.
+    line each what a user should know of how the file was read. `table` is what a file of our own
+    writing says of its net, not yet held against the tensors; without, the net is found from them.
     """
 
     family: str
@@ -30,3 +37,27 @@ class Parameters:
     pixels: Pixels
     classes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    table: Table | None = None
+
+
+def table_in_words(table: Table) -> dict[str, Any]:
+    """A table as plain data."""
+    return {"name": table.name, "words": list(table.words), "crop": table.crop}
+
+
+def table_of_words(said: Any) -> Table:
+    """The table that a file tells of; ValueError where it tells of none."""
+    try:
+        name, words, crop = said["name"], said["words"], said["crop"]
+        right = (
+            all(isinstance(word, str) and len(word) <= LONGEST_WORD for word in [name, *words])
+            and name.isprintable()
+            and len(words) <= MOST_WORDS
+            and type(crop) is int
+            and 0 < crop < 1 << 16
+        )
+        if right and read_table(name, words, crop).class_count > 1:
+            return read_table(name, words, crop)
+    except (KeyError, TypeError, IndexError, UserError):
+        pass
+    raise ValueError("a table that is none")

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from verydeep.errors import UserError
 from verydeep.preprocessing import RESIZE_RULES, Pixels
-from verydeep.weights.foreign.parameters import Parameters
+from verydeep.weights.foreign.parameters import Parameters, table_in_words, table_of_words
 from verydeep.weights.foreign.refusals import one_line
 from verydeep.weights.pieces import header, pieces
 
@@ -36,6 +36,7 @@ def write(parameters: Parameters, path: Path) -> None:
         "pixels": asdict(parameters.pixels),
         "classes": parameters.classes,
         "notes": parameters.notes,
+        "table": parameters.table and table_in_words(parameters.table),
     }
     tensors = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
     with path.open("wb") as file:
@@ -62,6 +63,7 @@ def read(path: Path, source: Path | str) -> Parameters:
             pixels_of(about["pixels"]),
             None if about["classes"] is None else _lines(about["classes"]),
             _lines(about["notes"]),
+            None if about["table"] is None else table_of_words(about["table"]),
         )
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{source} was read, but not to weights: {one_line(error)}") from None
