@@ -105,7 +105,6 @@ def test_norms_go_along(size: tuple[int, int]) -> None:
 def test_pictures_are_made_the_networks_own_pixels_in_the_graph(pixels: Pixels) -> None:
     """Pixels worked out here in float64, from what their names mean."""
     built, rgb = network("A", pixels), pictures(64, 80)
-    built.conv1_1.weight.mul_(50 / pixels.maximum / np.mean(pixels.std))  # type: ignore[operator]
     ordered = rgb[..., ::-1] if pixels.order == "BGR" else rgb
     values = (ordered / 255 * pixels.maximum - np.array(pixels.mean)) / np.array(pixels.std)
     images = torch.tensor(values, dtype=torch.float32).permute(0, 3, 1, 2)

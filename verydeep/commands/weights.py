@@ -124,7 +124,13 @@ def verify(file: Named, offline: Offline = False) -> None:
 @app.command()
 def export(
     weights: Weights,
-    to: Annotated[str, typer.Option(help="torchvision, timm, caffe, keras or onnx.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="torchvision, timm, caffe, keras, onnx, openvino or torch-export.",
+            metavar="FAMILY",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="File to write; its suffix says the kind.")],
     offline: Offline = False,
 ) -> None:
@@ -132,7 +138,11 @@ def export(
 
     verydeep weights export runs/photos-A --to torchvision --out a.pth
 
-    verydeep weights export d.safetensors --to timm --out d-timm.safetensors
+    verydeep weights export runs/photos-A --to onnx --out a.onnx
+
+    onnx, openvino (a .xml, for which that must be installed) and torch-export
+    (a .pt2) are whole programs: RGB pictures of any size go in, as uint8
+    in the order B, H, W, C, and scores and posteriors come out.
     """
     from verydeep.commands.console import Console
     from verydeep.tasks.weights import export_weights

@@ -20,7 +20,9 @@ from verydeep.weights.foreign import (
     matconvnet,
     onnx,
     onnx_export,
+    openvino_export,
     statedict,
+    torch_export,
 )
 from verydeep.weights.foreign.parameters import Parameters
 
@@ -81,10 +83,12 @@ WRITERS: dict[str, Callable[[Network, Path], str]] = {
     "caffe": _caffe,
     "keras": _keras,
     "onnx": onnx_export.write_onnx,
+    "openvino": openvino_export.write_openvino,
+    "torch-export": torch_export.write_torch_export,
 }
 """What `weights export --to` knows; each says in a line what it did beyond the tensors."""
 
-TAKES_OTHER_PIXELS = frozenset({"keras", "onnx"})
+TAKES_OTHER_PIXELS = frozenset({"keras", "onnx", "openvino", "torch-export"})
 """Families of files that want other pixels than the network does, and say which."""
 
 
