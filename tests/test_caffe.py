@@ -272,6 +272,7 @@ def test_what_is_exported_comes_back_to_the_bit(name: str, pixels: Pixels) -> No
     wanted = {k: v.detach().numpy() for k, v in network.named_parameters()}
     assert same(found.tensors, wanted)
     assert (found.pixels, found.classes) == (pixels, ("cat", "dög"))
+    assert found.table == network.table
     assert "pictures are 96 x 96, as the prototxt says" in found.notes
 
 
