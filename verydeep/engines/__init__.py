@@ -1,0 +1,1 @@
+"""Engines: what runs a network on the machine at hand."""
