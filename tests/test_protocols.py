@@ -16,6 +16,7 @@ import torch
 
 from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
+from verydeep.engines.engine import engine_for
 from verydeep.errors import UserError
 from verydeep.evaluation.dense import bytes_a_pixel, score_map_in_tiles
 from verydeep.evaluation.journal import Journal
@@ -137,7 +138,7 @@ def test_tiles_give_the_score_map_of_the_whole(name: str) -> None:
         image = torch.from_numpy(random.integers(0, 256, (1, height, width, 3), dtype=np.uint8))
         with torch.inference_mode():
             whole = net.score_map(net.pixels.normalise(image))
-            tiled = score_map_in_tiles(net, image, limit)
+            tiled = score_map_in_tiles(engine_for(net), image, limit)
         torch.testing.assert_close(tiled, whole, atol=1e-4, rtol=1e-4)
 
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Data, Device, Json, Offline, Quiet, Seed, Threads, Weights
+from verydeep.commands.options import (
+    Data,
+    Device,
+    Engine,
+    Json,
+    Offline,
+    Quiet,
+    Seed,
+    Threads,
+    Weights,
+)
 
 if TYPE_CHECKING:
     from verydeep.evaluation.scores import Scores
@@ -35,6 +45,7 @@ def evaluate(
     precision: Annotated[
         str, typer.Option(help="float32, or bf16: faster on a GPU, a little less exact.")
     ] = "float32",
+    engine: Engine = None,
     seed: Seed = None,
     device: Device = None,
     threads: Threads = None,
@@ -70,6 +81,7 @@ def evaluate(
         tested = testing.evaluate(
             weights, data, protocol, conditions,
             scales=scales, part_name=part, seed=seed, out=out, precision=precision,
+            engine=engine,
         )  # fmt: skip
     except UserError as error:
         processes.failed(str(error))
@@ -140,5 +152,6 @@ def _as_data(tested: Any) -> dict[str, Any]:
         "classes": list(scores.classes),
         "class_errors": class_errors(scores.posteriors, scores.labels),
         "confusion": confusion(scores.posteriors, scores.labels).tolist(),
+        "engine": scores.engine,
         "scores": str(tested.path),
     }

@@ -21,3 +21,9 @@ Device = Annotated[str | None, typer.Option(help="cpu or cuda. [default: cuda if
 Threads = Annotated[int | None, typer.Option(help="Threads. [default: all cores]")]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but the answer.")]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        help="winograd, openvino, onnxruntime or torch. [default: on a CPU winograd, else torch]"
+    ),
+]

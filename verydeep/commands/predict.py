@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Device, Json, Offline, Weights
+from verydeep.commands.options import Device, Engine, Json, Offline, Quiet, Weights
 
 
 def predict(
@@ -17,7 +17,9 @@ def predict(
     top: Annotated[int, typer.Option(help="How many classes to name.")] = 5,
     device: Device = None,
     offline: Offline = False,
+    engine: Engine = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Name what is in pictures: the most probable classes with their posteriors.
 
@@ -37,13 +39,14 @@ def predict(
 
     if top < 1:
         raise UserError(f"--top {top} names no class; at least 1 is needed")
-    weights = find(weights, Console(), offline)
+    console = Console(quiet)
+    weights = find(weights, console, offline)
 
     from verydeep.tasks.prediction import answers, found_pictures
 
     paths = found_pictures(pictures)
     results, faults = [], 0
-    for path, found in answers(weights, paths, top, device):
+    for path, found in answers(weights, paths, top, device, engine, console):
         if isinstance(found, str):
             faults += 1
             print(f"verydeep: {found}", file=sys.stderr)

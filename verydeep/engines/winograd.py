@@ -22,7 +22,7 @@ from torch.nn import functional as F
 A, B = 2 / 3, 3 / 2
 TILE, POINTS = 4, 6
 TILES = 256
-"""Tiles in a strip, about: enough that filters are read from memory rarely, few enough for caches."""
+"""Tiles in a strip, about: many for each reading of the filters, few enough for the caches."""
 
 Work = Callable[[int], None]
 Spread = Callable[[Work, Iterable[int]], None]
@@ -55,7 +55,7 @@ def transformed(filters: Float[Tensor, "K C 3 3"]) -> Float[Tensor, "36 C K"]:
 def convolution(
     images: Float[Tensor, "B H W C"],
     filters: Float[Tensor, "36 C K"],
-    bias: Float[Tensor, "K"],
+    bias: Float[Tensor, K],
     *,
     relu: bool = False,
     pool: bool = False,

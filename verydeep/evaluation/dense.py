@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from verydeep.engines.engine import Engine
 from verydeep.nets.cost import FLOAT, cost
-from verydeep.nets.network import Network
-from verydeep.nets.table import FC, PICTURE, Table, Window
+from verydeep.nets.table import PICTURE, Table, Window
 
 
 def bytes_a_pixel(table: Table) -> int:
@@ -44,7 +44,7 @@ class Locality:
     @classmethod
     def of(cls, table: Table) -> Locality:
         """That of a table."""
-        first = next(row for row in table.rows if isinstance(row, FC))
+        first = table.first_fc
         seen = {row.name: row for row in cost(table).rows}[first.inputs[0]]
         before = _padding(table)[first.inputs[0]]
         return cls(
@@ -63,9 +63,10 @@ def _padding(table: Table) -> dict[str, int]:
 
 
 def score_map_in_tiles(
-    network: Network, image: UInt8[Tensor, "1 H W 3"], limit: int
+    engine: Engine, image: UInt8[Tensor, "1 H W 3"], limit: int
 ) -> Float[Tensor, "1 K h w"]:
     """Class scores at every position, with about `limit` pixels shown to the network at once."""
+    network = engine.network
     near = Locality.of(network.table)
     _, rows, columns = network.table.shapes(*image.shape[1:3])[near.name]
     margin = ceil(near.before / near.stride) + ceil(near.after / near.stride)
@@ -76,13 +77,13 @@ def score_map_in_tiles(
     for top in range(0, rows, tall):
         down = top, min(tall, rows - top)
         along = [(left, min(wide, columns - left)) for left in range(0, columns, wide)]
-        tiles = [_tile(network, near, image, down, across) for across in along]
+        tiles = [_tile(engine, near, image, down, across) for across in along]
         strips.append(torch.cat(tiles, 3))
     return network.score_map_from(near.name, torch.cat(strips, 2))
 
 
 def _tile(
-    network: Network,
+    engine: Engine,
     near: Locality,
     image: UInt8[Tensor, "1 H W 3"],
     rows: tuple[int, int],
@@ -95,6 +96,5 @@ def _tile(
         end = (first + count + ceil(near.after / near.stride)) * near.stride
         cuts.append(slice(start, min(side, end)))
         inner.append(slice(first - start // near.stride, first - start // near.stride + count))
-    shown = network.pixels.normalise(image[:, cuts[0], cuts[1]])
-    values = network.activations(shown, [near.name])[near.name]
+    values = engine.local(image[:, cuts[0], cuts[1]])
     return values[:, :, inner[0], inner[1]]

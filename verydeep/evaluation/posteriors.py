@@ -21,6 +21,7 @@ from torch import Tensor
 
 from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
+from verydeep.engines.engine import Engine, engine_for
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.dense import bytes_a_pixel, score_map_in_tiles
 from verydeep.evaluation.journal import Journal
@@ -54,16 +55,17 @@ def posteriors(
     watch: Callable[[int], None] = lambda done: None,
     journal: Journal | None = None,
     precision: str = "float32",
+    engine: str = "torch",
 ) -> Posteriors:
     """Class posteriors of every picture, averaged over its views; each row sums to one.
 
     The row of a picture that cannot be read is NaN. `watch` is told how many pictures this process
     has done; `journal` keeps what is done against a kill. In precision "bf16" layers work in
-    bfloat16, and scores are averaged in float32 all the same.
+    bfloat16, and scores are averaged in float32 all the same. `engine` is the name of one.
     """
     conditions, network = conditions or Conditions(), network.eval()
     processes, threads = conditions.processes, conditions.machine.threads
-    show = _Shower(network, precision)
+    show = _Shower(engine_for(network, engine, threads, calls=threads), precision)
     size = chunk_of(len(part), protocol, network)
     found = np.zeros((len(part), len(network.classes)), np.float32)
     finished = _brought_back(found, size, journal, processes)
@@ -152,10 +154,11 @@ class _Batch:
 
 
 class _Shower:
-    """Shows batches to a network, about `limit` pixels at once and never more than `most`."""
+    """Shows batches to an engine, about `limit` pixels at once and never more than `most`."""
 
-    def __init__(self, network: Network, precision: str) -> None:
-        self.network, self.device = network, network.device.type
+    def __init__(self, engine: Engine, precision: str) -> None:
+        network = engine.network
+        self.engine, self.device = engine, network.device.type
         self.half = precision == "bf16"
         self.most = MEMORY[self.device] // bytes_a_pixel(network.table)
         self.limit = min(PIXELS[self.device], self.most)
@@ -165,7 +168,7 @@ class _Shower:
         """The batch, and the posteriors of its pictures, averaged over their views."""
         if batch.shown_as is None:
             return batch, None
-        images = torch.from_numpy(np.stack(batch.images)).to(self.network.device)
+        images = torch.from_numpy(np.stack(batch.images)).to(self.engine.network.device)
         views = batch.shown_as.views(images)
         together = max(1, self.limit // (views.shape[2] * views.shape[3]))
         pieces = torch.split(views.flatten(0, 1), together)
@@ -175,9 +178,9 @@ class _Shower:
 
     def _posteriors(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B K"]:
         if views[..., 0].numel() > self.most:  # one view, for there is room for no more
-            scores = score_map_in_tiles(self.network, views, self.most).float().mean((2, 3))
+            scores = score_map_in_tiles(self.engine, views, self.most).float().mean((2, 3))
             return scores.softmax(1)
-        return self.network.posteriors(self.network.pixels.normalise(views))
+        return self.engine.posteriors(views)
 
 
 def _batches(

@@ -37,7 +37,8 @@ class Scores:
     `weights` is the hash of the network's, `data` the dataset's fingerprint, `part` and `seed` say
     which pictures of it; `left_out` has a line
     for each picture that could not be read. `net` is set where the network is one of the paper's,
-    whole; `members` are the titles of those that were fused.
+    whole; `members` are the titles of those that were fused. `engine` is what ran the network, by
+    which the last digits differ.
     """
 
     posteriors: Posteriors
@@ -52,6 +53,7 @@ class Scores:
     left_out: tuple[str, ...] = ()
     net: Trained | None = None
     members: tuple[str, ...] = ()
+    engine: str = "torch"
 
     @property
     def title(self) -> str:
@@ -79,6 +81,7 @@ def save_scores(scores: Scores, path: Path) -> None:
         "left_out": scores.left_out,
         "net": scores.net,
         "members": scores.members,
+        "engine": scores.engine,
     }
     arrays = {"posteriors": scores.posteriors, "labels": scores.labels}
     write_whole(path, to_bytes(arrays, {KEY: json.dumps(about)}))
@@ -127,6 +130,7 @@ def load_scores(path: Path) -> Scores:
     return Scores(
         posteriors, labels, names, classes, protocol, weights, data,
         str(about["part"]), int(about["seed"]), left_out, net, members,
+        str(about.get("engine", "torch")),
     )  # fmt: skip
 
 

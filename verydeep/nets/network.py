@@ -7,7 +7,7 @@ larger than the training crop gives a larger score map, and nothing has to be sw
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from jaxtyping import Float
@@ -51,6 +51,7 @@ def build(
     return network.eval()
 
 
+Show = Callable[[Tensor], Tensor]
 UNFOLDED = 2**24
 """Values that the windows of an FC row's input may be unfolded to at once: 64 MiB."""
 
@@ -133,15 +134,19 @@ class Network(nn.Module):
         return {name: found[name] for name in names}
 
     @torch.inference_mode()
-    def predict(self, picture: Source, top: int = 5) -> list[tuple[str, float]]:
+    def predict(
+        self, picture: Source, top: int = 5, show: Show | None = None
+    ) -> list[tuple[str, float]]:
         """The `top` most probable classes of a picture, as (class name, posterior).
 
         The picture is shown whole, at the middle of the training scales, with its mirror image
-        (dense testing, Sect. 3.2). Raises PictureError where it cannot be read.
+        (dense testing, Sect. 3.2), to the network itself or to an engine's `show`, which makes
+        posteriors of views, uint8 [B, h, w, 3]. Raises PictureError where it cannot be read.
         """
         image = self.pixels.read(picture, self.pixels.test_scale)
         views = torch.from_numpy(with_mirror(image)).to(self.device)
-        posteriors = self.posteriors(self.pixels.normalise(views)).mean(0)
+        shown = show(views) if show else self.posteriors(self.pixels.normalise(views))
+        posteriors = shown.mean(0)
         best = posteriors.topk(min(top, len(self.classes)))
         return [
             (self.classes[k], p)

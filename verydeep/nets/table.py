@@ -169,6 +169,11 @@ class Table:
         return self.last_fc.channels
 
     @property
+    def first_fc(self) -> FC:
+        """The first row that looks at the whole map of a crop (fc6 in the paper's nets)."""
+        return next(row for row in self.rows if isinstance(row, FC))
+
+    @property
     def last_fc(self) -> FC:
         """The row that gives the class scores (fc8 in the paper's nets)."""
         return [row for row in self.rows if isinstance(row, FC)][-1]

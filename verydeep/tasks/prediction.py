@@ -8,9 +8,11 @@ from pathlib import Path
 
 from verydeep import weights
 from verydeep.datasets.folder import is_hidden, natural_key
+from verydeep.engines.engine import chosen, engine_for, words
 from verydeep.errors import PictureError, UserError
 from verydeep.machine import Machine
 from verydeep.pictures import SUFFIXES
+from verydeep.progress import Watch
 
 Answer = list[tuple[str, float]]
 
@@ -36,12 +38,25 @@ def found_pictures(named: Sequence[str]) -> list[str]:
 
 
 def answers(
-    weights_path: str | Path, pictures: Sequence[str], top: int = 5, device: str | None = None
+    weights_path: str | Path,
+    pictures: Sequence[str],
+    top: int = 5,
+    device: str | None = None,
+    engine: str | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[tuple[str, Answer | str]]:
-    """(picture, its most probable classes), or (picture, why it cannot be read), one by one."""
-    network = weights.load(weights_path, Machine.this(device).device)
+    """(picture, its most probable classes), or (picture, why it cannot be read), one by one.
+
+    `engine` names what runs the network; without it, the fastest there is for the device.
+    """
+    machine = Machine.this(device)
+    runner = chosen(engine, machine.device)
+    (watch or Watch()).say(words(runner, asked=engine is not None))
+    network = weights.load(weights_path, machine.device)
+    shower = engine_for(network, runner, machine.threads)
+    show = None if runner == "torch" else shower.posteriors
     for picture in pictures:
         try:
-            yield picture, network.predict(picture, top)
+            yield picture, network.predict(picture, top, show)
         except PictureError as error:
             yield picture, str(error)

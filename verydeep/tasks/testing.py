@@ -17,6 +17,7 @@ from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.datasets.dataset import Labels, fingerprint, marks
 from verydeep.datasets.ilsvrc import devkit_order
 from verydeep.datasets.ilsvrc_lists import class_key
+from verydeep.engines import engine as engines
 from verydeep.errors import UserError
 from verydeep.evaluation.class_order import refuse_other_order
 from verydeep.evaluation.journal import Journal
@@ -64,16 +65,19 @@ def evaluate(
     seed: int | None = None,
     out: str | Path | None = None,
     precision: str = "float32",
+    engine: str | None = None,
 ) -> Tested:
     """A weights file tested on labelled pictures by a protocol; the posteriors go to a file.
 
     The pictures are those set aside for testing where the data has such a part, or where the
     network was trained on this very data; else all of them. `part_name` ("train", "test", "all")
-    says otherwise. A test that was cut short goes on where it was. Raises UserError where the data
+    says otherwise. `engine` names what runs the network; without it, the fastest there is for the
+    machine. A test that was cut short goes on where it was. Raises UserError where the data
     has classes that the network does not know, or has changed since the network was trained on it.
     """
     conditions = conditions or Conditions()
     weights_path = weights.find(weights_path, conditions.watch)
+    runner = engines.chosen(engine, conditions.machine.device, precision)
     info = read_info(weights_path)
     trained_seed = info.provenance.get("settings", {}).get("seed", 0)
     dataset = open_dataset(data, trained_seed if seed is None else seed)
@@ -83,6 +87,7 @@ def evaluate(
     for note in dataset.notes:
         conditions.watch.say(note)
     conditions.watch.say(f"testing on {len(part):,} pictures ({part_name}) of {dataset.where}")
+    conditions.watch.say(engines.words(runner, asked=engine is not None))
     network = weights.load(weights_path, conditions.machine.device)
     chosen = protocol(network, protocol_name, scales)
     about = {
@@ -95,7 +100,9 @@ def evaluate(
     path = Path(out) if out else None
     orders = _other_orders(dataset, info)
     folder = beside(weights_path)
-    return measure(network, part, chosen, about, folder, conditions, path, orders, precision)
+    return measure(
+        network, part, chosen, about, folder, conditions, path, orders, precision, runner
+    )
 
 
 def measure(
@@ -108,6 +115,7 @@ def measure(
     path: Path | None = None,
     other_orders: Mapping[str, Labels] = NO_ORDERS,
     precision: str = "float32",
+    engine: str = "torch",
 ) -> Tested:
     """Tests one part by one protocol and writes the score file.
 
@@ -128,13 +136,15 @@ def measure(
             "data": dict(about),
             "device": conditions.machine.device,
             "precision": precision,
+            "engine": engine,
             "chunk": chunk_of(len(part), chosen, network),
         },
     )
     with journal.alone() if conditions.processes.first else nullcontext():
         scores, read = _scores(
-            network, part, chosen, about, digest, conditions, journal, other_orders, precision
-        )
+            network, part, chosen, about, digest, conditions, journal, other_orders, precision,
+            engine,
+        )  # fmt: skip
         if conditions.processes.first:
             save_scores(scores, path)
             journal.remove()
@@ -151,6 +161,7 @@ def _scores(
     journal: Journal,
     other_orders: Mapping[str, Labels],
     precision: str,
+    engine: str,
 ) -> tuple[Scores, Labels]:
     """The scores of the pictures that can be read, and which those are."""
     watch, share = conditions.watch, math.ceil(len(part) / conditions.processes.count)
@@ -162,6 +173,7 @@ def _scores(
         lambda done: watch.step(f"testing, {chosen.name}", min(done, share), share),
         journal,
         precision,
+        engine,
     )
     left_out = tuple(faults(network, part, chosen, found))
     for fault in left_out:
@@ -182,6 +194,7 @@ def _scores(
         seed=int(about.get("seed", 0)),
         left_out=left_out,
         net=_of_the_paper(network) if about.get("whole") and not left_out else None,
+        engine=engine,
     )
     return scores, read
 

@@ -1,0 +1,271 @@
+"""Engines against PyTorch's own run of the same network, and Winograd's against plain convolutions.
+
+Expected numbers come from PyTorch's convolutions, in float64 where rounding is measured.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from verydeep import weights
+from verydeep.commands.main import main
+from verydeep.conditions import Conditions
+from verydeep.datasets import open_dataset
+from verydeep.engines import engine as engines
+from verydeep.engines import local, winograd
+from verydeep.engines.engine import ENGINES, chosen, engine_for
+from verydeep.errors import UserError
+from verydeep.evaluation import posteriors as tests
+from verydeep.evaluation.posteriors import posteriors
+from verydeep.evaluation.scores import load_scores
+from verydeep.evaluation.views import protocol
+from verydeep.machine import Machine
+from verydeep.nets.network import Network, build
+from verydeep.preprocessing import IMAGENET
+from verydeep.tasks.testing import evaluate
+from verydeep.threads import one_thread_each
+
+OTHERS = [name for name in ENGINES if name != "torch"]
+
+
+@pytest.fixture(autouse=True)
+def winograd_of_few_channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small nets are run by Winograd too, though they gain nothing from it."""
+    monkeypatch.setattr(local, "CHANNELS", 4)
+
+
+def there(name: str) -> None:
+    if name in engines.PACKAGED:
+        pytest.importorskip(name)
+
+
+def net(name: str = "D", crop: int = 32) -> Network:
+    """A small net with biases that are not zero, and scores of about 1 that differ."""
+    network = build(name, classes=5, width=0.125, crop=crop, fc=32, initial="he")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 1:
+                parameter.uniform_(-0.5, 0.5, generator=torch.Generator().manual_seed(3))
+        network.get_submodule(network.table.last_fc.name).get_parameter("weight").div_(50)
+    return network
+
+
+def pictures(*shape: int) -> torch.Tensor:
+    drawn = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    return torch.from_numpy(drawn)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("shape", [(1, 32, 32), (5, 32, 32), (2, 47, 70)])
+@torch.inference_mode()
+def test_every_engine_gives_the_scores_of_pytorch(name: str, shape: tuple[int, ...]) -> None:
+    there(name)
+    network, views = net(), pictures(*shape)
+    shown = network.pixels.normalise(views)
+    expected = network.score_map(shown)
+    engine = engine_for(network, name, threads=2)
+    found = engine.score_map(views)
+    assert expected.std() > 0.1
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        engine.posteriors(views), network.posteriors(shown), rtol=0, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("configuration", ["A-LRN", "C"])
+@torch.inference_mode()
+def test_rows_of_every_kind_are_run(name: str, configuration: str) -> None:
+    there(name)
+    network, views = net(configuration), pictures(2, 40, 33)
+    expected = network.score_map(network.pixels.normalise(views))
+    found = engine_for(network, name).score_map(views)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@torch.inference_mode()
+def test_pixels_in_another_order_and_range_are_the_networks(name: str) -> None:
+    there(name)
+    network, views = net(), pictures(2, 32, 32)
+    network.pixels = replace(
+        IMAGENET, order="BGR", maximum=1, mean=(0.4, 0.5, 0.6), std=(0.2, 0.1, 0.3)
+    )
+    expected = network.score_map(network.pixels.normalise(views))
+    found = engine_for(network, name).score_map(views)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_picture_that_is_too_small_is_refused(name: str) -> None:
+    there(name)
+    with pytest.raises(UserError, match="31 x 32 is too small"):
+        engine_for(net(), name).score_map(pictures(1, 31, 32))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_threads_that_call_at_once_do_not_disturb_each_other(name: str) -> None:
+    there(name)
+    engine = engine_for(net(), name, threads=4, calls=4)
+    views = [pictures(i % 3 + 1, 32 + i, 40) for i in range(12)]
+    with one_thread_each(), ThreadPoolExecutor(4) as pool:
+        run = torch.inference_mode()(engine.score_map)
+        at_once = list(pool.map(run, views))
+        in_turn = [run(v) for v in views]
+    for one, other in zip(at_once, in_turn, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (5, 9), (7, 6), (16, 3)])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("pool", [False, True])
+def test_winograds_convolution_is_the_plain_one(
+    size: tuple[int, int], relu: bool, pool: bool
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    images = torch.randn(3, 6, *size, generator=random)
+    filters, bias = torch.randn(5, 6, 3, 3, generator=random), torch.randn(5, generator=random)
+    expected = F.conv2d(images.double(), filters.double(), bias.double(), padding=1)
+    expected = expected.relu() if relu else expected
+    expected = F.max_pool2d(expected, 2) if pool else expected
+    found = winograd.convolution(
+        images.permute(0, 2, 3, 1), winograd.transformed(filters), bias, relu=relu, pool=pool
+    )
+    torch.testing.assert_close(found.permute(0, 3, 1, 2).double(), expected, rtol=0, atol=3e-5)
+
+
+def test_winograds_rounding_is_at_most_twice_that_of_a_plain_convolution() -> None:
+    random = torch.Generator().manual_seed(0)
+    images = torch.randn(1, 256, 16, 16, generator=random).relu()
+    filters = torch.randn(64, 256, 3, 3, generator=random) / 48
+    bias = torch.zeros(64)
+    exact = F.conv2d(images.double(), filters.double(), padding=1)
+    plain = F.conv2d(images, filters, padding=1)
+    found = winograd.convolution(images.permute(0, 2, 3, 1), winograd.transformed(filters), bias)
+    error = (found.permute(0, 3, 1, 2) - exact).square().mean().sqrt()
+    assert error < 2 * (plain - exact).square().mean().sqrt()
+
+
+def test_strips_of_a_convolution_are_joined_without_a_seam(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images, filters = torch.randn(2, 30, 21, 4), winograd.transformed(torch.randn(4, 4, 3, 3))
+    whole = winograd.convolution(images, filters, torch.zeros(4))
+    monkeypatch.setattr(winograd, "TILES", 1)
+    torch.testing.assert_close(winograd.convolution(images, filters, torch.zeros(4)), whole)
+
+
+def test_threads_inside_a_call_change_no_bit() -> None:
+    network, views = net(), pictures(3, 64, 64)
+    with torch.inference_mode(), one_thread_each():
+        one, three = (local.Local(network, threads)(views) for threads in (1, 3))
+    assert torch.equal(one, three)
+
+
+def test_on_a_cpu_our_own_is_the_default_and_elsewhere_pytorch() -> None:
+    assert chosen(None, "cpu") == "winograd"
+    assert chosen(None, "cuda") == chosen(None, "cpu", "bf16") == "torch"
+    assert "--engine torch" in engines.words("winograd", asked=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "precision", "said"),
+    [
+        ("tensorrt", "cpu", "float32", "no engine 'tensorrt'; there are winograd"),
+        ("winograd", "cuda", "float32", "works on a CPU in float32"),
+        ("openvino", "cpu", "bf16", "works on a CPU in float32"),
+    ],
+)
+def test_an_engine_that_cannot_is_refused(
+    name: str, device: str, precision: str, said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        chosen(name, device, precision)
+
+
+@pytest.mark.parametrize("name", engines.PACKAGED)
+def test_an_engine_that_is_missing_is_one_line_on_how_to_install_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match=rf"{name} is not installed: pip install 'verydeep\[eng"):
+        chosen(name, "cpu")
+
+
+def test_nothing_is_imported_for_an_engine_that_is_not_asked_for() -> None:
+    before = {name for name in engines.PACKAGED if name in sys.modules}
+    engine_for(net(), "winograd")
+    assert {name for name in engines.PACKAGED if name in sys.modules} == before
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file whose classes are those of the drawn pictures."""
+    path = tmp_path_factory.mktemp("engines") / "w.safetensors"
+    names = open_dataset("drawn").classes
+    weights.save(build("A", names, width=0.125, crop=32, fc=16), path)
+    return path
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_part_is_tested_with_every_engine_as_with_pytorch(name: str, trained: Path) -> None:
+    there(name)
+    network, part = weights.load(trained), open_dataset("drawn").parts["test"].only(range(24))
+    chosen_protocol = protocol(network, "both")
+    conditions = Conditions(Machine("cpu", 3))
+    expected = posteriors(network, part, chosen_protocol, conditions)
+    found = posteriors(network, part, chosen_protocol, conditions, engine=name)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_huge_pictures_go_through_an_engine_in_tiles(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, part = weights.load(trained), open_dataset("drawn").parts["test"].only(range(4))
+    dense = protocol(network, "dense")
+    expected = posteriors(network, part, dense)
+    monkeypatch.setitem(tests.MEMORY, "cpu", 2**17)
+    found = posteriors(network, part, dense, engine="winograd")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_the_score_file_and_the_journal_say_the_engine(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from verydeep.tasks import testing
+
+    kept: list[dict[str, object]] = []
+    journal: Callable[..., object] = testing.Journal
+    monkeypatch.setattr(
+        testing, "Journal", lambda folder, about: kept.append(about) or journal(folder, about)
+    )
+    for name in (None, "torch"):
+        path = tmp_path / f"{name}.safetensors"
+        evaluate(trained, "drawn", "centre", out=path, part_name="test", engine=name)
+        assert load_scores(path).engine == (name or "winograd")
+    assert [about["engine"] for about in kept] == ["winograd", "torch"]
+
+
+def test_predict_says_its_engine_and_answers_alike_with_another(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    picture = tmp_path / "a.png"
+    Image.fromarray(pictures(1, 50, 40)[0].numpy()).save(picture)
+    said = []
+    for options in ([], ["--engine", "torch"]):
+        main(["predict", str(trained), str(picture), "--top", "3", *options])
+        said.append(capsys.readouterr())
+    assert said[0].out == said[1].out
+    assert "engine winograd, the fastest here on a CPU" in said[0].err
+    assert "engine torch" in said[1].err

@@ -1,0 +1,100 @@
+"""What runs a network on the machine at hand: PyTorch, our own convolutions, or other programs.
+
+In come pictures, RGB uint8 [B, h, w, 3]; out go scores and posteriors. Engines differ in how they
+run the rows before the first FC row, and in the last digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from verydeep.errors import UserError
+from verydeep.nets.network import Network
+
+ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
+"""From the fastest on a CPU to the slowest, as `bench/inference.py` measured D, whole, at 224."""
+PACKAGED = ("openvino", "onnxruntime")
+Local = Callable[[UInt8[Tensor, "B h w 3"]], Float[Tensor, "B C r c"]]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A network and what runs it; `local` gives what the row before the first FC row does."""
+
+    name: str
+    network: Network
+    local: Local
+
+    def score_map(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B K r c"]:
+        """Class scores at every position. Raises UserError for pictures that are too small."""
+        table = self.network.table
+        table.shapes(views.shape[1], views.shape[2])
+        return self.network.score_map_from(table.first_fc.inputs[0], self.local(views))
+
+    def posteriors(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B K"]:
+        """Class posteriors: the soft-max of the score map's mean over space."""
+        return self.score_map(views).float().mean((2, 3)).softmax(1)
+
+
+def chosen(name: str | None, device: str, precision: str = "float32") -> str:
+    """The engine to use: the one named, or the fastest there is for a device and a precision.
+
+    Raises UserError for one that does not know them, or is not installed.
+    """
+    plain = device == "cpu" and precision == "float32"
+    if name is None:
+        return ENGINES[0] if plain else "torch"
+    if name not in ENGINES:
+        raise UserError(f"no engine '{name}'; there are {', '.join(ENGINES)}")
+    if name != "torch" and not plain:
+        raise UserError(
+            f"engine {name} works on a CPU in float32; leave --engine out for {device} in {precision}"
+        )
+    if name in PACKAGED and find_spec(name) is None:
+        raise UserError(f"engine {name} is not installed: pip install 'verydeep[engines]'")
+    return name
+
+
+def words(name: str, asked: bool) -> str:
+    """What is said of the engine, in a line."""
+    if asked or name == "torch":
+        return f"engine {name}"
+    return f"engine {name}, the fastest here on a CPU; --engine torch for PyTorch's own"
+
+
+def engine_for(network: Network, name: str = "torch", threads: int = 1, calls: int = 1) -> Engine:
+    """The engine of that name for a network; `calls` threads may call it at once.
+
+    Each call works with its share of `threads`; PyTorch's own with as many as PyTorch is set to.
+    """
+    share = max(1, threads // calls)
+    local: Local
+    if name == "winograd":
+        from verydeep.engines.local import Local as ByWinograd
+
+        local = ByWinograd(network, share)
+    elif name == "openvino":
+        from verydeep.engines.runtimes import OpenVino
+
+        local = OpenVino(network, share, calls)
+    elif name == "onnxruntime":
+        from verydeep.engines.runtimes import OnnxRuntime
+
+        local = OnnxRuntime(network, share)
+    else:
+        local = _by_torch(network)
+    return Engine(name, network, local)
+
+
+def _by_torch(network: Network) -> Local:
+    last = network.table.first_fc.inputs[0]
+
+    def local(views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C r c"]:
+        return network.activations(network.pixels.normalise(views), [last])[last]
+
+    return local

@@ -1,0 +1,59 @@
+"""Other programs' engines: the rows of a network before its first FC row in ONNX, run by them.
+
+Each is imported when it is asked for. The FC rows stay PyTorch's: they are nine tenths of a
+network's bytes, of which a runtime would make one copy more or two.
+"""
+
+from __future__ import annotations
+
+from threading import local as own_of_each_thread
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from verydeep.nets.network import Network
+from verydeep.weights.foreign.onnx_export import PICTURES, onnx_bytes
+
+
+class OnnxRuntime:
+    """ONNX Runtime, whose session any number of threads may call, each with `threads` inside."""
+
+    def __init__(self, network: Network, threads: int = 1) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        model = onnx_bytes(network, [network.table.first_fc.inputs[0]])
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+
+    def __call__(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C r c"]:
+        """What the row before the first FC row gives."""
+        return torch.from_numpy(self._session.run(None, {PICTURES: views.numpy()})[0])
+
+
+class OpenVino:
+    """OpenVINO on a CPU: `calls` streams of `threads` each, one for every thread that calls."""
+
+    def __init__(self, network: Network, threads: int = 1, calls: int = 1) -> None:
+        import openvino
+
+        core = openvino.Core()
+        model = core.read_model(onnx_bytes(network, [network.table.first_fc.inputs[0]]), b"")
+        settings = {
+            "NUM_STREAMS": calls,
+            "INFERENCE_NUM_THREADS": calls * threads,
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        self._model = core.compile_model(model, "CPU", settings)
+        self._own = own_of_each_thread()
+
+    def __call__(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C r c"]:
+        """What the row before the first FC row gives."""
+        if not hasattr(self._own, "request"):
+            self._own.request = self._model.create_infer_request()
+        found = self._own.request.infer({0: views.numpy()}, share_inputs=True)
+        return torch.from_numpy(found[0])
