@@ -6,7 +6,6 @@ Expected numbers come from PyTorch's convolutions, in float64 where rounding is 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from verydeep.engines import local, winograd
 from verydeep.engines.engine import ENGINES, chosen, engine_for
 from verydeep.errors import UserError
 from verydeep.evaluation import posteriors as tests
+from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.scores import load_scores
 from verydeep.evaluation.views import protocol
@@ -241,13 +241,13 @@ def test_huge_pictures_go_through_an_engine_in_tiles(
 def test_the_score_file_and_the_journal_say_the_engine(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from verydeep.tasks import testing
+    kept = []
 
-    kept: list[dict[str, object]] = []
-    journal: Callable[..., object] = testing.Journal
-    monkeypatch.setattr(
-        testing, "Journal", lambda folder, about: kept.append(about) or journal(folder, about)
-    )
+    def journal(folder: Path, about: dict[str, object]) -> Journal:
+        kept.append(about)
+        return Journal(folder, about)
+
+    monkeypatch.setattr("verydeep.tasks.testing.Journal", journal)
     for name in (None, "torch"):
         path = tmp_path / f"{name}.safetensors"
         evaluate(trained, "drawn", "centre", out=path, part_name="test", engine=name)
@@ -256,7 +256,10 @@ def test_the_score_file_and_the_journal_say_the_engine(
 
 
 def test_predict_says_its_engine_and_answers_alike_with_another(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from PIL import Image
 
@@ -264,7 +267,10 @@ def test_predict_says_its_engine_and_answers_alike_with_another(
     Image.fromarray(pictures(1, 50, 40)[0].numpy()).save(picture)
     said = []
     for options in ([], ["--engine", "torch"]):
-        main(["predict", str(trained), str(picture), "--top", "3", *options])
+        words = ["verydeep", "predict", str(trained), str(picture), "--top", "3", *options]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit):
+            main()
         said.append(capsys.readouterr())
     assert said[0].out == said[1].out
     assert "engine winograd, the fastest here on a CPU" in said[0].err

@@ -53,7 +53,8 @@ def chosen(name: str | None, device: str, precision: str = "float32") -> str:
         raise UserError(f"no engine '{name}'; there are {', '.join(ENGINES)}")
     if name != "torch" and not plain:
         raise UserError(
-            f"engine {name} works on a CPU in float32; leave --engine out for {device} in {precision}"
+            f"engine {name} works on a CPU in float32, and this is {device} in {precision}; "
+            f"leave --engine out"
         )
     if name in PACKAGED and find_spec(name) is None:
         raise UserError(f"engine {name} is not installed: pip install 'verydeep[engines]'")

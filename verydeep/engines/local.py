@@ -57,7 +57,7 @@ class Local:
         for steps in self._blocks:
             most = max(step.channels for step in steps) * values.shape[1] * values.shape[2]
             pieces = []
-            for piece in values.split(max(1, VALUES // most)):
+            for piece in torch.split(values, max(1, VALUES // most)):
                 for step in steps:
                     piece = step(piece, spread)
                 pieces.append(piece)
@@ -109,7 +109,7 @@ def _worth(height: int, width: int) -> bool:
 
 
 def _steps(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows by steps: a convolution with the ReLU and the 2x2 pooling right behind it, or one row."""
+    """Rows by steps: a convolution with the ReLU and 2x2 pooling right behind it, or one row."""
     steps: list[list[Row]] = []
     for row in rows:
         before = steps[-1] if steps else []
