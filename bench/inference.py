@@ -195,6 +195,7 @@ def quantised(model: bytes, views: torch.Tensor, threads: int) -> dict[str, Way]
                 plain, small, Reader(), per_channel=True, reduce_range=True,
             )  # fmt: skip
             found["ONNX Runtime, int8"] = by_onnxruntime(str(small), views, threads)
+            found["OpenVINO, the same int8"] = by_openvino(small.read_bytes(), views, threads)
     return found
 
 

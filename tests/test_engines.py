@@ -275,3 +275,49 @@ def test_predict_says_its_engine_and_answers_alike_with_another(
     assert said[0].out == said[1].out
     assert "engine winograd, the fastest here on a CPU" in said[0].err
     assert "engine torch" in said[1].err
+
+
+def test_an_int8_file_is_tested_before_and_after(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network with 8-bit weights answers like the whole one, and not to the last digit."""
+    for name in ("onnx", "onnxruntime"):
+        pytest.importorskip(name)
+    from verydeep.tasks import quantising
+
+    out = tmp_path / "int8.onnx"
+    monkeypatch.setattr(quantising, "CALIBRATION", 16)
+    done = quantising.export_int8(trained, "drawn:300", out, Conditions(Machine("cpu", 2)))
+    assert done.calibrated == 16
+    difference = np.abs(done.after.posteriors - done.before.posteriors)
+    assert 0 < difference.mean() < 0.02
+    assert done.before.names == done.after.names
+    np.testing.assert_allclose(done.after.posteriors.sum(1), 1, atol=1e-5)
+    assert f"after {done.after.top(1):.2f} %" in str(done)
+    assert out.stat().st_size < trained.stat().st_size / 2
+    assert [path.name for path in tmp_path.iterdir()] == ["int8.onnx"]
+
+
+def test_int8_without_its_tools_is_one_line_on_how_to_install_them(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from verydeep.engines import quantised
+    from verydeep.tasks.quantising import export_int8
+
+    monkeypatch.setattr(quantised, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs onnx and onnxruntime: pip install 'verydeep\[eng"):
+        export_int8(trained, "drawn", tmp_path / "int8.onnx")
+
+
+def test_int8_is_for_onnx_alone(
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ["weights", "export", str(trained), "--to", "caffe", "--int8", "drawn"]
+    monkeypatch.setattr(sys, "argv", ["verydeep", *words, "--out", str(tmp_path / "a")])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert "give --to onnx" in capsys.readouterr().err

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Json, Offline, Weights
+from verydeep.commands.options import Json, Offline, Quiet, Weights
 
 if TYPE_CHECKING:
+    from verydeep.commands.console import Console
     from verydeep.tasks.weights import Published
 
 app = typer.Typer(
@@ -133,6 +134,11 @@ def export(
     ],
     out: Annotated[Path, typer.Option(help="File to write; its suffix says the kind.")],
     offline: Offline = False,
+    int8: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Quantise, calibrated and tested with DATA; for onnx."),
+    ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Export weights of ours for another program, with the same tensors.
 
@@ -143,13 +149,36 @@ def export(
     onnx, openvino (a .xml, for which that must be installed) and torch-export
     (a .pt2) are whole programs: RGB pictures of any size go in, as uint8
     in the order B, H, W, C, and scores and posteriors come out.
+
+    With --int8 an onnx file holds 8-bit weights, and the errors of DATA's test
+    part before and after are printed.
     """
     from verydeep.commands.console import Console
-    from verydeep.tasks.weights import export_weights
     from verydeep.weights import find
 
-    weights = find(weights, Console(), offline)
+    console = Console(quiet)
+    weights = find(weights, console, offline)
+    if int8 is not None:
+        print(_quantised(weights, to, out, int8, console))
+        return
+    from verydeep.tasks.weights import export_weights
+
     print(f"{out}: for {to}; {export_weights(weights, to, out)}")
+
+
+def _quantised(weights: Path, to: str, out: Path, data: str, console: Console) -> str:
+    """What an int8 file costs in errors, written and tested."""
+    from verydeep.errors import UserError
+
+    if to != "onnx":
+        raise UserError(f"--int8 makes a file of ONNX, not of {to}; give --to onnx")
+    console.say("verydeep weights export: reading weights and names")
+    from verydeep.conditions import Conditions
+    from verydeep.machine import Machine
+    from verydeep.tasks.quantising import export_int8
+
+    done = export_int8(weights, data, out, Conditions(Machine.this("cpu"), watch=console))
+    return f"{out}: int8, {out.stat().st_size:,} bytes\n{done}"
 
 
 def answer(found: dict[str, Any]) -> str:

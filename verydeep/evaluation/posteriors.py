@@ -55,17 +55,20 @@ def posteriors(
     watch: Callable[[int], None] = lambda done: None,
     journal: Journal | None = None,
     precision: str = "float32",
-    engine: str = "torch",
+    engine: str | Engine = "torch",
 ) -> Posteriors:
     """Class posteriors of every picture, averaged over its views; each row sums to one.
 
     The row of a picture that cannot be read is NaN. `watch` is told how many pictures this process
     has done; `journal` keeps what is done against a kill. In precision "bf16" layers work in
-    bfloat16, and scores are averaged in float32 all the same. `engine` is the name of one.
+    bfloat16, and scores are averaged in float32 all the same. `engine` is one of this network's,
+    or the name of one.
     """
     conditions, network = conditions or Conditions(), network.eval()
     processes, threads = conditions.processes, conditions.machine.threads
-    show = _Shower(engine_for(network, engine, threads, calls=threads), precision)
+    if isinstance(engine, str):
+        engine = engine_for(network, engine, threads, calls=threads)
+    show = _Shower(engine, precision)
     size = chunk_of(len(part), protocol, network)
     found = np.zeros((len(part), len(network.classes)), np.float32)
     finished = _brought_back(found, size, journal, processes)

@@ -83,7 +83,7 @@ def evaluate(
     dataset = open_dataset(data, trained_seed if seed is None else seed)
     if part_name is None:
         part_name = _part_to_test(dataset, info, seed in (None, trained_seed))
-    part = _relabelled(_part(dataset, part_name), dataset, info)
+    part = relabelled(part_of(dataset, part_name), dataset, info)
     for note in dataset.notes:
         conditions.watch.say(note)
     conditions.watch.say(f"testing on {len(part):,} pictures ({part_name}) of {dataset.where}")
@@ -246,14 +246,15 @@ def _part_to_test(dataset: Dataset, info: WeightsInfo, same_seed: bool) -> str:
     return "all"
 
 
-def _part(dataset: Dataset, name: str) -> Part:
+def part_of(dataset: Dataset, name: str) -> Part:
+    """The part of that name, or "all"; UserError where there is none."""
     parts = {**dataset.parts, "all": dataset.everything}
     if name not in parts:
         raise UserError(f"no part '{name}'; there are {', '.join(parts)}")
     return parts[name]
 
 
-def _relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
+def relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
     """The part with labels that are places in the network's classes, matched by name or wnid."""
     if dataset.kind == "ilsvrc" and _numbered(dataset, info):
         return part
