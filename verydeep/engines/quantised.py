@@ -2,8 +2,8 @@
 
 Weights are int8 with a scale for each channel, values uint8 with a scale for each row, from the
 least and the largest that calibration pictures give. Weights use seven of their eight bits: with
-all of them the sums of two products that AVX2 makes in 16 bits overflow, which cost 0.3 points of
-error instead of 0.1 (A of narrow layers, Imagenette).
+all of them the sums of two products that AVX2 makes in 16 bits overflow. The first and the last
+layer stay float32: hardly any time is theirs, and a third of what posteriors change by was.
 """
 
 from __future__ import annotations
@@ -55,8 +55,17 @@ def write_int8(network: Network, crops: Sequence[UInt8[np.ndarray, "h w 3"]], pa
             return next(({PICTURES: crop[None]} for crop in self.rest), None)
 
     model = onnx.load_from_string(onnx_bytes(network, [SCORES, POSTERIORS]))
+    layers = [node.name for node in model.graph.node if node.op_type == "Conv"]
     with _quietly():
-        quantization.quantize_static(model, path, Reader(), per_channel=True, reduce_range=True)
+        quantization.quantize_static(
+            model,
+            path,
+            Reader(),
+            op_types_to_quantize=["Conv", "Relu", "MaxPool"],
+            nodes_to_exclude=[layers[0], layers[-1]],
+            per_channel=True,
+            reduce_range=True,
+        )
 
 
 @contextmanager
