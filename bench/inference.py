@@ -109,7 +109,7 @@ def ways(
 
 def ours(network: Network, name: str, views: torch.Tensor, threads: int) -> Way:
     """As `verydeep evaluate` does it: a share of the batch for each thread, or all for one view."""
-    shares = torch.chunk(views, threads)
+    shares = torch.split(views, -(-len(views) // threads))
     engine = engine_for(network, name, threads, calls=len(shares))
     if len(shares) == 1:
         return lambda: engine.posteriors(views)
