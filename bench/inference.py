@@ -136,7 +136,7 @@ def torchvisions(net: str, views: torch.Tensor, compiled: bool) -> dict[str, Way
         "torchvision, channels last": lambda: last(images_last).softmax(1),
     }
     if compiled:
-        better = torch.compile(last)
+        better: Any = torch.compile(last)
         found["torchvision, compiled"] = lambda: better(images_last).softmax(1)
     return found
 
