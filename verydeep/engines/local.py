@@ -22,7 +22,7 @@ from verydeep.nets.network import Network, rows_needed
 from verydeep.nets.table import PICTURE, Row
 from verydeep.threads import one_thread_each
 
-CHANNELS = 64
+CHANNELS = 128
 """Channels in and out from which on fewer multiplications are worth the additions they cost."""
 WASTE = 1.5
 """Most values of whole tiles for each that is wanted; small maps have no whole number of tiles."""
