@@ -3,7 +3,7 @@
 Weights are int8 with a scale for each channel, values uint8 with a scale for each row, from the
 least and the largest that calibration pictures give. Weights use seven of their eight bits: with
 all of them the sums of two products that AVX2 makes in 16 bits overflow. The first and the last
-layer stay float32: hardly any time is theirs, and a third of what posteriors change by was.
+layer stay float32, which changes posteriors less and costs hardly any time.
 """
 
 from __future__ import annotations
