@@ -18,7 +18,7 @@ from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
-from verydeep.weights import hash_of
+from verydeep.weights import hash_of, load, save
 from verydeep.weights.foreign import passing
 from verydeep.weights.foreign.importing import classes_in, imported, table_of
 from verydeep.weights.foreign.parameters import Parameters
@@ -129,6 +129,57 @@ def test_odd_lists_of_classes_are_named(content: bytes | None, line: str) -> Non
         classes_in(Path("names.txt"))
 
 
+# --- nets without a top
+
+
+@pytest.mark.parametrize("name", [name for name in vgg.CONFIGURATIONS if name != "A-LRN"])
+def test_a_configuration_is_known_without_its_top(name: str) -> None:
+    built = network(name)
+    found = imported(parameters_of(built, without("fc6", "fc7", "fc8", name=name)), "w").network
+    assert found.table.words == built.table.words[: built.table.words.index("FC-16")]
+    assert (found.table.name, found.classes, found.table.class_count) == (name, (), 0)
+    images = torch.ones(1, 3, 64, 32)
+    for row in ("relu5_2" if name != "B-shallow" else "relu5_1", "pool5"):
+        expected = built.activations(images, [row])[row]
+        assert torch.equal(found.activations(images, [row])[row], expected)
+    for scores in (found, found.score_map, found.posteriors):
+        with pytest.raises(UserError, match=f"{name} to pool5 has no FC layers: train them with"):
+            scores(images)
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "taken_for", "ends", "note"),
+    [
+        ("E", "conv3_1", "E", "relu3_1", "B, C, D and E begin with these layers; taken for E"),
+        ("B", "conv2_2", "E", "pool2", "B, C, D and E begin with these layers; taken for E"),
+        ("D", "conv3_3", "E", "relu3_3", "D and E begin with these layers; taken for E"),
+        ("D", "conv4_1", "D", "relu4_1", None),
+        ("C", "conv3_3", "C", "pool3", None),
+        ("A", "conv2_1", "A", "pool2", "A and A-LRN have the same layers"),
+        ("D-BN", "conv4_2", "D-BN", "relu4_2", None),
+    ],
+)
+def test_the_beginning_of_a_net_is_one_that_ends_there(
+    name: str, last: str, taken_for: str, ends: str, note: str | None
+) -> None:
+    """Which configurations begin alike is read off Table 1 by hand."""
+    built = network_with_norms("D") if name == "D-BN" else network(name)
+    layers = [row.name for row in built.table.rows if row.weights((1, 1, 1))]
+    kept = layers[: layers.index(last) + 1 + name.endswith("BN")]
+    tensors = without(*layers[len(kept) :], name=name.removesuffix("-BN"), norms="BN" in name)
+    found = imported(parameters_of(built, tensors), "w")
+    assert (found.network.table.name, found.network.table.rows[-1].name) == (taken_for, ends)
+    said = [said for said in found.notes if "these layers" in said or "the same layers" in said]
+    assert said == ([] if note is None else [said[0]])
+    assert note is None or note in said[0]
+    save(found.network, "w.safetensors")
+    assert load("w.safetensors").table == found.network.table
+
+
+def parameters_of(built: Network, tensors: dict[str, np.ndarray]) -> Parameters:
+    return Parameters("test", tensors, built.pixels)
+
+
 # --- what does not fit
 
 
@@ -148,8 +199,10 @@ def changed(name: str, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("tensors", "line"),
     [
-        (lambda: without("fc6", "fc7", "fc8"), "w is configuration D without its top: it lacks "
-         "fc6, fc7, fc8; a file of all layers is needed"),
+        (lambda: without("conv2_1", "fc6", "fc7", "fc8"), "w is no whole net of Table 1: nearest "
+         "to it is D, lacks conv2_1; a file of all layers up to its last is needed"),
+        (lambda: without(*(f"conv{b}_{i}" for b in (1, 2, 3, 4, 5) for i in (1, 2, 3) if (b, i) not
+         in ((1, 1), (3, 1))), "fc6", "fc7", "fc8"), "nearest to it is A, lacks conv2_1; a file"),
         (lambda: without("fc8"), "nearest to it is D, lacks fc8;"),
         (lambda: without("conv5_3"), "no whole net of Table 1: nearest to it is [CD], lacks"),
         (lambda: without("conv3_1", "fc7"), "nearest to it is D, lacks conv3_1, fc7"),

@@ -188,8 +188,20 @@ def test_fc_layers_of_nan_are_left_out_with_the_authors_pixels() -> None:
     assert read.pixels.mean == (0.48235, 0.45882, 0.40784)
     assert read.pixels.std == (1 / 255,) * 3
     assert "FC layers are NaN" in read.notes[0]
-    with pytest.raises(UserError, match="D without its top: it lacks fc6, fc7, fc8"):
-        imported(read, "w.pth")
+    network = imported(read, "w.pth").network
+    assert (network.table.name, network.table.has_top, network.classes) == ("D", False, ())
+
+
+@pytest.mark.parametrize("prefix", ["features.", ""])
+def test_convolutions_alone_are_a_net_without_its_top(prefix: str) -> None:
+    """`features` of torchvision's network alone: what it gives is what theirs gives."""
+    built = theirs.network("D", True)
+    state = {prefix + name: t for name, t in built.features.state_dict().items()}
+    network = imported(statedict.read(saved(state, "w.pth")), "w.pth").network
+    assert (network.table.name, network.table.rows[-1].name) == ("D-BN", "pool5")
+    crop = images(1, 96, 64)
+    found = network.activations(crop, ["pool5"])["pool5"]
+    torch.testing.assert_close(found, built.features(crop), rtol=1e-4, atol=1e-4)
 
 
 # --- what goes out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,16 +68,61 @@ def test_a_foreign_file_is_shown(verydeep: Run, monkeypatch: pytest.MonkeyPatch)
     assert data["release"]["publisher"] == "somebody"
 
 
-def test_a_net_without_its_top_is_shown_and_not_imported(verydeep: Run) -> None:
+def without_top(name: str = "w.pth") -> str:
     state = theirs.network("D").state_dict()
-    torch.save({k: t for k, t in state.items() if "classifier" not in k}, "w.pth")
-    shown = verydeep("weights", "show", "w.pth").out
-    assert (
-        "net      none: w.pth is configuration D without its top: it lacks fc6, fc7, fc8" in shown
-    )
+    torch.save({k: t for k, t in state.items() if "classifier" not in k}, name)
+    return name
+
+
+def test_a_net_without_its_top_is_shown_and_imported(verydeep: Run) -> None:
+    shown = verydeep("weights", "show", without_top()).out
+    assert "net      D without its top (to pool5), 230,568 parameters\n" in shown
     said = verydeep("weights", "import", "w.pth", "--out", "o.safetensors")
-    assert "D without its top: it lacks fc6, fc7, fc8" in said.mistake
-    assert not Path("o.safetensors").exists()
+    assert said.out.startswith("o.safetensors: D without its top (to pool5), 230,568 parameters, ")
+    assert ", no classes; RGB, 0 to 1" in said.out
+    shown = verydeep("weights", "show", "o.safetensors").out
+    assert "net       D without its top (to pool5), 230,568 parameters\n" in shown
+    assert "classes   none\n" in shown
+    assert json.loads(verydeep("weights", "show", "w.pth", "--json").out)["class_count"] == 0
+    crop = images(1, 64, 64)
+    found = load("o.safetensors").activations(crop, ["pool5"])["pool5"]
+    torch.testing.assert_close(found, theirs.network("D").features(crop), rtol=1e-4, atol=1e-5)
+
+
+def test_what_needs_scores_refuses_a_net_without_its_top_in_one_line(
+    verydeep: Run, photos: Callable[..., Path]
+) -> None:
+    photos(2, 2)
+    verydeep("weights", "import", without_top(), "--out", "o.safetensors")
+    for words in (
+        ["predict", "o.safetensors", "photos"],
+        ["evaluate", "o.safetensors", "photos"],
+        ["weights", "export", "o.safetensors", "--to", "torchvision", "--out", "x.pth"],
+        ["weights", "export", "o.safetensors", "--to", "timm", "--out", "x.safetensors"],
+    ):
+        said = verydeep(*words)
+        assert said.mistake == (
+            "D to pool5 has no FC layers: train them with `verydeep train DATA --from WEIGHTS`"
+        )
+        assert said.err.count("\n") == 1
+    Path("names.txt").write_text("a\nb\n")
+    words = ["import", "w.pth", "--out", "x", "--classes", "names.txt"]
+    assert "2 class names given for the 0 classes of w.pth" in verydeep("weights", *words).mistake
+    assert not list(Path().glob("x*"))
+
+
+def test_a_net_without_its_top_goes_out_to_families_that_have_such(verydeep: Run) -> None:
+    verydeep("weights", "import", without_top(), "--out", "o.safetensors")
+    ours = load("o.safetensors")
+    for family, out in (("caffe", "x.caffemodel"), ("keras", "x.h5")):
+        verydeep("weights", "export", "o.safetensors", "--to", family, "--out", out)
+        said = verydeep("weights", "import", out, "--out", "back.safetensors")
+        assert "back.safetensors: D without its top (to pool5)" in said.out, said.err
+        back = load("back.safetensors")
+        shown = torch.arange(32 * 32 * 3).remainder(256).to(torch.uint8).view(1, 32, 32, 3)
+        expected = ours.activations(ours.pixels.normalise(shown), ["pool5"])["pool5"]
+        found = back.activations(back.pixels.normalise(shown), ["pool5"])["pool5"]
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_network_goes_in_and_out_to_the_same_scores(

@@ -192,7 +192,7 @@ def answer(found: dict[str, Any]) -> str:
         ["family", found["family"]],
         ["net", found.get("net_in_words") or f"none: {found['no_net']}"],
         ["pixels", found["pixels_in_words"]],
-        ["classes", _classes(found["classes"])],
+        ["classes", _classes(found["classes"]) if found.get("class_count") != 0 else "none"],
         ["imported", f"from {made.get('file')}, {made.get('family')}" if made else ""],
         ["release", f"{release['name']} of {release['publisher']}" if release else ""],
         ["measured", release.get("measured") or made.get("measured") or ""],

@@ -164,7 +164,7 @@ class Network(nn.Module):
 
         `given` are the pictures, or what the row that is named `begin` gave.
         """
-        if begin == PICTURE and self.table.last_fc.name in wanted:
+        if begin == PICTURE and self.table.has_top and self.table.last_fc.name in wanted:
             self.table.shapes(given.shape[2], given.shape[3])  # names what is too small
         values, kept = {begin: given}, {}
         for row, no_longer_read in rows_needed(self.table.rows, wanted, begin):

@@ -131,7 +131,8 @@ class Table:
     """A whole network as data.
 
     `words` are what it was read from, enough to read it again; `crop` is the side of the training
-    crop, which fixes the first FC row's kernel.
+    crop, which fixes the first FC row's kernel. A table may end before its FC rows: such a net has
+    activations, and neither classes nor scores.
     """
 
     name: str
@@ -164,9 +165,14 @@ class Table:
         return shapes
 
     @property
+    def has_top(self) -> bool:
+        """Whether there are FC rows, and so classes and scores."""
+        return any(isinstance(row, FC) for row in self.rows)
+
+    @property
     def class_count(self) -> int:
-        """Number of classes: the channels of the last FC row."""
-        return self.last_fc.channels
+        """Number of classes: the channels of the last FC row; 0 without any."""
+        return self.last_fc.channels if self.has_top else 0
 
     @property
     def first_fc(self) -> FC:
@@ -175,7 +181,12 @@ class Table:
 
     @property
     def last_fc(self) -> FC:
-        """The row that gives the class scores (fc8 in the paper's nets)."""
+        """The row that gives the class scores (fc8 in the paper's nets); UserError without any."""
+        if not self.has_top:
+            raise UserError(
+                f"{self.name} to {self.rows[-1].name} has no FC layers: train them with "
+                f"`verydeep train DATA --from WEIGHTS`"
+            )
         return [row for row in self.rows if isinstance(row, FC)][-1]
 
     @property

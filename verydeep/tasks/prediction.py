@@ -53,6 +53,7 @@ def answers(
     runner = chosen(engine, machine.device)
     (watch or Watch()).say(words(runner, asked=engine is not None))
     network = weights.load(weights_path, machine.device)
+    _ = network.table.last_fc  # refuses a net without scores before any picture is read
     shower = engine_for(network, runner, machine.threads)
     show = None if runner == "torch" else shower.posteriors
     for picture in pictures:

@@ -27,7 +27,7 @@ from verydeep.evaluation.scores import Scores, refuse_other, save_scores
 from verydeep.evaluation.views import Protocol, protocol
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
-from verydeep.weights.file import WeightsInfo, read_info
+from verydeep.weights.file import WeightsInfo, read_info, table_of
 from verydeep.weights.place import beside
 
 ILSVRC_VAL = 50_000
@@ -79,6 +79,7 @@ def evaluate(
     weights_path = weights.find(weights_path, conditions.watch)
     runner = engines.chosen(engine, conditions.machine.device, precision)
     info = read_info(weights_path)
+    _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
     trained_seed = info.provenance.get("settings", {}).get("seed", 0)
     dataset = open_dataset(data, trained_seed if seed is None else seed)
     if part_name is None:

@@ -66,8 +66,8 @@ def import_weights(
         raise UserError(f"{out} is the file to import; choose another --out")
     found = convert(path, out, prototxt, classes, fold)
     network = found.network
-    words = f"{_net(network.table)}, {len(network.classes):,} classes; {in_words(network.pixels)}"
-    return Done(words, found.notes)
+    count = f"{len(network.classes):,} classes" if network.table.has_top else "no classes"
+    return Done(f"{_net(network.table)}, {count}; {in_words(network.pixels)}", found.notes)
 
 
 @dataclass(frozen=True)
@@ -163,14 +163,12 @@ def _is_ours(path: Path) -> bool:
 
 
 def _about_ours(path: Path) -> dict[str, Any]:
-    from verydeep.nets.table import read_table
-    from verydeep.weights.file import pixels_of, read_info
+    from verydeep.weights.file import pixels_of, read_info, table_of
 
     info = read_info(path)
-    table = read_table(info.table["name"], info.table["words"], info.table["crop"])
     return {
         "family": OURS,
-        **_about_table(table),
+        **_about_table(table_of(info)),
         "pixels": info.pixels,
         "pixels_in_words": in_words(pixels_of(info)),
         "classes": info.classes,
@@ -215,4 +213,7 @@ def _about_table(table: Table) -> dict[str, Any]:
 def _net(table: Table) -> str:
     from verydeep.nets.cost import cost
 
-    return f"{table.name}, crop {table.crop}, {cost(table).parameters:,} parameters"
+    count = f"{cost(table).parameters:,} parameters"
+    if not table.has_top:  # its crop fixes nothing
+        return f"{table.name} without its top (to {table.rows[-1].name}), {count}"
+    return f"{table.name}, crop {table.crop}, {count}"

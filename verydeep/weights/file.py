@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from verydeep.errors import UserError
 from verydeep.files import write_whole
 from verydeep.nets.network import Network
-from verydeep.nets.table import read_table
+from verydeep.nets.table import Table, read_table
 from verydeep.preprocessing import Pixels
 from verydeep.weights.pieces import OURS, bytes_of, pieces
 from verydeep.weights.place import BEST, find
@@ -82,8 +82,7 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Network:
     path = find(path)
     info, tensors = _read(path)
     try:
-        table = read_table(info.table["name"], info.table["words"], info.table["crop"])
-        network = Network.empty(table, info.classes, pixels_of(info))
+        network = Network.empty(table_of(info), info.classes, pixels_of(info))
         network.load_state_dict(tensors, assign=True)
     except (RuntimeError, TypeError, KeyError) as error:
         raise UserError(f"{path} does not fit its own table: {_first_line(error)}") from None
@@ -107,6 +106,11 @@ def read_info(path: Path | str) -> WeightsInfo:
     if info.format != FORMAT:
         raise UserError(f"{path} has format {info.format}; this verydeep reads format {FORMAT}")
     return info
+
+
+def table_of(info: WeightsInfo) -> Table:
+    """The table that a weights file says; KeyError or TypeError where it says none."""
+    return read_table(info.table["name"], info.table["words"], info.table["crop"])
 
 
 def pixels_of(info: WeightsInfo) -> Pixels:

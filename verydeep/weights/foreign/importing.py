@@ -1,8 +1,9 @@
 """From parameters to one of our networks: which configuration of Table 1 they make.
 
 Names and kernels tell the configuration, shapes its width, crop, FC layers and classes. A and A-LRN
-have the same layers, and are taken for A. What a file calls itself counts for nothing, but for the
-table in files of our own writing, which the tensors must fill.
+have the same layers, and are taken for A. A file without FC layers may end after any convolution:
+what several configurations begin with is taken for the deepest of them. What a file calls itself
+counts for nothing, but for the table in files of our own writing, which the tensors must fill.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from verydeep.weights.foreign.passing import refuse_not_finite
 from verydeep.weights.foreign.refusals import looks_like, one_line
 
 LAYER = re.compile(r"(conv|bn)\d{1,2}_\d{1,2}|fc[678]")
+CROP = 224
+"""Side of the training crop, in pixels, where there is no fc6 to tell it."""
 LARGEST_LIST = 2**22
 """Bytes of a list of class names; that of ILSVRC has 31,675."""
 
@@ -52,8 +55,12 @@ def imported(
     network = Network.empty(table, names, parameters.pixels)
     state = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
     network.load_state_dict(state, assign=True)
-    if table.name == "A" and parameters.table is None:
+    alike = [] if parameters.table is not None else _alike(parameters.tensors)
+    if table.name == "A" and alike:
         notes = (*notes, "A and A-LRN have the same layers; taken for A, without LRN")
+    elif len(alike) > 1:
+        several = f"{', '.join(alike[:-1])} and {alike[-1]}"
+        notes = (*notes, f"{several} begin with these layers; taken for {table.name}")
     return Imported(network.eval(), (*parameters.notes, *notes))
 
 
@@ -66,13 +73,13 @@ def table_of(parameters: Parameters, source: Path | str) -> Table:
 
 
 def _found(tensors: Mapping[str, np.ndarray], source: Path | str) -> Table:
-    """The table of Table 1 that has tensors of these names and kernels."""
-    layers = {name.rpartition(".")[0] for name in tensors}
+    """The table of Table 1 that has tensors of these names and kernels, or begins with them."""
+    layers = _layers(tensors)
     _refuse_other_nets(layers, source)
     for name in sorted({f"{layer}.weight" for layer in layers} | tensors.keys()):
         if name not in tensors or not tensors[name].size:
             raise UserError(f"{source} has nothing in {one_line(name)}")
-    kernels = {name.rpartition(".")[0]: a.shape[2:] for name, a in tensors.items() if a.ndim == 4}
+    kernels = _kernels(tensors)
     configuration = _configuration(layers, kernels, source)
     norms = {name for name in layers if name.startswith("bn")}
     words = []
@@ -82,12 +89,14 @@ def _found(tensors: Mapping[str, np.ndarray], source: Path | str) -> Table:
             words.append(word)
             continue
         name = next(rows).name
+        if name not in layers:
+            break
         norm = folding.WORD if name.replace("conv", "bn") in norms else ""
         words.append(f"{word.partition('-')[0]}-{len(tensors[f'{name}.weight'])}{norm}")
-    side = 32 * kernels["fc6"][0]
+    side = 32 * kernels["fc6"][0] if "fc6" in layers else CROP
     title = configuration + (folding.NAME if norms else "")
     table = read_table(title, words, side)
-    if table.class_count < 2:
+    if table.class_count == 1:
         raise UserError(f"{source} has one class, which leaves nothing to tell apart")
     return table
 
@@ -108,34 +117,68 @@ def _configuration(
 ) -> str:
     """The configuration that has these layers with these kernels; UserError says what is nearest.
 
-    Of A and A-LRN, which have the same, A.
+    Of several that have the same, the deepest; of A and A-LRN, A.
     """
-    layers = {name for name in layers if not name.startswith("bn")}
-    differing = {}
-    for name in vgg.CONFIGURATIONS:
-        rows = [row for row in vgg.table(name).rows if isinstance(row, Conv)]
-        expected = {row.name: (row.kernel,) * 2 for row in rows if not isinstance(row, FC)}
-        top = {row.name for row in rows if isinstance(row, FC)}
-        differing[name] = (
-            sorted((expected.keys() | top) - layers),
-            sorted(layers - expected.keys() - top),
-            sorted(k for k in expected if k in layers and kernels.get(k) != expected[k]),
-        )
-    best = min(differing, key=lambda name: sum(map(len, differing[name])))
+    differing = _differing(layers, kernels)
+    best = min(differing, key=lambda name: (sum(map(len, differing[name])), -_depth(name)))
     lacks, more, wrong = differing[best]
     if not (lacks or more or wrong):
-        if "fc6" not in kernels or kernels["fc6"][0] < 1:
+        if "fc6" in layers and ("fc6" not in kernels or kernels["fc6"][0] < 1):
             raise UserError(f"{source} has an fc6 that looks at no map")
         return best
-    said = f"{source} is no whole net of Table 1: nearest to it is {best}, "
-    if set(lacks) == {"fc6", "fc7", "fc8"} and not (more or wrong):
-        said = f"{source} is configuration {best} without its top: it "
     parts = [
         f"lacks {', '.join(lacks)}" if lacks else "",
         f"has {', '.join(more)} more" if more else "",
         f"has {', '.join(wrong)} of other kernels" if wrong else "",
     ]
-    raise UserError(f"{said}{' and '.join(filter(None, parts))}; a file of all layers is needed")
+    needed = "all layers" if "fc" in "".join(layers) else "all layers up to its last"
+    raise UserError(
+        f"{source} is no whole net of Table 1: nearest to it is {best}, "
+        f"{' and '.join(filter(None, parts))}; a file of {needed} is needed"
+    )
+
+
+def _differing(
+    layers: set[str], kernels: Mapping[str, tuple[int, ...]]
+) -> dict[str, tuple[list[str], list[str], list[str]]]:
+    """Of each configuration, what these layers lack, have more, and have of other kernels.
+
+    Where there are no FC layers, a configuration ends with the last convolution that there is.
+    """
+    layers = {name for name in layers if not name.startswith("bn")}
+    differing = {}
+    for name in vgg.CONFIGURATIONS:
+        rows = [row for row in vgg.table(name).rows if isinstance(row, Conv)]
+        if not any(layer.startswith("fc") for layer in layers):
+            there = [i for i, row in enumerate(rows) if row.name in layers]
+            rows = rows[: max(there, default=-1) + 1]
+        expected = {row.name: (row.kernel,) * 2 for row in rows}
+        convs = [row.name for row in rows if not isinstance(row, FC)]
+        differing[name] = (
+            sorted(expected.keys() - layers),
+            sorted(layers - expected.keys()),
+            sorted(k for k in convs if k in layers and kernels.get(k) != expected[k]),
+        )
+    return differing
+
+
+def _alike(tensors: Mapping[str, np.ndarray]) -> list[str]:
+    """The configurations that these layers are, or begin."""
+    differing = _differing(_layers(tensors), _kernels(tensors))
+    return [name for name, differences in differing.items() if not any(differences)]
+
+
+def _depth(name: str) -> int:
+    """Number of a configuration's weight layers."""
+    return sum(isinstance(row, Conv) for row in vgg.table(name).rows)
+
+
+def _layers(tensors: Mapping[str, np.ndarray]) -> set[str]:
+    return {name.rpartition(".")[0] for name in tensors}
+
+
+def _kernels(tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    return {name.rpartition(".")[0]: a.shape[2:] for name, a in tensors.items() if a.ndim == 4}
 
 
 def _refuse_misfits(table: Table, tensors: Mapping[str, np.ndarray], source: Path | str) -> None:
@@ -175,6 +218,8 @@ def _named(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of the classes, and a note where they are nothing but numbers."""
     names = given if given is not None else parameters.classes
+    if names is None and not count:
+        return (), ()
     if names is None:
         hint = "; --classes synset_words.txt names those of ILSVRC" if count == 1000 else ""
         return tuple(map(str, range(count))), (f"classes are named 0 to {count - 1}{hint}",)

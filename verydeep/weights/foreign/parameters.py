@@ -56,8 +56,9 @@ def table_of_words(said: Any) -> Table:
             and type(crop) is int
             and 0 < crop < 1 << 16
         )
-        if right and read_table(name, words, crop).class_count > 1:
-            return read_table(name, words, crop)
+        table = read_table(name, words, crop) if right else None
+        if table is not None and table.rows and table.class_count != 1:
+            return table
     except (KeyError, TypeError, IndexError, UserError):
         pass
     raise ValueError("a table that is none")

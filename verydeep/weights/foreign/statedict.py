@@ -44,6 +44,8 @@ TORCHVISION = Pixels((256, 256), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), m
 AMDEGROOT = Pixels((256, 256), (0.48235, 0.45882, 0.40784), (1 / 255,) * 3, maximum=1)
 """The authors' own pixels, as torchvision gives them with the convolutions that it took over."""
 FEATURE = re.compile(r"features\.(\d{1,3})\.(weight|bias|running_mean|running_var)")
+BARE = re.compile(FEATURE.pattern.removeprefix(r"features\."))
+"""The same names in the state dict of a net's `features` alone, or of the first of them."""
 KINDS = ("weight", "bias", "running_mean", "running_var")
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
@@ -72,6 +74,8 @@ def read(path: Path | str) -> Parameters:
 
 def _parameters(state: dict[str, Tensor], about: Mapping[str, Any], path: Path) -> Parameters:
     state = {k: t for k, t in state.items() if not k.endswith(".num_batches_tracked")}
+    if all(map(BARE.fullmatch, state)):
+        state = {f"features.{name}": tensor for name, tensor in state.items()}
     family = "timm" if any(k.startswith(("pre_logits", "head.")) for k in state) else "torchvision"
     layers = {**_features(state, path), **dict(zip(TOPS[family], OURS, strict=True))}
     ours = {f"{layer}.{kind}": f"{layers[layer]}.{kind}" for layer in layers for kind in KINDS}
@@ -204,6 +208,7 @@ def write(network: Network, path: Path | str, family: str) -> None:
 def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
     """The network's tensors by the family's names, in its order and layout."""
     rows = network.table.rows
+    _ = network.table.last_fc  # neither family has a net without one
     fcs = [row.name for row in rows if isinstance(row, FC)]
     odd = [row.name for row in rows if isinstance(row, LRN)]
     if odd or len(fcs) != 3:
