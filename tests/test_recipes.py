@@ -148,7 +148,7 @@ def test_only_the_fc_layers_learn_where_that_is_asked(tmp_path: Path) -> None:
         tmp_path / "b",
         conditions=TWO_CORES,
         start=str(first.folder),
-        learn="fc",
+        tune="fc",
         **given,
     )
     before, after = (dict(run.network.named_parameters()) for run in (first, second))

@@ -32,7 +32,13 @@ def train(
     net: Annotated[str | None, typer.Option(help="A, A-LRN, B, B-shallow, C, D or E.")] = None,
     start: Annotated[
         str | None,
-        typer.Option("--from", help="Run, weights file or vgg16 whose layers to start from."),
+        typer.Option(
+            "--from", metavar="WEIGHTS", help="Start from a run, a file or a name, such as vgg16."
+        ),
+    ] = None,
+    tune: Annotated[
+        str | None,
+        typer.Option(help="What of --from to train: the last layer, fc, or all.", metavar="WHAT"),
     ] = None,
     width: Annotated[float | None, typer.Option(help="Share of the paper's channels.")] = None,
     crop: Annotated[int | None, typer.Option(help="Side of the training crop, in pixels.")] = None,
@@ -71,13 +77,15 @@ def train(
 
     verydeep train photos/ --net D --epochs 40 --out runs/deeper
 
+    verydeep train photos/ --from vgg16.safetensors --tune last
+
     verydeep train --resume runs/deeper
 
     What is not said is chosen from the data and the machine, and printed with its reason.
     """
     options = {
-        "net": net, "start": start, "width": width, "crop": crop, "fc": fc, "scale": scale,
-        "batch": batch, "epochs": epochs, "rate": rate, "seed": seed,
+        "net": net, "start": start, "tune": tune, "width": width, "crop": crop, "fc": fc,
+        "scale": scale, "batch": batch, "epochs": epochs, "rate": rate, "seed": seed,
     }  # fmt: skip
     given: dict[str, Any] = {n: value for n, value in options.items() if value is not None}
     given |= parsed(set_ or [])

@@ -44,11 +44,7 @@ def build(
     """
     names = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
     scaled = vgg.table(name, len(names), width, crop, fc)
-    network = Network.empty(scaled, names, pixels)
-    memory = {name: torch.empty(weight.shape) for name, weight in network.named_parameters()}
-    network.load_state_dict(memory, assign=True)
-    initialise(network, initial, torch.Generator().manual_seed(seed))
-    return network.eval()
+    return Network.random(scaled, names, pixels, initial, seed)
 
 
 Show = Callable[[Tensor], Tensor]
@@ -81,6 +77,17 @@ class Network(nn.Module):
         """A network whose weights take no memory yet: for loading into, or initialising."""
         with torch.device("meta"):
             return cls(table, classes, pixels)
+
+    @classmethod
+    def random(
+        cls, table: Table, classes: Sequence[str], pixels: Pixels, initial: str, seed: int
+    ) -> Network:
+        """A network with random weights, ready to test; norms, which are never begun, are 0."""
+        network = cls.empty(table, classes, pixels)
+        memory = {name: torch.zeros(t.shape) for name, t in network.state_dict().items()}
+        network.load_state_dict(memory, assign=True)
+        initialise(network, initial, torch.Generator().manual_seed(seed))
+        return network.eval()
 
     @property
     def device(self) -> torch.device:

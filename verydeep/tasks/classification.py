@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,7 +34,7 @@ from verydeep.training.loop import fit
 from verydeep.training.recipes import Recipe
 from verydeep.training.run import command_line, describe, described, new_folder
 from verydeep.training.settings import Settings, checked, scale_text
-from verydeep.training.state import Epoch, Training, best_of
+from verydeep.training.state import Epoch, Training, best_of, tuned_layers
 from verydeep.training.statistics import colours
 from verydeep.training.step import NotFiniteError
 from verydeep.weights.file import BEST
@@ -47,7 +47,8 @@ ROLLBACKS = 3
 class Run:
     """A finished training run: its folder, the best network, and how it came about.
 
-    Of several processes, the first alone has tests, and the best weights.
+    `started` says which layers of other weights the network began with, if any. Of several
+    processes, the first alone has tests, and the best weights.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class Run:
     dataset: Dataset
     settings: Settings
     reasons: Mapping[str, str]
+    started: Mapping[str, Any]
     notes: tuple[str, ...]
     epochs: tuple[Epoch, ...]
     tests: tuple[Tested, ...]
@@ -93,10 +95,7 @@ def train(
         weights.find(given["start"], conditions.watch)  # here, if it is a name not yet fetched
     dataset = open_dataset(data, given.get("seed", 0))
     choice = choose(dataset.train, conditions.machine, given, recipe)
-    network, started = _network(dataset, choice.settings), {}
-    if choice.settings.start is not None:
-        layers, digest = weights.start_from(network, choice.settings.start)
-        started = {"hash": digest, "layers": layers}
+    network, started = _started(dataset, choice.settings)
     if conditions.processes.first:
         name = f"{_name(dataset)}-{choice.settings.net}"
         folder = new_folder(Path(out) if out else None, name)
@@ -104,8 +103,8 @@ def train(
         describe(folder, dataset, choice.settings, choice.reasons, device, started)
     folder = Path(conditions.processes.say(str(folder) if conditions.processes.first else ""))
     _tell(conditions.watch, dataset, choice.settings, choice.reasons, folder)
-    if started:
-        conditions.watch.say(f"layers of {choice.settings.start}: {', '.join(started['layers'])}")
+    for line in _what_started(network, choice.settings, started):
+        conditions.watch.say(line)
     return _run(folder, dataset, choice, network, conditions)
 
 
@@ -135,7 +134,7 @@ def resume(
             f"{about['data']['fingerprint']} and is {dataset.fingerprint}; train anew"
         )
     dataset = replace(dataset, where=about["data"]["where"])
-    network = _network(dataset, settings)
+    network = _network(dataset, settings, about.get("start", {}))
     if start and not checkpoints.found(folder / CHECKPOINTS):
         _, digest = weights.start_from(network, machine["start"])
         if digest != about["start"]["hash"]:
@@ -154,7 +153,8 @@ def _run(
         about = {name: about[name] for name in about if name not in ("reasons", "machine")}
         _check_shares(settings, processes, machine)
         _agree(dataset, settings, processes)
-        source, test_part, faults = _read(dataset, settings, conditions)
+        kept = None if settings.start is None else network.pixels
+        source, test_part, faults = _read(dataset, settings, kept, conditions)
         network.pixels = source.pixels
         network.to(machine.device)
         if machine.device == "cuda":
@@ -173,9 +173,8 @@ def _run(
                 tests = _tested(network, test_part, about["data"], folder, conditions)
         processes.wait("the test")
     notes = (*dataset.notes, *faults, *keeper.notes)
-    return Run(
-        folder, network, dataset, settings, choice.reasons, notes, tuple(training.epochs), tests
-    )
+    started, epochs = about.get("start", {}), tuple(training.epochs)
+    return Run(folder, network, dataset, settings, choice.reasons, started, notes, epochs, tests)
 
 
 def _tested(
@@ -241,8 +240,56 @@ def _tell(
     watch.say(f"writing to {folder}/")
 
 
-def _network(dataset: Dataset, settings: Settings) -> Network:
-    """The network with its random weights."""
+def _started(dataset: Dataset, settings: Settings) -> tuple[Network, dict[str, Any]]:
+    """The network as it begins, and of what other weights, as plain data; UserError for a misfit.
+
+    Layers that are new must be among those that are trained.
+    """
+    if settings.start is None:
+        return _network(dataset, settings, {}), {}
+    origin = weights.Origin.of(settings.start)
+    sizes = {name: getattr(settings, name) for name in ("net", "width", "crop", "fc")}
+    described = origin.described(origin.table_for(sizes, len(dataset.classes)))
+    network = _network(dataset, settings, described)
+    layers, digest = weights.start_from(network, settings.start)
+    new = [name for name in weights.layers_of(network) if name not in layers]
+    left = [name for name in new if name not in tuned_layers(network, settings.tune)]
+    if left:
+        needed = "all" if any(name.startswith("conv") for name in new) else "fc"
+        raise UserError(
+            f"--tune {settings.tune} would leave {', '.join(left)} random, for {settings.start} "
+            f"has none that fit; take --tune {needed}"
+        )
+    return network, {"hash": digest, "layers": layers, "new": new, **described}
+
+
+def _what_started(
+    network: Network, settings: Settings, started: Mapping[str, Any]
+) -> Iterator[str]:
+    """What of the network is another's, what is new, and what is trained, a line each."""
+    if not started:
+        return
+    yield f"layers of {settings.start}: {', '.join(started['layers'])}; pixels as it has them"
+    sizes = {
+        name: " x ".join(map(str, network.get_submodule(name).get_parameter("weight").shape))
+        for name in started["new"]
+    }
+    if sizes:
+        said = ", ".join(f"{name} ({size})" for name, size in sizes.items())
+        yield f"new, by {settings.initial}: {said}"
+    else:
+        yield f"{started['layers'][-1]} is kept: its classes are the same"
+    tuned = tuned_layers(network, settings.tune)
+    if settings.tune != "all":
+        yield f"trained: {', '.join(tuned)}; the others stay as they are"
+
+
+def _network(dataset: Dataset, settings: Settings, started: Mapping[str, Any]) -> Network:
+    """The network with its random weights; one that starts from others has their pixels."""
+    if started:
+        crop, scale = settings.crop, settings.scale
+        initial, seed = settings.initial, settings.seed
+        return weights.begun(started, dataset.classes, crop, scale, initial, seed)
     return build(
         settings.net,
         dataset.classes,
@@ -274,11 +321,15 @@ def _check_shares(settings: Settings, processes: Processes, machine: Machine) ->
 
 
 def _read(
-    dataset: Dataset, settings: Settings, conditions: Conditions
+    dataset: Dataset, settings: Settings, kept: Pixels | None, conditions: Conditions
 ) -> tuple[Source, Part, tuple[str, ...]]:
-    """What to train and to test on, rescaled in memory, less what is unreadable; and that."""
+    """What to train and to test on, rescaled in memory, less what is unreadable; and that.
+
+    Pixels are those `kept` from the weights that training starts from, or else have the training
+    set's mean and deviation.
+    """
     machine, processes, watch = conditions.machine, conditions.processes, conditions.watch
-    plain = Pixels(scale=settings.scale, mean=(0.0, 0.0, 0.0))
+    plain = kept or Pixels(scale=settings.scale, mean=(0.0, 0.0, 0.0))
     parts, faults = [], []
     for part in (dataset.train, dataset.test):
         read, unreadable = remember(part, plain, machine.threads, watch)
@@ -290,7 +341,7 @@ def _read(
     if len(np.unique(train_part.labels)) < 2 or not len(test_part):
         raise UserError(f"too few readable pictures in {dataset.where}: {faults[0]}")
     found = colours(train_part, plain)
-    pixels = Pixels(plain.scale, found.mean, (found.deviation,) * 3)
+    pixels = kept or Pixels(plain.scale, found.mean, (found.deviation,) * 3)
     left = {"pictures to train on": len(train_part), "pictures to test on": len(test_part)}
     processes.agree({**left, "pixels": str(pixels), "axes of colour": str(found.axes)})
     share = (processes.number, processes.count)

@@ -22,7 +22,7 @@ from verydeep.nets.table import Table
 from verydeep.pictures import picture_size
 from verydeep.training.recipes import Recipe, settings_of
 from verydeep.training.settings import Settings, checked
-from verydeep.weights.file import read_info
+from verydeep.weights.start import Origin
 
 BUDGET = 540.0
 """Seconds that training may take on a CPU, as `seconds_a_picture` reckons them, up to `MANY`
@@ -32,6 +32,11 @@ CPU_NETS = (("A", 0.125, 64), ("A", 0.25, 64), ("A", 0.25, 96), ("A", 0.5, 96), 
 """(net, width, crop) from small to large; the largest is taken whose training fits."""
 EPOCHS, STEPS = 14, 3000
 """What training must have room for: so many epochs, and so many steps where pictures are few."""
+TUNED_EPOCHS, TUNED_STEPS = 20, 1000
+"""What tuning weights that are trained already is worth, in the same way."""
+FEW = 1000
+"""Pictures below which the layers of a trained net are left as they are, but for the FC ones."""
+SIZES = ("net", "width", "crop", "fc")
 BATCH = 32
 
 
@@ -53,6 +58,7 @@ def choose(
     Raises UserError for a key that no setting has, or a value that none can have.
     """
     given = checked(given)
+    origin = Origin.of(given["start"]) if "start" in given else None
     if not len(train):
         raise UserError("no pictures to train on; the data has some to test on only")
     chosen: dict[str, Any] = {}
@@ -61,12 +67,12 @@ def choose(
         chosen = settings_of(recipe, given)
         reasons = dict.fromkeys(chosen, f"as in recipe {recipe.name}")
     else:
-        for name, value, reason in _choices(train, machine, dict(given), chosen):
+        for name, value, reason in _choices(train, machine, dict(given), chosen, origin):
             chosen[name], reasons[name] = value, reason
     for name in given:
         reasons[name] = "as given"
     settings = replace(Settings(), **{**chosen, **given})
-    vgg.table(settings.net, 2, settings.width, settings.crop, settings.fc)
+    _table({name: getattr(settings, name) for name in SIZES}, origin)
     initialisation.parsed(settings.initial)
     if settings.batch > len(train):
         raise UserError(
@@ -75,20 +81,31 @@ def choose(
     return Choice(settings, reasons)
 
 
-def seconds_a_picture(table: Table, cores: int) -> float:
+def _table(sizes: Mapping[str, Any], origin: Origin | None, classes: int = 10) -> Table:
+    """The table of a net of these sizes; raises UserError for sizes that none can have."""
+    if origin is not None:
+        return origin.table_for(sizes, classes)
+    return vgg.table(sizes["net"], classes, sizes["width"], sizes["crop"], sizes["fc"])
+
+
+def seconds_a_picture(table: Table, cores: int, passes: int = 3) -> float:
     """About how long one picture takes in training on so many cores.
 
     Fitted to eight small nets on one core of a server (AVX2, float32), to within a quarter: three
-    passes of 25 thousand million multiply-adds a second, 4.8 ns for each value, 0.3 ms for the
-    rest; each further core adds four fifths.
+    passes (one where only FC layers are trained) of 25 thousand million multiply-adds a second and
+    1.6 ns for each value, 0.3 ms for the rest; each further core adds four fifths.
     """
     price = cost(table)
-    alone = 3 * price.multiply_adds / 25e9 + 4.8e-9 * price.values + 0.3e-3
+    alone = passes * (price.multiply_adds / 25e9 + 1.6e-9 * price.values) + 0.3e-3
     return alone / (1 + 0.8 * (cores - 1))
 
 
 def _choices(
-    train: Part, machine: Machine, given: dict[str, Any], chosen: dict[str, Any]
+    train: Part,
+    machine: Machine,
+    given: dict[str, Any],
+    chosen: dict[str, Any],
+    origin: Origin | None,
 ) -> Iterator[tuple[str, Any, str]]:
     """(setting, value, reason) one after another, each seeing those before it in `chosen`."""
 
@@ -97,8 +114,10 @@ def _choices(
 
     side = _typical_side(train)
     pictures = f"{len(train):,} pictures"
-    if known("start"):
-        yield from _as_in(known("start"))
+    if origin is not None:
+        for name in SIZES:
+            if origin.sizes[name] is not None:
+                yield name, origin.sizes[name], f"as in {known('start')}"
     elif machine.device == "cpu":
         net, width, crop = _cpu_net(train, machine, side, given.get("net"))
         yield "net", net, f"with width and crop, the largest that {machine} train in time"
@@ -108,19 +127,30 @@ def _choices(
         yield "net", "D", "the paper's best single net"
         yield "width", 1.0 if len(train) >= 50_000 else 0.5, f"for {pictures}"
         yield "crop", 224 if side >= 192 else max(64, 32 * (side // 40)), f"for sides of {side}"
-    if machine.device == "cpu":
+    tuned = origin is not None and origin.is_of({name: known(name) for name in SIZES})
+    if tuned:
+        yield "initial", "glorot", "for the layers that are new"
+    elif machine.device == "cpu":
         yield "initial", "he", "small batches start well from it, without another net"
-    yield "scale", (known("crop") + 32,) * 2, "crop + 32, as the paper's 256 is to 224"
+    if origin is not None and known("crop") == origin.table.crop <= origin.pixels.scale[0]:
+        yield "scale", origin.pixels.scale, f"as in {known('start')}"
+    else:
+        yield "scale", (known("crop") + 32,) * 2, "crop + 32, as the paper's 256 is to 224"
     batch = min(len(train), BATCH if len(train) < 2 * MANY else 256)
     yield "batch", batch, f"many steps from {pictures}"
-    yield "rate", 5e-3 if known("batch") < 128 else 1e-2, f"for batches of {known('batch')}"
+    if origin is not None and tuned:
+        yield from _tuning(train, origin, known)
+    else:
+        yield "rate", 5e-3 if known("batch") < 128 else 1e-2, f"for batches of {known('batch')}"
     narrow = known("width") <= 0.5
     yield "dropout", 0.25 if narrow else 0.5, "half the paper's" if narrow else "the paper's"
     if machine.device == "cuda":
         yield "precision", "bf16", "twice as fast on a GPU; weights stay float32"
     if machine.device == "cpu":
-        epochs, reason = _cpu_epochs(train, machine, known)
+        epochs, reason = _cpu_epochs(train, machine, known, origin, tuned)
         yield "epochs", epochs, reason
+    elif tuned:
+        yield "epochs", _tuned_epochs(train), "at most: the weights are trained already"
     yield "patience", max(3, round(0.15 * known("epochs"))), "epochs without progress: a plateau"
 
 
@@ -136,12 +166,23 @@ def _typical_side(train: Part, sample: int = 200) -> int:
     return int(statistics.median(sides))
 
 
-def _as_in(start: str) -> Iterator[tuple[str, Any, str]]:
-    """The settings that a net must share with the one it starts from, and its configuration."""
-    settings = read_info(start).provenance.get("settings", {})
-    for name in ("net", "width", "crop", "fc"):
-        if name in settings:
-            yield name, settings[name], f"as in {start}"
+def _tuning(
+    train: Part, origin: Origin, known: Callable[[str], Any]
+) -> Iterator[tuple[str, Any, str]]:
+    """Which layers of trained weights are tuned, and at which rate."""
+    pictures = f"{len(train):,} pictures"
+    if not origin.is_whole:
+        yield "tune", "all", "convolutions are new, too"
+    elif len(train) >= FEW:
+        yield "tune", "all", f"{pictures} are enough for every layer"
+    elif origin.table.has_top:
+        yield "tune", "last", f"{pictures} are few: the other layers stay as they are"
+    else:
+        yield "tune", "fc", f"{pictures} are few: the convolutions stay as they are"
+    if known("tune") == "all" and origin.is_whole:
+        yield "rate", 1e-3, "trained layers are to move slowly"
+    else:
+        yield "rate", 5e-3 if known("batch") < 128 else 1e-2, "the layers trained are new"
 
 
 def _cpu_net(train: Part, machine: Machine, side: int, asked: str | None) -> tuple[str, float, int]:
@@ -156,14 +197,25 @@ def _cpu_net(train: Part, machine: Machine, side: int, asked: str | None) -> tup
     return best
 
 
-def _cpu_epochs(train: Part, machine: Machine, known: Callable[[str], Any]) -> tuple[int, str]:
+def _cpu_epochs(
+    train: Part,
+    machine: Machine,
+    known: Callable[[str], Any],
+    origin: Origin | None,
+    tuned: bool,
+) -> tuple[int, str]:
     """As many epochs as there is time for, up to what few pictures are good for."""
-    table = vgg.table(known("net"), 10, known("width"), known("crop"), known("fc"))
-    seconds = seconds_a_picture(table, machine.cores) * len(train)
-    enough = max(74, round(STEPS * BATCH / len(train)))
+    table = _table({name: known(name) for name in SIZES}, origin)
+    passes = 3 if known("tune") == "all" else 1
+    seconds = seconds_a_picture(table, machine.cores, passes) * len(train)
+    enough = _tuned_epochs(train) if tuned else max(74, round(STEPS * BATCH / len(train)))
     epochs = max(3, min(enough, int(_budget(train) / seconds)))
     minutes = max(1, round(epochs * seconds / 60))
     return epochs, f"at most, about {minutes} min; a plateau ends it earlier"
+
+
+def _tuned_epochs(train: Part) -> int:
+    return max(TUNED_EPOCHS, round(TUNED_STEPS * BATCH / len(train)))
 
 
 def _budget(train: Part) -> float:

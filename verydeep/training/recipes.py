@@ -61,7 +61,7 @@ RECIPES = {
         *(_at_384(net) for net in "CDE"),
         *(_jittered(net) for net in "CDE"),
         # one of the seven nets of Table 6, published only as one of them
-        Recipe("D-jitter-fc", {**_jittered("D").settings, "learn": "fc"}, "D-384"),
+        Recipe("D-jitter-fc", {**_jittered("D").settings, "tune": "fc"}, "D-384"),
         # Sect. 4.1: 7 points of top-1 error above B, on a centre crop
         Recipe("B-shallow-256", {"net": "B-shallow", "scale": 256, "initial": "gaussian:0.01"}),
         # Sect. 3.1: what makes pre-initialisation unnecessary

@@ -24,6 +24,7 @@ OPTIONS = {
     **{name: name for name in ("net", "width", "crop", "fc", "batch", "epochs", "rate", "seed")},
     "scale": "scale",
     "start": "from",
+    "tune": "tune",
 }
 """Settings that have an option of their own on the command line, and what it is called."""
 RUN = "run.toml"
@@ -65,6 +66,8 @@ def command_line(where: str, settings: Settings) -> str:
         value = getattr(settings, name)
         if name == "scale":
             words += ["--scale", scale_text(value)]
+        elif name == "tune" and settings.start is None:
+            continue  # nothing but all can be trained
         elif name in OPTIONS and value is not None:
             words += [f"--{OPTIONS[name]}", shlex.quote(f"{value}")]
         elif name in CHOSEN or value != getattr(paper, name):

@@ -16,7 +16,7 @@ LEAST = {"crop": 1, "batch": 1, "shard": 1, "epochs": 1, "patience": 1, "seed": 
 SHARES = ("momentum", "decay", "dropout", "average")
 """Settings that lie in [0, 1)."""
 WORDS = {
-    "learn": ("all", "fc"),
+    "tune": ("all", "fc", "last"),
     "precision": ("float32", "bf16"),
     "bad_loss": ("stop", "rollback"),
     "bad_picture": ("stop", "skip", "substitute"),
@@ -36,8 +36,9 @@ class Settings:
     epochs, or at the latest after these shares of all epochs (`latest_cuts`); after the last cut
     the next plateau ends the run. `epochs` is the ceiling.
 
-    `start` is a weights file whose layers the net starts from, over the random ones of `initial`.
-    `learn` is "all" layers, or "fc" for the fully-connected ones alone.
+    `start` is a weights file whose layers the net starts from, over the random ones of `initial`;
+    the pixels are then its own, too. `tune` says which layers are trained: "all", "fc" for the
+    fully-connected ones, or "last" for the one that gives the scores.
     `average` above 0 tests and keeps an exponential moving average of the weights with that decay.
 
     A batch is cut into shards of so many pictures, each with its own dropout, whose gradients are
@@ -63,7 +64,7 @@ class Settings:
     latest_cuts: tuple[float, ...] = (0.6, 0.8, 0.93)
     initial: str = "glorot"
     start: str | None = None
-    learn: str = "all"
+    tune: str = "all"
     average: float = 0.0
     shard: int = 16
     precision: str = "float32"
@@ -87,6 +88,11 @@ class Settings:
         for name, words in WORDS.items():
             if getattr(self, name) not in words:
                 raise UserError(f"{name} is '{getattr(self, name)}'; there are {', '.join(words)}")
+        if self.tune != "all" and self.start is None:
+            raise UserError(
+                f"tune is '{self.tune}', which leaves the other layers as they are; say whose they "
+                f"are: --from WEIGHTS"
+            )
         if any(not 0 < share <= 1 for share in self.latest_cuts):
             raise UserError(f"latest_cuts are {[*self.latest_cuts]}; shares in (0, 1] are needed")
         smallest, largest = self.scale

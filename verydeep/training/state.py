@@ -13,6 +13,7 @@ from verydeep.nets.network import Dropout, Network
 from verydeep.nets.table import FC
 from verydeep.training.settings import Settings
 from verydeep.training.sgd import SGD
+from verydeep.weights.start import layers_of
 
 CUT = 10.0
 """What the rate is divided by (Sect. 3.1)."""
@@ -87,6 +88,14 @@ class Schedule:
         self.reasons.append(reason)
 
 
+def tuned_layers(network: Network, tune: str) -> list[str]:
+    """Names of the layers that are trained, of "all", those of "fc", or the "last"."""
+    if tune == "all":
+        return layers_of(network)
+    fc = [row.name for row in network.table.rows if isinstance(row, FC)]
+    return fc if tune == "fc" else fc[-1:]
+
+
 @dataclass
 class Training:
     """All that changes while a net is trained; what a checkpoint must bring back.
@@ -112,10 +121,9 @@ class Training:
         for module in network.modules():
             if isinstance(module, Dropout):
                 module.p = settings.dropout
-        fc = [row.name for row in network.table.rows if isinstance(row, FC)]
+        tuned = tuned_layers(network, settings.tune)
         for name, parameter in network.named_parameters():
-            learns = settings.learn == "all" or name.partition(".")[0] in fc
-            parameter.requires_grad_(learns)
+            parameter.requires_grad_(name.partition(".")[0] in tuned)
         learning = {n: p for n, p in network.named_parameters() if p.requires_grad}
         optimiser = SGD(learning, settings.rate, settings.momentum, settings.decay)
         average = {n: p.detach().clone() for n, p in network.named_parameters()}

@@ -29,6 +29,7 @@ __all__ = ["BEST", "find", "hash_of", "load", "pixels_of", "read_info", "save"]
 
 FORMAT = 1
 KEY = OURS
+_IMPORT = "weights of another program come in by `verydeep weights import`"
 
 
 @dataclass(frozen=True)
@@ -96,15 +97,21 @@ def read_info(path: Path | str) -> WeightsInfo:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is no safetensors file: {_first_line(error)}") from None
+        raise UserError(f"{path} is no safetensors file: {_first_line(error)}; {_IMPORT}") from None
     if KEY not in metadata:
-        raise UserError(f"{path} is a safetensors file, but none of verydeep's: no '{KEY}' in it")
+        raise UserError(
+            f"{path} is a safetensors file, but none of verydeep's: no '{KEY}' in it; {_IMPORT}"
+        )
     try:
         info = WeightsInfo(**json.loads(metadata[KEY]))
     except (TypeError, ValueError) as error:
         raise UserError(f"{path} describes itself wrongly: {_first_line(error)}") from None
     if info.format != FORMAT:
         raise UserError(f"{path} has format {info.format}; this verydeep reads format {FORMAT}")
+    try:
+        _ = table_of(info), pixels_of(info)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{path} describes itself wrongly: {_first_line(error)}") from None
     return info
 
 
