@@ -62,8 +62,8 @@ def means(
 ) -> dict[str, torch.Tensor]:
     """Each row's mean activation by channel, over all pictures and places."""
     total = {row: torch.zeros(()) for row in rows}
-    for picture in pictures.split(1):
-        found = network.activations(pixels.normalise(picture), rows)
+    for picture in pictures:
+        found = network.activations(pixels.normalise(picture[None]), rows)
         total = {row: total[row] + found[row].mean((0, 2, 3)) for row in rows}
     return {row: total[row] / len(pictures) for row in rows}
 

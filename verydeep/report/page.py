@@ -18,6 +18,7 @@ from verydeep.report.thumbnails import data_uri, score_map_over
 from verydeep.tasks.classification import Run
 from verydeep.tasks.testing import Tested
 from verydeep.training.settings import scale_text
+from verydeep.training.state import tuned_layers
 
 MATRIX = 20
 """Classes up to which confusion is shown as a matrix; of more, the commonest mistakes."""
@@ -206,8 +207,22 @@ def _network(run: Run) -> str:
         f"<p>{costs.weight_layers} weight layers, {costs.parameters:,} parameters, "
         f"{short(costs.multiply_adds)} multiply-adds for one crop.</p>"
     )
+    text += _started(run)
     return (
         text + f"<details><summary>Layer by layer</summary>{table(head, rows, 'numbers')}</details>"
+    )
+
+
+def _started(run: Run) -> str:
+    """What of the network is another's."""
+    if not run.started:
+        return ""
+    new = ", ".join(run.started["new"]) or "nothing, its classes being the same"
+    tuned = tuned_layers(run.network, run.settings.tune)
+    trained = "every layer" if run.settings.tune == "all" else f"{', '.join(tuned)} alone"
+    return (
+        f"<p>Started from {escape(str(run.settings.start))}, with {len(run.started['layers'])} of "
+        f"its layers and its pixels. New: {new}. Trained: {trained}.</p>"
     )
 
 

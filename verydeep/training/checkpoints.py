@@ -167,7 +167,7 @@ def _files(training: Training, about: Mapping[str, Any]) -> dict[str, bytes]:
         "left_out": training.left_out,
     }
     files = {
-        "network.safetensors": _bytes(dict(training.network.named_parameters())),
+        "network.safetensors": _bytes(training.network.state_dict()),
         "momentum.safetensors": _bytes(training.optimiser.momentum),
         "training.json": json.dumps(state, sort_keys=True, indent=1).encode(),
     }

@@ -74,6 +74,11 @@ def choose(
     settings = replace(Settings(), **{**chosen, **given})
     _table({name: getattr(settings, name) for name in SIZES}, origin)
     initialisation.parsed(settings.initial)
+    if settings.tune != "all" and origin is None:
+        raise UserError(
+            f"tune is '{settings.tune}', which leaves the other layers as they are; say whose they "
+            f"are: --from WEIGHTS"
+        )
     if settings.batch > len(train):
         raise UserError(
             f"a batch of {settings.batch} is more than the {len(train)} pictures there are"

@@ -88,11 +88,6 @@ class Settings:
         for name, words in WORDS.items():
             if getattr(self, name) not in words:
                 raise UserError(f"{name} is '{getattr(self, name)}'; there are {', '.join(words)}")
-        if self.tune != "all" and self.start is None:
-            raise UserError(
-                f"tune is '{self.tune}', which leaves the other layers as they are; say whose they "
-                f"are: --from WEIGHTS"
-            )
         if any(not 0 < share <= 1 for share in self.latest_cuts):
             raise UserError(f"latest_cuts are {[*self.latest_cuts]}; shares in (0, 1] are needed")
         smallest, largest = self.scale
