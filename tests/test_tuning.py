@@ -192,10 +192,10 @@ def test_norms_are_tuned_with_their_statistics_kept() -> None:
 # --- nets without a top
 
 
-def bare(name: str = "A", *more: str) -> Network:
+def bare(name: str = "A", *more: str, path: str = "bare.safetensors") -> Network:
     tensors = without("fc6", "fc7", "fc8", *more, name=name)
     found = imported(parameters_of(network_of(name, pixels=PIXELS), tensors), "w").network
-    save(found, "bare.safetensors")
+    save(found, path)
     return found
 
 
@@ -259,6 +259,7 @@ def test_wrong_words_are_one_line(verydeep: Cli) -> None:
 def test_few_pictures_tune_the_last_layer_and_many_all() -> None:
     source()
     bare()
+    bare("D", "conv5_3", path="cut.safetensors")
 
     def tune(pictures: int, path: str) -> str:
         part = open_dataset(f"drawn:{pictures}x48").train
@@ -266,8 +267,22 @@ def test_few_pictures_tune_the_last_layer_and_many_all() -> None:
 
     assert tune(30, "source.safetensors") == "last"
     assert tune(30, "bare.safetensors") == "fc"
+    assert tune(30, "cut.safetensors") == "all"
     assert len(open_dataset(f"drawn:{2 * FEW}x48").train) >= FEW
     assert tune(2 * FEW, "source.safetensors") == tune(2 * FEW, "bare.safetensors") == "all"
+
+
+def test_wide_nets_are_tuned_slowly() -> None:
+    part = open_dataset("drawn:30x48").train
+
+    def rate(path: str, tune: str) -> float:
+        given = {"start": path, "tune": tune}
+        return choose(part, TWO_CORES.machine, given).settings.rate
+
+    source(width=0.125)
+    assert [rate("source.safetensors", tune) for tune in ("last", "fc", "all")] == [5e-3] * 3
+    source(path="wide.safetensors", width=0.75)
+    assert [rate("wide.safetensors", tune) for tune in ("last", "fc", "all")] == [5e-3, 1e-3, 1e-3]
 
 
 @pytest.mark.parametrize("tune", ["last", "all"])
@@ -335,4 +350,4 @@ def test_tuning_beats_learning_anew_on_few_pictures() -> None:
     few = shapes("few", range(5, 10), 60)
     anew = train(few, "anew", TWO_CORES, **given, epochs=6)
     tuned = train(few, "tuned", TWO_CORES, **given, epochs=6, start="first", tune="all")
-    assert tuned.best.top1 < anew.best.top1 - 10
+    assert tuned.best.top1 < anew.best.top1 - 5  # 56.7 and 70.0 % when this was written

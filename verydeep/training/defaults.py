@@ -34,8 +34,9 @@ EPOCHS, STEPS = 14, 3000
 """What training must have room for: so many epochs, and so many steps where pictures are few."""
 TUNED_EPOCHS, TUNED_STEPS = 20, 1000
 """What tuning weights that are trained already is worth, in the same way."""
-FEW = 1000
-"""Pictures below which the layers of a trained net are left as they are, but for the FC ones."""
+FEW = 200
+"""Pictures below which the layers of a trained net are left as they are, but for the last or the FC
+ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
 SIZES = ("net", "width", "crop", "fc")
 BATCH = 32
 
@@ -184,10 +185,10 @@ def _tuning(
         yield "tune", "last", f"{pictures} are few: the other layers stay as they are"
     else:
         yield "tune", "fc", f"{pictures} are few: the convolutions stay as they are"
-    if known("tune") == "all" and origin.is_whole:
-        yield "rate", 1e-3, "trained layers are to move slowly"
+    if known("width") > 0.5 and origin.is_whole and known("tune") != "last":
+        yield "rate", 1e-3, "trained layers of a wide net are to move slowly"
     else:
-        yield "rate", 5e-3 if known("batch") < 128 else 1e-2, "the layers trained are new"
+        yield "rate", 5e-3 if known("batch") < 128 else 1e-2, "as from random weights"
 
 
 def _cpu_net(train: Part, machine: Machine, side: int, asked: str | None) -> tuple[str, float, int]:
