@@ -102,7 +102,8 @@ def test_what_needs_scores_refuses_a_net_without_its_top_in_one_line(
     ):
         said = verydeep(*words)
         assert said.mistake == (
-            "verydeep: D to pool5 has no FC layers: train them with `verydeep train DATA --from WEIGHTS`"
+            "verydeep: D to pool5 has no FC layers: train them with `verydeep train DATA --from "
+            "WEIGHTS`"
         )
         assert said.err.count("\n") == 1
     Path("names.txt").write_text("a\nb\n")

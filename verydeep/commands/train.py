@@ -77,7 +77,7 @@ def train(
 
     verydeep train photos/ --net D --epochs 40 --out runs/deeper
 
-    verydeep train photos/ --from vgg16.safetensors --tune last
+    verydeep train photos/ --from vgg16 --tune last
 
     verydeep train --resume runs/deeper
 
