@@ -56,6 +56,7 @@ def table_of_words(said: Any) -> Table:
             and type(crop) is int
             and 0 < crop < 1 << 16
         )
+        right = right and ("soft-max" not in words or any(w.startswith("FC-") for w in words))
         table = read_table(name, words, crop) if right else None
         if table is not None and table.rows and table.class_count != 1:
             return table
