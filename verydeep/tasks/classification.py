@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +21,12 @@ from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.views import protocol
 from verydeep.files import alone_in
 from verydeep.machine import Machine
-from verydeep.nets.network import Network, build
+from verydeep.nets.network import Network
 from verydeep.preprocessing import Pixels
 from verydeep.processes import Processes
 from verydeep.progress import Watch
+from verydeep.tasks import beginning
+from verydeep.tasks.beginning import first_network, random_network
 from verydeep.tasks.testing import Tested, measure
 from verydeep.training import checkpoints
 from verydeep.training.defaults import Choice, choose
@@ -34,7 +36,7 @@ from verydeep.training.loop import fit
 from verydeep.training.recipes import Recipe
 from verydeep.training.run import command_line, describe, described, new_folder
 from verydeep.training.settings import Settings, checked, scale_text
-from verydeep.training.state import Epoch, Training, best_of, tuned_layers
+from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.statistics import colours
 from verydeep.training.step import NotFiniteError
 from verydeep.weights.file import BEST
@@ -95,7 +97,7 @@ def train(
         weights.find(given["start"], conditions.watch)  # here, if it is a name not yet fetched
     dataset = open_dataset(data, given.get("seed", 0))
     choice = choose(dataset.train, conditions.machine, given, recipe)
-    network, started = _started(dataset, choice.settings)
+    network, started = first_network(dataset, choice.settings)
     if conditions.processes.first:
         name = f"{_name(dataset)}-{choice.settings.net}"
         folder = new_folder(Path(out) if out else None, name)
@@ -103,7 +105,7 @@ def train(
         describe(folder, dataset, choice.settings, choice.reasons, device, started)
     folder = Path(conditions.processes.say(str(folder) if conditions.processes.first else ""))
     _tell(conditions.watch, dataset, choice.settings, choice.reasons, folder)
-    for line in _what_started(network, choice.settings, started):
+    for line in beginning.in_words(network, choice.settings, started):
         conditions.watch.say(line)
     return _run(folder, dataset, choice, network, conditions)
 
@@ -134,7 +136,7 @@ def resume(
             f"{about['data']['fingerprint']} and is {dataset.fingerprint}; train anew"
         )
     dataset = replace(dataset, where=about["data"]["where"])
-    network = _network(dataset, settings, about.get("start", {}))
+    network = random_network(dataset, settings, about.get("start", {}))
     if start and not checkpoints.found(folder / CHECKPOINTS):
         _, digest = weights.start_from(network, machine["start"])
         if digest != about["start"]["hash"]:
@@ -238,67 +240,6 @@ def _tell(
         text = scale_text(value) if name == "scale" else str(value)
         watch.say(f"  {name:9} {text:>9}  {reason}")
     watch.say(f"writing to {folder}/")
-
-
-def _started(dataset: Dataset, settings: Settings) -> tuple[Network, dict[str, Any]]:
-    """The network as it begins, and of what other weights, as plain data; UserError for a misfit.
-
-    Layers that are new must be among those that are trained.
-    """
-    if settings.start is None:
-        return _network(dataset, settings, {}), {}
-    origin = weights.Origin.of(settings.start)
-    sizes = {name: getattr(settings, name) for name in ("net", "width", "crop", "fc")}
-    described = origin.described(origin.table_for(sizes, len(dataset.classes)))
-    network = _network(dataset, settings, described)
-    layers, digest = weights.start_from(network, settings.start)
-    new = [name for name in weights.layers_of(network) if name not in layers]
-    left = [name for name in new if name not in tuned_layers(network, settings.tune)]
-    if left:
-        needed = "all" if any(name.startswith("conv") for name in new) else "fc"
-        raise UserError(
-            f"--tune {settings.tune} would leave {', '.join(left)} random, for {settings.start} "
-            f"has none that fit; take --tune {needed}"
-        )
-    return network, {"hash": digest, "layers": layers, "new": new, **described}
-
-
-def _what_started(
-    network: Network, settings: Settings, started: Mapping[str, Any]
-) -> Iterator[str]:
-    """What of the network is another's, what is new, and what is trained, a line each."""
-    if not started:
-        return
-    yield f"layers of {settings.start}: {', '.join(started['layers'])}; pixels as it has them"
-    sizes = {
-        name: " x ".join(map(str, network.get_submodule(name).get_parameter("weight").shape))
-        for name in started["new"]
-    }
-    if sizes:
-        said = ", ".join(f"{name} ({size})" for name, size in sizes.items())
-        yield f"new, by {settings.initial}: {said}"
-    else:
-        yield f"{started['layers'][-1]} is kept: its classes are the same"
-    tuned = tuned_layers(network, settings.tune)
-    if settings.tune != "all":
-        yield f"trained: {', '.join(tuned)}; the others stay as they are"
-
-
-def _network(dataset: Dataset, settings: Settings, started: Mapping[str, Any]) -> Network:
-    """The network with its random weights; one that starts from others has their pixels."""
-    if started:
-        crop, scale = settings.crop, settings.scale
-        initial, seed = settings.initial, settings.seed
-        return weights.begun(started, dataset.classes, crop, scale, initial, seed)
-    return build(
-        settings.net,
-        dataset.classes,
-        width=settings.width,
-        crop=settings.crop,
-        fc=settings.fc,
-        initial=settings.initial,
-        seed=settings.seed,
-    )
 
 
 def _check_shares(settings: Settings, processes: Processes, machine: Machine) -> None:
