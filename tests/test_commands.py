@@ -333,7 +333,7 @@ def test_mistakes_with_pictures(verydeep: Run, trained: Path) -> None:
     assert "no pictures in nothing" in verydeep("predict", trained, "nothing").mistake
     assert "no pictures in x*.jpg" in verydeep("predict", trained, "x*.jpg").mistake
     assert "--top 0" in verydeep("predict", trained, "photos", "--top", "0").mistake
-    said = verydeep("predict", trained, "nowhere.jpg")
+    said = verydeep("predict", trained, "nowhere.jpg", "--quiet")
     assert said.code == 2
     assert said.err == "verydeep: nowhere.jpg: no such file or directory\n"
 

@@ -159,7 +159,7 @@ def test_a_name_is_fetched_once_and_then_no_connection_is_opened(
     known = {f"{wnid} {words}".replace("_", " ") for wnid, words in zip(WNIDS, WORDS, strict=True)}
     assert {line[2:].partition("  ")[0] for line in said.out.split("\n")[1:4]} <= known
 
-    again = verydeep("predict", "vgg16", "cat.png", "--top", "3", "--device", "cpu", "--offline")
+    again = verydeep("predict", "vgg16", "cat.png", "--top", "3", "--offline", "--quiet")
     assert (again.out, again.err) == (said.out, "")
     assert len(server.asked) == 2
 

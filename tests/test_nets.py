@@ -16,7 +16,7 @@ from tests.conftest import images
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.cost import RowCost, cost
-from verydeep.nets.network import FullyConnected, Network, build
+from verydeep.nets.network import FullyConnected, MaxPool, Network, build
 from verydeep.nets.table import Conv, read_table
 
 NAMES = list(vgg.CONFIGURATIONS)
@@ -282,3 +282,20 @@ def test_fc_by_products_is_the_convolution(
     for laid_out in (maps, maps.contiguous(memory_format=torch.channels_last)):
         expected = torch.nn.Conv2d.forward(layer, laid_out)
         torch.testing.assert_close(layer(laid_out), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (2, 3)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_pooling_is_pytorchs_whether_anything_is_learnt_or_not(
+    size: tuple[int, int], layout: torch.memory_format
+) -> None:
+    values = torch.randn(2, 5, *size).contiguous(memory_format=layout)
+    values[0, 0, 0, 1] = torch.nan
+    pool = MaxPool(2, 2)
+    expected = F.max_pool2d(values, 2)
+    with torch.no_grad():
+        found = pool(values)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+    assert found.is_contiguous(memory_format=layout)
+    learning = values.clone().requires_grad_()
+    torch.testing.assert_close(pool(learning), expected, rtol=0, atol=0, equal_nan=True)

@@ -33,6 +33,9 @@ from verydeep.nets import vgg
 from verydeep.nets.network import Network
 from verydeep.weights.foreign.torch_export import write_torch_export
 
+pytestmark = pytest.mark.filterwarnings("ignore:The given buffer is not writable")
+"""PyTorch 2.11 warns of its own way of loading such a file."""
+
 PLAIN = """
 import sys, torch
 sys.modules["verydeep"] = None

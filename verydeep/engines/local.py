@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn import functional as F
 
 from verydeep.engines.winograd import TILE, Spread, Work, convolution, one_by_one, transformed
 from verydeep.nets import table
 from verydeep.nets.folding import folded
-from verydeep.nets.network import Network, rows_needed
+from verydeep.nets.network import Network, halved, rows_needed
 from verydeep.nets.table import PICTURE, Row
 from verydeep.threads import one_thread_each
 
@@ -99,7 +98,7 @@ class _Step:
             )
         found = self.layer(values.permute(0, 3, 1, 2))
         found = found.relu_() if self.relu else found
-        found = F.max_pool2d(found, 2) if self.pool else found
+        found = halved(found) if self.pool else found
         return found.permute(0, 2, 3, 1)
 
 
