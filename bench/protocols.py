@@ -35,6 +35,7 @@ from torchvision.models import vgg as peers  # type: ignore[import-untyped]
 from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.drawing import draw
+from verydeep.engines.engine import chosen
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import Pass, protocol
 from verydeep.machine import Machine
@@ -81,12 +82,14 @@ def drawn(folder: Path) -> Path:
 def ways(network: Network, paths: list[Path], name: str, machine: Machine) -> tuple[Way, Way]:
     """Ours, and the peer's."""
     part = Part([str(p) for p in paths], np.zeros(len(paths), np.int64), lambda i: paths[i])
-    chosen, conditions = protocol(network, name, SCALES), Conditions(machine)
+    shown, conditions = protocol(network, name, SCALES), Conditions(machine)
     peer = dense_peer(network) if name == "dense" else crops_peer(network)
     gpu = machine.device == "cuda"
 
     def ours() -> np.ndarray:
-        return posteriors(network, part, chosen, conditions, precision="bf16" if gpu else "float32")
+        precision = "bf16" if gpu else "float32"
+        engine = chosen(None, machine.device)
+        return posteriors(network, part, shown, conditions, precision=precision, engine=engine)
 
     @torch.inference_mode()
     def theirs() -> np.ndarray:
