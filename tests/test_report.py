@@ -137,6 +137,18 @@ def test_a_score_map_is_the_posterior_of_the_crop_about_each_place() -> None:
         assert found[row, column] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("crop", [32, 39, 40, 47, 48, 63, 70])
+@pytest.mark.parametrize("size", [(72, 80), (79, 95), (97, 111)])
+def test_a_crop_of_any_side_has_its_posterior_at_every_place(
+    crop: int, size: tuple[int, int]
+) -> None:
+    network = build("A", 2, width=0.125, crop=crop, pixels=PIXELS, initial="he")
+    image = np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
+    found, step = _posterior_of_crops(network, image, 0)
+    assert (found.shape, step) == ((1 + size[0] // 16, 1 + size[1] // 16), 16)
+    assert ((found > 0) & (found < 1)).all()
+
+
 def test_a_picture_glows_where_the_posterior_is_high() -> None:
     network = build("A", 2, width=0.125, crop=32, pixels=PIXELS, initial="he")
     grey = np.full((48, 60, 3), 128, np.uint8)

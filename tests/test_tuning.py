@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 import shutil
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -26,13 +28,14 @@ from verydeep.datasets import open_dataset
 from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import Stopped, UserError
+from verydeep.machine import Machine
 from verydeep.nets.network import Dropout, Network, build
 from verydeep.preprocessing import Pixels
 from verydeep.report.page import write_page
 from verydeep.tasks.classification import Run, resume, train
-from verydeep.training import keeper
+from verydeep.training import defaults, keeper
 from verydeep.training.defaults import FEW, choose
-from verydeep.training.settings import Settings
+from verydeep.training.settings import Settings, checked
 from verydeep.training.state import Training
 from verydeep.weights import Origin, begun, hash_of, load, save, start_from
 from verydeep.weights.foreign.importing import imported
@@ -270,6 +273,55 @@ def test_few_pictures_tune_the_last_layer_and_many_all() -> None:
     assert tune(30, "cut.safetensors") == "all"
     assert len(open_dataset(f"drawn:{2 * FEW}x48").train) >= FEW
     assert tune(2 * FEW, "source.safetensors") == tune(2 * FEW, "bare.safetensors") == "all"
+
+
+def test_what_takes_hours_on_a_cpu_is_not_tuned_by_default() -> None:
+    """By `seconds_a_picture`, D whole takes two cores about a second a picture: 3 epochs of 4,000
+    are some 3.6 hours."""
+    part = open_dataset("drawn:30x48").train
+    many = replace(part, names=[*part.names] * 160, labels=np.tile(part.labels, 160))
+    given = {"start": "whole.safetensors"}
+    save(network_of("A", width=0.125, pixels=PIXELS), "whole.safetensors")
+    assert choose(many, TWO_CORES.machine, given).settings.tune == "all"
+    slow = Machine("cpu", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(defaults, "seconds_a_picture", lambda *_: 1.07)
+        choice = choose(many, slow, given)
+        assert choice.settings.tune == "last"
+        assert choice.reasons["tune"] == "all layers would take 4 hours or more here"
+        assert choose(many, Machine("cuda", 1), given).settings.tune == "all"
+
+
+@pytest.mark.parametrize("said", [{"fc": 16}, {"width": 0.125}, {"net": "A"}])
+def test_to_say_a_size_that_is_so_already_changes_nothing(said: dict[str, Any]) -> None:
+    """The run did not say its fc, which Table 1 then has at 8 x 64 of these widths."""
+    train("drawn:30x48", "run", TWO_CORES, net="A", width=0.125, crop=32, fc=16, **BRIEF)
+    part = open_dataset("drawn:30x48").train
+    silent = choose(part, TWO_CORES.machine, {"start": "run"})
+    assert "tune" in silent.reasons
+    aloud = choose(part, TWO_CORES.machine, {"start": "run", **said})
+    assert aloud.settings.tune == silent.settings.tune
+    assert aloud.settings.epochs == silent.settings.epochs
+    other = choose(part, TWO_CORES.machine, {"start": "run", "fc": 24})
+    assert "tune" not in other.reasons
+
+
+def test_a_tuned_runs_own_settings_are_a_recipe_that_tunes(verydeep: Cli) -> None:
+    source()
+    first = tuned(tune="last")
+    said = verydeep("train", "drawn:30x48", "--recipe", "run/run.toml", "--out", "again", "--quiet")
+    assert said.code == 0, said.err
+    assert hash_of(load("again")) == hash_of(first.network)
+
+
+def test_a_run_of_an_earlier_version_is_told_of_in_one_line() -> None:
+    source()
+    tuned()
+    text = Path("run/run.toml").read_text()
+    Path("run/run.toml").write_text(re.sub(r"^words = .*\n", "", text, flags=re.MULTILINE))
+    with pytest.raises(UserError, match="run was begun by an earlier verydeep"):
+        resume("run")
+    assert checked({"learn": "fc"}) == {"tune": "fc"}
 
 
 def test_wide_nets_are_tuned_slowly() -> None:

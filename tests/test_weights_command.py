@@ -219,7 +219,7 @@ def test_mistakes_get_one_line(verydeep: Run) -> None:
         (["show", "text"], "text is of no kind that is read; there are"),
         (["import", path], "missing option '--out'"),
         (["import", "ours.safetensors", "--out", "x"], "is verydeep's own already"),
-        (["import", path, "--out", path], "theirs.pth is the file to import"),
+        (["import", path, "--out", path], "theirs.pth is the file that it is made of"),
         (["import", path, "--out", "x", "--classes", "names.txt"], "2 class names given for the 7"),
         (["import", path, "--out", "x", "--classes", "no.txt"], "cannot read the class names"),
         (["import", path, "--out", "x", "--prototxt", "text"], "needs no prototxt"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Device, Json, Quiet, Seed, Threads
+from verydeep.commands.options import Device, Json, Offline, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
     from verydeep.conditions import Conditions
@@ -68,6 +68,7 @@ def train(
     seed: Seed = None,
     device: Device = None,
     threads: Threads = None,
+    offline: Offline = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -98,7 +99,9 @@ def train(
     if given.get("start"):
         from verydeep.weights import find
 
-        find(str(given["start"]), console)  # here, before PyTorch, if it is a name not yet fetched
+        find(
+            str(given["start"]), console, offline
+        )  # here, before PyTorch, if it is a name not yet fetched
     from verydeep.conditions import Conditions
     from verydeep.errors import UserError
     from verydeep.machine import Machine

@@ -267,7 +267,7 @@ class MaxPool(nn.MaxPool2d):
         learns = torch.is_grad_enabled() and input.requires_grad
         halves = (self.kernel_size, self.stride, self.padding) == (2, 2, 0)
         if learns or not halves or input.device.type != "cpu":
-            return super().forward(input)
+            return F.max_pool2d(input, self.kernel_size, self.stride, self.padding)
         return halved(input)
 
 

@@ -49,11 +49,12 @@ def _posterior_of_crops(
     """The posterior of a class for crops about places so many pixels apart, from the corner on.
 
     The network runs densely over the picture and over the picture moved by half its step, so that
-    places are half a step apart.
+    places are half a step apart. A crop that is no multiple of the step is seen as far as one is.
     """
-    crop, half = network.table.crop, network.table.step // 2
+    step = network.table.step
+    half, seen = step // 2, step * network.table.first_fc.kernel
     shown = network.pixels.normalise(torch.from_numpy(image[None]).to(network.device))
-    around = F.pad(shown, (crop // 2,) * 4)
+    around = F.pad(shown, (seen // 2,) * 4)
     maps = np.zeros([1 + side // half for side in image.shape[:2]], np.float32)
     for y, x in itertools.product((0, 1), (0, 1)):
         if half * y < image.shape[0] and half * x < image.shape[1]:

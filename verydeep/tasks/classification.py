@@ -93,8 +93,9 @@ def train(
     """
     conditions = conditions or Conditions()
     given = checked(given)
-    if given.get("start"):
-        weights.find(given["start"], conditions.watch)  # here, if it is a name not yet fetched
+    start = {**(recipe.settings if recipe else {}), **given}.get("start")
+    if start:
+        weights.find(start, conditions.watch)  # here, if it is a name not yet fetched
     dataset = open_dataset(data, given.get("seed", 0))
     choice = choose(dataset.train, conditions.machine, given, recipe)
     network, started = first_network(dataset, choice.settings)
@@ -121,7 +122,9 @@ def resume(
     conditions, folder = conditions or Conditions(), Path(folder)
     about = described(folder)
     machine = about["machine"]
-    start = {"start": machine["start"]} if "start" in machine else {}
+    start = {"start": machine.get("given", machine["start"])} if "start" in machine else {}
+    if start and "words" not in about["start"]:
+        raise UserError(f"{folder} was begun by an earlier verydeep, which alone can go on with it")
     settings = Settings(**checked({**about["settings"], **start}))
     where = data or machine["data"]
     if not Path(where).exists() and not str(where).startswith("drawn"):

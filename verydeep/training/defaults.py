@@ -38,6 +38,9 @@ FEW = 200
 """Pictures below which the layers of a trained net are left as they are, but for the last or the FC
 ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
 SIZES = ("net", "width", "crop", "fc")
+LEAST_EPOCHS, HOURS = 3, 1.0
+"""Epochs that there are at the least; the hours that as many may take on a CPU, up to `MANY`
+pictures, for every layer of trained weights to be tuned."""
 BATCH = 32
 
 
@@ -59,7 +62,8 @@ def choose(
     Raises UserError for a key that no setting has, or a value that none can have.
     """
     given = checked(given)
-    origin = Origin.of(given["start"]) if "start" in given else None
+    start = {**(recipe.settings if recipe else {}), **given}.get("start")
+    origin = Origin.of(start) if start else None
     if not len(train):
         raise UserError("no pictures to train on; the data has some to test on only")
     chosen: dict[str, Any] = {}
@@ -145,7 +149,7 @@ def _choices(
     batch = min(len(train), BATCH if len(train) < 2 * MANY else 256)
     yield "batch", batch, f"many steps from {pictures}"
     if origin is not None and tuned:
-        yield from _tuning(train, origin, known)
+        yield from _tuning(train, machine, origin, known)
     else:
         yield "rate", 5e-3 if known("batch") < 128 else 1e-2, f"for batches of {known('batch')}"
     narrow = known("width") <= 0.5
@@ -173,12 +177,17 @@ def _typical_side(train: Part, sample: int = 200) -> int:
 
 
 def _tuning(
-    train: Part, origin: Origin, known: Callable[[str], Any]
+    train: Part, machine: Machine, origin: Origin, known: Callable[[str], Any]
 ) -> Iterator[tuple[str, Any, str]]:
     """Which layers of trained weights are tuned, and at which rate."""
     pictures = f"{len(train):,} pictures"
+    table = _table({name: known(name) for name in SIZES}, origin)
+    hours = LEAST_EPOCHS * len(train) * seconds_a_picture(table, machine.cores) / 3600
     if not origin.is_whole:
         yield "tune", "all", "convolutions are new, too"
+    elif machine.device == "cpu" and hours > HOURS * _budget(train) / BUDGET:
+        tune = "last" if origin.table.has_top else "fc"
+        yield "tune", tune, f"all layers would take {hours:.0f} hours or more here"
     elif len(train) >= FEW:
         yield "tune", "all", f"{pictures} are enough for every layer"
     elif origin.table.has_top:
@@ -215,7 +224,7 @@ def _cpu_epochs(
     passes = 3 if known("tune") == "all" else 1
     seconds = seconds_a_picture(table, machine.cores, passes) * len(train)
     enough = _tuned_epochs(train) if tuned else max(74, round(STEPS * BATCH / len(train)))
-    epochs = max(3, min(enough, int(_budget(train) / seconds)))
+    epochs = max(LEAST_EPOCHS, min(enough, int(_budget(train) / seconds)))
     minutes = max(1, round(epochs * seconds / 60))
     return epochs, f"at most, about {minutes} min; a plateau ends it earlier"
 

@@ -128,5 +128,7 @@ def _of_file(path: Path) -> Recipe:
         raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError as error:
         raise UserError(f"{path} is no TOML: {error}") from None
-    settings = content.get("settings", content)
+    settings = dict(content.get("settings", content))
+    if "start" in content.get("machine", {}):  # a run's own, which began with other weights
+        settings["start"] = content["machine"]["start"]
     return Recipe(path.stem, checked(settings))

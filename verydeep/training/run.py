@@ -116,6 +116,7 @@ def describe(
     }
     if settings.start:
         start = Path(settings.start)
+        machine["given"] = settings.start
         machine["start"] = str((start if start.exists() else find(start)).resolve())
     text = to_toml({**about, "reasons": dict(reasons), "machine": machine})
     write_whole(folder / RUN, text.encode())

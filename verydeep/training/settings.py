@@ -24,6 +24,10 @@ WORDS = {
 """Settings that take one of a few words."""
 
 
+RENAMED = {"learn": "tune"}
+"""Settings by the names that they had in earlier versions, for the runs begun by those."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """The net and how it is trained; the defaults that stand here are the paper's (Sect. 3.1).
@@ -106,7 +110,8 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     >>> checked({"scale": "256-512", "rate": 1})
     {'scale': (256, 512), 'rate': 1.0}
     """
-    return {name: _checked(name, value) for name, value in given.items()}
+    known = {RENAMED.get(name, name): value for name, value in given.items()}
+    return {name: _checked(name, value) for name, value in known.items()}
 
 
 def scale_text(scale: tuple[int, int]) -> str:

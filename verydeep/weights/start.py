@@ -17,7 +17,7 @@ import torch
 from verydeep.datasets.ilsvrc_lists import class_key
 from verydeep.errors import UserError
 from verydeep.nets import vgg
-from verydeep.nets.folding import NAME, folded
+from verydeep.nets.folding import NAME, WORD, folded
 from verydeep.nets.network import Network
 from verydeep.nets.table import FC, BatchNorm, Conv, Table, read_table
 from verydeep.preprocessing import Pixels
@@ -62,7 +62,14 @@ class Origin:
         The crop is not looked at; nor is fc, where there are no FC layers yet.
         """
         names = ("net", "width", "fc") if self.table.has_top else ("net", "width")
-        return all(sizes[name] == self.sizes[name] for name in names)
+        if all(sizes[name] == self.sizes[name] for name in names):
+            return True
+        if sizes["net"] != self.table.name:
+            return False
+        asked = vgg.table(_letter(self.table), 2, sizes["width"], sizes["crop"], sizes["fc"]).words
+        own = [word.removesuffix(WORD) for word in self.table.words]
+        count = len(own) - 2 if self.table.has_top else len(own)  # up to the classes' own
+        return list(asked[:count]) == own[:count]
 
     def table_for(self, sizes: Mapping[str, Any], classes: int) -> Table:
         """The table of a net of these sizes: this one with another last layer, where it is this.
@@ -71,7 +78,7 @@ class Origin:
         """
         width, crop, fc = (sizes[name] for name in ("width", "crop", "fc"))
         if not self.is_of(sizes):
-            return vgg.table(sizes["net"], classes, width, crop, fc)
+            return vgg.table(sizes["net"].removesuffix(NAME), classes, width, crop, fc)
         words = list(self.table.words)
         if not self.table.has_top:
             words += vgg.table(_letter(self.table), classes, width, crop, fc).words[len(words) :]

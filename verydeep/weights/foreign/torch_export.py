@@ -35,8 +35,8 @@ def write_torch_export(network: Network, path: Path | str) -> str:
     path = Path(path)
     if path.suffix != ".pt2":
         raise UserError(f"{path} does not end in .pt2, which torch.export asks for")
-    program = exported(network)
     try:
+        program = exported(network)
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
             torch.export.save(program, file, extra_files={ABOUT: about.to_text(network)})
