@@ -226,6 +226,10 @@ def test_mistakes_get_one_line(verydeep: Run) -> None:
         (["import", path, "--out", "text/x"], "cannot write text/x"),
         (["export", "ours.safetensors", "--to", "mxnet", "--out", "x"], "no family 'mxnet'"),
         (["export", "ours.safetensors", "--to", "timm", "--out", "x"], "x ends in no .pth"),
+        (
+            ["export", "ours.safetensors", "--to", "timm", "--out", "ours.safetensors"],
+            "ours.safetensors is the file that it is made of; choose another --out",
+        ),
         (["export", "text", "--to", "timm", "--out", "x.pth"], "text is no safetensors file"),
         (["verify", "text"], "the hash of no release that is known"),
         (["shwo"], "no such command 'shwo'"),

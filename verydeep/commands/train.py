@@ -99,9 +99,8 @@ def train(
     if given.get("start"):
         from verydeep.weights import find
 
-        find(
-            str(given["start"]), console, offline
-        )  # here, before PyTorch, if it is a name not yet fetched
+        # here, before PyTorch, if it is a name not yet fetched
+        find(str(given["start"]), console, offline)
     from verydeep.conditions import Conditions
     from verydeep.errors import UserError
     from verydeep.machine import Machine
