@@ -23,6 +23,7 @@ from verydeep.weights.foreign import passing
 from verydeep.weights.foreign.importing import classes_in, imported, table_of
 from verydeep.weights.foreign.parameters import Parameters
 from verydeep.weights.foreign.refusals import looks_like, one_line
+from verydeep.weights.said import pixels_of
 
 PIXELS = Pixels((40, 60), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), order="BGR")
 
@@ -101,7 +102,7 @@ def test_a_list_of_synsets_gives_wnids_with_a_word() -> None:
     index = '{"1": ["n01484850", "great_white_shark"], "0": ["n01440764", "tench"]}'
     Path("index.json").write_text(index)
     assert classes_in(Path("index.json")) == ["n01440764 tench", "n01484850 great white shark"]
-    Path("plain.txt").write_text("dög\n\n  cat \n")
+    Path("plain.txt").write_text("\ufeffdög\n\n  cat \n")
     assert classes_in(Path("plain.txt")) == ["dög", "cat"]
 
 
@@ -109,6 +110,11 @@ def test_a_list_of_synsets_gives_wnids_with_a_word() -> None:
     ("content", "line"),
     [
         (b"crane\ncat\ncrane\n", "names two classes 'crane'; give names that differ"),
+        (
+            b"cat\n\x1b[2Jdog\n",
+            r"names a class '\?\[2Jdog', with a character",
+        ),
+        (b'{"0": ["n01440764", "ten\\u001bch"]}', r"names a class 'n01440764 ten\?ch', with"),
         (b"\xff\xfe", "it is no text in UTF-8"),
         (b"x" * (2**22 + 1), "too long to be a list of class names"),
         (None, "cannot read the class names in names.txt: No such file"),
@@ -316,12 +322,13 @@ def test_what_passes_is_looked_at_again(given: dict[str, np.ndarray], line: str)
         {"scale": [1]}, {"scale": ["a", "b"]}, {"scale": [60, 40]}, {"scale": [0, 1]},
         {"mean": "RGB"},
         {"mean": [1, 2, float("inf")]}, {"std": [1, 0, 1]}, {"order": "RBG"}, {"order": ["RGB"]},
-        {"maximum": 2}, {"resize": "magic"}, {"resize": {}}, {"scale": None},
+        {"maximum": 2}, {"resize": "magic"}, {"resize": {}}, {"scale": None}, {"scale": [0, 0]},
+        {"std": [1, 1e-7, 1]}, {"mean": ["1", 2, 3]}, {"maximum": True}, {"mean": [1, 2]},
     ],
 )  # fmt: skip
 def test_pixels_that_are_none_are_refused(said: dict[str, Any]) -> None:
     right = {"scale": [40, 60], "mean": [1, 2, 3], "std": [1, 1, 1], "order": "RGB", "maximum": 1,
              "resize": "bicubic"}  # fmt: skip
-    assert passing.pixels_of(right).mean == (1, 2, 3)
-    with pytest.raises((ValueError, TypeError, KeyError)):
-        passing.pixels_of({**right, **said})
+    assert pixels_of(right).mean == (1, 2, 3)
+    with pytest.raises(ValueError, match="pixels that are none"):
+        pixels_of({**right, **said})

@@ -37,7 +37,7 @@ from verydeep.files import write_whole
 from verydeep.nets.network import build
 from verydeep.progress import Watch
 from verydeep.tasks.weights import published
-from verydeep.weights import download, find, hash_of, named, releases, save, start_from
+from verydeep.weights import download, find, hash_of, named, place, releases, save, start_from
 from verydeep.weights.file import read_info
 from verydeep.weights.place import kept
 from verydeep.weights.releases import RELEASES, Release
@@ -57,6 +57,7 @@ class Server:
         self.status: int | None = None
         self.cut: int | None = None
         self.ranges = True
+        self.headers: dict[str, str | None] = {}
         self.before: Callable[[], object] = lambda: None
         self.asked: list[tuple[str, str | None]] = []
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -81,7 +82,9 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             elif not content:
                 status = 416
             self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
+            for header, value in {"Content-Length": str(len(content)), **server.headers}.items():
+                if value is not None:
+                    self.send_header(header, value)
             self.end_headers()
             self.wfile.write(content[: server.cut] if name.endswith((".h5", ".pth")) else content)
 
@@ -337,6 +340,39 @@ def test_an_answer_of_no_file_is_told(verydeep: Run, server: Server, status: int
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "headers", "why"),
+    [
+        (None, {"Content-Length": "many"}, "its Content-Length is 'many', which is no number"),
+        (None, {"Content-Length": "-5"}, "its Content-Length is '-5', which is no number"),
+        (302, {"Location": "http://[nowhere"}, "Invalid IPv6 URL"),
+        (302, {"Location": "http://127.0.0.1:port/"}, "nonnumeric port: 'port'"),
+    ],
+)
+def test_an_answer_out_of_form_is_told(
+    verydeep: Run, server: Server, status: int | None, headers: dict[str, str | None], why: str
+) -> None:
+    server.status, server.headers = status, headers
+    line = fetched_wrongly(verydeep)
+    assert f"cannot fetch {server.url}/classes.json: {why}" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "megabytes", "most"), [("classes.json", 553, "1,000,000"), (KERAS, 2, "2,200,000")]
+)
+def test_a_body_without_an_end_is_stopped(
+    verydeep: Run, server: Server, monkeypatch: pytest.MonkeyPatch,
+    name: str, megabytes: int, most: str,
+) -> None:  # fmt: skip
+    """A tenth more than the file has, or 1 MB of class names, worked out by hand."""
+    server.headers = {"Content-Length": None}
+    server.files[name] = b"x" * 5_000_000
+    at_home(monkeypatch, server, replace(releases.named()["vgg16"], megabytes=megabytes))
+    line = fetched_wrongly(verydeep)
+    assert f"cannot fetch {server.url}/{name}: over {most} bytes came" in line
+    assert not list(CACHE.rglob("*.part"))
+
+
 def test_no_network_is_told_and_torch_was_not_waited_for() -> None:
     """In a process of its own, to see what it imported; nobody listens at port 9."""
     program = (
@@ -408,7 +444,8 @@ def test_a_disk_without_room_is_told_before_and_while_it_fills(
     monkeypatch.setattr(download, "to_disk", full)
     line = fetched_wrongly(verydeep)
     assert f"cannot keep {server.url}/{KERAS} in {OURS.parent.resolve()}: No space left" in line
-    assert in_cache() == ["imagenet_class_index.json"]
+    part = OURS.parent / f"{KERAS}.part"
+    assert part.read_bytes() == server.files[KERAS]
 
 
 def test_a_cache_that_cannot_be_written_is_told(
@@ -419,6 +456,16 @@ def test_a_cache_that_cannot_be_written_is_told(
     line = verydeep("predict", "vgg16", "cat.png").mistake
     assert f"to keep {server.url}/{KERAS} in: Not a directory; XDG_CACHE_HOME names" in line
     assert server.asked == []
+
+
+def test_a_relative_place_of_the_cache_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the XDG Base Directory Specification has it."""
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for said in ("", "cache", "./cache"):
+        monkeypatch.setenv("XDG_CACHE_HOME", said)
+        assert place.cache() == Path("/home/somebody/.cache/verydeep/weights")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
+    assert place.cache() == Path("/elsewhere/verydeep/weights")
 
 
 def test_no_redirection_leads_away_from_https() -> None:
@@ -439,6 +486,7 @@ def test_no_redirection_leads_away_from_https() -> None:
         ("VGG19", "vgg19"),
         ("vgg16-bn", "vgg16_bn"),
         ("nonsense", "`verydeep weights list` names published ones"),
+        ("x" * 300, "`verydeep weights list` names published ones"),
         ("runs/gone", "`verydeep train` writes best.safetensors"),
     ],
 )

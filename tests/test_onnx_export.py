@@ -250,7 +250,11 @@ def with_table(built: Network, **said: Any) -> Path:
         {"words": None}, {"words": ["conv3-8"] * 257}, {"words": [3]}, {"words": []},
         {"words": ["conv3-8", "soft-max"]}, {"words": ["FC-1", "soft-max"]}, {"words": "conv3-8"},
         {"crop": 0}, {"crop": "64"}, {"crop": True}, {"crop": 1 << 40}, {"name": "A\n"},
-        {"name": "A" * 33}, {"name": None},
+        {"name": "A" * 33}, {"name": None}, {"name": "F"}, {"name": "A-BN-BN"},
+        {"words": ["conv3-8", "FC-7"]}, {"words": ["conv3-8", "soft-max", "FC-7"]},
+        {"words": ["conv3-8", "FC-7", "soft-max", "soft-max"]},
+        {"words": ["conv3-8", "FC-7", "maxpool", "soft-max"]},
+        {"words": ["conv3-8", "LRN", "LRN", "FC-7", "soft-max"]},
     ],
 )  # fmt: skip
 def test_tables_that_are_none_are_refused(said: dict[str, Any]) -> None:

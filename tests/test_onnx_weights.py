@@ -213,6 +213,10 @@ def test_pixels_and_classes_of_ours_are_taken_from_the_metadata() -> None:
         "[1]",
         about.replace("1.0", "1e999"),
         about.replace("40", '"'),
+        about.replace("40", "0"),
+        about.replace("4.0", "1e-7"),
+        about.replace('"b"', '"a"'),
+        about.replace('"b"', r'"b\u001b"'),
     ):
         helper.set_model_props(model, {"verydeep": bad})
         with pytest.raises(UserError, match="says of its pixels and classes .* is out of form"):

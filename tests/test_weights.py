@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from tests.conftest import images
@@ -19,6 +20,7 @@ from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
 from verydeep.weights import start_from
 from verydeep.weights.file import KEY, hash_of, read_info
+from verydeep.weights.start import Origin
 
 PIXELS = Pixels((40, 60), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), order="BGR", resize="bicubic")
 
@@ -106,6 +108,7 @@ def test_a_changed_header_or_a_cut_file_is_found_or_harmless(tmp_path: Path) -> 
         ("not json", "describes itself wrongly"),
         ("{}", "describes itself wrongly"),
         ("[1]", "describes itself wrongly"),
+        ("[" * 100_000, "describes itself wrongly"),
     ],
 )
 def test_a_file_of_another_kind_is_named(
@@ -115,6 +118,61 @@ def test_a_file_of_another_kind_is_named(
     save_file({"x": torch.zeros(2)}, path, (metadata and {KEY: metadata}) or None)
     with pytest.raises(UserError, match=message):
         load(path)
+
+
+def changed(path: Path, where: tuple[str, ...], value: Any) -> None:
+    """Writes something else into the header of a file of ours; its tensors stay."""
+    about = dict(read_info(path).__dict__)
+    inner = about
+    for name in where[:-1]:
+        inner[name] = dict(inner[name])
+        inner = inner[name]
+    inner[where[-1]] = value
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    save_file(tensors, path, {KEY: json.dumps(about)})
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("provenance",), "x"), (("provenance",), [1]), (("provenance", "settings"), 3),
+        (("provenance", "settings", "seed"), "x"), (("provenance", "settings", "seed"), None),
+        (("provenance", "settings", "seed"), -1), (("provenance", "settings", "width"), "x"),
+        (("provenance", "settings", "fc"), "x"), (("provenance", "data"), []),
+        (("provenance", "data", "marks"), [[]]), (("provenance", "imported"), "x"),
+        (("provenance", "imported", "measured"), 1),
+        (("table",), None), (("table", "name"), 3), (("table", "name"), "F"),
+        (("table", "words"), 3), (("table", "words"), [3]), (("table", "words"), []),
+        (("table", "crop"), "32"), (("table", "crop"), 32.0), (("table", "crop"), 1),
+        (("classes",), "abc"), (("classes",), [1, 2, 3]), (("classes",), ["a", "a", "b"]),
+        (("classes",), ["a", "b"]), (("classes",), None),
+        (("pixels",), []), (("pixels", "mean"), ["a", 1, 2]), (("pixels", "mean"), [1, 2]),
+        (("pixels", "scale"), 256), (("pixels", "scale"), [1]), (("pixels", "scale"), [0, 0]),
+        (("pixels", "resize"), "magic"), (("pixels", "resize"), []), (("pixels", "std"), [0, 1, 1]),
+        (("layers",), []), (("hash",), 3),
+    ],
+)  # fmt: skip
+def test_a_header_of_wrong_kinds_is_named(
+    tmp_path: Path, where: tuple[str, ...], value: Any
+) -> None:
+    """Every verb reads the header by `read_info`."""
+    path = tmp_path / "w.safetensors"
+    settings = {"seed": 0, "net": "C", "width": 0.125}
+    save(network(), path, {"settings": settings, "data": {}, "imported": {}})
+    changed(path, where, value)
+    for read in (read_info, load, Origin.of):
+        with pytest.raises(UserError, match="w.safetensors describes itself wrongly: "):
+            read(path)
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    twice = build("A", ["cat", "cat"], width=0.125, crop=32, fc=16)
+    with pytest.raises(UserError, match=r"cannot write .*could not be read again: class names"):
+        save(twice, tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match="a provenance whose 'seed' is none"):
+        save(network(), tmp_path / "w.safetensors", {"settings": {"seed": "x"}})
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_format_number_is_named(tmp_path: Path) -> None:

@@ -17,6 +17,12 @@ from verydeep.errors import UserError
 _HOST = f"{crc32(platform.node().encode()):08x}"
 
 
+def cache_home() -> Path:
+    """The folder for the user's caches: XDG_CACHE_HOME, where that is absolute, or ~/.cache."""
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return home if home.is_absolute() else Path("~/.cache").expanduser()
+
+
 def write_whole(path: Path, *content: bytes | memoryview) -> None:
     """Writes a file, in one piece or several one after another.
 

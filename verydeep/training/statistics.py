@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -24,7 +22,7 @@ from jaxtyping import Float
 from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
-from verydeep.files import write_whole
+from verydeep.files import cache_home, write_whole
 from verydeep.pictures import bytes_of
 from verydeep.preprocessing import Pixels
 
@@ -52,7 +50,7 @@ def colours(part: Part, pixels: Pixels) -> Colours:
     The key is a fingerprint of those pictures' very bytes, and of the scale they are looked at.
     """
     sample = randomness.generator(0, "choice").permutation(len(part))[:SAMPLE].tolist()
-    kept = _cache() / f"{_fingerprint(part, pixels, sample)}.json"
+    kept = cache_home() / "verydeep" / "colours" / f"{_fingerprint(part, pixels, sample)}.json"
     with suppress(OSError, ValueError, TypeError, KeyError):
         found = json.loads(kept.read_bytes())
         return Colours(tuple(found["mean"]), found["deviation"], tuple(map(tuple, found["axes"])))
@@ -73,12 +71,6 @@ def _fingerprint(part: Part, pixels: Pixels, sample: Sequence[int]) -> str:
             with suppress(PictureError):  # left out when it is measured
                 digest.update(bytes_of(source))
     return digest.hexdigest()[:32]
-
-
-def _cache() -> Path:
-    """The folder for what has been measured, in the user's cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
-    return Path(home) / "verydeep" / "colours"
 
 
 def from_moments(moments: tuple[int, Float[np.ndarray, 3], Float[np.ndarray, "3 3"]]) -> Colours:

@@ -6,6 +6,7 @@ is NAME.part, and is gone on with.
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
@@ -22,6 +23,7 @@ from verydeep.weights.releases import CHUNK, Release, hashes_of
 SECONDS = 60
 """Of silence, after which a connection is given up."""
 MB = 10**6
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def fetch(release: Release, folder: Path, watch: Watch) -> Path:
@@ -41,7 +43,8 @@ def fetch(release: Release, folder: Path, watch: Watch) -> Path:
         else:
             _refuse_other(path, release)
     except OSError as error:  # the disk's; those of the network are told where they come up
-        part.unlink(missing_ok=True)
+        if error.errno not in NO_ROOM:  # what came is right, and is gone on with
+            part.unlink(missing_ok=True)
         raise UserError(
             f"cannot keep {release.url} in {folder}: {error.strerror}; XDG_CACHE_HOME names "
             f"another cache"
@@ -68,18 +71,30 @@ def _fill(part: Path, release: Release, watch: Watch) -> None:
     answer = _opened(release, done)
     if answer is None:
         return
+    most = release.megabytes * MB * 11 // 10 or MB
     with answer, part.open("ab" if answer.status == 206 else "wb") as file:
         done = file.tell()
-        total = done + int(answer.headers.get("Content-Length") or 0)
+        total = done + _length(answer, release)
         _refuse_little_room(part.parent, total - done, total, release)
         for chunk in _chunks(answer, release):
-            file.write(chunk)
             done += len(chunk)
+            if done > most:
+                part.unlink()
+                raise _cut(release, f"over {most:,} bytes came, more than the file has")
+            file.write(chunk)
             if done <= total:  # else its length was not said
                 watch.step(f"fetching {release.called}, bytes", done, total)
         to_disk(file)
     if done < total:
         raise _cut(release, f"the connection was cut after {done:,} of {total:,} bytes")
+
+
+def _length(answer: HTTPResponse, release: Release) -> int:
+    """Bytes that are to come, as the answer says; 0 where it does not."""
+    said = answer.headers.get("Content-Length") or "0"
+    if not (said.isascii() and said.isdecimal() and len(said) < 20):
+        raise _cut(release, f"its Content-Length is {said[:60]!r}, which is no number of bytes")
+    return int(said)
 
 
 def _refuse_little_room(folder: Path, coming: int, total: int, release: Release) -> None:
@@ -106,7 +121,7 @@ def _opened(release: Release, done: int) -> HTTPResponse | None:
         if error.code == 416 and done:  # all of it is there
             return None
         raise _cut(release, f"HTTP {error.code} {error.reason}") from None
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: where it leads is no URL
         raise _cut(release, _reason(error)) from None
     return answer
 

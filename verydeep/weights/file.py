@@ -20,8 +20,9 @@ from safetensors import SafetensorError, safe_open
 from verydeep.errors import UserError
 from verydeep.files import write_whole
 from verydeep.nets.network import Network
-from verydeep.nets.table import Table, read_table
+from verydeep.nets.table import Table
 from verydeep.preprocessing import Pixels
+from verydeep.weights import said
 from verydeep.weights.pieces import OURS, bytes_of, pieces
 from verydeep.weights.place import BEST, find
 
@@ -49,7 +50,8 @@ def save(network: Network, path: Path | str, provenance: dict[str, Any] | None =
     """Writes a network's weights file, whole or not at all, and gives its hash.
 
     `provenance` is plain data: where the weights come from and how to make them again. Raises
-    UserError where the file cannot be written.
+    UserError where the file cannot be written, or could not be read again: for two classes of one
+    name, or a table of none of Table 1's names.
     """
     table, tensors = network.table, _tensors(network)
     layers = _layer_hashes(tensors)
@@ -65,7 +67,12 @@ def save(network: Network, path: Path | str, provenance: dict[str, Any] | None =
         layers=layers,
         hash=_hash_of(layers),
     )
-    write_whole(Path(path), *pieces(tensors, {KEY: json.dumps(asdict(info))}))
+    text = json.dumps(asdict(info))
+    try:
+        _refuse_misfits(WeightsInfo(**json.loads(text)))
+    except ValueError as error:
+        raise UserError(f"cannot write {path}, which could not be read again: {error}") from None
+    write_whole(Path(path), *pieces(tensors, {KEY: text}))
     return info.hash
 
 
@@ -104,25 +111,36 @@ def read_info(path: Path | str) -> WeightsInfo:
         )
     try:
         info = WeightsInfo(**json.loads(metadata[KEY]))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} describes itself wrongly: {_first_line(error)}") from None
     if info.format != FORMAT:
         raise UserError(f"{path} has format {info.format}; this verydeep reads format {FORMAT}")
     try:
-        _ = table_of(info), pixels_of(info)
-    except (AttributeError, KeyError, TypeError) as error:
+        _refuse_misfits(info)
+    except ValueError as error:
         raise UserError(f"{path} describes itself wrongly: {_first_line(error)}") from None
     return info
 
 
 def table_of(info: WeightsInfo) -> Table:
-    """The table that a weights file says; KeyError or TypeError where it says none."""
-    return read_table(info.table["name"], info.table["words"], info.table["crop"])
+    """The table that a weights file says."""
+    return said.table_of_words(info.table)
 
 
 def pixels_of(info: WeightsInfo) -> Pixels:
-    """The pixels that a weights file says; TypeError where it says none."""
-    return Pixels(**{k: _tuple(v) for k, v in info.pixels.items()})
+    """The pixels that a weights file says."""
+    return said.pixels_of(info.pixels)
+
+
+def _refuse_misfits(info: WeightsInfo) -> None:
+    """Raises ValueError where a header says what no file of ours says."""
+    classes, table = said.classes_of(info.classes), table_of(info)
+    _ = pixels_of(info)
+    if len(classes) != table.class_count:
+        raise ValueError(f"{len(classes)} class names for a table of {table.class_count} classes")
+    said.refuse_provenance(info.provenance)
+    if not isinstance(info.layers, dict) or not isinstance(info.hash, str):
+        raise ValueError("hashes that are none")
 
 
 def _read(path: Path) -> tuple[WeightsInfo, dict[str, torch.Tensor]]:
@@ -156,10 +174,6 @@ def _hash_of(layers: dict[str, str]) -> str:
     return hashlib.sha256(
         "".join(f"{k}{v}" for k, v in sorted(layers.items())).encode()
     ).hexdigest()
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _first_line(error: Exception) -> str:

@@ -5,11 +5,12 @@ Nothing here opens a connection or imports PyTorch; `named.py` fetches what the 
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
 from verydeep.errors import UserError
+from verydeep.files import cache_home
 from verydeep.weights.releases import Release, named
 
 BEST = "best.safetensors"
@@ -29,13 +30,21 @@ def find(path: Path | str) -> Path:
             f"the published weights {path} are not in {cache()}; `verydeep weights show {path}` "
             f"fetches them"
         )
-    if (path / BEST).is_file():
+    if _holds(Path.is_file, path / BEST):
         return path / BEST
-    if path.is_dir():
+    if _holds(Path.is_dir, path):
         raise UserError(f"no {BEST} in folder {path}; give a weights file or the folder of a run")
-    if not path.exists():
+    if not _holds(Path.exists, path):
         raise UserError(f"no weights file {path}; {_hint(str(path))}")
     return path
+
+
+def _holds(question: Callable[[Path], bool], path: Path) -> bool:
+    """The answer to a question about a path; no where the system does not take its name."""
+    try:
+        return question(path)
+    except OSError:
+        return False
 
 
 def _hint(name: str) -> str:
@@ -47,13 +56,12 @@ def _hint(name: str) -> str:
 
 def wanted(path: Path | str) -> Release | None:
     """The release that a name stands for; None for any other name, and where such a file is."""
-    return None if Path(path).exists() else named().get(str(path))
+    return None if _holds(Path.exists, Path(path)) else named().get(str(path))
 
 
 def cache() -> Path:
     """The folder for published weights, in the user's cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
-    return Path(home) / "verydeep" / "weights"
+    return cache_home() / "verydeep" / "weights"
 
 
 def kept(release: Release) -> Path:

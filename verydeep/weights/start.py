@@ -93,7 +93,7 @@ class Origin:
 
 def _sizes(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of the net that a table is of: those it was trained with, or read off its rows."""
-    if "net" in settings:
+    if "width" in settings:
         width, fc = settings["width"], settings.get("fc")
     else:
         whole = vgg.table(_letter(table))

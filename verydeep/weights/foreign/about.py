@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table
-from verydeep.preprocessing import RESIZE_RULES, Pixels
-from verydeep.weights.foreign.parameters import table_in_words, table_of_words
+from verydeep.preprocessing import Pixels
+from verydeep.weights.foreign.parameters import table_in_words
 from verydeep.weights.foreign.wire import MalformedError
+from verydeep.weights.said import classes_of, pixels_of, table_of_words
 
 KEY = "verydeep"
 
@@ -42,40 +42,12 @@ def from_text(text: str) -> About:
     """What such a text says; MalformedError where it is none."""
     try:
         about = json.loads(text)
-        pixels, classes = _pixels(**about["pixels"]), about["classes"]
+        pixels, classes = pixels_of(about["pixels"]), classes_of(about["classes"])
+        if not all(map(str.isprintable, classes)):
+            raise ValueError("a class name that cannot be printed")
         table = table_of_words(about["table"]) if "table" in about else None
     except (ValueError, TypeError, KeyError, RecursionError):
-        pixels = classes = table = None
-    if pixels is None or not _all(classes, str):
-        raise MalformedError(f"what it says of its pixels and classes under '{KEY}' is out of form")
-    return About(pixels, tuple(classes), table)
-
-
-def _pixels(
-    scale: Any, mean: Any, std: Any, order: Any, maximum: Any, resize: Any
-) -> Pixels | None:
-    """The pixels, where every value may be one."""
-    numbers = _all(mean, (int, float), 3) and _all(std, (int, float), 3)
-    if not (numbers and _all(scale, int, 2) and 0 < scale[0] <= scale[1] < 1 << 16):
-        return None
-    if order not in ("RGB", "BGR") or maximum not in (1, 255) or resize not in RESIZE_RULES:
-        return None
-    if not all(abs(m) < 1e6 for m in mean) or not all(0 < s < 1e6 for s in std):
-        return None
-    return Pixels(
-        (scale[0], scale[1]),
-        (float(mean[0]), float(mean[1]), float(mean[2])),
-        (float(std[0]), float(std[1]), float(std[2])),
-        order,
-        maximum,
-        resize,
-    )
-
-
-def _all(values: Any, kind: Any, count: int | None = None) -> bool:
-    """Whether it is a list of that kind, and of that many where it says how many."""
-    return (
-        isinstance(values, list)
-        and (count is None or len(values) == count)
-        and all(isinstance(v, kind) and not isinstance(v, bool) for v in values)
-    )
+        raise MalformedError(
+            f"what it says of its pixels and classes under '{KEY}' is out of form"
+        ) from None
+    return About(pixels, classes, table)

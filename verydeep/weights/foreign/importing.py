@@ -234,12 +234,13 @@ def classes_in(path: Path) -> list[str]:
 
     Of a list such as `synset_words.txt`, where each line is a wnid and words for it, or Keras's
     `imagenet_class_index.json`, come the wnid and the first of its words, "n02123045 tabby": data
-    is matched by the wnid alone. Raises UserError for a name that comes twice.
+    is matched by the wnid alone. Raises UserError for a name that comes twice, or that cannot be
+    printed.
     """
     try:
         if path.stat().st_size > LARGEST_LIST:
             raise UserError(f"{path} is too long to be a list of class names")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise UserError(f"cannot read the class names in {path}: {reason}") from None
@@ -249,12 +250,19 @@ def classes_in(path: Path) -> list[str]:
     elif names and all(WNID.fullmatch(name.partition(" ")[0]) and " " in name for name in names):
         pairs = class_names(path).items()
         names = [f"{wnid} {words.partition(',')[0]}" for wnid, words in pairs]
-    twice = [name for i, name in enumerate(names) if name in names[:i]]
-    if twice:
-        raise UserError(
-            f"{path} names two classes '{one_line(twice[0])}'; give names that differ, or a "
-            f"synset_words.txt"
-        )
+    seen: set[str] = set()
+    for name in names:
+        if not name.isprintable():
+            raise UserError(
+                f"{path} names a class '{one_line(name)}', with a character that cannot be "
+                f"printed; give names of letters, digits and plain spaces"
+            )
+        if name in seen:
+            raise UserError(
+                f"{path} names two classes '{one_line(name)}'; give names that differ, or a "
+                f"synset_words.txt"
+            )
+        seen.add(name)
     return names
 
 

@@ -12,12 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from verydeep.errors import UserError
-from verydeep.nets.table import Table, read_table
+from verydeep.nets.table import Table
 from verydeep.preprocessing import Pixels
-
-MOST_WORDS, LONGEST_WORD = 256, 32
-"""Of a table; E has 25 words, of up to 12 letters with a norm."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +39,3 @@ class Parameters:
 def table_in_words(table: Table) -> dict[str, Any]:
     """A table as plain data."""
     return {"name": table.name, "words": list(table.words), "crop": table.crop}
-
-
-def table_of_words(said: Any) -> Table:
-    """The table that a file tells of; ValueError where it tells of none."""
-    try:
-        name, words, crop = said["name"], said["words"], said["crop"]
-        right = (
-            all(isinstance(word, str) and len(word) <= LONGEST_WORD for word in [name, *words])
-            and name.isprintable()
-            and len(words) <= MOST_WORDS
-            and type(crop) is int
-            and 0 < crop < 1 << 16
-        )
-        right = right and ("soft-max" not in words or any(w.startswith("FC-") for w in words))
-        table = read_table(name, words, crop) if right else None
-        if table is not None and table.rows and table.class_count != 1:
-            return table
-    except (KeyError, TypeError, IndexError, UserError):
-        pass
-    raise ValueError("a table that is none")

@@ -19,10 +19,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from verydeep.errors import UserError
-from verydeep.preprocessing import RESIZE_RULES, Pixels
-from verydeep.weights.foreign.parameters import Parameters, table_in_words, table_of_words
+from verydeep.weights.foreign.parameters import Parameters, table_in_words
 from verydeep.weights.foreign.refusals import one_line
 from verydeep.weights.pieces import header, pieces
+from verydeep.weights.said import pixels_of, table_of_words
 
 KEY = "parameters"
 MOST_TENSORS = 512
@@ -79,26 +79,6 @@ def refuse_not_finite(tensors: Mapping[str, np.ndarray], source: Path | str) -> 
                 f"{source} has weights that are no finite numbers, in {name}; it is damaged, or "
                 f"its training came to nothing"
             )
-
-
-def pixels_of(said: Mapping[str, Any]) -> Pixels:
-    """Pixels as a file says them; raises ValueError, KeyError or TypeError for what are none."""
-    scale, mean, std = (tuple(said[key]) for key in ("scale", "mean", "std"))
-    order, maximum, resize = (said[key] for key in ("order", "maximum", "resize"))
-    right = (
-        len(scale) == 2
-        and all(type(side) is int and 0 < side < 2**16 for side in scale)
-        and scale[0] <= scale[1]
-        and len(mean) == len(std) == 3
-        and all(isinstance(v, int | float) and math.isfinite(v) for v in (*mean, *std))
-        and min(std) > 0
-        and order in ("RGB", "BGR")
-        and maximum in (1, 255)
-        and resize in RESIZE_RULES
-    )
-    if not right:
-        raise ValueError(f"pixels of {one_line(dict(said))}")
-    return Pixels(scale, mean, std, order, maximum, resize)
 
 
 def _array(tensor: torch.Tensor, name: str) -> np.ndarray:

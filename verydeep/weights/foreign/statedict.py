@@ -28,10 +28,10 @@ from verydeep.nets.network import Network
 from verydeep.nets.table import FC, LRN
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign.parameters import Parameters
-from verydeep.weights.foreign.passing import pixels_of
 from verydeep.weights.foreign.refusals import looks_like, one_line
 from verydeep.weights.foreign.state import ABOUT, content, is_state
 from verydeep.weights.pieces import pieces
+from verydeep.weights.said import pixels_of
 
 TOPS = {
     "torchvision": ("classifier.0", "classifier.3", "classifier.6"),
