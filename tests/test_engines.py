@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -253,6 +254,34 @@ def test_the_score_file_and_the_journal_say_the_engine(
         evaluate(trained, "drawn", "centre", out=path, part_name="test", engine=name)
         assert load_scores(path).engine == (name or "winograd")
     assert [about["engine"] for about in kept] == ["winograd", "torch"]
+
+
+def test_a_test_by_another_engine_leaves_the_score_file_and_the_journal_of_the_usual_one(
+    trained: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "w.safetensors"
+    copy.write_bytes(trained.read_bytes())
+
+    def tested(**way: Any) -> Path:
+        path = evaluate(copy, "drawn:60", "centre", part_name="test", **way).path
+        assert path is not None
+        return path
+
+    usual = tested()
+    before, killed = usual.read_bytes(), usual.with_name(f"{usual.name}.unfinished")
+    killed.mkdir()
+    named = {w: tested(engine=w).name for w in ("winograd", "torch")}
+    exact = tested(precision="bf16")
+    assert named["winograd"] == usual.name
+    data, whose = usual.name.split("-")[:-2], usual.name.split("-")[-2:]
+    assert named["torch"] == "-".join([*data, "torch", *whose])
+    assert exact.name == "-".join([*data, "bf16", *whose])
+    assert (load_scores(exact).engine, load_scores(exact).precision) == ("torch", "bf16")
+    assert load_scores(usual).precision == "float32"
+    killed.mkdir(exist_ok=True)
+    tested(engine="torch")
+    assert killed.is_dir()
+    assert usual.read_bytes() == before
 
 
 def test_predict_says_its_engine_and_answers_alike_with_another(

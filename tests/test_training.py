@@ -465,6 +465,17 @@ def test_the_best_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
     assert again.top1 == run.best.top1
 
 
+def test_the_tests_of_a_run_and_evaluate_write_the_same_score_file(tmp_path: Path) -> None:
+    given = {"epochs": 1, "seed": 3, **SMALL}
+    run = train("drawn:40x48", tmp_path / "run", conditions=TWO_CORES, **given)
+    ours = run.tests[0]
+    assert ours.path is not None
+    before = ours.path.read_bytes()
+    again = evaluate(run.folder, "drawn:40x48", "centre", conditions=TWO_CORES)
+    assert again.path == ours.path
+    assert ours.path.read_bytes() == before
+
+
 def test_the_last_good_weights_stay_when_the_loss_runs_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

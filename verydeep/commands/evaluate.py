@@ -153,5 +153,6 @@ def _as_data(tested: Any) -> dict[str, Any]:
         "class_errors": class_errors(scores.posteriors, scores.labels),
         "confusion": confusion(scores.posteriors, scores.labels).tolist(),
         "engine": scores.engine,
+        "precision": scores.precision,
         "scores": str(tested.path),
     }

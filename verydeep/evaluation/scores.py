@@ -38,7 +38,7 @@ class Scores:
     which pictures of it; `left_out` has a line
     for each picture that could not be read. `net` is set where the network is one of the paper's,
     whole; `members` are the titles of those that were fused. `engine` is what ran the network, by
-    which the last digits differ.
+    which the last digits differ, and `precision` what its layers worked in.
     """
 
     posteriors: Posteriors
@@ -54,6 +54,7 @@ class Scores:
     net: Trained | None = None
     members: tuple[str, ...] = ()
     engine: str = "torch"
+    precision: str = "float32"
 
     @property
     def title(self) -> str:
@@ -82,6 +83,7 @@ def save_scores(scores: Scores, path: Path) -> None:
         "net": scores.net,
         "members": scores.members,
         "engine": scores.engine,
+        "precision": scores.precision,
     }
     arrays = {"posteriors": scores.posteriors, "labels": scores.labels}
     write_whole(path, to_bytes(arrays, {KEY: json.dumps(about)}))
@@ -130,7 +132,7 @@ def load_scores(path: Path) -> Scores:
     return Scores(
         posteriors, labels, names, classes, protocol, weights, data,
         str(about["part"]), int(about["seed"]), left_out, net, members,
-        str(about.get("engine", "torch")),
+        str(about.get("engine", "torch")), str(about.get("precision", "float32")),
     )  # fmt: skip
 
 

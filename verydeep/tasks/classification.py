@@ -175,7 +175,8 @@ def _run(
         if processes.first:
             network = weights.load(folder / BEST, machine.device)
             with processes.aside("the test"):
-                tests = _tested(network, test_part, about["data"], folder, conditions)
+                tested = {**about["data"], "seed": settings.seed}
+                tests = _tested(network, test_part, tested, folder, conditions)
         processes.wait("the test")
     notes = (*dataset.notes, *faults, *keeper.notes)
     started, epochs = about.get("start", {}), tuple(training.epochs)

@@ -36,6 +36,20 @@ NO_ORDERS: Mapping[str, Labels] = {}
 
 
 @dataclass(frozen=True)
+class Way:
+    """What runs a network in a test, and in which numbers its layers work."""
+
+    engine: str
+    precision: str = "float32"
+
+    def unusual(self, device: str) -> list[str]:
+        """What of it is not what a test on that device takes of itself, for a file's name."""
+        usual = Way(engines.chosen(None, device, self.precision))
+        pairs = (self.engine, usual.engine), (self.precision, usual.precision)
+        return [ours for ours, theirs in pairs if ours != theirs]
+
+
+@dataclass(frozen=True)
 class Tested:
     """What testing gave: a score file's content, the part it is of, and where it was written."""
 
@@ -77,7 +91,7 @@ def evaluate(
     """
     conditions = conditions or Conditions()
     weights_path = weights.find(weights_path, conditions.watch)
-    runner = engines.chosen(engine, conditions.machine.device, precision)
+    way = Way(engines.chosen(engine, conditions.machine.device, precision), precision)
     info = read_info(weights_path)
     _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
     trained_seed = info.provenance.get("settings", {}).get("seed", 0)
@@ -88,7 +102,7 @@ def evaluate(
     for note in dataset.notes:
         conditions.watch.say(note)
     conditions.watch.say(f"testing on {len(part):,} pictures ({part_name}) of {dataset.where}")
-    conditions.watch.say(engines.words(runner, asked=engine is not None))
+    conditions.watch.say(engines.words(way.engine, asked=engine is not None))
     network = weights.load(weights_path, conditions.machine.device)
     chosen = protocol(network, protocol_name, scales)
     about = {
@@ -101,9 +115,7 @@ def evaluate(
     path = Path(out) if out else None
     orders = _other_orders(dataset, info)
     folder = beside(weights_path)
-    return measure(
-        network, part, chosen, about, folder, conditions, path, orders, precision, runner
-    )
+    return measure(network, part, chosen, about, folder, conditions, path, orders, way)
 
 
 def measure(
@@ -115,16 +127,18 @@ def measure(
     conditions: Conditions,
     path: Path | None = None,
     other_orders: Mapping[str, Labels] = NO_ORDERS,
-    precision: str = "float32",
-    engine: str = "torch",
+    way: Way | None = None,
 ) -> Tested:
     """Tests one part by one protocol and writes the score file.
 
-    Pictures that cannot be read are left out, and named in the file. Raises UserError where the
-    classes turn out to be in one of the other orders.
+    Without a `way`, in float32 by the fastest engine there is for the machine. Pictures that
+    cannot be read are left out, and named in the file. Raises UserError where the classes turn out
+    to be in one of the other orders.
     """
+    device = conditions.machine.device
+    way = way or Way(engines.chosen(None, device))
     digest = weights.hash_of(network)
-    path = path or folder / "scores" / _file_name(chosen, about, digest)
+    path = path or folder / "scores" / _file_name(chosen, about, digest, way.unusual(device))
     refuse_other(path)
     if not len(part):
         raise UserError(f"no pictures to test on in the {about['part']} part of {about['where']}")
@@ -135,17 +149,15 @@ def measure(
             "pictures": fingerprint(part.names),
             "protocol": asdict(chosen),
             "data": dict(about),
-            "device": conditions.machine.device,
-            "precision": precision,
-            "engine": engine,
+            "device": device,
+            **asdict(way),
             "chunk": chunk_of(len(part), chosen, network),
         },
     )
     with journal.alone() if conditions.processes.first else nullcontext():
         scores, read = _scores(
-            network, part, chosen, about, digest, conditions, journal, other_orders, precision,
-            engine,
-        )  # fmt: skip
+            network, part, chosen, about, digest, conditions, journal, other_orders, way
+        )
         if conditions.processes.first:
             save_scores(scores, path)
             journal.remove()
@@ -161,8 +173,7 @@ def _scores(
     conditions: Conditions,
     journal: Journal,
     other_orders: Mapping[str, Labels],
-    precision: str,
-    engine: str,
+    way: Way,
 ) -> tuple[Scores, Labels]:
     """The scores of the pictures that can be read, and which those are."""
     watch, share = conditions.watch, math.ceil(len(part) / conditions.processes.count)
@@ -173,8 +184,8 @@ def _scores(
         conditions,
         lambda done: watch.step(f"testing, {chosen.name}", min(done, share), share),
         journal,
-        precision,
-        engine,
+        way.precision,
+        way.engine,
     )
     left_out = tuple(faults(network, part, chosen, found))
     for fault in left_out:
@@ -195,7 +206,8 @@ def _scores(
         seed=int(about.get("seed", 0)),
         left_out=left_out,
         net=_of_the_paper(network) if about.get("whole") and not left_out else None,
-        engine=engine,
+        engine=way.engine,
+        precision=way.precision,
     )
     return scores, read
 
@@ -219,13 +231,18 @@ def _of_the_paper(network: Network) -> Trained | None:
     return (name, *network.pixels.scale) if whole else None
 
 
-def _file_name(chosen: Protocol, about: Mapping[str, Any], digest: str) -> str:
-    """What a score file is called: data, part, protocol, and whose they are, in a few digits."""
+def _file_name(
+    chosen: Protocol, about: Mapping[str, Any], digest: str, unusual: Sequence[str]
+) -> str:
+    """What a score file is called: data, part, protocol, and whose they are, in a few digits.
+
+    What is unusual in the way of the test stands between, that no other test's file is replaced.
+    """
     data = Path(str(about["where"])).name.replace(":", "-")[:60] or "data"
     words = [data, about.get("part", "test"), chosen.name, *map(str, chosen.scales)]
     seed = [f"seed{about['seed']}"] if about.get("seed") else []
     whose = [str(about["fingerprint"])[:6], digest[:6]]
-    return f"{'-'.join([*words, *seed, *whose])}.safetensors"
+    return f"{'-'.join([*words, *seed, *unusual, *whose])}.safetensors"
 
 
 def _part_to_test(dataset: Dataset, info: WeightsInfo, same_seed: bool) -> str:
