@@ -241,6 +241,13 @@ def test_fused_posteriors_are_the_mean() -> None:
     assert found.posteriors.dtype == np.float32
 
 
+def test_what_is_fused_says_every_engine_once() -> None:
+    one, two = (replace(ONE, engine=name) for name in ("winograd", "openvino"))
+    assert fuse([one, two]).engine == "winograd and openvino"
+    assert fuse([fuse([one, two]), two]).engine == "winograd and openvino"
+    assert fuse([one, two]).precision == "float32"
+
+
 def test_fusing_follows_the_first_order_and_leaves_what_came_as_it_was() -> None:
     random = np.random.default_rng(0)
     a, b = (

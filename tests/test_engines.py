@@ -338,6 +338,21 @@ def test_int8_without_its_tools_is_one_line_on_how_to_install_them(
         export_int8(trained, "drawn", tmp_path / "int8.onnx")
 
 
+def test_int8_refuses_before_anything_is_calibrated(trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from verydeep.tasks import quantising
+
+    path = weights.find(trained)
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="is the file that it is made of"):
+        quantising.export_int8(path, "drawn:300", path)
+    assert path.read_bytes() == before
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="cannot write .*file/x.onnx: .*; choose another --out"):
+        quantising.export_int8(path, "drawn:300", tmp_path / "file" / "x.onnx")
+
+
 def test_int8_is_for_onnx_alone(
     trained: Path,
     tmp_path: Path,

@@ -145,13 +145,15 @@ def _as_data(tested: Any) -> dict[str, Any]:
     from verydeep.tasks.comparing import as_data
 
     scores = tested.scores
+    taken_for = confusion(scores.posteriors, scores.labels).tolist()
+    few = len(scores.classes) <= CLASSES  # a million cells of 1,000 are of no use to anybody
     return {
         **as_data([scores]),
         "protocol": {**asdict(scores.protocol), "text": str(scores.protocol)},
         "left_out": list(scores.left_out),
         "classes": list(scores.classes),
         "class_errors": class_errors(scores.posteriors, scores.labels),
-        "confusion": confusion(scores.posteriors, scores.labels).tolist(),
+        **({"confusion": taken_for} if few else {}),
         "engine": scores.engine,
         "precision": scores.precision,
         "scores": str(tested.path),

@@ -17,7 +17,7 @@ from verydeep.errors import UserError
 from verydeep.nets.network import Network
 
 ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
-"""From the fastest on a CPU to the slowest, as `bench/inference.py` measured D, whole, at 224."""
+"""From the fastest on a CPU to the slowest: docs/results.md, "The speed of inference"."""
 PACKAGED = ("openvino", "onnxruntime")
 Local = Callable[[UInt8[Tensor, "B h w 3"]], Float[Tensor, "B C r c"]]
 

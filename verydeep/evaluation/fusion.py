@@ -30,7 +30,14 @@ def fuse(scores: Sequence[Scores]) -> Scores:
         weights=" ".join(s.weights for s in scores),
         net=None,
         members=tuple(names_of(scores)),
+        engine=_all([s.engine for s in scores]),
+        precision=_all([s.precision for s in scores]),
     )
+
+
+def _all(words: Sequence[str]) -> str:
+    """Each once, in order; those of what was fused before are taken apart."""
+    return " and ".join(dict.fromkeys(" and ".join(words).split(" and ")))
 
 
 def row_of(scores: Sequence[Scores]) -> Published | None:

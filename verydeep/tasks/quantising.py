@@ -18,8 +18,9 @@ from verydeep.evaluation.views import Protocol, protocol
 from verydeep.pictures import Picture
 from verydeep.preprocessing import Pixels, centre_crop
 from verydeep.randomness import generator
-from verydeep.tasks.testing import part_of, relabelled
-from verydeep.weights.file import read_info
+from verydeep.tasks.testing import part_of, part_to_test, relabelled
+from verydeep.tasks.weights import refuse_itself
+from verydeep.weights.file import read_info, table_of
 
 CALIBRATION = 256
 """Pictures of the training part that values' ranges are taken from."""
@@ -59,13 +60,20 @@ def export_int8(
     Raises UserError where ONNX Runtime is not installed, or the data is of other classes.
     """
     require()
+    refuse_itself(Path(weights_path), out)
     conditions = conditions or Conditions()
     info = read_info(weights_path)
+    _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
     dataset = open_dataset(data, info.provenance.get("settings", {}).get("seed", 0))
+    part_to_test(dataset, info, True, "data with a test/ of its own")
     train, test = (relabelled(part_of(dataset, name), dataset, info) for name in ("train", "test"))
     network = weights.load(weights_path)
     centre = protocol(network, "centre")
     watch = conditions.watch
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from None
     watch.say(f"calibrating with pictures of the training part of {dataset.where}")
     crops = _crops(train, network.pixels, centre)
     engine = engine_for(network, chosen(None, "cpu"))

@@ -97,7 +97,8 @@ def evaluate(
     trained_seed = info.provenance.get("settings", {}).get("seed", 0)
     dataset = open_dataset(data, trained_seed if seed is None else seed)
     if part_name is None:
-        part_name = _part_to_test(dataset, info, seed in (None, trained_seed))
+        same_seed = seed in (None, trained_seed)
+        part_name = part_to_test(dataset, info, same_seed, "--part test or --part all")
     part = relabelled(part_of(dataset, part_name), dataset, info)
     for note in dataset.notes:
         conditions.watch.say(note)
@@ -245,8 +246,11 @@ def _file_name(
     return f"{'-'.join([*words, *seed, *unusual, *whose])}.safetensors"
 
 
-def _part_to_test(dataset: Dataset, info: WeightsInfo, same_seed: bool) -> str:
-    """Which part is fair to test on: never one that the network has seen, as far as is known."""
+def part_to_test(dataset: Dataset, info: WeightsInfo, same_seed: bool, else_give: str) -> str:
+    """Which part is fair to test on: never one that the network has seen, as far as is known.
+
+    Raises UserError where none is known to be; `else_give` says what helps.
+    """
     if not dataset.made_split:
         return "test"
     trained_on = info.provenance.get("data", {})
@@ -259,7 +263,7 @@ def _part_to_test(dataset: Dataset, info: WeightsInfo, same_seed: bool) -> str:
         what = "is split by another seed than when" if same_data else "has changed since"
         raise UserError(
             f"{dataset.where} {what} the network was trained on it: what would be set aside for "
-            f"testing may have been learnt; give --part test or --part all to test all the same"
+            f"testing may have been learnt; give {else_give} to test all the same"
         )
     return "all"
 
