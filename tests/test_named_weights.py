@@ -16,6 +16,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -86,7 +87,9 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 if value is not None:
                     self.send_header(header, value)
             self.end_headers()
-            self.wfile.write(content[: server.cut] if name.endswith((".h5", ".pth")) else content)
+            with suppress(ConnectionError):  # of whoever has heard enough
+                cut = server.cut if name.endswith((".h5", ".pth")) else None
+                self.wfile.write(content[:cut])
 
         def log_message(self, *_: object) -> None: ...
 
