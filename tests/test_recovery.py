@@ -172,12 +172,12 @@ def test_either_of_two_processes_killed_at_any_event_goes_on(
         cases = [(i, False) for i in range(2, 16, 2)]
     for event, torn in cases:
         kill = {"number": number, "event": event, "torn": torn}
-        answer = obey("killed", count=2, kill=kill, dead=1.5)
+        answer = obey(f"killed-{number}", count=2, kill=kill, dead=1.5)
         assert answer["codes"][number] == -9, answer
         assert answer["codes"][1 - number] == 1, answer
         assert f"process {number}" in answer["said"], answer
         assert answer["seconds"] < 15
-        went_on(obey, undisturbed, "killed", 2)
+        went_on(obey, undisturbed, f"killed-{number}", 2)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -76,7 +76,7 @@ class Processes:
         try:
             yield
         except RuntimeError as error:
-            self._watch.name_the_lost(str(error).strip().split("\n")[0])
+            self._watch.name_the_lost(_first_line(error))
         finally:
             self._watch.leave()
 
@@ -261,12 +261,12 @@ class _Watch:
     def exchanged(self, value: Any) -> list[Any]:
         """What every process gave, in the order of their numbers."""
         self._asked += 1
-        self._store.set(f"given/{self._asked}/{self.number}", json.dumps(value))
         keys = [f"given/{self._asked}/{number}" for number in range(self.count)]
-        with _named(self, "what the others were started with"):
+        with _named(self, "what the others were started with"), self._asking():
+            self._store.set(keys[self.number], json.dumps(value))
             while not self._store.check(keys):
                 sleep(0.02)
-        return [json.loads(self._store.get(key)) for key in keys]
+            return [json.loads(self._store.get(key)) for key in keys]
 
     def enter(self, what: str) -> None:
         self._entered = monotonic()
@@ -280,11 +280,13 @@ class _Watch:
 
     def busy(self, what: str) -> None:
         self._at["busy"] = what
-        self._beat()
+        with self._asking():
+            self._beat()
 
     def fail(self, cause: str) -> None:
         self._at["fault"] = cause
-        self._beat()
+        with suppress(RuntimeError):  # nobody is there to be told
+            self._beat()
 
     def end(self) -> None:
         self._ended.set()
@@ -302,7 +304,7 @@ class _Watch:
                 theirs = {n: self._of(n) for n in range(self.count) if n != self.number}
             except Exception as error:
                 if not self._ended.is_set():
-                    self._leave(f"process 0 is gone, and the others with it: {error}")
+                    self._leave_alone(error)
                 return
             for number, at in theirs.items():
                 self._judge(number, at, seen)
@@ -338,6 +340,20 @@ class _Watch:
         found: dict[str, Any] = json.loads(self._beats.get(key))
         return found
 
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Around what the main thread asks of the store, which ends with the one who keeps it."""
+        try:
+            yield
+        except RuntimeError as error:
+            self._leave_alone(error)
+
+    def _leave_alone(self, error: Exception) -> NoReturn:
+        self._leave(
+            f"process 0, or torchrun, which kept the processes together, is gone: "
+            f"{_first_line(error)}"
+        )
+
     def _leave(self, line: str) -> NoReturn:
         print(f"verydeep: {line}; what was kept stays", file=sys.stderr, flush=True)
         os._exit(1)
@@ -350,6 +366,10 @@ def _named(watch: _Watch, what: str) -> Iterator[None]:
         yield
     finally:
         watch.leave()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:

@@ -1,0 +1,66 @@
+"""Processes that lose the store they speak through; whole runs are in `test_recovery.py`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+from verydeep import processes
+from verydeep.processes import Processes
+
+
+class Left(BaseException):
+    """Instead of leaving the tests."""
+
+
+@pytest.fixture
+def lost(monkeypatch: pytest.MonkeyPatch) -> Processes:
+    """Process 1 of 2, whose process 0 has died with the store that it kept."""
+
+    def leave(code: int) -> None:
+        raise Left(code)
+
+    monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setattr(processes, "BEAT", 1e6)  # the thread that watches sees nothing of it
+    wait = timedelta(seconds=5)
+    kept = TCPStore("127.0.0.1", 0, 2, True, wait, wait_for_workers=False)
+    store = TCPStore("127.0.0.1", kept.port, 2, False, wait)
+    one = Processes(1, 2, store)
+    del kept
+    return one
+
+
+def set_aside(one: Processes) -> None:
+    """More than once: what is sent first after the other end is gone still seems to arrive."""
+    for _ in range(5):
+        with one.aside("a checkpoint"):
+            pass
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        set_aside,
+        lambda one: one.say("a line"),
+        lambda one: one.agree({"rate": 0.01}),
+        lambda one: one.share(None),
+    ],
+    ids=["aside", "say", "agree", "share"],
+)
+def test_whoever_kept_the_processes_together_is_named_when_gone(
+    lost: Processes, asks: Callable[[Processes], object], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Left):
+        asks(lost)
+    said = capfd.readouterr().err.split("\n")
+    assert any(line.startswith("verydeep: process 0, or torchrun, which kept") for line in said), (
+        said
+    )
+
+
+def test_a_process_that_failed_keeps_its_own_cause_when_nobody_hears_it(lost: Processes) -> None:
+    lost.failed("no such folder")  # and goes on to say so itself
