@@ -176,7 +176,7 @@ def _child(order: dict[str, Any], number: int, port: int, said: Path) -> NoRetur
             "RANK": str(number), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
         }  # fmt: skip
-        processes.DEAD, processes.BEAT = order.get("dead", 3.0), 0.3
+        processes.DEAD, processes.BEAT = order.get("dead", 15.0), 0.3
         kill = order.get("kill", {})
         events = Events(
             kill.get("event") if kill.get("number", 0) == number else None,

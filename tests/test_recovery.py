@@ -110,7 +110,7 @@ def test_a_run_on_two_processes_comes_to_the_bits_of_one(
 def test_a_run_on_four_processes_comes_to_the_bits_of_one(
     obey: Obey, undisturbed: dict[str, Any]
 ) -> None:
-    answer = obey("four", count=4, dead=30.0)
+    answer = obey("four", count=4)
     assert answer["codes"] == [0] * 4, answer["said"]
     assert ends(answer["folder"]) == undisturbed["ends"]
 
@@ -172,7 +172,7 @@ def test_either_of_two_processes_killed_at_any_event_goes_on(
         cases = [(i, False) for i in range(2, 16, 2)]
     for event, torn in cases:
         kill = {"number": number, "event": event, "torn": torn}
-        answer = obey(f"killed-{number}", count=2, kill=kill, dead=1.5)
+        answer = obey(f"killed-{number}", count=2, kill=kill, dead=3.0)
         assert answer["codes"][number] == -9, answer
         assert answer["codes"][1 - number] == 1, answer
         assert f"process {number}" in answer["said"], answer
@@ -190,7 +190,7 @@ def test_two_processes_killed_at_random_go_on(obey: Obey, undisturbed: dict[str,
     for _ in range(60):
         numbers = draw.choice([[0], [1], [0, 1]])
         kill = {"numbers": numbers, "after": draw.uniform(0.4, 0.95) * whole}
-        answer = obey("random", count=2, kill=kill, dead=1.5)
+        answer = obey("random", count=2, kill=kill, dead=3.0)
         if answer["codes"] == [0, 0] or not (answer["folder"] / "run.toml").exists():
             shutil.rmtree(answer["folder"], ignore_errors=True)  # done already, or not begun
             continue
