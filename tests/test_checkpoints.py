@@ -144,6 +144,17 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(tmp_path: Path) -> None:
     assert "step-000000002 is damaged in network.safetensors" in said[0]
 
 
+def test_a_checkpoint_of_another_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not passed over: those before it are of the same version."""
+    training, _ = begun()
+    save(training, tmp_path, ABOUT, 1)
+    monkeypatch.setattr(checkpoints, "FORMAT", checkpoints.FORMAT + 1)
+    with pytest.raises(UserError, match=r"step-000000001 is of format \d+, and this version"):
+        newest(tmp_path, print)
+
+
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     training, _ = begun(width=1 / 32)
     (tmp_path / ".step-000000001.77").mkdir()

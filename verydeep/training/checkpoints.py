@@ -28,7 +28,8 @@ from verydeep.errors import UserError
 from verydeep.files import names_to_disk, to_disk
 from verydeep.training.state import Epoch, Training
 
-FORMAT = 1
+FORMAT = 2
+"""Of `training.json`; raised whenever what it holds changes."""
 KEEP = 2
 """Newest checkpoints that are kept."""
 MANIFEST = "manifest.json"
@@ -75,12 +76,23 @@ def save(training: Training, folder: Path, about: Mapping[str, Any], step: int) 
 
 
 def newest(folder: Path, say: Say) -> dict[str, bytes] | None:
-    """The files of the newest checkpoint that verifies, or None; those passed over are named."""
+    """The files of the newest checkpoint that verifies, or None; those passed over are named.
+
+    Raises UserError where that one is of another version of verydeep.
+    """
     for place in reversed(found(folder)):
         try:
-            return verified(place)
+            files = verified(place)
         except DamagedError as error:
             say(f"{error}; passed over")
+            continue
+        written = json.loads(files["training.json"])["format"]
+        if written != FORMAT:
+            raise UserError(
+                f"checkpoint {place} is of format {written}, and this version of verydeep goes on "
+                f"with format {FORMAT}; go on with the version that began it, or begin anew"
+            )
+        return files
     return None
 
 
