@@ -116,7 +116,10 @@ def evaluate(
     path = Path(out) if out else None
     orders = _other_orders(dataset, info)
     folder = beside(weights_path)
-    return measure(network, part, chosen, about, folder, conditions, path, orders, way)
+    return measure(
+        network, part, chosen, about, folder, conditions,
+        path=path, other_orders=orders, way=way,
+    )  # fmt: skip
 
 
 def measure(
@@ -126,6 +129,7 @@ def measure(
     about: Mapping[str, Any],
     folder: Path,
     conditions: Conditions,
+    *,
     path: Path | None = None,
     other_orders: Mapping[str, Labels] = NO_ORDERS,
     way: Way | None = None,
