@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 from tests.conftest import TWO_CORES, real_pictures
 from verydeep.datasets import open_dataset
@@ -144,13 +145,13 @@ def test_class_folders_are_labels() -> None:
     assert any("valprep.sh" in note for note in dataset.notes)
 
 
-def test_class_folders_need_no_scipy_for_a_list_they_do_not_need() -> None:
+def test_class_folders_need_no_list_that_cannot_be_read() -> None:
     in_folders("data/val", 2, 1)
     in_folders("data/train", 2, 1)
     write(f"data/{DEVKIT}/{TRUTH}", "1\n")
     write(f"data/{DEVKIT}/meta.mat", "no list")
     assert open_dataset("data").kind == "ilsvrc"
-    assert devkit_order(Path("data")) is None  # whether scipy is there or not
+    assert devkit_order(Path("data")) is None
     write(f"data/{DEVKIT}/devkit_id_to_wnid.txt", IDS)
     order = devkit_order(Path("data"))
     assert order is not None
@@ -265,20 +266,34 @@ def test_a_list_that_is_damaged_is_named() -> None:
             devkit_ids(path)
 
 
-def test_meta_mat_asks_for_scipy_or_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "scipy.io", None)
-    with pytest.raises(UserError, match="install scipy, or put a text list devkit_id_to_wnid.txt"):
-        devkit_ids(write("meta.mat", "x"))
-
-
 def test_meta_mat_gives_the_classes_without_children() -> None:
-    scipy_io = pytest.importorskip("scipy.io", reason="meta.mat needs scipy")
-    kinds = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("num_children", "O")]
-    rows = [(1, HEN, 0), (2, TENCH, 0), (3, SHARK, 0), (1001, "n00001740", 3)]
-    scipy_io.savemat("meta.mat", {"synsets": np.array(rows, dtype=kinds)})
-    assert devkit_ids(Path("meta.mat")) == devkit_ids(write("ids", IDS))
-    with pytest.raises(UserError, match="other.mat is no meta.mat"):
-        devkit_ids(write("other.mat", "x"))
+    """Written by scipy, as MATLAB would: compressed or not, 1860 x 1 in the development kit."""
+    kinds = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("words", "O"), ("num_children", "O")]
+    rows = [(1, HEN, "hen", 0), (2, TENCH, "tench", 0), (3, SHARK, "shark", 0)]
+    rows.append((1001, "n00001740", "entity", 3))
+    for compressed in (False, True):
+        synsets = np.array(rows, dtype=kinds)[:, None]
+        savemat("meta.mat", {"synsets": synsets}, do_compression=compressed)
+        assert devkit_ids(Path("meta.mat")) == devkit_ids(write("ids", IDS))
+
+
+@pytest.mark.parametrize(
+    ("variables", "why"),
+    [
+        (None, "is no MATLAB file of level 5"),
+        ({"rows": [1]}, "has no wnid for each id"),
+        ({"synsets": [1, 2]}, "has no wnid for each id"),
+        ({"synsets": {"ILSVRC2012_ID": 1, "WNID": "dog", "num_children": 0}}, "has no wnid for"),
+        ({"synsets": {"ILSVRC2012_ID": "", "WNID": HEN, "num_children": [0, 0]}}, "has no wnid"),
+    ],
+)
+def test_another_mat_file_is_refused_in_a_line(variables: dict[str, Any] | None, why: str) -> None:
+    if variables is None:
+        write("other.mat", "x" * 200)
+    else:
+        savemat("other.mat", variables)
+    with pytest.raises(UserError, match=f"other.mat .*{why}"):
+        devkit_ids(Path("other.mat"))
 
 
 @pytest.mark.parametrize("folder", ["bbox", "Annotations/CLS-LOC"])

@@ -13,14 +13,15 @@ import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from math import isfinite
 from pathlib import Path
+from typing import Any
 from unicodedata import normalize
 from xml.etree import ElementTree
 
 import numpy as np
 
+from verydeep import mat5
 from verydeep.datasets.dataset import Boxes, Labels
 from verydeep.errors import UserError
 
@@ -57,7 +58,7 @@ def class_key(name: str) -> str:
 def devkit_ids(path: Path) -> dict[int, str]:
     """The wnid of each of the development kit's ids, from `meta.mat` or a text list.
 
-    A line of the text list is `1 n02119789`. `meta.mat` is read by scipy, where it is installed.
+    A line of the text list is `1 n02119789`.
     """
     return _ids_of_mat(path) if path.suffix == ".mat" else _ids_of_text(path)
 
@@ -76,20 +77,14 @@ def _ids_of_text(path: Path) -> dict[int, str]:
 
 def _ids_of_mat(path: Path) -> dict[int, str]:
     """Those of the classes without children, which are the thousand of the classification task."""
+    synsets: Any = mat5.read(path).get("synsets")
     try:
-        scipy_io = import_module("scipy.io")
-    except ImportError:
-        raise UserError(
-            f"{path} needs scipy to be read; install scipy, or put a text list "
-            f"devkit_id_to_wnid.txt with lines such as '1 n02119789' in the same folder"
-        ) from None
-    try:
-        synsets = scipy_io.loadmat(path, squeeze_me=True)["synsets"]
-        leaves = [s for s in synsets if int(s["num_children"]) == 0]
-        ids = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in leaves}
-    except Exception as error:  # whatever scipy makes of a file that is not what it should be
-        raise UserError(f"{path} is no meta.mat of the development kit: {error}") from None
-    if len(set(ids.values())) != len(leaves) or not all(map(WNID.fullmatch, ids.values())):
+        leaves = [s for s in synsets if int(s["num_children"].item()) == 0]
+        ids = {int(s["ILSVRC2012_ID"].item()): str(s["WNID"]) for s in leaves}
+    except (LookupError, TypeError, AttributeError, ValueError):  # no structs of such fields
+        ids, leaves = {}, []
+    whole = ids and len(set(ids.values())) == len(leaves)
+    if not whole or not all(map(WNID.fullmatch, ids.values())):
         raise UserError(f"{path} is no meta.mat of the development kit: it has no wnid for each id")
     return ids
 

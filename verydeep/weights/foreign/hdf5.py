@@ -35,7 +35,7 @@ from pyfive.p5t import (
     P5VlenStringType,
 )
 
-from verydeep.weights.foreign.bounds import Damaged, memory_limit, refusals
+from verydeep.bounds import Damaged, memory_limit, refusals
 from verydeep.weights.foreign.hdf5_chunks import read_chunks
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pyfive.btree import BTreeV1RawDataChunks
 
-from verydeep.weights.foreign.bounds import Damaged, Inflater
+from verydeep.bounds import Damaged, Inflater
 
 CHUNKS = 50_000
 """Most chunks of one dataset."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from verydeep.bounds import Damaged, as_float32, refusals
 from verydeep.errors import UserError
 from verydeep.files import write_whole
 from verydeep.nets import vgg
@@ -23,7 +24,6 @@ from verydeep.nets.network import Network
 from verydeep.nets.table import FC, LRN, Conv
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import hdf5, mat73
-from verydeep.weights.foreign.bounds import Damaged, as_float32, refusals
 from verydeep.weights.foreign.hdf5 import HEAD, File, Node
 from verydeep.weights.foreign.parameters import Parameters
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from verydeep.bounds import NESTING, Damaged
+from verydeep.mat5 import Unread, Value
 from verydeep.weights.foreign import hdf5
-from verydeep.weights.foreign.bounds import NESTING, Damaged
 from verydeep.weights.foreign.hdf5 import Node
-from verydeep.weights.foreign.mat5 import Unread, Value
 
 ARRAYS = 20_000
 """Most arrays in a file; MatConvNet's have some 3,000."""

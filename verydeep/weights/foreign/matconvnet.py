@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from verydeep import mat5
+from verydeep.bounds import Damaged, as_float32, refusals
+from verydeep.mat5 import Value
 from verydeep.preprocessing import IMAGENET, RESIZE_RULES, Pixels
-from verydeep.weights.foreign import mat5, mat73
-from verydeep.weights.foreign.bounds import Damaged, as_float32, refusals
+from verydeep.weights.foreign import mat73
 from verydeep.weights.foreign.hdf5 import HEAD
-from verydeep.weights.foreign.mat5 import Value
 from verydeep.weights.foreign.parameters import Parameters
 
 FAMILY = "MatConvNet"

@@ -19,14 +19,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from verydeep.weights.foreign.bounds import NESTING, Damaged, Inflater, memory_limit, refusals
+from verydeep.bounds import NESTING, Damaged, Inflater, memory_limit, refusals
 
 Value: TypeAlias = Any
 """np.ndarray, str, list of values (cells), tuple of dict by field (structs), or Unread."""
 
 HEADER = 128
 ARRAYS = 100_000
-"""Most arrays in a file, each cell and field counted; MatConvNet's files have some 4,000."""
+"""Most arrays in a file, each cell and field counted; MatConvNet's files have some 4,000,
+ILSVRC's `meta.mat` 15,000."""
 
 MATRIX, COMPRESSED = 14, 15
 CELL, STRUCT, CHAR, OPAQUE = 1, 2, 4, 17
@@ -77,7 +78,7 @@ class _Budget:
     def take(self, count: int) -> None:
         self.left -= count
         if self.left < 0:
-            raise Damaged(f"it holds over {ARRAYS:,} arrays", "no net of ours has so many")
+            raise Damaged(f"it holds over {ARRAYS:,} arrays", "no file read here has so many")
 
 
 def _variable(file: BufferedIOBase, left: int, order: str, limit: int) -> memoryview:
