@@ -34,7 +34,7 @@ Prototxt = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", short_help="The published weights that have a name.")
 def list_(json: Json = False) -> None:
     """List the published weights that have a name, which every verb takes and fetches once.
 
@@ -54,7 +54,7 @@ def list_(json: Json = False) -> None:
         print(names(found))
 
 
-@app.command()
+@app.command(short_help="What a file of weights is, and whose.")
 def show(
     file: Named, prototxt: Prototxt = None, offline: Offline = False, json: Json = False
 ) -> None:
@@ -79,7 +79,7 @@ def show(
         print(answer(found))
 
 
-@app.command("import")
+@app.command("import", short_help="Another program's weights made ours.")
 def import_(
     file: File,
     out: Annotated[Path, typer.Option(help="Where to write our file, a .safetensors.")],
@@ -107,7 +107,7 @@ def import_(
     print(f"{out}: {done.words}")
 
 
-@app.command()
+@app.command(short_help="Whether a file of weights is what was published.")
 def verify(file: Named, offline: Offline = False) -> None:
     """Verify a file of weights: ours by its hashes, others by those their publishers give.
 
@@ -122,7 +122,7 @@ def verify(file: Named, offline: Offline = False) -> None:
     print(verified(find(file, Console(), offline)))
 
 
-@app.command()
+@app.command(short_help="Our weights for another program.")
 def export(
     weights: Weights,
     to: Annotated[
