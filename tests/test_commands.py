@@ -251,7 +251,7 @@ def test_mistakes_with_data(verydeep: Run, photos: Photos, tmp_path: Path) -> No
         (tmp_path / "empty").mkdir(exist_ok=True)
         assert "no pictures in empty" in verydeep(verb, "empty").mistake
     photos(5, root="one")
-    assert "one class only in one: 'arrow'" in verydeep("train", "one").mistake
+    assert "one class folder only in one: 'arrow'" in verydeep("train", "one").mistake
     photos(5, 1, root="few")
     assert "class 'crescent' in few has one picture" in verydeep("train", "few").mistake
     Path("file").touch()

@@ -114,7 +114,7 @@ def test_the_fingerprint_changes_with_any_picture(photos: Photos) -> None:
     ("counts", "message"),
     [
         ((), "no pictures in"),
-        ((5,), "one class only in .*: 'arrow'; at least 2"),
+        ((5,), "one class folder only in .*: 'arrow'; at least 2 are needed"),
         ((5, 1), "class 'crescent' .* has one picture; at least 2"),
     ],
 )
@@ -124,6 +124,14 @@ def test_too_little_to_learn_from_is_refused(
     (tmp_path / "photos").mkdir(exist_ok=True)
     photos(*counts)
     with pytest.raises(UserError, match=message):
+        open_dataset(tmp_path / "photos")
+
+
+def test_an_archive_unpacked_into_a_folder_of_its_own_name_is_pointed_at(
+    photos: Photos, tmp_path: Path
+) -> None:
+    photos(3, 3, root="photos/photos")
+    with pytest.raises(UserError, match="one class folder only .* give .*photos/photos$"):
         open_dataset(tmp_path / "photos")
 
 

@@ -297,7 +297,10 @@ def _classes(root: Path, listing: _Listing) -> tuple[str, ...]:
     if len(classes) > 1:
         return classes
     if classes:
-        raise UserError(f"one class only in {root}: '{classes[0]}'; at least 2 folders are needed")
+        only = root / classes[0]
+        within = any(entry.is_dir() and not is_hidden(entry.name) for entry in entries_of(only))
+        remedy = f"its folders are the data: give {only}" if within else "at least 2 are needed"
+        raise UserError(f"one class folder only in {root}: '{classes[0]}'; {remedy}")
     loose = listing.left_out.get("pictures outside any class folder", [])
     if loose:
         raise UserError(
