@@ -1,6 +1,7 @@
 """Testing by the paper's protocols: ours beside torchvision's VGG, in pictures a second.
 
     uv run python bench/protocols.py [FOLDER] [--net D] [--width 0.25] [--pictures 6] [--json]
+    uv run python bench/protocols.py --memory
 
 FOLDER holds pictures of mixed shapes; without it drawn ones are made, of the commonest shapes of
 ILSVRC's. Both networks have the same weights, and the posteriors are held against each other.
@@ -12,6 +13,9 @@ ILSVRC's. Both networks have the same weights, and the posteriors are held again
 
 The ways take turns within one run; medians of five. What is timed begins with a file and ends with
 its posteriors, reading included. On a GPU both run in bf16 autocast.
+
+`--memory` tells the most memory that testing D takes, whole, densely at Q = 512: three pictures and
+a panorama ten times as wide as high.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -55,9 +60,13 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--pictures", type=int, default=6)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     given = parser.parse_args()
     machine = Machine.this()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
+    if given.memory:
+        memory(machine)
+        return
     network = build(given.net, width=given.width).to(machine.device)
     with tempfile.TemporaryDirectory() as made:
         paths = pictures_of(given.folder or drawn(Path(made)), given.pictures)
@@ -66,6 +75,24 @@ def main() -> None:
             for name in ("dense", "crops")
         }
     print(json.dumps({"machine": str(machine), **found}, indent=1) if given.json else table(found))
+
+
+def memory(machine: Machine) -> None:
+    """Prints the peak before the first picture, and after all."""
+    network = build("D").to(machine.device)
+    images = [draw(0, i, shape).image for i, shape in enumerate((*SHAPES[1:4], (512, 5120)))]
+    part = Part([str(i) for i in range(4)], np.zeros(4, np.int64), lambda i: images[i])
+    before = peak()
+    posteriors(
+        network, part, protocol(network, "dense", (512,)), Conditions(machine),
+        engine=chosen(None, machine.device),
+    )  # fmt: skip
+    print(f"{before:.2f} GB at most before the first picture, {peak():.2f} GB after all")
+
+
+def peak() -> float:
+    """The most memory that this process has had, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def pictures_of(folder: Path, count: int) -> list[Path]:
