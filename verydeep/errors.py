@@ -14,4 +14,13 @@ class PictureError(UserError):
 
 
 class Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
-    """Long work was asked to stop and has put away what it has; the message says how to go on."""
+    """Long work was asked to stop and has put away what it has: `after` what, and in which folder.
+
+    The message says how to go on.
+    """
+
+    def __init__(self, after: str = "", folder: object = "") -> None:
+        super().__init__(
+            f"stopped after {after}, saved; go on with `verydeep train --resume {folder}`"
+        )
+        self.after = after

@@ -13,8 +13,10 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NoReturn
+from uuid import uuid4
 
 from verydeep.errors import UserError
 
@@ -29,6 +31,8 @@ DEAD = 8.0
 """Seconds without a sign of life after which a process is taken for dead."""
 STALLED = 45.0
 """Seconds that the others wait for a process, at the least, before it is taken for stalled."""
+PATIENCE = timedelta(days=30)
+"""How long PyTorch may wait for another process: who is lost is for `_Watch` to say."""
 BUCKET = 2**25
 """Bytes that are exchanged at once: 32 MiB."""
 
@@ -62,9 +66,14 @@ class Processes:
         return self.number == 0
 
     @property
-    def restarted(self) -> bool:
-        """Whether torchrun has started these processes again, after one of them was lost."""
-        return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    def started_by_another(self) -> bool:
+        """Whether something started these that starts them again when they are lost.
+
+        torchrun, or Slurm after it has put a job back into its queue. Not every process can know
+        whether that has happened.
+        """
+        again = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
+        return self.count > 1 or any(int(os.environ.get(name, "0")) > 0 for name in again)
 
     @contextmanager
     def together(self, what: str) -> Iterator[None]:
@@ -142,11 +151,13 @@ class Processes:
                         f"{theirs.get(name)}, that of process {self.number} is {ours.get(name)}"
                     )
 
+    def gathered(self, value: Any) -> list[Any]:
+        """What every process gives, plain data, in the order of their numbers."""
+        return [value] if self._watch is None else self._watch.exchanged(value)
+
     def say(self, text: str) -> str:
         """The text of process 0, on every process."""
-        if self._watch is None:
-            return text
-        first: str = self._watch.exchanged(text)[0]
+        first: str = self.gathered(text)[0]
         return first
 
     def share(self, files: dict[str, bytes] | None) -> dict[str, bytes] | None:
@@ -207,7 +218,8 @@ class Processes:
 def join(in_order: bool = False, half: bool = False) -> Processes:
     """The processes that torchrun started, or this one alone. Uses NCCL on GPUs, else gloo.
 
-    Raises UserError where sums in order are asked of a number that is no power of two.
+    Raises UserError where sums in order are asked of a number that is no power of two, and where
+    the others cannot be met.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if in_order and count & (count - 1):
@@ -221,16 +233,44 @@ def join(in_order: bool = False, half: bool = False) -> Processes:
     import torch.distributed as dist
     from torch.distributed.rendezvous import rendezvous
 
-    store, number, count = next(rendezvous("env://"))
-    # torchrun keeps its store when it starts processes again, with all that the lost ones said
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store = dist.PrefixStore(f"verydeep/{attempt}", store)  # type: ignore[attr-defined]
     backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         backend = "nccl"
-    dist.init_process_group(backend, store=store, rank=number, world_size=count)
+    try:
+        store, number, count = next(rendezvous("env://"))
+        meeting = _meeting(store, number, count)
+        store = dist.PrefixStore(meeting, store)  # type: ignore[attr-defined]
+        dist.init_process_group(
+            backend, store=store, rank=number, world_size=count, timeout=PATIENCE
+        )
+    except RuntimeError as error:
+        raise UserError(f"the {count} processes could not meet: {_first_line(error)}") from None
     return Processes(number, count, store.clone(), in_order=in_order, half=half)
+
+
+def _meeting(store: Store, number: int, count: int) -> str:
+    """What this meeting of the processes is called: the same by all of them, and as none before.
+
+    torchrun keeps its store when it starts processes again, with all that the lost ones said; and
+    how often it has done so is told differently on different machines. So process 0 counts, and
+    answers each of the others, by a name that no other process has had.
+    """
+    if number == 0:
+        meeting = f"verydeep/{store.add('verydeep/meetings', 1)}"
+        here = [f"{meeting}/here/{other}" for other in range(1, count)]
+        while not store.check(here):
+            for other in range(1, count):
+                if store.check([f"verydeep/name/{other}"]):
+                    name = store.get(f"verydeep/name/{other}").decode()
+                    store.set(f"verydeep/answer/{name}", meeting)
+            sleep(0.02)
+        return meeting
+    name = uuid4().hex
+    store.set(f"verydeep/name/{number}", name)
+    meeting = store.get(f"verydeep/answer/{name}").decode()
+    store.set(f"{meeting}/here/{number}", "")
+    return meeting
 
 
 def tree_sum(parts: Sequence[Any]) -> Any:

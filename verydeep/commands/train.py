@@ -156,9 +156,6 @@ def _done(
     processes = conditions.processes
     if processes.count > 1 and not (out or resume):
         raise UserError("several processes need --out, so that a restart finds its run")
-    if processes.restarted and out:
-        begun = any((out / name).exists() for name in ("run.toml", "chain.toml"))
-        resume = out if processes.say(str(begun)) == "True" else None
     if resume is not None and staged.is_staged(resume):
         return staged.resume_staged(resume, conditions, data=data, finish=write_page)
     if resume is not None:

@@ -20,7 +20,6 @@ from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.views import protocol
 from verydeep.files import alone_in
-from verydeep.machine import Machine
 from verydeep.nets.network import Network
 from verydeep.preprocessing import Pixels
 from verydeep.processes import Processes
@@ -34,7 +33,7 @@ from verydeep.training.keeper import CHECKPOINTS, Keeper
 from verydeep.training.loader import Source, remember, steps
 from verydeep.training.loop import fit
 from verydeep.training.recipes import Recipe
-from verydeep.training.run import command_line, describe, described, new_folder
+from verydeep.training.run import RUN, command_line, describe, described, new_folder
 from verydeep.training.settings import Settings, checked, scale_text
 from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.statistics import colours
@@ -93,18 +92,23 @@ def train(
     """
     conditions = conditions or Conditions()
     given = checked(given)
-    start = {**(recipe.settings if recipe else {}), **given}.get("start")
-    if start:
-        weights.find(start, conditions.watch)  # here, if it is a name not yet fetched
-    dataset = open_dataset(data, given.get("seed", 0))
+    processes = conditions.processes
+    asked = {**(recipe.settings if recipe else {}), **given}
+    if asked.get("start"):
+        weights.find(asked["start"], conditions.watch)  # here, if it is a name not yet fetched
+    dataset = open_dataset(data, asked.get("seed", 0))
     choice = choose(dataset.train, conditions.machine, given, recipe)
+    begun = processes.first and processes.started_by_another and out is not None
+    begun = begun and _is_of(Path(str(out)), dataset, choice.settings)
+    if processes.say(str(begun)) == "True":
+        return resume(str(out), conditions, data=data)
     network, started = first_network(dataset, choice.settings)
-    if conditions.processes.first:
+    if processes.first:
         name = f"{_name(dataset)}-{choice.settings.net}"
         folder = new_folder(Path(out) if out else None, name)
         device = str(conditions.machine)
         describe(folder, dataset, choice.settings, choice.reasons, device, started)
-    folder = Path(conditions.processes.say(str(folder) if conditions.processes.first else ""))
+    folder = Path(processes.say(str(folder) if processes.first else ""))
     _tell(conditions.watch, dataset, choice.settings, choice.reasons, folder)
     for line in beginning.in_words(network, choice.settings, started):
         conditions.watch.say(line)
@@ -121,11 +125,9 @@ def resume(
     """
     conditions, folder = conditions or Conditions(), Path(folder)
     about = described(folder)
-    machine = about["machine"]
-    start = {"start": machine.get("given", machine["start"])} if "start" in machine else {}
-    if start and "words" not in about["start"]:
+    machine, settings = about["machine"], _settings_of(about)
+    if settings.start and "words" not in about["start"]:
         raise UserError(f"{folder} was begun by an earlier verydeep, which alone can go on with it")
-    settings = Settings(**checked({**about["settings"], **start}))
     where = data or machine["data"]
     if not Path(where).exists() and not str(where).startswith("drawn"):
         raise UserError(
@@ -140,12 +142,28 @@ def resume(
         )
     dataset = replace(dataset, where=about["data"]["where"])
     network = random_network(dataset, settings, about.get("start", {}))
-    if start and not checkpoints.found(folder / CHECKPOINTS):
+    if settings.start and not checkpoints.found(folder / CHECKPOINTS):
         _, digest = weights.start_from(network, machine["start"])
         if digest != about["start"]["hash"]:
             raise UserError(f"{machine['start']} is not what {folder} was begun from; train anew")
     conditions.watch.say(f"going on with {folder}/")
     return _run(folder, dataset, Choice(settings, about["reasons"]), network, conditions)
+
+
+def _settings_of(about: Mapping[str, Any]) -> Settings:
+    """The settings that run.toml tells of."""
+    machine = about["machine"]
+    start = {"start": machine.get("given", machine["start"])} if "start" in machine else {}
+    return Settings(**checked({**about["settings"], **start}))
+
+
+def _is_of(folder: Path, dataset: Dataset, settings: Settings) -> bool:
+    """Whether a folder holds a run of these very settings on this very data."""
+    if not (folder / RUN).is_file():
+        return False
+    about = described(folder)
+    same_data = about["data"]["fingerprint"] == dataset.fingerprint
+    return same_data and _settings_of(about) == settings
 
 
 def _run(
@@ -156,17 +174,18 @@ def _run(
     with alone_in(folder) if processes.first else nullcontext():
         about = described(folder) if processes.first else {}
         about = {name: about[name] for name in about if name not in ("reasons", "machine")}
-        _check_shares(settings, processes, machine)
+        _check_shares(settings, processes)
         _agree(dataset, settings, processes)
         kept = None if settings.start is None else network.pixels
-        source, test_part, faults = _read(dataset, settings, kept, conditions)
+        source, test_part, read, faults = _read(dataset, settings, kept, conditions)
         network.pixels = source.pixels
         network.to(machine.device)
         if machine.device == "cuda":
             network.to(memory_format=torch.channels_last)  # as batches come; 1.2 times as fast
+            torch.backends.cudnn.deterministic = processes.in_order
         training = Training.of(network, settings)
         total = settings.epochs * steps(len(source.part), settings)
-        keeper = Keeper(folder, about, settings, total, conditions)
+        keeper = Keeper(folder, about, read, settings, total, conditions)
         with keeper.keeping():
             keeper.restore(training)
             _fit(training, source, test_part, settings, keeper, conditions)
@@ -246,8 +265,11 @@ def _tell(
     watch.say(f"writing to {folder}/")
 
 
-def _check_shares(settings: Settings, processes: Processes, machine: Machine) -> None:
-    """Refuses a batch that the processes, and the shards within them, do not divide."""
+def _check_shares(settings: Settings, processes: Processes) -> None:
+    """Refuses a batch that the processes, and the shards within them, do not divide.
+
+    On a GPU too, where shards are but the pictures that dropout is drawn for together.
+    """
     count = processes.count
     if count == 1:
         return
@@ -257,7 +279,7 @@ def _check_shares(settings: Settings, processes: Processes, machine: Machine) ->
             f"{settings.batch // count * count or count}, or another number of processes"
         )
     share = settings.batch // count
-    if share % settings.shard and (machine.device == "cpu" or processes.in_order):
+    if share % settings.shard:
         fitting = max(n for n in range(1, min(settings.shard, share) + 1) if share % n == 0)
         raise UserError(
             f"shards of {settings.shard} do not divide the {share} pictures a step that each of "
@@ -267,18 +289,19 @@ def _check_shares(settings: Settings, processes: Processes, machine: Machine) ->
 
 def _read(
     dataset: Dataset, settings: Settings, kept: Pixels | None, conditions: Conditions
-) -> tuple[Source, Part, tuple[str, ...]]:
-    """What to train and to test on, rescaled in memory, less what is unreadable; and that.
+) -> tuple[Source, Part, dict[str, Any], tuple[str, ...]]:
+    """What to train and to test on, rescaled in memory, less what is unreadable.
 
-    Pixels are those `kept` from the weights that training starts from, or else have the training
-    set's mean and deviation.
+    With it come what was found, which every process must find, and again whoever goes on; and
+    what is unreadable. Pixels are those `kept` from the weights that training starts from, or else
+    have the training set's mean and deviation.
     """
     machine, processes, watch = conditions.machine, conditions.processes, conditions.watch
     plain = kept or Pixels(scale=settings.scale, mean=(0.0, 0.0, 0.0))
     parts, faults = [], []
     for part in (dataset.train, dataset.test):
-        read, unreadable = remember(part, plain, machine.threads, watch)
-        parts.append(read)
+        readable, unreadable = remember(part, plain, machine.threads, watch)
+        parts.append(readable)
         faults += [f"left out, unreadable: {fault}" for fault in unreadable]
     for fault in faults:
         watch.say(fault)
@@ -287,8 +310,13 @@ def _read(
         raise UserError(f"too few readable pictures in {dataset.where}: {faults[0]}")
     found = colours(train_part, plain)
     pixels = kept or Pixels(plain.scale, found.mean, (found.deviation,) * 3)
-    left = {"pictures to train on": len(train_part), "pictures to test on": len(test_part)}
-    processes.agree({**left, "pixels": str(pixels), "axes of colour": str(found.axes)})
+    read = {
+        "number of pictures to train on": len(train_part),
+        "number of pictures to test on": len(test_part),
+        "pixels": str(pixels),
+        "axes of colour": str(found.axes),
+    }
+    processes.agree(read)
     share = (processes.number, processes.count)
     source = Source(train_part, pixels, found.axes, share, pinned=machine.device == "cuda")
-    return source, test_part, tuple(faults)
+    return source, test_part, read, tuple(faults)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from verydeep.conditions import Conditions
-from verydeep.errors import UserError
+from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.scores import Scores, load_scores
 from verydeep.files import write_whole
 from verydeep.tasks.classification import Run, resume, train
@@ -59,11 +59,14 @@ def train_staged(
             raise UserError(f"{name} is each stage's own in recipe {last.name}; leave it out")
     folder = Path(out) if out else None
     if processes.first:
-        folder = new_folder(folder, last.name)
-        (folder / "log.csv").unlink()
         where = str(Path(data).resolve()) if Path(data).exists() else str(data)
         about = {"chain": {"recipe": last.name, "data": where}, "given": checked(given)}
-        write_whole(folder / CHAIN, to_toml(about).encode())
+        text = to_toml(about).encode()
+        begun = folder is not None and is_staged(folder) and processes.started_by_another
+        if folder is None or not begun or (folder / CHAIN).read_bytes() != text:
+            folder = new_folder(folder, last.name)
+            (folder / "log.csv").unlink()
+            write_whole(folder / CHAIN, text)
     folder = Path(processes.say(str(folder)))
     return _go_through(data, last, folder, given, conditions, finish)
 
@@ -109,11 +112,14 @@ def _go_through(
         if not finished:
             begun = processes.say(str((place / RUN).exists())) == "True"
             start: dict[str, Any] = {"start": str(stages[-1].folder)} if stages else {}
-            run = (
-                resume(place, conditions, data=data)
-                if begun
-                else train(data, place, conditions, recipe=recipe, **given, **start)
-            )
+            try:
+                run = (
+                    resume(place, conditions, data=data)
+                    if begun
+                    else train(data, place, conditions, recipe=recipe, **given, **start)
+                )
+            except Stopped as stopped:
+                raise Stopped(f"{stopped.after} of {recipe.name}", folder) from None
             if processes.first:
                 finish(run)
                 (place / FINISHED).touch()

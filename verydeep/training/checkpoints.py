@@ -144,7 +144,7 @@ def restore(training: Training, files: Mapping[str, bytes]) -> None:
         for name, tensor in training.average.items():
             tensor.copy_(average[name])
     training.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
-    for name in ("step", "loss", "seconds", "waiting", "left_out"):
+    for name in ("step", "loss", "seconds", "waiting", "left_out", "faults"):
         setattr(training, name, state[name])
 
 
@@ -155,8 +155,11 @@ def bytes_of(training: Training) -> int:
 
 
 def need_space(folder: Path, size: int) -> None:
-    """Raises UserError where there is no room for the checkpoints that are kept and one more."""
-    needed = (KEEP + 1) * size
+    """Raises UserError where there is no room for the checkpoints that are kept and one more.
+
+    Those that are there already have theirs.
+    """
+    needed = (KEEP + 1 - min(KEEP, len(found(folder)))) * size
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise UserError(
@@ -177,6 +180,7 @@ def _files(training: Training, about: Mapping[str, Any]) -> dict[str, bytes]:
         "seconds": training.seconds,
         "waiting": training.waiting,
         "left_out": training.left_out,
+        "faults": training.faults,
     }
     files = {
         "network.safetensors": _bytes(training.network.state_dict()),

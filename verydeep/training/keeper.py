@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,22 +35,29 @@ FAULTS = 100
 
 
 class Keeper(Hooks):
-    """Keeps what a run must not lose, in its folder; process 0 writes, the others follow it."""
+    """Keeps what a run must not lose, in its folder; process 0 writes, the others follow it.
+
+    `about` is what travels with the weights, `read` what was found in the pictures, which a run
+    that goes on must find again.
+    """
 
     def __init__(
         self,
         folder: Path,
         about: Mapping[str, Any],
+        read: Mapping[str, Any],
         settings: Settings,
         total: int,
         conditions: Conditions,
     ) -> None:
-        self.folder, self.about, self.settings, self.total = folder, about, settings, total
+        self.folder, self.about, self.read = folder, about, read
+        self.settings, self.total = settings, total
         self.processes, self.watch = conditions.processes, conditions.watch
         self.every = conditions.save_every
         self.notes: list[str] = []
         self._place = folder / CHECKPOINTS
-        self._saved, self._took = monotonic(), 0.0
+        self._saved, self._saved_step, self._took = monotonic(), 0, 0.0
+        self._faults: list[str] = []
         self._interruption = Interruption()
         self._log: Log | None = None
         self._said = 0.0
@@ -70,11 +78,14 @@ class Keeper(Hooks):
         if self.processes.first:
             self._place.mkdir(parents=True, exist_ok=True)
             checkpoints.need_space(self._place, checkpoints.bytes_of(training))
-            files = self._newest()
+            with self.processes.aside("reading a checkpoint"):
+                files = self._newest()
         files = self.processes.share(files)
         if files is not None:
             self._must_agree(files)
             checkpoints.restore(training, files)
+            self._saved_step = self.steps(training)
+            self.notes += map(self._fault_line, training.faults)
             self.watch.say(f"going on after step {self.steps(training):,} of {self.total:,}")
         if self.processes.first:
             self._log = Log(self.folder, training.epochs)
@@ -94,16 +105,23 @@ class Keeper(Hooks):
         return len(training.epochs) * (self.total // self.settings.epochs) + training.step
 
     def after_step(self, training: Training, batch: Batch, loss: float) -> None:
-        """Tells how far it is; saves when it is time; stops where that was asked for."""
+        """Tells how far it is; saves when it is time; stops where that was asked for.
+
+        While the loss is not known yet none of it: what would be saved might be no number.
+        """
+        self._faults += batch.faults
+        if math.isnan(loss):
+            return
         done = self.steps(training)
-        self._note_faults(batch)
-        if loss == loss:
-            best = training.epochs[-1:]
-            error = f", top-1 error {best[0].top1:.1f} %" if best else ""
-            self.watch.step("training", done, self.total, f"loss {loss:.3f}{error}")
-        asked, due = float(self._interruption.asked), float(self._due(done))
-        if self.processes.count > 1:
-            asked, due = self.processes.largest([asked, due], f"the end of step {done}")
+        best = training.epochs[-1:]
+        error = f", top-1 error {best[0].top1:.1f} %" if best else ""
+        self.watch.step("training", done, self.total, f"loss {loss:.3f}{error}")
+        ours = self._interruption.asked, self.processes.first and self._due(done), self._faults
+        asked, due, faults = self.processes.largest(
+            [float(bool(found)) for found in ours], f"the end of step {done}"
+        )
+        if faults:
+            self._take_note_of_faults(training)
         if asked:
             raise Stopped
         if due:
@@ -124,25 +142,25 @@ class Keeper(Hooks):
             self._said = 0.0
             self.watch.say(_line(epoch, self.settings))
         if best_of(training.epochs) is epoch:
-            weights.save(training.network, self.folder / BEST, {**self.about, "epoch": epoch.epoch})
+            with self.processes.aside("the best weights"):
+                about = {**self.about, "epoch": epoch.epoch}
+                weights.save(training.network, self.folder / BEST, about)
 
     def save(self, training: Training) -> None:
         """Writes a checkpoint, now."""
         start = monotonic()
         if self.processes.first:
             with self.processes.aside("a checkpoint"):
-                checkpoints.save(training, self._place, self.about, self.steps(training))
-        self._saved = monotonic()
+                about = {**self.about, "read": self.read}
+                checkpoints.save(training, self._place, about, self.steps(training))
+        self._saved, self._saved_step = monotonic(), self.steps(training)
         self._took = self._saved - start
 
     def stop(self, training: Training) -> NoReturn:
         """Saves, and leaves with the command that goes on; raises Stopped."""
         self.save(training)
         self.processes.close()
-        raise Stopped(
-            f"stopped after step {self.steps(training):,} of {self.total:,}, saved; go on with "
-            f"`verydeep train --resume {self.folder}`"
-        )
+        raise Stopped(f"step {self.steps(training):,} of {self.total:,}", self.folder)
 
     def kept(self, training: Training) -> str:
         """What of the weights is kept, for the line that ends a run."""
@@ -154,12 +172,14 @@ class Keeper(Hooks):
     def roll_back(self, training: Training, error: NotFiniteError) -> None:
         """Goes back to the newest checkpoint, to leave out the step whose loss was not finite."""
         left_out = [*training.left_out, error.step]
-        files = self._newest() if self.processes.first else None
+        with self.processes.aside("reading a checkpoint"):
+            files = self._newest() if self.processes.first else None
         files = self.processes.share(files)
         if files is None:
             raise UserError(f"{error}; there is no checkpoint yet to go back to")
         checkpoints.restore(training, files)
         training.left_out = left_out
+        self._saved_step = self.steps(training)
         if self._log is not None:
             self._log.close()
             self._log = Log(self.folder, training.epochs)
@@ -170,15 +190,24 @@ class Keeper(Hooks):
         self.notes.append(line)
         self.watch.say(line)
 
-    def _note_faults(self, batch: Batch) -> None:
-        for fault in batch.faults:
-            self.note(f"{self.settings.bad_picture}, unreadable: {fault}")
-        if len(self.notes) > FAULTS:
-            raise UserError(f"more than {FAULTS} pictures could not be read; {self.notes[-1]}")
+    def _take_note_of_faults(self, training: Training) -> None:
+        """Adds up the pictures that turned out unreadable, of all processes, each of them once."""
+        for fault in sorted({f for found in self.processes.gathered(self._faults) for f in found}):
+            if fault not in training.faults:
+                training.faults.append(fault)
+                self.note(self._fault_line(fault))
+        self._faults.clear()
+        if len(training.faults) > FAULTS:
+            raise UserError(
+                f"more than {FAULTS} pictures could not be read; {self._fault_line(fault)}"
+            )
+
+    def _fault_line(self, fault: str) -> str:
+        return f"{self.settings.bad_picture}, unreadable: {fault}"
 
     def _due(self, done: int) -> bool:
         if self.every is not None:
-            return done % self.every == 0
+            return done // self.every > self._saved_step // self.every
         return monotonic() - self._saved > max(INTERVAL, SHARE * self._took)
 
     def _last(self, epoch: Epoch) -> bool:
@@ -196,6 +225,12 @@ class Keeper(Hooks):
                         f"the checkpoint in {self._place} is of another run: its {name} is "
                         f"{theirs.get(table, {}).get(name)}, {ours} is needed"
                     )
+        for name, ours in self.read.items():
+            if theirs["read"].get(name) != ours:
+                raise UserError(
+                    f"other pictures can be read now than when {self.folder} was begun: {name} was "
+                    f"{theirs['read'].get(name)} and is {ours}; bring them back, or train anew"
+                )
 
 
 def _line(epoch: Epoch, settings: Settings) -> str:

@@ -29,10 +29,8 @@ from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Training
 from verydeep.training.step import Step, why_not_finite
 
-LOOK_BACK = {"cpu": 1, "cuda": 20}
+LOOK_BACK = {"cpu": 1, "cuda": 10}
 """Steps after which losses are read: a GPU must not be waited for at every one."""
-NOTHING = torch.zeros(())
-"""The loss of a step that was left out."""
 
 
 class Hooks:
@@ -103,6 +101,7 @@ def _train(
     epoch, count = len(training.epochs), steps(len(source.part), settings)
     coming = batches(source, settings, epoch, threads, first=training.step)
     look_back = LOOK_BACK[network.device.type]
+    nothing = torch.zeros((), device=network.device)  # the loss of a step that is left out
     unread: list[tuple[int, Batch, Tensor]] = []
     with ThreadPoolExecutor(threads) as pool, one_thread_each():
         step = Step(training, settings, pool, processes)
@@ -112,7 +111,7 @@ def _train(
             training.waiting += perf_counter() - asked
             number = epoch * count + training.step
             left_out = number in training.left_out
-            unread.append((number, batch, NOTHING if left_out else step(batch, number)))
+            unread.append((number, batch, nothing if left_out else step(batch, number)))
             training.step += 1
             latest = float("nan")
             if len(unread) == look_back or training.step == count:

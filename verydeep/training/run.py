@@ -8,6 +8,7 @@ import platform
 import shlex
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -119,7 +120,13 @@ def describe(
         machine["given"] = settings.start
         machine["start"] = str((start if start.exists() else find(start)).resolve())
     text = to_toml({**about, "reasons": dict(reasons), "machine": machine})
-    write_whole(folder / RUN, text.encode())
+    try:
+        write_whole(folder / RUN, text.encode())
+    except UnicodeEncodeError:
+        raise UserError(
+            f"the path {str(machine['data'])!r} is not UTF-8, and {RUN} must name it; rename that "
+            f"folder"
+        ) from None
     return about
 
 
@@ -146,18 +153,21 @@ def described(folder: Path) -> dict[str, dict[str, Any]]:
 class Log:
     """log.csv and the TensorBoard events of a run, a line for each epoch, flushed as it comes.
 
-    A run that goes on begins with the epochs that it has behind it.
+    A run that goes on begins with the epochs that it has behind it. Raises UserError where the
+    folder cannot be written into.
     """
 
     def __init__(self, folder: Path, epochs: Sequence[Epoch] = ()) -> None:
         from torch.utils.tensorboard import SummaryWriter  # here: it takes a second
 
-        self._file = (folder / "log.csv").open("w", newline="", encoding="utf-8")
-        self._csv = csv.DictWriter(self._file, [field.name for field in fields(Epoch)])
-        self._csv.writeheader()
-        self._csv.writerows(asdict(epoch) for epoch in epochs)
-        self._file.flush()
-        self._events = SummaryWriter(str(folder / "events"), purge_step=len(epochs) + 1)
+        self._folder = folder
+        with self._writing():
+            self._file = (folder / "log.csv").open("w", newline="", encoding="utf-8")
+            self._csv = csv.DictWriter(self._file, [field.name for field in fields(Epoch)])
+            self._csv.writeheader()
+            self._csv.writerows(asdict(epoch) for epoch in epochs)
+            self._file.flush()
+            self._events = SummaryWriter(str(folder / "events"), purge_step=len(epochs) + 1)
 
     def close(self) -> None:
         """Closes both files."""
@@ -165,8 +175,19 @@ class Log:
         self._events.close()
 
     def add(self, epoch: Epoch) -> None:
-        """Writes an epoch's line."""
-        self._csv.writerow(asdict(epoch))
-        self._file.flush()
-        for name in ("rate", "loss", "test_loss", "top1", "top5", "seconds", "waiting"):
-            self._events.add_scalar(name, getattr(epoch, name), epoch.epoch)
+        """Writes an epoch's line; UserError where it cannot be written."""
+        with self._writing():
+            self._csv.writerow(asdict(epoch))
+            self._file.flush()
+            for name in ("rate", "loss", "test_loss", "top1", "top5", "seconds", "waiting"):
+                self._events.add_scalar(name, getattr(epoch, name), epoch.epoch)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"cannot write the log of {self._folder}: {error.strerror}; checkpoints are "
+                f"untouched, go on with `verydeep train --resume {self._folder}`"
+            ) from None

@@ -62,14 +62,13 @@ class Schedule:
     cuts: int = 0
     best: Epoch | None = None
     since: int = 0
-    reasons: list[str] = field(default_factory=list)
 
     def rate(self, epoch: int) -> float:
         """The rate of an epoch, counted from 0, in which the latest cuts are due by then."""
         latest = self.settings.latest_cuts
         due = sum(epoch >= round(share * self.settings.epochs) for share in latest)
         if due > self.cuts:
-            self._cut(due, f"the latest of {self.settings.epochs} epochs")
+            self.cuts, self.since = due, 0
         return self.settings.rate / CUT**self.cuts
 
     def ended_by(self, epoch: Epoch) -> bool:
@@ -80,12 +79,8 @@ class Schedule:
             return False
         if self.cuts == len(self.settings.latest_cuts):
             return True
-        self._cut(self.cuts + 1, f"no better for {self.since} epochs")
+        self.cuts, self.since = self.cuts + 1, 0
         return False
-
-    def _cut(self, cuts: int, reason: str) -> None:
-        self.cuts, self.since = cuts, 0
-        self.reasons.append(reason)
 
 
 def tuned_layers(network: Network, tune: str) -> list[str]:
@@ -102,7 +97,8 @@ class Training:
 
     `step` counts those done in the epoch under way, over which `loss`, `seconds` and `waiting`
     are summed; `left_out` are steps, counted from the first of all, whose batches are not learnt
-    from, because their loss was not finite when it was tried.
+    from, because their loss was not finite when it was tried; `faults` name the pictures that could
+    not be read when they were to be learnt from, and say why.
     """
 
     network: Network
@@ -114,6 +110,7 @@ class Training:
     seconds: float = 0.0
     waiting: float = 0.0
     left_out: list[int] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, network: Network, settings: Settings) -> Training:

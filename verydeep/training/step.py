@@ -23,6 +23,8 @@ from verydeep.training.state import Training
 
 NAMED = 5
 """Pictures named, at most, where a loss is not finite."""
+AT_ONCE = 16
+"""Pictures of which all layers' values are kept, to see where they stop being finite."""
 
 
 class NotFiniteError(UserError):
@@ -104,15 +106,19 @@ def why_not_finite(
     processes: Processes,
 ) -> NotFiniteError:
     """Names the step, the first layer that gives what is not finite, and the pictures."""
-    piece = batch.part(0, len(batch.labels), network.device)
-    network.eval()
     names = [row.name for row in network.table.rows if row.name != "prob"]
-    values = network.activations(piece.shown(network.pixels), names)
+    found: set[str] = set()
+    pictures: list[str] = []
+    network.eval()
+    for start in range(0, len(batch.labels), AT_ONCE):
+        piece = batch.part(start, AT_ONCE, network.device)
+        values = network.activations(piece.shown(network.pixels), names)
+        found |= {name for name in names if not values[name].isfinite().all()}
+        scores = values[network.table.last_fc.name].mean((2, 3))
+        losses = F.cross_entropy(scores, piece.labels, reduction="none")
+        pictures += [source.names[i] for i in piece.samples[~losses.isfinite().cpu().numpy()]]
     network.train()
-    bad = [name for name in names if not values[name].isfinite().all()]
-    scores = values[network.table.last_fc.name].mean((2, 3))
-    losses = F.cross_entropy(scores, piece.labels, reduction="none")
-    pictures = [source.names[i] for i in batch.samples[~losses.isfinite().cpu().numpy()]]
+    bad = [name for name in names if name in found]
     where = (
         f"the first layer is {bad[0]}" if bad else "in a gradient; the layers' values are finite"
     )
