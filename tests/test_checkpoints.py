@@ -25,14 +25,16 @@ from tests.test_training import PIXELS, SETTINGS, drawn, source_of, weights_of
 from verydeep.errors import Stopped, UserError
 from verydeep.files import alone_in
 from verydeep.nets.network import build
+from verydeep.processes import Processes
 from verydeep.progress import Watch
 from verydeep.tasks.classification import resume, train
-from verydeep.training import checkpoints, keeper
+from verydeep.training import checkpoints, keeper, loop
 from verydeep.training.checkpoints import DamagedError, found, newest, restore, save, verified
-from verydeep.training.loader import Batch
+from verydeep.training.loader import Batch, batches
 from verydeep.training.loop import Hooks, fit
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
+from verydeep.training.step import Step, why_not_finite
 
 ABOUT = {"settings": {"seed": 0}, "data": {"fingerprint": "x"}}
 SMALL: dict[str, Any] = {
@@ -255,6 +257,39 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     assert len((tmp_path / "cut" / "log.csv").read_text().splitlines()) == 3
 
 
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch, look_back: int) -> None:
+    """Losses are read some steps late, and what is learnt is not held back for them."""
+    init = Step.__init__
+
+    def begin(self: Step, *given: Any) -> None:
+        init(self, *given)
+        self.on_gpu = True
+
+    monkeypatch.setattr(Step, "__init__", begin)
+    monkeypatch.setattr(loop, "LOOK_BACK", {"cpu": look_back})
+
+
+def test_a_run_that_reads_its_losses_late_goes_on_to_the_same_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four steps an epoch, read after the third and the fourth."""
+    as_on_a_gpu(monkeypatch, 3)
+    whole = train("drawn:40x48", tmp_path / "whole", conditions=TWO_CORES, **SMALL)
+    after_step = keeper.Keeper.after_step
+
+    def asked(self: Any, training: Training, batch: Batch, loss: float) -> None:
+        self._interruption.asked = self.steps(training) in (5, 6, 7)
+        after_step(self, training, batch, loss)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper.Keeper, "after_step", asked)
+        with pytest.raises(Stopped, match="after step 7 of 8"):
+            train("drawn:40x48", tmp_path / "cut", conditions=TWO_CORES, **SMALL)
+    run = resume(tmp_path / "cut", conditions=TWO_CORES)
+    assert ends(tmp_path / "cut") == ends(tmp_path / "whole")
+    assert [e.loss for e in run.epochs] == [e.loss for e in whole.epochs]
+
+
 def test_ctrl_c_while_testing_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,12 +347,16 @@ def test_a_folder_that_is_no_runs_is_refused(tmp_path: Path) -> None:
 # --- a loss that is not finite
 
 
+@pytest.mark.parametrize("look_back", [1, 3])
 def test_a_run_rolls_back_and_leaves_the_batch_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look_back: int
 ) -> None:
-    """Step 6 of 8 is spoilt; the run goes back to step 4 and comes through without that batch."""
-    from verydeep.training.step import Step
+    """Step 6 of 8 is spoilt; the run goes back to step 4 and comes through without that batch.
 
+    Where losses are read late, step 6 is over before that is known, and is not to be saved.
+    """
+    if look_back > 1:
+        as_on_a_gpu(monkeypatch, look_back)
     gradients = Step.gradients
     spoilt = []
 
@@ -325,28 +364,27 @@ def test_a_run_rolls_back_and_leaves_the_batch_out(
         loss, found = gradients(self, batch, number)
         if number == 5:
             spoilt.append(number)
-            return loss * float("nan"), found
+            return loss * float("nan"), [f * float("nan") for f in found]
         return loss, found
 
     monkeypatch.setattr(Step, "gradients", spoils)
     given = {**SMALL, "bad_loss": "rollback"}
-    run = train("drawn:40x48", tmp_path / "run", replace(TWO_CORES, save_every=4), **given)
+    run = train("drawn:40x48", tmp_path / "run", replace(TWO_CORES, save_every=2), **given)
     assert spoilt == [5]
     assert len(run.epochs) == 2
     assert any("back to step 4, leaving that batch out" in note for note in run.notes)
 
 
-def test_what_is_not_finite_is_named_by_layer_and_picture() -> None:
-    from verydeep.training.loader import batches
-    from verydeep.training.step import why_not_finite
-
+def test_what_is_not_finite_is_named_by_layer_and_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A few pictures at a time: their layers' values would fill the memory together."""
+    monkeypatch.setattr("verydeep.training.step.AT_ONCE", 4)
     training, settings = begun()
     with torch.no_grad():
         dict(training.network.named_parameters())["conv2_1.bias"][0] = float("inf")
     source = source_of(drawn()[0])
     batch = next(batches(source, settings, 0, threads=1))
-    from verydeep.processes import Processes
-
     error = why_not_finite(training.network, batch, 7, 0.01, source.part, Processes())
     named = [source.part.names[i] for i in batch.samples[:5]]
     assert f"at step 8 (rate 0.01): the first layer is conv2_1; pictures {', '.join(named)}" in str(
@@ -354,7 +392,103 @@ def test_what_is_not_finite_is_named_by_layer_and_picture() -> None:
     )
 
 
+def test_a_picture_that_is_unreadable_every_epoch_is_counted_once(tmp_path: Path) -> None:
+    training, settings = begun()
+    settings = replace(settings, bad_picture="skip")
+    batch = next(batches(source_of(drawn()[0]), settings, 0, threads=1))
+
+    def kept() -> keeper.Keeper:
+        return keeper.Keeper(tmp_path, ABOUT, {}, settings, 6, TWO_CORES)
+
+    one = kept()
+    for _ in range(3):
+        one.after_step(training, replace(batch, faults=("a.jpg is empty",)), float("nan"))
+        one.after_step(training, replace(batch, faults=("b.jpg is empty",)), 1.0)
+    assert training.faults == ["a.jpg is empty", "b.jpg is empty"]
+    one.save(training)
+    other, again = begun()[0], kept()
+    with again.keeping():
+        again.restore(other)
+        assert again.notes == one.notes == [f"skip, unreadable: {f}" for f in training.faults]
+        many = [f"{i}.jpg is empty" for i in range(98)]
+        again.after_step(other, replace(batch, faults=tuple(many)), 1.0)
+        with pytest.raises(UserError, match="more than 100 pictures .* skip, unreadable: z.jpg"):
+            again.after_step(other, replace(batch, faults=("z.jpg is empty",)), 1.0)
+
+
+def test_checkpoints_that_are_there_need_no_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, _ = begun(width=1 / 32)
+    usage = shutil.disk_usage(tmp_path)._replace(free=250)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(UserError, match="need 300 bytes and 250 are free"):
+        checkpoints.need_space(tmp_path, 100)
+    save(training, tmp_path, ABOUT, 1)
+    checkpoints.need_space(tmp_path, 100)
+
+
 # --- where a run lies and what lies there
+
+
+def test_pictures_that_can_be_read_again_are_another_run(
+    photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = photos(8, 8, side=48)
+    spoilt = root / "arrow" / "0.png"
+    content = spoilt.read_bytes()
+    spoilt.write_bytes(bytes(len(content)))  # names and sizes are what they were
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper.Keeper, "after_step", stopping_at(2))
+        with pytest.raises(Stopped):
+            train(root, "cut", TWO_CORES, **{**SMALL, "batch": 5})
+    spoilt.write_bytes(content)
+    with pytest.raises(UserError, match=r"other pictures can be read now .* number of pictures to"):
+        resume("cut", TWO_CORES)
+    spoilt.write_bytes(bytes(len(content)))
+    resume("cut", TWO_CORES)
+
+
+def test_a_log_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    train("drawn:40x48", "run", TWO_CORES, **SMALL)
+    opened = Path.open
+
+    def refuses(path: Path, *given: Any, **named: Any) -> Any:
+        if path.name == "log.csv":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return opened(path, *given, **named)
+
+    monkeypatch.setattr(Path, "open", refuses)
+    with pytest.raises(UserError, match="cannot write the log of run: Read-only file system; che"):
+        resume("run", TWO_CORES)
+
+
+def test_data_whose_path_cannot_be_written_down_is_refused(photos: Callable[..., Path]) -> None:
+    root = photos(8, 8, side=48).rename(os.fsdecode(b"caf\xe9"))
+    with pytest.raises(UserError, match=r"the path .*caf\\udce9' is not UTF-8, and run.toml must"):
+        train(root, "run", TWO_CORES, **{**SMALL, "batch": 5})
+
+
+# --- who was started again goes on
+
+
+@pytest.mark.parametrize("mark", ["SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"])
+def test_who_was_started_again_goes_on_with_the_very_same_run(
+    monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    train("drawn:40x48", "whole", TWO_CORES, **SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper.Keeper, "after_step", stopping_at(5))
+        with pytest.raises(Stopped):
+            train("drawn:40x48", "cut", replace(TWO_CORES, save_every=3), **SMALL)
+    with pytest.raises(UserError, match="cut holds something already"):
+        train("drawn:40x48", "cut", TWO_CORES, **SMALL)
+    monkeypatch.setenv(mark, "1")
+    for given in ({"rate": 0.02}, {"seed": 1}):
+        with pytest.raises(UserError, match="cut holds something already"):
+            train("drawn:40x48", "cut", TWO_CORES, **{**SMALL, **given})
+    train("drawn:40x48", "cut", TWO_CORES, **SMALL)
+    assert ends(Path("cut")) == ends(Path("whole"))
 
 
 def test_a_run_goes_on_from_another_folder(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from tests.conftest import TWO_CORES
+from verydeep.datasets import open_dataset
 from verydeep.errors import Stopped, UserError
 from verydeep.tasks import classification, staged
 from verydeep.tasks.staged import resume_staged, train_staged
@@ -94,6 +96,18 @@ def test_a_runs_own_file_is_a_recipe(tmp_path: Path) -> None:
     assert Settings(**settings_of(again, {})) == run.settings
 
 
+def test_the_seed_of_a_recipe_splits_the_data(photos: Callable[..., Path]) -> None:
+    """A folder without its own split has that of the seed, here and where it is gone on with."""
+    root = photos(12, 12, side=48)
+    Path("mine.toml").write_text("seed = 3")
+    run = classification.train(
+        root, "a", conditions=TWO_CORES, recipe=recipe("mine.toml"), net="A", **SMALL
+    )
+    assert run.settings.seed == 3
+    assert list(run.dataset.test.names) == list(open_dataset(root, 3).test.names)
+    assert list(run.dataset.test.names) != list(open_dataset(root, 0).test.names)
+
+
 def test_a_chain_trains_each_stage_from_the_one_before(tmp_path: Path) -> None:
     stages = train_staged(
         "drawn:20x48", RECIPES["C-384"], tmp_path / "x", conditions=TWO_CORES, **SMALL
@@ -124,9 +138,16 @@ def test_a_chain_stopped_anywhere_goes_on_to_the_same_bits(
 
         with monkeypatch.context() as patch:
             patch.setattr(Keeper, "after_step", stops)
-            with pytest.raises(Stopped):
+            line = f"of {stage}, saved; go on with `verydeep train --resume whole`"
+            with pytest.raises(Stopped, match=line):
                 train_staged("drawn:20x48", last, Path("whole"), conditions=TWO_CORES, **SMALL)
-        stages = resume_staged(Path("whole"), conditions=TWO_CORES)
+        if at == 1:
+            stages = resume_staged(Path("whole"), conditions=TWO_CORES)
+        else:  # as a job that Slurm has put into its queue again
+            monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+            with pytest.raises(UserError, match="whole holds something already"):
+                train_staged("drawn:20x48", RECIPES["C-256"], "whole", TWO_CORES, **SMALL)
+            stages = train_staged("drawn:20x48", last, "whole", TWO_CORES, **SMALL)
         assert [s.recipe.name for s in stages] == ["A-256", "B-256"]
         found = [
             Path("whole", name, "best.safetensors").read_bytes() for name in ("A-256", "B-256")

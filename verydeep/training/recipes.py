@@ -115,7 +115,8 @@ def settings_of(stage: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     (192, 192)
     """
     settings = checked({**stage.settings, **given})
-    if "crop" in given and "scale" not in given and "crop" not in stage.settings:
+    follows = "scale" in stage.settings and "crop" not in stage.settings
+    if "crop" in given and "scale" not in given and follows:
         smallest, largest = (round(s * settings["crop"] / CROP) for s in settings["scale"])
         settings["scale"] = smallest, largest
     return settings
