@@ -136,7 +136,7 @@ def _half_removed(folder: Path) -> None:
 def obey(order: dict[str, Any]) -> dict[str, Any]:
     """Runs the processes of an order to their ends."""
     count, folder = order.get("count", 1), Path(order["folder"])
-    port = _free_port()
+    port = free_port()
     said = [folder.with_suffix(f".{n}.txt") for n in range(count)]
     start = time.monotonic()
     children = [_fork(order, number, port, said[number]) for number in range(count)]
@@ -218,7 +218,7 @@ def _work(order: dict[str, Any], settings: dict[str, Any]) -> None:
     together.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.killing import EVERY
+from tests.killing import EVERY, free_port
 from verydeep.training import checkpoints
 
 Obey = Callable[..., dict[str, Any]]
@@ -243,29 +243,43 @@ def test_a_signal_to_one_of_two_processes_stops_both_and_they_go_on(
     went_on(obey, undisturbed, "signal", 2)
 
 
+ONE_MACHINE = ["--nproc-per-node", "2"]
+TWO_MACHINES = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d"]
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_torchrun_starts_a_lost_process_again_and_the_run_goes_on(tmp_path: Path) -> None:
-    """A worker is killed once a checkpoint is there; the end is the undisturbed run's."""
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("machines", [1, 2])
+def test_torchrun_starts_a_lost_process_again_and_the_run_goes_on(
+    tmp_path: Path, machines: int
+) -> None:
+    """A worker is killed once a checkpoint is there; the end is the undisturbed run's.
+
+    Of two machines, the one whose worker is killed counts a restart and the other does not.
+    """
     words = ["-m", "verydeep", "train", "drawn:200x40", "--net", "A", "--width", "0.125"]
     words += ["--crop", "32", "--fc", "16", "--scale", "34", "--batch", "8", "--set", "shard=4"]
     words += ["--epochs", "8", "--deterministic", "--save-every", "5"]
-    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "2"]
     subprocess.run([sys.executable, *words, "--out", "whole"], check=True, capture_output=True)
-    run = subprocess.Popen(
-        [sys.executable, *torchrun, *words, "--out", "cut"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    given = [*TWO_MACHINES, "--rdzv-endpoint", f"localhost:{free_port()}"]
+    torchrun = ["-m", "torch.distributed.run", *(ONE_MACHINE if machines == 1 else given)]
+    command = [sys.executable, *torchrun, "--max-restarts", "2", *words, "--out", "cut"]
+    runs = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(machines)
+    ]
     deadline = time.monotonic() + 120
     while not checkpoints.found(Path("cut/checkpoints")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     workers = subprocess.run(
-        ["pgrep", "-P", str(run.pid), "-f", "verydeep"], capture_output=True, text=True, check=True
+        ["pgrep", "-P", str(runs[-1].pid), "-f", "verydeep"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     os.kill(int(workers.stdout.split()[-1]), signal.SIGKILL)
-    assert run.wait() == 0
+    assert [run.wait() for run in runs] == [0] * machines
     assert ends(Path("cut")) == ends(Path("whole"))
 
 
