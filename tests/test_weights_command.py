@@ -164,7 +164,7 @@ def test_a_network_goes_in_and_out_to_the_same_scores(
 @pytest.mark.parametrize(
     ("family", "out", "line"),
     [
-        ("caffe", "x.caffemodel", "; x.prototxt describes it"),
+        ("caffe", "x.caffemodel", "; x.prototxt is written too and describes it"),
         ("keras", "x.h5", "its first layer now wants BGR, 0 to 255, minus its attribute"),
         ("timm", "x.pth", "its pixels are RGB, 0 to 255, minus 123.68 116.779 103.939; S"),
     ],
@@ -183,6 +183,27 @@ def test_norms_go_out_to_every_family(verydeep: Run, family: str, out: str, line
     expected = network(network.pixels.normalise(shown))
     found = back(back.pixels.normalise(shown))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3 * expected.abs().max().item())
+
+
+def test_caffes_text_is_written_over_no_file_but_our_own(verydeep: Run) -> None:
+    """Not over the weights, whatever they are called, nor over anybody's text."""
+    network = build("A", 2, width=0.125, crop=32)
+    save(network, "ours.safetensors")
+    export = "weights", "export", "ours.safetensors", "--to", "caffe", "--out"
+    line = verydeep(*export, "net.prototxt").mistake
+    assert "net.prototxt does not end in .caffemodel, as Caffe's weights do" in line
+    assert not Path("net.prototxt").exists()
+    Path("net.prototxt").write_text('name: "VGG"  # as we trained it\n')
+    line = verydeep(*export, "net.caffemodel").mistake
+    assert "net.prototxt would be written too, and is none of ours; choose another --out" in line
+    assert Path("net.prototxt").read_text() == 'name: "VGG"  # as we trained it\n'
+    assert not Path("net.caffemodel").exists()
+    Path("net.prototxt").unlink()
+    first = verydeep(*export, "net.caffemodel").out
+    assert first.endswith("; net.prototxt is written too and describes it\n")
+    text = Path("net.prototxt").read_text()
+    assert verydeep(*export, "net.caffemodel").out == first
+    assert Path("net.prototxt").read_text() == text
 
 
 def test_ours_is_verified_by_its_hashes_and_theirs_by_its_publishers(
