@@ -115,7 +115,7 @@ def test_what_needs_scores_refuses_a_net_without_its_top_in_one_line(
 def test_a_net_without_its_top_goes_out_to_families_that_have_such(verydeep: Run) -> None:
     verydeep("weights", "import", without_top(), "--out", "o.safetensors")
     ours = load("o.safetensors")
-    for family, out in (("caffe", "x.caffemodel"), ("keras", "x.h5")):
+    for family, out in (("caffe", "x.caffemodel"), ("keras", "x.weights.h5")):
         verydeep("weights", "export", "o.safetensors", "--to", family, "--out", out)
         said = verydeep("weights", "import", out, "--out", "back.safetensors")
         assert "back.safetensors: D without its top (to pool5)" in said.out, said.err
@@ -165,7 +165,7 @@ def test_a_network_goes_in_and_out_to_the_same_scores(
     ("family", "out", "line"),
     [
         ("caffe", "x.caffemodel", "; x.prototxt is written too and describes it"),
-        ("keras", "x.h5", "its first layer now wants BGR, 0 to 255, minus its attribute"),
+        ("keras", "x.weights.h5", "its first layer now wants BGR, 0 to 255, minus its attribute"),
         ("timm", "x.pth", "its pixels are RGB, 0 to 255, minus 123.68 116.779 103.939; S"),
     ],
 )
