@@ -13,6 +13,9 @@ import pytest
 from PIL import Image
 
 from verydeep.commands import main as command_line
+from verydeep.errors import UserError
+from verydeep.nets import vgg
+from verydeep.nets.table import read_table, with_norms
 
 SMALL = ["--net=A", "--width=0.125", "--crop=32", "--scale=40", "--batch=8", "--epochs=1"]
 Photos = Callable[..., Path]
@@ -98,6 +101,19 @@ def test_help_fits_eighty_columns_and_shows_a_line_to_paste(verydeep: Run, verb:
     assert said.code == 0
     assert all(len(line) <= 80 for line in said.out.split("\n"))
     assert f"\n  verydeep {verb}" in said.out
+
+
+@pytest.mark.parametrize("name", ["B-shallow", "D-BN"])
+def test_the_listing_that_a_missing_layer_points_to_is_there(verydeep: Run, name: str) -> None:
+    plain = vgg.table(name.removesuffix("-BN"), 3)
+    words = with_norms(plain.words) if name == "D-BN" else plain.words
+    with pytest.raises(UserError) as raised:
+        read_table(name, words, 224)["conv9_9"]
+    line = str(raised.value)
+    assert f"no layer 'conv9_9' in configuration {name}; its last convolution is" in line
+    said = verydeep(*line.split("`")[1].split()[1:])
+    assert said.code == 0
+    assert line.split("'")[3] in said.out
 
 
 def test_python_imports_no_torch_before_it_is_needed() -> None:

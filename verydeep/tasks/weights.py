@@ -96,13 +96,11 @@ def published() -> list[Published]:
 
 def _table_of(release: Release) -> Table:
     from verydeep.nets import vgg
-    from verydeep.nets.table import read_table
+    from verydeep.nets.table import NORM_NAME, read_table, with_norms
 
-    letter, norms, _ = release.net.partition("-BN")
-    words = vgg.table(letter).words
-    if norms:
-        words = tuple(f"{word}-bn" if word.startswith("conv") else word for word in words)
-    return read_table(release.net, words, 224)
+    plain = vgg.table(release.net.removesuffix(NORM_NAME))
+    words = with_norms(plain.words) if release.net != plain.name else plain.words
+    return read_table(release.net, words, plain.crop)
 
 
 def verified(path: Path) -> str:

@@ -19,9 +19,17 @@ import torch
 
 from verydeep.datasets.ilsvrc_lists import WNID, class_names
 from verydeep.errors import UserError
-from verydeep.nets import folding, vgg
+from verydeep.nets import vgg
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC, BatchNorm, Conv, Table, read_table
+from verydeep.nets.table import (
+    FC,
+    NORM_NAME,
+    NORM_WORD,
+    BatchNorm,
+    Conv,
+    Table,
+    read_table,
+)
 from verydeep.weights.foreign.parameters import Parameters
 from verydeep.weights.foreign.passing import refuse_not_finite
 from verydeep.weights.foreign.refusals import looks_like, one_line
@@ -91,10 +99,10 @@ def _found(tensors: Mapping[str, np.ndarray], source: Path | str) -> Table:
         name = next(rows).name
         if name not in layers:
             break
-        norm = folding.WORD if name.replace("conv", "bn") in norms else ""
+        norm = NORM_WORD if name.replace("conv", "bn") in norms else ""
         words.append(f"{word.partition('-')[0]}-{len(tensors[f'{name}.weight'])}{norm}")
     side = 32 * kernels["fc6"][0] if "fc6" in layers else CROP
-    title = configuration + (folding.NAME if norms else "")
+    title = configuration + (NORM_NAME if norms else "")
     table = read_table(title, words, side)
     if table.class_count == 1:
         raise UserError(f"{source} has one class, which leaves nothing to tell apart")
