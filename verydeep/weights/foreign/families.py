@@ -58,8 +58,7 @@ READERS = (
 
 def _state_dict(family: str) -> Callable[[Network, Path], str]:
     def written(network: Network, path: Path) -> str:
-        statedict.write(network, path, family)
-        return ""
+        return statedict.write(network, path, family)
 
     return written
 
