@@ -287,7 +287,7 @@ def test_what_is_said_to_load_a_net_of_other_sizes_does(name: str) -> None:
     if name == "D-BN":
         written = network_with_norms("D")
     elif name == "norms here and there":
-        words = "conv3-8-bn maxpool conv3-16 conv3-8-bn maxpool FC-24 FC-16 FC-3 soft-max".split()
+        words = ["conv3-8-bn", "maxpool", "conv3-16", "maxpool", "FC-24", "FC-16", "FC-3"]
         table = read_table("A", words, 12)
         written = Network.random(table, list("abc"), TORCHVISION, "he", 0)
     else:
