@@ -19,7 +19,7 @@ from verydeep import load, save
 from verydeep.nets.network import build
 from verydeep.tasks.weights import in_words
 from verydeep.weights import hash_of, releases
-from verydeep.weights.foreign import statedict
+from verydeep.weights.foreign import sandbox, statedict
 from verydeep.weights.releases import RELEASES, Release, hashes_of, release_of
 
 
@@ -260,6 +260,39 @@ def test_mistakes_get_one_line(verydeep: Run) -> None:
         assert line in said.mistake
         assert said.err.count("\n") == 1
         assert not Path("x").exists()
+
+
+def test_what_cannot_go_well_is_told_before_a_foreign_file_is_read(
+    verydeep: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(sandbox, "read", read)
+    path = theirs_saved()
+    Path("twice.txt").write_text("a\na\n")
+    folders = [
+        (["--out", out], f"{out} is a folder; give --out a file") for out in (".", "/", "..")
+    ]
+    for words, line in (
+        *folders,
+        (["--out", "x", "--classes", "no.txt"], "cannot read the class names in no.txt: No such"),
+        (["--out", "x", "--classes", "."], "cannot read the class names in .: Is a directory"),
+        (["--out", "x", "--classes", "twice.txt"], "twice.txt names two classes 'a'"),
+    ):
+        assert line in verydeep("weights", "import", path, *words).mistake
+
+
+def test_a_folder_is_refused_before_our_weights_are_read(verydeep: Run) -> None:
+    save(build("A", 2, width=0.125, crop=32), "run/best.safetensors")
+    content = Path("run/best.safetensors").read_bytes()
+    Path("run/best.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    for family in ("torchvision", "timm", "caffe", "keras", "onnx", "openvino", "torch-export"):
+        for out in (".", "run"):
+            said = verydeep("weights", "export", "run", "--to", family, "--out", out)
+            assert said.mistake == f"verydeep: {out} is a folder; give --out a file in it"
+    said = verydeep("weights", "export", "run", "--to", "onnx", "--int8", "drawn", "--out", ".")
+    assert said.mistake == "verydeep: . is a folder; give --out a file in it"
 
 
 # --- releases
