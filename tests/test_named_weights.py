@@ -18,10 +18,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import Request
+from urllib.request import HTTPSHandler, Request
 
 import pytest
 import torch
@@ -523,6 +524,21 @@ def test_no_redirection_leads_away_from_https() -> None:
     followed = handler.redirect_request(request, None, 302, "", {}, there)
     assert followed is not None
     assert followed.full_url == there
+
+
+def test_what_is_fetched_follows_no_redirection_away_from_https(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our server, spoken to without TLS, answers as one of HTTPS that leads to plain HTTP."""
+    monkeypatch.setattr(
+        HTTPSHandler, "https_open", lambda self, request: self.do_open(HTTPConnection, request)
+    )
+    url = f"{server.url}/{KERAS}".replace("http:", "https:")
+    at_home(monkeypatch, server, replace(releases.named()["vgg16"], url=url))
+    server.status, server.headers = 302, {"Location": f"{server.url}/classes.json"}
+    with pytest.raises(UserError, match=f"https:.*it leads away from HTTPS, to {server.url}/cl"):
+        download.fetch(releases.named()["vgg16"], Path(), Heard())
+    assert server.names() == [KERAS]
 
 
 @pytest.mark.parametrize(
