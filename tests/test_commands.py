@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from verydeep import save
 from verydeep.commands import main as command_line
+from verydeep.errors import UserError
+from verydeep.nets import vgg
+from verydeep.nets.network import build
+from verydeep.nets.table import read_table, with_norms
 
 SMALL = ["--net=A", "--width=0.125", "--crop=32", "--scale=40", "--batch=8", "--epochs=1"]
 Photos = Callable[..., Path]
@@ -98,6 +104,33 @@ def test_help_fits_eighty_columns_and_shows_a_line_to_paste(verydeep: Run, verb:
     assert said.code == 0
     assert all(len(line) <= 80 for line in said.out.split("\n"))
     assert f"\n  verydeep {verb}" in said.out
+
+
+@pytest.mark.parametrize("name", ["B-shallow", "D-BN"])
+def test_the_listing_that_a_missing_layer_points_to_is_there(verydeep: Run, name: str) -> None:
+    plain = vgg.table(name.removesuffix("-BN"), 3)
+    words = with_norms(plain.words) if name == "D-BN" else plain.words
+    with pytest.raises(UserError) as raised:
+        read_table(name, words, 224)["conv9_9"]
+    line = str(raised.value)
+    assert f"no layer 'conv9_9' in configuration {name}; its last convolution is" in line
+    said = verydeep(*line.split("`")[1].split()[1:])
+    assert said.code == 0
+    assert line.split("'")[3] in said.out
+
+
+def test_a_name_that_is_not_utf8_is_printed() -> None:
+    """In a process of its own, whose stdout is a pipe; the name is café.png in Latin-1."""
+    save(build("A", ["cat", "dog"], width=0.125, crop=32, fc=16), "w.safetensors")
+    name = os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (48, 48), (200, 30, 30)).save(name)
+    done = subprocess.run(
+        [sys.executable, "-m", "verydeep", "predict", "w.safetensors", name],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"caf\\udce9.png\n  "), done.stdout
 
 
 def test_python_imports_no_torch_before_it_is_needed() -> None:

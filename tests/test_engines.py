@@ -5,6 +5,7 @@ Expected numbers come from PyTorch's convolutions, in float64 where rounding is 
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.test_folding import network as network_with_norms
 from verydeep import weights
 from verydeep.commands.main import main
 from verydeep.conditions import Conditions
@@ -203,9 +205,17 @@ def test_an_engine_that_is_missing_is_one_line_on_how_to_install_it(
 
 
 def test_nothing_is_imported_for_an_engine_that_is_not_asked_for() -> None:
-    before = {name for name in engines.PACKAGED if name in sys.modules}
-    engine_for(net(), "winograd")
-    assert {name for name in engines.PACKAGED if name in sys.modules} == before
+    """In a process of its own, for other tests ask for every engine."""
+    program = (
+        "import sys\n"
+        "from verydeep.engines.engine import PACKAGED, engine_for\n"
+        "from verydeep.nets.network import build\n"
+        "for name in ('winograd', 'torch'):\n"
+        "    engine_for(build('A', classes=2, width=0.125, crop=32), name)\n"
+        "print([name for name in PACKAGED if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +334,27 @@ def test_an_int8_file_is_tested_before_and_after(
     np.testing.assert_allclose(done.after.posteriors.sum(1), 1, atol=1e-5)
     assert f"after {done.after.top(1):.2f} %" in str(done)
     assert out.stat().st_size < trained.stat().st_size / 2
-    assert [path.name for path in tmp_path.iterdir()] == ["int8.onnx"]
+    assert [path.name for path in tmp_path.glob("int8*")] == ["int8.onnx"]
+
+
+def test_an_int8_file_has_no_norms_and_its_values_are_int8(tmp_path: Path) -> None:
+    """Read by ONNX's own code, and run by ONNX Runtime."""
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    from verydeep.engines import quantised
+
+    network, shown = network_with_norms("A"), pictures(16, 32, 32)
+    quantised.write_int8(network, list(shown.numpy()), tmp_path / "x.onnx")
+    graph = onnx.load(tmp_path / "x.onnx").graph
+    assert "BatchNormalization" not in {node.op_type for node in graph.node}
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    zeros = {kinds[node.input[2]] for node in graph.node if node.op_type == "QuantizeLinear"}
+    assert zeros == {onnx.TensorProto.INT8}
+    session = onnxruntime.InferenceSession(tmp_path / "x.onnx", providers=["CPUExecutionProvider"])
+    (found,) = session.run(["posteriors"], {"pictures": shown.numpy()})
+    with torch.inference_mode():
+        expected = network.posteriors(network.pixels.normalise(shown)).numpy()
+    assert expected.std() > 0.1
+    assert 0 < np.abs(found - expected).mean() < 0.02
 
 
 def test_int8_without_its_tools_is_one_line_on_how_to_install_them(

@@ -20,7 +20,8 @@ from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
 from verydeep.weights import hash_of, load, save
 from verydeep.weights.foreign import passing
-from verydeep.weights.foreign.importing import classes_in, imported, table_of
+from verydeep.weights.foreign.class_list import classes_in
+from verydeep.weights.foreign.importing import imported, table_of
 from verydeep.weights.foreign.parameters import Parameters
 from verydeep.weights.foreign.refusals import looks_like, one_line
 from verydeep.weights.said import pixels_of

@@ -193,11 +193,15 @@ def test_what_is_written_for_keras_gives_the_same_scores_there(
 def test_writing_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = build("A-LRN", 10, width=0.0625, crop=64, fc=24)
     with pytest.raises(UserError, match="no layer for 'norm1_1'"):
-        keras.write(network, tmp_path / "vgg.h5")
+        keras.write(network, tmp_path / "vgg.weights.h5")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(UserError, match="pip install h5py"):
-        keras.write(network, tmp_path / "vgg.h5")
-    assert not list(tmp_path.glob("vgg.h5*"))
+        keras.write(network, tmp_path / "vgg.weights.h5")
+    monkeypatch.undo()
+    for name in ("vgg.h5", "vgg.keras", "vgg.weights", "weights.h5"):
+        with pytest.raises(UserError, match=f"{name} does not end in .weights.h5, by which Keras"):
+            keras.write(build("A", 10, width=0.0625, crop=64, fc=24), tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_files_are_not_keras(tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import Request
+from urllib.request import HTTPSHandler, Request
 
 import pytest
 import torch
@@ -461,6 +462,49 @@ def test_a_cache_that_cannot_be_written_is_told(
     assert server.asked == []
 
 
+def test_a_cache_of_somebody_elses_is_told(
+    verydeep: Run, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in which nothing may be written or removed, as a mount that may only be read."""
+    write_whole(CACHE / "imagenet_class_index.json", server.files["classes.json"])
+    part = OURS.parent / f"{KERAS}.part"
+    write_whole(part, server.files[KERAS][:1000])
+    usual_open, usual_unlink = Path.open, Path.unlink
+
+    def opened(path: Path, mode: str = "r", *how: Any, **more: Any) -> Any:
+        if path.name == part.name and mode != "rb":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return usual_open(path, mode, *how, **more)
+
+    def unlinked(path: Path, missing_ok: bool = False) -> None:
+        if path.name == part.name:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        usual_unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    line = fetched_wrongly(verydeep)
+    where = f"cannot keep {server.url}/{KERAS} in {OURS.parent.resolve()}: Read-only file system; "
+    assert f"{where}XDG_CACHE_HOME names another cache" in line
+
+
+def test_an_error_of_the_disk_leaves_what_came(
+    verydeep: Run, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    write_whole(CACHE / "imagenet_class_index.json", server.files["classes.json"])
+    with monkeypatch.context() as little:
+        little.setattr(download, "to_disk", failing)
+        assert "Input/output error; XDG_CACHE_HOME names" in fetched_wrongly(verydeep)
+    part = OURS.parent / f"{KERAS}.part"
+    assert part.read_bytes() == server.files[KERAS]
+    part.write_bytes(server.files[KERAS][:-1000])
+    assert verydeep("weights", "show", "vgg16").code == 0
+    assert server.asked[-1] == (KERAS, f"bytes={len(server.files[KERAS]) - 1000}-")
+
+
 def test_a_relative_place_of_the_cache_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the XDG Base Directory Specification has it."""
     monkeypatch.setenv("HOME", "/home/somebody")
@@ -480,6 +524,21 @@ def test_no_redirection_leads_away_from_https() -> None:
     followed = handler.redirect_request(request, None, 302, "", {}, there)
     assert followed is not None
     assert followed.full_url == there
+
+
+def test_what_is_fetched_follows_no_redirection_away_from_https(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our server, spoken to without TLS, answers as one of HTTPS that leads to plain HTTP."""
+    monkeypatch.setattr(
+        HTTPSHandler, "https_open", lambda self, request: self.do_open(HTTPConnection, request)
+    )
+    url = f"{server.url}/{KERAS}".replace("http:", "https:")
+    at_home(monkeypatch, server, replace(releases.named()["vgg16"], url=url))
+    server.status, server.headers = 302, {"Location": f"{server.url}/classes.json"}
+    with pytest.raises(UserError, match=f"https:.*it leads away from HTTPS, to {server.url}/cl"):
+        download.fetch(releases.named()["vgg16"], Path(), Heard())
+    assert server.names() == [KERAS]
 
 
 @pytest.mark.parametrize(

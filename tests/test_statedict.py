@@ -28,10 +28,13 @@ from tests import theirs
 from tests.conftest import images
 from tests.test_folding import network as network_with_norms
 from verydeep.errors import UserError
+from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
+from verydeep.nets.table import read_table, with_norms
 from verydeep.preprocessing import Pixels
 from verydeep.weights import hash_of
 from verydeep.weights.foreign import statedict
+from verydeep.weights.foreign.constructors import loaded_by
 from verydeep.weights.foreign.importing import imported
 from verydeep.weights.foreign.parameters import Parameters
 from verydeep.weights.pieces import LARGEST_HEADER, pieces
@@ -242,6 +245,77 @@ def test_torchvision_runs_what_is_written_for_it(suffix: str, norms: bool) -> No
     crop = images(1, 64, 64) / 50
     with torch.inference_mode():
         assert torch.equal(again(crop), source(crop))
+
+
+def built_by(words: str) -> Any:
+    """The net of torchvision that an export's last words build, without memory for its weights."""
+    torchvision = pytest.importorskip("torchvision")
+    start, code = words.split(": ", 1)
+    assert start == "it is loaded by this net, of torchvision.models.vgg and torch.nn"
+    made = {**vars(torchvision.models.vgg), **vars(torch.nn)}
+    with torch.device("meta"):
+        exec(code, made)
+    return made["net"]
+
+
+@pytest.mark.parametrize("norms", [False, True])
+@pytest.mark.parametrize("letter", list(theirs.NAMES))
+def test_the_constructor_that_is_named_loads_what_is_written(
+    letter: str, norms: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole nets, by names and shapes alone: nothing here has values."""
+    torchvision = pytest.importorskip("torchvision")
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda self: self)
+    plain = vgg.table(letter, 10)
+    words = with_norms(plain.words) if norms else plain.words
+    table = read_table(letter, words, 224 + 16 * norms)  # 240 / 32 is 7 too, rounded down
+    written = Network.empty(table, list("abcdefghij"), TORCHVISION)
+    name = theirs.NAMES[letter] + ("_bn" if norms else "")
+    expected = f"torchvision.models.{name}(num_classes=10)"
+    assert loaded_by(table, "torchvision") == f"it is loaded by {expected}"
+    with torch.device("meta"):
+        eval(expected, {"torchvision": torchvision}).load_state_dict(
+            statedict._state(written, "torchvision")
+        )
+    said = f'it is loaded by timm.create_model("{name}", num_classes=10)'
+    assert loaded_by(table, "timm") == said
+
+
+@pytest.mark.parametrize("name", ["A", "B-shallow", "C", "E", "D-BN", "norms here and there"])
+def test_what_is_said_to_load_a_net_of_other_sizes_does(name: str) -> None:
+    """With every tensor, to the same scores."""
+    if name == "D-BN":
+        written = network_with_norms("D")
+    elif name == "norms here and there":
+        words = ["conv3-8-bn", "maxpool", "conv3-16", "maxpool", "FC-24", "FC-16", "FC-3"]
+        table = read_table("A", words, 12)
+        written = Network.random(table, list("abc"), TORCHVISION, "he", 0)
+    else:
+        written = build(name, 3, width=0.125, crop=64, fc=16, initial="he")
+    words_said = statedict.write(written, "w.pth", "torchvision")
+    state = torch.load("w.pth", weights_only=True)
+    net = built_by(words_said)
+    assert net.load_state_dict(state, assign=True).missing_keys == []
+    crop = images(2, written.table.crop, written.table.crop) / 50
+    with torch.inference_mode():
+        torch.testing.assert_close(net.eval()(crop), written(crop), rtol=1e-4, atol=1e-5)
+
+
+def test_what_loads_it_is_said_of_timm_too() -> None:
+    """Written by hand of timm's source: VGG(cfg, norm_layer), ConvMlp's fc1 and fc2, head.fc."""
+    narrow = vgg.table("A", 3, width=0.125, crop=64, fc=16)
+    assert loaded_by(narrow, "timm") == (
+        "it is loaded by this net, of timm.models.vgg and torch.nn: "
+        "net = VGG([8, 'M', 16, 'M', 32, 32, 'M', 64, 64, 'M', 64, 64, 'M'], num_classes=3); "
+        "net.pre_logits.input_kernel_size = 2; net.pre_logits.fc1 = Conv2d(64, 16, 2); "
+        "net.pre_logits.fc2 = Conv2d(16, 16, 1); net.head.fc = Linear(16, 3)"
+    )
+    normed = read_table("A-BN", with_norms(narrow.words), 64)
+    assert "'M'], num_classes=3, norm_layer=BatchNorm2d); net.pre" in loaded_by(normed, "timm")
+    shallow = loaded_by(vgg.table("B-shallow", 3, width=0.125, crop=64), "timm")
+    assert (
+        "VGG([], num_classes=3); net.features = Sequential(Conv2d(3, 8, 5, padding=2), " in shallow
+    )
 
 
 def test_only_what_a_family_has_is_written() -> None:

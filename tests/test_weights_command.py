@@ -19,7 +19,7 @@ from verydeep import load, save
 from verydeep.nets.network import build
 from verydeep.tasks.weights import in_words
 from verydeep.weights import hash_of, releases
-from verydeep.weights.foreign import statedict
+from verydeep.weights.foreign import sandbox, statedict
 from verydeep.weights.releases import RELEASES, Release, hashes_of, release_of
 
 
@@ -115,7 +115,7 @@ def test_what_needs_scores_refuses_a_net_without_its_top_in_one_line(
 def test_a_net_without_its_top_goes_out_to_families_that_have_such(verydeep: Run) -> None:
     verydeep("weights", "import", without_top(), "--out", "o.safetensors")
     ours = load("o.safetensors")
-    for family, out in (("caffe", "x.caffemodel"), ("keras", "x.h5")):
+    for family, out in (("caffe", "x.caffemodel"), ("keras", "x.weights.h5")):
         verydeep("weights", "export", "o.safetensors", "--to", family, "--out", out)
         said = verydeep("weights", "import", out, "--out", "back.safetensors")
         assert "back.safetensors: D without its top (to pool5)" in said.out, said.err
@@ -154,7 +154,8 @@ def test_a_network_goes_in_and_out_to_the_same_scores(
 
     for family, out in (("torchvision", "a.pth"), ("timm", "b.safetensors")):
         said = verydeep("weights", "export", "d.safetensors", "--to", family, "--out", out)
-        assert said.out == f"{out}: for {family}; its pixels are {in_words(ours.pixels)}\n"
+        start = f"{out}: for {family}; its pixels are {in_words(ours.pixels)}; it is loaded by this"
+        assert said.out.startswith(f"{start} net, of {family}.models.vgg and torch.nn: net = VGG(")
         assert statedict.read(out).family == family
     verydeep("weights", "import", "b.safetensors", "--out", "again.safetensors")
     assert hash_of(load("again.safetensors")) == hash_of(ours)
@@ -164,8 +165,8 @@ def test_a_network_goes_in_and_out_to_the_same_scores(
 @pytest.mark.parametrize(
     ("family", "out", "line"),
     [
-        ("caffe", "x.caffemodel", "; x.prototxt describes it"),
-        ("keras", "x.h5", "its first layer now wants BGR, 0 to 255, minus its attribute"),
+        ("caffe", "x.caffemodel", "; x.prototxt is written too and describes it"),
+        ("keras", "x.weights.h5", "its first layer now wants BGR, 0 to 255, minus its attribute"),
         ("timm", "x.pth", "its pixels are RGB, 0 to 255, minus 123.68 116.779 103.939; S"),
     ],
 )
@@ -183,6 +184,27 @@ def test_norms_go_out_to_every_family(verydeep: Run, family: str, out: str, line
     expected = network(network.pixels.normalise(shown))
     found = back(back.pixels.normalise(shown))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3 * expected.abs().max().item())
+
+
+def test_caffes_text_is_written_over_no_file_but_our_own(verydeep: Run) -> None:
+    """Not over the weights, whatever they are called, nor over anybody's text."""
+    network = build("A", 2, width=0.125, crop=32)
+    save(network, "ours.safetensors")
+    export = "weights", "export", "ours.safetensors", "--to", "caffe", "--out"
+    line = verydeep(*export, "net.prototxt").mistake
+    assert "net.prototxt does not end in .caffemodel, as Caffe's weights do" in line
+    assert not Path("net.prototxt").exists()
+    Path("net.prototxt").write_text('name: "VGG"  # as we trained it\n')
+    line = verydeep(*export, "net.caffemodel").mistake
+    assert "net.prototxt would be written too, and is none of ours; choose another --out" in line
+    assert Path("net.prototxt").read_text() == 'name: "VGG"  # as we trained it\n'
+    assert not Path("net.caffemodel").exists()
+    Path("net.prototxt").unlink()
+    first = verydeep(*export, "net.caffemodel").out
+    assert first.endswith("; net.prototxt is written too and describes it\n")
+    text = Path("net.prototxt").read_text()
+    assert verydeep(*export, "net.caffemodel").out == first
+    assert Path("net.prototxt").read_text() == text
 
 
 def test_ours_is_verified_by_its_hashes_and_theirs_by_its_publishers(
@@ -238,6 +260,39 @@ def test_mistakes_get_one_line(verydeep: Run) -> None:
         assert line in said.mistake
         assert said.err.count("\n") == 1
         assert not Path("x").exists()
+
+
+def test_what_cannot_go_well_is_told_before_a_foreign_file_is_read(
+    verydeep: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(sandbox, "read", read)
+    path = theirs_saved()
+    Path("twice.txt").write_text("a\na\n")
+    folders = [
+        (["--out", out], f"{out} is a folder; give --out a file") for out in (".", "/", "..")
+    ]
+    for words, line in (
+        *folders,
+        (["--out", "x", "--classes", "no.txt"], "cannot read the class names in no.txt: No such"),
+        (["--out", "x", "--classes", "."], "cannot read the class names in .: Is a directory"),
+        (["--out", "x", "--classes", "twice.txt"], "twice.txt names two classes 'a'"),
+    ):
+        assert line in verydeep("weights", "import", path, *words).mistake
+
+
+def test_a_folder_is_refused_before_our_weights_are_read(verydeep: Run) -> None:
+    save(build("A", 2, width=0.125, crop=32), "run/best.safetensors")
+    content = Path("run/best.safetensors").read_bytes()
+    Path("run/best.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    for family in ("torchvision", "timm", "caffe", "keras", "onnx", "openvino", "torch-export"):
+        for out in (".", "run"):
+            said = verydeep("weights", "export", "run", "--to", family, "--out", out)
+            assert said.mistake == f"verydeep: {out} is a folder; give --out a file in it"
+    said = verydeep("weights", "export", "run", "--to", "onnx", "--int8", "drawn", "--out", ".")
+    assert said.mistake == "verydeep: . is a folder; give --out a file in it"
 
 
 # --- releases

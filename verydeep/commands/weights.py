@@ -148,7 +148,8 @@ def export(
 
     onnx, openvino (a .xml, for which that must be installed) and torch-export
     (a .pt2) are whole programs: RGB pictures of any size go in, as uint8
-    in the order B, H, W, C, and scores and posteriors come out.
+    in the order B, H, W, C, and scores and posteriors come out. caffe wants a
+    .caffemodel, beside which goes a .prototxt, and keras a .weights.h5.
 
     With --int8 an onnx file holds 8-bit weights, and the errors of DATA's test
     part before and after are printed.

@@ -20,6 +20,9 @@ Shape = tuple[int, int, int]
 PICTURE = "data"
 """The name under which rows read the picture itself, as in Caffe's files."""
 
+NORM_WORD, NORM_NAME = "-bn", "-BN"
+"""What the word of a convolution with a norm ends in, and the name of a table of such words."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -148,7 +151,7 @@ class Table:
         last = [row.name for row in self.rows if type(row) is Conv][-1]
         raise UserError(
             f"no layer '{name}' in configuration {self.name}; its last convolution is '{last}' "
-            f"and `verydeep nets {self.name}` lists them all"
+            f"and `verydeep nets {self.name.removesuffix(NORM_NAME)}` lists them all"
         )
 
     def shapes(self, height: int, width: int) -> dict[str, Shape]:
@@ -214,7 +217,12 @@ def read_table(name: str, words: Iterable[str], crop: int) -> Table:
     return table
 
 
-_CONV = re.compile(r"conv(\d+)-(\d+)(-bn)?")
+def with_norms(words: Iterable[str]) -> tuple[str, ...]:
+    """The words of a table with a norm after each convolution."""
+    return tuple(f"{word}{NORM_WORD}" if word.startswith("conv") else word for word in words)
+
+
+_CONV = re.compile(rf"conv(\d+)-(\d+)({NORM_WORD})?")
 _FC = re.compile(r"FC-(\d+)")
 
 

@@ -19,7 +19,7 @@ from verydeep.pictures import Picture
 from verydeep.preprocessing import Pixels, centre_crop
 from verydeep.randomness import generator
 from verydeep.tasks.testing import part_of, part_to_test, relabelled
-from verydeep.tasks.weights import refuse_itself
+from verydeep.tasks.weights import refuse_place
 from verydeep.weights.file import read_info, table_of
 
 CALIBRATION = 256
@@ -60,7 +60,7 @@ def export_int8(
     Raises UserError where ONNX Runtime is not installed, or the data is of other classes.
     """
     require()
-    refuse_itself(Path(weights_path), out)
+    refuse_place(Path(weights_path), out)
     conditions = conditions or Conditions()
     info = read_info(weights_path)
     _ = table_of(info).last_fc  # refuses a net without scores before any picture is read

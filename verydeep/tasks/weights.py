@@ -62,15 +62,17 @@ def import_weights(
     path = _found(path)
     if _is_ours(path):
         raise UserError(f"{path} is verydeep's own already; every verb takes it as it is")
-    refuse_itself(path, out)
+    refuse_place(path, out)
     found = convert(path, out, prototxt, classes, fold)
     network = found.network
     count = f"{len(network.classes):,} classes" if network.table.has_top else "no classes"
     return Done(f"{_net(network.table)}, {count}; {in_words(network.pixels)}", found.notes)
 
 
-def refuse_itself(path: Path, out: Path) -> None:
-    """Raises UserError where a file would be written over the one that it is made of."""
+def refuse_place(path: Path, out: Path) -> None:
+    """Raises UserError where a file's place is a folder, or the file that it is made of."""
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; give --out a file in it")
     if out.exists() and out.samefile(path):
         raise UserError(f"{out} is the file that it is made of; choose another --out")
 
@@ -96,13 +98,11 @@ def published() -> list[Published]:
 
 def _table_of(release: Release) -> Table:
     from verydeep.nets import vgg
-    from verydeep.nets.table import read_table
+    from verydeep.nets.table import NORM_NAME, read_table, with_norms
 
-    letter, norms, _ = release.net.partition("-BN")
-    words = vgg.table(letter).words
-    if norms:
-        words = tuple(f"{word}-bn" if word.startswith("conv") else word for word in words)
-    return read_table(release.net, words, 224)
+    plain = vgg.table(release.net.removesuffix(NORM_NAME))
+    words = with_norms(plain.words) if release.net != plain.name else plain.words
+    return read_table(release.net, words, plain.crop)
 
 
 def verified(path: Path) -> str:
@@ -127,7 +127,7 @@ def verified(path: Path) -> str:
 def export_weights(weights: Path, family: str, out: Path) -> str:
     """Writes another family's file of our weights; gives the pixels that they want, in words."""
     weights = find(weights)
-    refuse_itself(weights, out)
+    refuse_place(weights, out)
 
     from verydeep.weights.file import load
     from verydeep.weights.foreign import families

@@ -6,7 +6,6 @@ is NAME.part, and is gone on with.
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
@@ -23,7 +22,6 @@ from verydeep.weights.releases import CHUNK, Release, hashes_of
 SECONDS = 60
 """Of silence, after which a connection is given up."""
 MB = 10**6
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def fetch(release: Release, folder: Path, watch: Watch) -> Path:
@@ -43,9 +41,7 @@ def fetch(release: Release, folder: Path, watch: Watch) -> Path:
         else:
             _refuse_other(path, release)
     except OSError as error:  # the disk's; those of the network are told where they come up
-        if error.errno not in NO_ROOM:  # what came is right, and is gone on with
-            part.unlink(missing_ok=True)
-        raise UserError(
+        raise UserError(  # what came is gone on with: whether it is right, its hash tells
             f"cannot keep {release.url} in {folder}: {error.strerror}; XDG_CACHE_HOME names "
             f"another cache"
         ) from None

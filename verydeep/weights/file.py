@@ -110,14 +110,16 @@ def read_info(path: Path | str) -> WeightsInfo:
             f"{path} is a safetensors file, but none of verydeep's: no '{KEY}' in it; {_IMPORT}"
         )
     try:
-        info = WeightsInfo(**json.loads(metadata[KEY]))
-    except (TypeError, ValueError, RecursionError) as error:
+        about = json.loads(metadata[KEY])
+        number = about.get("format", FORMAT)
+    except (AttributeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} describes itself wrongly: {_first_line(error)}") from None
-    if info.format != FORMAT:
-        raise UserError(f"{path} has format {info.format}; this verydeep reads format {FORMAT}")
+    if number != FORMAT:  # before anything else, for a later one may have other keys
+        raise UserError(f"{path} has format {number!r:.40}; this verydeep reads format {FORMAT}")
     try:
+        info = WeightsInfo(**about)
         _refuse_misfits(info)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{path} describes itself wrongly: {_first_line(error)}") from None
     return info
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from verydeep.errors import UserError
 from verydeep.nets import vgg
-from verydeep.nets.folding import NAME
-from verydeep.nets.table import Table, read_table
+from verydeep.nets.table import NORM_NAME, Table, read_table
 from verydeep.preprocessing import RESIZE_RULES, Pixels
 
 MOST_WORDS, LONGEST_WORD = 256, 32
@@ -26,7 +25,7 @@ def table_of_words(said: Any) -> Table:
             _all(words, str)
             and len(words) <= MOST_WORDS
             and all(len(word) <= LONGEST_WORD for word in words)
-            and name.removesuffix(NAME) in vgg.CONFIGURATIONS
+            and name.removesuffix(NORM_NAME) in vgg.CONFIGURATIONS
             and _ends_right(words)
             and type(crop) is int
             and 0 < crop < 1 << 16

@@ -17,9 +17,17 @@ import torch
 from verydeep.datasets.ilsvrc_lists import class_key
 from verydeep.errors import UserError
 from verydeep.nets import vgg
-from verydeep.nets.folding import NAME, WORD, folded
+from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC, BatchNorm, Conv, Table, read_table
+from verydeep.nets.table import (
+    FC,
+    NORM_NAME,
+    NORM_WORD,
+    BatchNorm,
+    Conv,
+    Table,
+    read_table,
+)
 from verydeep.preprocessing import Pixels
 from verydeep.weights.file import hash_of, load, pixels_of, read_info, table_of
 
@@ -67,7 +75,7 @@ class Origin:
         if sizes["net"] != self.table.name:
             return False
         asked = vgg.table(_letter(self.table), 2, sizes["width"], sizes["crop"], sizes["fc"]).words
-        own = [word.removesuffix(WORD) for word in self.table.words]
+        own = [word.removesuffix(NORM_WORD) for word in self.table.words]
         count = len(own) - 2 if self.table.has_top else len(own)  # up to the classes' own
         return list(asked[:count]) == own[:count]
 
@@ -78,7 +86,7 @@ class Origin:
         """
         width, crop, fc = (sizes[name] for name in ("width", "crop", "fc"))
         if not self.is_of(sizes):
-            return vgg.table(sizes["net"].removesuffix(NAME), classes, width, crop, fc)
+            return vgg.table(sizes["net"].removesuffix(NORM_NAME), classes, width, crop, fc)
         words = list(self.table.words)
         if not self.table.has_top:
             words += vgg.table(_letter(self.table), classes, width, crop, fc).words[len(words) :]
@@ -108,7 +116,7 @@ def _sizes(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _letter(table: Table) -> str:
     """The configuration of Table 1 that a table is of, with norms or without."""
-    return table.name.removesuffix(NAME)
+    return table.name.removesuffix(NORM_NAME)
 
 
 def begun(

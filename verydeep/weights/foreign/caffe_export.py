@@ -29,6 +29,9 @@ from verydeep.weights.foreign.wire import (
 OURS = 10_000
 """A field number of the whole net that Caffe has no use for."""
 
+_WRITTEN = ", written by verydeep."
+"""How the first line of our texts ends."""
+
 _TYPES = {
     table.Conv: "Convolution",
     table.FC: "InnerProduct",
@@ -62,7 +65,7 @@ def write_prototxt(network: Network, path: Path | str) -> None:
     """Writes the text of a network for Caffe, to be tested on one crop of the training's size."""
     pixels, side = network.pixels, network.table.crop
     lines = [
-        f"# Configuration {network.table.name}, written by verydeep.",
+        f"# Configuration {network.table.name}{_WRITTEN}",
         f"# Pictures: channels {pixels.order}, values 0-{pixels.maximum}, "
         f"minus {_three(pixels.mean)}, divided by {_three(pixels.std)};",
         f"# smaller side {pixels.test_scale} pixels ({pixels.resize}), crops of {side} x {side}.",
@@ -73,6 +76,15 @@ def write_prototxt(network: Network, path: Path | str) -> None:
     exact = side % network.table.step == 0
     lines += [_layer_text(row, exact) for row in network.table.rows]
     write_whole(Path(path), "\n".join([*lines, ""]).encode())
+
+
+def is_ours(prototxt: Path) -> bool:
+    """Whether a text is one that `write_prototxt` wrote, by its first line."""
+    try:
+        with prototxt.open("rb") as file:
+            return file.readline(200).endswith(f"{_WRITTEN}\n".encode())
+    except OSError:
+        return False
 
 
 def _layer(row: Row, network: Network) -> Parts:

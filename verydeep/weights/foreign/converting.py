@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verydeep.weights.foreign import sandbox
+from verydeep.weights.foreign.class_list import classes_in
 from verydeep.weights.releases import hashes_of, release_of
 
 if TYPE_CHECKING:
@@ -29,13 +30,14 @@ def convert(
     `classes` is a list of class names; `fold` puts each norm into the convolution before it. Raises
     UserError where the file cannot be read, or is no whole net.
     """
+    names = None if classes is None else classes_in(classes)
     parameters = sandbox.read(path, prototxt)
 
     from verydeep.nets.folding import folded
     from verydeep.weights.file import save
-    from verydeep.weights.foreign.importing import Imported, classes_in, imported
+    from verydeep.weights.foreign.importing import Imported, imported
 
-    found = imported(parameters, path, None if classes is None else classes_in(classes))
+    found = imported(parameters, path, names)
     network = folded(found.network) if fold else found.network
     hashes = hashes_of(path)
     release = release_of(hashes)

@@ -58,18 +58,22 @@ READERS = (
 
 def _state_dict(family: str) -> Callable[[Network, Path], str]:
     def written(network: Network, path: Path) -> str:
-        statedict.write(network, path, family)
-        return ""
+        return statedict.write(network, path, family)
 
     return written
 
 
 def _caffe(network: Network, path: Path) -> str:
     """Caffe's two files; of norms it has another kind, so ours are folded away."""
+    if path.suffix != ".caffemodel":
+        raise UserError(f"{path} does not end in .caffemodel, as Caffe's weights do")
+    text = path.with_suffix(".prototxt")
+    if text.exists() and not caffe_export.is_ours(text):
+        raise UserError(f"{text} would be written too, and is none of ours; choose another --out")
     plain = folded(network)
     caffe_export.write(plain, path)
-    caffe_export.write_prototxt(plain, path.with_suffix(".prototxt"))
-    return f"{path.with_suffix('.prototxt').name} describes it"
+    caffe_export.write_prototxt(plain, text)
+    return f"{text.name} is written too and describes it"
 
 
 def _keras(network: Network, path: Path) -> str:

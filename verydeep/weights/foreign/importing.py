@@ -8,7 +8,6 @@ counts for nothing, but for the table in files of our own writing, which the ten
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from verydeep.datasets.ilsvrc_lists import WNID, class_names
 from verydeep.errors import UserError
-from verydeep.nets import folding, vgg
+from verydeep.nets import vgg
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC, BatchNorm, Conv, Table, read_table
+from verydeep.nets.table import (
+    FC,
+    NORM_NAME,
+    NORM_WORD,
+    BatchNorm,
+    Conv,
+    Table,
+    read_table,
+)
 from verydeep.weights.foreign.parameters import Parameters
 from verydeep.weights.foreign.passing import refuse_not_finite
 from verydeep.weights.foreign.refusals import looks_like, one_line
@@ -29,8 +35,6 @@ from verydeep.weights.foreign.refusals import looks_like, one_line
 LAYER = re.compile(r"(conv|bn)\d{1,2}_\d{1,2}|fc[678]")
 CROP = 224
 """Side of the training crop, in pixels, where there is no fc6 to tell it."""
-LARGEST_LIST = 2**22
-"""Bytes of a list of class names; that of ILSVRC has 31,675."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,10 @@ def _found(tensors: Mapping[str, np.ndarray], source: Path | str) -> Table:
         name = next(rows).name
         if name not in layers:
             break
-        norm = folding.WORD if name.replace("conv", "bn") in norms else ""
+        norm = NORM_WORD if name.replace("conv", "bn") in norms else ""
         words.append(f"{word.partition('-')[0]}-{len(tensors[f'{name}.weight'])}{norm}")
     side = 32 * kernels["fc6"][0] if "fc6" in layers else CROP
-    title = configuration + (folding.NAME if norms else "")
+    title = configuration + (NORM_NAME if norms else "")
     table = read_table(title, words, side)
     if table.class_count == 1:
         raise UserError(f"{source} has one class, which leaves nothing to tell apart")
@@ -227,58 +231,6 @@ def _named(
         whose = "given" if given is not None else "in the file"
         raise UserError(f"{len(names):,} class names {whose} for the {count:,} classes of {source}")
     return tuple(names), ()
-
-
-def classes_in(path: Path) -> list[str]:
-    """Names of classes from a list, in its order, a line each.
-
-    Of a list such as `synset_words.txt`, where each line is a wnid and words for it, or Keras's
-    `imagenet_class_index.json`, come the wnid and the first of its words, "n02123045 tabby": data
-    is matched by the wnid alone. Raises UserError for a name that comes twice, or that cannot be
-    printed.
-    """
-    try:
-        if path.stat().st_size > LARGEST_LIST:
-            raise UserError(f"{path} is too long to be a list of class names")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise UserError(f"cannot read the class names in {path}: {reason}") from None
-    names = [line.strip() for line in text.splitlines() if line.strip()]
-    if text.startswith("{"):
-        names = _class_index(text, path)
-    elif names and all(WNID.fullmatch(name.partition(" ")[0]) and " " in name for name in names):
-        pairs = class_names(path).items()
-        names = [f"{wnid} {words.partition(',')[0]}" for wnid, words in pairs]
-    seen: set[str] = set()
-    for name in names:
-        if not name.isprintable():
-            raise UserError(
-                f"{path} names a class '{one_line(name)}', with a character that cannot be "
-                f"printed; give names of letters, digits and plain spaces"
-            )
-        if name in seen:
-            raise UserError(
-                f"{path} names two classes '{one_line(name)}'; give names that differ, or a "
-                f"synset_words.txt"
-            )
-        seen.add(name)
-    return names
-
-
-def _class_index(text: str, path: Path) -> list[str]:
-    """Names from Keras's list, {"0": ["n01440764", "tench"], ...}."""
-    try:
-        rows = json.loads(text)
-        pairs = [rows[str(i)] for i in range(len(rows))]
-        names = [f"{wnid} {words.replace('_', ' ')}" for wnid, words in pairs]
-        if not names or not all(WNID.fullmatch(wnid) for wnid, _ in pairs):
-            raise ValueError
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise UserError(
-            f'{path} is no list of class names; one in JSON is {{"0": ["n01440764", "tench"], ...}}'
-        ) from None
-    return names
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -31,6 +31,9 @@ FAMILY = "Keras"
 PIXELS = Pixels(scale=(256, 256), mean=(103.939, 116.779, 123.68), order="BGR")
 NOT_OURS = "give a Keras file of VGG16 or VGG19"
 
+SUFFIX = ".weights.h5"
+"""Of the files that are written; what else ends in .h5 Keras 3 reads as Keras 2 laid it out."""
+
 MEAN, SCALE = "verydeep_mean", "verydeep_scale"
 """Attributes of our own files: what has to be subtracted, and S; Keras looks at neither."""
 
@@ -191,8 +194,12 @@ def write(network: Network, path: Path | str) -> None:
 
     The first layer is changed to want BGR in 0-255 minus a mean, exactly: that mean is the file's
     attribute "verydeep_mean" and has to be subtracted instead of `preprocess_input`'s where it is
-    another. Raises UserError without `h5py`, for LRN, or where the file cannot be written.
+    another. Raises UserError for another suffix, without `h5py`, for LRN, or where the file cannot
+    be written.
     """
+    path = Path(path)
+    if not path.name.endswith(SUFFIX):
+        raise UserError(f"{path} does not end in {SUFFIX}, by which Keras 3 knows its own files")
     try:
         import h5py
     except ImportError:
@@ -208,7 +215,7 @@ def write(network: Network, path: Path | str) -> None:
         for name, arrays in _for_keras(network):
             for i, array in enumerate(arrays):
                 file[f"layers/{name}/vars/{i}"] = array
-    write_whole(Path(path), content.getvalue())
+    write_whole(path, content.getbuffer())
 
 
 def _mean(pixels: Pixels) -> list[float]:

@@ -27,6 +27,7 @@ from verydeep.files import whole_file, write_whole
 from verydeep.nets.network import Network
 from verydeep.nets.table import FC, LRN
 from verydeep.preprocessing import Pixels
+from verydeep.weights.foreign.constructors import loaded_by
 from verydeep.weights.foreign.parameters import Parameters
 from verydeep.weights.foreign.refusals import looks_like, one_line
 from verydeep.weights.foreign.state import ABOUT, content, is_state
@@ -180,8 +181,10 @@ def _classes(about: Mapping[str, Any]) -> tuple[str, ...] | None:
 # --- and the other way
 
 
-def write(network: Network, path: Path | str, family: str) -> None:
+def write(network: Network, path: Path | str, family: str) -> str:
     """Writes a network's state dict as torchvision or timm name it, .pth or .safetensors.
+
+    Gives what loads it there, in words.
 
     The tensors are ours, bit for bit. Neither family has a place for pixels: ours stand beside the
     tensors, for us to read again, and for timm where its words can say them. Raises UserError for
@@ -193,8 +196,8 @@ def write(network: Network, path: Path | str, family: str) -> None:
     state = _state(network, family)
     about = _record(network)
     if path.suffix == ".safetensors":
-        said = {"format": "pt", ABOUT: json.dumps(about)}
-        return write_whole(path, *pieces(state, said))
+        write_whole(path, *pieces(state, {"format": "pt", ABOUT: json.dumps(about)}))
+        return loaded_by(network.table, family)
     vars(state)[ABOUT] = about
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +206,7 @@ def write(network: Network, path: Path | str, family: str) -> None:
     except (OSError, RuntimeError) as error:
         size = sum(t.nbytes for t in state.values())
         raise UserError(f"cannot write {path} ({size:,} bytes): {one_line(error)}") from None
+    return loaded_by(network.table, family)
 
 
 def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
