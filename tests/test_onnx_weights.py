@@ -289,6 +289,56 @@ def test_other_graphs_are_refused_with_what_they_hold(model: Any, message: str) 
         read(path)
 
 
+def after_the_picture(*nodes: tuple[str, list[str], dict[str, Any]], listed: bool = False) -> Any:
+    """The net with nodes before its first convolution, in the order of their reading."""
+    graph = vgg()
+    tensors = {"flip": np.array([2, 1, 0]), "gain": np.float32(1 / 255)}
+    graph.tensors += [numpy_helper.from_array(np.asarray(v), k) for k, v in tensors.items()]
+    value = "input"
+    for i, (op, others, attributes) in enumerate(nodes):
+        graph.nodes.insert(i, helper.make_node(op, [value, *others], [f"in{i}"], **attributes))
+        value = f"in{i}"
+    graph.nodes[len(nodes)].input[0] = value
+    model = graph.model()
+    if listed:  # as of versions below 4, where weights are among the inputs
+        for tensor in graph.tensors:
+            given = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            model.graph.input.insert(0, given)
+    onnx.checker.check_model(model)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (("Gather", ["flip"], {"axis": 1}), "no net of Table 1 has 'Gather'"),
+        (("Mul", ["gain"], {}), "no net of Table 1 has 'Mul'"),
+        (("Softmax", [], {}), "has 'Softmax' before its first layer"),
+        (("Transpose", [], {"perm": [0, 1, 3, 2]}), "a Transpose stands where none is"),
+    ],
+)
+@pytest.mark.parametrize("cast", [False, True])
+def test_what_a_graph_does_to_its_picture_is_not_passed_over(
+    node: Any, message: str, cast: bool
+) -> None:
+    casts: list[Any] = [("Cast", [], {"to": TensorProto.FLOAT})] if cast else []
+    with pytest.raises(UserError, match=message):
+        read(saved(after_the_picture(*casts, node)))
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_picture_may_be_of_another_kind_of_number(listed: bool) -> None:
+    path = saved(after_the_picture(("Cast", [], {"to": TensorProto.FLOAT}), listed=listed))
+    assert same(read(path).tensors, expected(random_weights()))
+
+
+def test_a_graph_begins_with_what_goes_into_it() -> None:
+    model = vgg().model()
+    del model.graph.input[:]
+    with pytest.raises(UserError, match="node 'Conv' is off the one path"):
+        read(saved(model))
+
+
 def test_borders_that_keep_the_side_may_be_named_so() -> None:
     model = changed("Conv", auto_pad="SAME_UPPER", pads=[0, 0, 0, 0])
     assert same(read(saved(model)).tensors, expected(random_weights()))

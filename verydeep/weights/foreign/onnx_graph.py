@@ -1,7 +1,8 @@
 """The graph of an ONNX file, followed from the picture to the scores.
 
-In comes the graph's message; out go layers under Caffe's names. One path is followed; what else
-there is may only work out shapes, as exporters do before a flattening.
+In comes the graph's message; out go layers under Caffe's names. One path is followed, from what
+goes into the graph; what else there is may only work out shapes, as exporters do before a
+flattening. What a graph does to its picture, but for a Cast or a turn of its axes, is refused.
 """
 
 from __future__ import annotations
@@ -44,15 +45,16 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in order, and the tensors that the file holds, not yet looked at."""
+    """Nodes in order, the tensors that the file holds, not yet looked at, and what goes in."""
 
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Field] = field(default_factory=dict)
+    inputs: set[str] = field(default_factory=set)
 
     def after(self, value: str) -> Graph:
-        """The graph without the nodes up to the one that gives a value; itself if none does."""
+        """The graph that a value goes into, without what makes it; itself if no node gives it."""
         places = [i + 1 for i, node in enumerate(self.nodes) if node.output == value]
-        return Graph(self.nodes[places[0] :], self.tensors) if places else self
+        return Graph(self.nodes[places[0] :], self.tensors, {value}) if places else self
 
     def census(self) -> str:
         """What it looks like: how many of which operators."""
@@ -73,7 +75,9 @@ def read_graph(message: Field) -> Graph:
                 graph.nodes.append(node)
         elif part.number == 5:
             graph.tensors[name_of(part)] = part
-        if max(len(graph.nodes), len(graph.tensors)) > MOST_NODES:
+        elif part.number == 11:
+            graph.inputs.update(inner.text() for inner in part.fields() if inner.number == 1)
+        if max(map(len, (graph.nodes, graph.tensors, graph.inputs))) > MOST_NODES:
             raise MalformedError(f"it has over {MOST_NODES:,} nodes; only nets of Table 1 are read")
     return graph
 
@@ -136,6 +140,7 @@ class _Walk:
 
     def __init__(self, graph: Graph) -> None:
         self.tensors = dict(graph.tensors)
+        self.inputs = graph.inputs
         self.arrays: dict[int, np.ndarray] = {}
         self.pools_left = sum(node.op == "MaxPool" for node in graph.nodes)
         self.relus = 0
@@ -152,9 +157,10 @@ class _Walk:
             self.tensors[node.output] = self.tensors[node.inputs[0]]
             return
         given = [name for name in node.inputs if name and name not in self.tensors]
-        if node.op in _OF_SHAPES and (node.op != "Squeeze" or self.value not in given):
+        if self.value is None:
+            self.value = next((name for name in given if name in self.inputs), None)
+        if node.op == "Shape" or (node.op in _OF_SHAPES and self.value not in given):
             return
-        self.value = given[0] if self.value is None and given else self.value
         if self.value not in given or (len(given) > 1 and node.op != "Reshape"):
             raise _NoVGG(f"node {shown(node.op)} is off the one path that a net of Table 1 has")
         self._take(node)
@@ -168,6 +174,7 @@ class _Walk:
             "Gemm": self._gemm,
             "MatMul": self._product,
             "Add": self._bias,
+            "Cast": self._cast,
             "Transpose": self._transpose,
             "AveragePool": self._average,
             "ReduceMean": self._mean,
@@ -176,6 +183,8 @@ class _Walk:
             takers[node.op](node)
         elif node.op not in _PASSING:
             raise _NoVGG(f"no net of Table 1 has {shown(node.op)}")
+        elif not self.layers and node.op not in ("Identity", "Dropout"):
+            raise _NoVGG(f"no net of Table 1 has {shown(node.op)} before its first layer")
         self.relus += node.op == "Relu"
         if node.op == "LRN":
             self.notes.append("it has local response normalisation, as A-LRN has")
@@ -299,6 +308,11 @@ class _Walk:
         if bias.size != len(layer.weight):
             raise _NoVGG(f"an Add of {bias.size:,} values is no bias of {layer.name}")
         self.layers.append(Layer(layer.name, layer.weight, bias.reshape(-1)))
+
+    def _cast(self, _: Node) -> None:
+        """The picture as another kind of number."""
+        if self.layers:
+            raise _NoVGG("a Cast stands after the first layer")
 
     def _transpose(self, node: Node) -> None:
         """Channels to the front before all layers, or to the back before the first FC layer."""
