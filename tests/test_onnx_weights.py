@@ -289,6 +289,31 @@ def test_other_graphs_are_refused_with_what_they_hold(model: Any, message: str) 
         read(path)
 
 
+@pytest.mark.parametrize("last", ["conv1_1", "conv1_2", "conv3_2", "conv5_1", "conv5_3"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_graph_may_end_after_any_convolution(last: str, turned: bool) -> None:
+    graph = vgg()
+    weights = random_weights()
+    kept = dict(list(weights.items())[: list(weights).index(last) + 1])
+    relu = 1 + [node.input[1] if len(node.input) > 1 else "" for node in graph.nodes].index(
+        f"{last}.w"
+    )
+    del graph.nodes[relu + 1 :]
+    graph.value = graph.nodes[relu].output[0]
+    if turned:  # as exporters from Keras have it
+        graph.add("Transpose", perm=[0, 2, 3, 1])
+    assert same(read(saved(graph.model())).tensors, expected(kept))
+
+
+def test_an_inner_product_right_after_a_convolution_is_refused() -> None:
+    graph = vgg()
+    graph.nodes = [node for node in graph.nodes if node.output[0] != "value30"]  # the last pooling
+    pool = next(node for node in graph.nodes if "value30" in node.input)
+    pool.input[0] = "value29"
+    with pytest.raises(UserError, match="an inner product stands before the last pooling"):
+        read(saved(graph.model()))
+
+
 def after_the_picture(*nodes: tuple[str, list[str], dict[str, Any]], listed: bool = False) -> Any:
     """The net with nodes before its first convolution, in the order of their reading."""
     graph = vgg()

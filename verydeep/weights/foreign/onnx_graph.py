@@ -228,11 +228,13 @@ class _Walk:
 
     def _conv(self, node: Node) -> None:
         weight = self._needed(node, 1)
-        fully = self.pools_left == 0
         side = weight.shape[-1]
-        pad = 0 if fully else side // 2
         same = node.attributes.get("auto_pad") in ("SAME_UPPER", "SAME_LOWER")
         pads = [side // 2] * 4 if same else node.integers("pads", 0, 0, 0, 0)
+        before = self.layers[-1].name if self.layers else ""
+        # the last pooling is followed by FC layers, or by a block that the file ends in
+        fully = not (self.pools_left or self.place) and (before.startswith("fc") or not any(pads))
+        pad = 0 if fully else side // 2
         ones = [*node.integers("strides", 1), *node.integers("dilations", 1)]
         if {*ones, *node.integers("group", 1)} != {1} or set(pads) != {pad}:
             raise _NoVGG(f"a convolution of {weight.shape[-1]} x {weight.shape[-1]} has strides, "
@@ -286,7 +288,7 @@ class _Walk:
 
     def _inner_product(self, weight: np.ndarray, bias: np.ndarray | None) -> None:
         """An FC layer [O, columns]; columns in h, w, C order are put into ours."""
-        if self.pools_left or not self.layers:
+        if self.pools_left or self.place or not self.layers:
             raise _NoVGG("an inner product stands before the last pooling")
         if self.channels_last:
             channels = len(self.layers[-1].weight)
