@@ -227,7 +227,22 @@ def test_a_prototxt_says_mean_gain_and_crop() -> None:
     assert read(saved(net()), one).pixels.mean == (110.0, 110.0, 110.0)
     plain = read(saved(net()), deploy())
     assert plain.pixels == AUTHORS
+    assert "the prototxt names no mean_value; the mean is the authors'" in plain.notes
     assert "pictures are 64 x 64, as the prototxt says" in plain.notes
+
+
+def test_a_scale_without_a_mean_is_not_lost() -> None:
+    """Caffe multiplies by `scale` what is left after the mean, which is 0 where none is named."""
+    words = "layer { transform_param { scale: 0.00390625 %s } }"  # 1 / 256
+    found = read(saved(net()), deploy(words % ""))
+    assert found.pixels == Pixels((256, 256), (0.0, 0.0, 0.0), (256.0,) * 3, order="BGR")
+    assert "a scale and no mean_value; nothing is subtracted" in found.notes[-1]
+    found = read(saved(net()), deploy(words % "mean_file: 'mean.binaryproto'"))
+    assert found.pixels == Pixels((256, 256), AUTHORS.mean, (256.0,) * 3, order="BGR")
+    assert found.notes[-1] == "the prototxt's mean_file is another file; the mean is the authors'"
+    for bad in ("0", "-1", "1e-9"):
+        with pytest.raises(UserError, match=f"its scale of {bad.replace('e-9', 'e-09')} is none"):
+            read(saved(net()), deploy((words % "").replace("0.00390625", bad)))
 
 
 def test_a_prototxt_of_another_net_is_refused() -> None:
@@ -273,7 +288,7 @@ def test_what_is_exported_comes_back_to_the_bit(name: str, pixels: Pixels) -> No
     assert same(found.tensors, wanted)
     assert (found.pixels, found.classes) == (pixels, ("cat", "dög"))
     assert found.table == network.table
-    assert "pictures are 96 x 96, as the prototxt says" in found.notes
+    assert found.notes == ("pictures are 96 x 96, as the prototxt says",)
 
 
 def test_caffe_reads_what_is_exported() -> None:

@@ -21,7 +21,7 @@ from verydeep.weights.foreign import about, prototxt
 from verydeep.weights.foreign.caffe_export import OURS, write, write_prototxt
 from verydeep.weights.foreign.chain import NAME, Layer, assembled, tensors_of
 from verydeep.weights.foreign.parameters import Parameters
-from verydeep.weights.foreign.prototxt import LayerText, check_window, normal_type
+from verydeep.weights.foreign.prototxt import Description, LayerText, check_window, normal_type
 from verydeep.weights.foreign.wire import (
     DOUBLE,
     FLOAT,
@@ -120,7 +120,7 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
     if said.table is None and any(layer.text.type == "lrn" for layer in layers):
         notes.append("it has local response normalisation, as A-LRN has")
     if prototxt is not None:
-        pixels, more = _with_prototxt(Path(prototxt), layers, tensors, pixels)
+        pixels, more = _with_prototxt(Path(prototxt), layers, tensors, pixels, bool(own))
         notes += more
     elif not own:
         notes.append("pixels are taken to be the authors': BGR, 0-255, less their mean")
@@ -243,7 +243,11 @@ def _layer(name: str, layer: _Layer) -> Layer:
 
 
 def _with_prototxt(
-    path: Path, layers: Sequence[_Layer], tensors: dict[str, np.ndarray], pixels: Pixels
+    path: Path,
+    layers: Sequence[_Layer],
+    tensors: dict[str, np.ndarray],
+    pixels: Pixels,
+    ours: bool,
 ) -> tuple[Pixels, list[str]]:
     """Pixels as the text has them, and notes; raises where text and weights are of two nets."""
     description = prototxt.read(path)
@@ -253,11 +257,35 @@ def _with_prototxt(
             if layer.blobs:
                 _check_text(texts.get(layer.text.name), layer)
         notes = _check_crop(description.crop, tensors)
-    if description.mean is None:
-        return pixels, [*notes, "the prototxt names no mean_value; the mean is the authors'"]
-    gain = description.gain if description.gain else 1.0
-    std = (1 / gain, 1 / gain, 1 / gain)
-    return replace(pixels, mean=description.mean, std=std), notes
+    if ours and description.mean is None:
+        return pixels, notes
+    return _pixels(description, pixels), [*notes, *_of_mean(description)]
+
+
+def _pixels(description: Description, pixels: Pixels) -> Pixels:
+    """Pixels as the text has them, of 0-255; where it says nothing of them, those that are given.
+
+    A scale without a mean is of values that nothing is subtracted from. A mean in another file is
+    not read: the one that is given stays.
+    """
+    mean, gain = description.mean, description.gain
+    if mean is None and gain is None:
+        return pixels
+    if mean is None:
+        mean = pixels.mean if description.has_mean_file else (0.0, 0.0, 0.0)
+    std = 1 / (gain or 1.0)
+    return replace(pixels, mean=mean, std=(std, std, std), maximum=255)
+
+
+def _of_mean(description: Description) -> list[str]:
+    """A note where the mean is not the prototxt's."""
+    if description.mean is not None:
+        return []
+    if description.has_mean_file:
+        return ["the prototxt's mean_file is another file; the mean is the authors'"]
+    if description.gain is None:
+        return ["the prototxt names no mean_value; the mean is the authors'"]
+    return ["the prototxt names a scale and no mean_value; nothing is subtracted"]
 
 
 def _check_text(text: LayerText | None, layer: _Layer) -> None:
