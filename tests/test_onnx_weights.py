@@ -17,7 +17,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from tests.foreign_files import (
     BLOCKS,
@@ -192,12 +194,42 @@ def test_norms_are_named_after_their_convolutions() -> None:
     for i, name in enumerate(NORM):
         assert np.array_equal(found.tensors[f"bn3_2.{name}"], bias + np.float32(i))
     assert not found.tensors["conv3_2.bias"].any()
-    assert not any("epsilon" in note for note in found.notes)
+    assert found.notes[1:] == ()
+
+
+def with_epsilon(epsilon: float, variance: np.ndarray) -> Path:
+    """The net with norms, the first of them of another epsilon and variances."""
     graph = vgg(norm=True)
     node = next(node for node in graph.nodes if node.op_type == "BatchNormalization")
-    next(a for a in node.attribute if a.name == "epsilon").f = 0.001
-    notes = read(saved(graph.model())).notes
-    assert any(note.startswith("the norm after conv1_1 has an epsilon of 0.001") for note in notes)
+    next(a for a in node.attribute if a.name == "epsilon").f = epsilon
+    place = [tensor.name for tensor in graph.tensors].index("conv1_1.running_var")
+    graph.tensors[place] = numpy_helper.from_array(variance, "conv1_1.running_var")
+    return saved(graph.model())
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 1e-12, 0.5])
+def test_a_norm_of_another_epsilon_gives_the_same_values(epsilon: float) -> None:
+    """Against the `onnx` package's own arithmetic of the operator, on small variances."""
+    variance = np.linspace(2e-5, 1e-2, 8, dtype=np.float32)
+    norm = {k.partition(".")[2]: v for k, v in read(with_epsilon(epsilon, variance)).tensors.items()
+            if k.startswith("bn1_1.")}  # fmt: skip
+    held = [random_weights()["conv1_1"][1] + np.float32(i) for i in range(3)]
+    values = np.random.default_rng(3).normal(size=(2, 8, 3, 3)).astype(np.float32)
+    names = ["x", *NORM]
+    node = helper.make_node("BatchNormalization", names, ["y"], epsilon=epsilon)
+    evaluator = ReferenceEvaluator(node)
+    (theirs,) = evaluator.run(None, dict(zip(names, [values, *held, variance], strict=True)))
+    tensors = {name: torch.tensor(norm[name]) for name in NORM}
+    ours = F.batch_norm(torch.tensor(values), tensors["running_mean"], tensors["running_var"],
+                        tensors["weight"], tensors["bias"], eps=1e-5).numpy()  # fmt: skip
+    assert np.abs(ours - theirs).max() < 1e-5 * np.abs(theirs).max()
+
+
+def test_a_norm_that_our_epsilon_cannot_have_is_refused() -> None:
+    """A variance of 0 with 1e-12 would need one below 0 with 1e-5."""
+    for epsilon, reason in ((1e-12, "an epsilon of 1e-12 and"), (-1.0, "an epsilon that is none")):
+        with pytest.raises(UserError, match=f"the norm after conv1_1 has {reason}"):
+            read(with_epsilon(epsilon, np.zeros(8, np.float32)))
 
 
 def test_pixels_and_classes_of_ours_are_taken_from_the_metadata() -> None:

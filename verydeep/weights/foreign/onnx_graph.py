@@ -7,6 +7,7 @@ flattening. What a graph does to its picture, but for a Cast or a turn of its ax
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from verydeep.nets.table import BatchNorm
 from verydeep.weights.foreign.chain import Layer
 from verydeep.weights.foreign.onnx_tensor import array_of, name_of
 from verydeep.weights.foreign.wire import FOUR_BYTES, NUMBER, SLICE, Field, MalformedError, shown
@@ -267,10 +269,9 @@ class _Walk:
         names = ("weight", "bias", "running_mean", "running_var")
         norm = {name: self._needed(node, 1 + i) for i, name in enumerate(names)}
         layer = self.layers.pop()
+        epsilon = node.attributes.get("epsilon", BatchNorm.epsilon)
+        norm["running_var"] = _of_our_epsilon(norm["running_var"], epsilon, layer.name)
         self.layers.append(Layer(layer.name, layer.weight, layer.bias, norm))
-        epsilon = node.attributes.get("epsilon", 1e-5)
-        if not isinstance(epsilon, float) or not 0.99e-5 < epsilon < 1.01e-5:
-            self.notes.append(f"the norm after {layer.name} has an epsilon of {epsilon}")
 
     def _gemm(self, node: Node) -> None:
         weight = self._needed(node, 1)
@@ -324,3 +325,16 @@ class _Walk:
         if turn != [0, 2, 3, 1] or self.pools_left or self.layers[-1].name.startswith("fc"):
             raise _NoVGG("a Transpose stands where none is in a net of Table 1")
         self.channels_last = True
+
+
+def _of_our_epsilon(variance: np.ndarray, epsilon: Any, layer: str) -> np.ndarray:
+    """The variance that gives with our epsilon the sum that this one gives with its own."""
+    if not isinstance(epsilon, float) or not 0 <= epsilon < math.inf:
+        raise _NoVGG(f"the norm after {layer} has an epsilon that is none")
+    if np.float32(epsilon) == np.float32(BatchNorm.epsilon):
+        return variance
+    shifted = variance.astype(np.float64) + (epsilon - BatchNorm.epsilon)
+    if shifted.min(initial=0) < 0 <= variance.min(initial=0):
+        raise _NoVGG(f"the norm after {layer} has an epsilon of {epsilon:g} and variances too "
+                     f"small for ours of {BatchNorm.epsilon:g}")  # fmt: skip
+    return shifted.astype(np.float32)
