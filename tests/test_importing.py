@@ -6,6 +6,7 @@ Parameters are those of networks of ours, so that what must come out is known to
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +293,9 @@ def test_parameters_pass_whole() -> None:
     given = parameters(network())
     passing.write(given, Path("p"))
     read = passing.read(Path("p"), "w")
+    assert read.lrn is None
+    passing.write(replace(given, lrn=True), Path("p"))
+    assert passing.read(Path("p"), "w").lrn is True
     assert (read.family, read.pixels, read.classes, read.notes) == (
         given.family, given.pixels, given.classes, given.notes,
     )  # fmt: skip

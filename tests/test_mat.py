@@ -34,6 +34,7 @@ from tests.foreign_nets import (
 from verydeep import mat5
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import mat73, matconvnet
+from verydeep.weights.foreign.importing import imported
 
 MEAN = (123.68, 116.779, 103.939)
 WNIDS = [f"n{i:08}" for i in range(10)]
@@ -315,6 +316,66 @@ def test_nets_that_are_no_vgg_are_named(tmp_path: Path) -> None:
         net = simplenn(weights)
         net["meta"]["normalization"]["averageImage"] = np.array([np.nan, 1.0, 2.0])
         refused(net, "neither three numbers nor a picture")
+
+
+KRIZHEVSKYS = [5.0, 2.0, 1e-4 / 5, 0.75]
+"""N, kappa, alpha, beta: by the text of vl_nnnormalize, alpha is not divided by N."""
+
+
+def with_lrn(kind: str, after: str, param: list[float]) -> dict[str, Any]:
+    """An A with response normalisation after a layer's ReLU."""
+    weights = random_weights("A")
+    values = np.array(param)
+    if kind == "simplenn":
+        net = simplenn(weights)
+        names = [layer["name"] for layer in net["layers"]]
+        norm = {"name": "norm", "type": "normalize", "param": values}
+        net["layers"].insert(names.index(after) + 2, norm)
+        return net
+    net = dagnn(weights)
+    *layers, _ = net["net"]["layers"]
+    for layer in layers:
+        layer["outputs"] = [f"{layer['name']}y"]
+    none: dict[str, Any] = {"params": []}
+    relu = {"name": "r", "type": "dagnn.ReLU", "inputs": [f"{after}y"], "outputs": ["z"],
+            **none, "block": {"leak": 0.0}}  # fmt: skip
+    norm = {"name": "n", "type": "dagnn.LRN", "inputs": ["z"], "outputs": ["m"],
+            **none, "block": {"param": values}}  # fmt: skip
+    net["net"]["layers"] = (norm, *layers, relu)  # a graph's layers are in any order
+    return net
+
+
+@pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
+@pytest.mark.parametrize("writer", [level5, level73])
+def test_response_normalisation_after_conv1_1_is_that_of_a_lrn(
+    tmp_path: Path, writer: Callable[..., Path], kind: str
+) -> None:
+    path = writer(tmp_path / "x.mat", with_lrn(kind, "conv1_1", KRIZHEVSKYS))
+    found = imported(matconvnet.read(path), path)
+    assert found.network.table.name == "A-LRN"
+    assert not any("LRN" in note for note in found.notes)
+    path = writer(tmp_path / "x.mat", {"simplenn": simplenn, "dagnn": dagnn}[kind](
+        random_weights("A")
+    ))  # fmt: skip
+    assert imported(matconvnet.read(path), path).network.table.name == "A"
+
+
+@pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
+@pytest.mark.parametrize(
+    ("after", "param"),
+    [
+        ("conv2_1", KRIZHEVSKYS),
+        ("conv1_1", [5.0, 2.0, 1e-4, 0.75]),
+        ("conv1_1", [5.0, 1.0, 2e-5, 0.75]),
+        ("conv1_1", [3.0, 2.0, 1e-4 / 3, 0.75]),
+        ("conv1_1", [5.0]),
+    ],
+)
+def test_other_response_normalisation_is_refused(
+    tmp_path: Path, kind: str, after: str, param: list[float]
+) -> None:
+    path = level5(tmp_path / "x.mat", with_lrn(kind, after, param))
+    assert_refused(matconvnet.read, path, "response normalisation other than A-LRN's")
 
 
 def test_other_files_are_not_matlabs(tmp_path: Path) -> None:

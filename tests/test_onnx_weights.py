@@ -32,11 +32,13 @@ from tests.foreign_files import (
     random_weights,
     same,
     scores,
+    weights_of_a,
 )
 from verydeep.errors import UserError
 from verydeep.nets.network import build
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign.caffe import is_caffe
+from verydeep.weights.foreign.importing import imported
 from verydeep.weights.foreign.onnx import TORCHVISION, is_onnx, read
 
 NORM = ("weight", "bias", "running_mean", "running_var")
@@ -77,16 +79,23 @@ def vgg(
     weights: Weights | None = None,
     form: str = "gemm",
     norm: bool = False,
+    lrn: dict[str, dict[str, Any]] | None = None,
     **how: Any,
 ) -> Graph:
-    """A net in one of the forms: "gemm" as PyTorch's, "matmul" as Keras', "conv" as fully so."""
+    """A net in one of the forms: "gemm" as PyTorch's, "matmul" as Keras', "conv" as fully so.
+
+    `lrn` are attributes of response normalisations, by the layers whose ReLUs they follow.
+    """
     weights = weights or random_weights()
     graph = Graph()
     if form == "matmul":
         graph.add("Transpose", perm=[0, 3, 1, 2])
     for i, block in enumerate(BLOCKS):
         for j in range(len(block)):
-            add_convolution(graph, f"conv{i + 1}_{j + 1}", weights, norm, how)
+            if (name := f"conv{i + 1}_{j + 1}") in weights:
+                add_convolution(graph, name, weights, norm, how)
+            if name in (lrn or {}):
+                graph.add("LRN", **(lrn or {})[name])
         graph.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2], pads=[0, 0, 0, 0])
     if form == "gemm":
         graph.add("AveragePool", kernel_shape=[1, 1])
@@ -195,6 +204,38 @@ def test_norms_are_named_after_their_convolutions() -> None:
         assert np.array_equal(found.tensors[f"bn3_2.{name}"], bias + np.float32(i))
     assert not found.tensors["conv3_2.bias"].any()
     assert found.notes[1:] == ()
+
+
+KRIZHEVSKYS = {"size": 5, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
+"""As ONNX has them: by the operator's text, alpha is divided by size."""
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_response_normalisation_after_conv1_1_is_that_of_a_lrn(norm: bool) -> None:
+    graph = vgg(weights_of_a(), norm=norm, lrn={"conv1_1": KRIZHEVSKYS})
+    found = imported(read(saved(graph.model())), "w")
+    assert found.network.table.name == "A-LRN" + "-BN" * norm
+    assert not any("LRN" in note for note in found.notes)
+    found = imported(read(saved(vgg(weights_of_a(), norm=norm).model())), "w")
+    assert found.network.table.name == "A" + "-BN" * norm
+    assert not any("LRN" in note for note in found.notes)
+    assert "alpha / size * square_sum" in onnx.defs.get_schema("LRN").doc
+
+
+@pytest.mark.parametrize(
+    "lrn",
+    [
+        {"conv2_1": KRIZHEVSKYS},
+        {"conv1_1": KRIZHEVSKYS, "conv2_1": KRIZHEVSKYS},
+        {"conv1_1": {"size": 5}},  # the bias is 1 where nothing is said of it
+        *({"conv1_1": KRIZHEVSKYS | other} for other in (
+            {"size": 3}, {"alpha": 2e-5}, {"beta": 0.5}, {"size": [5, 5]}, {"alpha": 1},
+        )),
+    ],
+)  # fmt: skip
+def test_other_response_normalisation_is_refused(lrn: Any) -> None:
+    with pytest.raises(UserError, match="response normalisation other than A-LRN's"):
+        read(saved(vgg(weights_of_a(), lrn=lrn).model()))
 
 
 def with_epsilon(epsilon: float, variance: np.ndarray) -> Path:

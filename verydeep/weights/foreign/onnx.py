@@ -68,16 +68,14 @@ def read(path: Path | str) -> Parameters:
     with naming(path, "an ONNX file of a VGG net"):
         graph, own = _read_model(open_content(path))
         said = about.from_text(own) if own else about.About(TORCHVISION)
-        layers, notes = follow(graph.after(PICTURE) if own else graph)
+        layers, lrn = follow(graph.after(PICTURE) if own else graph)
         tensors = tensors_of(layers)
-    if said.table is not None:
-        notes = []  # the table says as much
-    if not own:
-        notes.append(
-            "pixels are a guess, torchvision's: RGB, 0-1, less 0.485 0.456 0.406, divided by "
-            "0.229 0.224 0.225; the file does not say"
-        )
-    return Parameters("onnx", tensors, said.pixels, said.classes, tuple(notes), said.table)
+    guessed = (
+        "pixels are a guess, torchvision's: RGB, 0-1, less 0.485 0.456 0.406, divided by "
+        "0.229 0.224 0.225; the file does not say"
+    )
+    notes = () if own else (guessed,)
+    return Parameters("onnx", tensors, said.pixels, said.classes, notes, said.table, lrn)
 
 
 def _read_model(content: memoryview) -> tuple[Graph, str]:

@@ -18,11 +18,12 @@ import numpy as np
 from verydeep.nets.table import BatchNorm
 from verydeep.weights.foreign.chain import Layer
 from verydeep.weights.foreign.onnx_tensor import array_of, name_of
+from verydeep.weights.foreign.parameters import OTHER_LRN, is_lrn_of_ours
 from verydeep.weights.foreign.wire import FOUR_BYTES, NUMBER, SLICE, Field, MalformedError, shown
 
 MOST_NODES = MOST_TENSORS = 10_000
 _PASSING = {
-    "Relu", "Dropout", "Flatten", "Reshape", "Squeeze", "Identity", "LRN", "Softmax", "LogSoftmax",
+    "Relu", "Dropout", "Flatten", "Reshape", "Squeeze", "Identity", "Softmax", "LogSoftmax",
 }  # fmt: skip
 _OF_SHAPES = {
     "Shape", "Gather", "Unsqueeze", "Concat", "Cast", "Slice", "ConstantOfShape", "Mul", "Squeeze",
@@ -121,8 +122,11 @@ def _read_attribute(message: Field) -> tuple[str, Any]:
     return name, value
 
 
-def follow(graph: Graph) -> tuple[list[Layer], list[str]]:
-    """Layers in order, and notes; MalformedError says what the graph holds where it is no VGG."""
+def follow(graph: Graph) -> tuple[list[Layer], bool]:
+    """Layers in order, and whether A-LRN's response normalisation follows the first.
+
+    MalformedError says what the graph holds where it is no VGG.
+    """
     walk = _Walk(graph)
     try:
         for node in graph.nodes:
@@ -130,7 +134,7 @@ def follow(graph: Graph) -> tuple[list[Layer], list[str]]:
         walk.end()
     except _NoVGG as error:
         raise MalformedError(f"{error}; it has {graph.census()}") from None
-    return walk.layers, walk.notes
+    return walk.layers, walk.lrn
 
 
 class _NoVGG(Exception):  # noqa: N818 - turned into MalformedError
@@ -151,7 +155,7 @@ class _Walk:
         self.last = ""
         self.channels_last = False
         self.layers: list[Layer] = []
-        self.notes: list[str] = []
+        self.lrn = False
 
     def step(self, node: Node) -> None:
         """One node further, where it is on the path."""
@@ -177,6 +181,7 @@ class _Walk:
             "MatMul": self._product,
             "Add": self._bias,
             "Cast": self._cast,
+            "LRN": self._lrn,
             "Transpose": self._transpose,
             "AveragePool": self._average,
             "ReduceMean": self._mean,
@@ -188,8 +193,6 @@ class _Walk:
         elif not self.layers and node.op not in ("Identity", "Dropout"):
             raise _NoVGG(f"no net of Table 1 has {shown(node.op)} before its first layer")
         self.relus += node.op == "Relu"
-        if node.op == "LRN":
-            self.notes.append("it has local response normalisation, as A-LRN has")
 
     def end(self) -> None:
         """Refuses what ended before it was a net."""
@@ -272,6 +275,17 @@ class _Walk:
         epsilon = node.attributes.get("epsilon", BatchNorm.epsilon)
         norm["running_var"] = _of_our_epsilon(norm["running_var"], epsilon, layer.name)
         self.layers.append(Layer(layer.name, layer.weight, layer.bias, norm))
+
+    def _lrn(self, node: Node) -> None:
+        """Response normalisation after the first layer; `alpha` is divided by `size` here too."""
+        defaults = {"bias": 1.0, "alpha": 1e-4, "beta": 0.75}
+        floats = [node.attributes.get(name, default) for name, default in defaults.items()]
+        size = node.integers("size")
+        known = len(size) == 1 and all(isinstance(value, float) for value in floats)
+        right = known and is_lrn_of_ours(*size, *floats)
+        if self.lrn or not right or self.last != "Relu" or (self.block, self.place) != (1, 1):
+            raise _NoVGG(OTHER_LRN)
+        self.lrn = True
 
     def _gemm(self, node: Node) -> None:
         weight = self._needed(node, 1)

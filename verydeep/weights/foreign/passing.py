@@ -37,6 +37,7 @@ def write(parameters: Parameters, path: Path) -> None:
         "classes": parameters.classes,
         "notes": parameters.notes,
         "table": parameters.table and table_in_words(parameters.table),
+        "lrn": parameters.lrn,
     }
     tensors = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
     with path.open("wb") as file:
@@ -64,6 +65,7 @@ def read(path: Path, source: Path | str) -> Parameters:
             None if about["classes"] is None else _lines(about["classes"]),
             _lines(about["notes"]),
             None if about["table"] is None else table_of_words(about["table"]),
+            None if about["lrn"] is None else bool(about["lrn"]),
         )
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{source} was read, but not to weights: {one_line(error)}") from None
