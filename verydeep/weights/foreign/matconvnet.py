@@ -197,7 +197,7 @@ _SIZES = {"imageSize": 224.0, "border": 32.0}
 
 
 def _classes(classes: dict[str, Value], scores: int, notes: list[str]) -> tuple[str, ...] | None:
-    """Names of the classes: WordNet's ids where there are such, else what the file has."""
+    """Names of the classes: WordNet's ids and the first word for each, else what the file has."""
     names, described = (
         tuple(_text(each) for each in _each(classes.get(field)))
         for field in ("name", "description")
@@ -208,7 +208,8 @@ def _classes(classes: dict[str, Value], scores: int, notes: list[str]) -> tuple[
         notes.append(f"names {len(names or described):,} classes for {scores:,} scores; left out")
         return None
     if all(map(_WNID.fullmatch, names)) and len(described) == len(names):
-        notes.append(f"its classes are WordNet's ids; it describes {names[0]} as '{described[0]}'")
+        words = (words.partition(",")[0] for words in described)
+        return tuple(f"{wnid} {word}".strip() for wnid, word in zip(names, words, strict=True))
     return names or described
 
 
