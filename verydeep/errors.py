@@ -1,5 +1,8 @@
 """The exceptions that are the user's to mend; every command prints them as one line."""
 
+MOST = 300
+"""Letters of another's text that are passed on."""
+
 
 class UserError(ValueError):
     """What came, what was expected and what to do about it, in one line.
@@ -15,3 +18,9 @@ class PictureError(UserError):
 
 class Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
     """Long work was asked to stop and has put away what it has; the message says how to go on."""
+
+
+def one_line(said: object) -> str:
+    """The first line of what was said, printable whatever a file put into it, and not too long."""
+    first = (str(said).strip().splitlines() or [type(said).__name__])[0]
+    return "".join(c if c.isprintable() else "?" for c in first[:MOST]).rstrip(". ")

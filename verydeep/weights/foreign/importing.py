@@ -19,13 +19,14 @@ import numpy as np
 import torch
 
 from verydeep.datasets.ilsvrc_lists import WNID, class_names
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.nets import folding, vgg
 from verydeep.nets.network import Network
 from verydeep.nets.table import FC, BatchNorm, Conv, Table, read_table
 from verydeep.weights.foreign.parameters import Parameters
 from verydeep.weights.foreign.passing import refuse_not_finite
-from verydeep.weights.foreign.refusals import looks_like, one_line
+from verydeep.weights.foreign.refusals import looks_like
+from verydeep.weights.said import in_one_line
 
 LAYER = re.compile(r"(conv|bn)\d{1,2}_\d{1,2}|fc[678]")
 CROP = 224
@@ -243,8 +244,8 @@ def classes_in(path: Path) -> list[str]:
 
     Of a list such as `synset_words.txt`, where each line is a wnid and words for it, or Keras's
     `imagenet_class_index.json`, come the wnid and the first of its words, "n02123045 tabby": data
-    is matched by the wnid alone. Raises UserError for a name that comes twice, or that cannot be
-    printed.
+    is matched by the wnid alone. Raises UserError for a name that comes twice, or that is of
+    more than a line.
     """
     try:
         if path.stat().st_size > LARGEST_LIST:
@@ -261,10 +262,10 @@ def classes_in(path: Path) -> list[str]:
         names = [f"{wnid} {words.partition(',')[0]}" for wnid, words in pairs]
     seen: set[str] = set()
     for name in names:
-        if not name.isprintable():
+        if not in_one_line(name):
             raise UserError(
-                f"{path} names a class '{one_line(name)}', with a character that cannot be "
-                f"printed; give names of letters, digits and plain spaces"
+                f"{path} names a class '{one_line(name)}', with a control character; give names of "
+                f"letters, digits and spaces"
             )
         if name in seen:
             raise UserError(

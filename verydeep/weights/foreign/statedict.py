@@ -22,16 +22,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.files import whole_file, write_whole
 from verydeep.nets.network import Network
 from verydeep.nets.table import FC, LRN
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign.parameters import Parameters
-from verydeep.weights.foreign.refusals import looks_like, one_line
+from verydeep.weights.foreign.refusals import looks_like
 from verydeep.weights.foreign.state import ABOUT, content, is_state
 from verydeep.weights.pieces import pieces
-from verydeep.weights.said import pixels_of
+from verydeep.weights.said import names_of, pixels_of
 
 TOPS = {
     "torchvision": ("classifier.0", "classifier.3", "classifier.6"),
@@ -174,7 +174,7 @@ def _classes(about: Mapping[str, Any]) -> tuple[str, ...] | None:
     names = about.get("label_names")
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         return None
-    return tuple(map(one_line, names))
+    return names_of(names)
 
 
 # --- and the other way
