@@ -31,9 +31,9 @@ from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import wire
-from verydeep.weights.foreign.caffe import AUTHORS, is_caffe, read, write, write_prototxt
+from verydeep.weights.foreign.caffe import is_caffe, read, write, write_prototxt
 from verydeep.weights.foreign.importing import imported
-from verydeep.weights.foreign.parameters import Parameters
+from verydeep.weights.foreign.parameters import AUTHORS, Parameters
 
 POOLS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3")
 CONVOLUTION, INNER_PRODUCT, POOLING, RELU, LRN = 4, 14, 17, 18, 15

@@ -38,6 +38,7 @@ from verydeep.nets.table import Table, read_table
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import hdf5, keras
 from verydeep.weights.foreign.importing import imported
+from verydeep.weights.foreign.parameters import AUTHORS
 
 MEAN = (103.939, 116.779, 123.68)
 PIXELS = Pixels((64, 64), MEAN, order="BGR")
@@ -422,7 +423,7 @@ def test_sequences_are_not_unfolded(tmp_path: Path) -> None:
             file.attrs.create(name, lists, dtype=h5py.vlen_dtype(np.dtype("u1")))
     found = keras.read(path)
     assert_same(found, random_weights())
-    assert found.pixels == keras.PIXELS
+    assert found.pixels == AUTHORS
 
 
 @pytest.mark.slow

@@ -39,7 +39,8 @@ from verydeep.nets.network import build
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign.caffe import is_caffe
 from verydeep.weights.foreign.importing import imported
-from verydeep.weights.foreign.onnx import TORCHVISION, is_onnx, read
+from verydeep.weights.foreign.onnx import is_onnx, read
+from verydeep.weights.foreign.parameters import TORCHVISION
 
 NORM = ("weight", "bias", "running_mean", "running_var")
 

@@ -20,7 +20,7 @@ from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import about, prototxt
 from verydeep.weights.foreign.caffe_export import OURS, write, write_prototxt
 from verydeep.weights.foreign.chain import NAME, Layer, assembled, tensors_of
-from verydeep.weights.foreign.parameters import OTHER_LRN, Parameters, is_lrn_of_ours
+from verydeep.weights.foreign.parameters import AUTHORS, OTHER_LRN, Parameters, is_lrn_of_ours
 from verydeep.weights.foreign.prototxt import Description, LayerText, check_window, normal_type
 from verydeep.weights.foreign.wire import (
     DOUBLE,
@@ -37,10 +37,7 @@ from verydeep.weights.foreign.wire import (
     shown,
 )
 
-__all__ = ["AUTHORS", "is_caffe", "read", "write", "write_prototxt"]
-
-AUTHORS = Pixels(scale=(256, 256), mean=(103.939, 116.779, 123.68), order="BGR")
-"""What the authors' nets were trained on; the mean is in the channels' own order, B, G, R."""
+__all__ = ["is_caffe", "read", "write", "write_prototxt"]
 
 _OLD_TYPES = {
     4: "CONVOLUTION", 6: "DROPOUT", 14: "INNER_PRODUCT", 15: "LRN", 17: "POOLING", 18: "RELU",

@@ -28,11 +28,10 @@ from verydeep.nets.table import FC, LRN, Conv, Table
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import hdf5, mat73
 from verydeep.weights.foreign.hdf5 import HEAD, File, Node
-from verydeep.weights.foreign.parameters import Parameters, table_in_words
+from verydeep.weights.foreign.parameters import AUTHORS, Parameters, table_in_words
 from verydeep.weights.said import table_of_words
 
 FAMILY = "Keras"
-PIXELS = Pixels(scale=(256, 256), mean=(103.939, 116.779, 123.68), order="BGR")
 NOT_OURS = "give a Keras file of VGG16 or VGG19"
 
 MEAN, SCALE, TABLE = "verydeep_mean", "verydeep_scale", "verydeep_table"
@@ -196,7 +195,7 @@ def _pixels(root: Node) -> Pixels:
     """Those of the authors' files, or those that a file of our own names."""
     mean, scale = root.attribute(MEAN), root.attribute(SCALE)
     if len(mean) != 3 or len(scale) != 2:
-        return PIXELS
+        return AUTHORS
     try:
         blue, green, red = map(float, mean)
         smallest, largest = map(int, scale)

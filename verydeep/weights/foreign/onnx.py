@@ -12,11 +12,10 @@ from pathlib import Path
 
 from verydeep.errors import UserError
 from verydeep.nets.table import PICTURE
-from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import about
 from verydeep.weights.foreign.chain import tensors_of
 from verydeep.weights.foreign.onnx_graph import Graph, follow, read_graph
-from verydeep.weights.foreign.parameters import Parameters
+from verydeep.weights.foreign.parameters import TORCHVISION, Parameters
 from verydeep.weights.foreign.wire import (
     NUMBER,
     SLICE,
@@ -28,12 +27,7 @@ from verydeep.weights.foreign.wire import (
     open_content,
 )
 
-__all__ = ["TORCHVISION", "is_onnx", "read"]
-
-TORCHVISION = Pixels(
-    scale=(256, 256), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), maximum=1
-)
-"""What most VGG nets in ONNX files were trained on."""
+__all__ = ["is_onnx", "read"]
 
 
 def is_onnx(path: Path | str) -> bool:

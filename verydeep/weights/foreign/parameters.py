@@ -15,6 +15,13 @@ import numpy as np
 from verydeep.nets.table import LRN, Table
 from verydeep.preprocessing import Pixels
 
+AUTHORS = Pixels(scale=(256, 256), mean=(103.939, 116.779, 123.68), order="BGR")
+"""What the authors' nets were trained on; the mean is in the channels' own order, B, G, R."""
+TORCHVISION = Pixels(
+    scale=(256, 256), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), maximum=1
+)
+"""What torchvision trained with, and most nets whose files say nothing else."""
+
 
 @dataclass(frozen=True)
 class Parameters:
