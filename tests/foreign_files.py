@@ -52,6 +52,13 @@ _FIELDS = {
         ("kernel_size", 2, "uint32", ""),
         ("stride", 3, "uint32", ""),
     ],
+    "LRNParameter": [
+        ("local_size", 1, "uint32", ""),
+        ("alpha", 2, "float", ""),
+        ("beta", 3, "float", ""),
+        ("norm_region", 4, "int32", ""),
+        ("k", 5, "float", ""),
+    ],
     "V1LayerParameter": [
         ("bottom", 2, "string", "repeated"),
         ("top", 3, "string", "repeated"),
@@ -60,6 +67,7 @@ _FIELDS = {
         ("blobs", 6, "BlobProto", "repeated"),
         ("blobs_lr", 7, "float", "repeated"),
         ("convolution_param", 10, "ConvolutionParameter", ""),
+        ("lrn_param", 18, "LRNParameter", ""),
         ("pooling_param", 19, "PoolingParameter", ""),
     ],
     "LayerParameter": [
@@ -71,6 +79,7 @@ _FIELDS = {
         ("blobs", 7, "BlobProto", "repeated"),
         ("phase", 10, "int32", ""),
         ("convolution_param", 106, "ConvolutionParameter", ""),
+        ("lrn_param", 118, "LRNParameter", ""),
         ("pooling_param", 121, "PoolingParameter", ""),
     ],
     "NetParameter": [
@@ -126,6 +135,12 @@ def random_weights(seed: int = 0) -> Weights:
         )
         for name, shape in shapes.items()
     }
+
+
+def weights_of_a() -> Weights:
+    """Those of A: a D of such widths less the last convolution of each block."""
+    last = {f"conv{i + 1}_{len(block)}" for i, block in enumerate(BLOCKS)}
+    return {name: pair for name, pair in random_weights().items() if name not in last}
 
 
 def expected(weights: Weights) -> dict[str, np.ndarray]:

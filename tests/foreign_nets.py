@@ -25,7 +25,7 @@ from verydeep.weights.foreign.parameters import Parameters
 Weights = dict[str, tuple[np.ndarray, np.ndarray]]
 """Kernel [H, W, I, O] and bias [O] by Caffe's name."""
 
-SMALL = {"classes": 10, "width": 0.0625, "crop": 64, "fc": 24}
+SMALL = {"classes": 10, "width": 0.125, "crop": 64, "fc": 24}
 TINY = ("conv1_1", "conv1_2", "fc6")
 
 

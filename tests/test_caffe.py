@@ -24,14 +24,16 @@ from tests.foreign_files import (
     random_weights,
     same,
     scores,
+    weights_of_a,
 )
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import wire
-from verydeep.weights.foreign.caffe import AUTHORS, is_caffe, read, write, write_prototxt
-from verydeep.weights.foreign.parameters import Parameters
+from verydeep.weights.foreign.caffe import is_caffe, read, write, write_prototxt
+from verydeep.weights.foreign.importing import imported
+from verydeep.weights.foreign.parameters import AUTHORS, Parameters
 
 POOLS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3")
 CONVOLUTION, INNER_PRODUCT, POOLING, RELU, LRN = 4, 14, 17, 18, 15
@@ -50,9 +52,16 @@ def blob(values: np.ndarray, old: bool = False, double: bool = False, packed: bo
 
 
 def net(
-    weights: dict[str, Any] | None = None, later: bool = False, packed: bool = True, **how: bool
+    weights: dict[str, Any] | None = None,
+    later: bool = False,
+    packed: bool = True,
+    lrn: dict[str, dict[str, float]] | None = None,
+    **how: bool,
 ) -> Any:
-    """A whole net's message: convolutions, ReLU and pooling, inner products."""
+    """A whole net's message: convolutions, ReLU and pooling, inner products.
+
+    `lrn` are settings of response normalisations, by the layers whose ReLUs they follow.
+    """
     messages = caffe_messages(packed)
     message = messages["NetParameter"](name="VGG_ILSVRC_16_layers")
     message.input.append("data")
@@ -67,6 +76,10 @@ def net(
             settings.pad.append(side // 2)
             settings.kernel_size.append(side)
         add(message, later, name.replace("conv", "relu").replace("fc", "relu"), "ReLU")
+        if name in (lrn or {}):
+            settings = add(message, later, f"norm{name[4:]}", "LRN").lrn_param
+            for key, value in (lrn or {})[name].items():
+                setattr(settings, key, value)
         if name in POOLS:
             pooling = add(message, later, f"pool{name[4]}", "Pooling").pooling_param
             pooling.kernel_size = pooling.stride = 2
@@ -172,10 +185,54 @@ def test_a_last_layer_of_another_name_is_fc8_and_fc6_may_be_a_convolution() -> N
     assert same(read(saved(message)).tensors, expected(weights))
 
 
-def test_response_normalisation_is_noted() -> None:
+KRIZHEVSKYS = {"local_size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
+"""As Caffe has them: by its lrn_layer.cpp, alpha is divided by local_size."""
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_response_normalisation_after_conv1_1_is_that_of_a_lrn(later: bool) -> None:
+    message = net(weights_of_a(), later=later, lrn={"conv1_1": KRIZHEVSKYS})
+    found = imported(read(saved(message)), "w")
+    assert found.network.table.name == "A-LRN"
+    assert found.network.table.words[:3] == ("conv3-8", "LRN", "maxpool")
+    assert not any("LRN" in note for note in found.notes)
+    found = imported(read(saved(net(weights_of_a(), later=later))), "w")
+    assert found.network.table.name == "A"
+    assert not any("LRN" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "lrn",
+    [
+        {"conv2_1": KRIZHEVSKYS},
+        {"conv1_1": KRIZHEVSKYS, "conv2_1": KRIZHEVSKYS},
+        {"conv1_1": {"alpha": 1e-4}},  # k is 1 where nothing is said of it
+        {"conv1_1": {}},
+        *({"conv1_1": KRIZHEVSKYS | other} for other in (
+            {"local_size": 3}, {"alpha": 2e-5}, {"beta": 0.5}, {"norm_region": 1},
+        )),
+    ],
+)  # fmt: skip
+def test_other_response_normalisation_is_refused(lrn: Any) -> None:
+    with pytest.raises(UserError, match="response normalisation other than A-LRN's"):
+        read(saved(net(weights_of_a(), lrn=lrn)))
+
+
+def test_response_normalisation_in_another_net_is_refused() -> None:
+    found = read(saved(net(lrn={"conv1_1": KRIZHEVSKYS})))
+    with pytest.raises(UserError, match="nearest to it is A-LRN, has conv1_2, .* more"):
+        imported(found, "w")
     message = net()
-    add(message, False, "norm1", "LRN")
-    assert any("response normalisation" in note for note in read(saved(message)).notes)
+    first = message.layers[0]
+    norm = add(message, False, "norm1", "LRN")
+    norm.lrn_param.k, norm.lrn_param.alpha = 2, 1e-4
+    layers = [first, norm, *list(message.layers)[1:-1]]  # before the ReLU
+    del message.layers[:]
+    message.layers.extend(layers)
+    with pytest.raises(UserError, match="response normalisation other than A-LRN's"):
+        read(saved(message))
+    with pytest.raises(UserError, match="one has response normalisation"):
+        read(saved(net()), deploy("layer { name: 'norm1' type: 'LRN' }"))
 
 
 @pytest.mark.parametrize("later", [False, True])
@@ -227,7 +284,22 @@ def test_a_prototxt_says_mean_gain_and_crop() -> None:
     assert read(saved(net()), one).pixels.mean == (110.0, 110.0, 110.0)
     plain = read(saved(net()), deploy())
     assert plain.pixels == AUTHORS
+    assert "the prototxt names no mean_value; the mean is the authors'" in plain.notes
     assert "pictures are 64 x 64, as the prototxt says" in plain.notes
+
+
+def test_a_scale_without_a_mean_is_not_lost() -> None:
+    """Caffe multiplies by `scale` what is left after the mean, which is 0 where none is named."""
+    words = "layer { transform_param { scale: 0.00390625 %s } }"  # 1 / 256
+    found = read(saved(net()), deploy(words % ""))
+    assert found.pixels == Pixels((256, 256), (0.0, 0.0, 0.0), (256.0,) * 3, order="BGR")
+    assert "a scale and no mean_value; nothing is subtracted" in found.notes[-1]
+    found = read(saved(net()), deploy(words % "mean_file: 'mean.binaryproto'"))
+    assert found.pixels == Pixels((256, 256), AUTHORS.mean, (256.0,) * 3, order="BGR")
+    assert found.notes[-1] == "the prototxt's mean_file is another file; the mean is the authors'"
+    for bad in ("0", "-1", "1e-9"):
+        with pytest.raises(UserError, match=f"its scale of {bad.replace('e-9', 'e-09')} is none"):
+            read(saved(net()), deploy((words % "").replace("0.00390625", bad)))
 
 
 def test_a_prototxt_of_another_net_is_refused() -> None:
@@ -273,7 +345,7 @@ def test_what_is_exported_comes_back_to_the_bit(name: str, pixels: Pixels) -> No
     assert same(found.tensors, wanted)
     assert (found.pixels, found.classes) == (pixels, ("cat", "dög"))
     assert found.table == network.table
-    assert "pictures are 96 x 96, as the prototxt says" in found.notes
+    assert found.notes == ("pictures are 96 x 96, as the prototxt says",)
 
 
 def test_caffe_reads_what_is_exported() -> None:

@@ -6,6 +6,7 @@ Parameters are those of networks of ours, so that what must come out is known to
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,17 @@ import pytest
 import torch
 
 from tests.test_folding import network as network_with_norms
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
 from verydeep.weights import hash_of, load, save
-from verydeep.weights.foreign import passing
+from verydeep.weights.foreign import caffe, onnx, onnx_export, passing, statedict
 from verydeep.weights.foreign.class_list import classes_in
 from verydeep.weights.foreign.importing import imported, table_of
 from verydeep.weights.foreign.parameters import Parameters
-from verydeep.weights.foreign.refusals import looks_like, one_line
-from verydeep.weights.said import pixels_of
+from verydeep.weights.foreign.refusals import looks_like
+from verydeep.weights.said import names_of, pixels_of
 
 PIXELS = Pixels((40, 60), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), order="BGR")
 
@@ -103,8 +104,8 @@ def test_a_list_of_synsets_gives_wnids_with_a_word() -> None:
     index = '{"1": ["n01484850", "great_white_shark"], "0": ["n01440764", "tench"]}'
     Path("index.json").write_text(index)
     assert classes_in(Path("index.json")) == ["n01440764 tench", "n01484850 great white shark"]
-    Path("plain.txt").write_text("\ufeffdög\n\n  cat \n")
-    assert classes_in(Path("plain.txt")) == ["dög", "cat"]
+    Path("plain.txt").write_text("\ufeffdög\n\n  cat \n東京\u3000駅\n")
+    assert classes_in(Path("plain.txt")) == ["dög", "cat", "東京\u3000駅"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_a_list_of_synsets_gives_wnids_with_a_word() -> None:
         (b"crane\ncat\ncrane\n", "names two classes 'crane'; give names that differ"),
         (
             b"cat\n\x1b[2Jdog\n",
-            r"names a class '\?\[2Jdog', with a character",
+            r"names a class '\?\[2Jdog', with a control character",
         ),
         (b'{"0": ["n01440764", "ten\\u001bch"]}', r"names a class 'n01440764 ten\?ch', with"),
         (b"\xff\xfe", "it is no text in UTF-8"),
@@ -286,6 +287,45 @@ def test_complaints_are_one_clean_line() -> None:
     assert one_line("") == "str"
 
 
+ODD = ("Misc.", "東京\u3000駅", " ...", "é\u200dx", "a\xa0b")
+"""Names as people give them: full stops, wide spaces, joiners."""
+HOSTILE = ("\r\x1b[2Kcat", "a\nb", "a\tb", "\x85", "\u2028", "\u2029", "\ud800", "\u202ecat",
+           "\u2066cat", "\x7f")  # fmt: skip
+"""By Unicode's categories Cc, Zl, Zp and Cs, and its overrides of direction."""
+
+
+def test_class_names_are_what_they_were() -> None:
+    assert names_of(list(ODD)) == ODD
+    built = build("A", ODD, width=0.125, crop=32, fc=16)
+    given = Parameters("test", parameters(built).tensors, PIXELS, ODD)
+    passing.write(given, Path("p"))
+    assert passing.read(Path("p"), "w").classes == ODD
+    for write, path, read in (
+        (onnx_export.write_onnx, "x.onnx", onnx.read),
+        (caffe.write, "x.caffemodel", caffe.read),
+        (lambda network, path: statedict.write(network, path, "timm"), "x.pth", statedict.read),
+    ):
+        write(built, path)
+        assert read(path).classes == ODD
+    save(built, "x.safetensors")
+    assert load("x.safetensors").classes == ODD
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_class_names_that_leave_their_line_are_refused(name: str) -> None:
+    built = build("A", ["dog", name], width=0.125, crop=32, fc=16)
+    tensors = parameters(built).tensors
+    passing.write(Parameters("test", tensors, PIXELS, ("dog", name)), Path("p"))
+    with pytest.raises(UserError, match="^w was read, but not to weights: a class name with a con"):
+        passing.read(Path("p"), "w")
+    onnx_export.write_onnx(built, "x.onnx")
+    with pytest.raises(UserError, match="what it says of its pixels and classes"):
+        onnx.read("x.onnx")
+    with pytest.raises(UserError, match="a class name with a control character, '") as raised:
+        save(built, "x.safetensors")
+    assert str(raised.value).isprintable()
+
+
 # --- passing from one process to another
 
 
@@ -293,6 +333,9 @@ def test_parameters_pass_whole() -> None:
     given = parameters(network())
     passing.write(given, Path("p"))
     read = passing.read(Path("p"), "w")
+    assert read.lrn is None
+    passing.write(replace(given, lrn=True), Path("p"))
+    assert passing.read(Path("p"), "w").lrn is True
     assert (read.family, read.pixels, read.classes, read.notes) == (
         given.family, given.pixels, given.classes, given.notes,
     )  # fmt: skip

@@ -6,6 +6,7 @@ arithmetic in `foreign_nets`.
 
 from __future__ import annotations
 
+import json
 import sys
 import zlib
 from collections.abc import Callable
@@ -31,11 +32,16 @@ from tests.foreign_nets import (
     tiny,
 )
 from verydeep.errors import UserError
-from verydeep.nets.network import build
+from verydeep.nets import vgg
+from verydeep.nets.network import Network, build
+from verydeep.nets.table import Table, read_table
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import hdf5, keras
+from verydeep.weights.foreign.importing import imported
+from verydeep.weights.foreign.parameters import AUTHORS
 
 MEAN = (103.939, 116.779, 123.68)
+PIXELS = Pixels((64, 64), MEAN, order="BGR")
 HEADS = {"fc6": "fc1", "fc7": "fc2", "fc8": "predictions"}
 
 
@@ -165,7 +171,7 @@ def test_without_its_top_it_has_convolutions_and_a_note(tmp_path: Path) -> None:
 def test_what_is_written_for_keras_gives_the_same_scores_there(
     tmp_path: Path, pixels: Pixels
 ) -> None:
-    network = build("D", 10, width=0.0625, crop=64, fc=24, pixels=pixels, initial="he")
+    network = build("D", 10, width=0.125, crop=64, fc=24, pixels=pixels, initial="he")
     path = tmp_path / "vgg.weights.h5"
     keras.write(network, path)
     weights: Weights = {}
@@ -226,9 +232,64 @@ def test_nets_that_are_no_vgg_are_named(tmp_path: Path) -> None:
     wrong = net | {"conv1_1": (conv.transpose(3, 2, 0, 1), bias)}
     assert_refused(keras.read, file_of(wrong), "8 x 3 x 3 x 3, has not its outputs last")
     wrong = net | {"fc6": (fc[:, :1], fc_bias)}
-    assert_refused(keras.read, file_of(wrong), "64 rows of its first FC layer are no square")
-    path = keras3(tmp_path / "x.h5", {k: net[k] for k in list(net)[:4]})
-    assert_refused(keras.read, path, "it has 4 convolutions")
+    assert_refused(keras.read, file_of(wrong), "128 rows of its first FC layer are no square")
+
+
+@pytest.mark.parametrize(
+    ("letter", "kept", "widths"),
+    [
+        ("D", 4, "8, 8, 16, 16"),
+        ("E", 8, "8, 8, 16, 16, 32, 32, 32, 32"),
+        ("D", 10, "8, 8, 16, 16, 32, 32, 32, 64, 64, 64"),
+    ],
+)
+def test_numbered_layers_of_a_net_cut_short_are_refused(
+    tmp_path: Path, letter: str, kept: int, widths: str
+) -> None:
+    """A has 8 convolutions and B 10: an E or a D that ends there is neither."""
+    net = random_weights(letter)
+    path = keras3(tmp_path / "x.h5", {k: net[k] for k in list(net)[:kept]})
+    reason = f"{kept} convolutions of {widths} channels, .* it may be a net cut short, whose pools"
+    assert_refused(keras.read, path, reason)
+    path = keras3_named(tmp_path / "x.h5", {k: net[k] for k in list(net)[:kept]})
+    assert_same(keras.read(path), {k: net[k] for k in list(net)[:kept]})
+
+
+CUT = ("conv3-8", "conv3-8", "maxpool", "conv3-16", "conv3-16", "maxpool", "conv3-32", "conv3-24")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        read_table("E", CUT, 64),
+        vgg.table("B-shallow", 10, width=0.0625, crop=64, fc=24),
+        vgg.table("C", 10, width=0.0625, crop=64, fc=24),
+        vgg.table("A", 10, width=0.1, crop=64, fc=24),
+    ],
+)
+def test_ours_come_back_with_their_own_table(tmp_path: Path, table: Table) -> None:
+    network = Network.empty(table, [str(i) for i in range(table.class_count)], PIXELS)
+    state = {k: torch.randn(t.shape) for k, t in network.state_dict().items()}
+    network.load_state_dict(state, assign=True)
+    keras.write(network, tmp_path / "x.h5")
+    found = imported(keras.read(tmp_path / "x.h5"), tmp_path / "x.h5").network
+    assert found.table == table
+    for name in [name for name in state if not name.startswith("conv1_1")]:  # whose colours turn
+        assert torch.equal(found.state_dict()[name], state[name])
+
+
+def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
+    network = build("A", 10, width=0.125, crop=64, fc=24, initial="he")
+    keras.write(network, tmp_path / "x.h5")
+    for said, reason in {
+        "{": "its attribute verydeep_table is no table",
+        "[" * 100_000: "its attribute verydeep_table is no table",
+        '{"name": "A", "words": [], "crop": 0}': "its attribute verydeep_table is no table",
+        json.dumps({"name": "E", "words": CUT, "crop": 64}): "8 convolutions, and a table of 6",
+    }.items():
+        with h5py.File(tmp_path / "x.h5", "a") as file:
+            file.attrs["verydeep_table"] = said
+        assert_refused(keras.read, tmp_path / "x.h5", reason)
 
 
 @pytest.mark.timeout(120)
@@ -366,7 +427,7 @@ def test_sequences_are_not_unfolded(tmp_path: Path) -> None:
             file.attrs.create(name, lists, dtype=h5py.vlen_dtype(np.dtype("u1")))
     found = keras.read(path)
     assert_same(found, random_weights())
-    assert found.pixels == keras.PIXELS
+    assert found.pixels == AUTHORS
 
 
 @pytest.mark.slow

@@ -34,10 +34,12 @@ from tests.foreign_nets import (
 from verydeep import mat5
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import mat73, matconvnet
+from verydeep.weights.foreign.importing import imported
 
 MEAN = (123.68, 116.779, 103.939)
 WNIDS = [f"n{i:08}" for i in range(10)]
-DESCRIPTIONS = [f"thing, {i}" for i in range(10)]
+DESCRIPTIONS = [f"thing {i}, matter" for i in range(10)]
+NAMED = tuple(f"n0000000{i} thing {i}" for i in range(10))
 
 
 def meta(count: int) -> dict[str, Any]:
@@ -238,7 +240,7 @@ def test_weights_come_out_as_they_went_in(
     assert matconvnet.is_matconvnet(path)
     found = matconvnet.read(path)
     assert_same(found, weights)
-    assert (found.family, found.classes) == ("MatConvNet", tuple(WNIDS))
+    assert (found.family, found.classes) == ("MatConvNet", NAMED)
     mean = MEAN
     if kind is older:
         average = older(weights)["normalization"]["averageImage"]
@@ -247,9 +249,6 @@ def test_weights_come_out_as_they_went_in(
         assert found.notes[0] == "its mean picture of 64 x 64 is taken as its mean of each channel"
     assert np.allclose(found.pixels.mean, mean, rtol=1e-7, atol=0)
     assert found.pixels == Pixels((96, 96), found.pixels.mean, resize="bicubic")
-    assert found.notes[-1] == (
-        "its classes are WordNet's ids; it describes n00000000 as 'thing, 0'"
-    )
     assert_runs_like(letter, found, scores(weights, picture() - np.array(mean)))
 
 
@@ -260,7 +259,7 @@ def test_big_endian_files_are_read(tmp_path: Path) -> None:
         variables = [by_hand(value, name, order) for name, value in net.items()]
         found = matconvnet.read(hand_made(tmp_path / "vgg.mat", variables, order))
         assert_same(found, weights)
-        assert (found.pixels.scale, found.classes) == ((96, 96), tuple(WNIDS))
+        assert (found.pixels.scale, found.classes) == ((96, 96), NAMED)
 
 
 def test_every_value_of_level_5_is_read(tmp_path: Path) -> None:
@@ -315,6 +314,66 @@ def test_nets_that_are_no_vgg_are_named(tmp_path: Path) -> None:
         net = simplenn(weights)
         net["meta"]["normalization"]["averageImage"] = np.array([np.nan, 1.0, 2.0])
         refused(net, "neither three numbers nor a picture")
+
+
+KRIZHEVSKYS = [5.0, 2.0, 1e-4 / 5, 0.75]
+"""N, kappa, alpha, beta: by the text of vl_nnnormalize, alpha is not divided by N."""
+
+
+def with_lrn(kind: str, after: str, param: list[float]) -> dict[str, Any]:
+    """An A with response normalisation after a layer's ReLU."""
+    weights = random_weights("A")
+    values = np.array(param)
+    if kind == "simplenn":
+        net = simplenn(weights)
+        names = [layer["name"] for layer in net["layers"]]
+        norm = {"name": "norm", "type": "normalize", "param": values}
+        net["layers"].insert(names.index(after) + 2, norm)
+        return net
+    net = dagnn(weights)
+    *layers, _ = net["net"]["layers"]
+    for layer in layers:
+        layer["outputs"] = [f"{layer['name']}y"]
+    none: dict[str, Any] = {"params": []}
+    relu = {"name": "r", "type": "dagnn.ReLU", "inputs": [f"{after}y"], "outputs": ["z"],
+            **none, "block": {"leak": 0.0}}  # fmt: skip
+    norm = {"name": "n", "type": "dagnn.LRN", "inputs": ["z"], "outputs": ["m"],
+            **none, "block": {"param": values}}  # fmt: skip
+    net["net"]["layers"] = (norm, *layers, relu)  # a graph's layers are in any order
+    return net
+
+
+@pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
+@pytest.mark.parametrize("writer", [level5, level73])
+def test_response_normalisation_after_conv1_1_is_that_of_a_lrn(
+    tmp_path: Path, writer: Callable[..., Path], kind: str
+) -> None:
+    path = writer(tmp_path / "x.mat", with_lrn(kind, "conv1_1", KRIZHEVSKYS))
+    found = imported(matconvnet.read(path), path)
+    assert found.network.table.name == "A-LRN"
+    assert not any("LRN" in note for note in found.notes)
+    path = writer(tmp_path / "x.mat", {"simplenn": simplenn, "dagnn": dagnn}[kind](
+        random_weights("A")
+    ))  # fmt: skip
+    assert imported(matconvnet.read(path), path).network.table.name == "A"
+
+
+@pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
+@pytest.mark.parametrize(
+    ("after", "param"),
+    [
+        ("conv2_1", KRIZHEVSKYS),
+        ("conv1_1", [5.0, 2.0, 1e-4, 0.75]),
+        ("conv1_1", [5.0, 1.0, 2e-5, 0.75]),
+        ("conv1_1", [3.0, 2.0, 1e-4 / 3, 0.75]),
+        ("conv1_1", [5.0]),
+    ],
+)
+def test_other_response_normalisation_is_refused(
+    tmp_path: Path, kind: str, after: str, param: list[float]
+) -> None:
+    path = level5(tmp_path / "x.mat", with_lrn(kind, after, param))
+    assert_refused(matconvnet.read, path, "response normalisation other than A-LRN's")
 
 
 def test_other_files_are_not_matlabs(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from tests.foreign_files import (
     BLOCKS,
@@ -30,12 +32,15 @@ from tests.foreign_files import (
     random_weights,
     same,
     scores,
+    weights_of_a,
 )
 from verydeep.errors import UserError
 from verydeep.nets.network import build
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign.caffe import is_caffe
-from verydeep.weights.foreign.onnx import TORCHVISION, is_onnx, read
+from verydeep.weights.foreign.importing import imported
+from verydeep.weights.foreign.onnx import is_onnx, read
+from verydeep.weights.foreign.parameters import TORCHVISION
 
 NORM = ("weight", "bias", "running_mean", "running_var")
 
@@ -75,16 +80,23 @@ def vgg(
     weights: Weights | None = None,
     form: str = "gemm",
     norm: bool = False,
+    lrn: dict[str, dict[str, Any]] | None = None,
     **how: Any,
 ) -> Graph:
-    """A net in one of the forms: "gemm" as PyTorch's, "matmul" as Keras', "conv" as fully so."""
+    """A net in one of the forms: "gemm" as PyTorch's, "matmul" as Keras', "conv" as fully so.
+
+    `lrn` are attributes of response normalisations, by the layers whose ReLUs they follow.
+    """
     weights = weights or random_weights()
     graph = Graph()
     if form == "matmul":
         graph.add("Transpose", perm=[0, 3, 1, 2])
     for i, block in enumerate(BLOCKS):
         for j in range(len(block)):
-            add_convolution(graph, f"conv{i + 1}_{j + 1}", weights, norm, how)
+            if (name := f"conv{i + 1}_{j + 1}") in weights:
+                add_convolution(graph, name, weights, norm, how)
+            if name in (lrn or {}):
+                graph.add("LRN", **(lrn or {})[name])
         graph.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2], pads=[0, 0, 0, 0])
     if form == "gemm":
         graph.add("AveragePool", kernel_shape=[1, 1])
@@ -192,12 +204,74 @@ def test_norms_are_named_after_their_convolutions() -> None:
     for i, name in enumerate(NORM):
         assert np.array_equal(found.tensors[f"bn3_2.{name}"], bias + np.float32(i))
     assert not found.tensors["conv3_2.bias"].any()
-    assert not any("epsilon" in note for note in found.notes)
+    assert found.notes[1:] == ()
+
+
+KRIZHEVSKYS = {"size": 5, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
+"""As ONNX has them: by the operator's text, alpha is divided by size."""
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_response_normalisation_after_conv1_1_is_that_of_a_lrn(norm: bool) -> None:
+    graph = vgg(weights_of_a(), norm=norm, lrn={"conv1_1": KRIZHEVSKYS})
+    found = imported(read(saved(graph.model())), "w")
+    assert found.network.table.name == "A-LRN" + "-BN" * norm
+    assert not any("LRN" in note for note in found.notes)
+    found = imported(read(saved(vgg(weights_of_a(), norm=norm).model())), "w")
+    assert found.network.table.name == "A" + "-BN" * norm
+    assert not any("LRN" in note for note in found.notes)
+    assert "alpha / size * square_sum" in onnx.defs.get_schema("LRN").doc
+
+
+@pytest.mark.parametrize(
+    "lrn",
+    [
+        {"conv2_1": KRIZHEVSKYS},
+        {"conv1_1": KRIZHEVSKYS, "conv2_1": KRIZHEVSKYS},
+        {"conv1_1": {"size": 5}},  # the bias is 1 where nothing is said of it
+        *({"conv1_1": KRIZHEVSKYS | other} for other in (
+            {"size": 3}, {"alpha": 2e-5}, {"beta": 0.5}, {"size": [5, 5]}, {"alpha": 1},
+        )),
+    ],
+)  # fmt: skip
+def test_other_response_normalisation_is_refused(lrn: Any) -> None:
+    with pytest.raises(UserError, match="response normalisation other than A-LRN's"):
+        read(saved(vgg(weights_of_a(), lrn=lrn).model()))
+
+
+def with_epsilon(epsilon: float, variance: np.ndarray) -> Path:
+    """The net with norms, the first of them of another epsilon and variances."""
     graph = vgg(norm=True)
     node = next(node for node in graph.nodes if node.op_type == "BatchNormalization")
-    next(a for a in node.attribute if a.name == "epsilon").f = 0.001
-    notes = read(saved(graph.model())).notes
-    assert any(note.startswith("the norm after conv1_1 has an epsilon of 0.001") for note in notes)
+    next(a for a in node.attribute if a.name == "epsilon").f = epsilon
+    place = [tensor.name for tensor in graph.tensors].index("conv1_1.running_var")
+    graph.tensors[place] = numpy_helper.from_array(variance, "conv1_1.running_var")
+    return saved(graph.model())
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 1e-12, 0.5])
+def test_a_norm_of_another_epsilon_gives_the_same_values(epsilon: float) -> None:
+    """Against the `onnx` package's own arithmetic of the operator, on small variances."""
+    variance = np.linspace(2e-5, 1e-2, 8, dtype=np.float32)
+    norm = {k.partition(".")[2]: v for k, v in read(with_epsilon(epsilon, variance)).tensors.items()
+            if k.startswith("bn1_1.")}  # fmt: skip
+    held = [random_weights()["conv1_1"][1] + np.float32(i) for i in range(3)]
+    values = np.random.default_rng(3).normal(size=(2, 8, 3, 3)).astype(np.float32)
+    names = ["x", *NORM]
+    node = helper.make_node("BatchNormalization", names, ["y"], epsilon=epsilon)
+    evaluator = ReferenceEvaluator(node)
+    (theirs,) = evaluator.run(None, dict(zip(names, [values, *held, variance], strict=True)))
+    tensors = {name: torch.tensor(norm[name]) for name in NORM}
+    ours = F.batch_norm(torch.tensor(values), tensors["running_mean"], tensors["running_var"],
+                        tensors["weight"], tensors["bias"], eps=1e-5).numpy()  # fmt: skip
+    assert np.abs(ours - theirs).max() < 1e-5 * np.abs(theirs).max()
+
+
+def test_a_norm_that_our_epsilon_cannot_have_is_refused() -> None:
+    """A variance of 0 with 1e-12 would need one below 0 with 1e-5."""
+    for epsilon, reason in ((1e-12, "an epsilon of 1e-12 and"), (-1.0, "an epsilon that is none")):
+        with pytest.raises(UserError, match=f"the norm after conv1_1 has {reason}"):
+            read(with_epsilon(epsilon, np.zeros(8, np.float32)))
 
 
 def test_pixels_and_classes_of_ours_are_taken_from_the_metadata() -> None:
@@ -287,6 +361,81 @@ def test_other_graphs_are_refused_with_what_they_hold(model: Any, message: str) 
     path = saved(model())
     with pytest.raises(UserError, match=f"^vgg.onnx cannot be read as an ONNX file.*{message}"):
         read(path)
+
+
+@pytest.mark.parametrize("last", ["conv1_1", "conv1_2", "conv3_2", "conv5_1", "conv5_3"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_graph_may_end_after_any_convolution(last: str, turned: bool) -> None:
+    graph = vgg()
+    weights = random_weights()
+    kept = dict(list(weights.items())[: list(weights).index(last) + 1])
+    relu = 1 + [node.input[1] if len(node.input) > 1 else "" for node in graph.nodes].index(
+        f"{last}.w"
+    )
+    del graph.nodes[relu + 1 :]
+    graph.value = graph.nodes[relu].output[0]
+    if turned:  # as exporters from Keras have it
+        graph.add("Transpose", perm=[0, 2, 3, 1])
+    assert same(read(saved(graph.model())).tensors, expected(kept))
+
+
+def test_an_inner_product_right_after_a_convolution_is_refused() -> None:
+    graph = vgg()
+    graph.nodes = [node for node in graph.nodes if node.output[0] != "value30"]  # the last pooling
+    pool = next(node for node in graph.nodes if "value30" in node.input)
+    pool.input[0] = "value29"
+    with pytest.raises(UserError, match="an inner product stands before the last pooling"):
+        read(saved(graph.model()))
+
+
+def after_the_picture(*nodes: tuple[str, list[str], dict[str, Any]], listed: bool = False) -> Any:
+    """The net with nodes before its first convolution, in the order of their reading."""
+    graph = vgg()
+    tensors = {"flip": np.array([2, 1, 0]), "gain": np.float32(1 / 255)}
+    graph.tensors += [numpy_helper.from_array(np.asarray(v), k) for k, v in tensors.items()]
+    value = "input"
+    for i, (op, others, attributes) in enumerate(nodes):
+        graph.nodes.insert(i, helper.make_node(op, [value, *others], [f"in{i}"], **attributes))
+        value = f"in{i}"
+    graph.nodes[len(nodes)].input[0] = value
+    model = graph.model()
+    if listed:  # as of versions below 4, where weights are among the inputs
+        for tensor in graph.tensors:
+            given = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            model.graph.input.insert(0, given)
+    onnx.checker.check_model(model)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (("Gather", ["flip"], {"axis": 1}), "no net of Table 1 has 'Gather'"),
+        (("Mul", ["gain"], {}), "no net of Table 1 has 'Mul'"),
+        (("Softmax", [], {}), "has 'Softmax' before its first layer"),
+        (("Transpose", [], {"perm": [0, 1, 3, 2]}), "a Transpose stands where none is"),
+    ],
+)
+@pytest.mark.parametrize("cast", [False, True])
+def test_what_a_graph_does_to_its_picture_is_not_passed_over(
+    node: Any, message: str, cast: bool
+) -> None:
+    casts: list[Any] = [("Cast", [], {"to": TensorProto.FLOAT})] if cast else []
+    with pytest.raises(UserError, match=message):
+        read(saved(after_the_picture(*casts, node)))
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_picture_may_be_of_another_kind_of_number(listed: bool) -> None:
+    path = saved(after_the_picture(("Cast", [], {"to": TensorProto.FLOAT}), listed=listed))
+    assert same(read(path).tensors, expected(random_weights()))
+
+
+def test_a_graph_begins_with_what_goes_into_it() -> None:
+    model = vgg().model()
+    del model.graph.input[:]
+    with pytest.raises(UserError, match="node 'Conv' is off the one path"):
+        read(saved(model))
 
 
 def test_borders_that_keep_the_side_may_be_named_so() -> None:

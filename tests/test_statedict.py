@@ -184,6 +184,17 @@ def test_records_that_say_nothing_sensible_are_not_believed(about: str) -> None:
     assert (read.pixels, read.classes) == (TORCHVISION, None)
 
 
+def test_class_names_are_what_the_file_has_or_it_is_refused() -> None:
+    for name in ("Misc.", "東京\u3000駅"):
+        about = json.dumps({"label_names": ["a", name]})
+        Path("w.safetensors").write_bytes(safetensors_bytes(small(), {"pretrained_cfg": about}))
+        assert statedict.read("w.safetensors").classes == ("a", name)
+    about = json.dumps({"label_names": ["a", "\r\x1b[2Kcat"]})
+    Path("w.safetensors").write_bytes(safetensors_bytes(small(), {"pretrained_cfg": about}))
+    with pytest.raises(UserError, match=r"w.safetensors .* control character, '\?\[2Kcat'"):
+        statedict.read("w.safetensors")
+
+
 def test_fc_layers_of_nan_are_left_out_with_the_authors_pixels() -> None:
     state = {k: t * torch.nan if "classifier" in k else t for k, t in small("D").items()}
     read = statedict.read(saved(state, "w.pth"))

@@ -31,6 +31,7 @@ from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
 from verydeep.progress import SILENT
+from verydeep.tasks.beginning import first_network
 from verydeep.tasks.classification import train
 from verydeep.tasks.testing import evaluate
 from verydeep.training.defaults import choose
@@ -76,6 +77,12 @@ def weights_of(net: Network) -> torch.Tensor:
 
 
 # --- the loader
+
+
+def test_a_class_that_no_weights_file_takes_is_named_before_training() -> None:
+    dataset = replace(open_dataset("drawn:30"), classes=("dog", "\x1b[2Kcat"))
+    with pytest.raises(UserError, match=r"a class name .*, '\?\[2Kcat'; rename its folder"):
+        first_network(dataset, SETTINGS)
 
 
 def test_an_epoch_shows_every_picture_once_in_another_order() -> None:

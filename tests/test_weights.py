@@ -146,7 +146,7 @@ def changed(path: Path, where: tuple[str, ...], value: Any) -> None:
         (("table", "words"), 3), (("table", "words"), [3]), (("table", "words"), []),
         (("table", "crop"), "32"), (("table", "crop"), 32.0), (("table", "crop"), 1),
         (("classes",), "abc"), (("classes",), [1, 2, 3]), (("classes",), ["a", "a", "b"]),
-        (("classes",), ["a", "b"]), (("classes",), None),
+        (("classes",), ["a", "b"]), (("classes",), None), (("classes",), ["a", "b", "\x1b[2Kc"]),
         (("pixels",), []), (("pixels", "mean"), ["a", 1, 2]), (("pixels", "mean"), [1, 2]),
         (("pixels", "scale"), 256), (("pixels", "scale"), [1]), (("pixels", "scale"), [0, 0]),
         (("pixels", "resize"), "magic"), (("pixels", "resize"), []), (("pixels", "std"), [0, 1, 1]),
@@ -164,6 +164,14 @@ def test_a_header_of_wrong_kinds_is_named(
     for read in (read_info, load, Origin.of):
         with pytest.raises(UserError, match="w.safetensors describes itself wrongly: "):
             read(path)
+
+
+def test_a_class_that_would_write_over_the_line_is_named_without(tmp_path: Path) -> None:
+    save(network(), tmp_path / "w.safetensors")
+    changed(tmp_path / "w.safetensors", ("classes",), ["a", "b", "\r\x1b[2Kcat"])
+    with pytest.raises(UserError, match=r"a class name with a control character, '\?\[2Kcat'") as e:
+        load(tmp_path / "w.safetensors")
+    assert str(e.value).isprintable()
 
 
 def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:

@@ -162,6 +162,16 @@ def test_a_network_goes_in_and_out_to_the_same_scores(
     assert load("again.safetensors").classes == ours.classes
 
 
+def test_a_provenance_that_would_write_over_the_terminal_is_shown_without(verydeep: Run) -> None:
+    made = {"file": "a\x1b[2Kb", "family": "x\r\nsha256  0", "measured": "\x1b]0;right\x07"}
+    network = build("A", 3, width=0.125, crop=32, fc=16)
+    save(network, "o.safetensors", {"imported": made})
+    said = verydeep("weights", "show", "o.safetensors").out
+    assert "imported  from a?[2Kb, x\n" in said
+    assert "measured  ?]0;right?\n" in said
+    assert all(line.isprintable() for line in said.split("\n"))
+
+
 @pytest.mark.parametrize(
     ("family", "out", "line"),
     [

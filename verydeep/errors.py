@@ -1,5 +1,8 @@
 """The exceptions that are the user's to mend; every command prints them as one line."""
 
+MOST = 300
+"""Letters of another's text that are passed on."""
+
 
 class UserError(ValueError):
     """What came, what was expected and what to do about it, in one line.
@@ -24,3 +27,9 @@ class Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
             f"stopped after {after}, saved; go on with `verydeep train --resume {folder}`"
         )
         self.after = after
+
+
+def one_line(said: object) -> str:
+    """The first line of what was said, printable whatever a file put into it, and not too long."""
+    first = (str(said).strip().splitlines() or [type(said).__name__])[0]
+    return "".join(c if c.isprintable() else "?" for c in first[:MOST]).rstrip(". ")

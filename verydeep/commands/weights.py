@@ -184,19 +184,21 @@ def _quantised(weights: Path, to: str, out: Path, data: str, console: Console) -
 
 def answer(found: dict[str, Any]) -> str:
     """What a file is, for the terminal."""
+    from verydeep.errors import one_line
     from verydeep.report.tables import text_table
 
     release = found.get("release") or {}
     made = found.get("provenance", {}).get("imported", {})
+    measured = release.get("measured") or made.get("measured")
     rows = [
         ["file", f"{found['file']}, {found['bytes']:,} bytes"],
         ["family", found["family"]],
         ["net", found.get("net_in_words") or f"none: {found['no_net']}"],
         ["pixels", found["pixels_in_words"]],
         ["classes", _classes(found["classes"]) if found.get("class_count") != 0 else "none"],
-        ["imported", f"from {made.get('file')}, {made.get('family')}" if made else ""],
+        ["imported", one_line(f"from {made.get('file')}, {made.get('family')}") if made else ""],
         ["release", f"{release['name']} of {release['publisher']}" if release else ""],
-        ["measured", release.get("measured") or made.get("measured") or ""],
+        ["measured", one_line(measured) if measured else ""],
         *(["note", note] for note in found["notes"]),
         ["sha256", found["sha256"]],
         ["md5", found["md5"]],

@@ -11,6 +11,7 @@ from verydeep.errors import UserError
 from verydeep.nets.network import Network, build
 from verydeep.training.settings import Settings
 from verydeep.training.state import tuned_layers
+from verydeep.weights.said import names_of
 
 
 def first_network(dataset: Dataset, settings: Settings) -> tuple[Network, dict[str, Any]]:
@@ -56,7 +57,14 @@ def in_words(network: Network, settings: Settings, started: Mapping[str, Any]) -
 
 
 def random_network(dataset: Dataset, settings: Settings, started: Mapping[str, Any]) -> Network:
-    """The network with its random weights; one that starts from others has their pixels."""
+    """The network with its random weights; one that starts from others has their pixels.
+
+    Raises UserError for classes whose names no weights file takes.
+    """
+    try:
+        names_of(dataset.classes)
+    except ValueError as error:
+        raise UserError(f"{dataset.where} has {error}; rename its folder") from None
     if started:
         crop, scale = settings.crop, settings.scale
         initial, seed = settings.initial, settings.seed

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.files import write_whole
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table
@@ -93,7 +93,7 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Network:
         network = Network.empty(table_of(info), info.classes, pixels_of(info))
         network.load_state_dict(tensors, assign=True)
     except (RuntimeError, TypeError, KeyError) as error:
-        raise UserError(f"{path} does not fit its own table: {_first_line(error)}") from None
+        raise UserError(f"{path} does not fit its own table: {one_line(error)}") from None
     return network.to(device).eval()
 
 
@@ -104,7 +104,7 @@ def read_info(path: Path | str) -> WeightsInfo:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is no safetensors file: {_first_line(error)}; {_IMPORT}") from None
+        raise UserError(f"{path} is no safetensors file: {one_line(error)}; {_IMPORT}") from None
     if KEY not in metadata:
         raise UserError(
             f"{path} is a safetensors file, but none of verydeep's: no '{KEY}' in it; {_IMPORT}"
@@ -113,14 +113,14 @@ def read_info(path: Path | str) -> WeightsInfo:
         about = json.loads(metadata[KEY])
         number = about.get("format", FORMAT)
     except (AttributeError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} describes itself wrongly: {_first_line(error)}") from None
+        raise UserError(f"{path} describes itself wrongly: {one_line(error)}") from None
     if number != FORMAT:  # before anything else, for a later one may have other keys
         raise UserError(f"{path} has format {number!r:.40}; this verydeep reads format {FORMAT}")
     try:
         info = WeightsInfo(**about)
         _refuse_misfits(info)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{path} describes itself wrongly: {_first_line(error)}") from None
+        raise UserError(f"{path} describes itself wrongly: {one_line(error)}") from None
     return info
 
 
@@ -176,7 +176,3 @@ def _hash_of(layers: dict[str, str]) -> str:
     return hashlib.sha256(
         "".join(f"{k}{v}" for k, v in sorted(layers.items())).encode()
     ).hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

@@ -7,8 +7,9 @@ Our own files are held against this as those of other programs are.
 from __future__ import annotations
 
 from typing import Any
+from unicodedata import category
 
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.nets import vgg
 from verydeep.nets.table import NORM_NAME, Table, read_table
 from verydeep.preprocessing import RESIZE_RULES, Pixels
@@ -79,9 +80,32 @@ def pixels_of(said: Any) -> Pixels:
 
 def classes_of(said: Any) -> tuple[str, ...]:
     """The class names that a file tells of; ValueError where it tells of none, or of one twice."""
-    if not _all(said, str) or len(set(said)) != len(said):
+    names = names_of(said)
+    if len(set(names)) != len(names):
         raise ValueError("class names that are none, or one of them twice")
+    return names
+
+
+def names_of(said: Any) -> tuple[str, ...]:
+    """Class names as they are; ValueError where they are none, or cannot be shown in a line."""
+    if not _all(said, str):
+        raise ValueError("class names that are none")
+    for name in said:
+        if not in_one_line(name):
+            raise ValueError(f"a class name with a control character, '{one_line(name)}'")
     return tuple(said)
+
+
+def in_one_line(name: str) -> bool:
+    """Whether a name stays in its line and place when it is printed, whatever its script.
+
+    Control characters, ends of lines, lone surrogates and overrides of the direction do not.
+    """
+    return not any(category(c) in _CONTROLS or c in _OVERRIDES for c in name)
+
+
+_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
+_OVERRIDES = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def refuse_provenance(said: Any) -> None:

@@ -43,8 +43,6 @@ def from_text(text: str) -> About:
     try:
         about = json.loads(text)
         pixels, classes = pixels_of(about["pixels"]), classes_of(about["classes"])
-        if not all(map(str.isprintable, classes)):
-            raise ValueError("a class name that cannot be printed")
         table = table_of_words(about["table"]) if "table" in about else None
     except (ValueError, TypeError, KeyError, RecursionError):
         raise MalformedError(

@@ -20,8 +20,8 @@ from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import about, prototxt
 from verydeep.weights.foreign.caffe_export import OURS, write, write_prototxt
 from verydeep.weights.foreign.chain import NAME, Layer, assembled, tensors_of
-from verydeep.weights.foreign.parameters import Parameters
-from verydeep.weights.foreign.prototxt import LayerText, check_window, normal_type
+from verydeep.weights.foreign.parameters import AUTHORS, OTHER_LRN, Parameters, is_lrn_of_ours
+from verydeep.weights.foreign.prototxt import Description, LayerText, check_window, normal_type
 from verydeep.weights.foreign.wire import (
     DOUBLE,
     FLOAT,
@@ -37,10 +37,7 @@ from verydeep.weights.foreign.wire import (
     shown,
 )
 
-__all__ = ["AUTHORS", "is_caffe", "read", "write", "write_prototxt"]
-
-AUTHORS = Pixels(scale=(256, 256), mean=(103.939, 116.779, 123.68), order="BGR")
-"""What the authors' nets were trained on; the mean is in the channels' own order, B, G, R."""
+__all__ = ["is_caffe", "read", "write", "write_prototxt"]
 
 _OLD_TYPES = {
     4: "CONVOLUTION", 6: "DROPOUT", 14: "INNER_PRODUCT", 15: "LRN", 17: "POOLING", 18: "RELU",
@@ -67,11 +64,12 @@ class _Encoding:
     blobs: int
     convolution: int
     pooling: int
+    lrn: int
 
 
 _ENCODINGS = {
-    2: _Encoding(2, name=4, type=5, blobs=6, convolution=10, pooling=19),
-    100: _Encoding(100, name=1, type=2, blobs=7, convolution=106, pooling=121),
+    2: _Encoding(2, name=4, type=5, blobs=6, convolution=10, pooling=19, lrn=18),
+    100: _Encoding(100, name=1, type=2, blobs=7, convolution=106, pooling=121, lrn=118),
 }
 
 
@@ -109,6 +107,7 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
         layers, own = _read_net(open_content(path))
         tensors = tensors_of(_weighted(layers))
         said = about.from_text(own) if own else about.About(AUTHORS)
+        lrn = None if said.table else _has_lrn(layers)
     pixels = said.pixels
     notes = (
         []
@@ -117,14 +116,12 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
             "the file does not name its classes; those of the authors' nets are the sorted synsets",
         ]
     )
-    if said.table is None and any(layer.text.type == "lrn" for layer in layers):
-        notes.append("it has local response normalisation, as A-LRN has")
     if prototxt is not None:
-        pixels, more = _with_prototxt(Path(prototxt), layers, tensors, pixels)
+        pixels, more = _with_prototxt(Path(prototxt), layers, tensors, pixels, bool(own))
         notes += more
     elif not own:
         notes.append("pixels are taken to be the authors': BGR, 0-255, less their mean")
-    return Parameters("caffe", tensors, pixels, said.classes, tuple(notes), said.table)
+    return Parameters("caffe", tensors, pixels, said.classes, tuple(notes), said.table, lrn)
 
 
 def _read_net(content: memoryview) -> tuple[list[_Layer], str]:
@@ -154,6 +151,8 @@ def _read_layer(field: Field, encoding: _Encoding) -> _Layer:
         elif part.number in (encoding.convolution, encoding.pooling):
             names = _CONVOLUTION if part.number == encoding.convolution else _POOLING
             settings = _settings(part, names)
+        elif part.number == encoding.lrn:
+            settings = _lrn_settings(part)
         elif part.number == 1 and encoding.field == 2:
             raise MalformedError(
                 "its layers are in Caffe's very first encoding; upgrade_net_proto_binary of Caffe "
@@ -178,6 +177,45 @@ def _settings(field: Field, names: dict[int, str]) -> dict[str, list[float]]:
         if part.number in names:
             settings.setdefault(names[part.number], []).extend(part.integers())
     return settings
+
+
+def _lrn_settings(field: Field) -> dict[str, list[float]]:
+    """Numbers of a response normalisation by Caffe's names."""
+    settings: dict[str, list[float]] = {}
+    for part in field.fields():
+        if part.number in (1, 4):
+            settings["local_size" if part.number == 1 else "norm_region"] = [*part.integers()]
+        elif part.number in (2, 3, 5):
+            name = {2: "alpha", 3: "beta", 5: "k"}[part.number]
+            settings[name] = part.floats(FLOAT).tolist()
+    return settings
+
+
+def _has_lrn(layers: Sequence[_Layer]) -> bool:
+    """Whether A-LRN's response normalisation follows conv1_1's ReLU; refuses any other.
+
+    `alpha` is divided by `local_size` here too, and `k` is 1 where nothing is said of it.
+    """
+    kinds = [layer.text.type for layer in layers]
+    if "lrn" not in kinds:
+        return False
+    place = kinds.index("lrn")
+    said = {k: values[-1] for k, values in (layers[place].text.settings or {}).items() if values}
+    constants = (said.get(*each) for each in _LRN_DEFAULTS.items())
+    before = layers[place - 2] if kinds[max(place - 2, 0) : place] == _BEFORE_LRN else None
+    if (
+        kinds.count("lrn") > 1
+        or before is None
+        or before.text.name != "conv1_1"
+        or said.get("norm_region")  # within a channel
+        or not is_lrn_of_ours(*constants)
+    ):
+        raise MalformedError(OTHER_LRN)
+    return True
+
+
+_LRN_DEFAULTS = {"local_size": 5.0, "k": 1.0, "alpha": 1.0, "beta": 0.75}
+_BEFORE_LRN = ["convolution", "relu"]
 
 
 def _read_blob(field: Field, layer: str) -> np.ndarray:
@@ -243,7 +281,11 @@ def _layer(name: str, layer: _Layer) -> Layer:
 
 
 def _with_prototxt(
-    path: Path, layers: Sequence[_Layer], tensors: dict[str, np.ndarray], pixels: Pixels
+    path: Path,
+    layers: Sequence[_Layer],
+    tensors: dict[str, np.ndarray],
+    pixels: Pixels,
+    ours: bool,
 ) -> tuple[Pixels, list[str]]:
     """Pixels as the text has them, and notes; raises where text and weights are of two nets."""
     description = prototxt.read(path)
@@ -252,12 +294,39 @@ def _with_prototxt(
         for layer in layers:
             if layer.blobs:
                 _check_text(texts.get(layer.text.name), layer)
+        described = any(text.type == "lrn" for text in description.layers)
+        if described != any(layer.text.type == "lrn" for layer in layers):
+            raise MalformedError("of it and the weights' file, one has response normalisation")
         notes = _check_crop(description.crop, tensors)
-    if description.mean is None:
-        return pixels, [*notes, "the prototxt names no mean_value; the mean is the authors'"]
-    gain = description.gain if description.gain else 1.0
-    std = (1 / gain, 1 / gain, 1 / gain)
-    return replace(pixels, mean=description.mean, std=std), notes
+    if ours and description.mean is None:
+        return pixels, notes
+    return _pixels(description, pixels), [*notes, *_of_mean(description)]
+
+
+def _pixels(description: Description, pixels: Pixels) -> Pixels:
+    """Pixels as the text has them, of 0-255; where it says nothing of them, those that are given.
+
+    A scale without a mean is of values that nothing is subtracted from. A mean in another file is
+    not read: the one that is given stays.
+    """
+    mean, gain = description.mean, description.gain
+    if mean is None and gain is None:
+        return pixels
+    if mean is None:
+        mean = pixels.mean if description.has_mean_file else (0.0, 0.0, 0.0)
+    std = 1 / (gain or 1.0)
+    return replace(pixels, mean=mean, std=(std, std, std), maximum=255)
+
+
+def _of_mean(description: Description) -> list[str]:
+    """A note where the mean is not the prototxt's."""
+    if description.mean is not None:
+        return []
+    if description.has_mean_file:
+        return ["the prototxt's mean_file is another file; the mean is the authors'"]
+    if description.gain is None:
+        return ["the prototxt names no mean_value; the mean is the authors'"]
+    return ["the prototxt names a scale and no mean_value; nothing is subtracted"]
 
 
 def _check_text(text: LayerText | None, layer: _Layer) -> None:

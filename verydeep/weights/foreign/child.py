@@ -36,9 +36,8 @@ def main() -> None:
     ):
         resource.setrlimit(kind, (most, most + more))
 
-    from verydeep.errors import UserError
+    from verydeep.errors import UserError, one_line
     from verydeep.weights.foreign import families, passing
-    from verydeep.weights.foreign.refusals import one_line
 
     _no_more_memory_than(memory, Path(path).stat().st_size)
     try:

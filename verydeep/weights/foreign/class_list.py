@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from verydeep.datasets.ilsvrc_lists import WNID, class_names
-from verydeep.errors import UserError
-from verydeep.weights.foreign.refusals import one_line
+from verydeep.errors import UserError, one_line
+from verydeep.weights.said import in_one_line
 
 LARGEST_LIST = 2**22
 """Bytes of a list of class names; that of ILSVRC has 31,675."""
@@ -18,8 +18,8 @@ def classes_in(path: Path) -> list[str]:
 
     Of a list such as `synset_words.txt`, where each line is a wnid and words for it, or Keras's
     `imagenet_class_index.json`, come the wnid and the first of its words, "n02123045 tabby": data
-    is matched by the wnid alone. Raises UserError for a name that comes twice, or that cannot be
-    printed.
+    is matched by the wnid alone. Raises UserError for a name that comes twice, or that is of
+    more than a line.
     """
     try:
         if path.stat().st_size > LARGEST_LIST:
@@ -36,10 +36,10 @@ def classes_in(path: Path) -> list[str]:
         names = [f"{wnid} {words.partition(',')[0]}" for wnid, words in pairs]
     seen: set[str] = set()
     for name in names:
-        if not name.isprintable():
+        if not in_one_line(name):
             raise UserError(
-                f"{path} names a class '{one_line(name)}', with a character that cannot be "
-                f"printed; give names of letters, digits and plain spaces"
+                f"{path} names a class '{one_line(name)}', with a control character; give names of "
+                f"letters, digits and spaces"
             )
         if name in seen:
             raise UserError(

@@ -1,9 +1,10 @@
 """From parameters to one of our networks: which configuration of Table 1 they make.
 
 Names and kernels tell the configuration, shapes its width, crop, FC layers and classes. A and A-LRN
-have the same layers, and are taken for A. A file without FC layers may end after any convolution:
-what several configurations begin with is taken for the deepest of them. What a file calls itself
-counts for nothing, but for the table in files of our own writing, which the tensors must fill.
+have the same weights, and are taken for A where the file does not tell. A file without FC layers
+may end after any convolution: what several configurations begin with is taken for the deepest of
+them. What a file calls itself counts for nothing, but for the table in files of our own writing,
+which the tensors must fill.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
 from verydeep.nets.table import (
@@ -30,7 +31,7 @@ from verydeep.nets.table import (
 )
 from verydeep.weights.foreign.parameters import Parameters
 from verydeep.weights.foreign.passing import refuse_not_finite
-from verydeep.weights.foreign.refusals import looks_like, one_line
+from verydeep.weights.foreign.refusals import looks_like
 
 LAYER = re.compile(r"(conv|bn)\d{1,2}_\d{1,2}|fc[678]")
 CROP = 224
@@ -59,8 +60,8 @@ def imported(
     network = Network.empty(table, names, parameters.pixels)
     state = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
     network.load_state_dict(state, assign=True)
-    alike = [] if parameters.table is not None else _alike(parameters.tensors)
-    if table.name == "A" and alike:
+    alike = [] if parameters.table is not None else _alike(parameters)
+    if table.name == "A" and "A-LRN" in alike:
         notes = (*notes, "A and A-LRN have the same layers; taken for A, without LRN")
     elif len(alike) > 1:
         several = f"{', '.join(alike[:-1])} and {alike[-1]}"
@@ -71,20 +72,21 @@ def imported(
 def table_of(parameters: Parameters, source: Path | str) -> Table:
     """The table that parameters fill, by their names and shapes; UserError where there is none."""
     tensors = parameters.tensors
-    table = parameters.table or _found(tensors, source)
+    table = parameters.table or _found(parameters, source)
     _refuse_misfits(table, tensors, source)
     return table
 
 
-def _found(tensors: Mapping[str, np.ndarray], source: Path | str) -> Table:
+def _found(parameters: Parameters, source: Path | str) -> Table:
     """The table of Table 1 that has tensors of these names and kernels, or begins with them."""
+    tensors = parameters.tensors
     layers = _layers(tensors)
     _refuse_other_nets(layers, source)
     for name in sorted({f"{layer}.weight" for layer in layers} | tensors.keys()):
         if name not in tensors or not tensors[name].size:
             raise UserError(f"{source} has nothing in {one_line(name)}")
     kernels = _kernels(tensors)
-    configuration = _configuration(layers, kernels, source)
+    configuration = _configuration(layers, kernels, parameters.lrn, source)
     norms = {name for name in layers if name.startswith("bn")}
     words = []
     rows = iter([row for row in vgg.table(configuration).rows if isinstance(row, Conv)])
@@ -117,13 +119,16 @@ def _refuse_other_nets(layers: set[str], source: Path | str) -> None:
 
 
 def _configuration(
-    layers: set[str], kernels: Mapping[str, tuple[int, ...]], source: Path | str
+    layers: set[str],
+    kernels: Mapping[str, tuple[int, ...]],
+    lrn: bool | None,
+    source: Path | str,
 ) -> str:
     """The configuration that has these layers with these kernels; UserError says what is nearest.
 
     Of several that have the same, the deepest; of A and A-LRN, A.
     """
-    differing = _differing(layers, kernels)
+    differing = _differing(layers, kernels, lrn)
     best = min(differing, key=lambda name: (sum(map(len, differing[name])), -_depth(name)))
     lacks, more, wrong = differing[best]
     if not (lacks or more or wrong):
@@ -143,15 +148,18 @@ def _configuration(
 
 
 def _differing(
-    layers: set[str], kernels: Mapping[str, tuple[int, ...]]
+    layers: set[str], kernels: Mapping[str, tuple[int, ...]], lrn: bool | None
 ) -> dict[str, tuple[list[str], list[str], list[str]]]:
     """Of each configuration, what these layers lack, have more, and have of other kernels.
 
     Where there are no FC layers, a configuration ends with the last convolution that there is.
+    Where response normalisation is told of, only configurations with it, or without, count.
     """
     layers = {name for name in layers if not name.startswith("bn")}
     differing = {}
-    for name in vgg.CONFIGURATIONS:
+    for name, words in vgg.CONFIGURATIONS.items():
+        if lrn not in (None, "LRN" in words):
+            continue
         rows = [row for row in vgg.table(name).rows if isinstance(row, Conv)]
         if not any(layer.startswith("fc") for layer in layers):
             there = [i for i, row in enumerate(rows) if row.name in layers]
@@ -166,9 +174,10 @@ def _differing(
     return differing
 
 
-def _alike(tensors: Mapping[str, np.ndarray]) -> list[str]:
+def _alike(parameters: Parameters) -> list[str]:
     """The configurations that these layers are, or begin."""
-    differing = _differing(_layers(tensors), _kernels(tensors))
+    tensors = parameters.tensors
+    differing = _differing(_layers(tensors), _kernels(tensors), parameters.lrn)
     return [name for name, differences in differing.items() if not any(differences)]
 
 

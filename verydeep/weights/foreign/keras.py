@@ -2,13 +2,16 @@
 
 Layers are groups: "block1_conv1" with its kernel and bias under names that changed with Keras's
 versions, below "model_weights" in the file of a whole model; Keras 3 has "layers/conv2d/vars/0",
-numbered in order. Kernels are H, W, I, O; the first FC layer's rows go through H, W, C. Pixels are
-BGR in 0-255 minus the mean of the authors' files.
+numbered in order. Numbers do not tell where the pools are: they are read where the widths of all
+layers are those of one configuration, or where a file of our own names its table. Kernels are
+H, W, I, O; the first FC layer's rows go through H, W, C. Pixels are BGR in 0-255 minus the mean of
+the authors' files.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -21,21 +24,21 @@ from verydeep.errors import UserError
 from verydeep.files import write_whole
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC, LRN, Conv
+from verydeep.nets.table import FC, LRN, Conv, Table
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import hdf5, mat73
 from verydeep.weights.foreign.hdf5 import HEAD, File, Node
-from verydeep.weights.foreign.parameters import Parameters
+from verydeep.weights.foreign.parameters import AUTHORS, Parameters, table_in_words
+from verydeep.weights.said import table_of_words
 
 FAMILY = "Keras"
-PIXELS = Pixels(scale=(256, 256), mean=(103.939, 116.779, 123.68), order="BGR")
 NOT_OURS = "give a Keras file of VGG16 or VGG19"
 
 SUFFIX = ".weights.h5"
 """Of the files that are written; what else ends in .h5 Keras 3 reads as Keras 2 laid it out."""
 
-MEAN, SCALE = "verydeep_mean", "verydeep_scale"
-"""Attributes of our own files: what has to be subtracted, and S; Keras looks at neither."""
+MEAN, SCALE, TABLE = "verydeep_mean", "verydeep_scale", "verydeep_table"
+"""Attributes of our own files: what has to be subtracted, S and the table; Keras looks at none."""
 
 OBJECTS, DEPTH = 5000, 8
 """Most groups and datasets in a file, and how deep; a whole model of VGG19 has some 200 in 5."""
@@ -66,10 +69,10 @@ def read(path: Path | str) -> Parameters:
         model = root.links().get("model_weights", file.root_address)
         if "theano" in file.node(model).attribute("backend"):
             raise Damaged("its kernels are mirrored, as Theano has them", "save it on TensorFlow")
-        layers = _named(dict(_layers(file, model)))
-        tensors = _tensors(layers)
+        table = _table(root)
+        tensors = _tensors(_named(dict(_layers(file, model)), table))
         notes = () if "fc6.weight" in tensors else ("has no FC layers: without its top",)
-        return Parameters(FAMILY, tensors, _pixels(root), None, notes)
+        return Parameters(FAMILY, tensors, _pixels(root), None, notes, table)
 
 
 def _layers(file: File, model: int) -> Iterator[tuple[str, list[Node]]]:
@@ -97,21 +100,48 @@ def _is_layer(name: str) -> bool:
     return bool(_BLOCK.fullmatch(name) or _NUMBERED.fullmatch(name)) or name in _HEAD
 
 
-def _named(layers: dict[str, list[Node]]) -> dict[str, list[Node]]:
-    """Layers by Caffe's names, in the net's order; numbered ones by their place in Table 1."""
+def _named(layers: dict[str, list[Node]], table: Table | None) -> dict[str, list[Node]]:
+    """Layers by Caffe's names, in the net's order; numbered ones by their place in a table."""
     numbered = sorted((m for name in layers if (m := _NUMBERED.fullmatch(name))), key=_number)
     convs, dense = ([m[0] for m in numbered if m[1] == kind] for kind in ("conv2d", "dense"))
-    if convs and len(convs) not in _PLACES:
-        raise Damaged(f"it has {len(convs)} convolutions", NOT_OURS)
-    if len(dense) not in (0, 3):
-        raise Damaged(f"it has {len(dense)} dense layers, where a VGG net has three", NOT_OURS)
-    names = dict(zip(convs, _PLACES.get(len(convs), ()), strict=True))
-    names |= dict(zip(dense, _HEAD.values(), strict=False)) | _HEAD
+    table = table or (_table_with([_outputs(layers[name]) for name in convs]) if convs else None)
+    rows = [row for row in table.rows if isinstance(row, Conv)] if table else []
+    places = [row.name for row in rows if not isinstance(row, FC)] if convs else []
+    tops = [row.name for row in rows if isinstance(row, FC)] or list(_HEAD.values())
+    if len(places) != len(convs):
+        raise Damaged(f"it has {len(convs)} convolutions, and a table of {len(places)}", NOT_OURS)
+    if len(dense) not in (0, len(tops)):
+        count = len(tops)
+        raise Damaged(f"it has {len(dense)} dense layers, where its net has {count}", NOT_OURS)
+    names = dict(zip(convs, places, strict=True))
+    names |= dict(zip(dense, tops, strict=False)) | _HEAD
     names |= {m[0]: f"conv{m[1]}_{m[2]}" for name in layers if (m := _BLOCK.fullmatch(name))}
     used = sorted(layers, key=lambda name: _order(names[name]))
     if len({names[name] for name in used}) < len(used):
         raise Damaged("two of its layers have the same place in a VGG net", NOT_OURS)
     return {names[name]: layers[name] for name in used}
+
+
+def _table_with(widths: list[int]) -> Table:
+    """The table of Table 1 whose convolutions have these channels, all scaled by one number."""
+    for letter in "ABDE":  # C's are D's
+        table = vgg.table(letter)
+        ours = [row.channels for row in table.rows if type(row) is Conv]
+        if len(ours) == len(widths) and all(
+            width * ours[0] == our * widths[0] for width, our in zip(widths, ours, strict=True)
+        ):
+            return table
+    few = f" of {', '.join(map(str, widths))} channels" if len(widths) <= 16 else ""
+    raise Damaged(
+        f"it has {len(widths)} convolutions{few}, which no net of Table 1 has: it may be a net cut "
+        f"short, whose pools cannot be known",
+        "give the whole net, or name its layers block1_conv1 and so on",
+    )
+
+
+def _outputs(nodes: list[Node]) -> int:
+    """Channels that a layer gives: the length of its bias."""
+    return next((node.shape[0] for node in nodes if len(node.shape) == 1), 0)
 
 
 def _number(match: re.Match[str]) -> int:
@@ -122,16 +152,6 @@ def _order(name: str) -> tuple[int, int, int]:
     """Where a layer of Caffe's name stands in a net: convolutions before FC layers."""
     block, _, place = name.strip("convf").partition("_")
     return name.startswith("fc"), int(block), int(place or 0)
-
-
-def _places() -> dict[int, list[str]]:
-    """Caffe's names of the convolutions of Table 1's nets, by their number."""
-    tables = [vgg.table(letter) for letter in "ABDE"]
-    names = [[row.name for row in table.rows if type(row) is Conv] for table in tables]
-    return {len(each): each for each in names}
-
-
-_PLACES = _places()
 
 
 def _tensors(layers: dict[str, list[Node]]) -> dict[str, np.ndarray]:
@@ -178,7 +198,7 @@ def _pixels(root: Node) -> Pixels:
     """Those of the authors' files, or those that a file of our own names."""
     mean, scale = root.attribute(MEAN), root.attribute(SCALE)
     if len(mean) != 3 or len(scale) != 2:
-        return PIXELS
+        return AUTHORS
     try:
         blue, green, red = map(float, mean)
         smallest, largest = map(int, scale)
@@ -187,6 +207,15 @@ def _pixels(root: Node) -> Pixels:
     if not all(map(math.isfinite, (blue, green, red))) or not 1 <= smallest <= largest <= 1 << 16:
         raise Damaged(f"its attributes {MEAN} and {SCALE} are no mean and no sizes")
     return Pixels((smallest, largest), (blue, green, red), order="BGR")
+
+
+def _table(root: Node) -> Table | None:
+    """The table that a file of our own names."""
+    said = root.attribute(TABLE)
+    try:
+        return table_of_words(json.loads(said[0])) if said else None
+    except (ValueError, TypeError, RecursionError):
+        raise Damaged(f"its attribute {TABLE} is no table") from None
 
 
 def write(network: Network, path: Path | str) -> None:
@@ -212,6 +241,7 @@ def write(network: Network, path: Path | str) -> None:
     content = io.BytesIO()
     with h5py.File(content, "w", libver="earliest") as file:
         file.attrs[MEAN], file.attrs[SCALE] = _mean(network.pixels), network.pixels.scale
+        file.attrs[TABLE] = json.dumps(table_in_words(network.table))
         for name, arrays in _for_keras(network):
             for i, array in enumerate(arrays):
                 file[f"layers/{name}/vars/{i}"] = array

@@ -22,7 +22,7 @@ from verydeep.mat5 import Value
 from verydeep.preprocessing import IMAGENET, RESIZE_RULES, Pixels
 from verydeep.weights.foreign import mat73
 from verydeep.weights.foreign.hdf5 import HEAD
-from verydeep.weights.foreign.parameters import Parameters
+from verydeep.weights.foreign.parameters import OTHER_LRN, Parameters, is_lrn_of_ours
 
 FAMILY = "MatConvNet"
 NOT_OURS = "give a MatConvNet file of a VGG net, such as imagenet-vgg-verydeep-16.mat"
@@ -67,12 +67,12 @@ def _parameters(net: dict[str, Value]) -> Parameters:
         tensors[f"{name}.bias"] = _biases(name, biases, len(tensors[f"{name}.weight"]))
     if not tensors:
         raise Damaged("none of its layers has weights", NOT_OURS)
-    notes = list(_odd_layers(layers))
+    lrn, notes = _has_lrn(layers), list[str]()
     meta = _struct(net.get("meta")) or net
     pixels = _pixels(_struct(meta.get("normalization")), notes)
     scores = len(next(reversed(tensors.values())))
     classes = _classes(_struct(meta.get("classes")), scores, notes)
-    return Parameters(FAMILY, tensors, pixels, classes, tuple(notes))
+    return Parameters(FAMILY, tensors, pixels, classes, tuple(notes), lrn=lrn)
 
 
 def _simplenn(layers: list[dict[str, Value]]) -> Iterator[Layer]:
@@ -95,14 +95,45 @@ def _dagnn(layers: list[dict[str, Value]], params: Value) -> Iterator[Layer]:
         yield _weights(name, [values.get(_text(each)) for each in named])
 
 
-def _odd_layers(layers: list[dict[str, Value]]) -> Iterator[str]:
-    """A note for each kind of layer that VGG nets have not all and that has no weights here."""
-    for layer in layers:
-        kind = _text(layer.get("type"))
-        if kind in ("normalize", "lrn", "dagnn.LRN"):
-            yield f"has local response normalisation, '{_text(layer.get('name'))[:40]}'"
-        if kind in ("bnorm", "dagnn.BatchNorm"):
-            raise Damaged("it has batch normalisation, which is not read", NOT_OURS)
+def _has_lrn(layers: list[dict[str, Value]]) -> bool:
+    """Whether A-LRN's response normalisation follows conv1_1's ReLU; refuses other norms."""
+    kinds = [_text(layer.get("type")) for layer in layers]
+    if {"bnorm", "dagnn.BatchNorm"} & set(kinds):
+        raise Damaged("it has batch normalisation, which is not read", NOT_OURS)
+    places = [i for i, kind in enumerate(kinds) if kind in ("normalize", "lrn", "dagnn.LRN")]
+    if not places:
+        return False
+    relu = _before(layers, places[0])
+    conv = None if relu is None or kinds[relu] not in _RELUS else _before(layers, relu)
+    if (
+        len(places) > 1
+        or conv is None
+        or _text(layers[conv].get("name")) != "conv1_1"
+        or not _is_ours(layers[places[0]])
+    ):
+        raise Damaged(OTHER_LRN, NOT_OURS)
+    return True
+
+
+_RELUS = ("relu", "dagnn.ReLU")
+
+
+def _before(layers: list[dict[str, Value]], place: int) -> int | None:
+    """The place of the layer that a layer reads: by its variable in a graph, else the one above."""
+    reads = [_text(each) for each in _each(layers[place].get("inputs"))]
+    if not reads:
+        return place - 1 if place else None
+    gives = ([_text(each) for each in _each(layer.get("outputs"))] for layer in layers)
+    return next((i for i, names in enumerate(gives) if reads[0] in names), None)
+
+
+def _is_ours(layer: dict[str, Value]) -> bool:
+    """Whether `param`, N, kappa, alpha and beta, is ours; this alpha is not divided by N."""
+    param = (_struct(layer.get("block")) or layer).get("param")
+    if param is None or not _is_numeric(param) or param.size != 4:
+        return False
+    size, kappa, alpha, beta = param.ravel().tolist()
+    return is_lrn_of_ours(size, kappa, alpha * size, beta)
 
 
 def _weights(name: str, weights: Value) -> Layer:
@@ -166,7 +197,7 @@ _SIZES = {"imageSize": 224.0, "border": 32.0}
 
 
 def _classes(classes: dict[str, Value], scores: int, notes: list[str]) -> tuple[str, ...] | None:
-    """Names of the classes: WordNet's ids where there are such, else what the file has."""
+    """Names of the classes: WordNet's ids and the first word for each, else what the file has."""
     names, described = (
         tuple(_text(each) for each in _each(classes.get(field)))
         for field in ("name", "description")
@@ -177,7 +208,8 @@ def _classes(classes: dict[str, Value], scores: int, notes: list[str]) -> tuple[
         notes.append(f"names {len(names or described):,} classes for {scores:,} scores; left out")
         return None
     if all(map(_WNID.fullmatch, names)) and len(described) == len(names):
-        notes.append(f"its classes are WordNet's ids; it describes {names[0]} as '{described[0]}'")
+        words = (words.partition(",")[0] for words in described)
+        return tuple(f"{wnid} {word}".strip() for wnid, word in zip(names, words, strict=True))
     return names or described
 
 

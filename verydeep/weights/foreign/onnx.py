@@ -12,11 +12,10 @@ from pathlib import Path
 
 from verydeep.errors import UserError
 from verydeep.nets.table import PICTURE
-from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import about
 from verydeep.weights.foreign.chain import tensors_of
 from verydeep.weights.foreign.onnx_graph import Graph, follow, read_graph
-from verydeep.weights.foreign.parameters import Parameters
+from verydeep.weights.foreign.parameters import TORCHVISION, Parameters
 from verydeep.weights.foreign.wire import (
     NUMBER,
     SLICE,
@@ -28,12 +27,7 @@ from verydeep.weights.foreign.wire import (
     open_content,
 )
 
-__all__ = ["TORCHVISION", "is_onnx", "read"]
-
-TORCHVISION = Pixels(
-    scale=(256, 256), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), maximum=1
-)
-"""What most VGG nets in ONNX files were trained on."""
+__all__ = ["is_onnx", "read"]
 
 
 def is_onnx(path: Path | str) -> bool:
@@ -68,16 +62,14 @@ def read(path: Path | str) -> Parameters:
     with naming(path, "an ONNX file of a VGG net"):
         graph, own = _read_model(open_content(path))
         said = about.from_text(own) if own else about.About(TORCHVISION)
-        layers, notes = follow(graph.after(PICTURE) if own else graph)
+        layers, lrn = follow(graph.after(PICTURE) if own else graph)
         tensors = tensors_of(layers)
-    if said.table is not None:
-        notes = []  # the table says as much
-    if not own:
-        notes.append(
-            "pixels are a guess, torchvision's: RGB, 0-1, less 0.485 0.456 0.406, divided by "
-            "0.229 0.224 0.225; the file does not say"
-        )
-    return Parameters("onnx", tensors, said.pixels, said.classes, tuple(notes), said.table)
+    guessed = (
+        "pixels are a guess, torchvision's: RGB, 0-1, less 0.485 0.456 0.406, divided by "
+        "0.229 0.224 0.225; the file does not say"
+    )
+    notes = () if own else (guessed,)
+    return Parameters("onnx", tensors, said.pixels, said.classes, notes, said.table, lrn)
 
 
 def _read_model(content: memoryview) -> tuple[Graph, str]:

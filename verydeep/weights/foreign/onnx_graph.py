@@ -1,11 +1,13 @@
 """The graph of an ONNX file, followed from the picture to the scores.
 
-In comes the graph's message; out go layers under Caffe's names. One path is followed; what else
-there is may only work out shapes, as exporters do before a flattening.
+In comes the graph's message; out go layers under Caffe's names. One path is followed, from what
+goes into the graph; what else there is may only work out shapes, as exporters do before a
+flattening. What a graph does to its picture, but for a Cast or a turn of its axes, is refused.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from verydeep.nets.table import BatchNorm
 from verydeep.weights.foreign.chain import Layer
 from verydeep.weights.foreign.onnx_tensor import array_of, name_of
+from verydeep.weights.foreign.parameters import OTHER_LRN, is_lrn_of_ours
 from verydeep.weights.foreign.wire import FOUR_BYTES, NUMBER, SLICE, Field, MalformedError, shown
 
 MOST_NODES = MOST_TENSORS = 10_000
 _PASSING = {
-    "Relu", "Dropout", "Flatten", "Reshape", "Squeeze", "Identity", "LRN", "Softmax", "LogSoftmax",
+    "Relu", "Dropout", "Flatten", "Reshape", "Squeeze", "Identity", "Softmax", "LogSoftmax",
 }  # fmt: skip
 _OF_SHAPES = {
     "Shape", "Gather", "Unsqueeze", "Concat", "Cast", "Slice", "ConstantOfShape", "Mul", "Squeeze",
@@ -44,15 +48,16 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in order, and the tensors that the file holds, not yet looked at."""
+    """Nodes in order, the tensors that the file holds, not yet looked at, and what goes in."""
 
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Field] = field(default_factory=dict)
+    inputs: set[str] = field(default_factory=set)
 
     def after(self, value: str) -> Graph:
-        """The graph without the nodes up to the one that gives a value; itself if none does."""
+        """The graph that a value goes into, without what makes it; itself if no node gives it."""
         places = [i + 1 for i, node in enumerate(self.nodes) if node.output == value]
-        return Graph(self.nodes[places[0] :], self.tensors) if places else self
+        return Graph(self.nodes[places[0] :], self.tensors, {value}) if places else self
 
     def census(self) -> str:
         """What it looks like: how many of which operators."""
@@ -73,7 +78,9 @@ def read_graph(message: Field) -> Graph:
                 graph.nodes.append(node)
         elif part.number == 5:
             graph.tensors[name_of(part)] = part
-        if max(len(graph.nodes), len(graph.tensors)) > MOST_NODES:
+        elif part.number == 11:
+            graph.inputs.update(inner.text() for inner in part.fields() if inner.number == 1)
+        if max(map(len, (graph.nodes, graph.tensors, graph.inputs))) > MOST_NODES:
             raise MalformedError(f"it has over {MOST_NODES:,} nodes; only nets of Table 1 are read")
     return graph
 
@@ -115,8 +122,11 @@ def _read_attribute(message: Field) -> tuple[str, Any]:
     return name, value
 
 
-def follow(graph: Graph) -> tuple[list[Layer], list[str]]:
-    """Layers in order, and notes; MalformedError says what the graph holds where it is no VGG."""
+def follow(graph: Graph) -> tuple[list[Layer], bool]:
+    """Layers in order, and whether A-LRN's response normalisation follows the first.
+
+    MalformedError says what the graph holds where it is no VGG.
+    """
     walk = _Walk(graph)
     try:
         for node in graph.nodes:
@@ -124,7 +134,7 @@ def follow(graph: Graph) -> tuple[list[Layer], list[str]]:
         walk.end()
     except _NoVGG as error:
         raise MalformedError(f"{error}; it has {graph.census()}") from None
-    return walk.layers, walk.notes
+    return walk.layers, walk.lrn
 
 
 class _NoVGG(Exception):  # noqa: N818 - turned into MalformedError
@@ -136,6 +146,7 @@ class _Walk:
 
     def __init__(self, graph: Graph) -> None:
         self.tensors = dict(graph.tensors)
+        self.inputs = graph.inputs
         self.arrays: dict[int, np.ndarray] = {}
         self.pools_left = sum(node.op == "MaxPool" for node in graph.nodes)
         self.relus = 0
@@ -144,7 +155,7 @@ class _Walk:
         self.last = ""
         self.channels_last = False
         self.layers: list[Layer] = []
-        self.notes: list[str] = []
+        self.lrn = False
 
     def step(self, node: Node) -> None:
         """One node further, where it is on the path."""
@@ -152,9 +163,10 @@ class _Walk:
             self.tensors[node.output] = self.tensors[node.inputs[0]]
             return
         given = [name for name in node.inputs if name and name not in self.tensors]
-        if node.op in _OF_SHAPES and (node.op != "Squeeze" or self.value not in given):
+        if self.value is None:
+            self.value = next((name for name in given if name in self.inputs), None)
+        if node.op == "Shape" or (node.op in _OF_SHAPES and self.value not in given):
             return
-        self.value = given[0] if self.value is None and given else self.value
         if self.value not in given or (len(given) > 1 and node.op != "Reshape"):
             raise _NoVGG(f"node {shown(node.op)} is off the one path that a net of Table 1 has")
         self._take(node)
@@ -168,6 +180,8 @@ class _Walk:
             "Gemm": self._gemm,
             "MatMul": self._product,
             "Add": self._bias,
+            "Cast": self._cast,
+            "LRN": self._lrn,
             "Transpose": self._transpose,
             "AveragePool": self._average,
             "ReduceMean": self._mean,
@@ -176,9 +190,9 @@ class _Walk:
             takers[node.op](node)
         elif node.op not in _PASSING:
             raise _NoVGG(f"no net of Table 1 has {shown(node.op)}")
+        elif not self.layers and node.op not in ("Identity", "Dropout"):
+            raise _NoVGG(f"no net of Table 1 has {shown(node.op)} before its first layer")
         self.relus += node.op == "Relu"
-        if node.op == "LRN":
-            self.notes.append("it has local response normalisation, as A-LRN has")
 
     def end(self) -> None:
         """Refuses what ended before it was a net."""
@@ -219,11 +233,13 @@ class _Walk:
 
     def _conv(self, node: Node) -> None:
         weight = self._needed(node, 1)
-        fully = self.pools_left == 0
         side = weight.shape[-1]
-        pad = 0 if fully else side // 2
         same = node.attributes.get("auto_pad") in ("SAME_UPPER", "SAME_LOWER")
         pads = [side // 2] * 4 if same else node.integers("pads", 0, 0, 0, 0)
+        before = self.layers[-1].name if self.layers else ""
+        # the last pooling is followed by FC layers, or by a block that the file ends in
+        fully = not (self.pools_left or self.place) and (before.startswith("fc") or not any(pads))
+        pad = 0 if fully else side // 2
         ones = [*node.integers("strides", 1), *node.integers("dilations", 1)]
         if {*ones, *node.integers("group", 1)} != {1} or set(pads) != {pad}:
             raise _NoVGG(f"a convolution of {weight.shape[-1]} x {weight.shape[-1]} has strides, "
@@ -256,10 +272,20 @@ class _Walk:
         names = ("weight", "bias", "running_mean", "running_var")
         norm = {name: self._needed(node, 1 + i) for i, name in enumerate(names)}
         layer = self.layers.pop()
+        epsilon = node.attributes.get("epsilon", BatchNorm.epsilon)
+        norm["running_var"] = _of_our_epsilon(norm["running_var"], epsilon, layer.name)
         self.layers.append(Layer(layer.name, layer.weight, layer.bias, norm))
-        epsilon = node.attributes.get("epsilon", 1e-5)
-        if not isinstance(epsilon, float) or not 0.99e-5 < epsilon < 1.01e-5:
-            self.notes.append(f"the norm after {layer.name} has an epsilon of {epsilon}")
+
+    def _lrn(self, node: Node) -> None:
+        """Response normalisation after the first layer; `alpha` is divided by `size` here too."""
+        defaults = {"bias": 1.0, "alpha": 1e-4, "beta": 0.75}
+        floats = [node.attributes.get(name, default) for name, default in defaults.items()]
+        size = node.integers("size")
+        known = len(size) == 1 and all(isinstance(value, float) for value in floats)
+        right = known and is_lrn_of_ours(*size, *floats)
+        if self.lrn or not right or self.last != "Relu" or (self.block, self.place) != (1, 1):
+            raise _NoVGG(OTHER_LRN)
+        self.lrn = True
 
     def _gemm(self, node: Node) -> None:
         weight = self._needed(node, 1)
@@ -277,7 +303,7 @@ class _Walk:
 
     def _inner_product(self, weight: np.ndarray, bias: np.ndarray | None) -> None:
         """An FC layer [O, columns]; columns in h, w, C order are put into ours."""
-        if self.pools_left or not self.layers:
+        if self.pools_left or self.place or not self.layers:
             raise _NoVGG("an inner product stands before the last pooling")
         if self.channels_last:
             channels = len(self.layers[-1].weight)
@@ -300,6 +326,11 @@ class _Walk:
             raise _NoVGG(f"an Add of {bias.size:,} values is no bias of {layer.name}")
         self.layers.append(Layer(layer.name, layer.weight, bias.reshape(-1)))
 
+    def _cast(self, _: Node) -> None:
+        """The picture as another kind of number."""
+        if self.layers:
+            raise _NoVGG("a Cast stands after the first layer")
+
     def _transpose(self, node: Node) -> None:
         """Channels to the front before all layers, or to the back before the first FC layer."""
         turn = node.integers("perm")
@@ -308,3 +339,16 @@ class _Walk:
         if turn != [0, 2, 3, 1] or self.pools_left or self.layers[-1].name.startswith("fc"):
             raise _NoVGG("a Transpose stands where none is in a net of Table 1")
         self.channels_last = True
+
+
+def _of_our_epsilon(variance: np.ndarray, epsilon: Any, layer: str) -> np.ndarray:
+    """The variance that gives with our epsilon the sum that this one gives with its own."""
+    if not isinstance(epsilon, float) or not 0 <= epsilon < math.inf:
+        raise _NoVGG(f"the norm after {layer} has an epsilon that is none")
+    if np.float32(epsilon) == np.float32(BatchNorm.epsilon):
+        return variance
+    shifted = variance.astype(np.float64) + (epsilon - BatchNorm.epsilon)
+    if shifted.min(initial=0) < 0 <= variance.min(initial=0):
+        raise _NoVGG(f"the norm after {layer} has an epsilon of {epsilon:g} and variances too "
+                     f"small for ours of {BatchNorm.epsilon:g}")  # fmt: skip
+    return shifted.astype(np.float32)

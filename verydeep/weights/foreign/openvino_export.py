@@ -8,12 +8,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.files import names_to_disk, to_disk
 from verydeep.nets.network import Network
 from verydeep.weights.foreign import about
 from verydeep.weights.foreign.onnx_export import write_onnx
-from verydeep.weights.foreign.refusals import one_line
 
 
 def write_openvino(network: Network, path: Path | str) -> str:

@@ -12,8 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from verydeep.nets.table import Table
+from verydeep.nets.table import LRN, Table
 from verydeep.preprocessing import Pixels
+
+AUTHORS = Pixels(scale=(256, 256), mean=(103.939, 116.779, 123.68), order="BGR")
+"""What the authors' nets were trained on; the mean is in the channels' own order, B, G, R."""
+TORCHVISION = Pixels(
+    scale=(256, 256), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), maximum=1
+)
+"""What torchvision trained with, and most nets whose files say nothing else."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class Parameters:
     `classes` are those that the file names, in the order of the scores, or None; `notes` tell in a
     line each what a user should know of how the file was read. `table` is what a file of our own
     writing says of its net, not yet held against the tensors; without, the net is found from them.
+    `lrn` tells whether response normalisation, as A-LRN has it, follows conv1_1: None where the
+    file does not say.
     """
 
     family: str
@@ -34,6 +43,20 @@ class Parameters:
     classes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     table: Table | None = None
+    lrn: bool | None = None
+
+
+OTHER_LRN = (
+    "it has local response normalisation other than A-LRN's, which is over 5 channels after "
+    "conv1_1's ReLU, with k 2, alpha 0.0001 and beta 0.75"
+)
+"""What is said of a file with such layers elsewhere, or with other constants."""
+
+
+def is_lrn_of_ours(size: float, k: float, alpha: float, beta: float) -> bool:
+    """Whether these are A-LRN's constants; `alpha` is divided by `size`, as in our `LRN`."""
+    ours = (LRN.size, LRN.k, LRN.alpha, LRN.beta)
+    return bool(np.allclose((size, k, alpha, beta), ours, rtol=1e-6, atol=0))
 
 
 def table_in_words(table: Table) -> dict[str, Any]:

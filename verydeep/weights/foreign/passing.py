@@ -18,11 +18,10 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.weights.foreign.parameters import Parameters, table_in_words
-from verydeep.weights.foreign.refusals import one_line
 from verydeep.weights.pieces import header, pieces
-from verydeep.weights.said import pixels_of, table_of_words
+from verydeep.weights.said import names_of, pixels_of, table_of_words
 
 KEY = "parameters"
 MOST_TENSORS = 512
@@ -37,6 +36,7 @@ def write(parameters: Parameters, path: Path) -> None:
         "classes": parameters.classes,
         "notes": parameters.notes,
         "table": parameters.table and table_in_words(parameters.table),
+        "lrn": parameters.lrn,
     }
     tensors = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
     with path.open("wb") as file:
@@ -58,12 +58,13 @@ def read(path: Path, source: Path | str) -> Parameters:
                 raise ValueError(f"{len(names)} tensors, or a name that is none")
             tensors = {name: _array(file.get_tensor(name), name) for name in names}
         found = Parameters(
-            str(about["family"]),
+            one_line(about["family"]),
             tensors,
             pixels_of(about["pixels"]),
-            None if about["classes"] is None else _lines(about["classes"]),
+            None if about["classes"] is None else names_of(about["classes"]),
             _lines(about["notes"]),
             None if about["table"] is None else table_of_words(about["table"]),
+            None if about["lrn"] is None else bool(about["lrn"]),
         )
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{source} was read, but not to weights: {one_line(error)}") from None
@@ -88,5 +89,5 @@ def _array(tensor: torch.Tensor, name: str) -> np.ndarray:
 
 
 def _lines(said: Sequence[Any]) -> tuple[str, ...]:
-    """Names or notes, each one printable line."""
+    """Notes, each one printable line."""
     return tuple(map(one_line, said))

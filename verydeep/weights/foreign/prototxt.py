@@ -47,12 +47,17 @@ class LayerText:
 
 @dataclass(frozen=True)
 class Description:
-    """What the text says: layers, the side of the pictures, and how their values are made."""
+    """What the text says: layers, the side of the pictures, and how their values are made.
+
+    `gain` is what differences from the mean are multiplied by; `has_mean_file` tells of a mean that
+    is in another file.
+    """
 
     layers: tuple[LayerText, ...]
     crop: int | None
     mean: tuple[float, float, float] | None
     gain: float | None
+    has_mean_file: bool
 
 
 def read(path: Path) -> Description:
@@ -65,18 +70,13 @@ def read(path: Path) -> Description:
         blocks = [*_blocks(net, "layers"), *_blocks(net, "layer")]
         if not blocks:
             raise MalformedError("it has no layers")
+        transforms = [t for b in blocks for t in _blocks(b, "transform_param")]
         return Description(
             tuple(_layer(block) for block in blocks),
             _crop(net, blocks),
             _mean(blocks),
-            _only(
-                [
-                    v
-                    for b in blocks
-                    for t in _blocks(b, "transform_param")
-                    for v in t.get("scale", [])
-                ]
-            ),
+            _gain(transforms),
+            any("mean_file" in t for t in transforms),
         )
 
 
@@ -223,6 +223,14 @@ def _mean(blocks: list[Block]) -> tuple[float, float, float] | None:
     if means or len(mean) != 3:
         raise MalformedError("its mean_value is not the same one or three numbers everywhere")
     return mean[0], mean[1], mean[2]
+
+
+def _gain(transforms: list[Block]) -> float | None:
+    """The scale, or None without any."""
+    gain = _only([value for t in transforms for value in t.get("scale", [])])
+    if gain is not None and not 1e-6 < gain < 1e6:
+        raise MalformedError(f"its scale of {gain:g} is none")
+    return gain
 
 
 def _only(values: list[Any]) -> float | None:

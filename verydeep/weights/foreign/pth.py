@@ -15,8 +15,7 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import torch
 
-from verydeep.errors import UserError
-from verydeep.weights.foreign.refusals import one_line
+from verydeep.errors import UserError, one_line
 
 ARCHIVE = b"PK\x03\x04"
 OLDER = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."

@@ -1,12 +1,11 @@
-"""What is said of a file that is not what it should be: other nets by their names, in one line."""
+"""What is said of a file that is not what it should be: other nets by their names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-MOST = 300
-"""Letters of another library's complaint that are passed on."""
+from verydeep.errors import one_line
 
 OTHERS = (
     ("a ResNet", r"layer\d+\.\d+\.conv\d|layer\d+\.\d+\.downsample|res\d[a-z]\d*_branch"),
@@ -31,9 +30,3 @@ def looks_like(names: Iterable[str]) -> str | None:
             if re.search(pattern, name):
                 return f"{net}, by {one_line(name.removesuffix('.weight'))}"
     return None
-
-
-def one_line(said: object) -> str:
-    """The first line of what was said, printable whatever a file put into it, and not too long."""
-    first = (str(said).strip().splitlines() or [type(said).__name__])[0]
-    return "".join(c if c.isprintable() else "?" for c in first[:MOST]).rstrip(". ")

@@ -12,9 +12,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.weights.foreign import pth
-from verydeep.weights.foreign.refusals import one_line
 from verydeep.weights.pieces import header
 
 ABOUT = "pretrained_cfg"

@@ -22,17 +22,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.files import whole_file, write_whole
 from verydeep.nets.network import Network
 from verydeep.nets.table import FC, LRN
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign.constructors import loaded_by
-from verydeep.weights.foreign.parameters import Parameters
-from verydeep.weights.foreign.refusals import looks_like, one_line
+from verydeep.weights.foreign.parameters import TORCHVISION, Parameters
+from verydeep.weights.foreign.refusals import looks_like
 from verydeep.weights.foreign.state import ABOUT, content, is_state
 from verydeep.weights.pieces import pieces
-from verydeep.weights.said import pixels_of
+from verydeep.weights.said import names_of, pixels_of
 
 TOPS = {
     "torchvision": ("classifier.0", "classifier.3", "classifier.6"),
@@ -40,8 +40,6 @@ TOPS = {
 }
 """What each family calls fc6, fc7 and fc8."""
 OURS = ("fc6", "fc7", "fc8")
-TORCHVISION = Pixels((256, 256), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), maximum=1)
-"""What torchvision trained with, and timm where a file says nothing else."""
 AMDEGROOT = Pixels((256, 256), (0.48235, 0.45882, 0.40784), (1 / 255,) * 3, maximum=1)
 """The authors' own pixels, as torchvision gives them with the convolutions that it took over."""
 FEATURE = re.compile(r"features\.(\d{1,3})\.(weight|bias|running_mean|running_var)")
@@ -175,7 +173,7 @@ def _classes(about: Mapping[str, Any]) -> tuple[str, ...] | None:
     names = about.get("label_names")
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         return None
-    return tuple(map(one_line, names))
+    return names_of(names)
 
 
 # --- and the other way

@@ -15,13 +15,12 @@ from torch import Tensor, nn
 from torch.fx.experimental import _config as fx_config
 from torch.nn import functional as F
 
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.files import whole_file
 from verydeep.nets import table
 from verydeep.nets.network import Network
 from verydeep.nets.table import PICTURE, Table
 from verydeep.weights.foreign import about
-from verydeep.weights.foreign.refusals import one_line
 
 ABOUT = f"{about.KEY}.json"
 """The file inside that says pixels, classes and table."""
