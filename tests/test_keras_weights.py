@@ -271,8 +271,8 @@ def test_ours_come_back_with_their_own_table(tmp_path: Path, table: Table) -> No
     network = Network.empty(table, [str(i) for i in range(table.class_count)], PIXELS)
     state = {k: torch.randn(t.shape) for k, t in network.state_dict().items()}
     network.load_state_dict(state, assign=True)
-    keras.write(network, tmp_path / "x.h5")
-    found = imported(keras.read(tmp_path / "x.h5"), tmp_path / "x.h5").network
+    keras.write(network, tmp_path / "x.weights.h5")
+    found = imported(keras.read(tmp_path / "x.weights.h5"), tmp_path / "x.weights.h5").network
     assert found.table == table
     for name in [name for name in state if not name.startswith("conv1_1")]:  # whose colours turn
         assert torch.equal(found.state_dict()[name], state[name])
@@ -280,53 +280,56 @@ def test_ours_come_back_with_their_own_table(tmp_path: Path, table: Table) -> No
 
 def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
     network = build("A", 10, width=0.125, crop=64, fc=24, initial="he")
-    keras.write(network, tmp_path / "x.h5")
+    keras.write(network, tmp_path / "x.weights.h5")
     for said, reason in {
         "{": "its attribute verydeep_table is no table",
         "[" * 100_000: "its attribute verydeep_table is no table",
         '{"name": "A", "words": [], "crop": 0}': "its attribute verydeep_table is no table",
         json.dumps({"name": "E", "words": CUT, "crop": 64}): "8 convolutions, and a table of 6",
     }.items():
-        with h5py.File(tmp_path / "x.h5", "a") as file:
+        with h5py.File(tmp_path / "x.weights.h5", "a") as file:
             file.attrs["verydeep_table"] = said
-        assert_refused(keras.read, tmp_path / "x.h5", reason)
+        assert_refused(keras.read, tmp_path / "x.weights.h5", reason)
 
 
 @pytest.mark.timeout(120)
 def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
     """Cut, changed and spliced files of every layout; numbers may change unseen, nothing else."""
     named = (keras1, keras2, compressed, whole_model, keras3_named)
-    contents = [writer(tmp_path / "x.h5", tiny()).read_bytes() for writer in named]
+    contents = [writer(tmp_path / "x.weights.h5", tiny()).read_bytes() for writer in named]
     contents += [
-        writer(tmp_path / "x.h5", tiny(), libver).read_bytes()
+        writer(tmp_path / "x.weights.h5", tiny(), libver).read_bytes()
         for writer in (keras1, keras2)
         for libver in ("v108", "latest")
     ]
-    refused = assert_refused_or_read(keras.read, tmp_path / "x.h5", damaged(contents, 700, 0))
+    path = tmp_path / "x.weights.h5"
+    refused = assert_refused_or_read(keras.read, path, damaged(contents, 700, 0))
+        keras.read, tmp_path / "x.weights.h5", damaged(contents, 700, 0)
+    )
     assert refused > 200
 
 
 @pytest.mark.timeout(60)
 def test_every_byte_of_structure_may_be_anything(tmp_path: Path) -> None:
-    content = keras3_named(tmp_path / "x.h5", {"conv1_1": tiny()["conv1_1"]}).read_bytes()
+    content = keras3_named(tmp_path / "x.weights.h5", {"conv1_1": tiny()["conv1_1"]}).read_bytes()
     changed = (
         content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :]
         for at in range(0, min(len(content), 4000), 12)
     )
-    assert assert_refused_or_read(keras.read, tmp_path / "x.h5", changed) > 10
+    assert assert_refused_or_read(keras.read, tmp_path / "x.weights.h5", changed) > 10
 
 
 @pytest.mark.timeout(10)
 def test_absurd_shapes_take_no_memory(tmp_path: Path) -> None:
     for shape in [(10**18, 3, 3, 3), (3, 3, 10**9, 10**9), (2**40,) * 4]:
-        with h5py.File(tmp_path / "x.h5", "w") as file:
+        with h5py.File(tmp_path / "x.weights.h5", "w") as file:
             file.create_dataset("block1_conv1/kernel:0", shape, "f4", chunks=(1, 1, 1, 3))
             file.create_dataset("block1_conv1/bias:0", (shape[-1],), "f4", chunks=(3,))
-        assert_refused(keras.read, tmp_path / "x.h5", "it cannot hold|in .* chunks")
-    with h5py.File(tmp_path / "x.h5", "w", libver="earliest") as file:
+        assert_refused(keras.read, tmp_path / "x.weights.h5", "it cannot hold|in .* chunks")
+    with h5py.File(tmp_path / "x.weights.h5", "w", libver="earliest") as file:
         file.create_dataset("block1_conv1/kernel:0", (3, 3, 2**26, 3), "f4")
         file.create_dataset("block1_conv1/bias:0", (3,), "f4")
-    assert_refused(keras.read, tmp_path / "x.h5", "it cannot hold")
+    assert_refused(keras.read, tmp_path / "x.weights.h5", "it cannot hold")
 
 
 @pytest.mark.timeout(10)
@@ -343,7 +346,7 @@ def test_bombs_take_no_memory(
     tmp_path: Path, shape: tuple[int, ...], chunk: tuple[int, ...], zeros: int, reason: str
 ) -> None:
     """Zeros by the gigabyte; chunks that unfold to more or less than they say; a huge chunk."""
-    with h5py.File(tmp_path / "x.h5", "w", libver="earliest") as file:
+    with h5py.File(tmp_path / "x.weights.h5", "w", libver="earliest") as file:
         how = {"compression": "gzip", "chunks": chunk, "maxshape": (None,) * 4}
         kernel = file.create_dataset("block1_conv1/kernel:0", shape, "f4", **how)
         content = zlib.compress(bytes(zeros), 1)
@@ -351,8 +354,8 @@ def test_bombs_take_no_memory(
             for x in range(0, shape[1], chunk[1]):
                 kernel.id.write_direct_chunk((y, x, 0, 0), content)
         file["block1_conv1/bias:0"] = np.zeros(shape[3], np.float32)
-    assert (tmp_path / "x.h5").stat().st_size < 5 << 20
-    assert_refused(keras.read, tmp_path / "x.h5", reason)
+    assert (tmp_path / "x.weights.h5").stat().st_size < 5 << 20
+    assert_refused(keras.read, tmp_path / "x.weights.h5", reason)
 
 
 @pytest.mark.timeout(10)
@@ -361,18 +364,18 @@ def test_nothing_outside_the_file_is_read(tmp_path: Path) -> None:
     weights = random_weights()
     other = keras2(tmp_path / "other.h5", weights)
     for link in (h5py.ExternalLink(other, "/block1_conv1"), h5py.SoftLink("/block1_conv2")):
-        path = keras2(tmp_path / "x.h5", weights)
+        path = keras2(tmp_path / "x.weights.h5", weights)
         with h5py.File(path, "a") as file:
             del file["block1_conv1"]
             file["block1_conv1"] = link
         assert_refused(keras.read, path, "cannot be read")
     np.zeros(1000, np.float32).tofile(tmp_path / "raw")
-    with h5py.File(keras2(tmp_path / "x.h5", weights), "a") as file:
+    with h5py.File(keras2(tmp_path / "x.weights.h5", weights), "a") as file:
         shape = file["block1_conv1/block1_conv1/kernel:0"].shape
         del file["block1_conv1/block1_conv1/kernel:0"]
         raw = [(str(tmp_path / "raw"), 0, h5py.h5f.UNLIMITED)]
         file.create_dataset("block1_conv1/block1_conv1/kernel:0", shape, "f4", external=raw)
-    assert_refused(keras.read, tmp_path / "x.h5", "in another file")
+    assert_refused(keras.read, tmp_path / "x.weights.h5", "in another file")
     layout = h5py.VirtualLayout(shape, "f4")
     layout[...] = h5py.VirtualSource(other, "block1_conv1/block1_conv1/kernel:0", shape)
     with h5py.File(tmp_path / "y.h5", "w") as file:
@@ -383,26 +386,26 @@ def test_nothing_outside_the_file_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(10)
 def test_circles_and_crowds_of_groups_come_to_an_end(tmp_path: Path) -> None:
-    path = keras2(tmp_path / "x.h5", random_weights())
+    path = keras2(tmp_path / "x.weights.h5", random_weights())
     with h5py.File(path, "a") as file:
         file["block1_conv1/again"] = file["/"]
         file["block1_pool/deeper"] = file["block1_pool"]
     assert_same(keras.read(path), random_weights())
-    with h5py.File(tmp_path / "x.h5", "w") as file:
+    with h5py.File(tmp_path / "x.weights.h5", "w") as file:
         group: h5py.Group = file
         for _ in range(300):
             group = group.create_group("g")
-    assert_refused(keras.read, tmp_path / "x.h5", "more groups than any VGG net")
-    with h5py.File(tmp_path / "x.h5", "w", libver="earliest") as file:
+    assert_refused(keras.read, tmp_path / "x.weights.h5", "more groups than any VGG net")
+    with h5py.File(tmp_path / "x.weights.h5", "w", libver="earliest") as file:
         for i in range(6000):
             file.create_group(f"g{i}")
-    assert_refused(keras.read, tmp_path / "x.h5", "cannot be read")
+    assert_refused(keras.read, tmp_path / "x.weights.h5", "cannot be read")
 
 
 @pytest.mark.timeout(10)
 def test_a_header_that_goes_on_with_itself_comes_to_an_end(tmp_path: Path) -> None:
     """In a version 2 header, a continuation that points at the block it stands in."""
-    path = tmp_path / "x.h5"
+    path = tmp_path / "x.weights.h5"
     block, head = 256, 48
     message = bytes([0x10, 16, 0, 0]) + block.to_bytes(8, "little") + (64).to_bytes(8, "little")
     superblock = hdf5.SIGNATURE + bytes([2, 8, 8, 0]) + bytes(8) + b"\xff" * 8
@@ -419,7 +422,7 @@ def test_a_header_that_goes_on_with_itself_comes_to_an_end(tmp_path: Path) -> No
 @pytest.mark.timeout(10)
 def test_sequences_are_not_unfolded(tmp_path: Path) -> None:
     """Attributes of lists, which could hold each other without end, are passed over."""
-    path = keras2(tmp_path / "x.h5", random_weights())
+    path = keras2(tmp_path / "x.weights.h5", random_weights())
     lists = np.empty(3, object)
     lists[:] = [np.array([i, i], np.uint8) for i in range(3)]
     with h5py.File(path, "a") as file:

@@ -207,10 +207,10 @@ def test_classes_are_matched_by_wnid_and_scores_lie_beside_no_cache(
     assert tested.path.parent == Path("runs/vgg16/scores")
     assert in_cache() == ["imagenet_class_index.json", "vgg16/vgg16.safetensors"]
 
-    wnids_only = build("D", WNIDS, width=0.0625, crop=64, fc=24)
+    wnids_only = build("D", WNIDS, width=0.125, crop=64, fc=24)
     layers, _ = start_from(wnids_only, "vgg16")
     assert layers[-1] == "fc8"
-    others = build("D", WNIDS[::-1], width=0.0625, crop=64, fc=24)
+    others = build("D", WNIDS[::-1], width=0.125, crop=64, fc=24)
     assert "fc8" not in start_from(others, "vgg16")[0]
 
 

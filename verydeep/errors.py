@@ -1,7 +1,11 @@
 """The exceptions that are the user's to mend; every command prints them as one line."""
 
+from unicodedata import category
+
 MOST = 300
 """Letters of another's text that are passed on."""
+_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
+_OVERRIDES = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class UserError(ValueError):
@@ -33,3 +37,11 @@ def one_line(said: object) -> str:
     """The first line of what was said, printable whatever a file put into it, and not too long."""
     first = (str(said).strip().splitlines() or [type(said).__name__])[0]
     return "".join(c if c.isprintable() else "?" for c in first[:MOST]).rstrip(". ")
+
+
+def in_one_line(name: str) -> bool:
+    """Whether a name stays in its line and place when it is printed, whatever its script.
+
+    Control characters, ends of lines, lone surrogates and overrides of the direction do not.
+    """
+    return not any(category(c) in _CONTROLS or c in _OVERRIDES for c in name)

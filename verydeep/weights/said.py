@@ -7,9 +7,8 @@ Our own files are held against this as those of other programs are.
 from __future__ import annotations
 
 from typing import Any
-from unicodedata import category
 
-from verydeep.errors import UserError, one_line
+from verydeep.errors import UserError, in_one_line, one_line
 from verydeep.nets import vgg
 from verydeep.nets.table import NORM_NAME, Table, read_table
 from verydeep.preprocessing import RESIZE_RULES, Pixels
@@ -94,18 +93,6 @@ def names_of(said: Any) -> tuple[str, ...]:
         if not in_one_line(name):
             raise ValueError(f"a class name with a control character, '{one_line(name)}'")
     return tuple(said)
-
-
-def in_one_line(name: str) -> bool:
-    """Whether a name stays in its line and place when it is printed, whatever its script.
-
-    Control characters, ends of lines, lone surrogates and overrides of the direction do not.
-    """
-    return not any(category(c) in _CONTROLS or c in _OVERRIDES for c in name)
-
-
-_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
-_OVERRIDES = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def refuse_provenance(said: Any) -> None:

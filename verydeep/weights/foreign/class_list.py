@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 from verydeep.datasets.ilsvrc_lists import WNID, class_names
-from verydeep.errors import UserError, one_line
-from verydeep.weights.said import in_one_line
+from verydeep.errors import UserError, in_one_line, one_line
 
 LARGEST_LIST = 2**22
 """Bytes of a list of class names; that of ILSVRC has 31,675."""
