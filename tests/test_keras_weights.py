@@ -304,8 +304,6 @@ def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
     ]
     path = tmp_path / "x.weights.h5"
     refused = assert_refused_or_read(keras.read, path, damaged(contents, 700, 0))
-        keras.read, tmp_path / "x.weights.h5", damaged(contents, 700, 0)
-    )
     assert refused > 200
 
 
