@@ -410,7 +410,11 @@ def attempt(path: Path, content: bytes, prototxt: Path | None = None) -> bool:
 
 @pytest.mark.parametrize(
     ("later", "packed", "old", "double"),
-    [(False, True, True, False), (True, True, False, False), (True, False, False, True)],
+    [
+        (False, True, True, False),
+        pytest.param(True, True, False, False, marks=pytest.mark.slow),
+        pytest.param(True, False, False, True, marks=pytest.mark.slow),
+    ],
 )
 def test_damaged_files_are_refused_in_one_line(
     later: bool, packed: bool, old: bool, double: bool

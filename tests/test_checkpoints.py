@@ -96,13 +96,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(training, tmp_path_factory.mktemp("checkpoints"), ABOUT, 4)
 
 
-def test_ten_thousand_flipped_bits_are_all_found(written: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flips", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_flipped_bits_are_all_found(written: Path, tmp_path: Path, flips: int) -> None:
     place = tmp_path / written.name
     shutil.copytree(written, place)
     draw = random.Random(0)
     files = sorted(place.iterdir())
     assert len(files) == 5
-    for n in range(10_000):
+    for n in range(flips):
         path = files[n % 5]
         content = path.read_bytes()
         changed = bytearray(content)

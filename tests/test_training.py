@@ -303,6 +303,7 @@ def test_dropout_is_on_while_training_and_off_while_testing() -> None:
     assert torch.equal(net(crop_), net(crop_))
 
 
+@pytest.mark.slow
 def test_ten_pictures_are_learnt_by_heart() -> None:
     settings = replace(
         SETTINGS,
