@@ -2,7 +2,7 @@
 
 Testing is done once; errors, comparisons and reports are arithmetic on these files. One
 safetensors file: `posteriors` [N, K], `labels` [N], and as metadata the pictures' names, the
-classes, the protocol and the hash of the weights.
+classes, the protocol and a digest of the network.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ KEY = "verydeep-scores"
 class Scores:
     """Posteriors of pictures, with their names and labels, and how they came about.
 
-    `weights` is the hash of the network's, `data` the dataset's fingerprint, `part` and `seed` say
-    which pictures of it; `left_out` has a line
-    for each picture that could not be read. `net` is set where the network is one of the paper's,
-    whole; `members` are the titles of those that were fused. `engine` is what ran the network, by
-    which the last digits differ, and `precision` what its layers worked in.
+    `weights` is a digest of the network's tensors and pixels, `data` the dataset's fingerprint,
+    `part` and `seed` say which pictures of it; `left_out` has a line for each picture that could
+    not be read. `net` is set where the network is one of the paper's, whole; `members` are the
+    titles of those that were fused. `engine` is what ran the network, by which the last digits
+    differ, and `precision` what its layers worked in.
     """
 
     posteriors: Posteriors

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -142,7 +144,7 @@ def measure(
     """
     device = conditions.machine.device
     way = way or Way(engines.chosen(None, device))
-    digest = weights.hash_of(network)
+    digest = _digest_of(network)
     path = path or folder / "scores" / _file_name(chosen, about, digest, way.unusual(device))
     refuse_other(path)
     if not len(part):
@@ -167,6 +169,12 @@ def measure(
             save_scores(scores, path)
             journal.remove()
     return Tested(scores, part.only(read), path)
+
+
+def _digest_of(network: Network) -> str:
+    """The sha256 of what posteriors are made with: a network's tensors and its pixels."""
+    pixels = json.dumps(asdict(network.pixels), sort_keys=True)
+    return hashlib.sha256(f"{weights.hash_of(network)} {pixels}".encode()).hexdigest()
 
 
 def _scores(
