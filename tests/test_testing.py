@@ -21,13 +21,14 @@ from verydeep.preprocessing import Pixels
 from verydeep.tasks.testing import evaluate
 
 PIXELS = Pixels((32, 32), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
+BGR = replace(PIXELS, order="BGR")
 
 
 def test_the_same_tensors_with_other_pixels_are_another_test() -> None:
     network = build("A", classes=SHAPES, width=0.125, crop=32, pixels=PIXELS, initial="he")
     tested = {}
-    for name, order in (("one", "RGB"), ("two", "BGR"), ("same", "RGB")):
-        network.pixels = replace(PIXELS, order=order)
+    for name, pixels in (("one", PIXELS), ("two", BGR), ("same", PIXELS)):
+        network.pixels = pixels
         weights.save(network, f"{name}.safetensors")
         test = evaluate(f"{name}.safetensors", "drawn:10x32", "centre", TWO_CORES, part_name="test")
         assert test.path is not None
@@ -48,8 +49,8 @@ def test_a_test_is_not_gone_on_with_by_a_network_of_other_pixels(
 
     monkeypatch.setattr("verydeep.tasks.testing.Journal", journal)
     network = build("A", classes=SHAPES, width=0.125, crop=32, pixels=PIXELS, initial="he")
-    for order in ("RGB", "BGR"):
-        network.pixels = replace(PIXELS, order=order)
+    for pixels in (PIXELS, BGR):
+        network.pixels = pixels
         weights.save(network, "w.safetensors")
         evaluate("w.safetensors", "drawn:10x32", "centre", TWO_CORES, out="out.safetensors")
     assert kept[0] != kept[1]
