@@ -419,6 +419,7 @@ def test_mistakes_with_score_files(
     assert "is there already and is no score file" in said.mistake
     photos(3, 3, 3, root="new", first=70)
     verydeep("evaluate", trained, "new", "--out", "new.safetensors")
-    assert "score file 2 lacks picture" in verydeep("compare", crops, "new.safetensors").mistake
+    said = verydeep("compare", crops, "new.safetensors")
+    assert "new.safetensors lacks picture" in said.mistake
     said = verydeep("compare", crops, ten, "--page", "p.html", "--data", "new")
     assert "new is not what was tested" in said.mistake
