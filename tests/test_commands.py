@@ -242,6 +242,17 @@ def test_a_recipe_is_trained_stage_by_stage(verydeep: Run, photos: Photos) -> No
     assert verydeep("train", "--resume", "x").out == said.out
 
 
+def test_folders_too_small_to_train_on_are_looked_at_and_tested_on(
+    verydeep: Run, trained: Path, photos: Photos
+) -> None:
+    for name, counts in (("one", (2,)), ("few", (2, 1))):
+        photos(*counts, root=name, first=70)
+        looked = json.loads(verydeep("look", name, "--json").out)
+        assert [sum(part) for part in looked["counts"].values()] == [1, len(counts)]
+        tested = json.loads(verydeep("evaluate", trained, name, "--json").out)
+        assert tested["pictures"] == sum(counts)
+
+
 # --- every mistake has its line
 
 
@@ -254,6 +265,7 @@ def test_mistakes_with_data(verydeep: Run, photos: Photos, tmp_path: Path) -> No
     assert "one class folder only in one: 'arrow'" in verydeep("train", "one").mistake
     photos(5, 1, root="few")
     assert "class 'crescent' in few has one picture" in verydeep("train", "few").mistake
+    assert not Path("runs").exists()
     Path("file").touch()
     assert "file is a file" in verydeep("train", "file").mistake
     for name in ("arrow", "crescent"):

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from verydeep.datasets.dataset import Dataset, fingerprint
+from verydeep.datasets.folder import refuse_too_small
 from verydeep.datasets.members import QUALITY, Member, Recoded, class_names, members, recoded
 from verydeep.datasets.packed import (
     INDEX,
@@ -63,6 +64,7 @@ def pack(
     """
     if side < 1:
         raise UserError(f"a smaller side of {side} pixels; at least 1 is needed")
+    refuse_too_small(dataset)
     if not len(dataset.train):
         raise UserError(
             f"{dataset.where} has pictures to test on only, and a pack needs some to train on; the "
