@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from verydeep.commands import main as command_line
+from verydeep.machine import Machine
 
 SMALL = ["--net=A", "--width=0.125", "--crop=32", "--scale=40", "--batch=8", "--epochs=1"]
 Photos = Callable[..., Path]
@@ -240,6 +242,17 @@ def test_a_recipe_is_trained_stage_by_stage(verydeep: Run, photos: Photos) -> No
     assert re.search(r"^B-256 .* 28.7 \(Q = 256\)$", said.out, re.MULTILINE)
     assert Path("x/B-256/report.html").exists()
     assert verydeep("train", "--resume", "x").out == said.out
+
+
+def test_without_linux_all_cores_are_taken(
+    verydeep: Run, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos(3, 3)
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert str(Machine.this("cpu")) == "cpu, 3 cores"
+    assert verydeep("look", "photos").code == 0
+    assert verydeep("pack", "photos", "packed").code == 0
 
 
 def test_folders_too_small_to_train_on_are_looked_at_and_tested_on(

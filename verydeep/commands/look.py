@@ -26,12 +26,11 @@ def look(
 
     verydeep look drawn:500x128 --sheet drawn.png
     """
-    import os
-
     from verydeep.commands.console import Console
     from verydeep.datasets import open_dataset
     from verydeep.datasets.inspection import inspect
     from verydeep.errors import UserError
+    from verydeep.machine import cores
     from verydeep.report.sheet import write_contact_sheet
 
     if threads is not None and threads < 1:
@@ -40,7 +39,7 @@ def look(
     console.say("verydeep look: reading names")
     dataset = open_dataset(data, seed or 0)
     write_contact_sheet(dataset, sheet)
-    found = inspect(dataset, threads or len(os.sched_getaffinity(0)), console)
+    found = inspect(dataset, threads or cores(), console)
     if json:
         from json import dumps
 
