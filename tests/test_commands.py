@@ -261,6 +261,7 @@ def test_folders_too_small_to_train_on_are_looked_at_and_tested_on(
     for name, counts in (("one", (2,)), ("few", (2, 1))):
         photos(*counts, root=name, first=70)
         looked = json.loads(verydeep("look", name, "--json").out)
+        assert looked["sizes"] == {"64x64": sum(counts)}
         assert [sum(part) for part in looked["counts"].values()] == [1, len(counts)]
         tested = json.loads(verydeep("evaluate", trained, name, "--json").out)
         assert tested["pictures"] == sum(counts)

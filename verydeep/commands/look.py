@@ -85,6 +85,8 @@ def _group(title: str, found: list[str], most: int = 10) -> list[str]:
 
 
 def _as_data(dataset: Any, found: Any, sheet: Path) -> dict[str, Any]:
+    from collections import Counter
+
     return {
         "where": dataset.where,
         "kind": dataset.kind,
@@ -92,7 +94,7 @@ def _as_data(dataset: Any, found: Any, sheet: Path) -> dict[str, Any]:
         "classes": list(dataset.classes),
         "counts": found.counts,
         "notes": list(dataset.notes),
-        "sizes": {f"{h}x{w}": found.sizes.count((h, w)) for h, w in sorted(set(found.sizes))},
+        "sizes": {f"{h}x{w}": count for (h, w), count in sorted(Counter(found.sizes).items())},
         "faults": found.faults,
         "duplicates": found.duplicates,
         "duplicates_across": found.across,
