@@ -14,7 +14,6 @@ from verydeep.commands.options import (
     Json,
     Offline,
     Quiet,
-    Seed,
     Threads,
     Weights,
 )
@@ -46,7 +45,10 @@ def evaluate(
         str, typer.Option(help="float32, or bf16: faster on a GPU, a little less exact.")
     ] = "float32",
     engine: Engine = None,
-    seed: Seed = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the split into parts. [default: that of the training]"),
+    ] = None,
     device: Device = None,
     threads: Threads = None,
     offline: Offline = False,
