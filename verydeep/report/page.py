@@ -243,6 +243,6 @@ def _repeat(run: Run) -> str:
     return (
         f"<pre>{escape(run.command)}</pre><p>The same command on the same data trains the same "
         f"weights, bit for bit, on the same kind of machine. The data's fingerprint is "
-        f"<code>{run.dataset.fingerprint}</code>.</p><ul>{notes}</ul>"
+        f"<code>{escape(run.dataset.fingerprint)}</code>.</p><ul>{notes}</ul>"
         f"<details><summary>Every setting</summary>{every}</details>"
     )
