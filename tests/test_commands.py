@@ -16,6 +16,7 @@ from PIL import Image
 from verydeep import save
 from verydeep.commands import main as command_line
 from verydeep.errors import UserError
+from verydeep.machine import Machine
 from verydeep.nets import vgg
 from verydeep.nets.network import build
 from verydeep.nets.table import read_table, with_norms
@@ -275,6 +276,29 @@ def test_a_recipe_is_trained_stage_by_stage(verydeep: Run, photos: Photos) -> No
     assert verydeep("train", "--resume", "x").out == said.out
 
 
+def test_without_linux_all_cores_are_taken(
+    verydeep: Run, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos(3, 3)
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert str(Machine.this("cpu")) == "cpu, 3 cores"
+    assert verydeep("look", "photos").code == 0
+    assert verydeep("pack", "photos", "packed").code == 0
+
+
+def test_folders_too_small_to_train_on_are_looked_at_and_tested_on(
+    verydeep: Run, trained: Path, photos: Photos
+) -> None:
+    for name, counts in (("one", (2,)), ("few", (2, 1))):
+        photos(*counts, root=name, first=70)
+        looked = json.loads(verydeep("look", name, "--json").out)
+        assert looked["sizes"] == {"64x64": sum(counts)}
+        assert [sum(part) for part in looked["counts"].values()] == [1, len(counts)]
+        tested = json.loads(verydeep("evaluate", trained, name, "--json").out)
+        assert tested["pictures"] == sum(counts)
+
+
 # --- every mistake has its line
 
 
@@ -287,6 +311,7 @@ def test_mistakes_with_data(verydeep: Run, photos: Photos, tmp_path: Path) -> No
     assert "one class folder only in one: 'arrow'" in verydeep("train", "one").mistake
     photos(5, 1, root="few")
     assert "class 'crescent' in few has one picture" in verydeep("train", "few").mistake
+    assert not Path("runs").exists()
     Path("file").touch()
     assert "file is a file" in verydeep("train", "file").mistake
     for name in ("arrow", "crescent"):
@@ -452,6 +477,7 @@ def test_mistakes_with_score_files(
     assert "is there already and is no score file" in said.mistake
     photos(3, 3, 3, root="new", first=70)
     verydeep("evaluate", trained, "new", "--out", "new.safetensors")
-    assert "score file 2 lacks picture" in verydeep("compare", crops, "new.safetensors").mistake
+    said = verydeep("compare", crops, "new.safetensors")
+    assert "new.safetensors lacks picture" in said.mistake
     said = verydeep("compare", crops, ten, "--page", "p.html", "--data", "new")
     assert "new is not what was tested" in said.mistake

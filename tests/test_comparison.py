@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from verydeep.commands.compare import cells_of
 from verydeep.errors import UserError
 from verydeep.evaluation import comparison, metrics
 from verydeep.evaluation.comparison import Comparison, compare, mcnemar, paired_interval
 from verydeep.evaluation.fusion import fuse, row_of
-from verydeep.evaluation.scores import Scores, aligned
+from verydeep.evaluation.scores import Scores, aligned, save_scores
 from verydeep.evaluation.views import Protocol
-from verydeep.tasks.comparing import _holm
+from verydeep.report.protocols import write_protocols_page
+from verydeep.tasks.comparing import _holm, compared, fused
 
 CENTRE, DENSE = Protocol("centre", 64, (64,)), Protocol("dense", 64, (96,))
 
@@ -319,7 +322,49 @@ def test_nets_that_are_not_the_papers_have_no_row() -> None:
     assert row_of([replace(ONE, net=("D", 256, 256))]) is None
 
 
-def test_p_grows_with_the_number_of_tests() -> None:
-    """Holm's own order: 0.01 x 3, 0.02 x 2, and the last no smaller than that before it."""
-    found = [replace(compare(ONE, ONE), p=p) for p in (0.02, 0.03, 0.01)]
-    assert [c.p for c in _holm(found)] == pytest.approx([0.04, 0.04, 0.03])
+# --- several tests, each held against the best
+
+
+def test_p_grows_with_the_pairs_of_tests() -> None:
+    """Four tests have six pairs. Holm: 0.01 x 6, 0.02 x 5; 0.021 x 4, but no less than before."""
+    found = [replace(compare(ONE, ONE), p=p) for p in (0.02, 0.021, 0.01)]
+    assert [c.p for c in _holm(found)] == pytest.approx([0.1, 0.1, 0.06])
+    assert [c.p for c in _holm(found[:2])] == pytest.approx([0.06, 0.06])  # three tests and pairs
+    assert [c.p for c in _holm(found[:1])] == [0.02]
+
+
+def kept(*tests: tuple[str, Scores]) -> None:
+    for name, one in tests:
+        save_scores(one, Path(name))
+
+
+def test_tests_of_two_sets_of_pictures_are_told_apart() -> None:
+    other = replace(only(ONE, 5), data="other")
+    kept(("run/scores/a", ONE), ("run/scores/b", other), ("run/scores/c", ONE))
+    for file in Path("run/scores").iterdir():
+        file.rename(f"{file}.safetensors")
+    a, b, c = (f"run/scores/{name}.safetensors" for name in "abc")
+    said = f"tests of 2 different sets of pictures; give the files of one set: {a} {c}; or {b}"
+    for work in (compared, fused):
+        with pytest.raises(UserError, match=f"^{said}$"):
+            work([Path("run")])
+    with pytest.raises(UserError, match=f"^{b} lacks picture '5.png', which {a} has; test both"):
+        compared([Path(a), Path(b)])
+    assert len(compared([Path(a), Path(c)]).scores) == 2
+
+
+def test_a_file_that_is_named_twice_counts_once() -> None:
+    two = replace(ONE, posteriors=np.roll(ONE.posteriors, 1, 1))
+    kept(("run/a.safetensors", ONE), ("run/b.safetensors", two))
+    files = [Path("run/a.safetensors"), Path("run/../run/a.safetensors"), Path("run")]
+    members, together = fused(files)
+    assert len(members) == 2
+    np.testing.assert_allclose(together.posteriors, (ONE.posteriors + two.posteriors) / 2)
+
+
+def test_equal_tests_differ_by_no_minus_nought() -> None:
+    kept(("a", ONE), ("b", ONE))
+    found = compared([Path("a"), Path("b")])
+    assert cells_of(found.comparisons[0]) == ["0.0", "0.0 to 0.0", "1.000", "cannot be told apart"]
+    page = write_protocols_page(found, Path("page.html")).read_text()
+    assert "<td>0.0</td><td>0.0 to 0.0</td><td>0 / 0</td><td>1.000</td>" in page

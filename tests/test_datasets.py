@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from verydeep.datasets import open_dataset
+from verydeep.datasets import open_dataset, refuse_too_small
 from verydeep.datasets.folder import natural_key
 from verydeep.datasets.inspection import inspect
 from verydeep.datasets.outlines import SHAPES
+from verydeep.datasets.packing import pack
 from verydeep.errors import UserError
 from verydeep.pictures import read_picture
 
@@ -111,19 +112,26 @@ def test_the_fingerprint_changes_with_any_picture(photos: Photos) -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "message"),
+    ("counts", "message", "parts"),
     [
-        ((), "no pictures in"),
-        ((5,), "one class folder only in .*: 'arrow'; at least 2 are needed"),
-        ((5, 1), "class 'crescent' .* has one picture; at least 2"),
+        ((5,), "one class folder only in .*: 'arrow'; at least 2 are needed", (4, 1)),
+        ((5, 1), "class 'crescent' .* has one picture; at least 2", (4, 2)),
     ],
 )
-def test_too_little_to_learn_from_is_refused(
-    photos: Photos, tmp_path: Path, counts: tuple[int, ...], message: str
+def test_too_little_to_learn_from_can_be_tested_on(
+    photos: Photos, counts: tuple[int, ...], message: str, parts: tuple[int, int]
 ) -> None:
-    (tmp_path / "photos").mkdir(exist_ok=True)
-    photos(*counts)
+    dataset = open_dataset(photos(*counts))
+    assert (len(dataset.train), len(dataset.test)) == parts
     with pytest.raises(UserError, match=message):
+        refuse_too_small(dataset)
+    with pytest.raises(UserError, match=message):
+        pack(dataset, Path("packed"))
+
+
+def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UserError, match="no pictures in"):
         open_dataset(tmp_path / "photos")
 
 
@@ -151,15 +159,19 @@ def test_other_mistakes_with_a_folder_are_named(photos: Photos, tmp_path: Path) 
         open_dataset(tmp_path / "parts")
 
 
-def test_parts_without_pictures_or_with_one_are_refused(photos: Photos, tmp_path: Path) -> None:
+def test_parts_without_pictures_are_refused_and_with_one_for_training(
+    photos: Photos, tmp_path: Path
+) -> None:
     photos(3, 3, root="parts/train")
     (tmp_path / "parts" / "val").mkdir()
     with pytest.raises(UserError, match="no pictures in the class folders of .*val"):
         open_dataset(tmp_path / "parts")
     photos(3, 1, root="few/train")
     photos(1, root="few/val")
+    few = open_dataset(tmp_path / "few")
+    assert (few.train.labels.tolist(), few.test.labels.tolist()) == ([0, 0, 0, 1], [0])
     with pytest.raises(UserError, match="class 'crescent' .* one picture"):
-        open_dataset(tmp_path / "few")
+        refuse_too_small(few)
 
 
 def test_drawn_pictures_are_balanced_and_boxed() -> None:
@@ -255,7 +267,7 @@ def test_what_devices_and_archives_put_there_is_no_class(photos: Photos, name: s
     assert any("hidden: 2" in note for note in dataset.notes)
 
 
-@pytest.mark.parametrize("where", ["drawn:100000000000x48", "drawn:100x100000", "drawn:100x2"])
+@pytest.mark.parametrize("where", ["drawn:100000000000x48", "drawn:100x100000", "drawn:100x31"])
 def test_drawn_sets_beyond_reason_are_refused(where: str) -> None:
-    with pytest.raises(UserError, match="at most 10,000,000 of 8 to 4,096 pixels a side"):
+    with pytest.raises(UserError, match="at most 10,000,000 of 32 to 4,096 pixels a side"):
         open_dataset(where)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from verydeep.commands.evaluate import _as_data, answer
+from verydeep.datasets import Part
 from verydeep.errors import UserError
 from verydeep.evaluation import metrics
 from verydeep.evaluation.scores import Scores, load_scores, save_scores
 from verydeep.evaluation.views import Protocol
+from verydeep.report.page import _confusion
+from verydeep.tasks import testing
 
 # Rows sum to one; the true classes are 0, 1, 2, 2.
 POSTERIORS = np.array(
@@ -35,6 +41,32 @@ def test_a_class_without_pictures_has_no_error() -> None:
 def test_confusion_counts_what_is_taken_for_what() -> None:
     expected = [[1, 0, 0], [1, 0, 0], [1, 0, 1]]
     assert metrics.confusion(POSTERIORS, LABELS).tolist() == expected
+
+
+def test_mistakes_are_what_confusion_has_beside_its_diagonal() -> None:
+    labels = np.array([0, 1, 2, 2, 1])
+    posteriors = np.vstack([POSTERIORS, POSTERIORS[:1]])
+    assert metrics.mistakes(posteriors, labels) == [(2, 1, 0), (1, 2, 0)]
+
+
+def test_many_classes_take_little_memory() -> None:
+    """Their confusion would take 7 GB."""
+    count = 30_000
+    posteriors = np.zeros((4, count), np.float32)
+    posteriors[np.arange(4), [0, 7, 7, 8]] = 1
+    names, classes = tuple("abcd"), tuple(f"class {i}" for i in range(count))
+    many = replace(
+        scores(), posteriors=posteriors, labels=np.array([0, 9, 9, 9]), names=names, classes=classes
+    )
+    tested = testing.Tested(many, Part(names, many.labels, lambda i: b""), None)
+    tracemalloc.start()
+    said, page, data = answer(tested), _confusion(tested), _as_data(tested)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert re.search(r"^class 9 +3 +100.0 +class 7 \(2\)$", said, re.MULTILINE)
+    assert "<tr><td>class 9</td><td>class 7</td><td>2</td></tr>" in page
+    assert "confusion" not in data
+    assert peak < 1e8
 
 
 def test_of_equal_posteriors_the_first_class_counts_as_the_more_probable() -> None:

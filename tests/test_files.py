@@ -38,16 +38,32 @@ def test_an_error_while_writing_leaves_what_was_there() -> None:
     assert here() == [path.name]
 
 
-def test_what_a_killed_process_left_is_cleared_away_and_nothing_else() -> None:
+FOREIGN = 77
+
+
+def test_what_a_killed_process_left_is_cleared_away_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without /proc, which macOS has not: processes are asked."""
+    kill = os.kill
+
+    def asked(process: int, signal: int) -> None:
+        assert signal == 0
+        if process == FOREIGN:
+            raise PermissionError
+        kill(process, signal)
+
+    monkeypatch.setattr(os, "kill", asked)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     others = [
         f"a.{files._HOST}-{os.getppid()}.part",  # a process that lives
+        f"a.{files._HOST}-{FOREIGN}.part",  # one of another user
         f"a.0123abcd-{ended.pid}.part",  # one of another machine
         f"a.{ended.pid}.part",
         "ab.part",
     ]
-    for name in (f"a.{files._HOST}-{ended.pid}.part", *others):
+    for name in (f"a.{files._HOST}-{ended.pid}.part", f"a.{files._HOST}-x.part", *others):
         Path(name).touch()
     write_whole(Path("a"), b"whole")
     assert here() == sorted(["a", *others])

@@ -259,10 +259,31 @@ def test_too_few_readable_pictures_are_no_pack(photos: Photos) -> None:
     root = photos(3, 3)
     for path in (root / "arrow").iterdir():
         path.write_text("<html>")
-    with pytest.raises(UserError, match="too few readable pictures"):
+    with pytest.raises(UserError, match="too few readable pictures .*: class 'crescent' alone has"):
         packed(root)
     with pytest.raises(UserError, match="not finished"):
         open_dataset("packed")
+    root = photos(3, 3, 3, root="one")
+    for name in ("0", "1"):
+        (root / "crescent" / f"{name}.png").write_text("<html>")
+    with pytest.raises(UserError, match="too few readable pictures .*: class 'crescent' has one;"):
+        pack(open_dataset(root), Path("other"), 64)
+
+
+def test_pictures_to_test_on_alone_are_refused_before_any_is_read(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = photos(2, 2)
+    for number, name in enumerate(("arrow", "crescent"), 1):
+        path = Path("data/val") / f"n{number:08}" / "ILSVRC2012_val_00000001.JPEG"
+        path.parent.mkdir(parents=True)
+        path.write_bytes((root / name / "0.png").read_bytes())
+    dataset = open_dataset("data")
+    assert dataset.kind == "ilsvrc"
+    monkeypatch.setattr("verydeep.datasets.packing.recoded", None)
+    with pytest.raises(UserError, match="^data has pictures to test on only, and a pack needs"):
+        pack(dataset, Path("packed"), 64)
+    assert not Path("packed").exists()
 
 
 # --- cut short

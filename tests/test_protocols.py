@@ -20,7 +20,7 @@ from verydeep.engines.engine import engine_for
 from verydeep.errors import UserError
 from verydeep.evaluation.dense import bytes_a_pixel, score_map_in_tiles
 from verydeep.evaluation.journal import Journal
-from verydeep.evaluation.posteriors import faults, posteriors, readable
+from verydeep.evaluation.posteriors import faults, memory_of, posteriors, readable
 from verydeep.evaluation.published import three_scales
 from verydeep.evaluation.views import protocol
 from verydeep.machine import Machine
@@ -161,6 +161,15 @@ def test_a_panorama_is_tested_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(largest) <= 300 * 300
 
 
+@pytest.mark.parametrize(
+    ("free", "most"),
+    [(79 << 30, 2**33), (64 << 30, 2**33), (63 << 30, 2**32), (24 << 30, 2**31), (7 << 30, 2**29)],
+)
+def test_a_gpu_gives_an_eighth_of_what_is_free(free: int, most: int) -> None:
+    """By hand: 63/8, 3 and 7/8 GiB, down to the next power of two."""
+    assert memory_of(free) == most
+
+
 def test_one_unreadable_picture_stops_nothing() -> None:
     part = part_of_shapes(*MIXED)
 
@@ -293,23 +302,34 @@ def test_scales_that_are_none_are_refused(scales: str, line: str) -> None:
 def test_a_picture_that_can_be_read_the_next_time_is_read_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Chunks with an unreadable picture are not kept; the network is not blamed for it."""
+    """Its chunk alone is worked on anew, and none as long as it cannot be read."""
     monkeypatch.setattr("verydeep.evaluation.posteriors.PARTS", 4)
     monkeypatch.setattr("verydeep.evaluation.journal.SECONDS", -1.0)
     net, part = network(), part_of_shapes(*MIXED)
     chosen = protocol(net, "dense")
+    asked: list[int] = []
+
+    unreadable = {2}
 
     def source(i: int) -> Source:
-        return b"" if i == 2 else part.source(i)
+        asked.append(i)
+        return b"" if i in unreadable else part.source(i)
 
     broken = replace(part, source=source)
     found = posteriors(net, broken, chosen, journal=Journal(tmp_path, {}))
-    assert sorted(Journal(tmp_path, {}).kept()) == [0, 2, 3]
+    assert sorted(Journal(tmp_path, {}).kept()) == [0, 1, 2, 3]
     assert faults(net, part, chosen, found) == [
         "2: could not be read when its turn came; it can be now"
     ]
-    found = posteriors(net, part, chosen, journal=Journal(tmp_path, {}))
+    asked.clear()
+    again = posteriors(net, broken, chosen, journal=Journal(tmp_path, {}))
+    np.testing.assert_array_equal(again, found)
+    assert asked == [2]
+    asked.clear()
+    unreadable.clear()
+    found = posteriors(net, broken, chosen, journal=Journal(tmp_path, {}))
     assert (found == posteriors(net, part, chosen)).all()
+    assert asked == [2, 2, 3]
 
 
 def test_chunks_of_another_size_are_not_taken(tmp_path: Path) -> None:

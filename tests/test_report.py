@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,14 +22,18 @@ from PIL import Image
 from tests.conftest import TWO_CORES
 from verydeep.datasets import open_dataset
 from verydeep.errors import UserError
+from verydeep.evaluation.scores import Scores, save_scores
+from verydeep.evaluation.views import Protocol
 from verydeep.nets.network import build
 from verydeep.preprocessing import Pixels
 from verydeep.report.page import write_page
 from verydeep.report.plots import error_curve, loss_curves
+from verydeep.report.protocols import write_protocols_page
 from verydeep.report.sheet import MARGIN, write_contact_sheet
 from verydeep.report.tables import percent, short, text_table
 from verydeep.report.thumbnails import _posterior_of_crops, data_uri, score_map_over
 from verydeep.tasks.classification import Run, train
+from verydeep.tasks.comparing import compared
 from verydeep.training.state import Epoch
 
 PIXELS = Pixels((48, 48), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
@@ -95,6 +100,53 @@ def test_a_page_that_cannot_be_written_is_named(run: Run) -> None:
     Path("file").touch()
     with pytest.raises(UserError, match="cannot write file/page.html"):
         write_page(run, Path("file/page.html"))
+
+
+ODD = '<b>&"'
+"""What is in the name of every class and picture, and may stand nowhere on a page as it is."""
+
+
+@pytest.mark.parametrize("matrix", [20, 5])
+def test_names_are_text_on_the_page(run: Run, monkeypatch: pytest.MonkeyPatch, matrix: int) -> None:
+    monkeypatch.setattr("verydeep.report.page.MATRIX", matrix)
+    tests = []
+    for tested in run.tests:
+        one = tested.scores
+        classes, names = ([ODD + name for name in names] for names in (one.classes, one.names))
+        one = replace(one, classes=tuple(classes), names=tuple(names))
+        tests.append(replace(tested, scores=one))
+    data = replace(run.dataset, where=ODD, fingerprint=ODD)
+    odd = replace(run, tests=tuple(tests), dataset=data, notes=(ODD,), folder=Path(ODD))
+    text = write_page(odd, Path("page.html")).read_text()
+    page = Page(text)
+    assert page.open == []
+    assert ODD + "arrow" in page.cells
+    assert text.count("&lt;b&gt;&amp;&quot;") > 50
+    assert ODD not in text
+
+
+def test_names_are_text_on_the_page_of_a_comparison(photos: Callable[..., Path]) -> None:
+    """Two networks on four pictures: each has one right of which the other is sure to be wrong."""
+    photos(2, 2)
+    for name in ("arrow", "crescent"):
+        Path("photos", name).rename(f"photos/{ODD}{name}")
+    dataset = open_dataset("photos")
+    part = dataset.everything
+    right = [[True, True, True, False], [True, False, True, True]]
+    for name, known in zip("ab", right, strict=True):
+        answers = np.where(known, part.labels, 1 - part.labels)
+        one = Scores(
+            np.eye(2, dtype=np.float32)[answers], part.labels, tuple(part.names), dataset.classes,
+            Protocol("dense", 32, (32,)), name, dataset.fingerprint, "all",
+        )  # fmt: skip
+        save_scores(one, Path(f"{ODD}{name}/scores/x.safetensors"))
+    found = compared([Path(f"{ODD}{name}") for name in "ab"])
+    text = write_protocols_page(found, Path("page.html"), "photos").read_text()
+    page = Page(text)
+    assert page.open == []
+    assert page.tags.count("figure") == 2
+    assert f"{ODD}a: dense, with mirror image, Q = 32" in page.cells
+    assert ODD not in text
 
 
 # --- plots

@@ -58,9 +58,20 @@ def _clear_away(path: Path) -> None:
     """Removes what killed processes of this machine have left half written beside a file."""
     for left in path.parent.glob(f"{escape(path.name)}.{_HOST}-*.part"):
         writer = left.name.rpartition("-")[2].removesuffix(".part")
-        if not Path(f"/proc/{writer}").exists():
+        if not _runs(writer):
             with suppress(OSError):
                 left.unlink()
+
+
+def _runs(process: str) -> bool:
+    """Whether there is a process of that number."""
+    try:
+        os.kill(int(process), 0)  # signal 0 is none
+    except PermissionError:
+        return True  # another user's
+    except (ProcessLookupError, OverflowError, ValueError):
+        return False
+    return True
 
 
 def to_disk(file: BinaryIO) -> None:

@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from verydeep.errors import UserError
 
 
+def cores() -> int:
+    """Cores that this process may use; all there are where the system does not say."""
+    if hasattr(os, "sched_getaffinity"):  # on Linux alone
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Machine:
     """A device, "cpu" or "cuda", and the number of cores that feed it or do its work.
@@ -42,6 +49,5 @@ class Machine:
             raise UserError("no CUDA device on this machine; leave --device out, or take cpu")
         if threads is not None and threads < 1:
             raise UserError(f"{threads} threads; at least 1 is needed")
-        cores = threads or len(os.sched_getaffinity(0))
         beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        return cls(device or ("cuda" if there else "cpu"), cores, beside)
+        return cls(device or ("cuda" if there else "cpu"), threads or cores(), beside)

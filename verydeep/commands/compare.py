@@ -37,7 +37,8 @@ def compare(
     verydeep compare A.safetensors D.safetensors --page compare.html --data photos/
 
     An interval is where the error lies with 95 % confidence. The others are held against the
-    best, picture by picture (McNemar's exact test, p corrected for their number as Holm has it).
+    best, picture by picture (McNemar's exact test; p corrected as Holm has it for all pairs,
+    because the best is chosen from the same pictures).
     """
     from verydeep.errors import UserError
     from verydeep.tasks.comparing import compared
@@ -100,10 +101,12 @@ def verdicts(comparisons: Sequence[Comparison]) -> list[str]:
 
 def cells_of(found: Comparison) -> list[str]:
     """Points, their interval, p, and the verdict, of a test held against the best."""
-    low, high = (-end for end in reversed(found.interval))
+    from verydeep.evaluation.comparison import points
+
+    low, high = (points(-end) for end in reversed(found.interval))
     p = "< 0.001" if found.p < 0.001 else f"{found.p:.3f}"
     verdict = "" if found.told_apart else "cannot be told apart"
-    return [f"{-found.difference:.1f}", f"{low:.1f} to {high:.1f}", p, verdict]
+    return [points(-found.difference), f"{low} to {high}", p, verdict]
 
 
 def wrapped(line: object) -> str:

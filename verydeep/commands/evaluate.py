@@ -14,7 +14,6 @@ from verydeep.commands.options import (
     Json,
     Offline,
     Quiet,
-    Seed,
     Threads,
     Weights,
 )
@@ -46,7 +45,10 @@ def evaluate(
         str, typer.Option(help="float32, or bf16: faster on a GPU, a little less exact.")
     ] = "float32",
     engine: Engine = None,
-    seed: Seed = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the split into parts. [default: that of the training]"),
+    ] = None,
     device: Device = None,
     threads: Threads = None,
     offline: Offline = False,
@@ -120,20 +122,20 @@ def answer(tested: Any) -> str:
 
 def _by_class(scores: Scores) -> str:
     """A line for each class, or for those with the most errors where there are many."""
-    from verydeep.evaluation.metrics import class_errors, confusion
+    from verydeep.evaluation.metrics import class_errors, mistakes
     from verydeep.report.tables import percent, text_table
 
     errors = class_errors(scores.posteriors, scores.labels)
-    taken_for = confusion(scores.posteriors, scores.labels)
+    commonest: dict[int, str] = {}
+    for count, own, other in mistakes(scores.posteriors, scores.labels):
+        commonest.setdefault(own, f"{scores.classes[other]} ({count})")
     rows = [["class", "pictures", "top-1 error %", "most often taken for"]]
     shown = list(range(len(errors)))
     if len(errors) > CLASSES:
         shown = sorted(shown, key=lambda i: -(errors[i] or 0))[:CLASSES]
     for i in shown:
-        others = [(int(n), j) for j, n in enumerate(taken_for[i]) if j != i and n]
-        count, other = max(others, default=(0, -1))
-        mistaken = f"{scores.classes[other]} ({count})" if count else ""
-        rows.append([scores.classes[i], f"{taken_for[i].sum():,}", percent(errors[i]), mistaken])
+        pictures = f"{(scores.labels == i).sum():,}"
+        rows.append([scores.classes[i], pictures, percent(errors[i]), commonest.get(i, "")])
     more = f"\n(the worst {CLASSES} of {len(errors):,} classes; --json has all)"
     return text_table(rows) + (more if len(errors) > CLASSES else "")
 
@@ -145,7 +147,6 @@ def _as_data(tested: Any) -> dict[str, Any]:
     from verydeep.tasks.comparing import as_data
 
     scores = tested.scores
-    taken_for = confusion(scores.posteriors, scores.labels).tolist()
     few = len(scores.classes) <= CLASSES  # a million cells of 1,000 are of no use to anybody
     return {
         **as_data([scores]),
@@ -153,7 +154,7 @@ def _as_data(tested: Any) -> dict[str, Any]:
         "left_out": list(scores.left_out),
         "classes": list(scores.classes),
         "class_errors": class_errors(scores.posteriors, scores.labels),
-        **({"confusion": taken_for} if few else {}),
+        **({"confusion": confusion(scores.posteriors, scores.labels).tolist()} if few else {}),
         "engine": scores.engine,
         "precision": scores.precision,
         "scores": str(tested.path),

@@ -26,12 +26,11 @@ def look(
 
     verydeep look drawn:500x128 --sheet drawn.png
     """
-    import os
-
     from verydeep.commands.console import Console
     from verydeep.datasets import open_dataset
     from verydeep.datasets.inspection import inspect
     from verydeep.errors import UserError
+    from verydeep.machine import cores
     from verydeep.report.sheet import write_contact_sheet
 
     if threads is not None and threads < 1:
@@ -40,7 +39,7 @@ def look(
     console.say("verydeep look: reading names")
     dataset = open_dataset(data, seed or 0)
     write_contact_sheet(dataset, sheet)
-    found = inspect(dataset, threads or len(os.sched_getaffinity(0)), console)
+    found = inspect(dataset, threads or cores(), console)
     if json:
         from json import dumps
 
@@ -86,6 +85,8 @@ def _group(title: str, found: list[str], most: int = 10) -> list[str]:
 
 
 def _as_data(dataset: Any, found: Any, sheet: Path) -> dict[str, Any]:
+    from collections import Counter
+
     return {
         "where": dataset.where,
         "kind": dataset.kind,
@@ -93,7 +94,7 @@ def _as_data(dataset: Any, found: Any, sheet: Path) -> dict[str, Any]:
         "classes": list(dataset.classes),
         "counts": found.counts,
         "notes": list(dataset.notes),
-        "sizes": {f"{h}x{w}": found.sizes.count((h, w)) for h, w in sorted(set(found.sizes))},
+        "sizes": {f"{h}x{w}": count for (h, w), count in sorted(Counter(found.sizes).items())},
         "faults": found.faults,
         "duplicates": found.duplicates,
         "duplicates_across": found.across,

@@ -34,14 +34,13 @@ def pack(
 
     Run again after a kill, it goes on where it was.
     """
-    import os
-
     from verydeep.commands.console import Console
     from verydeep.errors import UserError
+    from verydeep.machine import cores
 
     if out is None and not verify:
         raise UserError("missing argument 'OUT', the folder to write; see `verydeep pack --help`")
-    threads = len(os.sched_getaffinity(0)) if threads is None else threads
+    threads = cores() if threads is None else threads
     if threads < 1:
         raise UserError(f"{threads} threads; at least 1 is needed")
     console = Console(quiet)

@@ -11,13 +11,13 @@ import re
 import numpy as np
 
 from verydeep.datasets.dataset import Boxes, Dataset, Part, fingerprint
-from verydeep.datasets.drawing import Drawing, draw
+from verydeep.datasets.drawing import SMALLEST_SIDE, Drawing, draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import UserError
 from verydeep.pictures import Picture
 
 COUNT, SIDE = 2000, 96
-MOST, LEAST_SIDE, MOST_SIDE = 10**7, 8, 4096
+MOST, MOST_SIDE = 10**7, 4096
 FIRST_TEST = 10**9
 """Number of the first picture for testing: no set, however large, trains on it."""
 
@@ -37,10 +37,10 @@ def open_drawn(where: str = "drawn", seed: int = 0) -> Dataset:
     count, side = int(match[1] or COUNT), int(match[2] or SIDE)
     if count < len(SHAPES):
         raise UserError(f"{count} drawn pictures are too few; at least {len(SHAPES)} are needed")
-    if count > MOST or not LEAST_SIDE <= side <= MOST_SIDE:
+    if count > MOST or not SMALLEST_SIDE <= side <= MOST_SIDE:
         raise UserError(
             f"'{where}' asks for {count:,} pictures of {side:,} x {side:,}; at most {MOST:,} of "
-            f"{LEAST_SIDE} to {MOST_SIDE:,} pixels a side are drawn"
+            f"{SMALLEST_SIDE} to {MOST_SIDE:,} pixels a side are drawn"
         )
     tests = max(len(SHAPES), count // 4)
     note = f"drawn from seed {seed}: {count:,} to train, {tests:,} to test, {side} x {side} pixels"

@@ -36,8 +36,8 @@ def open_folder(root: Path, seed: int = 0) -> Dataset:
     """Dataset of a folder with one folder per class, whose names are the classes' names.
 
     Class names are in natural order ("2" before "10"). A folder without its own split gets one,
-    drawn from `seed`, a fifth of each class to test on. Raises UserError where there is nothing
-    to learn from: no pictures, one class, a class with one picture.
+    drawn from `seed`, a fifth of each class to test on, and one picture at the least. Raises
+    UserError where there are no pictures in class folders.
     """
     train_root, test_root, beside = _layout(root)
     if train_root is None:
@@ -47,6 +47,27 @@ def open_folder(root: Path, seed: int = 0) -> Dataset:
         note = f"{root} has {train_root.name}/ but no val/ or test/ beside it"
         return _split_here(root, train, seed, (note, *beside), train_root)
     return _split_already(root, train_root, test_root, train, _Listing.of(test_root), beside)
+
+
+def refuse_too_small(dataset: Dataset) -> None:
+    """Raises UserError for a folder that can be tested on, but not trained on.
+
+    That is one with one class, or with one picture of a class.
+    """
+    if dataset.kind != "folder":
+        return
+    if len(dataset.classes) < 2:
+        raise UserError(
+            f"one class folder only in {dataset.where}: '{dataset.classes[0]}'; at least 2 are "
+            f"needed"
+        )
+    labels = np.concatenate([part.labels for part in dataset.parts.values()])
+    alone = np.flatnonzero(np.bincount(labels) == 1)
+    if len(alone):
+        raise UserError(
+            f"class '{dataset.classes[alone[0]]}' in {dataset.where} has one picture; at least 2 "
+            f"are needed, one to train and one to test on: add pictures or take the folder out"
+        )
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -224,13 +245,7 @@ def _split_here(
     pictures_root: Path | None = None,
 ) -> Dataset:
     """The dataset of one listing, split by the seed."""
-    classes = _classes(root, listing)
-    alone = [c for c in classes if len(listing.pictures[c]) < 2]
-    if alone:
-        raise UserError(
-            f"class '{alone[0]}' in {root} has one picture; at least 2 are needed, one to train "
-            f"and one to test on: add pictures or take the folder out"
-        )
+    classes = _classes(listing)
     whole = listing.part(classes)
     test = _set_aside(whole.labels, seed)
     parts = whole.only(np.flatnonzero(~test)), whole.only(np.flatnonzero(test))
@@ -264,7 +279,7 @@ def _split_already(
     beside: tuple[str, ...],
 ) -> Dataset:
     """The dataset of two listings, each a part."""
-    classes = _classes(train_root, train)
+    classes = _classes(train)
     if not test.pictures:
         raise UserError(f"no pictures in the class folders of {test_root}")
     unknown = [name for name in test.pictures if name not in classes]
@@ -272,12 +287,6 @@ def _split_already(
         raise UserError(
             f"{test_root} has classes that {train_root} has not: {some(unknown)}; "
             f"both need the same folders"
-        )
-    alone = [c for c in classes if len(train.pictures[c]) + len(test.pictures.get(c, ())) < 2]
-    if alone:
-        raise UserError(
-            f"class '{alone[0]}' in {root} has one picture; at least 2 are needed, one to train "
-            f"and one to test on: add pictures or take the folder out"
         )
     absent = [c for c in classes if c not in test.pictures]
     missing = (f"classes without a picture to test on: {some(absent)}",) if absent else ()
@@ -291,16 +300,22 @@ def _split_already(
     return Dataset(str(root), "folder", classes, *parts, False, notes, fingerprint(lines))
 
 
-def _classes(root: Path, listing: _Listing) -> tuple[str, ...]:
-    """The names of the classes that have pictures; UserError unless there are two."""
-    classes = tuple(listing.pictures)
+def _classes(listing: _Listing) -> tuple[str, ...]:
+    """The names of the classes that have pictures.
+
+    Raises UserError where there are none, or they lie in the only one of these folders.
+    """
+    classes, root = tuple(listing.pictures), listing.root
     if len(classes) > 1:
         return classes
     if classes:
         only = root / classes[0]
-        within = any(entry.is_dir() and not is_hidden(entry.name) for entry in entries_of(only))
-        remedy = f"its folders are the data: give {only}" if within else "at least 2 are needed"
-        raise UserError(f"one class folder only in {root}: '{classes[0]}'; {remedy}")
+        if any(entry.is_dir() and not is_hidden(entry.name) for entry in entries_of(only)):
+            raise UserError(
+                f"one class folder only in {root}: '{classes[0]}'; its folders are the data: give "
+                f"{only}"
+            )
+        return classes
     loose = listing.left_out.get("pictures outside any class folder", [])
     if loose:
         raise UserError(

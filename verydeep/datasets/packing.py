@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from verydeep.datasets.dataset import Dataset, fingerprint
+from verydeep.datasets.folder import refuse_too_small
 from verydeep.datasets.members import QUALITY, Member, Recoded, class_names, members, recoded
 from verydeep.datasets.packed import (
     INDEX,
@@ -63,6 +64,12 @@ def pack(
     """
     if side < 1:
         raise UserError(f"a smaller side of {side} pixels; at least 1 is needed")
+    refuse_too_small(dataset)
+    if not len(dataset.train):
+        raise UserError(
+            f"{dataset.where} has pictures to test on only, and a pack needs some to train on; the "
+            f"other verbs take that folder as it is"
+        )
     about = _about(dataset, side, shard_bytes)
     with _claimed(out, about, dataset.where):
         shards, kept = _shards(dataset, out, about, threads, watch)
@@ -250,7 +257,7 @@ def _finish(
     entries = Entries.joined([shard.entries for shard in shards])
     train = sum(shard.record["train"] for shard in shards)
     classes = class_names(dataset)
-    _refuse_too_few(out, entries, train)
+    _refuse_too_few(out, entries, train, classes)
     header = {
         "about": about,
         "where": Path(dataset.where).name,
@@ -269,14 +276,22 @@ def _finish(
     return header
 
 
-def _refuse_too_few(out: Path, entries: Entries, train: int) -> None:
-    """Refuses what could not be opened as a folder."""
+def _refuse_too_few(out: Path, entries: Entries, train: int, classes: list[str]) -> None:
+    """Refuses what nobody could train on and test."""
     counts = np.bincount(entries.labels)
-    if (counts > 0).sum() < 2 or train == len(entries) or (counts == 1).any():
-        raise UserError(
-            f"too few readable pictures to finish {out}: a dataset needs 2 classes, each with 2 "
-            f"pictures, one to train and one to test on"
-        )
+    there, alone = np.flatnonzero(counts), np.flatnonzero(counts == 1)
+    if len(there) < 2:
+        what = f"class '{classes[there[0]]}' alone has any" if len(there) else "there are none"
+    elif len(alone):
+        what = f"class '{classes[alone[0]]}' has one"
+    elif train == len(entries):
+        what = "there are none to test on"
+    else:
+        return
+    raise UserError(
+        f"too few readable pictures to finish {out}: {what}; a dataset needs 2 classes, each with "
+        f"2 pictures, one to train and one to test on"
+    )
 
 
 def _fingerprint(entries: Entries, classes: list[str], train: int) -> str:

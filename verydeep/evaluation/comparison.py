@@ -60,10 +60,10 @@ class Comparison:
             return str(self._turned())
         verdict = "is better than" if self.told_apart else "cannot be told apart from"
         by = " by" if self.told_apart else ":"
-        low, high = (_points(-end) for end in reversed(self.interval))
+        low, high = (points(-end) for end in reversed(self.interval))
         p = f"p = {self.p:.2g}" if self.p >= 0.001 else "p < 0.001"
         return (
-            f"{self.name_a} {verdict} {self.name_b}{by} {_points(-self.difference)} points of "
+            f"{self.name_a} {verdict} {self.name_b}{by} {points(-self.difference)} points of "
             f"top-{self.k} error (95 % interval {low} to {high}; "
             f"McNemar {p}, {self.only_b} against {self.only_a} pictures)"
         )
@@ -85,7 +85,7 @@ class Comparison:
         )
 
 
-def _points(value: float) -> str:
+def points(value: float) -> str:
     """One digit after the point, and no -0.0."""
     return f"{round(value, 1) + 0.0:.1f}"
 

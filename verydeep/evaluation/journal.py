@@ -1,7 +1,7 @@
 """What is done of a test, kept beside its score file until the whole is, against a kill.
 
-A folder of safetensors files, each with the posteriors of some chunks of pictures. Whatever is of
-another test, or is damaged, is not taken.
+A folder of safetensors files, each with the posteriors of some chunks of pictures, NaN for those
+that could not be read. Whatever is of another test, or is damaged, is not taken.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from verydeep.files import alone_in, write_whole
 
 KEY = "verydeep-journal"
 SECONDS = 5.0
-"""Seconds of work that a kill may cost, about."""
+"""Seconds between two writes, at the least: what a kill may cost beside the chunk at work."""
 
 
 class Journal:

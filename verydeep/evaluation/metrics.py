@@ -42,6 +42,19 @@ def confusion(posteriors: Posteriors, labels: Labels) -> Int64[np.ndarray, "K K"
     return np.bincount(labels * classes + taken_for, minlength=classes**2).reshape(classes, classes)
 
 
+def mistakes(posteriors: Posteriors, labels: Labels) -> list[tuple[int, int, int]]:
+    """(pictures, their class, what they were taken for), the commonest mistake first.
+
+    What is not 0 of `confusion` beside its diagonal, for classes so many that it is large.
+    """
+    classes = posteriors.shape[1]
+    taken_for = posteriors.argmax(1)
+    pairs = (labels * classes + taken_for)[taken_for != labels]
+    found, counts = np.unique(pairs, return_counts=True)
+    rows, columns = np.divmod(found, classes)
+    return sorted(zip(counts.tolist(), rows.tolist(), columns.tolist(), strict=True), reverse=True)
+
+
 def class_errors(posteriors: Posteriors, labels: Labels, k: int = 1) -> list[float | None]:
     """Top-k error of each class in %; None for a class without a picture."""
     missed = wrong(posteriors, labels, k)

@@ -13,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -43,6 +44,8 @@ PIXELS = {"cpu": 2**18, "cuda": 2**24}
 MEMORY = {"cpu": 2**28, "cuda": 2**33}
 """Most bytes of one layer's values and its input's at once, by which there may be fewer pixels;
 a picture that alone needs more is shown in tiles."""
+SHARE = 8
+"""A GPU's free memory over what those may take; workspaces and other values need the rest."""
 WAITING = 8
 """Batches' worth of pictures of rare shapes that may wait for others like them."""
 
@@ -66,12 +69,14 @@ def posteriors(
     """
     conditions, network = conditions or Conditions(), network.eval()
     processes, threads = conditions.processes, conditions.machine.threads
+    callers = threads if network.device.type == "cpu" else 1  # a GPU works on one batch at a time
     if isinstance(engine, str):
-        engine = engine_for(network, engine, threads, calls=threads)
+        engine = engine_for(network, engine, threads, calls=callers)
     show = _Shower(engine, precision)
     size = chunk_of(len(part), protocol, network)
     found = np.zeros((len(part), len(network.classes)), np.float32)
-    finished = _brought_back(found, size, journal, processes)
+    fault = partial(_fault, network, part, protocol)
+    finished = _brought_back(found, size, journal, processes, fault)
     waiting = [chunk for chunk in range(math.ceil(len(part) / size)) if chunk not in finished]
     chunks = waiting[processes.number :: processes.count]
     passes, shown_in_all = len(protocol.passes), 0
@@ -79,13 +84,13 @@ def posteriors(
     watch(done)
     with one_thread_each(), processes.aside("the test"):
         batches = _batches(part, protocol, network.pixels, show.limit, chunks, size, threads)
-        for batch, shown in in_order(show, batches, threads, ahead=threads):
+        for batch, shown in in_order(show, batches, callers, ahead=callers):
             if shown is None:
                 rows = found[batch.chunk * size : (batch.chunk + 1) * size]
                 rows /= passes
                 _refuse_not_finite(part, batch.chunk * size, rows)
                 found[batch.numbers] = np.nan
-                if journal is not None and not batch.numbers:  # the unreadable may be, another time
+                if journal is not None:
                     journal.add(batch.chunk, rows)
                 continue
             found[batch.numbers] += shown
@@ -118,19 +123,31 @@ def faults(network: Network, part: Part, protocol: Protocol, found: Posteriors) 
     """Why each picture without posteriors has none."""
     lines = []
     for i in np.flatnonzero(~readable(found)).tolist():
-        try:
-            network.pixels.read_at(part.source(i), protocol.scales)
-        except PictureError as error:
-            lines.append(str(error))
-        else:
-            lines.append(f"{part.names[i]}: could not be read when its turn came; it can be now")
+        why = _fault(network, part, protocol, i)
+        lines.append(why or f"{part.names[i]}: could not be read when its turn came; it can be now")
     return lines
 
 
+def _fault(network: Network, part: Part, protocol: Protocol, i: int) -> str | None:
+    """Why a picture cannot be read; None if it can."""
+    try:
+        network.pixels.read_at(part.source(i), protocol.scales)
+    except PictureError as error:
+        return str(error)
+    return None
+
+
 def _brought_back(
-    found: Posteriors, size: int, journal: Journal | None, processes: Processes
+    found: Posteriors,
+    size: int,
+    journal: Journal | None,
+    processes: Processes,
+    fault: Callable[[int], str | None],
 ) -> set[int]:
-    """Puts what a journal has in its place, and gives the numbers of those chunks."""
+    """Puts what a journal has in its place, and gives the numbers of those chunks.
+
+    A chunk is worked on anew where a picture that could not be read can be now.
+    """
     if journal is None:
         return set()
     kept = journal.kept() if processes.first else {}
@@ -138,8 +155,10 @@ def _brought_back(
     for chunk, rows in kept.items():
         place = found[chunk * size : (chunk + 1) * size]
         if len(place) and rows.shape == place.shape:
-            place[:] = rows
-            taken.append(chunk)
+            without = chunk * size + np.flatnonzero(~readable(rows))
+            if all(fault(i) for i in without.tolist()):
+                place[:] = rows
+                taken.append(chunk)
     return set(json.loads(processes.say(json.dumps(taken))))
 
 
@@ -163,7 +182,7 @@ class _Shower:
         network = engine.network
         self.engine, self.device = engine, network.device.type
         self.half = precision == "bf16"
-        self.most = MEMORY[self.device] // bytes_a_pixel(network.table)
+        self.most = _memory(self.device) // bytes_a_pixel(network.table)
         self.limit = min(PIXELS[self.device], self.most)
 
     @torch.inference_mode()
@@ -184,6 +203,24 @@ class _Shower:
             scores = score_map_in_tiles(self.engine, views, self.most).float().mean((2, 3))
             return scores.softmax(1)
         return self.engine.posteriors(views)
+
+
+def _memory(device: str) -> int:
+    """MEMORY, or less on a GPU that has less to give."""
+    if device == "cpu":
+        return MEMORY[device]
+    free, _ = torch.cuda.mem_get_info()
+    unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # PyTorch's, for reuse
+    return memory_of(free + unused)
+
+
+def memory_of(free: int) -> int:
+    """MEMORY on a GPU with so many bytes free.
+
+    A power of two, so that what a GPU has free at one time and at another, which is never quite
+    the same, makes the same batches.
+    """
+    return min(MEMORY["cuda"], 1 << (max(1, free // SHARE).bit_length() - 1))
 
 
 def _batches(

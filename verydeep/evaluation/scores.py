@@ -2,7 +2,7 @@
 
 Testing is done once; errors, comparisons and reports are arithmetic on these files. One
 safetensors file: `posteriors` [N, K], `labels` [N], and as metadata the pictures' names, the
-classes, the protocol and the hash of the weights.
+classes, the protocol and a digest of the network.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ KEY = "verydeep-scores"
 class Scores:
     """Posteriors of pictures, with their names and labels, and how they came about.
 
-    `weights` is the hash of the network's, `data` the dataset's fingerprint, `part` and `seed` say
-    which pictures of it; `left_out` has a line
-    for each picture that could not be read. `net` is set where the network is one of the paper's,
-    whole; `members` are the titles of those that were fused. `engine` is what ran the network, by
-    which the last digits differ, and `precision` what its layers worked in.
+    `weights` is a digest of the network's tensors and pixels, `data` the dataset's fingerprint,
+    `part` and `seed` say which pictures of it; `left_out` has a line for each picture that could
+    not be read. `net` is set where the network is one of the paper's, whole; `members` are the
+    titles of those that were fused. `engine` is what ran the network, by which the last digits
+    differ, and `precision` what its layers worked in.
     """
 
     posteriors: Posteriors
@@ -136,33 +136,36 @@ def load_scores(path: Path) -> Scores:
     )  # fmt: skip
 
 
-def aligned(scores: Sequence[Scores]) -> list[Scores]:
+def aligned(scores: Sequence[Scores], called: Sequence[str] | None = None) -> list[Scores]:
     """The same scores, all with their pictures in the order of the first ones.
 
     Raises UserError, naming the first difference, where classes, pictures or labels are others, or
-    the data are by their fingerprint: drawings of another seed go by the same names.
+    the data are by their fingerprint: drawings of another seed go by the same names. `called` are
+    what the scores go by there, "score file 1" and so on where nothing is said.
     """
-    first = scores[0]
+    first, *others = scores
+    called = called or [f"score file {number}" for number in range(1, len(scores) + 1)]
     result = [first]
-    for number, other in enumerate(scores[1:], 2):
-        _check_classes(first, other, number)
-        ordered = other if other.names == first.names else _reordered(first, other, number)
-        _check_labels(first, ordered, number)
+    for other, name in zip(others, called[1:], strict=True):
+        _check_classes(first, called[0], other, name)
+        same = other.names == first.names
+        ordered = other if same else _reordered(first, called[0], other, name)
+        _check_labels(first, called[0], ordered, name)
         if other.data != first.data:
             raise UserError(
-                f"score file {number} is of other data, {other.data} instead of {first.data}, "
-                f"though its pictures go by the same names; test both on the same data"
+                f"{name} is of other data, {other.data} instead of {first.data}, though its "
+                f"pictures go by the same names; test both on the same data"
             )
         result.append(ordered)
     return result
 
 
-def _check_classes(first: Scores, other: Scores, number: int) -> None:
+def _check_classes(first: Scores, called: str, other: Scores, name: str) -> None:
     for i, (ours, theirs) in enumerate(zip_longest(first.classes, other.classes)):
         if None in (ours, theirs) or class_key(ours) != class_key(theirs):
             raise UserError(
-                f"score file {number} has other classes: class {i} is {_quoted(theirs)} there and "
-                f"{_quoted(ours)} in score file 1"
+                f"{name} has other classes: class {i} is {_quoted(theirs)} there and "
+                f"{_quoted(ours)} in {called}"
             )
 
 
@@ -170,47 +173,46 @@ def _quoted(name: str | None) -> str:
     return "missing" if name is None else f"'{name}'"
 
 
-def _reordered(first: Scores, other: Scores, number: int) -> Scores:
+def _reordered(first: Scores, called: str, other: Scores, name: str) -> Scores:
     """The other scores in the order of the first ones, found by the pictures' names."""
-    wanted, places = _places(first, 1), _places(other, number)
-    _check_pictures(wanted, 1, places, number)
-    _check_pictures(places, number, wanted, 1)
+    wanted, places = _places(first, called), _places(other, name)
+    _check_pictures(wanted, called, places, name)
+    _check_pictures(places, name, wanted, called)
     order = np.array([places[name] for name in first.names])
     posteriors, labels = other.posteriors[order], other.labels[order]
     return replace(other, posteriors=posteriors, labels=labels, names=first.names)
 
 
-def _places(scores: Scores, number: int) -> dict[str, int]:
+def _places(scores: Scores, called: str) -> dict[str, int]:
     """Where each picture stands; UserError where two have one name."""
     places: dict[str, int] = {}
     for i, name in enumerate(scores.names):
         if places.setdefault(name, i) != i:
             raise UserError(
-                f"score file {number} has two pictures '{name}', so which is which in another "
-                f"order cannot be told"
+                f"{called} has two pictures '{name}', so which is which in another order cannot be "
+                f"told"
             )
     return places
 
 
 def _check_pictures(
-    having: Mapping[str, int], number: int, lacking: Mapping[str, int], other: int
+    having: Mapping[str, int], called: str, lacking: Mapping[str, int], other: str
 ) -> None:
     missing = next((name for name in having if name not in lacking), None)
     if missing is not None:
         raise UserError(
-            f"score file {other} lacks picture '{missing}', which score file {number} has; test "
-            f"both on the same pictures"
+            f"{other} lacks picture '{missing}', which {called} has; test both on the same pictures"
         )
 
 
-def _check_labels(first: Scores, other: Scores, number: int) -> None:
+def _check_labels(first: Scores, called: str, other: Scores, name: str) -> None:
     differs = first.labels != other.labels
     if differs.any():
         i = int(differs.argmax())
         theirs, ours = (scores.classes[scores.labels[i]] for scores in (other, first))
         raise UserError(
-            f"score file {number} has other labels: picture '{first.names[i]}' is of class "
-            f"'{theirs}' there and of class '{ours}' in score file 1"
+            f"{name} has other labels: picture '{first.names[i]}' is of class '{theirs}' there and "
+            f"of class '{ours}' in {called}"
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from verydeep.evaluation.metrics import class_errors, confusion, wrong
+from verydeep.evaluation.metrics import class_errors, confusion, mistakes, wrong
 from verydeep.nets.cost import MAKERS, cost
 from verydeep.report.html import card, section, table, write_html
 from verydeep.report.plots import error_curve, loss_curves
@@ -120,10 +120,11 @@ def _classes(tested: Tested) -> str:
 
 
 def _confusion(tested: Tested) -> str:
-    counts = confusion(tested.scores.posteriors, tested.scores.labels)
+    posteriors, labels = tested.scores.posteriors, tested.scores.labels
     classes = [escape(name) for name in tested.scores.classes]
     if len(classes) > MATRIX:
-        return _commonest(counts, classes)
+        return _commonest(mistakes(posteriors, labels), classes)
+    counts = confusion(posteriors, labels)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     head = "".join(f"<th><span>{name}</span></th>" for name in classes)
     body = "".join(
@@ -143,9 +144,10 @@ def _confusion(tested: Tested) -> str:
     )
 
 
-def _commonest(counts: np.ndarray, classes: Sequence[str], most: int = 20) -> str:
-    pairs = [(int(n), i, j) for (i, j), n in np.ndenumerate(counts) if i != j and n]
-    rows = [(classes[i], classes[j], f"{n}") for n, i, j in sorted(pairs, reverse=True)[:most]]
+def _commonest(
+    found: Sequence[tuple[int, int, int]], classes: Sequence[str], most: int = 20
+) -> str:
+    rows = [(classes[i], classes[j], f"{n}") for n, i, j in found[:most]]
     return table(("shows", "taken for", "pictures"), rows, "numbers")
 
 
@@ -241,6 +243,6 @@ def _repeat(run: Run) -> str:
     return (
         f"<pre>{escape(run.command)}</pre><p>The same command on the same data trains the same "
         f"weights, bit for bit, on the same kind of machine. The data's fingerprint is "
-        f"<code>{run.dataset.fingerprint}</code>.</p><ul>{notes}</ul>"
+        f"<code>{escape(run.dataset.fingerprint)}</code>.</p><ul>{notes}</ul>"
         f"<details><summary>Every setting</summary>{every}</details>"
     )

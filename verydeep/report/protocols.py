@@ -10,6 +10,7 @@ import numpy as np
 
 from verydeep.datasets import open_dataset
 from verydeep.errors import PictureError, UserError
+from verydeep.evaluation.comparison import points
 from verydeep.evaluation.metrics import Bin, calibration
 from verydeep.evaluation.scores import Scores
 from verydeep.pictures import Picture, read_picture
@@ -67,12 +68,12 @@ def _verdicts(found: Compared) -> str:
         return ""
     rows = []
     for c in found.comparisons:
-        low, high = (-end for end in reversed(c.interval))
+        low, high = (points(-end) for end in reversed(c.interval))
         rows.append(
             (
                 escape(c.name_b),
-                f"{-c.difference:.1f}",
-                f"{low:.1f} to {high:.1f}",
+                points(-c.difference),
+                f"{low} to {high}",
                 f"{c.only_b:,} / {c.only_a:,}",
                 "&lt;&nbsp;0.001" if c.p < 0.001 else f"{c.p:.3f}",
                 "yes" if c.told_apart else "cannot be told",
@@ -86,8 +87,8 @@ def _verdicts(found: Compared) -> str:
         + table(head, rows, "numbers")
         + (
             "<p>p is McNemar's, of the pictures that one of the two alone has missed: how often "
-            "chance alone would part two equal tests as far; larger where several are held against "
-            "the best (Holm, 1979).</p>"
+            "chance alone would part two equal tests as far; of three tests or more, corrected for "
+            "all their pairs (Holm, 1979), because the best is chosen from the same pictures.</p>"
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -40,17 +41,18 @@ class Compared:
 def files_of(named: Sequence[Path]) -> list[Path]:
     """The score files that files and folders name; a run's folder stands for those of its tests.
 
-    Raises UserError for a folder without any.
+    A file named twice counts once. Raises UserError for a folder without any.
     """
-    files: list[Path] = []
+    files: dict[Path, Path] = {}
     for path in named:
         folder = path / "scores" if (path / "scores").is_dir() else path
         inside = sorted(folder.glob("*.safetensors")) if path.is_dir() else [path]
         inside = [file for file in inside if not path.is_dir() or is_scores(file)]
         if not inside:
             raise UserError(f"no score files in {path}; `verydeep evaluate` writes them")
-        files += inside
-    return files
+        for file in inside:
+            files.setdefault(file.resolve(), file)
+    return [*files.values()]
 
 
 def compared(named: Sequence[Path]) -> Compared:
@@ -58,8 +60,7 @@ def compared(named: Sequence[Path]) -> Compared:
 
     Raises UserError where they are not of the same pictures and classes.
     """
-    files = files_of(named)
-    scores = aligned([load_scores(path) for path in files])
+    files, scores = _aligned(named)
     names = _names(files, scores)
     best = min(range(len(scores)), key=lambda i: scores[i].top(1))
     found = [
@@ -68,6 +69,27 @@ def compared(named: Sequence[Path]) -> Compared:
         if i != best
     ]
     return Compared(tuple(scores), tuple(names), tuple(_holm(found)))
+
+
+def _aligned(named: Sequence[Path]) -> tuple[list[Path], list[Scores]]:
+    """The files that are named, and their scores in one order of the pictures.
+
+    Where a folder has tests of several data or parts, the refusal says which belong together.
+    """
+    files = files_of(named)
+    scores = [load_scores(path) for path in files]
+    try:
+        return files, aligned(scores, [str(path) for path in files])
+    except UserError:
+        groups: dict[tuple[str, str, int], list[str]] = defaultdict(list)
+        for path, one in zip(files, scores, strict=True):
+            groups[one.data, one.part, one.seed].append(str(path))
+        if len(groups) == 1 or not any(path.is_dir() for path in named):
+            raise
+    raise UserError(
+        f"tests of {len(groups)} different sets of pictures; give the files of one set: "
+        + "; or ".join(" ".join(group) for group in groups.values())
+    )
 
 
 def _names(files: Sequence[Path], scores: Sequence[Scores]) -> list[str]:
@@ -82,10 +104,15 @@ def _names(files: Sequence[Path], scores: Sequence[Scores]) -> list[str]:
 
 
 def _holm(found: Sequence[Comparison]) -> list[Comparison]:
-    """The same with p larger for their number (Holm, 1979): of all, 5 % at most by chance."""
+    """The same with p larger for their number (Holm, 1979): of all, 5 % at most by chance.
+
+    The best is chosen from the same pictures, so every pair of the tests counts, as if those that
+    are not looked at had the largest p.
+    """
     corrected, so_far = list(found), 0.0
+    pairs = len(found) * (len(found) + 1) // 2
     for rank, i in enumerate(sorted(range(len(found)), key=lambda i: found[i].p)):
-        so_far = max(so_far, min(1.0, (len(found) - rank) * found[i].p))
+        so_far = max(so_far, min(1.0, (pairs - rank) * found[i].p))
         corrected[i] = replace(found[i], p=so_far)
     return corrected
 
@@ -95,12 +122,11 @@ def fused(named: Sequence[Path], out: Path | None = None) -> tuple[list[Scores],
 
     Raises UserError as `compared` does, and where something else would be overwritten.
     """
-    files = files_of(named)
     if out is not None:
         refuse_other(out)
-        if out.resolve() in {path.resolve() for path in files}:
+        if out.resolve() in {path.resolve() for path in files_of(named)}:
             raise UserError(f"{out} is one of those to be fused; choose another --out")
-    members = aligned([load_scores(path) for path in files])
+    _, members = _aligned(named)
     together = fuse(members)
     if out is not None:
         save_scores(together, out)

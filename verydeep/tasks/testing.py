@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -16,7 +18,7 @@ from verydeep.conditions import Conditions
 from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.datasets.dataset import Labels, fingerprint, marks
 from verydeep.datasets.ilsvrc import devkit_order
-from verydeep.datasets.ilsvrc_lists import class_key
+from verydeep.datasets.ilsvrc_lists import WNID, class_key
 from verydeep.engines import engine as engines
 from verydeep.errors import UserError
 from verydeep.evaluation.class_order import refuse_other_order
@@ -30,8 +32,8 @@ from verydeep.nets.network import Network
 from verydeep.weights.file import WeightsInfo, read_info, table_of
 from verydeep.weights.place import beside
 
-ILSVRC_VAL = 50_000
-"""Pictures of ILSVRC-2012's validation set, which the paper's figures are of."""
+ILSVRC_CLASSES, ILSVRC_VAL = 1000, 50_000
+"""Classes and pictures of ILSVRC-2012's validation set, which the paper's figures are of."""
 NO_ORDERS: Mapping[str, Labels] = {}
 
 
@@ -111,7 +113,7 @@ def evaluate(
         "fingerprint": dataset.fingerprint,
         "part": part_name,
         "seed": trained_seed if seed is None else seed,
-        "whole": dataset.kind == "ilsvrc" and part_name == "test" and len(part) == ILSVRC_VAL,
+        "whole": _of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL,
     }
     path = Path(out) if out else None
     orders = _other_orders(dataset, info)
@@ -142,7 +144,7 @@ def measure(
     """
     device = conditions.machine.device
     way = way or Way(engines.chosen(None, device))
-    digest = weights.hash_of(network)
+    digest = _digest_of(network)
     path = path or folder / "scores" / _file_name(chosen, about, digest, way.unusual(device))
     refuse_other(path)
     if not len(part):
@@ -167,6 +169,12 @@ def measure(
             save_scores(scores, path)
             journal.remove()
     return Tested(scores, part.only(read), path)
+
+
+def _digest_of(network: Network) -> str:
+    """The sha256 of what posteriors are made with: a network's tensors and its pixels."""
+    pixels = json.dumps(asdict(network.pixels), sort_keys=True)
+    return hashlib.sha256(f"{weights.hash_of(network)} {pixels}".encode()).hexdigest()
 
 
 def _scores(
@@ -219,12 +227,18 @@ def _scores(
 
 def _other_orders(dataset: Dataset, info: WeightsInfo) -> dict[str, Labels]:
     """Orders that the classes of weights for this data are known to come in by mistake."""
-    if dataset.kind != "ilsvrc" or len(info.classes) != len(dataset.classes):
+    if not _of_ilsvrc(dataset) or len(info.classes) != len(dataset.classes):
         return {}
     order = devkit_order(Path(dataset.where))
     if order is None or len(order) != len(dataset.classes):
         return {}
     return {"the development kit's order": order}
+
+
+def _of_ilsvrc(dataset: Dataset) -> bool:
+    """Whether it is ILSVRC's: by its lists, or in plain folders by its thousand wnids."""
+    wnids = all(WNID.fullmatch(class_key(name)) for name in dataset.classes)
+    return dataset.kind == "ilsvrc" or (wnids and len(dataset.classes) == ILSVRC_CLASSES)
 
 
 def _of_the_paper(network: Network) -> Trained | None:
@@ -282,7 +296,7 @@ def part_of(dataset: Dataset, name: str) -> Part:
 
 def relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
     """The part with labels that are places in the network's classes, matched by name or wnid."""
-    if dataset.kind == "ilsvrc" and _numbered(dataset, info):
+    if _of_ilsvrc(dataset) and _numbered(dataset, info):
         return part
     known = {class_key(name): place for place, name in enumerate(info.classes)}
     unknown = [name for name in dataset.classes if class_key(name) not in known]

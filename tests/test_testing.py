@@ -1,0 +1,174 @@
+"""Testing as a task: what a test is known by, and which tests are the paper's.
+
+Networks are narrow and untrained, but where what they answer matters: there they are made to
+answer what is expected by their pictures' shades.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import TWO_CORES
+from verydeep import weights
+from verydeep.datasets import Dataset, Part
+from verydeep.datasets.outlines import SHAPES
+from verydeep.errors import UserError
+from verydeep.evaluation.journal import Journal
+from verydeep.evaluation.scores import load_scores
+from verydeep.nets import vgg
+from verydeep.nets.network import Network, build
+from verydeep.preprocessing import Pixels
+from verydeep.tasks.testing import _of_ilsvrc, _of_the_paper, evaluate, relabelled
+from verydeep.weights.file import WeightsInfo
+
+PIXELS = Pixels((32, 32), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
+BGR = replace(PIXELS, order="BGR")
+
+
+def test_the_same_tensors_with_other_pixels_are_another_test() -> None:
+    network = build("A", classes=SHAPES, width=0.125, crop=32, pixels=PIXELS, initial="he")
+    tested = {}
+    for name, pixels in (("one", PIXELS), ("two", BGR), ("same", PIXELS)):
+        network.pixels = pixels
+        weights.save(network, f"{name}.safetensors")
+        test = evaluate(f"{name}.safetensors", "drawn:10x32", "centre", TWO_CORES, part_name="test")
+        assert test.path is not None
+        tested[name] = test.path, load_scores(test.path).weights
+    assert tested["one"] == tested["same"]
+    assert tested["one"][0] != tested["two"][0]
+    assert tested["one"][1] != tested["two"][1]
+
+
+def test_a_test_is_not_gone_on_with_by_a_network_of_other_pixels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = []
+
+    def journal(folder: Path, about: dict[str, object]) -> Journal:
+        kept.append(about)
+        return Journal(folder, about)
+
+    monkeypatch.setattr("verydeep.tasks.testing.Journal", journal)
+    network = build("A", classes=SHAPES, width=0.125, crop=32, pixels=PIXELS, initial="he")
+    for pixels in (PIXELS, BGR):
+        network.pixels = pixels
+        weights.save(network, "w.safetensors")
+        evaluate("w.safetensors", "drawn:10x32", "centre", TWO_CORES, out="out.safetensors")
+    assert kept[0] != kept[1]
+
+
+# --- ILSVRC
+
+WNIDS = [f"n{number:08}" for number in range(14)]
+DEVKIT = [(5 * i + 3) % 14 for i in range(14)]
+"""Which of the sorted wnids the development kit has at each place."""
+
+
+def reading_shades(answers: Sequence[int]) -> Network:
+    """Answers `answers[k]` to a picture whose every value is 10 k.
+
+    The convolutions pass that value over 10, x, on; the score for k is k x - k^2 / 2, which is the
+    largest for the k nearest to x.
+    """
+    pixels = replace(PIXELS, mean=(0.0, 0.0, 0.0), std=(10.0, 10.0, 10.0))
+    network = build("A", len(answers), width=0.125, crop=32, pixels=pixels)
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            weight.zero_()
+            if weight.ndim == 4:
+                middle = weight.shape[2] // 2
+                weight[..., middle, middle] = 1 / weight.shape[1]
+            k = torch.empty(len(answers)).index_copy_(
+                0, torch.tensor(answers), torch.arange(float(len(answers)))
+            )
+            if name == "fc8.weight":
+                weight.mul_(k.view(-1, 1, 1, 1))
+            if name == "fc8.bias":
+                weight.copy_(-k * k / 2)
+    return network
+
+
+def test_a_network_in_the_development_kits_order_is_refused() -> None:
+    for k, wnid in enumerate(WNIDS):
+        path = Path(f"data/val/{wnid}/ILSVRC2012_val_{k:08}.JPEG")
+        path.parent.mkdir(parents=True)
+        Image.new("RGB", (40, 40), (10 * k,) * 3).save(path)
+    lines = [f"{place} {WNIDS[k]}" for place, k in enumerate(DEVKIT, 1)]
+    Path("data/devkit_id_to_wnid.txt").write_text("\n".join(lines))
+    weights.save(reading_shades(range(14)), "sorted.safetensors")
+    assert evaluate("sorted.safetensors", "data", "centre", TWO_CORES).top1 == 0
+    places = [DEVKIT.index(k) for k in range(14)]
+    weights.save(reading_shades(places), "devkit.safetensors")
+    said = "but 0.00 % with the classes in the development kit's order"
+    with pytest.raises(UserError, match=said):
+        evaluate("devkit.safetensors", "data", "centre", TWO_CORES)
+
+
+def dataset(kind: str, classes: int, count: int, first: int = 10**7) -> Dataset:
+    """One with nothing to train on."""
+    wnids = tuple(f"n{first + number}" for number in range(classes))
+    none, test = (
+        Part([f"{i}" for i in range(n)], np.arange(n) % classes, lambda i: b"") for n in (0, count)
+    )
+    return Dataset("data", kind, wnids, none, test, False, (), "print")
+
+
+def test_ilsvrc_is_known_by_its_thousand_wnids() -> None:
+    for kind, classes, first, known in (
+        ("folder", 1000, 10**7, True),
+        ("folder", 10, 10**7, False),
+        ("folder", 1000, 10**8, False),  # a digit too many
+        ("ilsvrc", 3, 10**7, True),
+    ):
+        assert _of_ilsvrc(dataset(kind, classes, 3, first)) == known
+
+
+def test_numbered_classes_are_those_of_the_thousand_wnids_in_order() -> None:
+    thousand = dataset("folder", 1000, 1000)
+    info = WeightsInfo({}, [str(k) for k in range(1000)], {}, {}, {})
+    assert relabelled(thousand.test, thousand, info).labels.tolist() == list(range(1000))
+    ten = dataset("folder", 10, 10)
+    with pytest.raises(UserError, match="a class 'n10000000' that the network does not know"):
+        relabelled(ten.test, ten, replace(info, classes=info.classes[:10]))
+
+
+@pytest.mark.parametrize(("count", "part"), [(50_000, "test"), (49_999, "test"), (50_000, "train")])
+def test_the_papers_figure_is_of_the_whole_validation_set(
+    monkeypatch: pytest.MonkeyPatch, count: int, part: str
+) -> None:
+    heard = []
+
+    def measure(*given: Any, **_: Any) -> None:
+        heard.append(given[3]["whole"])
+        raise KeyboardInterrupt  # it is known, and the test need not be done
+
+    monkeypatch.setattr("verydeep.tasks.testing.measure", measure)
+    found = dataset("folder", 1000, count)
+    found = replace(found, train=found.test) if part == "train" else found
+    monkeypatch.setattr("verydeep.tasks.testing.open_dataset", lambda *_: found)
+    weights.save(build("A", 1000, width=0.125, crop=32, fc=8), "w.safetensors")
+    with pytest.raises(KeyboardInterrupt):
+        evaluate("w.safetensors", "data", "centre", TWO_CORES, part_name=part)
+    assert heard == [count == 50_000 and part == "test"]
+
+
+def test_a_net_of_the_paper_is_known_by_its_table() -> None:
+    pixels = replace(PIXELS, scale=(256, 512))
+    for name, options, expected in (
+        ("D", {}, ("D", 256, 512)),
+        ("A-LRN", {}, ("A-LRN", 256, 512)),
+        ("D", {"width": 0.5}, None),
+        ("D", {"crop": 192}, None),
+        ("D", {"fc": 1024}, None),
+    ):
+        table = vgg.table(name, 1000, **options)
+        names = [str(k) for k in range(1000)]
+        assert _of_the_paper(Network.empty(table, names, pixels)) == expected
