@@ -29,7 +29,7 @@ import torch._dynamo
 import torch.fx.experimental.symbolic_shapes
 import torch.utils.tensorboard  # noqa: F401 - these three so that forks need not import them
 
-from verydeep import processes
+from verydeep import processes, signs_of_life
 from verydeep.conditions import Conditions
 from verydeep.evaluation import journal
 from verydeep.machine import Machine
@@ -176,7 +176,7 @@ def _child(order: dict[str, Any], number: int, port: int, said: Path) -> NoRetur
             "RANK": str(number), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
         }  # fmt: skip
-        processes.DEAD, processes.BEAT = order.get("dead", 15.0), 0.3
+        signs_of_life.DEAD, signs_of_life.BEAT = order.get("dead", 15.0), 0.3
         kill = order.get("kill", {})
         events = Events(
             kill.get("event") if kill.get("number", 0) == number else None,
@@ -185,7 +185,7 @@ def _child(order: dict[str, Any], number: int, port: int, said: Path) -> NoRetur
             kill.get("signal", signal.SIGKILL),
         )
         events.watch()
-        processes.STALLED = order.get("stalled", 45.0)
+        signs_of_life.STALLED = order.get("stalled", 45.0)
         settings = dict(order.get("settings", {}))
         if number == count - 1:
             settings |= order.get("differ", {})

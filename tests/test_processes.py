@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from verydeep import processes
+from verydeep import signs_of_life
 from verydeep.processes import Processes
 
 
@@ -25,7 +25,7 @@ def lost(monkeypatch: pytest.MonkeyPatch) -> Processes:
         raise Left(code)
 
     monkeypatch.setattr(os, "_exit", leave)
-    monkeypatch.setattr(processes, "BEAT", 1e6)  # the thread that watches sees nothing of it
+    monkeypatch.setattr(signs_of_life, "BEAT", 1e6)  # the thread that watches sees nothing of it
     wait = timedelta(seconds=5)
     kept = TCPStore("127.0.0.1", 0, 2, True, wait, wait_for_workers=False)
     store = TCPStore("127.0.0.1", kept.port, 2, False, wait)

@@ -1,38 +1,30 @@
 """Several processes that work on one thing together, started by torchrun.
 
-Alone, every exchange gives back what came in, so that work need not ask how many there are. Each
-process tells the others once a second that it lives and where it stands; one that dies, fails or
-stalls is named by the others, which then leave.
+Alone, every exchange gives back what came in, so that work need not ask how many there are. One
+that dies, fails or stalls is named by the others, which then leave.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
-from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, NoReturn
+from time import sleep
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
+from verydeep.signs_of_life import SignsOfLife
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
     from torch._C._distributed_c10d import Store
 
-BEAT = 1.0
-"""Seconds between two signs of life."""
-DEAD = 8.0
-"""Seconds without a sign of life after which a process is taken for dead."""
-STALLED = 45.0
-"""Seconds that the others wait for a process, at the least, before it is taken for stalled."""
 PATIENCE = timedelta(days=30)
-"""How long PyTorch may wait for another process: who is lost is for `_Watch` to say."""
+"""How long PyTorch may wait for another process: who is lost is for `SignsOfLife` to say."""
 BUCKET = 2**25
 """Bytes that are exchanged at once: 32 MiB."""
 
@@ -55,7 +47,7 @@ class Processes:
     ) -> None:
         self.number, self.count = number, count
         self.in_order, self.half = in_order, half
-        self._watch = None if store is None else _Watch(number, count, store)
+        self._signs = None if store is None else SignsOfLife(number, count, store)
 
     def __str__(self) -> str:
         return f"process {self.number} of {self.count}"
@@ -78,16 +70,14 @@ class Processes:
     @contextmanager
     def together(self, what: str) -> Iterator[None]:
         """Around each exchange: a process that waits here for another says so."""
-        if self._watch is None:
+        if self._signs is None:
             yield
             return
-        self._watch.enter(what)
-        try:
-            yield
-        except RuntimeError as error:
-            self._watch.name_the_lost(_first_line(error))
-        finally:
-            self._watch.leave()
+        with self._signs.inside(what):
+            try:
+                yield
+            except RuntimeError as error:
+                self._signs.name_the_lost(one_line(error))
 
     def sum(self, tensors: Sequence[Tensor], what: str) -> None:
         """Sums tensors over all processes, in place, in the way that was chosen."""
@@ -140,10 +130,10 @@ class Processes:
 
     def agree(self, about: Mapping[str, Any]) -> None:
         """Raises UserError, naming process and setting, where one was started differently."""
-        if self._watch is None:
+        if self._signs is None:
             return
         ours = json.loads(json.dumps(about))
-        for number, theirs in enumerate(self._watch.exchanged(ours)):
+        for number, theirs in enumerate(self._signs.exchanged(ours)):
             for name in ours.keys() | theirs.keys():
                 if ours.get(name) != theirs.get(name):
                     raise UserError(
@@ -153,7 +143,7 @@ class Processes:
 
     def gathered(self, value: Any) -> list[Any]:
         """What every process gives, plain data, in the order of their numbers."""
-        return [value] if self._watch is None else self._watch.exchanged(value)
+        return [value] if self._signs is None else self._signs.exchanged(value)
 
     def say(self, text: str) -> str:
         """The text of process 0, on every process."""
@@ -162,12 +152,12 @@ class Processes:
 
     def share(self, files: dict[str, bytes] | None) -> dict[str, bytes] | None:
         """Process 0's files, on every process."""
-        if self._watch is None:
+        if self._signs is None:
             return files
         import torch
         import torch.distributed as dist
 
-        sizes = self._watch.exchanged(files and {k: len(v) for k, v in files.items()})[0]
+        sizes = self._signs.exchanged(files and {k: len(v) for k, v in files.items()})[0]
         if sizes is None:
             return None
         given = files or {}
@@ -183,23 +173,23 @@ class Processes:
     @contextmanager
     def aside(self, what: str) -> Iterator[None]:
         """Around work that the others may have to wait for as long as it takes."""
-        if self._watch is None:
+        if self._signs is None:
             yield
             return
-        self._watch.busy(what)
+        self._signs.busy(what)
         try:
             yield
         finally:
-            self._watch.busy("")
+            self._signs.busy("")
 
     def failed(self, cause: str) -> None:
         """Tells the others why this process will leave."""
-        if self._watch is not None:
-            self._watch.fail(cause)
+        if self._signs is not None:
+            self._signs.fail(cause)
 
     def wait(self, what: str) -> None:
         """Goes on when all processes have come here."""
-        if self._watch is not None:
+        if self._signs is not None:
             import torch.distributed as dist
 
             with self.together(what):
@@ -207,11 +197,11 @@ class Processes:
 
     def close(self) -> None:
         """Leaves the others when all is done."""
-        if self._watch is not None:
+        if self._signs is not None:
             import torch.distributed as dist
 
             self.wait("the end")
-            self._watch.end()
+            self._signs.end()
             dist.destroy_process_group()
 
 
@@ -245,7 +235,7 @@ def join(in_order: bool = False, half: bool = False) -> Processes:
             backend, store=store, rank=number, world_size=count, timeout=PATIENCE
         )
     except RuntimeError as error:
-        raise UserError(f"the {count} processes could not meet: {_first_line(error)}") from None
+        raise UserError(f"the {count} processes could not meet: {one_line(error)}") from None
     return Processes(number, count, store.clone(), in_order=in_order, half=half)
 
 
@@ -283,133 +273,6 @@ def tree_sum(parts: Sequence[Any]) -> Any:
         middle = len(parts) // 2
         return tree_sum(parts[:middle]) + tree_sum(parts[middle:])
     return sum(parts[1:], parts[0])
-
-
-class _Watch:
-    """Signs of life, exchanged through the store that torchrun keeps; one thread a process."""
-
-    def __init__(self, number: int, count: int, store: Store) -> None:
-        self.number, self.count = number, count
-        self._store, self._beats = store, store.clone()
-        self._asked = 0
-        self._at: dict[str, Any] = {"beat": 0, "place": 0, "inside": "", "busy": "", "fault": ""}
-        self._entered = self._left = monotonic()
-        self._longest = 0.0
-        self._ended = threading.Event()
-        threading.Thread(target=self._run, daemon=True, name="signs of life").start()
-
-    def exchanged(self, value: Any) -> list[Any]:
-        """What every process gave, in the order of their numbers."""
-        self._asked += 1
-        keys = [f"given/{self._asked}/{number}" for number in range(self.count)]
-        with _named(self, "what the others were started with"), self._asking():
-            self._store.set(keys[self.number], json.dumps(value))
-            while not self._store.check(keys):
-                sleep(0.02)
-            return [json.loads(self._store.get(key)) for key in keys]
-
-    def enter(self, what: str) -> None:
-        self._entered = monotonic()
-        self._longest = max(self._longest, self._entered - self._left)
-        self._at["inside"] = what
-
-    def leave(self) -> None:
-        self._left = monotonic()
-        self._at["place"] += 1
-        self._at["inside"] = ""
-
-    def busy(self, what: str) -> None:
-        self._at["busy"] = what
-        with self._asking():
-            self._beat()
-
-    def fail(self, cause: str) -> None:
-        self._at["fault"] = cause
-        with suppress(RuntimeError):  # nobody is there to be told
-            self._beat()
-
-    def end(self) -> None:
-        self._ended.set()
-
-    def name_the_lost(self, error: str) -> NoReturn:
-        """An exchange broke: another process is gone; the watching thread will say which."""
-        sleep(2 * DEAD + 5 * BEAT)
-        self._leave(f"lost the other processes: {error}")
-
-    def _run(self) -> None:
-        seen: dict[int, tuple[int, float]] = {}
-        while not self._ended.wait(BEAT):
-            try:
-                self._beat()
-                theirs = {n: self._of(n) for n in range(self.count) if n != self.number}
-            except Exception as error:
-                if not self._ended.is_set():
-                    self._leave_alone(error)
-                return
-            for number, at in theirs.items():
-                self._judge(number, at, seen)
-
-    def _judge(self, number: int, at: dict[str, Any], seen: dict[int, tuple[int, float]]) -> None:
-        """Leaves, naming the process, where it has failed, died or stalled."""
-        now = monotonic()
-        if at["fault"]:
-            self._leave(f"process {number} of {self.count} failed: {at['fault']}")
-        if number not in seen or seen[number][0] != at["beat"]:
-            seen[number] = at["beat"], now
-        elif now - seen[number][1] > DEAD:
-            self._leave(
-                f"process {number} of {self.count} is dead: no sign of life for {DEAD:.0f} s"
-            )
-        ours = self._at
-        waited = now - self._entered if ours["inside"] else 0.0
-        behind = at["place"] < ours["place"] or not at["inside"]
-        if waited > max(STALLED, 2 * self._longest) and behind and not at["busy"]:
-            self._leave(
-                f"process {number} of {self.count} has stalled: the others have waited "
-                f"{waited:.0f} s for it at {ours['inside']}"
-            )
-
-    def _beat(self) -> None:
-        self._at["beat"] += 1
-        self._beats.set(f"beat/{self.number}", json.dumps(self._at))
-
-    def _of(self, number: int) -> dict[str, Any]:
-        key = f"beat/{number}"
-        if not self._beats.check([key]):  # none yet: it may be lost before its first
-            return {"beat": -1, "place": -1, "inside": "", "busy": "", "fault": ""}
-        found: dict[str, Any] = json.loads(self._beats.get(key))
-        return found
-
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Around what the main thread asks of the store, which ends with the one who keeps it."""
-        try:
-            yield
-        except RuntimeError as error:
-            self._leave_alone(error)
-
-    def _leave_alone(self, error: Exception) -> NoReturn:
-        self._leave(
-            f"process 0, or torchrun, which kept the processes together, is gone: "
-            f"{_first_line(error)}"
-        )
-
-    def _leave(self, line: str) -> NoReturn:
-        print(f"verydeep: {line}; what was kept stays", file=sys.stderr, flush=True)
-        os._exit(1)
-
-
-@contextmanager
-def _named(watch: _Watch, what: str) -> Iterator[None]:
-    watch.enter(what)
-    try:
-        yield
-    finally:
-        watch.leave()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
