@@ -241,7 +241,7 @@ def test_a_part_is_tested_with_every_engine_as_with_pytorch(name: str, trained: 
 def test_huge_pictures_go_through_an_engine_in_tiles(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, part = weights.load(trained), open_dataset("drawn").parts["test"].only(range(4))
+    network, part = weights.load(trained), open_dataset("drawn").parts["test"].only(range(2))
     dense = protocol(network, "dense")
     expected = posteriors(network, part, dense)
     monkeypatch.setitem(tests.MEMORY, "cpu", 2**17)

@@ -642,6 +642,7 @@ def test_damaged_files_are_refused_or_harmless(name: str, count: int) -> None:
     assert refused > count * (0.8 if name == "w.pth" else 0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["w.pth", "old.pth", "w.safetensors"])
 def test_damage_where_a_file_describes_itself_is_refused_or_harmless(name: str) -> None:
     """The pickle or the header alone is changed; the archive's CRC-32 is made right again."""
