@@ -14,6 +14,7 @@ from PIL import Image
 from verydeep.conditions import Conditions
 from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
+from verydeep.evaluation.journal import Journal
 from verydeep.machine import Machine
 
 # beside other work, threads inside each operation wait for each other for most of the time
@@ -42,6 +43,19 @@ def photos(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / root
 
     return make
+
+
+@pytest.fixture
+def journals(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """What each journal that a test begins is told of it."""
+    kept: list[dict[str, object]] = []
+
+    def journal(folder: Path, about: dict[str, object]) -> Journal:
+        kept.append(about)
+        return Journal(folder, about)
+
+    monkeypatch.setattr("verydeep.tasks.testing.Journal", journal)
+    return kept
 
 
 def images(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:

@@ -27,7 +27,6 @@ from verydeep.engines import local, winograd
 from verydeep.engines.engine import ENGINES, chosen, engine_for
 from verydeep.errors import UserError
 from verydeep.evaluation import posteriors as tests
-from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.scores import load_scores
 from verydeep.evaluation.views import protocol
@@ -250,20 +249,13 @@ def test_huge_pictures_go_through_an_engine_in_tiles(
 
 
 def test_the_score_file_and_the_journal_say_the_engine(
-    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Path, tmp_path: Path, journals: list[dict[str, object]]
 ) -> None:
-    kept = []
-
-    def journal(folder: Path, about: dict[str, object]) -> Journal:
-        kept.append(about)
-        return Journal(folder, about)
-
-    monkeypatch.setattr("verydeep.tasks.testing.Journal", journal)
     for name in (None, "torch"):
         path = tmp_path / f"{name}.safetensors"
         evaluate(trained, "drawn", "centre", out=path, part_name="test", engine=name)
         assert load_scores(path).engine == (name or "winograd")
-    assert [about["engine"] for about in kept] == ["winograd", "torch"]
+    assert [about["engine"] for about in journals] == ["winograd", "torch"]
 
 
 def test_a_test_by_another_engine_leaves_the_score_file_and_the_journal_of_the_usual_one(

@@ -21,7 +21,6 @@ from verydeep import weights
 from verydeep.datasets import Dataset, Part
 from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import UserError
-from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.scores import load_scores
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
@@ -48,21 +47,14 @@ def test_the_same_tensors_with_other_pixels_are_another_test() -> None:
 
 
 def test_a_test_is_not_gone_on_with_by_a_network_of_other_pixels(
-    monkeypatch: pytest.MonkeyPatch,
+    journals: list[dict[str, object]],
 ) -> None:
-    kept = []
-
-    def journal(folder: Path, about: dict[str, object]) -> Journal:
-        kept.append(about)
-        return Journal(folder, about)
-
-    monkeypatch.setattr("verydeep.tasks.testing.Journal", journal)
     network = build("A", classes=SHAPES, width=0.125, crop=32, pixels=PIXELS, initial="he")
     for pixels in (PIXELS, BGR):
         network.pixels = pixels
         weights.save(network, "w.safetensors")
         evaluate("w.safetensors", "drawn:10x32", "centre", TWO_CORES, out="out.safetensors")
-    assert kept[0] != kept[1]
+    assert journals[0] != journals[1]
 
 
 # --- ILSVRC

@@ -45,7 +45,7 @@ class SignsOfLife:
         """What every process gave, in the order of their numbers."""
         self._asked += 1
         keys = [f"given/{self._asked}/{number}" for number in range(self.count)]
-        with self.inside("what the others were started with"), self._asking():
+        with self.inside("what the others have to say"), self._asking():
             self._store.set(keys[self.number], json.dumps(value))
             while not self._store.check(keys):
                 sleep(0.02)
