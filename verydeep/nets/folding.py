@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from verydeep.nets.network import BatchNorm, Network
-from verydeep.nets.table import NORM_NAME, NORM_WORD, read_table
+from verydeep.nets.table import read_table
 
 
 def folded(network: Network) -> Network:
@@ -20,8 +20,8 @@ def folded(network: Network) -> Network:
     """
     if not any(isinstance(module, BatchNorm) for module in network.modules()):
         return network
-    words = [word.removesuffix(NORM_WORD) for word in network.table.words]
-    table = read_table(network.table.name.removesuffix(NORM_NAME), words, network.table.crop)
+    table = network.table
+    table = read_table(table.configuration, table.plain_words, table.crop)
     plain = Network.empty(table, network.classes, network.pixels)
     given = network.state_dict()
     tensors = {name: given[name] for name in plain.state_dict()}

@@ -143,6 +143,16 @@ class Table:
     crop: int
     rows: tuple[Row, ...]
 
+    @property
+    def configuration(self) -> str:
+        """The configuration of Table 1 that it is of, with norms or without."""
+        return self.name.removesuffix(NORM_NAME)
+
+    @property
+    def plain_words(self) -> list[str]:
+        """Its words, without norms."""
+        return [word.removesuffix(NORM_WORD) for word in self.words]
+
     def __getitem__(self, name: str) -> Row:
         """The row of that name; UserError names the last convolution where there is none."""
         for row in self.rows:
@@ -151,7 +161,7 @@ class Table:
         last = [row.name for row in self.rows if type(row) is Conv][-1]
         raise UserError(
             f"no layer '{name}' in configuration {self.name}; its last convolution is '{last}' "
-            f"and `verydeep nets {self.name.removesuffix(NORM_NAME)}` lists them all"
+            f"and `verydeep nets {self.configuration}` lists them all"
         )
 
     def shapes(self, height: int, width: int) -> dict[str, Shape]:

@@ -22,7 +22,6 @@ from verydeep.nets.network import Network
 from verydeep.nets.table import (
     FC,
     NORM_NAME,
-    NORM_WORD,
     BatchNorm,
     Conv,
     Table,
@@ -59,7 +58,7 @@ class Origin:
     @property
     def is_whole(self) -> bool:
         """Whether it has all the convolutions of its configuration."""
-        paper = vgg.table(_letter(self.table)).rows
+        paper = vgg.table(self.table.configuration).rows
         return sum(type(row) is Conv for row in self.table.rows) == sum(
             type(row) is Conv for row in paper
         )
@@ -74,8 +73,9 @@ class Origin:
             return True
         if sizes["net"] != self.table.name:
             return False
-        asked = vgg.table(_letter(self.table), 2, sizes["width"], sizes["crop"], sizes["fc"]).words
-        own = [word.removesuffix(NORM_WORD) for word in self.table.words]
+        width, crop, fc = (sizes[name] for name in ("width", "crop", "fc"))
+        asked = vgg.table(self.table.configuration, 2, width, crop, fc).words
+        own = self.table.plain_words
         count = len(own) - 2 if self.table.has_top else len(own)  # up to the classes' own
         return list(asked[:count]) == own[:count]
 
@@ -89,7 +89,8 @@ class Origin:
             return vgg.table(sizes["net"].removesuffix(NORM_NAME), classes, width, crop, fc)
         words = list(self.table.words)
         if not self.table.has_top:
-            words += vgg.table(_letter(self.table), classes, width, crop, fc).words[len(words) :]
+            like = vgg.table(self.table.configuration, classes, width, crop, fc)
+            words += like.words[len(words) :]
         words[words.index("soft-max") - 1] = f"FC-{classes}"
         return read_table(self.table.name, words, crop)
 
@@ -104,7 +105,7 @@ def _sizes(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
     if "width" in settings:
         width, fc = settings["width"], settings.get("fc")
     else:
-        whole = vgg.table(_letter(table))
+        whole = vgg.table(table.configuration)
         convs = [row for row in table.rows if type(row) is Conv]
         first_fc = next((row for row in table.rows if isinstance(row, FC)), None)
         paper = whole[convs[-1].name]
@@ -112,11 +113,6 @@ def _sizes(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
         width = convs[-1].channels / paper.channels
         fc = first_fc.channels if first_fc else None
     return {"net": table.name, "width": width, "crop": table.crop, "fc": fc}
-
-
-def _letter(table: Table) -> str:
-    """The configuration of Table 1 that a table is of, with norms or without."""
-    return table.name.removesuffix(NORM_NAME)
 
 
 def begun(
