@@ -86,7 +86,9 @@ def test_classes_are_numbers_where_nobody_names_them() -> None:
     bare = Parameters(given.family, given.tensors, given.pixels)
     found = imported(bare, "w")
     assert found.network.classes == ("0", "1", "2")
-    assert found.notes == ("classes are named 0 to 2",)
+    said = "classes have no names, and are numbered 0 to 2; --classes FOLDER, or a list, names them"
+    assert found.notes == (said,)
+    assert found.guessed == ("classes",)
     assert imported(bare, "w", ["x", "y", "z"]).network.classes == ("x", "y", "z")
     assert imported(bare, "w", ["x", "y", "z"]).notes == ()
 
@@ -117,17 +119,31 @@ def test_a_list_of_synsets_gives_wnids_with_a_word() -> None:
             r"names a class '\?\[2Jdog', with a control character",
         ),
         (b'{"0": ["n01440764", "ten\\u001bch"]}', r"names a class 'n01440764 ten\?ch', with"),
-        (b"\xff\xfe", "it is no text in UTF-8"),
+        (b"\xfe", "it is no text in UTF-8 or UTF-16"),
+        (b"\xff\xfe\x00", "it is no text in UTF-8 or UTF-16"),
+        (b"\xff\xfe", "is no list of class names: it holds no name; give a name to a line"),
         (b"x" * (2**22 + 1), "too long to be a list of class names"),
         (None, "cannot read the class names in names.txt: No such file"),
-        (b"n01440764 tench\nn01440764 tench\n", "a wnid not named before"),
+        (b"n01440764 tench\nn01440764 tench\n", "names two classes 'n01440764 tench'"),
         (b'{"0": ["n01440764", "tench"], "1": ["n01440764", "tench"]}', "names two classes"),
-        (b'{"0": ["tench", "tench"]}', r'is no list of class names; one in JSON is \{"0": \["n0'),
-        (b'{"1": ["n01440764", "tench"]}', "is no list of class names"),
-        (b'{"0": ["n01440764", 1]}', "is no list of class names"),
-        (b'{"0": "n01440764"}', "is no list of class names"),
-        (b"{" * 100_000, "is no list of class names"),
-        (b"{}", "is no list of class names"),
+        (b'{"0": ["tench", "tench"]}', "it holds a name that is none"),
+        (b'{"1": ["n01440764", "tench"]}', "it holds 1 names and none numbered 0; give"),
+        (b'{"0": ["n01440764", 1]}', "it holds a name that is none"),
+        (b'{"cat": 0, "dog": 2}', "it holds 2 names and none numbered 1; give"),
+        (b'{"cat": 0, "dog": 0}', "it holds two names numbered 0, 'cat' and 'dog'; give"),
+        (b'{"cat": 0, "cat": 1}', "it holds one of its keys twice; give"),
+        (b'{"cat": 0.5}', "it holds 'cat' where a number is needed; give"),
+        (b'{"cat": -1}', "it holds 1 names and none numbered 0; give"),
+        (b'["cat", 3]', "it holds a name that is none"),
+        (b'[""]', "names a class '', with no letter"),
+        (b"1 cat\n2 dog\n", "it holds 2 names and none numbered 0; give"),
+        (b"0 cat\n2 dog\n", "it holds 2 names and none numbered 1; give"),
+        (b"0 cat\n0 dog\n", "it holds two names numbered 0, 'cat' and 'dog'; give"),
+        (b"{" * 100_000, "is no list of class names: it holds JSON that is none"),
+        (b"[" * 100_000, "is no list of class names: it holds JSON that is none"),
+        (b"{}", "is no list of class names: it holds no name"),
+        (b"", "is no list of class names: it holds no name"),
+        (b"\n".join(b"%d" % i for i in range(100_001)), "names 100,001 classes; 100,000 are the"),
     ],
 )
 def test_odd_lists_of_classes_are_named(content: bytes | None, line: str) -> None:

@@ -17,11 +17,15 @@ from verydeep import weights
 from verydeep.conditions import Conditions
 from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.datasets.dataset import Labels, fingerprint, marks
-from verydeep.datasets.ilsvrc import devkit_order
-from verydeep.datasets.ilsvrc_lists import WNID, class_key
 from verydeep.engines import engine as engines
 from verydeep.errors import UserError
-from verydeep.evaluation.class_order import refuse_other_order
+from verydeep.evaluation.class_matching import (
+    guess_in_words,
+    of_ilsvrc,
+    other_orders,
+    relabelled,
+)
+from verydeep.evaluation.class_order import Numbering, doubts, refuse_other_order
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import chunk_of, faults, posteriors, readable
 from verydeep.evaluation.published import Trained
@@ -32,9 +36,8 @@ from verydeep.nets.network import Network
 from verydeep.weights.file import WeightsInfo, read_info, table_of
 from verydeep.weights.place import beside
 
-ILSVRC_CLASSES, ILSVRC_VAL = 1000, 50_000
-"""Classes and pictures of ILSVRC-2012's validation set, which the paper's figures are of."""
-NO_ORDERS: Mapping[str, Labels] = {}
+ILSVRC_VAL = 50_000
+"""Pictures of ILSVRC-2012's validation set, which the paper's figures are of."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +116,16 @@ def evaluate(
         "fingerprint": dataset.fingerprint,
         "part": part_name,
         "seed": trained_seed if seed is None else seed,
-        "whole": _of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL,
+        "whole": of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL,
     }
     path = Path(out) if out else None
-    orders = _other_orders(dataset, info)
+    if guess := guess_in_words(dataset, info):
+        conditions.watch.say(guess)
+    orders = other_orders(dataset, info)
     folder = beside(weights_path)
     return measure(
         network, part, chosen, about, folder, conditions,
-        path=path, other_orders=orders, way=way,
+        path=path, orders=orders, way=way,
     )  # fmt: skip
 
 
@@ -133,7 +138,7 @@ def measure(
     conditions: Conditions,
     *,
     path: Path | None = None,
-    other_orders: Mapping[str, Labels] = NO_ORDERS,
+    orders: Sequence[Numbering] = (),
     way: Way | None = None,
 ) -> Tested:
     """Tests one part by one protocol and writes the score file.
@@ -163,7 +168,7 @@ def measure(
     )
     with journal.alone() if conditions.processes.first else nullcontext():
         scores, read = _scores(
-            network, part, chosen, about, digest, conditions, journal, other_orders, way
+            network, part, chosen, about, digest, conditions, journal, orders, way
         )
         if conditions.processes.first:
             save_scores(scores, path)
@@ -185,7 +190,7 @@ def _scores(
     digest: str,
     conditions: Conditions,
     journal: Journal,
-    other_orders: Mapping[str, Labels],
+    orders: Sequence[Numbering],
     way: Way,
 ) -> tuple[Scores, Labels]:
     """The scores of the pictures that can be read, and which those are."""
@@ -206,7 +211,10 @@ def _scores(
     read = np.flatnonzero(readable(found))
     if not len(read):
         raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
-    refuse_other_order(found[read].argmax(1), part.labels[read], other_orders)
+    answers = found[read].argmax(1), part.labels[read]
+    refuse_other_order(*answers, orders)
+    for doubt in doubts(*answers, orders):
+        watch.say(doubt)
     scores = Scores(
         found[read],
         part.labels[read],
@@ -223,22 +231,6 @@ def _scores(
         precision=way.precision,
     )
     return scores, read
-
-
-def _other_orders(dataset: Dataset, info: WeightsInfo) -> dict[str, Labels]:
-    """Orders that the classes of weights for this data are known to come in by mistake."""
-    if not _of_ilsvrc(dataset) or len(info.classes) != len(dataset.classes):
-        return {}
-    order = devkit_order(Path(dataset.where))
-    if order is None or len(order) != len(dataset.classes):
-        return {}
-    return {"the development kit's order": order}
-
-
-def _of_ilsvrc(dataset: Dataset) -> bool:
-    """Whether it is ILSVRC's: by its lists, or in plain folders by its thousand wnids."""
-    wnids = all(WNID.fullmatch(class_key(name)) for name in dataset.classes)
-    return dataset.kind == "ilsvrc" or (wnids and len(dataset.classes) == ILSVRC_CLASSES)
 
 
 def _of_the_paper(network: Network) -> Trained | None:
@@ -292,25 +284,3 @@ def part_of(dataset: Dataset, name: str) -> Part:
     if name not in parts:
         raise UserError(f"no part '{name}'; there are {', '.join(parts)}")
     return parts[name]
-
-
-def relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
-    """The part with labels that are places in the network's classes, matched by name or wnid."""
-    if _of_ilsvrc(dataset) and _numbered(dataset, info):
-        return part
-    known = {class_key(name): place for place, name in enumerate(info.classes)}
-    unknown = [name for name in dataset.classes if class_key(name) not in known]
-    if unknown:
-        shown = ", ".join(info.classes[:3])
-        raise UserError(
-            f"{dataset.where} has a class '{unknown[0]}' that the network does not know; it was "
-            f"trained on {len(info.classes)} classes, the first of them {shown}"
-        )
-    places = np.array([known[class_key(n)] for n in dataset.classes], dtype=np.int64)
-    return Part(part.names, places[part.labels], part.source, part.boxes)
-
-
-def _numbered(dataset: Dataset, info: WeightsInfo) -> bool:
-    """Whether classes go by their order alone: as many as there are, under no name that is."""
-    ours, theirs = (set(map(class_key, names)) for names in (info.classes, dataset.classes))
-    return len(info.classes) == len(dataset.classes) and not ours & theirs

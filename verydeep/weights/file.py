@@ -45,6 +45,17 @@ class WeightsInfo:
     format: int = FORMAT
     hash: str = field(default="")
 
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether its classes have no names: imported, under numbers that nobody has given."""
+        made = self.provenance.get("imported")
+        numbers = [str(place) for place in range(len(self.classes))]
+        return (
+            made is not None
+            and "classes" not in made.get("given", ())
+            and (self.classes == numbers)
+        )
+
 
 def save(network: Network, path: Path | str, provenance: dict[str, Any] | None = None) -> str:
     """Writes a network's weights file, whole or not at all, and gives its hash.
