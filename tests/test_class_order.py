@@ -97,7 +97,7 @@ def test_even_a_constant_answer_that_the_order_makes_right_is_scored() -> None:
 
 @pytest.mark.parametrize(
     ("as_is", "by_order", "expected"),
-    [(0.0, 0.2, True), (0.08, 0.4, True), (0.08, 0.14, False), (0.15, 0.8, False)],
+    [(0.0, 0.2, True), (0.08, 0.4, True), (0.08, 0.14, False), (0.25, 0.7, False)],
 )
 def test_only_what_the_order_explains_far_better_is_refused(
     as_is: float, by_order: float, expected: bool

@@ -18,7 +18,7 @@ from verydeep.datasets.dataset import Labels
 from verydeep.datasets.ilsvrc import devkit_order
 from verydeep.datasets.ilsvrc_lists import WNID, class_key
 from verydeep.errors import UserError
-from verydeep.evaluation.class_order import BY_NAME, BY_NUMBER, Numbering
+from verydeep.evaluation.class_order import BY_NAME, BY_NUMBER, Numbering, Order
 from verydeep.weights.file import WeightsInfo
 
 ILSVRC_CLASSES = 1000
@@ -51,12 +51,12 @@ def relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
 def other_orders(dataset: Dataset, info: WeightsInfo) -> tuple[Numbering, ...]:
     """Orders that the classes of weights for this data are known to come in by mistake."""
     if numbered := _numberings(dataset, info):
-        first, *others = numbered.values()
-        names = list(numbered)[1:]
+        taken = next(iter(numbered.values()))
+        others = {tuple(places): name for name, places in reversed(numbered.items())}
+        others.pop(tuple(taken))
         return tuple(
-            Numbering(name, _over(first, other, len(info.classes)), UNNAMED, BY_NUMBER)
-            for name, other in zip(names, others, strict=True)
-            if not np.array_equal(first, other)
+            Numbering(name, _over(taken, np.array(places), len(info.classes)), UNNAMED, BY_NUMBER)
+            for places, name in others.items()
         )
     if not of_ilsvrc(dataset) or len(info.classes) != len(dataset.classes):
         return ()
@@ -139,7 +139,7 @@ def _ranks(values: Sequence[int] | Sequence[str]) -> Labels:
     return np.argsort(np.array(order, dtype=np.int64))
 
 
-def _over(taken: Labels, other: Labels, count: int) -> Labels:
+def _over(taken: Labels, other: Labels, count: int) -> Order:
     """What each label would be in another order; those of no folder stay."""
     places = np.arange(count)
     places[taken] = other

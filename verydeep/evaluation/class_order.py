@@ -29,7 +29,7 @@ from verydeep.errors import UserError
 Order = Int64[np.ndarray, "K"]
 """What each class is numbered in an order: a permutation."""
 
-WRONG = 0.9
+WRONG = 0.8
 """Share of the pictures in question that must be wrong by the labels as they are."""
 BY_NAME, BY_NUMBER = 1e-9, 1e-3
 """Most probable that agreement with an order may be by chance, for that order to be named: where
@@ -55,7 +55,7 @@ def refuse_other_order(
 ) -> None:
     """Raises UserError where the predictions follow another order of the classes than the labels.
 
-    `predictions` are top-1, `posteriors.argmax(1)`. An order is named if more than nine tenths of
+    `predictions` are top-1, `posteriors.argmax(1)`. An order is named if more than four fifths of
     the pictures that it numbers otherwise are wrong as they are, at least twice as many are right
     by it, and no chance explains it: not because a network is bad, and not for a few classes only.
     """

@@ -171,7 +171,7 @@ def _columns(text: str) -> list[str]:
         return [row[0] for row in (rows[1:] if all(kinds) else rows)]
     titled = all(kinds) or not any(map(_is_number, heads))
     first, second = ([row[i] for row in rows[titled:]] for i in (0, 1))
-    numbered = [all(map(_is_number, column)) for column in (first, second)]
+    numbered = [bool(column) and all(map(_is_number, column)) for column in (first, second)]
     if not any(numbered):
         raise ValueError("two columns without numbers")
     if all(numbered) and sorted(kinds) != ["name", "number"]:
