@@ -141,7 +141,7 @@ def unnamed(count: int) -> WeightsInfo:
 
 
 def places(data: Dataset, info: WeightsInfo) -> list[int]:
-    return relabelled(data.test, data, info).labels.tolist()
+    return list(relabelled(data.test, data, info).labels.tolist())
 
 
 @pytest.mark.parametrize("names", [TWELVE, [str(k) for k in range(1, 13)], ["7", "30", "200"]])

@@ -291,7 +291,6 @@ def test_pixels_and_classes_that_are_missing_are_noted(tmp_path: Path) -> None:
         found = matconvnet.read(writer(tmp_path / "x.mat", net))
         assert found.classes is None
         assert found.notes == (
-            "says nothing of its pixels; the mean of the authors' files is taken",
             "names 3 classes for 10 scores; left out",
         )
 

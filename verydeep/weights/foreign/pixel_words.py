@@ -47,7 +47,7 @@ def pixels_in(text: str) -> Pixels:
         return CONVENTIONS[words[0].casefold()]
     order = words.pop(0).upper() if words and words[0].upper() in ("RGB", "BGR") else "RGB"
     if not words or words[0] not in RANGES:
-        raise _mistake(text, f"'{words[0]}' is no range" if words else "it says no range")
+        raise _mistake(text, f"'{one_line(words[0])}' is no range" if words else "it says no range")
     said = {"std": (1.0, 1.0, 1.0), **RANGES[words[0]]}
     rest = words[1:]
     if rest and words[0] == "-1-1":
@@ -55,7 +55,8 @@ def pixels_in(text: str) -> Pixels:
     while rest:
         name, numbers = rest[0].casefold(), rest[1:2]
         if name not in ("mean", "std") or name in (word.casefold() for word in rest[2::2]):
-            raise _mistake(text, f"'{rest[0]}' is neither mean nor std, or is there twice")
+            odd = one_line(rest[0])
+            raise _mistake(text, f"'{odd}' is neither mean nor std, or is there twice")
         said[name] = _three(numbers, name, text)
         rest = rest[2:]
     try:
