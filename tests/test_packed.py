@@ -250,8 +250,8 @@ def test_unreadable_pictures_are_left_out_and_named(photos: Photos) -> None:
     assert "left out when packed: 4 more" in found.notes
     other = open_dataset(unpacked(Path("packed")))
     assert found.classes == other.classes == ("arrow", "cross")
-    assert found.test.labels.tolist() == other.test.labels.tolist() == [0, 0, 1, 1]
-    assert list(found.test.names) == list(other.test.names)
+    assert found.validation.labels.tolist() == other.validation.labels.tolist() == [0, 0, 1, 1]
+    assert list(found.validation.names) == list(other.validation.names)
     assert found.fingerprint == other.fingerprint
 
 
@@ -540,7 +540,7 @@ def test_a_hundred_thousand_pictures_take_little_memory(photos: Photos) -> None:
     tracemalloc.stop()
     assert peak < 15.6e6
     assert dataset.train.names[99_000] == "crescent/n01440764_99000.JPEG"
-    assert dataset.test.names[9] == "crescent/n01440764_99999.JPEG"
+    assert dataset.validation.names[9] == "crescent/n01440764_99999.JPEG"
 
 
 # --- the command

@@ -104,8 +104,8 @@ def test_the_seed_of_a_recipe_splits_the_data(photos: Callable[..., Path]) -> No
         root, "a", conditions=TWO_CORES, recipe=recipe("mine.toml"), net="A", **SMALL
     )
     assert run.settings.seed == 3
-    assert list(run.dataset.test.names) == list(open_dataset(root, 3).test.names)
-    assert list(run.dataset.test.names) != list(open_dataset(root, 0).test.names)
+    assert list(run.dataset.validation.names) == list(open_dataset(root, 3).validation.names)
+    assert list(run.dataset.validation.names) != list(open_dataset(root, 0).validation.names)
 
 
 def test_a_chain_trains_each_stage_from_the_one_before(tmp_path: Path) -> None:

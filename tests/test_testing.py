@@ -126,10 +126,10 @@ def test_ilsvrc_is_known_by_its_thousand_wnids() -> None:
 def test_numbered_classes_are_those_of_the_thousand_wnids_in_order() -> None:
     thousand = dataset("folder", 1000, 1000)
     info = WeightsInfo({}, [str(k) for k in range(1000)], {}, {}, {})
-    assert relabelled(thousand.test, thousand, info).labels.tolist() == list(range(1000))
+    assert relabelled(thousand.validation, thousand, info).labels.tolist() == list(range(1000))
     ten = dataset("folder", 10, 10)
     with pytest.raises(UserError, match="a class 'n10000000' that the network does not know"):
-        relabelled(ten.test, ten, replace(info, classes=info.classes[:10]))
+        relabelled(ten.validation, ten, replace(info, classes=info.classes[:10]))
 
 
 @pytest.mark.parametrize(("count", "part"), [(50_000, "test"), (49_999, "test"), (50_000, "train")])
@@ -144,7 +144,7 @@ def test_the_papers_figure_is_of_the_whole_validation_set(
 
     monkeypatch.setattr("verydeep.tasks.testing.measure", measure)
     found = dataset("folder", 1000, count)
-    found = replace(found, train=found.test) if part == "train" else found
+    found = replace(found, train=found.validation) if part == "train" else found
     monkeypatch.setattr("verydeep.tasks.testing.open_dataset", lambda *_: found)
     weights.save(build("A", 1000, width=0.125, crop=32, fc=8), "w.safetensors")
     with pytest.raises(KeyboardInterrupt):

@@ -52,7 +52,7 @@ PIXELS = Pixels((40, 40), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
 
 def drawn(count: int = 30) -> tuple[Part, Part]:
     dataset = open_dataset(f"drawn:{count}x48")
-    return dataset.train, dataset.test
+    return dataset.train, dataset.validation
 
 
 def network(settings: Settings = SETTINGS) -> Network:
