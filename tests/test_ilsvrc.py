@@ -420,7 +420,11 @@ def test_two_hundred_pictures_have_the_thousand_classes_of_the_lists() -> None:
         Path(f"val/ILSVRC2012_val_{number:08}.JPEG").write_bytes(b"x")
     dataset = open_ilsvrc(Path())
     assert len(dataset.classes) == 1000
-    assert dataset.validation.labels[:3].tolist() == [65, 970, 230]  # as in ilsvrc2012_val_labels.csv
+    assert dataset.validation.labels[:3].tolist() == [
+        65,
+        970,
+        230,
+    ]  # as in ilsvrc2012_val_labels.csv
     words = find_list(Path(), *WORDS)
     assert words is not None
     assert class_names(words)[dataset.classes[65]].startswith("sea snake")

@@ -87,8 +87,8 @@ class Dataset:
 
     @property
     def held_out(self) -> str:
-        """The name of the part that says most of a network: the test, or else the validation."""
-        return "test" if "test" in self.parts else "validation"
+        """The name of the part that says most of a network: the test, or the validation."""
+        return "test" if len(self.parts.get("test", ())) else "validation"
 
     @property
     def everything(self) -> Part:

@@ -48,7 +48,7 @@ class Memory:
     def of(cls, dataset: Dataset) -> Memory:
         """That of weights trained on a dataset whose keys were read."""
         found = {role: part.keys for role, part in dataset.parts.items() if part.keys is not None}
-        return cls({role: _sorted(keys) for role, keys in found.items()})
+        return cls({role: _sorted(keys) for role, keys in found.items() if len(keys)})
 
     def __or__(self, other: Memory) -> Memory:
         """That of weights started from others."""
@@ -77,6 +77,7 @@ def settled(
     memory: Memory,
     whose: str = "",
     *,
+    to_test: bool = False,
     threads: int = 2,
     watch: Watch = SILENT,
 ) -> Dataset:
@@ -84,12 +85,16 @@ def settled(
 
     In parts that were drawn here pictures keep the role that the memory has of them, and copies of
     one picture stay together. From parts that were found what is learnt is left out, and copies in
-    several of them are named. `whose` names the weights. What code draws is never in two parts.
+    several of them are named. `whose` names the weights; where they are only `to_test`, what was
+    found to train on is not looked into. What code draws is never in two parts.
     """
     if dataset.kind == "drawn":
         return dataset
-    keys = _read_keys(dataset, threads, watch)
-    parts = {role: replace(part, keys=keys[role]) for role, part in dataset.parts.items()}
+    unread = ("train",) if to_test and not dataset.made else ()
+    parts = {
+        role: part if role in unread else replace(part, keys=_read_keys(part, threads, watch))
+        for role, part in dataset.parts.items()
+    }
     parts, notes = _redrawn(parts, dataset.made, memory, whose)
     for role in [role for role in parts if role not in ("train", *dataset.made)]:
         learnt = memory.roles(keys_of(parts[role])) == ROLES.index("train")
@@ -98,8 +103,10 @@ def settled(
             notes.append(f"left out of {role}, learnt by {whose}: {_count(gone.names)}")
     if not len(parts["validation"]) and len(parts.get("test", ())):
         parts["validation"] = parts.pop("test")
+        dataset = replace(dataset, made=())
         notes.append("the test part chooses the weights, for the others were all learnt from")
-    notes += _copies_across(parts)
+    if not to_test:
+        notes += _copies_across(parts)
     return replace(dataset, parts=parts, notes=(*dataset.notes, *notes))
 
 
@@ -167,22 +174,19 @@ def _bytes_of(source: Source) -> bytes:
     return source if isinstance(source, bytes) else Path(source).read_bytes()
 
 
-def _read_keys(dataset: Dataset, threads: int, watch: Watch) -> dict[str, Keys]:
-    """The key of every picture of every part, read by threads."""
-    total, done, found = sum(map(len, dataset.parts.values())), 0, {}
-    for role, part in dataset.parts.items():
-        keys = np.full(len(part), NO_KEY)
+def _read_keys(part: Part, threads: int, watch: Watch) -> Keys:
+    """The key of every picture, read by threads."""
+    keys = np.full(len(part), NO_KEY)
 
-        def read(i: int, part: Part = part) -> int:
-            with suppress(OSError, PictureError):
-                return key_of(part.source(i))
-            return NO_KEY
+    def read(i: int) -> int:
+        with suppress(OSError, PictureError):
+            return key_of(part.source(i))
+        return NO_KEY
 
-        for i, key in enumerate(in_order(read, range(len(part)), threads, ahead=64 * threads)):
-            keys[i], done = key, done + 1
-            watch.step("looking for copies", done, total)
-        found[role] = keys
-    return found
+    for i, key in enumerate(in_order(read, range(len(part)), threads, ahead=64 * threads)):
+        keys[i] = key
+        watch.step("looking for copies", i + 1, len(part))
+    return keys
 
 
 def keys_of(part: Part) -> Keys:
