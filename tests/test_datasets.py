@@ -54,7 +54,7 @@ def test_parts_that_are_there_are_taken(photos: Photos, name: str) -> None:
     photos(2, 1, root=f"photos/{name}", first=50)
     dataset = open_dataset("photos")
     assert (len(dataset.train), len(dataset.validation)) == (7, 3)
-    assert not dataset.made_split
+    assert dataset.made == ()
 
 
 def test_a_train_folder_alone_is_split(photos: Photos) -> None:
@@ -175,7 +175,7 @@ def test_parts_without_pictures_are_refused_and_with_one_for_training(
 
 
 def test_drawn_pictures_are_balanced_and_boxed() -> None:
-    dataset = open_dataset("drawn:50x64", seed=3)
+    dataset = open_dataset("drawn:50x64", split=3)
     assert dataset.classes == SHAPES
     assert np.bincount(dataset.train.labels).tolist() == [5] * 10
     image = dataset.validation.source(0)
@@ -203,7 +203,7 @@ def test_looking_finds_faults_sizes_and_duplicates(photos: Photos) -> None:
     Image.open(root / "arrow" / "0.png").save(root / "crescent" / "copy.bmp")
     Image.new("RGB", (30, 20)).save(root / "arrow" / "small.png")
     found = inspect(open_dataset(root))
-    assert [sum(found.counts[part]) for part in ("train", "test")] == [9, 2]
+    assert [sum(found.counts[part]) for part in ("train", "validation")] == [9, 2]
     assert sorted(found.sizes)[0] == (20, 30)
     assert len(found.sizes) == 10
     assert len(found.faults) == 1
@@ -218,7 +218,7 @@ def test_a_duplicate_across_the_split_is_found(photos: Photos) -> None:
     found = inspect(open_dataset("photos"))
     assert len(found.across) == 2
     assert all(
-        "(train)" in " ".join(group) and "(test)" in " ".join(group) for group in found.across
+        "(train)" in " ".join(group) and "(validation)" in " ".join(group) for group in found.across
     )
 
 
@@ -251,7 +251,7 @@ def test_a_class_may_be_called_train(photos: Photos) -> None:
     (root / "crescent").rename(root / "val")
     dataset = open_dataset(root)
     assert dataset.classes == ("train", "val")
-    assert dataset.made_split
+    assert dataset.made == ("validation",)
 
 
 @pytest.mark.parametrize("name", ["@eaDir", "__MACOSX", ".thumbnails"])

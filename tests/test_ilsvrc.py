@@ -116,7 +116,7 @@ def test_kaggle_gives_labels_and_boxes() -> None:
         assert dataset.validation.boxes is not None
         assert dataset.validation.boxes(1).tolist() == [[1, 2, 30, 20], [0, 0, 5.5, 6]]
         assert dataset.train.boxes is None
-        assert not dataset.made_split
+        assert dataset.made == ()
         assert any("LOC_synset_mapping.txt" in note for note in dataset.notes)
         assert read_picture(dataset.train.source(3))[0, 0, 0] == 80
 

@@ -68,7 +68,7 @@ class Memory:
         return roles
 
 
-def _sorted(keys: Keys) -> Keys:
+def _sorted(keys: Keys) -> Int64[np.ndarray, M]:
     return np.unique(keys[keys != NO_KEY])
 
 

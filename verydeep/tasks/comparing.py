@@ -95,7 +95,7 @@ def _aligned(named: Sequence[Path]) -> tuple[list[Path], list[Scores]]:
 
 
 def _has_test(path: Path, loaded: Mapping[Path, Scores]) -> bool:
-    """Whether a file is of what chose the weights, and beside it lies one of the same data's test."""
+    """Whether a file is of what chose the weights, and one of the data's test lies beside it."""
     beside = [s for other, s in loaded.items() if other.parent == path.parent]
     ours = loaded[path]
     tested = any(s.role == "test" and s.data == ours.data for s in beside)
