@@ -95,11 +95,10 @@ def answer(runs: Mapping[str, Run]) -> str:
     """The small table, where the pages lie, and what to do next."""
     from verydeep.report.tables import percent, text_table
 
-    head = ["top-1 error, %"]
-    head += [f"{t.scores.role}  {t.scores.protocol}" for t in next(iter(runs.values())).tests]
-    rows = [head]
-    for name, run in runs.items():
-        rows.append([f"configuration {name}", *(percent(t.top1) for t in run.tests)])
+    tests = {n: [t for t in run.tests if t.scores.role == "test"] for n, run in runs.items()}
+    rows = [["top-1 test error, %", *(str(t.scores.protocol) for t in tests["A"])]]
+    for name, found in tests.items():
+        rows.append([f"configuration {name}", *(percent(t.top1) for t in found)])
     best = min(runs.values(), key=lambda run: float(run.tests[-1].top1))
     pages = [f"  {run.folder}/report.html" for run in runs.values()]
     return "\n".join(
