@@ -133,7 +133,7 @@ def dataset(*names: str) -> Dataset:
     none, one = (
         Part([f"{i}" for i in range(n)], np.arange(n), lambda i: b"") for n in (0, len(names))
     )
-    return Dataset("data", "folder", names, none, one, False, (), "print")
+    return Dataset("data", "folder", names, {"train": none, "validation": one}, (), (), "print")
 
 
 def unnamed(count: int) -> WeightsInfo:
@@ -141,7 +141,7 @@ def unnamed(count: int) -> WeightsInfo:
 
 
 def places(data: Dataset, info: WeightsInfo) -> list[int]:
-    return list(relabelled(data.test, data, info).labels.tolist())
+    return list(relabelled(data.validation, data, info).labels.tolist())
 
 
 @pytest.mark.parametrize("names", [TWELVE, [str(k) for k in range(1, 13)], ["7", "30", "200"]])
