@@ -101,6 +101,14 @@ def test_a_folders_classes_are_in_image_folders_order() -> None:
     assert classes_in(Path("data")) == found
 
 
+def test_the_parts_of_a_split_are_no_classes() -> None:
+    for part in ("train", "val"):
+        Path("data", part, "cat").mkdir(parents=True)
+    with pytest.raises(UserError, match="the parts of a split, train, val, and no classes; give"):
+        classes_in(Path("data"))
+    assert classes_in(Path("data/train")) == ["cat"]
+
+
 @pytest.mark.parametrize(
     ("rows", "line"),
     [

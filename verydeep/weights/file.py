@@ -60,11 +60,8 @@ class WeightsInfo:
         """Whether its classes have no names: imported, under numbers that nobody has given."""
         made = self.provenance.get("imported")
         numbers = [str(place) for place in range(len(self.classes))]
-        return (
-            made is not None
-            and "classes" not in made.get("given", ())
-            and (self.classes == numbers)
-        )
+        given = made is None or "classes" in made.get("given", ())
+        return bool(numbers) and not given and self.classes == numbers
 
 
 def save(

@@ -10,10 +10,10 @@ import codecs
 import csv
 import json
 import re
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
-from verydeep.datasets.folder import is_hidden
+from verydeep.datasets.folder import PART_NAMES, is_hidden
 from verydeep.datasets.ilsvrc_lists import WNID, class_key
 from verydeep.errors import UserError, in_one_line, one_line
 from verydeep.weights.foreign.class_names import by_number, in_order
@@ -99,6 +99,8 @@ def _folders(path: Path) -> list[str]:
     names = sorted(name for name in found if not is_hidden(name))
     if not names:
         raise ValueError("no folders")
+    if {name.casefold() for name in names} <= {*chain(*PART_NAMES.values())}:
+        raise ValueError(f"the parts of a split, {', '.join(names)}, and no classes")
     return names
 
 
