@@ -35,6 +35,7 @@ from verydeep.training.loader import Source, remember, steps
 from verydeep.training.loop import fit
 from verydeep.training.recipes import Recipe
 from verydeep.training.run import (
+    ORIGIN,
     RUN,
     command_line,
     describe,
@@ -124,12 +125,20 @@ def train(
         folder = new_folder(Path(out) if out else None, name)
         device = str(conditions.machine)
         describe(folder, dataset, choice.settings, choice.reasons, device, started)
-        write_origin(folder, origin)
+        if choice.settings.start:
+            write_origin(folder, origin)
     folder = Path(processes.say(str(folder) if processes.first else ""))
     _tell(conditions.watch, dataset, choice.settings, choice.reasons, folder)
     for line in beginning.in_words(network, choice.settings, started):
         conditions.watch.say(line)
     return _run(folder, dataset, choice, network, conditions, origin)
+
+
+def _origin(folder: Path, dataset: Dataset, start: str | None) -> Memory:
+    """What the weights that a run started from had learnt; of them, where it got no further."""
+    if start is None or (folder / ORIGIN).exists():
+        return read_origin(folder) if start else Memory()
+    return remembered(weights.find(start), dataset, "train anew")
 
 
 def _set_apart(dataset: Dataset, origin: Memory, start: str, conditions: Conditions) -> Dataset:
@@ -169,7 +178,7 @@ def resume(
             f"{dataset.where} has changed since {folder} was begun: its fingerprint was "
             f"{about['data']['fingerprint']} and is {dataset.fingerprint}; train anew"
         )
-    origin = read_origin(folder)
+    origin = _origin(folder, dataset, machine.get("start"))
     dataset = _set_apart(dataset, origin, str(settings.start), conditions)
     dataset = replace(dataset, where=about["data"]["where"])
     network = random_network(dataset, settings, about.get("start", {}))
