@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from verydeep.commands.options import Data, Json, Quiet, Seed, Threads
+from verydeep.errors import escaped
 
 
 def look(
@@ -80,7 +81,7 @@ def _sizes(sizes: list[tuple[int, int]]) -> str:
 
 
 def _group(title: str, found: list[str], most: int = 10) -> list[str]:
-    lines = [f"{title}: {len(found) or 'none'}", *(f"  {line}" for line in found[:most])]
+    lines = [f"{title}: {len(found) or 'none'}", *(f"  {escaped(line)}" for line in found[:most])]
     return [*lines, f"  and {len(found) - most} more"] if len(found) > most else lines
 
 
