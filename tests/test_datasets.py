@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from verydeep.datasets import open_dataset, refuse_too_small
-from verydeep.datasets.folder import natural_key
+from verydeep.datasets.entries import natural_key
 from verydeep.datasets.inspection import inspect
 from verydeep.datasets.outlines import SHAPES
 from verydeep.datasets.packing import pack

@@ -36,7 +36,7 @@ class Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
 
 
 def escaped(text: str) -> str:
-    r"""The text with whatever would steer a terminal in the words of Python: "\x1b", "\n", "\u202e".
+    r"""The text with whatever would steer a terminal as Python writes it: "\x1b", "\n", "\u202e".
 
     That is control characters, ends of lines, what turns the direction of writing, and the bytes
     of names that are not UTF-8.

@@ -196,8 +196,8 @@ def sample_bits(data: bytes) -> int:
             for tag, _, count, value, _ in _tiff_entries(data):
                 if tag == 258:
                     place = 0 if 2 * count <= len(value) else offset.unpack(value)[0]
-                    order = "little" if data[:1] == b"I" else "big"
-                    return int.from_bytes((data[place:] if place else value)[:2], order)
+                    first = (data[place:] if place else value)[:2]
+                    return int.from_bytes(first, "little" if data[:1] == b"I" else "big")
     return 8
 
 

@@ -45,7 +45,7 @@ def predict(
 
     from verydeep.tasks.prediction import answers, found_pictures
 
-    paths = found_pictures(pictures)
+    paths = found_pictures(pictures, console)
     results, faults = [], 0
     for path, found in answers(weights, paths, top, device, engine, console):
         if isinstance(found, str):

@@ -16,7 +16,7 @@ import torch
 
 from verydeep import weights
 from verydeep.conditions import Conditions
-from verydeep.datasets import Dataset, Part, open_dataset, refuse_too_small
+from verydeep.datasets import Dataset, Part, inspection, open_dataset, refuse_too_small
 from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.views import protocol
 from verydeep.files import alone_in
@@ -98,6 +98,7 @@ def train(
         weights.find(asked["start"], conditions.watch)  # here, if it is a name not yet fetched
     dataset = open_dataset(data, asked.get("seed", 0))
     refuse_too_small(dataset)
+    dataset = replace(dataset, notes=(*dataset.notes, *inspection.warnings(dataset)))
     choice = choose(dataset.train, conditions.machine, given, recipe)
     begun = processes.first and processes.started_by_another and out is not None
     begun = begun and _is_of(Path(str(out)), dataset, choice.settings)
