@@ -154,10 +154,11 @@ def _why_no_classes(root: Path) -> str | None:
             return None
         lists = lists_in(root)
         where = f"lists ({some(lists)})" if lists else "lists"
+        names = some([f"{folder.name}/" for folder in kinds])
         none = "is no class" if len(kinds) == 1 else "are no classes"
         return (
-            f"{root} looks like {_what(root, kinds)}: {some([f'{f.name}/' for f in kinds])} {none}, "
-            f"and labels in names of files or in {where} are not read"
+            f"{root} looks like {_what(root, kinds)}: {names} {none}, and labels in names of files "
+            f"or in {where} are not read"
         )
     if any(map(_holds_pictures, folders)):
         return None
