@@ -46,7 +46,8 @@ def pixels(data: bytes) -> UInt8[np.ndarray, "H W C"]:
         return np.where(bits, np.uint8(0), np.uint8(255)).reshape(shape)  # ink is one
     if kind in b"56":
         wide = np.dtype(">u2" if largest > 255 else np.uint8)
-        values = _cut(np.frombuffer(data[begin : begin + count * wide.itemsize], wide), count)
+        there = min(count, (len(data) - begin) // wide.itemsize)
+        values = _cut(np.frombuffer(data, wide, there, begin), count)
     else:
         values = _cut(_plain(data[begin:], bits=kind == b"1"), count)
     if values.max() > largest:

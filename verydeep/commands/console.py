@@ -6,7 +6,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import TextIOWrapper
+from math import inf
 from time import monotonic
+from traceback import print_exception
+from types import TracebackType
 from typing import Any
 
 from verydeep.errors import escaped, escaped_lines
@@ -29,6 +32,12 @@ def harmless() -> Iterator[None]:
     err: Any = _Outlet(sys.stderr)
     with redirect_stdout(out), redirect_stderr(err):
         yield
+
+
+def say_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Prints a traceback the same way, as `sys.excepthook`."""
+    with harmless():
+        print_exception(kind, error, trace)
 
 
 class _Outlet:
@@ -73,7 +82,7 @@ class Console(Watch):
         """How far work is, with the time it will still take; not more often than can be read."""
         now = monotonic()
         if what != self._what:
-            self._what, self._began, self._printed = what, now, now - self._every
+            self._what, self._began, self._printed = what, now, -inf
             self._first = done
         if self.quiet or (now - self._printed < self._every and done < total):
             return

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from verydeep.commands import compare, evaluate, look, nets, pack, predict, tour, train, weights
-from verydeep.commands.console import harmless
+from verydeep.commands.console import harmless, say_fault
 from verydeep.errors import Stopped, UserError, escaped
 
 EPILOGUE = "`verydeep VERB --help` explains a verb. DATA is a folder of pictures, or `drawn`."
@@ -72,6 +72,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    sys.excepthook = say_fault
     with harmless():
         code = _run(debug)
     sys.exit(code)
