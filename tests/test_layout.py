@@ -101,7 +101,7 @@ def test_folders_that_may_be_classes_are(name: str) -> None:
     there, classes = CLASSES[name]
     dataset = open_dataset(made(*there))
     assert dataset.classes == tuple(classes.split())
-    assert dataset.made_split
+    assert dataset.made == ("validation",)
 
 
 PARTS = {
@@ -121,9 +121,9 @@ def test_parts_are_known_by_any_usual_name(name: str) -> None:
     made(train.format("cat/*"), train.format("dog/*"), test.format("cat/*"), test.format("dog/*"))
     dataset = open_dataset(made("seg_pred/seg_pred/*"))
     assert dataset.classes == ("cat", "dog")
-    assert (len(dataset.train), len(dataset.test), dataset.made_split) == (6, 6, False)
+    assert (len(dataset.train), len(dataset.validation), dataset.made) == (6, 6, ())
     assert any(note.endswith("seg_pred/") for note in dataset.notes)
-    assert all(Path(str(dataset.test.source(i))).is_file() for i in range(6))
+    assert all(Path(str(dataset.validation.source(i))).is_file() for i in range(6))
 
 
 @pytest.mark.parametrize("flat", ["test/*", "test/images/*", "val/images/*"])
@@ -131,7 +131,7 @@ def test_a_part_without_class_folders_is_left_alone(flat: str) -> None:
     """As Tiny ImageNet has them; its class folders keep pictures one folder deeper."""
     dataset = open_dataset(made("train/n1/images/*", "train/n2/images/*", flat, "val_list.txt"))
     assert dataset.classes == ("n1", "n2")
-    assert dataset.made_split
+    assert dataset.made == ("validation",)
     assert "of class folders" in dataset.notes[0]
     assert flat.split("/")[0] in dataset.notes[1]
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.entries import some
+from verydeep.datasets.memory import NO_KEY, NO_KEYS, is_copy
 from verydeep.errors import PictureError
 from verydeep.picture_files import sample_bits
 from verydeep.pictures import Picture, Source, bytes_of, read_picture
@@ -28,9 +28,6 @@ FEW_BITS = {4: 10, 16: 12, 64: 14}
 """Bits of a sample by the largest value, of 255, that a picture of 16 bits then comes out with."""
 SAMPLE = 64
 """Pictures that are read before a training, spread over the dataset."""
-MOST_FILES = 100_000
-"""Files that are held against each other before a training."""
-BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Inspection:
 
     `counts` are pictures of each class by part; `sizes` (height, width) of every readable one;
     `faults` a line for each picture that cannot be read; `duplicates` groups of names of the same
-    picture, pixel by pixel, `across` those that stand in both parts, and `contradictions` those
+    picture, pixel by pixel, `across` those that stand in several parts, and `contradictions` those
     that stand in two classes; `dark` names pictures of 16 bits with the bits that they use.
     """
 
@@ -88,68 +85,39 @@ def names_of(dataset: Dataset, group: Iterable[Place]) -> tuple[str, ...]:
     return tuple(f"{dataset.parts[part].names[i]} ({part})" for part, i in group)
 
 
-def same_files(dataset: Dataset) -> list[list[Place]]:
-    """Groups of pictures of a folder whose files are the same, byte for byte.
+def mislabelled(dataset: Dataset) -> list[Sequence[Place]]:
+    """Groups of pictures of several classes whose files are the same, byte for byte.
 
-    Only files of one size are opened, and only those read whole that begin in the same way.
+    For datasets whose keys were read; there are none in others.
     """
-    paths = {
-        (name, i): Path(str(part.source(i)))
-        for name, part in dataset.parts.items()
-        for i in range(len(part))
-    }
-    groups = [list(paths)]
-    for key in (_size, _beginning, _digest):
-        groups = [found for group in groups for found in _alike(group, paths, key)]
-    return groups
+    keys = {name: part.keys for name, part in dataset.parts.items() if part.keys is not None}
+    found, counts = np.unique(np.concatenate([*keys.values(), NO_KEYS]), return_counts=True)
+    several = found[(counts > 1) & (found != NO_KEY)]
+    groups: dict[int, list[Place]] = defaultdict(list)
+    for name, of_part in keys.items():
+        for i in np.flatnonzero(np.isin(of_part, several)).tolist():
+            groups[int(of_part[i])].append((name, i))
+
+    def source(place: Place) -> Source:
+        return dataset.parts[place[0]].source(place[1])
+
+    alike = [
+        [first, *(place for place in rest if is_copy(source(first), source(place)))]
+        for first, *rest in contradictions(dataset, groups.values())
+    ]
+    return contradictions(dataset, alike)
 
 
-def _alike(
-    group: Iterable[Place], paths: dict[Place, Path], key: Callable[[Path], Hashable]
-) -> Iterator[list[Place]]:
-    """The pictures of a group that have a key in common, where it can be found."""
-    by_key: dict[Hashable, list[Place]] = defaultdict(list)
-    for place in group:
-        try:
-            by_key[key(paths[place])].append(place)
-        except OSError:  # which the reading of pictures names
-            continue
-    return (found for found in by_key.values() if len(found) > 1)
+def warnings(dataset: Dataset) -> Iterator[str]:
+    """A line for each thing that is wrong with what is to be learnt, by files and a sample alone.
 
-
-def _size(path: Path) -> int:
-    return path.stat().st_size
-
-
-def _beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(BLOCK)
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
-def warnings(dataset: Dataset) -> tuple[str, ...]:
-    """A line for each thing that a training on a folder should be warned of.
-
-    These are files that stand in two classes, of up to a hundred thousand, and pictures of 16 bits
-    that use few of them, by a sample.
+    Files that stand in two classes, and pictures of 16 bits that use few of them.
     """
-    if dataset.kind != "folder":
-        return ()
-    found = []
-    if sum(map(len, dataset.parts.values())) <= MOST_FILES:
-        groups = contradictions(dataset, same_files(dataset))
-        if groups:
-            found.append(f"the same file in two classes: {len(groups)} ({_first(dataset, groups)})")
-    dark = list(_dark_of(dataset.train))
-    return (*found, dark_line(dark)) if dark else tuple(found)
-
-
-def _first(dataset: Dataset, groups: Sequence[Sequence[Place]]) -> str:
-    return some([" = ".join(names_of(dataset, group)) for group in groups])
+    if groups := mislabelled(dataset):
+        shown = some([" = ".join(names_of(dataset, group)) for group in groups])
+        yield f"the same file in two classes, so that one label is wrong: {len(groups)} ({shown})"
+    if dark := list(_dark_of(dataset.train)):
+        yield dark_line(dark)
 
 
 def dark_line(dark: Sequence[tuple[str, int]]) -> str:

@@ -17,10 +17,11 @@ from itertools import chain
 from pathlib import Path
 from unicodedata import normalize
 
+from verydeep.datasets.dataset import ROLES
 from verydeep.datasets.entries import entries_of, is_hidden, is_picture, leads_up, natural_key, some
 from verydeep.errors import UserError
 
-ROLES = {
+PARTS = {
     **dict.fromkeys(("train", "training", "trn"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "tst"), "test"),
@@ -56,14 +57,15 @@ def part_folders(root: Path) -> dict[str, Path]:
             groups.setdefault(role[1], {}).setdefault(role[0], []).append(folder)
     found = [parts for group in groups.values() if (parts := _parts(group))]
     plain = _parts(groups.get((), {}))
-    return plain or (found[0] if len(found) == 1 else {})
+    parts = plain or (found[0] if len(found) == 1 else {})
+    return {role: parts[role] for role in ROLES if role in parts}
 
 
 def _role(name: str) -> tuple[str, tuple[str, ...]] | None:
     """What a part is for by its name, and the words in it that say something else."""
     words = _words(name)
-    roles = [ROLES[word] for word in words if word in ROLES]
-    rest = tuple(w for w in words if w not in ROLES and w not in KINDS and w not in FILLING)
+    roles = [PARTS[word] for word in words if word in PARTS]
+    rest = tuple(w for w in words if w not in PARTS and w not in KINDS and w not in FILLING)
     return (roles[0], rest) if len(roles) == 1 else None
 
 
@@ -78,14 +80,14 @@ def _parts(group: dict[str, list[Path]]) -> dict[str, Path]:
     chosen = {role: _first(folders) for role, folders in group.items()}
     parts = {role: _unwrapped(path) for role, path in chosen.items() if path}
     parts = {role: path for role, path in parts.items() if not _has_no_classes(path)}
-    sure = len(group) > 1 or any(path.name.casefold() in ROLES for path in parts.values())
+    sure = len(group) > 1 or any(path.name.casefold() in PARTS for path in parts.values())
     return parts if "train" in parts and sure else {}
 
 
 def _first(folders: list[Path]) -> Path | None:
     """The one that is called by a word for it and nothing else, or else the only one."""
-    words = list(ROLES)
-    exact = [folder for folder in folders if folder.name.casefold() in ROLES]
+    words = list(PARTS)
+    exact = [folder for folder in folders if folder.name.casefold() in PARTS]
     if exact:
         return min(exact, key=lambda folder: words.index(folder.name.casefold()))
     return folders[0] if len(folders) == 1 else None
@@ -109,7 +111,7 @@ def _has_no_classes(part: Path) -> bool:
 def _is_kind(name: str) -> bool:
     """Whether a name is made of words for parts and kinds of files, and of no other."""
     words = {*_words(name)} - FILLING
-    return bool(words) and words <= KINDS | ROLES.keys()
+    return bool(words) and words <= KINDS | PARTS.keys()
 
 
 def folders_of(folder: Path) -> list[Path]:
