@@ -16,7 +16,15 @@ import torch
 
 from verydeep import weights
 from verydeep.conditions import Conditions
-from verydeep.datasets import Dataset, Memory, Part, open_dataset, refuse_too_small, settled
+from verydeep.datasets import (
+    Dataset,
+    Memory,
+    Part,
+    inspection,
+    open_dataset,
+    refuse_too_small,
+    settled,
+)
 from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.views import protocol
 from verydeep.files import alone_in
@@ -150,7 +158,7 @@ def _set_apart(dataset: Dataset, origin: Memory, start: str, conditions: Conditi
             f"{start} has learnt from all that could be set aside of {dataset.where}; add pictures "
             f"to choose the weights by, or train without --from"
         )
-    return dataset
+    return replace(dataset, notes=(*dataset.notes, *inspection.warnings(dataset)))
 
 
 def resume(
