@@ -176,13 +176,16 @@ def _answer(run: Any, json: bool) -> str:
 
 def _staged_answer(stages: list[Any], json: bool) -> str:
     """Each stage's errors beside the paper's for its recipe."""
+    from dataclasses import asdict
     from json import dumps
 
+    from verydeep.evaluation.chance import blind, no_better
     from verydeep.evaluation.metrics import top_error
     from verydeep.report.tables import percent, text_table
 
     rows = [["top-1 error, %", "ours", "paper, on ILSVRC"]]
-    found = []
+    found: list[dict[str, Any]] = []
+    more = []
     for stage in stages:
         dense = next(s for s in stage.tests if s.protocol.name == "dense")
         ours = top_error(dense.posteriors, dense.labels)
@@ -191,9 +194,20 @@ def _staged_answer(stages: list[Any], json: bool) -> str:
         name = stage.recipe.name
         rows.append([f"{name}  {dense.protocol}", percent(ours), paper])
         about = {"recipe": name, "folder": str(stage.folder), "protocol": str(dense.protocol)}
-        found.append({**about, "top1": ours, "paper_top1": single[0].top1 if single else None})
+        answer = blind(dense.labels, dense.classes)
+        warning = no_better(dense.posteriors, dense.labels, dense.classes)
+        more += [f"warning: {name} is {warning}"] if warning else []
+        found.append(
+            {**about, "top1": ours, "paper_top1": single[0].top1 if single else None}
+            | {"blind": asdict(answer), "no_better": warning}
+        )
+    more.insert(0, str(answer))
     pages = [f"  {stage.folder}/report.html" for stage in stages]
-    return dumps(found, indent=1) if json else "\n".join([text_table(rows), "", "pages:", *pages])
+    return (
+        dumps(found, indent=1)
+        if json
+        else "\n".join([text_table(rows), *more, "", "pages:", *pages])
+    )
 
 
 def parsed(settings: list[str]) -> dict[str, Any]:
@@ -216,8 +230,12 @@ def parsed(settings: list[str]) -> dict[str, Any]:
 
 def answer(run: Any, page: Path) -> str:
     """What a run came to, for the terminal."""
+    from verydeep.evaluation.chance import blind, no_better
     from verydeep.report.tables import percent, text_table
 
+    scores = run.tests[-1].scores
+    warning = no_better(scores.posteriors, scores.labels, scores.classes)
+    use = f"use it   verydeep predict {run.folder} PICTURE"
     rows = [["error on the test part, in %", "top-1", "top-5"]]
     rows += [[str(t.scores.protocol), percent(t.top1), percent(t.top5)] for t in run.tests]
     if len(run.network.classes) <= 5:  # 0 by definition
@@ -225,18 +243,23 @@ def answer(run: Any, page: Path) -> str:
     return "\n".join(
         [
             text_table(rows),
+            str(blind(scores.labels, scores.classes)),
             "",
             f"weights  {run.folder}/best.safetensors (epoch {run.best.epoch})",
             f"page     {page}",
             f"again    {run.command}",
-            f"use it   verydeep predict {run.folder} PICTURE",
+            f"warning  {warning}" if warning else use,
         ]
     )
 
 
 def _as_json(run: Any, page: Path) -> str:
+    from dataclasses import asdict
     from json import dumps
 
+    from verydeep.evaluation.chance import blind, no_better
+
+    scores = run.tests[-1].scores
     return dumps(
         {
             "folder": str(run.folder),
@@ -247,6 +270,8 @@ def _as_json(run: Any, page: Path) -> str:
                 {"protocol": str(t.scores.protocol), "top1": t.top1, "top5": t.top5}
                 for t in run.tests
             ],
+            "blind": asdict(blind(scores.labels, scores.classes)),
+            "no_better": no_better(scores.posteriors, scores.labels, scores.classes),
         },
         indent=1,
     )

@@ -30,7 +30,7 @@ OPTIONS = {
 """Settings that have an option of their own on the command line, and what it is called."""
 RUN = "run.toml"
 """What a run is made of, in its folder."""
-CHOSEN = ("initial", "dropout", "precision", "patience")
+CHOSEN = ("initial", "dropout", "precision", "patience", "latest_cuts", "divide")
 """Settings without an option that are chosen where they are not said; the rest are the paper's."""
 
 
