@@ -31,6 +31,7 @@ from verydeep.tasks.testing import Tested, measure
 from verydeep.training import checkpoints
 from verydeep.training.defaults import Choice, choose
 from verydeep.training.keeper import CHECKPOINTS, Keeper
+from verydeep.training.liveness import refuse_dead
 from verydeep.training.loader import Source, epoch_in_words, remember, steps
 from verydeep.training.loop import fit
 from verydeep.training.recipes import Recipe
@@ -186,6 +187,8 @@ def _run(
             network.to(memory_format=torch.channels_last)  # as batches come; 1.2 times as fast
             torch.backends.cudnn.deterministic = processes.in_order
         training = Training.of(network, settings)
+        if not checkpoints.found(folder / CHECKPOINTS):
+            _refuse_dead(network, source, settings, folder)
         total = settings.epochs * steps(len(source.part), settings)
         keeper = Keeper(folder, about, read, settings, total, conditions)
         with keeper.keeping():
@@ -202,6 +205,15 @@ def _run(
     notes = (*dataset.notes, *faults, *keeper.notes)
     started, epochs = about.get("start", {}), tuple(training.epochs)
     return Run(folder, network, dataset, settings, choice.reasons, started, notes, epochs, tests)
+
+
+def _refuse_dead(network: Network, source: Source, settings: Settings, folder: Path) -> None:
+    """Raises UserError where the net would not learn, and leaves the folder as if not begun."""
+    try:
+        refuse_dead(network, source, settings)
+    except UserError:
+        (folder / RUN).unlink(missing_ok=True)
+        raise
 
 
 def _tested(
