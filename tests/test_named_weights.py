@@ -216,6 +216,17 @@ def test_classes_are_matched_by_wnid_and_scores_lie_beside_no_cache(
     assert "fc8" not in start_from(others, "vgg16")[0]
 
 
+def test_what_an_earlier_version_kept_is_put_right_without_fetching(server: Server) -> None:
+    network = public.load("vgg16")
+    about, asked = read_info(OURS).provenance, len(server.asked)
+    network.pixels = replace(network.pixels, scale=(256, 256))
+    save(network, OURS, about)
+    again = public.load("vgg16")
+    assert again.pixels.scale == (256, 512)
+    assert (hash_of(again), read_info(OURS).provenance) == (hash_of(network), about)
+    assert len(server.asked) == asked
+
+
 def test_torchvisions_are_known_by_the_beginning_of_their_sha256(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,8 +175,8 @@ def _choices(
         yield "epochs", _tuned_epochs(train), "at most: the weights are trained already"
     yield "patience", max(3, round(0.15 * known("epochs"))), "epochs without progress: a plateau"
     yield "latest_cuts", LATEST_CUTS, "shares of the epochs, for few that see no plateau"
-    if origin is None:
-        yield "divide", True, "pixels by their deviation, so that narrow nets start alike"
+    if origin is None and known("initial") == "he":
+        yield "divide", True, "pixels by their deviation: He's weights keep the size of values"
 
 
 def _batch(pictures: int, most: int) -> int:
