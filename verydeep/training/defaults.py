@@ -40,7 +40,7 @@ ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/resul
 SIZES = ("net", "width", "crop", "fc")
 BESIDES = (
     "fc", "start", "tune", "average", "shard", "precision", "compiled", "bad_start", "bad_loss",
-    "bad_picture", "seed",
+    "bad_picture", "seed", "split",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
 LEAST_EPOCHS, HOURS = 3, 1.0
