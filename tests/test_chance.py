@@ -16,7 +16,7 @@ CLASSES = ("cat", "dog")
 
 def answering(labels: Labels, classes: int = 2) -> np.ndarray:
     """Posteriors of a net that is sure of these answers."""
-    return np.eye(classes, dtype=np.float32)[labels]
+    return np.asarray(np.eye(classes, dtype=np.float32)[labels])
 
 
 def test_a_guess_and_the_largest_class_err_as_counted_by_hand() -> None:

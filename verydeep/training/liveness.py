@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import replace
 
 import torch
@@ -39,8 +38,8 @@ def strengths(network: Network, source: Source, settings: Settings) -> dict[str,
     """
     count = max(FEWEST, int(MULTIPLY_ADDS / cost(network.table).multiply_adds))
     few = replace(settings, batch=min(settings.batch, len(source.part), count))
-    with closing(batches(replace(source, share=(0, 1)), few, epoch=0, threads=1)) as drawn:
-        batch = next(drawn).part(0, few.batch, network.device)
+    first = next(batches(replace(source, share=(0, 1)), few, epoch=0, threads=1))
+    batch = first.part(0, few.batch, network.device)
     learning = {name: p for name, p in network.named_parameters() if p.requires_grad}
     scores = network(batch.shown(source.pixels))
     losses = F.cross_entropy(scores, batch.labels, reduction="none")
