@@ -103,10 +103,12 @@ def test_a_folders_classes_are_in_image_folders_order() -> None:
 
 def test_the_parts_of_a_split_are_no_classes() -> None:
     for part in ("train", "val"):
-        Path("data", part, "cat").mkdir(parents=True)
-    with pytest.raises(UserError, match="the parts of a split, train, val, and no classes; give"):
+        for name in ("cat", "dog"):
+            Path("data", part, name).mkdir(parents=True)
+            Path("data", part, name, "0.png").touch()
+    with pytest.raises(UserError, match="of a split and no classes: data/train, data/val; give"):
         classes_in(Path("data"))
-    assert classes_in(Path("data/train")) == ["cat"]
+    assert classes_in(Path("data/train")) == ["cat", "dog"]
 
 
 @pytest.mark.parametrize(

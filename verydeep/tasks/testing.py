@@ -28,11 +28,10 @@ from verydeep.evaluation.class_matching import (
 from verydeep.evaluation.class_order import Numbering, doubts, refuse_other_order
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import chunk_of, faults, posteriors, readable
-from verydeep.evaluation.published import Trained
 from verydeep.evaluation.scores import Scores, refuse_other, save_scores
 from verydeep.evaluation.views import Protocol, protocol
-from verydeep.nets import vgg
 from verydeep.nets.network import Network
+from verydeep.tasks.papers_nets import trained_as
 from verydeep.tasks.parts import WORDS, split_of, to_test
 from verydeep.weights.file import read_info, table_of
 from verydeep.weights.place import beside
@@ -112,13 +111,14 @@ def evaluate(
     conditions.watch.say(engines.words(way.engine, asked=engine is not None))
     network = weights.load(weights_path, conditions.machine.device)
     chosen = protocol(network, protocol_name, scales)
+    whole = of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL
     about = {
         "where": dataset.where,
         "fingerprint": dataset.fingerprint,
         "part": part_name,
         "role": role,
         "split": split_of(info) if split is None else split,
-        "whole": of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL,
+        "net": trained_as(info) if whole else None,
     }
     path = Path(out) if out else None
     if guess := guess_in_words(dataset, info):
@@ -229,20 +229,11 @@ def _scores(
         role=str(about.get("role", "test")),
         split=int(about.get("split", 0)),
         left_out=left_out,
-        net=_of_the_paper(network) if about.get("whole") and not left_out else None,
+        net=about.get("net") if not left_out else None,
         engine=way.engine,
         precision=way.precision,
     )
     return scores, read
-
-
-def _of_the_paper(network: Network) -> Trained | None:
-    """Which of the paper's nets it is, whole, and at which S it was trained."""
-    name, crop = network.table.name, network.table.crop
-    if name not in vgg.CONFIGURATIONS or crop != 224:
-        return None
-    whole = vgg.table(name, len(network.classes)).words == network.table.words
-    return (name, *network.pixels.scale) if whole else None
 
 
 def _file_name(

@@ -6,7 +6,7 @@ is small.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ def about(path: Path, prototxt: Path | None = None) -> dict[str, Any]:
     hashes = hashes_of(path)
     release = release_of(hashes)
     is_ours = _is_ours(path)
-    found = _about_ours(path) if is_ours else _about_foreign(path, prototxt, release is not None)
+    found = _about_ours(path) if is_ours else _about_foreign(path, prototxt, release)
     if release is not None:
         found["release"] = {**asdict(release), "measured": release.measured}
     return {"file": str(path), "bytes": path.stat().st_size, **found, **asdict(hashes)}
@@ -193,10 +193,10 @@ def _about_ours(path: Path) -> dict[str, Any]:
     }
 
 
-def _about_foreign(path: Path, prototxt: Path | None, published: bool) -> dict[str, Any]:
+def _about_foreign(path: Path, prototxt: Path | None, release: Release | None) -> dict[str, Any]:
     parameters = sandbox.read(path, prototxt)
 
-    from verydeep.weights.foreign.guesses import notes_of, pixels_for
+    from verydeep.weights.foreign.guesses import informed, notes_of, pixels_for
     from verydeep.weights.foreign.importing import CROP, table_of
     from verydeep.weights.foreign.pixel_words import in_words
 
@@ -206,8 +206,7 @@ def _about_foreign(path: Path, prototxt: Path | None, published: bool) -> dict[s
         net, crop = _about_table(table), table.crop
     except UserError as error:
         net = {"net": None, "no_net": str(error)}
-    if published:
-        parameters = replace(parameters, guessed=())
+    parameters = informed(parameters, release, path.name)
     pixels, guessed = pixels_for(parameters, crop)
     return {
         "family": parameters.family,

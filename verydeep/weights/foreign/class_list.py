@@ -10,12 +10,13 @@ import codecs
 import csv
 import json
 import re
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 
-from verydeep.datasets.folder import PART_NAMES, is_hidden
+from verydeep.datasets.entries import is_hidden
 from verydeep.datasets.ilsvrc_lists import WNID, class_key
-from verydeep.errors import UserError, in_one_line, one_line
+from verydeep.datasets.layout import part_folders, refuse_no_classes
+from verydeep.errors import UserError, harm_of, one_line
 from verydeep.weights.foreign.class_names import by_number, in_order
 from verydeep.weights.releases import Release
 
@@ -99,8 +100,11 @@ def _folders(path: Path) -> list[str]:
     names = sorted(name for name in found if not is_hidden(name))
     if not names:
         raise ValueError("no folders")
-    if {name.casefold() for name in names} <= {*chain(*PART_NAMES.values())}:
-        raise ValueError(f"the parts of a split, {', '.join(names)}, and no classes")
+    if parts := part_folders(path):
+        raise ValueError(
+            f"the parts of a split and no classes: {', '.join(map(str, parts.values()))}"
+        )
+    refuse_no_classes(path)
     return names
 
 
@@ -193,11 +197,10 @@ def _refuse_odd(names: list[str], path: Path) -> None:
         raise UserError(f"{path} names {len(names):,} classes; {MOST_CLASSES:,} are the most")
     seen: set[str] = set()
     for name in names:
-        if not name or not in_one_line(name):
+        if harm := harm_of(name) if name else "no letter":
             raise UserError(
-                f"{path} names a class '{one_line(name) if name else ''}', with "
-                f"{'a control character' if name else 'no letter'}; give names of letters, digits "
-                f"and spaces"
+                f"{path} names a class '{one_line(name) if name else ''}', with {harm}; give names "
+                f"of letters, digits and spaces"
             )
         if class_key(name) in seen:
             raise UserError(

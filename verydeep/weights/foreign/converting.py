@@ -6,7 +6,7 @@ at once.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,13 +40,13 @@ def convert(
 
     from verydeep.nets.folding import folded
     from verydeep.weights.file import save
+    from verydeep.weights.foreign.guesses import informed
     from verydeep.weights.foreign.importing import Imported, imported
 
     hashes = hashes_of(path)
     release = release_of(hashes)
-    if release is not None:  # whose pixels are published
-        parameters = replace(parameters, guessed=())
     listed = notes_of_list(classes, names, release) if classes and names else ()
+    parameters = informed(parameters, release, path.name, scale)
     found = imported(parameters, path, names, pixels, scale)
     network = folded(found.network) if fold else found.network
     notes = (*found.notes, *listed)

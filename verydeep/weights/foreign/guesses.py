@@ -12,10 +12,34 @@ from dataclasses import replace
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign.parameters import PIXELS, SCALE, Parameters
 from verydeep.weights.foreign.pixel_words import values_in_words
+from verydeep.weights.releases import Release, scale_of
 
 CLASSES = "classes"
 """The third thing that may be a guess: which class is which."""
 IMAGENET_CROP, IMAGENET_S = 224, 256
+
+
+def informed(
+    parameters: Parameters,
+    release: Release | None,
+    file: str,
+    scale: tuple[int, int] | None = None,
+) -> Parameters:
+    """The parameters with what is known of the file that they are of; `scale` is what is given.
+
+    Of a known release nothing is a guess.
+    """
+    if parameters.table is not None:  # files of our own writing say all
+        return parameters
+    known, note = (None, None) if scale else scale_of(release, file)
+    return replace(
+        parameters,
+        pixels=replace(parameters.pixels, scale=known or parameters.pixels.scale),
+        guessed=tuple(
+            what for what in parameters.guessed if not (release or (known and what == SCALE))
+        ),
+        notes=(*parameters.notes, note) if note else parameters.notes,
+    )
 
 
 def pixels_for(
