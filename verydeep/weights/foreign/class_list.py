@@ -13,9 +13,8 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
-from verydeep.datasets.entries import is_hidden
 from verydeep.datasets.ilsvrc_lists import WNID, class_key
-from verydeep.datasets.layout import part_folders, refuse_no_classes
+from verydeep.datasets.layout import folders_of, part_folders, refuse_no_classes
 from verydeep.errors import UserError, harm_of, one_line
 from verydeep.weights.foreign.class_names import by_number, in_order
 from verydeep.weights.releases import Release
@@ -96,14 +95,12 @@ def _out_of_order(names: list[str]) -> str | None:
 
 def _folders(path: Path) -> list[str]:
     """Names of the folders in a folder, by their letters, as `ImageFolder` sorts them."""
-    found = (entry.name for entry in path.iterdir() if entry.is_dir())
-    names = sorted(name for name in found if not is_hidden(name))
+    names = sorted(folder.name for folder in folders_of(path))
     if not names:
         raise ValueError("no folders")
     if parts := part_folders(path):
-        raise ValueError(
-            f"the parts of a split and no classes: {', '.join(map(str, parts.values()))}"
-        )
+        found = ", ".join(map(str, parts.values()))
+        raise ValueError(f"the parts of a split and no classes: {found}")
     refuse_no_classes(path)
     return names
 

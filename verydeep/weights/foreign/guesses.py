@@ -32,12 +32,11 @@ def informed(
     if parameters.table is not None:  # files of our own writing say all
         return parameters
     known, note = (None, None) if scale else scale_of(release, file)
+    told = set(parameters.guessed) if release else {SCALE} if known else set()
     return replace(
         parameters,
         pixels=replace(parameters.pixels, scale=known or parameters.pixels.scale),
-        guessed=tuple(
-            what for what in parameters.guessed if not (release or (known and what == SCALE))
-        ),
+        guessed=tuple(sorted(set(parameters.guessed) - told)),
         notes=(*parameters.notes, note) if note else parameters.notes,
     )
 
