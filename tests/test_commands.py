@@ -121,18 +121,20 @@ def test_the_listing_that_a_missing_layer_points_to_is_there(verydeep: Run, name
     assert line.split("'")[3] in said.out
 
 
-def test_a_name_that_is_not_utf8_is_printed() -> None:
-    """In a process of its own, whose stdout is a pipe; the name is café.png in Latin-1."""
-    save(build("A", ["cat", "dog"], width=0.125, crop=32, fc=16), "w.safetensors")
+def test_names_beyond_the_terminals_encoding_are_printed() -> None:
+    """In a process of its own, in the C locale: a class and a file, café.png in Latin-1."""
+    save(build("A", ["Café", "dog"], width=0.125, crop=32, fc=16), "w.safetensors")
     name = os.fsdecode(b"caf\xe9.png")
     Image.new("RGB", (48, 48), (200, 30, 30)).save(name)
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run(
         [sys.executable, "-m", "verydeep", "predict", "w.safetensors", name],
         capture_output=True,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        env={**os.environ, **plain},
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"caf\\udce9.png\n  "), done.stdout
+    assert b"  Caf\\xe9 " in done.stdout
 
 
 def test_python_imports_no_torch_before_it_is_needed() -> None:

@@ -486,7 +486,7 @@ def test_a_run_writes_all_that_is_needed_to_repeat_it(tmp_path: Path) -> None:
         lines = list(csv.DictReader(file))
     assert [int(line["epoch"]) for line in lines] == [1, 2]
     assert len(list((run.folder / "events").iterdir())) == 1
-    assert [t.scores.protocol.name for t in run.tests] == ["centre", "dense"]
+    assert [t.scores.protocol.name for t in run.tests] == ["centre", "dense"] * 2
     assert load(run.folder).classes == run.dataset.classes
     assert run.best.top1 == run.tests[0].top1
 

@@ -16,7 +16,15 @@ import torch
 
 from verydeep import weights
 from verydeep.conditions import Conditions
-from verydeep.datasets import Dataset, Memory, Part, open_dataset, refuse_too_small, settled
+from verydeep.datasets import (
+    Dataset,
+    Memory,
+    Part,
+    inspection,
+    open_dataset,
+    refuse_too_small,
+    settled,
+)
 from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.chance import blind
 from verydeep.evaluation.views import protocol
@@ -127,12 +135,20 @@ def train(
         folder = new_folder(Path(out) if out else None, name)
         device = str(conditions.machine)
         describe(folder, dataset, choice.settings, choice.reasons, device, started)
-        write_origin(folder, origin)
+        if choice.settings.start:
+            write_origin(folder, origin)
     folder = Path(processes.say(str(folder) if processes.first else ""))
     _tell(conditions.watch, dataset, choice.settings, choice.reasons, folder)
     for line in beginning.in_words(network, choice.settings, started):
         conditions.watch.say(line)
     return _run(folder, dataset, choice, network, conditions, origin)
+
+
+def _origin(folder: Path, dataset: Dataset, start: str | None) -> Memory:
+    """What the weights that a run started from had learnt; of them, where it got no further."""
+    if start is None or (folder / ORIGIN).exists():
+        return read_origin(folder) if start else Memory()
+    return remembered(weights.find(start), dataset, "train anew")
 
 
 def _set_apart(dataset: Dataset, origin: Memory, start: str, conditions: Conditions) -> Dataset:
@@ -144,7 +160,7 @@ def _set_apart(dataset: Dataset, origin: Memory, start: str, conditions: Conditi
             f"{start} has learnt from all that could be set aside of {dataset.where}; add pictures "
             f"to choose the weights by, or train without --from"
         )
-    return dataset
+    return replace(dataset, notes=(*dataset.notes, *inspection.warnings(dataset)))
 
 
 def resume(
@@ -172,7 +188,7 @@ def resume(
             f"{dataset.where} has changed since {folder} was begun: its fingerprint was "
             f"{about['data']['fingerprint']} and is {dataset.fingerprint}; train anew"
         )
-    origin = read_origin(folder)
+    origin = _origin(folder, dataset, machine.get("start"))
     dataset = _set_apart(dataset, origin, str(settings.start), conditions)
     dataset = replace(dataset, where=about["data"]["where"])
     network = random_network(dataset, settings, about.get("start", {}))
