@@ -114,7 +114,7 @@ def test_a_list_of_synsets_gives_wnids_with_a_word() -> None:
         (b"crane\ncat\ncrane\n", "names two classes 'crane'; give names that differ"),
         (
             b"cat\n\x1b[2Jdog\n",
-            r"names a class '\?\[2Jdog', with a control character",
+            r"names a class '\\x1b\[2Jdog', with a control character",
         ),
         (b'{"0": ["n01440764", "ten\\u001bch"]}', r"names a class 'n01440764 ten\?ch', with"),
         (b"\xff\xfe", "it is no text in UTF-8"),
@@ -281,8 +281,8 @@ def test_other_nets_are_known_by_a_name(name: str, net: str | None) -> None:
 
 
 def test_complaints_are_one_clean_line() -> None:
-    assert one_line("a\x1b[31mb\x00\nsecond") == "a?[31mb?"
-    assert len(one_line("x" * 10_000)) == 300
+    assert one_line("a\x1b[31mb\x00\nsecond") == r"a\x1b[31mb\x00"
+    assert len(one_line("x" * 10_000)) == len(one_line("\x1b" * 10_000)) == 300
     assert one_line(KeyError()) == "KeyError"
     assert one_line("") == "str"
 
