@@ -230,8 +230,8 @@ def _split_here(root: Path, listing: _Listing, seed: int, notes: tuple[str, ...]
     else:
         note = (
             f"{HELD_OUT:.0%} of each class set aside to choose the weights by, drawn from split "
-            f"seed {seed}: {counts['train']} to train, {counts['validation']} to choose by; for a "
-            f"test as well there must be {MANY:,} pictures, {MANY_A_CLASS} of each class"
+            f"seed {seed}: {counts['train']} to train, {counts['validation']} to choose by; of "
+            f"{MANY:,} pictures, {MANY_A_CLASS} of each class, there would be a test as well"
         )
     print_of = fingerprint(chain(classes, listing.lines()))
     notes = (*notes, note, *listing.notes)
