@@ -116,7 +116,7 @@ def test_a_list_of_synsets_gives_wnids_with_a_word() -> None:
             b"cat\n\x1b[2Jdog\n",
             r"names a class '\\x1b\[2Jdog', with a control character",
         ),
-        (b'{"0": ["n01440764", "ten\\u001bch"]}', r"names a class 'n01440764 ten\?ch', with"),
+        (b'{"0": ["n01440764", "ten\\u001bch"]}', r"names a class 'n01440764 ten\\x1bch', with"),
         (b"\xff\xfe", "it is no text in UTF-8"),
         (b"x" * (2**22 + 1), "too long to be a list of class names"),
         (None, "cannot read the class names in names.txt: No such file"),
@@ -316,12 +316,12 @@ def test_class_names_that_leave_their_line_are_refused(name: str) -> None:
     built = build("A", ["dog", name], width=0.125, crop=32, fc=16)
     tensors = parameters(built).tensors
     passing.write(Parameters("test", tensors, PIXELS, ("dog", name)), Path("p"))
-    with pytest.raises(UserError, match="^w was read, but not to weights: a class name with a con"):
+    with pytest.raises(UserError, match="^w was read, but not to weights: a class name with "):
         passing.read(Path("p"), "w")
     onnx_export.write_onnx(built, "x.onnx")
     with pytest.raises(UserError, match="what it says of its pixels and classes"):
         onnx.read("x.onnx")
-    with pytest.raises(UserError, match="a class name with a control character, '") as raised:
+    with pytest.raises(UserError, match="a class name with .*, '") as raised:
         save(built, "x.safetensors")
     assert str(raised.value).isprintable()
 

@@ -170,7 +170,7 @@ def test_a_class_that_would_write_over_the_line_is_named_without(tmp_path: Path)
     save(network(), tmp_path / "w.safetensors")
     changed(tmp_path / "w.safetensors", ("classes",), ["a", "b", "\r\x1b[2Kcat"])
     with pytest.raises(
-        UserError, match=r"a class name with a control character, '\\x1b\[2Kcat'"
+        UserError, match=r"a class name with a control character, '\\r\\x1b\[2Kcat'"
     ) as e:
         load(tmp_path / "w.safetensors")
     assert str(e.value).isprintable()
