@@ -116,9 +116,9 @@ def test_a_list_of_synsets_gives_wnids_with_a_word() -> None:
         (b"crane\ncat\ncrane\n", "names two classes 'crane'; give names that differ"),
         (
             b"cat\n\x1b[2Jdog\n",
-            r"names a class '\?\[2Jdog', with a control character",
+            r"names a class '\\x1b\[2Jdog', with a control character",
         ),
-        (b'{"0": ["n01440764", "ten\\u001bch"]}', r"names a class 'n01440764 ten\?ch', with"),
+        (b'{"0": ["n01440764", "ten\\u001bch"]}', r"names a class 'n01440764 ten\\x1bch', with"),
         (b"\xfe", "it is no text in UTF-8 or UTF-16"),
         (b"\xff\xfe\x00", "it is no text in UTF-8 or UTF-16"),
         (b"\xff\xfe", "is no list of class names: it holds no name; give a name to a line"),
@@ -297,8 +297,8 @@ def test_other_nets_are_known_by_a_name(name: str, net: str | None) -> None:
 
 
 def test_complaints_are_one_clean_line() -> None:
-    assert one_line("a\x1b[31mb\x00\nsecond") == "a?[31mb?"
-    assert len(one_line("x" * 10_000)) == 300
+    assert one_line("a\x1b[31mb\x00\nsecond") == r"a\x1b[31mb\x00"
+    assert len(one_line("x" * 10_000)) == len(one_line("\x1b" * 10_000)) == 300
     assert one_line(KeyError()) == "KeyError"
     assert one_line("") == "str"
 
@@ -332,12 +332,12 @@ def test_class_names_that_leave_their_line_are_refused(name: str) -> None:
     built = build("A", ["dog", name], width=0.125, crop=32, fc=16)
     tensors = parameters(built).tensors
     passing.write(Parameters("test", tensors, PIXELS, ("dog", name)), Path("p"))
-    with pytest.raises(UserError, match="^w was read, but not to weights: a class name with a con"):
+    with pytest.raises(UserError, match="^w was read, but not to weights: a class name with "):
         passing.read(Path("p"), "w")
     onnx_export.write_onnx(built, "x.onnx")
     with pytest.raises(UserError, match="what it says of its pixels and classes"):
         onnx.read("x.onnx")
-    with pytest.raises(UserError, match="a class name with a control character, '") as raised:
+    with pytest.raises(UserError, match="a class name with .*, '") as raised:
         save(built, "x.safetensors")
     assert str(raised.value).isprintable()
 

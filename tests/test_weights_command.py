@@ -170,8 +170,8 @@ def test_a_provenance_that_would_write_over_the_terminal_is_shown_without(veryde
     network = build("A", 3, width=0.125, crop=32, fc=16)
     save(network, "o.safetensors", {"imported": made})
     said = verydeep("weights", "show", "o.safetensors").out
-    assert "imported  from a?[2Kb, x\n" in said
-    assert "measured  ?]0;right?\n" in said
+    assert "imported  from a\\x1b[2Kb, x\n" in said
+    assert "measured  \\x1b]0;right\\x07\n" in said
     assert all(line.isprintable() for line in said.split("\n"))
 
 
