@@ -270,7 +270,7 @@ def test_a_norm_of_another_epsilon_gives_the_same_values(epsilon: float) -> None
 def test_a_norm_that_our_epsilon_cannot_have_is_refused() -> None:
     """A variance of 0 with 1e-12 would need one below 0 with 1e-5."""
     for epsilon, reason in ((1e-12, "an epsilon of 1e-12 and"), (-1.0, "an epsilon that is none")):
-        with pytest.raises(UserError, match=f"the norm after 'value0' has {reason}"):
+        with pytest.raises(UserError, match=f"the norm 'value1' has {reason}"):
             read(with_epsilon(epsilon, np.zeros(8, np.float32)))
 
 
@@ -331,19 +331,21 @@ def renamed(old: str, new: str) -> Any:
     return graph.model()
 
 
-def with_relus(first: str, second: str) -> Any:
-    """The net with other nodes instead of its first two ReLUs, as many as before or not."""
+def with_relus(*instead: list[str]) -> Any:
+    """The net with other nodes instead of its first ReLUs."""
     graph = vgg()
-    places = [i for i, node in enumerate(graph.nodes) if node.op_type == "Relu"][:2]
-    for place, ops in reversed([*zip(places, (first, second), strict=True)]):
-        old, value, nodes = graph.nodes[place], graph.nodes[place].input[0], []
-        for i, op in enumerate(ops.split() or ["Identity"], 1 - len(ops.split() or [""])):
-            gives = old.output[0] if not i else f"{old.output[0]}{chr(96 - i)}"
-            others = ["shape"] if op == "Reshape" else []
-            nodes.append(helper.make_node(op, [value, *others], [gives]))
-            value = gives
-        graph.nodes[place : place + 1] = nodes
     graph.hold("shape", np.array([0, -1]), dtype="i8")
+    relus = [node for node in graph.nodes if node.op_type == "Relu"]
+    for old, ops in zip(relus, instead, strict=False):
+        value, nodes = old.input[0], []
+        for op in ops:
+            nodes.append(
+                helper.make_node(op, [value, "shape"][: 1 + (op == "Reshape")], [f"{value}+"])
+            )
+            value = f"{value}+"
+        nodes.append(helper.make_node("Identity", [value], list(old.output)))
+        place = graph.nodes.index(old)
+        graph.nodes[place : place + 1] = nodes
     return graph.model()
 
 
@@ -358,7 +360,7 @@ def with_branch(op: str, *reads: str) -> Any:
     [
         (lambda: with_branch("Add", "value3", "value1"), "node 'Add' is off .* 15 Relu, 13 Conv"),
         (lambda: with_branch("Relu", "value1"), "node 'Relu' is off the one path"),
-        (lambda: renamed("Relu", "Identity"), "'value2' is a convolution, where .* or a ReLU"),
+        (lambda: renamed("Relu", "Identity"), "'value2' is a convolution, where .* has a ReLU;"),
         (lambda: renamed("Relu", "Sigmoid"), "'value1' is 'Sigmoid', where .*; it has 14 Relu"),
         (
             lambda: renamed("AveragePool", "GlobalAveragePool"),
@@ -375,9 +377,9 @@ def with_branch(op: str, *reads: str) -> Any:
         (lambda: changed("MaxPool", strides=[2, 1]), "has stride 1, where a net of Table 1 has 2"),
         (lambda: changed("MaxPool", ceil_mode=1), "a MaxPool rounds up"),
         (lambda: changed("AveragePool", strides=[2, 2]), "Table 1 has AveragePool; it has"),
-        (lambda: with_relus("", "Relu Relu"), "'value2' is a convolution, where"),
-        (lambda: with_relus("Relu Softmax", "Relu"), "'value1' is the soft-max, where"),
-        (lambda: with_relus("Relu Reshape", "Relu"), "a Conv stands after a Reshape"),
+        (lambda: with_relus([], ["Relu", "Relu"]), "'value2' is a convolution, where"),
+        (lambda: with_relus(["Relu", "Softmax"]), r"'value0\+\+' is the soft-max, where"),
+        (lambda: with_relus(["Relu", "Reshape"]), "a Conv stands after a Reshape"),
         (lambda: changed("AveragePool", kernel_shape=[2, 2]), "Table 1 has AveragePool; it has"),
         (lambda: changed("Gemm", alpha=0.5), "a Gemm is no layer of a net of Table 1"),
         (lambda: changed("Gemm", alpha=[1]), "a Gemm is no layer of a net of Table 1"),

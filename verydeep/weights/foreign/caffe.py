@@ -117,9 +117,9 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
     path = Path(path)
     with naming(path, "a caffemodel"):
         layers, own = _read_net(open_content(path))
-        steps = _placed(layers)
-        tensors = tensors_of([_layer(s.name, layers[s.place]) for s in steps if s.name])
         said = about.from_text(own) if own else about.About(AUTHORS)
+        steps = _placed(layers) if said.table is None else _named(layers)
+        tensors = tensors_of([_layer(s.name, layers[s.place]) for s in steps if s.name])
     pixels = said.pixels
     notes = (
         []
@@ -234,6 +234,14 @@ def _placed(layers: Sequence[_Layer]) -> list[Step]:
                 f"{len(layer.blobs)} blobs"
             )
     return steps
+
+
+def _named(layers: Sequence[_Layer]) -> list[Step]:
+    """The layers of a file of ours, which names its table, under the names that they have."""
+    return [
+        Step(i, layer.text.type, layer.text.name if layer.blobs else "")
+        for i, layer in enumerate(layers)
+    ]
 
 
 def _has_lrn(steps: Sequence[Step]) -> bool:

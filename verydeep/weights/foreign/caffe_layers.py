@@ -102,8 +102,8 @@ def _odd(kind: str, said: Mapping[str, list[float]]) -> str:
 
 
 def _window(kind: str, layer: LayerText) -> dict[str, list[float]]:
-    """The numbers of a window, by the words of `placing`."""
-    if kind not in ("conv", "pool"):
+    """The numbers of a window, by the words of `placing`; none where the file has none at all."""
+    if kind not in ("conv", "pool") or not layer.settings:
         return {}
     window = {
         what: [n for key in (what, f"{what}_size", f"{what}_h", f"{what}_w")

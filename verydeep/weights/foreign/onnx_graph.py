@@ -268,7 +268,7 @@ class _Walk:
         norm = {name: self._needed(node, 1 + i) for i, name in enumerate(names)}
         epsilon = node.attributes.get("epsilon", BatchNorm.epsilon)
         epsilon = epsilon if isinstance(epsilon, float) else -1.0
-        layer = shown(self.told[-1].name)
+        layer = shown(node.output)
         norm["running_var"] = of_our_epsilon(norm["running_var"], epsilon, layer)
         self._tell(node, "norm")
         self.layers[-1] = replace(self.layers[-1], norm=norm)

@@ -94,7 +94,7 @@ class _Walk:
 
     def _is_fc(self, layer: Told) -> bool:
         """Whether a convolution is an FC layer: over the whole map after the last pooling."""
-        bare = not any(layer.window.get("pad", ()))
+        bare = set(layer.window.get("pad", ())) == {0}
         whole = self.last == "pool" and not self.pools_left and bare
         return layer.kind == "conv" and (whole or self.last.startswith("an FC"))
 
@@ -127,7 +127,8 @@ _OTHER_LRN = (
 
 def _either(last: str) -> str:
     """What may come after a layer, in words."""
-    *others, final = [_WORDS[kind] for kind in _FOLLOWERS[last]] or ["nothing more"]
+    kinds = [_WORDS[kind] for kind in _FOLLOWERS[last] if kind != "norm"]
+    *others, final = kinds or ["nothing more"]
     return f"{', '.join(others)} or {final}" if others else final
 
 
@@ -177,11 +178,11 @@ def of_our_epsilon(variance: np.ndarray, epsilon: float, layer: str) -> np.ndarr
     Worked out in float64. Raises Damaged for an epsilon that is none, or a sum below ours.
     """
     if not 0 <= epsilon < np.inf:
-        raise Damaged(f"the norm after {layer} has an epsilon that is none", REMEDY)
+        raise Damaged(f"the norm {layer} has an epsilon that is none", REMEDY)
     if np.float32(epsilon) == np.float32(BatchNorm.epsilon):
         return variance
     shifted = variance.astype(np.float64) + (epsilon - BatchNorm.epsilon)
     if shifted.min(initial=0) < 0 <= variance.min(initial=0):
-        raise Damaged(f"the norm after {layer} has an epsilon of {epsilon:g} and variances too "
+        raise Damaged(f"the norm {layer} has an epsilon of {epsilon:g} and variances too "
                       f"small for ours of {BatchNorm.epsilon:g}", REMEDY)  # fmt: skip
     return shifted.astype(np.float32)
