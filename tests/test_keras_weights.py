@@ -92,7 +92,7 @@ def compressed(path: Path, weights: Weights) -> Path:
 
 
 def of_a_model(path: Path, weights: Weights) -> Path:
-    """As in a model's file beside its optimizer, whose moments have the layers' names and shapes."""
+    """As in a model's file, beside the moments of an optimizer, of the same names and shapes."""
     with h5py.File(path, "w", libver="earliest") as file:
         write_groups(file.create_group("model_weights"), weights, 2)
         file["model_weights"].create_group("top_level_model_weights")
