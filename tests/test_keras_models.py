@@ -111,6 +111,7 @@ def test_posteriors_are_keras_own(name: str) -> None:
     title, shown = found(path)
     assert title == table
     assert np.abs(shown - expected).max() < 1e-4
+    assert not any("A-LRN" in note for note in imported(read, path).notes)  # a model tells of it
 
 
 def test_a_mean_and_a_variance_that_were_learnt_are_pixels() -> None:

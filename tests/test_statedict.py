@@ -150,7 +150,7 @@ class Joined(nn.Module):
         while rest:
             module = rest.pop(0)
             if isinstance(module, nn.Conv2d):
-                parts = OrderedDict(conv=module)
+                parts: OrderedDict[str, nn.Module] = OrderedDict(conv=module)
                 if norms:
                     parts["bn"] = rest.pop(0)
                 parts["activate"] = rest.pop(0)

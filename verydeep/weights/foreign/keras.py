@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def _of_model(groups: Groups, layers: list[KerasLayer]) -> Parameters:
     tensors = _tensors(places, held, epsilons)
     statistics = {layer.name: _statistics(held[layer.name]) for layer in before
                   if layer.name in held}  # fmt: skip
-    return _parameters(tensors, keras_config.pixels(before, statistics))
+    return replace(_parameters(tensors, keras_config.pixels(before, statistics)), lrn=False)
 
 
 def _refuse_other_tops(dense: list[Told]) -> None:

@@ -136,7 +136,7 @@ def _told(layer: KerasLayer, flat: bool) -> Iterator[Told]:
 
 def _convolution(config: Mapping[str, Any]) -> dict[str, list[float]]:
     kernel = _numbers(config["kernel_size"])
-    borders = {"same": [side // 2 for side in kernel], "valid": [0]}
+    borders: dict[str, list[float]] = {"same": [side // 2 for side in kernel], "valid": [0]}
     return {
         "kernel": kernel,
         "stride": _numbers(config["strides"]),

@@ -138,8 +138,11 @@ def _layer(block: Block) -> LayerText:
         for name, values in inner.items()
         if name in _SETTINGS
     }
-    wires = ([v for v in block.get(end, []) if isinstance(v, str)] for end in ("bottom", "top"))
-    return LayerText(_text(block, "name"), kind, settings, *wires)
+    reads, gives = (
+        [value for value in block.get(end, []) if isinstance(value, str)]
+        for end in ("bottom", "top")
+    )
+    return LayerText(_text(block, "name"), kind, settings, reads, gives)
 
 
 _PARAMETERS = {
