@@ -442,7 +442,6 @@ CHANGES: dict[str, tuple[str, Callable[[dict[str, Any]], None], str]] = {
     "pool's pad": ("pool2", lambda x: told(x, pad=np.array([[0.0, 1, 0, 1]])), "has pad 1"),
     "stride": ("conv1_1", lambda x: told(x, stride=2.0), "has stride 2, where .* 1"),
     "pad": ("conv1_2", lambda x: told(x, pad=np.array([[1.0, 1, 1, 0]])), "has pad 0, where .* 1"),
-    "no pad": ("conv1_2", lambda x: told(x, pad=[]), "has pad 0, where .* 1"),
     "holes": ("conv5_1", lambda x: told(x, dilate=2.0), "has dilation 2, where"),
     "leak": ("relu1_1", lambda x: told(x, leak=0.1), "with a leak of 0.1', where .* has a ReLU"),
     "sigmoid": ("relu1_1", lambda x: retyped(x, "Sigmoid"), "igmoid', where .* has a ReLU"),

@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import random
+import re
 import struct
 import zipfile
 from collections import OrderedDict
@@ -206,6 +207,13 @@ def test_scores_of_other_numberings_are_those_of_their_modules(make: Callable[[]
     with torch.inference_mode():
         expected = (built["backbone"] if isinstance(built, nn.ModuleDict) else built)(crop)
         torch.testing.assert_close(read(crop), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_convolutions_within_modules_may_be_numbered_as_torchvisions() -> None:
+    state = small("B")
+    within = {re.sub(r"(features.\d+)", r"backbone.\1.conv", k): t for k, t in state.items()}
+    within = {k if "conv" in k else f"backbone.{k}": t for k, t in within.items()}
+    assert hash_of(ours(saved(within, "w.pth"))) == hash_of(ours(saved(state, "bare.pth")))
 
 
 def test_the_papers_names_come_with_a_guess_of_the_authors_pixels() -> None:

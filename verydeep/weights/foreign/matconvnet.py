@@ -113,8 +113,8 @@ class _Layer:
     def kind(self) -> str:
         """Its kind, by the words of `placing`, or its type where it is none of those."""
         kind = _KINDS.get(self.type, self.type)
-        if kind == "relu" and any(self.numbers("leak", 0)):
-            return f"{self.type} with a leak of {self.numbers('leak', 0)[0]:g}"
+        if kind == "relu" and any(leak := self.numbers("leak")):
+            return f"{self.type} with a leak of {leak[0]:g}"
         method = _text(self.settings.get("method")) or "max"
         return f"{method} pooling" if kind == "pool" and method != "max" else kind
 
@@ -131,16 +131,16 @@ class _Layer:
             raise Damaged(f"the filters of '{self.name[:40]}' have no four axes")
         return numbers.reshape(numbers.shape + (1,) * (4 - numbers.ndim), order="F")
 
-    def numbers(self, setting: str, *default: float) -> list[float]:
-        """The numbers of a setting, or its default."""
+    def numbers(self, setting: str) -> list[float]:
+        """The numbers of a setting; none where the file does not tell it."""
         value = self.settings.get(setting)
         if not _each(value):
-            return list(default)
+            return []
         found: list[float] = _numbers(value, f"{setting} of '{self.name}'").ravel()[:64].tolist()
         return found
 
     def told(self) -> Told:
-        """What the file tells of it; defaults are those of MatConvNet's functions."""
+        """What the file tells of it."""
         if self.kind == "lrn":
             size, kappa, alpha, beta, *_ = [*self.numbers("param"), *[math.nan] * 4]
             return Told(self.name, "lrn", constants=(size, kappa, alpha * size, beta))
@@ -149,9 +149,9 @@ class _Layer:
         kernel: Sequence[float] = self.numbers("poolSize") or self.numbers("pool")
         window = {
             "kernel": self.filters.shape[:2] if self.kind == "conv" else kernel,
-            "stride": self.numbers("stride", 1),
-            "pad": self.numbers("pad", 0),
-            "dilation": self.numbers("dilate", 1),
+            "stride": self.numbers("stride"),
+            "pad": self.numbers("pad"),
+            "dilation": self.numbers("dilate"),
         }
         return Told(self.name, self.kind, window)
 

@@ -46,7 +46,7 @@ class Told:
 
     `kind` is a key of the table above, NOTHING, or else whatever the file calls it, to be refused.
     `window` has the numbers of a convolution or a pooling, one or one for each side: "kernel",
-    "stride", "pad", "dilation", "groups". `constants` are a response normalisation's size, k, alpha
+    "stride", "pad", "dilation", "groups", those that the file tells. `constants` are a response normalisation's size, k, alpha
     divided by size, and beta.
     """
 
@@ -94,7 +94,7 @@ class _Walk:
 
     def _is_fc(self, layer: Told) -> bool:
         """Whether a convolution is an FC layer: over the whole map after the last pooling."""
-        bare = set(layer.window.get("pad", ())) == {0}
+        bare = not any(layer.window.get("pad", ()))
         whole = self.last == "pool" and not self.pools_left and bare
         return layer.kind == "conv" and (whole or self.last.startswith("an FC"))
 

@@ -19,6 +19,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +131,13 @@ def _tops(state: Mapping[str, Tensor], path: Path) -> list[str]:
 def _features(state: Mapping[str, Tensor], path: Path) -> dict[str, str]:
     """Caffe's name of each convolution and norm, by its place in the sequence."""
     found = [match for name in state if (match := FEATURE.fullmatch(name))]
+    places = sorted({int(match[1]) for match in found})
     joined = any(match[2] for match in found)
+    # mmpretrain counts no ReLUs; else a ReLU, or a norm and a ReLU, comes next
+    step = 1 if joined and any(b - a == 1 for a, b in pairwise(places)) else 2
     names: dict[str, str] = {}
     block, place, next_free = 1, 0, 0
-    for i in sorted({int(match[1]) for match in found}):
+    for i in places:
         is_norm = f"features.{i}.running_mean" in state
         pools = 0 if is_norm else i - next_free
         if pools not in (0, 1) or (pools and place == 0) or (is_norm and i != next_free - 1):
@@ -147,7 +151,7 @@ def _features(state: Mapping[str, Tensor], path: Path) -> dict[str, str]:
         else:
             layers = {f"features.{i}": f"{'bn' if is_norm else 'conv'}{block}_{place}"}
         names |= layers
-        next_free = i + (1 if joined else 2)  # else a ReLU, or a norm and a ReLU, comes next
+        next_free = i + step
     return names
 
 
