@@ -45,9 +45,9 @@ class Told:
     """One layer as its file tells of it.
 
     `kind` is a key of the table above, NOTHING, or else whatever the file calls it, to be refused.
-    `window` has the numbers of a convolution or a pooling, one or one for each side: "kernel",
-    "stride", "pad", "dilation", "groups", those that the file tells. `constants` are a response normalisation's size, k, alpha
-    divided by size, and beta.
+    `window` has the numbers of a convolution or a pooling that the file tells, one or one for each
+    side: "kernel", "stride", "pad", "dilation", "groups". `constants` are a response
+    normalisation's size, k, alpha divided by size, and beta.
     """
 
     name: str
