@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from verydeep.datasets.outlines import SHAPES
 from verydeep.evaluation.journal import Journal
 from verydeep.machine import Machine
 
+# of Keras, which writes files for tests and looks at these when it is imported
+os.environ |= {"KERAS_BACKEND": "torch", "KERAS_HOME": str(Path(gettempdir()) / "keras-of-tests")}
 # beside other work, threads inside each operation wait for each other for most of the time
 torch.set_num_threads(1)
 TWO_CORES = Conditions(Machine("cpu", 2))

@@ -45,12 +45,22 @@ _FIELDS = {
         ("kernel_size", 4, "uint32", "repeated"),
         ("group", 5, "uint32", ""),
         ("stride", 6, "uint32", "repeated"),
+        ("pad_h", 9, "uint32", ""),
+        ("stride_w", 14, "uint32", ""),
         ("dilation", 18, "uint32", "repeated"),
     ],
     "PoolingParameter": [
         ("pool", 1, "int32", ""),
         ("kernel_size", 2, "uint32", ""),
         ("stride", 3, "uint32", ""),
+        ("pad", 4, "uint32", ""),
+        ("global_pooling", 12, "bool", ""),
+    ],
+    "ReLUParameter": [("negative_slope", 1, "float", "")],
+    "InnerProductParameter": [
+        ("num_output", 1, "uint32", ""),
+        ("axis", 5, "int32", ""),
+        ("transpose", 6, "bool", ""),
     ],
     "LRNParameter": [
         ("local_size", 1, "uint32", ""),
@@ -67,8 +77,10 @@ _FIELDS = {
         ("blobs", 6, "BlobProto", "repeated"),
         ("blobs_lr", 7, "float", "repeated"),
         ("convolution_param", 10, "ConvolutionParameter", ""),
+        ("inner_product_param", 17, "InnerProductParameter", ""),
         ("lrn_param", 18, "LRNParameter", ""),
         ("pooling_param", 19, "PoolingParameter", ""),
+        ("relu_param", 30, "ReLUParameter", ""),
     ],
     "LayerParameter": [
         ("name", 1, "string", ""),
@@ -79,8 +91,10 @@ _FIELDS = {
         ("blobs", 7, "BlobProto", "repeated"),
         ("phase", 10, "int32", ""),
         ("convolution_param", 106, "ConvolutionParameter", ""),
+        ("inner_product_param", 117, "InnerProductParameter", ""),
         ("lrn_param", 118, "LRNParameter", ""),
         ("pooling_param", 121, "PoolingParameter", ""),
+        ("relu_param", 123, "ReLUParameter", ""),
     ],
     "NetParameter": [
         ("name", 1, "string", ""),
@@ -91,7 +105,7 @@ _FIELDS = {
         ("layer", 100, "LayerParameter", "repeated"),
     ],
 }
-_NUMBERS = {"double": 1, "float": 2, "int64": 3, "int32": 5, "string": 9, "uint32": 13}
+_NUMBERS = {"double": 1, "float": 2, "int64": 3, "int32": 5, "bool": 8, "string": 9, "uint32": 13}
 """Types of fields, by their numbers in descriptor.proto; 11 is a message."""
 
 

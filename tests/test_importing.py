@@ -24,7 +24,7 @@ from verydeep.weights.foreign import caffe, onnx, onnx_export, passing, statedic
 from verydeep.weights.foreign.class_list import classes_in
 from verydeep.weights.foreign.importing import imported, table_of
 from verydeep.weights.foreign.parameters import Parameters
-from verydeep.weights.foreign.refusals import looks_like
+from verydeep.weights.foreign.refusals import no_place
 from verydeep.weights.said import names_of, pixels_of
 
 PIXELS = Pixels((40, 60), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), order="BGR")
@@ -243,11 +243,12 @@ def changed(name: str, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         (lambda: changed("fc7.weight", (16, 16)), "fc7.weight of 16 x 16; .* 16 x 16 x 1 x 1"),
         (lambda: changed("fc8.bias", (4,)), "fc8.bias of 4; .* must be 3"),
         (lambda: changed("conv1_1.weight", (0, 3, 3, 3)), "w has nothing in conv1_1.weight"),
-        (lambda: changed("conv1_1.running_mean", (8,)), "w has conv1_1.running_mean, which no VGG"),
+        (lambda: changed("conv1_1.running_mean", (8,)), "w has 'conv1_1.running_mean', which"),
         (lambda: {**changed("fc8.weight", (1, 16, 1, 1)), "fc8.bias": np.zeros(1, np.float32)},
          "w has one class"),
-        (lambda: changed("res2a_branch2a.weight", (1,)), "but a ResNet, by res2a_branch2a"),
-        (lambda: changed("loss3.weight", (1,)), "w has a layer 'loss3', which no VGG has"),
+        (lambda: changed("res2a_branch2a.weight", (1,)), "w has 'res2a_branch2a', as a ResNet"),
+        (lambda: changed("loss3.weight", (1,)), "w has 'loss3', which is at no place of a "
+         "VGG; expected are conv1_1 ... fc8"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named(tensors: Callable[[], Any], line: str) -> None:
@@ -279,21 +280,22 @@ def test_the_table_is_known_without_its_values() -> None:
 @pytest.mark.parametrize(
     ("name", "net"),
     [
-        ("layer1.0.conv1.weight", "a ResNet, by layer1.0.conv1"),
-        ("features.denseblock1.denselayer1.norm1.weight", "a DenseNet"),
-        ("Mixed_5b.branch1x1.conv.weight", "an Inception net"),
-        ("features.3.squeeze.weight", "a SqueezeNet"),
-        ("blocks.0.attn.qkv.weight", "a vision transformer"),
-        ("features.1.0.block.0.weight", "a MobileNet or EfficientNet"),
-        ("vgg.0.weight", "an SSD"),
-        ("backbone.body.conv1.weight", "a detector"),
-        ("classifier.1.weight", "an AlexNet"),
-        ("features.0.weight", None),
+        ("layer1.0.conv1.weight", ", as a ResNet has"),
+        ("features.denseblock1.denselayer1.norm1.weight", ", as a DenseNet has"),
+        ("Mixed_5b.branch1x1.conv.weight", ", as an Inception net has"),
+        ("features.3.squeeze.weight", ", as a SqueezeNet has"),
+        ("blocks.0.attn.qkv.weight", ", as a vision transformer has"),
+        ("rpn.head.conv.weight", ", as a detector has"),
+        ("features.1.0.block.0.weight", ""),
+        ("backbone.body.conv1.weight", ""),
+        ("classifier.1.weight", ""),
     ],
 )
-def test_other_nets_are_known_by_a_name(name: str, net: str | None) -> None:
-    found = looks_like([name, "features.0.bias", "fc.weight"])
-    assert found is None if net is None else (found or "").startswith(net)
+def test_a_layer_without_a_place_is_named_and_no_more_is_said_than_is_known(
+    name: str, net: str
+) -> None:
+    line = f"w has '{name}'{net}, which is at no place of a VGG; expected are x"
+    assert str(no_place("w", ["bn1.bias"] * (net != "") + [name], "x")) == line
 
 
 def test_complaints_are_one_clean_line() -> None:

@@ -36,7 +36,7 @@ from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.nets.table import Table, read_table
 from verydeep.preprocessing import Pixels
-from verydeep.weights.foreign import hdf5, keras
+from verydeep.weights.foreign import hdf5, keras, keras_export
 from verydeep.weights.foreign.importing import imported
 from verydeep.weights.foreign.parameters import AUTHORS
 
@@ -91,10 +91,9 @@ def compressed(path: Path, weights: Weights) -> Path:
     return path
 
 
-def whole_model(path: Path, weights: Weights) -> Path:
-    """A model with its optimizer, whose moments have the layers' names and shapes."""
+def of_a_model(path: Path, weights: Weights) -> Path:
+    """As in a model's file, beside the moments of an optimizer, of the same names and shapes."""
     with h5py.File(path, "w", libver="earliest") as file:
-        file.attrs["model_config"] = '{"class_name": "Functional"}'
         write_groups(file.create_group("model_weights"), weights, 2)
         file["model_weights"].create_group("top_level_model_weights")
         moments = {k: (np.zeros_like(a), np.zeros_like(b)) for k, (a, b) in weights.items()}
@@ -127,7 +126,7 @@ def keras3_named(path: Path, weights: Weights) -> Path:
     return path
 
 
-WRITERS = [keras1, keras2, compressed, whole_model, keras3, keras3_named]
+WRITERS = [keras1, keras2, compressed, of_a_model, keras3, keras3_named]
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -173,7 +172,7 @@ def test_what_is_written_for_keras_gives_the_same_scores_there(
 ) -> None:
     network = build("D", 10, width=0.125, crop=64, fc=24, pixels=pixels, initial="he")
     path = tmp_path / "vgg.weights.h5"
-    keras.write(network, path)
+    keras_export.write(network, path)
     weights: Weights = {}
     with h5py.File(path) as file:  # as Keras finds them: by kind and number
         mean = file.attrs["verydeep_mean"]
@@ -200,14 +199,14 @@ def test_what_is_written_for_keras_gives_the_same_scores_there(
 def test_writing_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = build("A-LRN", 10, width=0.0625, crop=64, fc=24)
     with pytest.raises(UserError, match="no layer for 'norm1_1'"):
-        keras.write(network, tmp_path / "vgg.weights.h5")
+        keras_export.write(network, tmp_path / "vgg.weights.h5")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(UserError, match="pip install h5py"):
-        keras.write(network, tmp_path / "vgg.weights.h5")
+        keras_export.write(network, tmp_path / "vgg.weights.h5")
     monkeypatch.undo()
     for name in ("vgg.h5", "vgg.keras", "vgg.weights", "weights.h5"):
         with pytest.raises(UserError, match=f"{name} does not end in .weights.h5, by which Keras"):
-            keras.write(build("A", 10, width=0.0625, crop=64, fc=24), tmp_path / name)
+            keras_export.write(build("A", 10, width=0.0625, crop=64, fc=24), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
@@ -272,7 +271,7 @@ def test_ours_come_back_with_their_own_table(tmp_path: Path, table: Table) -> No
     network = Network.empty(table, [str(i) for i in range(table.class_count)], PIXELS)
     state = {k: torch.randn(t.shape) for k, t in network.state_dict().items()}
     network.load_state_dict(state, assign=True)
-    keras.write(network, tmp_path / "x.weights.h5")
+    keras_export.write(network, tmp_path / "x.weights.h5")
     found = imported(keras.read(tmp_path / "x.weights.h5"), tmp_path / "x.weights.h5").network
     assert found.table == table
     for name in [name for name in state if not name.startswith("conv1_1")]:  # whose colours turn
@@ -281,7 +280,7 @@ def test_ours_come_back_with_their_own_table(tmp_path: Path, table: Table) -> No
 
 def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
     network = build("A", 10, width=0.125, crop=64, fc=24, initial="he")
-    keras.write(network, tmp_path / "x.weights.h5")
+    keras_export.write(network, tmp_path / "x.weights.h5")
     for said, reason in {
         "{": "its attribute verydeep_table is no table",
         "[" * 100_000: "its attribute verydeep_table is no table",
@@ -296,7 +295,7 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
 @pytest.mark.timeout(120)
 def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
     """Cut, changed and spliced files of every layout; numbers may change unseen, nothing else."""
-    named = (keras1, keras2, compressed, whole_model, keras3_named)
+    named = (keras1, keras2, compressed, of_a_model, keras3_named)
     contents = [writer(tmp_path / "x.weights.h5", tiny()).read_bytes() for writer in named]
     contents += [
         writer(tmp_path / "x.weights.h5", tiny(), libver).read_bytes()

@@ -16,6 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 from scipy.io import savemat
 
 from tests.foreign_nets import (
@@ -54,43 +55,80 @@ def meta(count: int) -> dict[str, Any]:
     }
 
 
+def steps(weights: Weights) -> Iterator[tuple[str, str]]:
+    """Types and names of the layers of a net, as MatConvNet's own models have them."""
+    names = list(weights)
+    for name, after in zip(names, [*names[1:], ""], strict=True):
+        yield "conv", name
+        if after or name.startswith("conv"):
+            yield "relu", f"relu{name.removeprefix('conv')}"
+        if name.startswith("conv") and name[4] != after[4:5]:
+            yield "pool", f"pool{name[4]}"
+    yield "softmax", "prob"
+
+
+def pad_of(name: str) -> np.ndarray:
+    """Top, bottom, left, right: FC layers have no border."""
+    return np.full((1, 4), 0.0 if name.startswith("fc") else 1.0)
+
+
+POOL: dict[str, Any] = {"method": "max", "stride": np.array([[2.0, 2.0]]), "pad": np.zeros((1, 4))}
+
+
 def simplenn(weights: Weights) -> dict[str, Any]:
     """A net as MatConvNet's releases since beta 16 have it."""
     layers: list[dict[str, Any]] = []
-    for name, pair in weights.items():
-        layers.append({"name": name, "type": "conv", "weights": list(pair), "pad": 1.0})
-        layers.append({"name": f"relu{name[4:]}", "type": "relu", "precious": False})
+    for kind, name in steps(weights):
+        fields: dict[str, Any] = {}
+        if kind == "conv":
+            fields = {"weights": list(weights[name]), "pad": pad_of(name),
+                      "stride": np.ones((1, 2)), "dilate": 1.0, "opts": []}  # fmt: skip
+        elif kind == "pool":
+            fields = POOL | {"pool": np.array([[2.0, 2.0]])}
+        elif kind == "relu":
+            fields = {"leak": 0.0, "precious": False}
+        layers.append({"name": name, "type": kind, **fields})
     count = len(next(reversed(weights.values()))[1])
-    return {"layers": [*layers, {"name": "prob", "type": "softmax"}], "meta": meta(count)}
+    return {"layers": layers, "meta": meta(count)}
 
 
 def older(weights: Weights) -> dict[str, Any]:
     """As before beta 16: filters and biases by name, a whole mean picture, no meta."""
-    layers = [
-        {"biases": bias, "filters": kernel, "name": name, "type": "conv"}
-        for name, (kernel, bias) in weights.items()
-    ]
+    net = simplenn(weights)
+    for layer in net["layers"]:
+        if layer["type"] == "conv":
+            layer["filters"], layer["biases"] = layer.pop("weights")
+        if layer["type"] == "relu":
+            del layer["leak"]
     picture = np.arange(64 * 64 * 3, dtype=np.float32).reshape(64, 64, 3) % 251
     about = meta(10)
     about["normalization"]["averageImage"] = picture
-    return {"layers": layers, **about}
+    return {"layers": net["layers"], **about}
 
 
 def dagnn(weights: Weights) -> dict[str, Any]:
-    """A graph as its saveobj gives it, in a variable of its own."""
+    """A graph as its saveobj gives it, in a variable of its own; its layers are in any order."""
     params, layers = [], []
-    for name, (kernel, bias) in weights.items():
-        params.append({"name": f"{name}f", "value": kernel, "learningRate": 1.0})
-        params.append({"name": f"{name}b", "value": bias, "learningRate": 2.0})
-        layers.append({
-            "name": name, "type": "dagnn.Conv", "inputs": ["x"], "outputs": ["y"],
-            "params": [f"{name}f", f"{name}b"], "block": {"hasBias": True},
-        })  # fmt: skip
+    blocks: dict[str, dict[str, Any]] = {
+        "conv": {"hasBias": True, "stride": np.ones((1, 2)), "dilate": 1.0},
+        "relu": {"useShortCircuit": True, "leak": 0.0},
+        "pool": POOL | {"poolSize": np.array([[2.0, 2.0]])},
+        "softmax": {},
+    }
+    types = {"conv": "Conv", "relu": "ReLU", "pool": "Pooling", "softmax": "SoftMax"}
+    value = "input"
+    for kind, name in steps(weights):
+        block = blocks[kind] | ({"pad": pad_of(name)} if kind == "conv" else {})
+        own = [f"{name}f", f"{name}b"] if kind == "conv" else []
+        for each, array in zip(own, weights.get(name, ()), strict=bool(own)):
+            params.append({"name": each, "value": array, "learningRate": 1.0})
+        layers.append({"name": name, "type": f"dagnn.{types[kind]}", "inputs": [value],
+                       "outputs": [f"{name}x"], "params": own, "block": block})  # fmt: skip
+        value = f"{name}x"
     params.reverse()
-    relu = {"name": "r", "type": "dagnn.ReLU", "inputs": ["y"], "outputs": ["z"], "params": [],
-            "block": {"hasBias": False}}  # fmt: skip
+    layers.reverse()
     count = len(next(reversed(weights.values()))[1])
-    return {"net": {"vars": (), "params": tuple(params), "layers": (*layers, relu),
+    return {"net": {"vars": (), "params": tuple(params), "layers": tuple(layers),
                     "meta": meta(count)}}  # fmt: skip
 
 
@@ -303,12 +341,9 @@ def test_nets_that_are_no_vgg_are_named(tmp_path: Path) -> None:
             assert_refused(matconvnet.read, writer(tmp_path / "x.mat", net), reason)
 
         refused({"x": np.ones(3)}, "no 'layers' of a net")
-        refused(simplenn({"conv1": (kernel, bias)}), "layer 'conv1' is none of a VGG net's")
-        refused(simplenn({"conv1_1": (kernel, bias[:3])}), "3 biases for 8 filters")
-        refused(simplenn({"conv1_1": ("text", bias)}), "'conv1_1' are missing")  # type: ignore[dict-item]
-        net = simplenn(weights)
-        net["layers"].append({"name": "bn1", "type": "bnorm"})
-        refused(net, "batch normalisation")
+        refused(simplenn(weights | {"conv1_1": (kernel, bias[:3])}), "3 biases for 8 filters")
+        wrong: Any = weights | {"conv1_1": ("text", bias)}
+        refused(simplenn(wrong), "'conv1_1' are missing")
         net = simplenn(weights)
         net["meta"]["normalization"]["averageImage"] = np.array([np.nan, 1.0, 2.0])
         refused(net, "neither three numbers nor a picture")
@@ -318,27 +353,43 @@ KRIZHEVSKYS = [5.0, 2.0, 1e-4 / 5, 0.75]
 """N, kappa, alpha, beta: by the text of vl_nnnormalize, alpha is not divided by N."""
 
 
-def with_lrn(kind: str, after: str, param: list[float]) -> dict[str, Any]:
-    """An A with response normalisation after a layer's ReLU."""
-    weights = random_weights("A")
-    values = np.array(param)
-    if kind == "simplenn":
-        net = simplenn(weights)
-        names = [layer["name"] for layer in net["layers"]]
-        norm = {"name": "norm", "type": "normalize", "param": values}
-        net["layers"].insert(names.index(after) + 2, norm)
+def layers_of(net: dict[str, Any]) -> list[dict[str, Any]]:
+    """The layers of a net of either kind, in the order of the graph."""
+    layers = net.get("net", net)["layers"]
+    return layers if isinstance(layers, list) else list(reversed(layers))
+
+
+def inserted(net: dict[str, Any], after: str, layer: dict[str, Any]) -> dict[str, Any]:
+    """The net with another layer after one, whose fields are a block in a graph."""
+    layers = layers_of(net)
+    place = [each["name"] for each in layers].index(after) + 1
+    if "net" not in net:
+        layers.insert(place, layer)
         return net
-    net = dagnn(weights)
-    *layers, _ = net["net"]["layers"]
-    for layer in layers:
-        layer["outputs"] = [f"{layer['name']}y"]
-    none: dict[str, Any] = {"params": []}
-    relu = {"name": "r", "type": "dagnn.ReLU", "inputs": [f"{after}y"], "outputs": ["z"],
-            **none, "block": {"leak": 0.0}}  # fmt: skip
-    norm = {"name": "n", "type": "dagnn.LRN", "inputs": ["z"], "outputs": ["m"],
-            **none, "block": {"param": values}}  # fmt: skip
-    net["net"]["layers"] = (norm, *layers, relu)  # a graph's layers are in any order
+    block = {k: v for k, v in layer.items() if k not in ("name", "type", "weights")}
+    (read,) = layers[place - 1]["outputs"]
+    names = [f"{layer['name']}{i}" for i in range(len(layer.get("weights", ())))]
+    new = {"name": layer["name"], "type": layer["type"], "inputs": [read],
+           "outputs": [f"{layer['name']}x"], "params": names, "block": block}  # fmt: skip
+    layers[place]["inputs"] = new["outputs"]
+    given = zip(names, layer.get("weights", ()), strict=True)
+    added = [{"name": name, "value": value, "learningRate": 1.0} for name, value in given]
+    net["net"]["layers"] = tuple(reversed([*layers[:place], new, *layers[place:]]))
+    net["net"]["params"] = (*net["net"]["params"], *added)
     return net
+
+
+KINDS: dict[str, Callable[[Weights], dict[str, Any]]] = {"simplenn": simplenn, "dagnn": dagnn}
+
+
+BNORM = {"simplenn": "bnorm", "dagnn": "dagnn.BatchNorm"}
+
+
+def with_lrn(kind: str, after: str, param: list[float]) -> dict[str, Any]:
+    """An A with response normalisation after a layer."""
+    norm = {"name": "norm", "type": {"simplenn": "normalize", "dagnn": "dagnn.LRN"}[kind],
+            "param": np.array(param)}  # fmt: skip
+    return inserted(KINDS[kind](random_weights("A")), after, norm)
 
 
 @pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
@@ -346,13 +397,11 @@ def with_lrn(kind: str, after: str, param: list[float]) -> dict[str, Any]:
 def test_response_normalisation_after_conv1_1_is_that_of_a_lrn(
     tmp_path: Path, writer: Callable[..., Path], kind: str
 ) -> None:
-    path = writer(tmp_path / "x.mat", with_lrn(kind, "conv1_1", KRIZHEVSKYS))
+    path = writer(tmp_path / "x.mat", with_lrn(kind, "relu1_1", KRIZHEVSKYS))
     found = imported(matconvnet.read(path), path)
     assert found.network.table.name == "A-LRN"
     assert not any("LRN" in note for note in found.notes)
-    path = writer(tmp_path / "x.mat", {"simplenn": simplenn, "dagnn": dagnn}[kind](
-        random_weights("A")
-    ))  # fmt: skip
+    path = writer(tmp_path / "x.mat", KINDS[kind](random_weights("A")))
     assert imported(matconvnet.read(path), path).network.table.name == "A"
 
 
@@ -360,11 +409,12 @@ def test_response_normalisation_after_conv1_1_is_that_of_a_lrn(
 @pytest.mark.parametrize(
     ("after", "param"),
     [
-        ("conv2_1", KRIZHEVSKYS),
-        ("conv1_1", [5.0, 2.0, 1e-4, 0.75]),
-        ("conv1_1", [5.0, 1.0, 2e-5, 0.75]),
-        ("conv1_1", [3.0, 2.0, 1e-4 / 3, 0.75]),
-        ("conv1_1", [5.0]),
+        ("relu2_1", KRIZHEVSKYS),
+        ("conv1_1", KRIZHEVSKYS),
+        ("relu1_1", [5.0, 2.0, 1e-4, 0.75]),
+        ("relu1_1", [5.0, 1.0, 2e-5, 0.75]),
+        ("relu1_1", [3.0, 2.0, 1e-4 / 3, 0.75]),
+        ("relu1_1", [5.0]),
     ],
 )
 def test_other_response_normalisation_is_refused(
@@ -372,6 +422,73 @@ def test_other_response_normalisation_is_refused(
 ) -> None:
     path = level5(tmp_path / "x.mat", with_lrn(kind, after, param))
     assert_refused(matconvnet.read, path, "response normalisation other than A-LRN's")
+
+
+def told(layer: dict[str, Any], **settings: Any) -> None:
+    layer.get("block", layer).update(settings)
+
+
+def retyped(layer: dict[str, Any], kind: str, **settings: Any) -> None:
+    told(layer, **settings)
+    layer["type"] = f"dagnn.{kind}" if "block" in layer else kind.lower()
+
+
+CHANGES: dict[str, tuple[str, Callable[[dict[str, Any]], None], str]] = {
+    "average": ("pool1", lambda x: told(x, method="avg"), "'avg pooling', where .* max pooling"),
+    "pool's window": ("pool2", lambda x: told(x, pool=3.0, poolSize=3.0), "has kernel 3, .* 2"),
+    "pool's stride": ("pool2", lambda x: told(x, stride=np.array([[2.0, 1.0]])), "has stride 1"),
+    "pool's pad": ("pool2", lambda x: told(x, pad=np.array([[0.0, 1, 0, 1]])), "has pad 1"),
+    "stride": ("conv1_1", lambda x: told(x, stride=2.0), "has stride 2, where .* 1"),
+    "pad": ("conv1_2", lambda x: told(x, pad=np.array([[1.0, 1, 1, 0]])), "has pad 0, where .* 1"),
+    "holes": ("conv5_1", lambda x: told(x, dilate=2.0), "has dilation 2, where"),
+    "leak": ("relu1_1", lambda x: told(x, leak=0.1), "with a leak of 0.1', where .* has a ReLU"),
+    "sigmoid": ("relu1_1", lambda x: retyped(x, "Sigmoid"), "igmoid', where .* has a ReLU"),
+    "sigmoid of fc6": ("relufc6", lambda x: retyped(x, "Sigmoid"), "igmoid', where .* a ReLU"),
+    "loss": ("prob", lambda x: retyped(x, "Loss", loss="hinge"), "oss', where .* soft"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("name", list(CHANGES))
+def test_a_layer_that_no_net_of_table_1_has_is_refused_by_name(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    net = KINDS[kind](random_weights())
+    place, change, reason = CHANGES[name]
+    change(next(layer for layer in layers_of(net) if layer["name"] == place))
+    assert_refused(
+        matconvnet.read, level5(tmp_path / "x.mat", net), f"its layer '{place}' .*{reason}"
+    )
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_scores_of_a_net_with_norms_are_the_familys(tmp_path: Path, kind: str) -> None:
+    """By the text of vl_nnbnorm: g (x - mu) / sigma + b, with mu and sigma in the moments."""
+    weights, draw = random_weights("A"), np.random.default_rng(3)
+    net, plain = KINDS[kind](weights), dict(weights)
+    for name in [name for name in weights if name.startswith("conv")]:
+        kernel, bias = weights[name]
+        g, b, mu = (draw.standard_normal(len(bias)).astype(np.float32) for _ in range(3))
+        sigma = draw.uniform(0.5, 1.5, len(bias)).astype(np.float32)
+        norm = {"name": f"bn{name[4:]}", "type": BNORM[kind],
+                "weights": [g, b, np.stack([mu, sigma], 1)]}  # fmt: skip
+        net = inserted(net, name, norm)
+        plain[name] = kernel * (g / sigma), (bias - mu) * (g / sigma) + b
+    path = level5(tmp_path / "x.mat", net)
+    network = imported(matconvnet.read(path), path).network.eval()
+    assert network.table.name == "A-BN"
+    with torch.inference_mode():
+        found = network(network.pixels.normalise(torch.from_numpy(picture()[None])))[0].numpy()
+    expected = scores(plain, picture() - np.array(MEAN))
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_a_graph_that_branches_is_refused(tmp_path: Path) -> None:
+    net = dagnn(random_weights())
+    layer = next(layer for layer in net["net"]["layers"] if layer["name"] == "relu2_1")
+    layer["inputs"] = ["relu1_1x"]
+    reason = "its layers '.*' and '.*' read the same value: it branches"
+    assert_refused(matconvnet.read, level5(tmp_path / "x.mat", net), reason)
 
 
 def test_other_files_are_not_matlabs(tmp_path: Path) -> None:

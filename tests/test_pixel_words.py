@@ -91,7 +91,7 @@ def test_torchvisions_are_its_own_transforms() -> None:
         ("0-1 mean 1e9", "no mean or deviation is so large or so small"),
         ("-1-1 mean 0.5", "-1-1 says mean and deviation already"),
         ("0-1 caffe", "'caffe' is neither mean nor std"),
-        ("\x1b[2J", "'?[2J' is no range"),
+        ("\x1b[2J", "'\\x1b[2J' is no range"),
     ],
 )
 def test_other_words_are_refused_with_an_example(words: str, why: str) -> None:

@@ -10,19 +10,23 @@ import json
 import os
 import pickle
 import random
+import re
 import struct
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import save as safetensors_bytes
 from safetensors.torch import save_file
+from torch import nn
 
 from tests import theirs
 from tests.conftest import images
@@ -118,6 +122,9 @@ def test_files_of_before_the_archive_are_read() -> None:
         lambda s: {"state_dict": {f"module.{k}": t for k, t in s.items()}},
         lambda s: {k.replace("features.", "features.module."): t for k, t in s.items()},
         lambda s: {f"_orig_mod.module.{k}": t for k, t in s.items()},
+        lambda s: {f"backbone.{k}": t for k, t in s.items()},
+        lambda s: {f"timm_model.{k}": t for k, t in s.items()},
+        lambda s: {"state_dict": {f"net.vgg16.{k}": t for k, t in s.items()}},
     ],
 )
 def test_wrapped_state_dicts_are_found(wrap: Callable[[Any], Any]) -> None:
@@ -126,11 +133,114 @@ def test_wrapped_state_dicts_are_found(wrap: Callable[[Any], Any]) -> None:
     assert hash_of(ours(wrapped)) == hash_of(ours(saved(state, "bare.pth")))
 
 
+def with_classifier(*modules: Callable[..., Any]) -> Any:
+    """torchvision's net with its FC layers among other modules."""
+    built = theirs.network("A", True, seed=3)
+    linears = iter([built.classifier[i] for i in (0, 3, 6)])
+    made = [next(linears) if module is nn.Linear else module() for module in modules]
+    built.classifier = nn.Sequential(*made)
+    return built.eval()
+
+
+class Joined(nn.Module):
+    """mmpretrain's: ConvModules of a convolution, a norm and a ReLU, and poolings, in one list."""
+
+    def __init__(self, built: Any, norms: bool) -> None:
+        super().__init__()
+        self.features, rest = nn.Sequential(), list(built.features)
+        while rest:
+            module = rest.pop(0)
+            if isinstance(module, nn.Conv2d):
+                parts: OrderedDict[str, nn.Module] = OrderedDict(conv=module)
+                if norms:
+                    parts["bn"] = rest.pop(0)
+                parts["activate"] = rest.pop(0)
+                module = nn.Sequential(parts)
+            self.features.append(module)
+        self.classifier = built.classifier
+
+    def forward(self, crop: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.classifier(self.features(crop).flatten(1))
+        return scores
+
+
+class Papers(nn.Module):
+    """The paper's names as attributes, as ports of Caffe's nets have them."""
+
+    def __init__(self, built: Any) -> None:
+        super().__init__()
+        rest = [m for m in built.features if not isinstance(m, nn.ReLU)]
+        block, self.order = 1, list[str]()
+        for module in rest:
+            place = 1 + sum(name.startswith(f"conv{block}") for name in self.order)
+            pools = isinstance(module, nn.MaxPool2d)
+            self.order.append(f"pool{block}" if pools else f"conv{block}_{place}")
+            self.add_module(self.order[-1], module)
+            block += pools
+        self.fc6, self.fc7, self.fc8 = (built.classifier[i] for i in (0, 3, 6))
+
+    def forward(self, crop: torch.Tensor) -> torch.Tensor:
+        for name in self.order:
+            crop = self.get_submodule(name)(crop).relu()
+        scores: torch.Tensor = self.fc8(self.fc7(self.fc6(crop.flatten(1)).relu()).relu())
+        return scores
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: with_classifier(
+            nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear, nn.ReLU, nn.Linear
+        ),
+        lambda: with_classifier(nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear),
+        lambda: Joined(theirs.network("D", True), True),
+        lambda: Joined(theirs.network("E"), False),
+        lambda: nn.ModuleDict({"backbone": Joined(theirs.network("A"), False)}),
+        lambda: Papers(theirs.network("D")),
+    ],
+    ids=["dropout first", "no dropout", "joined with norms", "joined", "backbone", "papers"],
+)
+def test_scores_of_other_numberings_are_those_of_their_modules(make: Callable[[], Any]) -> None:
+    built = make().eval()
+    read = ours(saved(built.state_dict(), "w.pth"))
+    crop = images(2, 64, 64) / 50
+    with torch.inference_mode():
+        expected = (built["backbone"] if isinstance(built, nn.ModuleDict) else built)(crop)
+        torch.testing.assert_close(read(crop), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_convolutions_within_modules_may_be_numbered_as_torchvisions() -> None:
+    state = small("B")
+    within = {re.sub(r"(features.\d+)", r"backbone.\1.conv", k): t for k, t in state.items()}
+    within = {k if "conv" in k else f"backbone.{k}": t for k, t in within.items()}
+    assert hash_of(ours(saved(within, "w.pth"))) == hash_of(ours(saved(state, "bare.pth")))
+
+
+def test_the_papers_names_come_with_a_guess_of_the_authors_pixels() -> None:
+    state = Papers(theirs.network("A", channels=2, crop=32, fc=4, classes=3)).state_dict()
+    for kept in (state, {k: t for k, t in state.items() if k.startswith("conv")}):
+        read = statedict.read(saved(OrderedDict(kept), "w.pth"))
+        assert read.pixels == Pixels((256, 256), (103.939, 116.779, 123.68), order="BGR")
+        assert read.guessed == ("pixels", "scale")
+
+
+def test_a_last_map_of_one_position_is_a_guess() -> None:
+    """A net that averages its last map has the weights of one of crop 32, and other scores."""
+    built = theirs.network("A", channels=2, crop=32, fc=4, classes=3)
+    built.avgpool = nn.AdaptiveAvgPool2d(1)
+    read = statedict.read(saved(built.state_dict(), "w.pth"))
+    assert any("that its crop is 32 is a guess" in note for note in read.notes)
+    state = theirs.network("A", crop=64).state_dict()
+    assert not statedict.read(saved(state, "w.pth")).notes
+    statedict.write(build("A", 3, width=0.125, crop=32, fc=8), "w.pth", "torchvision")
+    assert not statedict.read("w.pth").notes
+
+
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_floats_are_made_float32_and_said(kind: torch.dtype) -> None:
     state = {k: t.to(kind) for k, t in small().items()}
     read = statedict.read(saved(state, "w.pth"))
-    assert read.notes == (f"weights of {str(kind).removeprefix('torch.')}, made float32",)
+    assert read.notes[0] == f"weights of {str(kind).removeprefix('torch.')}, made float32"
     assert read.tensors["conv1_1.weight"].dtype == np.float32
     expected = state["features.0.weight"].float().numpy()
     assert np.array_equal(read.tensors["conv1_1.weight"], expected)
@@ -260,11 +370,11 @@ def test_torchvision_runs_what_is_written_for_it(suffix: str, norms: bool) -> No
 
 
 def built_by(words: str) -> Any:
-    """The net of torchvision that an export's last words build, without memory for its weights."""
-    torchvision = pytest.importorskip("torchvision")
+    """The net that an export's last words build, without memory for its weights."""
     start, code = words.split(": ", 1)
-    assert start == "it is loaded by this net, of torchvision.models.vgg and torch.nn"
-    made = {**vars(torchvision.models.vgg), **vars(torch.nn)}
+    family = start.removeprefix("it is loaded by this net, of ").partition(".")[0]
+    assert start == f"it is loaded by this net, of {family}.models.vgg and torch.nn"
+    made = {**vars(import_module(f"{family}.models.vgg")), **vars(torch.nn)}
     with torch.device("meta"):
         exec(code, made)
     return made["net"]
@@ -289,12 +399,15 @@ def test_the_constructor_that_is_named_loads_what_is_written(
         eval(expected, {"torchvision": torchvision}).load_state_dict(
             statedict._state(written, "torchvision")
         )
-    said = f'it is loaded by timm.create_model("{name}", num_classes=10)'
-    assert loaded_by(table, "timm") == said
+    said = f'timm.create_model("{name}", num_classes=10)'
+    assert loaded_by(table, "timm") == f"it is loaded by {said}"
+    with torch.device("meta"):
+        eval(said, {"timm": timm}).load_state_dict(statedict._state(written, "timm"))
 
 
+@pytest.mark.parametrize("family", ["torchvision", "timm"])
 @pytest.mark.parametrize("name", ["A", "B-shallow", "C", "E", "D-BN", "norms here and there"])
-def test_what_is_said_to_load_a_net_of_other_sizes_does(name: str) -> None:
+def test_what_is_said_to_load_a_net_of_other_sizes_does(name: str, family: str) -> None:
     """With every tensor, to the same scores."""
     if name == "D-BN":
         written = network_with_norms("D")
@@ -304,7 +417,7 @@ def test_what_is_said_to_load_a_net_of_other_sizes_does(name: str) -> None:
         written = Network.random(table, list("abc"), TORCHVISION, "he", 0)
     else:
         written = build(name, 3, width=0.125, crop=64, fc=16, initial="he")
-    words_said = statedict.write(written, "w.pth", "torchvision")
+    words_said = statedict.write(written, "w.pth", family)
     state = torch.load("w.pth", weights_only=True)
     net = built_by(words_said)
     assert net.load_state_dict(state, assign=True).missing_keys == []
@@ -313,21 +426,17 @@ def test_what_is_said_to_load_a_net_of_other_sizes_does(name: str) -> None:
         torch.testing.assert_close(net.eval()(crop), written(crop), rtol=1e-4, atol=1e-5)
 
 
-def test_what_loads_it_is_said_of_timm_too() -> None:
-    """Written by hand of timm's source: VGG(cfg, norm_layer), ConvMlp's fc1 and fc2, head.fc."""
-    narrow = vgg.table("A", 3, width=0.125, crop=64, fc=16)
-    assert loaded_by(narrow, "timm") == (
-        "it is loaded by this net, of timm.models.vgg and torch.nn: "
-        "net = VGG([8, 'M', 16, 'M', 32, 32, 'M', 64, 64, 'M', 64, 64, 'M'], num_classes=3); "
-        "net.pre_logits.input_kernel_size = 2; net.pre_logits.fc1 = Conv2d(64, 16, 2); "
-        "net.pre_logits.fc2 = Conv2d(16, 16, 1); net.head.fc = Linear(16, 3)"
-    )
-    normed = read_table("A-BN", with_norms(narrow.words), 64)
-    assert "'M'], num_classes=3, norm_layer=BatchNorm2d); net.pre" in loaded_by(normed, "timm")
-    shallow = loaded_by(vgg.table("B-shallow", 3, width=0.125, crop=64), "timm")
-    assert (
-        "VGG([], num_classes=3); net.features = Sequential(Conv2d(3, 8, 5, padding=2), " in shallow
-    )
+def test_timms_own_files_are_read_to_its_scores() -> None:
+    words = loaded_by(vgg.table("A", 3, width=0.125, crop=64, fc=16), "timm")
+    built = built_by(words.replace("=3)", "=3, norm_layer=BatchNorm2d)"))
+    torch.manual_seed(0)
+    built = theirs.with_random_norms(built.to_empty(device="cpu"))
+    for parameter in built.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.1)
+    path = saved(built.state_dict(), "w.safetensors")
+    crop = images(2, 64, 64) / 50
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(path)(crop), built(crop), rtol=1e-4, atol=1e-5)
 
 
 def test_only_what_a_family_has_is_written() -> None:
@@ -512,16 +621,21 @@ def test_members_that_lie_over_each_other_are_refused() -> None:
         (lambda: {"features.0.weight": 3}, "it has features.0.weight in it"),
         (lambda: {"features.0.weight": torch.zeros(2, 2).to_sparse()}, "features.0.weight in it"),
         (lambda: {"features.0.weight": torch.zeros(1).expand(10**9)}, "more bytes than it has"),
-        (lambda: {**small(), "module.features.0.bias": torch.zeros(2)}, "it has one name twice"),
-        (lambda: {**small(), "aux.weight": torch.zeros(2)}, "a layer 'aux.weight', which no"),
-        (lambda: {"features.5.weight": torch.zeros(2, 3, 3, 3)}, "'features.5' where no VGG"),
+        (lambda: {**small(), "features.module.0.bias": torch.zeros(2)}, "it has one name twice"),
+        (lambda: {**small(), "module.features.0.bias": torch.zeros(2)}, "'module.features.0.bias'"),
+        (lambda: {**small(), "aux.weight": torch.zeros(2)}, "has 'aux.weight', which is at no"),
+        (lambda: {"features.5.weight": torch.zeros(2, 3, 3, 3)}, "has 'features.5', which is at"),
         (lambda: {**small(), "classifier.0.weight": torch.zeros(4, 17)}, "17 columns in"),
         (lambda: {k: t.int() for k, t in small().items()}, "weights of torch.int32"),
-        (lambda: {"layer1.0.conv1.weight": torch.zeros(1)}, "but a ResNet, by layer1.0.conv1"),
+        (lambda: {"bn1.bias": torch.zeros(1), "layer1.0.conv1.weight": torch.zeros(1)},
+         "has 'layer1.0.conv1.weight', as a ResNet has, which is at no place of a VGG; expected"),
         (lambda: {"features.0.weight": torch.zeros(8, 3, 3, 3),
-                  "features.3.squeeze.weight": torch.zeros(1)}, "but a SqueezeNet"),
-        (lambda: {"features.denseblock1.denselayer1.norm1.weight": torch.zeros(1)}, "a DenseNet"),
-        (lambda: {"classifier.1.weight": torch.zeros(1, 1)}, "an AlexNet, by classifier.1"),
+                  "features.3.squeeze.weight": torch.zeros(1)}, "as a SqueezeNet has"),
+        (lambda: {"features.denseblock1.denselayer1.norm1.weight": torch.zeros(1)}, "as a DenseN"),
+        (lambda: {"classifier.1.weight": torch.zeros(1, 1)}, "has 1 layers with weights in its cl"),
+        (lambda: small() | {"classifier.4.weight": torch.zeros(1, 1)},
+         "4 layers with weights in its classifier (classifier.0, classifier.3, classifier.4"),
+        (lambda: small() | {"classifier.1.bias": torch.zeros(1)}, "has 'classifier.1.bias', which"),
     ],
 )  # fmt: skip
 def test_other_contents_are_named(content: Callable[[], Any], line: str) -> None:

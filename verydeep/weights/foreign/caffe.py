@@ -17,21 +17,17 @@ import numpy as np
 
 from verydeep.errors import UserError
 from verydeep.preprocessing import Pixels
-from verydeep.weights.foreign import about, prototxt
+from verydeep.weights.foreign import about
+from verydeep.weights.foreign import prototxt as prototxts
 from verydeep.weights.foreign.caffe_export import OURS, write, write_prototxt
-from verydeep.weights.foreign.chain import NAME, Layer, assembled, tensors_of
-from verydeep.weights.foreign.parameters import (
-    ALL_GUESSED,
-    AUTHORS,
-    OTHER_LRN,
-    SCALE,
-    Parameters,
-    is_lrn_of_ours,
-)
-from verydeep.weights.foreign.prototxt import Description, LayerText, check_window, normal_type
+from verydeep.weights.foreign.caffe_layers import LayerText, Step, followed, normal_type
+from verydeep.weights.foreign.chain import Layer, assembled, tensors_of
+from verydeep.weights.foreign.parameters import ALL_GUESSED, AUTHORS, SCALE, Parameters
+from verydeep.weights.foreign.prototxt import Description
 from verydeep.weights.foreign.wire import (
     DOUBLE,
     FLOAT,
+    FOUR_BYTES,
     NUMBER,
     SLICE,
     Budget,
@@ -47,8 +43,10 @@ from verydeep.weights.foreign.wire import (
 __all__ = ["is_caffe", "read", "write", "write_prototxt"]
 
 _OLD_TYPES = {
-    4: "CONVOLUTION", 6: "DROPOUT", 14: "INNER_PRODUCT", 15: "LRN", 17: "POOLING", 18: "RELU",
-    20: "SOFTMAX",
+    1: "ACCURACY", 4: "CONVOLUTION", 5: "DATA", 6: "DROPOUT", 8: "FLATTEN", 9: "HDF5_DATA",
+    12: "IMAGE_DATA", 14: "INNER_PRODUCT", 15: "LRN", 17: "POOLING", 18: "RELU", 19: "SIGMOID",
+    20: "SOFTMAX", 21: "SOFTMAX_LOSS", 22: "SPLIT", 23: "TANH", 24: "WINDOW_DATA",
+    29: "MEMORY_DATA", 30: "ARGMAX", 32: "DUMMY_DATA", 36: "SILENCE",
 }  # fmt: skip
 _CONVOLUTION = {
     3: "pad", 4: "kernel_size", 5: "group", 6: "stride", 9: "pad_h", 10: "pad_w", 11: "kernel_h",
@@ -56,28 +54,34 @@ _CONVOLUTION = {
 }  # fmt: skip
 _POOLING = {
     1: "pool", 2: "kernel_size", 3: "stride", 4: "pad", 5: "kernel_h", 6: "kernel_w", 7: "stride_h",
-    8: "stride_w", 9: "pad_h", 10: "pad_w",
+    8: "stride_w", 9: "pad_h", 10: "pad_w", 12: "global_pooling",
 }  # fmt: skip
+_LRN = {1: "local_size", 2: "alpha", 3: "beta", 4: "norm_region", 5: "k"}
+_RELU = {1: "negative_slope"}
+_PRODUCT = {5: "axis", 6: "transpose"}
 MOST_LAYERS, MOST_BLOBS, MOST_PIECES = 1000, 8, 64
 
 
 @dataclass(frozen=True)
 class _Encoding:
-    """Field numbers of a layer."""
+    """Field numbers of a layer, and the names of those of its settings."""
 
-    field: int
     name: int
     type: int
+    bottoms: int
+    tops: int
     blobs: int
-    convolution: int
-    pooling: int
-    lrn: int
+    settings: dict[int, dict[int, str]]
 
 
 _ENCODINGS = {
-    2: _Encoding(2, name=4, type=5, blobs=6, convolution=10, pooling=19, lrn=18),
-    100: _Encoding(100, name=1, type=2, blobs=7, convolution=106, pooling=121, lrn=118),
-}
+    2: _Encoding(name=4, type=5, bottoms=2, tops=3, blobs=6, settings={
+        10: _CONVOLUTION, 17: _PRODUCT, 18: _LRN, 19: _POOLING, 30: _RELU,
+    }),
+    100: _Encoding(name=1, type=2, bottoms=3, tops=4, blobs=7, settings={
+        106: _CONVOLUTION, 117: _PRODUCT, 118: _LRN, 121: _POOLING, 123: _RELU,
+    }),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,16 +109,17 @@ def is_caffe(path: Path | str) -> bool:
 def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
     """Parameters of a `.caffemodel`; with a prototxt, layers are held against it.
 
-    The prototxt also says the pictures' side, which must be what fc6 needs, and the pixels where
-    it has a `transform_param`. Tensors are views of the file wherever it keeps four-byte floats in
-    one piece. Raises UserError where the file is damaged or is no net of Table 1.
+    Each layer is named by its place in the net, whatever the file calls it. The prototxt also says
+    the pictures' side, which must be what fc6 needs, and the pixels where it has a
+    `transform_param`. Tensors are views of the file wherever it keeps four-byte floats in one
+    piece. Raises UserError where the file is damaged or is no net of Table 1.
     """
     path = Path(path)
     with naming(path, "a caffemodel"):
         layers, own = _read_net(open_content(path))
-        tensors = tensors_of(_weighted(layers))
         said = about.from_text(own) if own else about.About(AUTHORS)
-        lrn = None if said.table else _has_lrn(layers)
+        steps = _placed(layers) if said.table is None else _named(layers)
+        tensors = tensors_of([_layer(s.name, layers[s.place]) for s in steps if s.name])
     pixels, told = said.pixels, bool(own)
     notes = (
         []
@@ -124,11 +129,18 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
         ]
     )
     if prototxt is not None:
-        pixels, told, more = _with_prototxt(Path(prototxt), layers, tensors, pixels, bool(own))
-        notes += more
+        description = prototxts.read(Path(prototxt))
+        with naming(Path(prototxt), "the prototxt of these weights"):
+            _check_text(description, layers, steps)
+            notes += _check_crop(description.crop, tensors)
+        if not own or description.mean is not None:
+            pixels = _pixels(description, pixels)
+            notes += _of_mean(description)
+        told = told or _tells_pixels(description)
     guessed = () if own else (SCALE,) if told else ALL_GUESSED
+    found = None if said.table else _has_lrn(steps)
     return Parameters(
-        "caffe", tensors, pixels, said.classes, tuple(notes), said.table, lrn, guessed
+        "caffe", tensors, pixels, said.classes, tuple(notes), said.table, found, guessed
     )
 
 
@@ -148,27 +160,31 @@ def _read_net(content: memoryview) -> tuple[list[_Layer], str]:
 
 
 def _read_layer(field: Field, encoding: _Encoding) -> _Layer:
-    name, kind, settings, blobs = "", "", None, []
+    name, kind = "", ""
+    settings: dict[str, list[float]] = {}
+    wires: dict[int, list[str]] = {encoding.bottoms: [], encoding.tops: []}
+    blobs: list[np.ndarray] = []
     for part in field.fields():
         if part.number == encoding.name:
             name = part.text()
         elif part.number == encoding.type:
             kind = _type(part)
+        elif part.number in wires:
+            wires[part.number].append(part.text())
         elif part.number == encoding.blobs:
             blobs.append(_read_blob(part, name))
-        elif part.number in (encoding.convolution, encoding.pooling):
-            names = _CONVOLUTION if part.number == encoding.convolution else _POOLING
-            settings = _settings(part, names)
-        elif part.number == encoding.lrn:
-            settings = _lrn_settings(part)
-        elif part.number == 1 and encoding.field == 2:
+        elif part.number in encoding.settings:
+            _read_settings(part, encoding.settings[part.number], settings)
+        elif part.number == 1 and encoding is _ENCODINGS[2]:
             raise MalformedError(
                 "its layers are in Caffe's very first encoding; upgrade_net_proto_binary of Caffe "
                 "makes a later one of it"
             )
-        if len(blobs) > MOST_BLOBS:
+        if max(len(blobs), *map(len, wires.values())) > MOST_BLOBS:
             raise MalformedError(f"layer {shown(name)} has over {MOST_BLOBS} blobs")
-    return _Layer(LayerText(name, kind, settings), tuple(blobs))
+    shape = blobs[0].shape if blobs else ()
+    bottoms, tops = wires.values()
+    return _Layer(LayerText(name, kind, settings, bottoms, tops, shape), tuple(blobs))
 
 
 def _type(field: Field) -> str:
@@ -178,52 +194,13 @@ def _type(field: Field) -> str:
     return normal_type(field.text())
 
 
-def _settings(field: Field, names: dict[int, str]) -> dict[str, list[float]]:
-    """Numbers by Caffe's names, those that were asked for."""
-    settings: dict[str, list[float]] = {}
+def _read_settings(field: Field, names: dict[int, str], settings: dict[str, list[float]]) -> None:
+    """Adds numbers by Caffe's names, those that are asked for."""
     for part in field.fields():
         if part.number in names:
-            settings.setdefault(names[part.number], []).extend(part.integers())
-    return settings
-
-
-def _lrn_settings(field: Field) -> dict[str, list[float]]:
-    """Numbers of a response normalisation by Caffe's names."""
-    settings: dict[str, list[float]] = {}
-    for part in field.fields():
-        if part.number in (1, 4):
-            settings["local_size" if part.number == 1 else "norm_region"] = [*part.integers()]
-        elif part.number in (2, 3, 5):
-            name = {2: "alpha", 3: "beta", 5: "k"}[part.number]
-            settings[name] = part.floats(FLOAT).tolist()
-    return settings
-
-
-def _has_lrn(layers: Sequence[_Layer]) -> bool:
-    """Whether A-LRN's response normalisation follows conv1_1's ReLU; refuses any other.
-
-    `alpha` is divided by `local_size` here too, and `k` is 1 where nothing is said of it.
-    """
-    kinds = [layer.text.type for layer in layers]
-    if "lrn" not in kinds:
-        return False
-    place = kinds.index("lrn")
-    said = {k: values[-1] for k, values in (layers[place].text.settings or {}).items() if values}
-    constants = (said.get(*each) for each in _LRN_DEFAULTS.items())
-    before = layers[place - 2] if kinds[max(place - 2, 0) : place] == _BEFORE_LRN else None
-    if (
-        kinds.count("lrn") > 1
-        or before is None
-        or before.text.name != "conv1_1"
-        or said.get("norm_region")  # within a channel
-        or not is_lrn_of_ours(*constants)
-    ):
-        raise MalformedError(OTHER_LRN)
-    return True
-
-
-_LRN_DEFAULTS = {"local_size": 5.0, "k": 1.0, "alpha": 1.0, "beta": 0.75}
-_BEFORE_LRN = ["convolution", "relu"]
+            is_float = part.kind == FOUR_BYTES
+            found = part.floats(FLOAT).tolist() if is_float else part.integers()
+            settings.setdefault(names[part.number], []).extend(found)
 
 
 def _read_blob(field: Field, layer: str) -> np.ndarray:
@@ -248,73 +225,47 @@ def _read_blob(field: Field, layer: str) -> np.ndarray:
     return assembled(f"a blob of layer {shown(layer)}", shape, doubles or floats)
 
 
-def _weighted(layers: Sequence[_Layer]) -> list[Layer]:
-    """The layers with weights, under their names; the last may be called as it likes."""
-    with_blobs = [layer for layer in layers if layer.blobs]
-    found: list[Layer] = []
-    for layer in with_blobs:
-        name, kind = layer.text.name, layer.text.type
-        if kind not in ("convolution", "innerproduct") or len(layer.blobs) != 2:
+def _placed(layers: Sequence[_Layer]) -> list[Step]:
+    """The layers that a picture goes through; those with weights have one or two blobs each."""
+    steps = followed([layer.text for layer in layers])
+    for step in steps:
+        layer = layers[step.place]
+        if len(layer.blobs) not in ((1, 2) if step.name else (0,)):
             raise MalformedError(
-                f"layer {shown(name)} of type {shown(kind)} has {len(layer.blobs)} blobs; "
-                f"only convolutions and inner products, with two each, are read"
+                f"layer {shown(layer.text.name)} of type {shown(layer.text.type)} has "
+                f"{len(layer.blobs)} blobs"
             )
-        if layer is with_blobs[-1] and not NAME.fullmatch(name) and found:
-            before = re.fullmatch(r"fc(\d+)", found[-1].name)
-            name = f"fc{int(before[1]) + 1}" if before else name  # fc8_cats of a net trained on
-        if not NAME.fullmatch(name):
-            raise MalformedError(
-                f"layer {shown(name)} has weights, and only nets of Table 1 are read, whose layers "
-                f"are conv1_1 ... fc8"
-            )
-        found.append(_layer(name, layer))
-    for layer in layers:
-        check_window(layer.text, _shape(layer))
-    return found
+    return steps
 
 
-def _shape(layer: _Layer) -> tuple[int, ...]:
-    return layer.blobs[0].shape if layer.blobs else ()
+def _named(layers: Sequence[_Layer]) -> list[Step]:
+    """The layers of a file of ours, which names its table, under the names that they have."""
+    return [
+        Step(i, layer.text.type, layer.text.name if layer.blobs else "")
+        for i, layer in enumerate(layers)
+    ]
+
+
+def _has_lrn(steps: Sequence[Step]) -> bool:
+    return any(step.kind == "lrn" for step in steps)
 
 
 def _layer(name: str, layer: _Layer) -> Layer:
-    weight, bias = layer.blobs
+    weight, *biases = layer.blobs
     if layer.text.type == "innerproduct":
         weight = weight.reshape(weight.shape[-2:] if weight.ndim > 1 else weight.shape)
         if weight.size != layer.blobs[0].size or weight.ndim != 2:
             raise MalformedError(f"{name} has a shape of {list(layer.blobs[0].shape)}")
-    if bias.shape[-1] != bias.size:
-        raise MalformedError(f"{name} has a bias of the shape {list(bias.shape)}")
-    return Layer(name, weight, bias.reshape(-1))
+    if any(bias.shape[-1] != bias.size for bias in biases):
+        raise MalformedError(f"{name} has a bias of the shape {list(biases[0].shape)}")
+    return Layer(name, weight, biases[0].reshape(-1) if biases else None)
 
 
-def _with_prototxt(
-    path: Path,
-    layers: Sequence[_Layer],
-    tensors: dict[str, np.ndarray],
-    pixels: Pixels,
-    ours: bool,
-) -> tuple[Pixels, bool, list[str]]:
-    """Pixels as the text has them, whether it tells all of them, and notes.
-
-    Raises MalformedError where text and weights are of two nets.
-    """
-    description = prototxt.read(path)
-    texts = {text.name: text for text in description.layers}
-    with naming(path, "the prototxt of these weights"):
-        for layer in layers:
-            if layer.blobs:
-                _check_text(texts.get(layer.text.name), layer)
-        described = any(text.type == "lrn" for text in description.layers)
-        if described != any(layer.text.type == "lrn" for layer in layers):
-            raise MalformedError("of it and the weights' file, one has response normalisation")
-        notes = _check_crop(description.crop, tensors)
-    if ours and description.mean is None:
-        return pixels, True, notes
-    told = description.mean is not None or (
-        description.gain is not None and not description.has_mean_file
-    )
-    return _pixels(description, pixels), told, [*notes, *_of_mean(description)]
+def _tells_pixels(description: Description) -> bool:
+    """Whether a text says what is subtracted from pictures, if anything."""
+    if description.mean is not None:
+        return True
+    return description.gain is not None and not description.has_mean_file
 
 
 def _pixels(description: Description, pixels: Pixels) -> Pixels:
@@ -343,17 +294,30 @@ def _of_mean(description: Description) -> list[str]:
     return ["the prototxt names a scale and no mean_value; nothing is subtracted"]
 
 
-def _check_text(text: LayerText | None, layer: _Layer) -> None:
-    name = shown(layer.text.name)
-    if text is None:
-        raise MalformedError(f"it has no layer {name}, which has weights")
-    if text.type != layer.text.type:
-        raise MalformedError(f"its layer {name} is {shown(text.type)}, not {layer.text.type}")
-    if text.outputs not in (None, layer.blobs[1].size):
-        raise MalformedError(
-            f"its layer {name} has {text.outputs} outputs, not {layer.blobs[1].size}"
-        )
-    check_window(text, _shape(layer))
+def _check_text(description: Description, layers: Sequence[_Layer], steps: Sequence[Step]) -> None:
+    """Raises MalformedError or Damaged where the text and the weights are of two nets."""
+    text_of = {text.name: text for text in description.layers}
+    weighted = {layers[step.place].text.name: step for step in steps if step.name}
+    for name, step in weighted.items():
+        layer, text = layers[step.place], text_of.get(name)
+        if text is None:
+            raise MalformedError(f"it has no layer {shown(name)}, which has weights")
+        if text.type != layer.text.type:
+            raise MalformedError(
+                f"its layer {shown(name)} is {shown(text.type)}, not {layer.text.type}"
+            )
+        for said in text.settings.get("num_output", ()):
+            if len(layer.blobs) == 2 and said != layer.blobs[1].size:
+                raise MalformedError(
+                    f"its layer {shown(name)} has {said:g} outputs, not {layer.blobs[1].size}"
+                )
+        text_of[name] = replace(text, shape=layer.text.shape)
+    texts = [text_of[text.name] for text in description.layers]
+    read = followed(texts)
+    if [texts[step.place].name for step in read if step.name] != list(weighted):
+        raise MalformedError("its layers with weights are in another order, or are others")
+    if _has_lrn(read) != _has_lrn(steps):
+        raise MalformedError("of it and the weights' file, one has response normalisation")
 
 
 def _check_crop(crop: int | None, tensors: dict[str, np.ndarray]) -> list[str]:

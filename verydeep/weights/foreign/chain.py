@@ -8,16 +8,12 @@ side follows from their channels: 25088 columns over 512 channels are 7 x 7.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from verydeep.weights.foreign.wire import MalformedError
-
-NAME = re.compile(r"conv(\d{1,3})_(\d{1,3})|fc(\d{1,3})")
-"""Caffe's names of layers with weights: conv1_1 ... conv5_4, fc6 ... fc8."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,6 @@ def tensors_of(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
     """Tensors by our names; MalformedError names the first layer that does not fit."""
     if not layers:
         raise MalformedError("it has no layers with weights")
-    _check_names([layer.name for layer in layers])
     tensors: dict[str, np.ndarray] = {}
     channels, products = 3, 0
     for layer in layers:
@@ -53,32 +48,6 @@ def tensors_of(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
             _check_finite(name, tensor)
         tensors |= named
     return tensors
-
-
-def _check_names(names: list[str]) -> None:
-    """Refuses layers that do not follow each other as in Table 1."""
-    before: tuple[int, ...] = (0, 0)
-    for name in names:
-        match = NAME.fullmatch(name)
-        if not match:
-            raise MalformedError(
-                f"layer {name} is none of a net of Table 1, where they are conv1_1 ... fc8"
-            )
-        place = tuple(int(number) for number in match.groups() if number)
-        if place not in _followers(before):
-            raise MalformedError(f"layer {name} comes out of the order conv1_1 ... fc8")
-        before = place
-
-
-def _followers(place: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """What may follow conv3_2, as (3, 2), or fc6, as (6,)."""
-    match place:
-        case (0, 0):
-            return [(1, 1)]
-        case (block, last):
-            return [(block, last + 1), (block + 1, 1), (block + 1,)]
-        case _:
-            return [(place[0] + 1,)]
 
 
 def _as_filters(layer: Layer, channels: int, later: bool) -> np.ndarray:

@@ -17,6 +17,7 @@ from verydeep.weights.foreign import (
     caffe,
     caffe_export,
     keras,
+    keras_export,
     matconvnet,
     onnx,
     onnx_export,
@@ -77,8 +78,8 @@ def _caffe(network: Network, path: Path) -> str:
 
 
 def _keras(network: Network, path: Path) -> str:
-    keras.write(folded(network), path)
-    return f"its first layer now wants BGR, 0 to 255, minus its attribute '{keras.MEAN}'"
+    keras_export.write(folded(network), path)
+    return f"its first layer now wants BGR, 0 to 255, minus its attribute '{keras_export.MEAN}'"
 
 
 WRITERS: dict[str, Callable[[Network, Path], str]] = {

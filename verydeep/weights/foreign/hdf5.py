@@ -50,7 +50,7 @@ HEADER = 256 << 10
 INDEX = 16 << 20
 """Bytes that are read besides to find the chunks of numbers."""
 
-ATTRIBUTE, LAYOUT, EXTERNAL = 0x0C, 0x08, 0x07
+ATTRIBUTE, ATTRIBUTE_INFO, LAYOUT, EXTERNAL = 0x0C, 0x15, 0x08, 0x07
 COMPACT, CONTIGUOUS, CHUNKED = 0, 1, 2
 UNDEFINED = (1 << 64) - 1
 
@@ -191,11 +191,24 @@ class Node:
     def attribute(self, name: str) -> list[Any]:
         """An attribute's texts or numbers, in order; none where it is missing or is no such."""
         with self.file.structure():
+            self._refuse_attributes_elsewhere()
             for message in self._objects.find_msg_type(ATTRIBUTE):
                 found, kind, count, at = self._attribute_head(message["offset_to_message"])
                 if found == name:
                     return self._plain(kind, count, at)
         return []
+
+    def _refuse_attributes_elsewhere(self) -> None:
+        """Raises Damaged where attributes are not in the header, for then none would be found."""
+        content = self._objects.msg_data
+        for message in self._objects.find_msg_type(ATTRIBUTE_INFO):
+            at = message["offset_to_message"]
+            (heap,) = struct.unpack_from("<Q", content, at + 2 + 2 * (content[at + 1] & 1))
+            if heap != UNDEFINED:
+                raise Damaged(
+                    "it has attributes that are stored in a way that is not read",
+                    "write it again with h5py and libver='earliest'",
+                )
 
     def _attribute_head(self, at: int) -> tuple[str, P5Type, int, int]:
         """Name, type and number of an attribute's values, and where they are."""

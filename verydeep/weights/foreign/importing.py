@@ -33,7 +33,7 @@ from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign.guesses import CLASSES, notes_of, pixels_for
 from verydeep.weights.foreign.parameters import Parameters
 from verydeep.weights.foreign.passing import refuse_not_finite
-from verydeep.weights.foreign.refusals import looks_like
+from verydeep.weights.foreign.refusals import no_place
 
 LAYER = re.compile(r"(conv|bn)\d{1,2}_\d{1,2}|fc[678]")
 CROP = 224
@@ -124,12 +124,7 @@ def _found(parameters: Parameters, source: Path | str) -> Table:
 def _refuse_other_nets(layers: set[str], source: Path | str) -> None:
     unknown = sorted(name for name in layers if not LAYER.fullmatch(name))
     if unknown:
-        net = looks_like(unknown)
-        raise UserError(
-            f"{source} holds no VGG but {net}"
-            if net
-            else f"{source} has a layer '{one_line(unknown[0])}', which no VGG has"
-        )
+        raise no_place(source, unknown, "conv1_1 ... fc8")
 
 
 def _configuration(
@@ -223,7 +218,7 @@ def _refuse_misfits(table: Table, tensors: Mapping[str, np.ndarray], source: Pat
             raise UserError(f"{source} has a variance below 0 in {name}; it is damaged")
     more = sorted(tensors.keys() - expected.keys())
     if more:
-        raise UserError(f"{source} has {one_line(more[0])}, which no VGG has")
+        raise no_place(source, more, "weights and biases of conv1_1 ... fc8")
 
 
 def _expected(table: Table) -> dict[str, tuple[int, ...]]:

@@ -1,54 +1,58 @@
-"""Keras's `.h5` files of VGG nets -> `Parameters`, and networks -> Keras 3's `.weights.h5`.
+"""Keras's `.h5` files of VGG nets -> `Parameters`, of Keras 1, 2 or 3, whole models or weights.
 
-Layers are groups: "block1_conv1" with its kernel and bias under names that changed with Keras's
-versions, below "model_weights" in the file of a whole model; Keras 3 has "layers/conv2d/vars/0",
-numbered in order. Numbers do not tell where the pools are: they are read where the widths of all
-layers are those of one configuration, or where a file of our own names its table. Kernels are
-H, W, I, O; the first FC layer's rows go through H, W, C. Pixels are BGR in 0-255 minus the mean of
-the authors' files.
+A whole model tells of its layers and is held against Table 1 by them (`keras_config.py`); a file
+of weights alone has nothing but names (`keras_names.py`). Kernels are H, W, I, O; the first FC
+layer's rows go through H, W, C. Pixels are BGR in 0-255 minus the mean of the authors' files, but
+where a model makes its own.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from verydeep.bounds import Damaged, as_float32, refusals
-from verydeep.errors import UserError
-from verydeep.files import write_whole
-from verydeep.nets import vgg
-from verydeep.nets.network import Network
-from verydeep.nets.table import FC, LRN, Conv, Table
+from verydeep.nets.table import Table
 from verydeep.preprocessing import Pixels
-from verydeep.weights.foreign import hdf5, mat73
+from verydeep.weights.foreign import hdf5, keras_config, mat73
 from verydeep.weights.foreign.hdf5 import HEAD, File, Node
-from verydeep.weights.foreign.parameters import ALL_GUESSED, AUTHORS, Parameters, table_in_words
+from verydeep.weights.foreign.keras_config import KerasLayer
+from verydeep.weights.foreign.keras_export import MEAN, SCALE, TABLE
+from verydeep.weights.foreign.keras_names import (
+    EPSILON,
+    NORMALIZATION,
+    NOT_OURS,
+    is_layer,
+    places_of,
+    refuse_norms_after_relus,
+    refuse_other_layers,
+)
+from verydeep.weights.foreign.parameters import ALL_GUESSED, AUTHORS, Parameters
+from verydeep.weights.foreign.parameters import SCALE as S
+from verydeep.weights.foreign.placing import Told, of_our_epsilon, placed
+from verydeep.weights.foreign.wire import shown
 from verydeep.weights.said import table_of_words
 
 FAMILY = "Keras"
-NOT_OURS = "give a Keras file of VGG16 or VGG19"
-
-SUFFIX = ".weights.h5"
-"""Of the files that are written; what else ends in .h5 Keras 3 reads as Keras 2 laid it out."""
-
-MEAN, SCALE, TABLE = "verydeep_mean", "verydeep_scale", "verydeep_table"
-"""Attributes of our own files: what has to be subtracted, S and the table; Keras looks at none."""
 
 OBJECTS, DEPTH = 5000, 8
 """Most groups and datasets in a file, and how deep; a whole model of VGG19 has some 200 in 5."""
 
-_OTHERS = {"optimizer_weights", "optimizer", "vars", "_layer_checkpoint_dependencies"}
+_OTHERS = {"optimizer_weights", "optimizer", "_layer_checkpoint_dependencies"}
 """Groups beside a model's own weights."""
+_SEED = "seed_generator"
+"""Where layers keep the state of their randomness."""
 
-_BLOCK = re.compile(r"block(\d+)_conv(\d+)")
-_HEAD = {"fc1": "fc6", "fc2": "fc7", "predictions": "fc8"}
-_NUMBERED = re.compile(r"(conv2d|dense)(?:_(\d+))?")
+Group = dict[str, Node]
+"""The datasets of a group, by name or number."""
+Groups = dict[tuple[str, ...], Group]
+"""Those of each group of a file, by its path."""
 
 
 def is_keras(path: Path | str) -> bool:
@@ -59,131 +63,196 @@ def is_keras(path: Path | str) -> bool:
 
 
 def read(path: Path | str) -> Parameters:
-    """Weights of VGG16 or VGG19, with or without its FC layers, of Keras 1, 2 or 3.
+    """Weights of a VGG, with or without norms or its FC layers.
 
-    Arrays are views where they can be. Raises UserError, one line, where the file is damaged or
-    holds no VGG net.
+    Every layer that the file tells of is placed in a net of Table 1, and every weight. Arrays are
+    views where they can be. Raises UserError, one line, where the file is damaged or holds no VGG.
     """
     with hdf5.opened(path) as file:
         root = file.node(file.root_address)
         model = root.links().get("model_weights", file.root_address)
         if "theano" in file.node(model).attribute("backend"):
             raise Damaged("its kernels are mirrored, as Theano has them", "save it on TensorFlow")
-        table = _table(root)
-        tensors = _tensors(_named(dict(_layers(file, model)), table))
-        notes = () if "fc6.weight" in tensors else ("has no FC layers: without its top",)
-        pixels, guessed = _pixels(root), () if root.attribute(MEAN) else ALL_GUESSED
-        return Parameters(FAMILY, tensors, pixels, None, notes, table, guessed=guessed)
+        groups = _groups(file, model)
+        config = root.attribute("model_config")
+        if config:
+            return _of_model(groups, keras_config.layers_of(str(config[0])))
+        return _of_weights(groups, root, file.node(model).attribute("layer_names"))
 
 
-def _layers(file: File, model: int) -> Iterator[tuple[str, list[Node]]]:
-    """Each layer's name and datasets: a layer is the nearest group whose name is a layer's."""
-    found: dict[str, list[Node]] = {}
-    waiting, seen = [(model, "", 0)], {model}
+def _groups(file: File, model: int) -> Groups:
+    """All groups, and the datasets right in each."""
+    found: Groups = {}
+    waiting: list[tuple[int, tuple[str, ...]]] = [(model, ())]
+    seen = {model}
     while waiting:
-        address, layer, depth = waiting.pop()
+        address, path = waiting.pop()
+        found[path] = {}
         for name, at in file.node(address).links().items():
-            if at in seen or (not depth and name in _OTHERS):
+            if at in seen or (not path and name in _OTHERS) or name == _SEED:
                 continue
             seen.add(at)
-            if len(seen) > OBJECTS or depth > DEPTH:
+            if len(seen) > OBJECTS or len(path) > DEPTH:
                 raise Damaged("it has more groups than any VGG net", NOT_OURS)
             node = file.node(at)
-            inner = name if _is_layer(name) else layer
-            if not node.is_dataset:
-                waiting.append((at, inner, depth + 1))
-            elif layer:
-                found.setdefault(layer, []).append(node)
-    yield from found.items()
+            if node.is_dataset:
+                found[path][name.removesuffix(":0")] = node
+            else:
+                waiting.append((at, (*path, name)))
+    return found
 
 
-def _is_layer(name: str) -> bool:
-    return bool(_BLOCK.fullmatch(name) or _NUMBERED.fullmatch(name)) or name in _HEAD
+def _by_layer(groups: Groups, known: Callable[[str], bool]) -> dict[str, Group]:
+    """The datasets of each layer: the nearest group around them whose name is a layer's."""
+    found: dict[str, Group] = {}
+    for path, datasets in groups.items():
+        if not datasets:
+            continue
+        layer = next((name for name in reversed(path) if known(name)), None)
+        if layer is None:
+            group = shown("/".join(path))
+            raise Damaged(f"its group {group} has weights, and no place in a VGG net", NOT_OURS)
+        if layer in found:
+            raise Damaged(f"its layer {shown(layer)} is there twice", NOT_OURS)
+        found[layer] = datasets
+    return found
 
 
-def _named(layers: dict[str, list[Node]], table: Table | None) -> dict[str, list[Node]]:
-    """Layers by Caffe's names, in the net's order; numbered ones by their place in a table."""
-    numbered = sorted((m for name in layers if (m := _NUMBERED.fullmatch(name))), key=_number)
-    convs, dense = ([m[0] for m in numbered if m[1] == kind] for kind in ("conv2d", "dense"))
-    table = table or (_table_with([_outputs(layers[name]) for name in convs]) if convs else None)
-    rows = [row for row in table.rows if isinstance(row, Conv)] if table else []
-    places = [row.name for row in rows if not isinstance(row, FC)] if convs else []
-    tops = [row.name for row in rows if isinstance(row, FC)] or list(_HEAD.values())
-    if len(places) != len(convs):
-        raise Damaged(f"it has {len(convs)} convolutions, and a table of {len(places)}", NOT_OURS)
-    if len(dense) not in (0, len(tops)):
-        count = len(tops)
-        raise Damaged(f"it has {len(dense)} dense layers, where its net has {count}", NOT_OURS)
-    names = dict(zip(convs, places, strict=True))
-    names |= dict(zip(dense, tops, strict=False)) | _HEAD
-    names |= {m[0]: f"conv{m[1]}_{m[2]}" for name in layers if (m := _BLOCK.fullmatch(name))}
-    used = sorted(layers, key=lambda name: _order(names[name]))
-    if len({names[name] for name in used}) < len(used):
-        raise Damaged("two of its layers have the same place in a VGG net", NOT_OURS)
-    return {names[name]: layers[name] for name in used}
+def _of_model(groups: Groups, layers: list[KerasLayer]) -> Parameters:
+    """The weights of a model that tells of its layers."""
+    names = {layer.name for layer in layers}
+    if len(names) < len(layers):
+        raise Damaged("two of its layers have one name", NOT_OURS)
+    held = _by_layer(groups, names.__contains__)
+    before, net = keras_config.split(layers)
+    told = keras_config.told(net)
+    _refuse_other_tops([step for step in told if step.kind == "fc"])
+    places = {step.name: name for step, name in zip(told, placed(told), strict=True) if name}
+    if left := held.keys() - places.keys() - {layer.name for layer in before}:
+        raise Damaged(f"its layer {shown(min(left))} has weights, and no place for them", NOT_OURS)
+    epsilons = {layer.name: keras_config.epsilon(layer) for layer in net}
+    tensors = _tensors(places, held, epsilons)
+    statistics = {layer.name: _statistics(held[layer.name]) for layer in before
+                  if layer.name in held}  # fmt: skip
+    guessed = (S,) if before else ALL_GUESSED
+    found = _parameters(tensors, keras_config.pixels(before, statistics), guessed)
+    return replace(found, lrn=False)
 
 
-def _table_with(widths: list[int]) -> Table:
-    """The table of Table 1 whose convolutions have these channels, all scaled by one number."""
-    for letter in "ABDE":  # C's are D's
-        table = vgg.table(letter)
-        ours = [row.channels for row in table.rows if type(row) is Conv]
-        if len(ours) == len(widths) and all(
-            width * ours[0] == our * widths[0] for width, our in zip(widths, ours, strict=True)
-        ):
-            return table
-    few = f" of {', '.join(map(str, widths))} channels" if len(widths) <= 16 else ""
-    raise Damaged(
-        f"it has {len(widths)} convolutions{few}, which no net of Table 1 has: it may be a net cut "
-        f"short, whose pools cannot be known",
-        "give the whole net, or name its layers block1_conv1 and so on",
-    )
+def _refuse_other_tops(dense: list[Told]) -> None:
+    if len(dense) not in (0, 3):
+        names = ", ".join(shown(step.name) for step in dense[:4])
+        raise Damaged(f"it has {len(dense)} dense layers, {names}, where its net has 3", NOT_OURS)
 
 
-def _outputs(nodes: list[Node]) -> int:
-    """Channels that a layer gives: the length of its bias."""
-    return next((node.shape[0] for node in nodes if len(node.shape) == 1), 0)
+def _of_weights(groups: Groups, root: Node, order: list[Any]) -> Parameters:
+    """The weights of a file that has nothing but the names of its layers."""
+    table = _table(root)
+    refuse_other_layers(groups)
+    held = _by_layer(groups, is_layer)
+    statistics = held.pop(NORMALIZATION, None)
+    outputs = {name: _outputs(group) for name, group in held.items()}
+    places = places_of(outputs, groups, table)
+    notes = []
+    if any(name.startswith("bn") for name in places.values()):
+        refuse_norms_after_relus(groups, [str(name) for name in order])
+        notes.append(f"norms are a guess: before the ReLUs, with Keras's own epsilon of {EPSILON:g}"
+                     f"; the file does not say")  # fmt: skip
+    tensors = _tensors(places, held, {})
+    if statistics is None:
+        guessed = () if root.attribute(MEAN) else ALL_GUESSED
+        return _parameters(tensors, _pixels(root), guessed, table, notes)
+    first = KerasLayer(NORMALIZATION, "Normalization", {})
+    kept = {NORMALIZATION: _statistics(statistics)}
+    return _parameters(tensors, keras_config.pixels([first], kept), (S,), table, notes)
 
 
-def _number(match: re.Match[str]) -> int:
-    return int(match[2] or 0)
+def _outputs(group: Group) -> int:
+    """Channels that a layer gives: the length of its bias, or else its kernel's last side."""
+    shapes = sorted((node.shape for node in group.values() if node.shape), key=len)
+    return shapes[0][-1] if shapes else 0
 
 
-def _order(name: str) -> tuple[int, int, int]:
-    """Where a layer of Caffe's name stands in a net: convolutions before FC layers."""
-    block, _, place = name.strip("convf").partition("_")
-    return name.startswith("fc"), int(block), int(place or 0)
+def _parameters(
+    tensors: dict[str, np.ndarray],
+    pixels: Pixels,
+    guessed: tuple[str, ...],
+    table: Table | None = None,
+    notes: Any = (),
+) -> Parameters:
+    if "conv1_1.weight" not in tensors:
+        raise Damaged("it holds no weights of a VGG net's first layer", NOT_OURS)
+    if "fc6.weight" not in tensors:
+        notes = ("has no FC layers: without its top", *notes)
+    return Parameters(FAMILY, tensors, pixels, None, tuple(notes), table, guessed=guessed)
 
 
-def _tensors(layers: dict[str, list[Node]]) -> dict[str, np.ndarray]:
+def _tensors(
+    places: Mapping[str, str], held: Mapping[str, Group], epsilons: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    """Tensors by our names; `places` are those of layers, in the net's order."""
     tensors: dict[str, np.ndarray] = {}
     channels = 0
-    for name, nodes in layers.items():
-        kernel, bias = _pair(name, nodes)
-        if name.startswith("conv"):
+    for theirs, name in places.items():
+        group = held.get(theirs, {})
+        if name.startswith("bn"):
+            parts = _norm(theirs, group, epsilons.get(theirs, EPSILON))
+            tensors |= {f"{name}.{part}": as_float32(values) for part, values in parts.items()}
+            continue
+        kernel, bias = _kernel_and_bias(name, group)
+        if kernel.ndim == 4:
             weight = kernel.transpose(3, 2, 0, 1)
             channels = len(weight)
         else:
             weight = _fully_connected(kernel, channels if name == "fc6" else len(kernel))
         tensors[f"{name}.weight"] = as_float32(weight)
         tensors[f"{name}.bias"] = as_float32(bias)
-    if "conv1_1.weight" not in tensors:
-        raise Damaged("it holds no weights of a VGG net's first layer", NOT_OURS)
     return tensors
 
 
-def _pair(name: str, nodes: list[Node]) -> tuple[np.ndarray, np.ndarray]:
-    """A layer's kernel and bias, told apart by their shapes."""
-    axes = 4 if name.startswith("conv") else 2
-    kernels = [node for node in nodes if len(node.shape) == axes]
-    biases = [node for node in nodes if len(node.shape) == 1]
-    if len(kernels) != 1 or len(biases) != 1 or len(nodes) != 2:
+def _kernel_and_bias(name: str, group: Group) -> tuple[np.ndarray, np.ndarray]:
+    """A layer's kernel and bias, told apart by their shapes; zeros where there is no bias."""
+    axes = (4,) if name.startswith("conv") else (2, 4)
+    kernels = [node for node in group.values() if len(node.shape) in axes]
+    biases = [node for node in group.values() if len(node.shape) == 1]
+    if len(kernels) != 1 or len(biases) > 1 or len(group) != 1 + len(biases):
         raise Damaged(f"its layer '{name}' has not one kernel and one bias", NOT_OURS)
-    (kernel,), (bias,) = kernels, biases
-    if kernel.shape[-1] != bias.shape[0] or not all(kernel.shape):
+    (kernel,) = kernels
+    outputs = biases[0].shape[0] if biases else kernel.shape[-1]
+    if kernel.shape[-1] != outputs or not all(kernel.shape):
         shape = " x ".join(map(str, kernel.shape))
         raise Damaged(f"the kernel of '{name}', {shape}, has not its outputs last", NOT_OURS)
-    return kernel.numbers(), bias.numbers()
+    return kernel.numbers(), biases[0].numbers() if biases else np.zeros(outputs, np.float32)
+
+
+_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean",
+         "running_var": "moving_variance"}  # fmt: skip
+"""Keras's names of the parts of a norm, in the order in which Keras 3 numbers them."""
+
+
+def _norm(layer: str, group: Group, epsilon: float) -> dict[str, np.ndarray]:
+    """A norm's arrays by our names: ones and zeros for factors and summands that it has not."""
+    numbered = dict(zip(("0", "1", "2", "3"), _NORM.values(), strict=True))
+    named = {numbered.get(name, name) if len(group) == 4 else name: node
+             for name, node in group.items()}  # fmt: skip
+    sides = {node.shape for node in named.values()}
+    unknown = named.keys() - set(_NORM.values())
+    if unknown or not {"moving_mean", "moving_variance"} <= named.keys() or len(sides) != 1:
+        raise Damaged(f"its layer {shown(layer)} has not the arrays of a norm", NOT_OURS)
+    ones = np.ones(sides.pop(), np.float32)
+    defaults = {"weight": ones, "bias": 0 * ones}
+    parts = {part: named[theirs].numbers() if theirs in named else defaults[part]
+             for part, theirs in _NORM.items()}  # fmt: skip
+    parts["running_var"] = of_our_epsilon(parts["running_var"], epsilon, shown(layer))
+    return parts
+
+
+def _statistics(group: Group) -> tuple[Any, Any]:
+    """The mean and the variance that a Normalization keeps; nothing where it has none."""
+    pairs = (("mean", "0"), ("variance", "1"))
+    found = [next((group[name].numbers() for name in names if name in group), None)
+             for names in pairs]  # fmt: skip
+    return found[0], found[1]
 
 
 def _fully_connected(kernel: np.ndarray, channels: int) -> np.ndarray:
@@ -217,65 +286,3 @@ def _table(root: Node) -> Table | None:
         return table_of_words(json.loads(said[0])) if said else None
     except (ValueError, TypeError, RecursionError):
         raise Damaged(f"its attribute {TABLE} is no table") from None
-
-
-def write(network: Network, path: Path | str) -> None:
-    """Writes a network's weights for `model.load_weights`, whole or not at all.
-
-    The first layer is changed to want BGR in 0-255 minus a mean, exactly: that mean is the file's
-    attribute "verydeep_mean" and has to be subtracted instead of `preprocess_input`'s where it is
-    another. Raises UserError for another suffix, without `h5py`, for LRN, or where the file cannot
-    be written.
-    """
-    path = Path(path)
-    if not path.name.endswith(SUFFIX):
-        raise UserError(f"{path} does not end in {SUFFIX}, by which Keras 3 knows its own files")
-    try:
-        import h5py
-    except ImportError:
-        raise UserError(
-            "Keras files are written by h5py, which is missing: `pip install h5py`"
-        ) from None
-    for row in network.table.rows:
-        if isinstance(row, LRN):
-            raise UserError(f"Keras has no layer for '{row.name}' of configuration A-LRN; train A")
-    content = io.BytesIO()
-    with h5py.File(content, "w", libver="earliest") as file:
-        file.attrs[MEAN], file.attrs[SCALE] = _mean(network.pixels), network.pixels.scale
-        file.attrs[TABLE] = json.dumps(table_in_words(network.table))
-        for name, arrays in _for_keras(network):
-            for i, array in enumerate(arrays):
-                file[f"layers/{name}/vars/{i}"] = array
-    write_whole(path, content.getbuffer())
-
-
-def _mean(pixels: Pixels) -> list[float]:
-    """The mean of each channel, blue first, in 0-255."""
-    mean = [value * 255 / pixels.maximum for value in pixels.mean]
-    return mean[::-1] if pixels.order == "RGB" else mean
-
-
-def _for_keras(network: Network) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
-    """Keras 3's names of the layers with weights, and their kernel and bias as it has them."""
-    counts = {"conv2d": 0, "dense": 0}
-    for row in network.table.rows:
-        if not isinstance(row, Conv):
-            continue
-        kind = "dense" if isinstance(row, FC) else "conv2d"
-        layer = network.get_submodule(row.name)
-        weight, bias = (
-            layer.get_parameter(part).detach().cpu().numpy() for part in ("weight", "bias")
-        )
-        if not any(counts.values()):
-            weight = _for_bgr(weight, network.pixels)
-        kernel = np.ascontiguousarray(weight.transpose(2, 3, 1, 0))
-        name = f"{kind}_{counts[kind]}" if counts[kind] else kind
-        counts[kind] += 1
-        yield name, (kernel.reshape(-1, len(bias)) if kind == "dense" else kernel, bias)
-
-
-def _for_bgr(weight: np.ndarray, pixels: Pixels) -> np.ndarray:
-    """The first layer's filters for BGR in 0-255, whatever range and deviation they had."""
-    gain = pixels.maximum / 255 / np.array(pixels.std, np.float64)
-    scaled = (weight * gain[:, None, None]).astype(np.float32)
-    return scaled[:, ::-1] if pixels.order == "RGB" else scaled

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +23,23 @@ from verydeep.mat5 import Value
 from verydeep.preprocessing import IMAGENET, RESIZE_RULES, Pixels
 from verydeep.weights.foreign import mat73
 from verydeep.weights.foreign.hdf5 import HEAD
-from verydeep.weights.foreign.parameters import (
-    OTHER_LRN,
-    PIXELS,
-    SCALE,
-    Parameters,
-    is_lrn_of_ours,
-)
+from verydeep.weights.foreign.parameters import PIXELS, SCALE, Parameters
+from verydeep.weights.foreign.placing import NOTHING, Told, in_order, of_our_epsilon, placed
 
 FAMILY = "MatConvNet"
 NOT_OURS = "give a MatConvNet file of a VGG net, such as imagenet-vgg-verydeep-16.mat"
 
-_NAME = re.compile(r"conv\d+_\d+|fc\d+")
 _WNID = re.compile(r"n\d{8}")
 
-Layer = tuple[str, Value, Value]
-"""Name, filters and biases of a layer with weights."""
+_KINDS = {
+    "conv": "conv", "relu": "relu", "pool": "pool", "normalize": "lrn", "lrn": "lrn",
+    "softmax": "softmax", "dropout": NOTHING, "bnorm": "norm",
+    "dagnn.Conv": "conv", "dagnn.ReLU": "relu", "dagnn.Pooling": "pool", "dagnn.LRN": "lrn",
+    "dagnn.SoftMax": "softmax", "dagnn.DropOut": NOTHING, "dagnn.BatchNorm": "norm",
+}  # fmt: skip
+_LOSSES = {"softmaxloss", "loss", "dagnn.Loss"}
+_JUDGING = {"", "softmaxlog", "log", "classerror", "topkerror"}
+"""Losses of nets whose scores go into a soft-max, and the errors that are counted beside them."""
 
 
 def is_matconvnet(path: Path | str) -> bool:
@@ -64,17 +65,20 @@ def read(path: Path | str) -> Parameters:
 def _parameters(net: dict[str, Value]) -> Parameters:
     if "layers" not in net:
         raise Damaged("it holds no 'layers' of a net", NOT_OURS)
-    layers = [_struct(layer) for layer in _each(net["layers"])]
-    found = _dagnn(layers, net["params"]) if "params" in net else _simplenn(layers)
+    layers = [_Layer.of(_struct(each)) for each in _each(net["layers"])]
+    layers = [layer for layer in layers if not layer.judges]
+    values = {_text(each.get("name")): each.get("value")
+              for each in map(_struct, _each(net.get("params")))}  # fmt: skip
+    order = _order(layers) if "params" in net else range(len(layers))
+    path = [layers[i].with_parameters(values) for i in order]
     tensors: dict[str, np.ndarray] = {}
-    for name, filters, biases in found:
-        if not _NAME.fullmatch(name) or f"{name}.weight" in tensors:
-            raise Damaged(f"its layer '{name[:40]}' is none of a VGG net's, or is twice", NOT_OURS)
-        tensors[f"{name}.weight"] = _filters(name, filters)
-        tensors[f"{name}.bias"] = _biases(name, biases, len(tensors[f"{name}.weight"]))
-    if not tensors:
-        raise Damaged("none of its layers has weights", NOT_OURS)
-    lrn, notes = _has_lrn(layers), list[str]()
+    for layer, name in zip(path, placed([layer.told() for layer in path]), strict=True):
+        if layer.kind == "norm":
+            tensors |= {f"{name}.{part}": values for part, values in _norm(layer).items()}
+        elif name:
+            tensors[f"{name}.weight"] = _as_ours(layer.filters)
+            tensors[f"{name}.bias"] = _biases(layer, len(tensors[f"{name}.weight"]))
+    lrn, notes = any(layer.kind == "lrn" for layer in path), list[str]()
     meta = _struct(net.get("meta")) or net
     normalization = _struct(meta.get("normalization"))
     pixels = _pixels(normalization, notes)
@@ -85,88 +89,116 @@ def _parameters(net: dict[str, Value]) -> Parameters:
     return Parameters(FAMILY, tensors, pixels, classes, tuple(notes), lrn=lrn, guessed=guessed)
 
 
-def _simplenn(layers: list[dict[str, Value]]) -> Iterator[Layer]:
-    """The convolutions of a list of layers, in its order."""
-    for layer in layers:
-        if _text(layer.get("type")) != "conv":
-            continue
-        weights = layer.get("weights", [layer.get("filters"), layer.get("biases")])
-        yield _weights(_text(layer.get("name")), weights)
+@dataclass(frozen=True)
+class _Layer:
+    """A layer of either kind of net, and its settings: in a graph they are in its `block`."""
+
+    name: str
+    type: str
+    fields: dict[str, Value]
+    settings: dict[str, Value]
+    weights: list[Value]
+
+    @classmethod
+    def of(cls, fields: dict[str, Value]) -> _Layer:
+        """The layer that a struct tells of."""
+        name, kind = _text(fields.get("name")), _text(fields.get("type"))
+        older = [fields.get("filters"), fields.get("biases")]
+        weights = _each(fields["weights"]) if "weights" in fields else older
+        return cls(name or kind, kind, fields, _struct(fields.get("block")) or fields, weights)
+
+    def with_parameters(self, values: dict[str, Value]) -> _Layer:
+        """The layer with those of a graph's parameters that it names, in a graph."""
+        named = [_text(each) for each in _each(self.fields.get("params"))]
+        return replace(self, weights=[values.get(name) for name in named]) if values else self
+
+    @property
+    def kind(self) -> str:
+        """Its kind, by the words of `placing`, or its type where it is none of those."""
+        kind = _KINDS.get(self.type, self.type)
+        if kind == "relu" and any(leak := self.numbers("leak")):
+            return f"{self.type} with a leak of {leak[0]:g}"
+        method = _text(self.settings.get("method")) or "max"
+        return f"{method} pooling" if kind == "pool" and method != "max" else kind
+
+    @property
+    def judges(self) -> bool:
+        """Whether it tells how well a net does, and is no part of it."""
+        return self.type in _LOSSES and _text(self.settings.get("loss")) in _JUDGING
+
+    @property
+    def filters(self) -> np.ndarray:
+        """Filters H, W, I, O; MATLAB leaves out last axes of one."""
+        numbers = _numbers(self.weights[0] if self.weights else None, f"filters of '{self.name}'")
+        if numbers.ndim > 4 or not numbers.size:
+            raise Damaged(f"the filters of '{self.name[:40]}' have no four axes")
+        return numbers.reshape(numbers.shape + (1,) * (4 - numbers.ndim), order="F")
+
+    def numbers(self, setting: str) -> list[float]:
+        """The numbers of a setting; none where the file does not tell it."""
+        value = self.settings.get(setting)
+        if not _each(value):
+            return []
+        found: list[float] = _numbers(value, f"{setting} of '{self.name}'").ravel()[:64].tolist()
+        return found
+
+    def told(self) -> Told:
+        """What the file tells of it."""
+        if self.kind == "lrn":
+            size, kappa, alpha, beta, *_ = [*self.numbers("param"), *[math.nan] * 4]
+            return Told(self.name, "lrn", constants=(size, kappa, alpha * size, beta))
+        if self.kind not in ("conv", "pool"):
+            return Told(self.name, self.kind)
+        kernel: Sequence[float] = self.numbers("poolSize") or self.numbers("pool")
+        window = {
+            "kernel": self.filters.shape[:2] if self.kind == "conv" else kernel,
+            "stride": self.numbers("stride"),
+            "pad": self.numbers("pad"),
+            "dilation": self.numbers("dilate"),
+        }
+        return Told(self.name, self.kind, window)
 
 
-def _dagnn(layers: list[dict[str, Value]], params: Value) -> Iterator[Layer]:
-    """The convolutions of a graph, whose parameters are found by their names."""
-    values = {_text(each.get("name")): each.get("value") for each in map(_struct, _each(params))}
-    for layer in layers:
-        if _text(layer.get("type")) != "dagnn.Conv":
-            continue
-        name = _text(layer.get("name"))
-        named = _each(layer.get("params")) or [f"{name}f", f"{name}b"]
-        yield _weights(name, [values.get(_text(each)) for each in named])
+def _order(layers: list[_Layer]) -> list[int]:
+    """The places of a graph's layers, as a picture goes through them."""
+    makers = {_text(each): i for i, layer in enumerate(layers)
+              for each in _each(layer.fields.get("outputs"))}  # fmt: skip
+    reads = [[makers.get(_text(each)) for each in _each(layer.fields.get("inputs"))]
+             for layer in layers]  # fmt: skip
+    return in_order([layer.name for layer in layers], reads)
 
 
-def _has_lrn(layers: list[dict[str, Value]]) -> bool:
-    """Whether A-LRN's response normalisation follows conv1_1's ReLU; refuses other norms."""
-    kinds = [_text(layer.get("type")) for layer in layers]
-    if {"bnorm", "dagnn.BatchNorm"} & set(kinds):
-        raise Damaged("it has batch normalisation, which is not read", NOT_OURS)
-    places = [i for i, kind in enumerate(kinds) if kind in ("normalize", "lrn", "dagnn.LRN")]
-    if not places:
-        return False
-    relu = _before(layers, places[0])
-    conv = None if relu is None or kinds[relu] not in _RELUS else _before(layers, relu)
-    if (
-        len(places) > 1
-        or conv is None
-        or _text(layers[conv].get("name")) != "conv1_1"
-        or not _is_ours(layers[places[0]])
-    ):
-        raise Damaged(OTHER_LRN, NOT_OURS)
-    return True
+def _as_ours(filters: np.ndarray) -> np.ndarray:
+    """Filters H, W, I, O as [O, I, h, w]."""
+    return as_float32(filters.transpose(3, 2, 0, 1))
 
 
-_RELUS = ("relu", "dagnn.ReLU")
-
-
-def _before(layers: list[dict[str, Value]], place: int) -> int | None:
-    """The place of the layer that a layer reads: by its variable in a graph, else the one above."""
-    reads = [_text(each) for each in _each(layers[place].get("inputs"))]
-    if not reads:
-        return place - 1 if place else None
-    gives = ([_text(each) for each in _each(layer.get("outputs"))] for layer in layers)
-    return next((i for i, names in enumerate(gives) if reads[0] in names), None)
-
-
-def _is_ours(layer: dict[str, Value]) -> bool:
-    """Whether `param`, N, kappa, alpha and beta, is ours; this alpha is not divided by N."""
-    param = (_struct(layer.get("block")) or layer).get("param")
-    if param is None or not _is_numeric(param) or param.size != 4:
-        return False
-    size, kappa, alpha, beta = param.ravel().tolist()
-    return is_lrn_of_ours(size, kappa, alpha * size, beta)
-
-
-def _weights(name: str, weights: Value) -> Layer:
-    pair = _each(weights)
-    if len(pair) != 2:
-        raise Damaged(f"its layer '{name[:40]}' has not a filter bank and its biases")
-    return name, pair[0], pair[1]
-
-
-def _filters(name: str, filters: Value) -> np.ndarray:
-    """Filters H, W, I, O as [O, I, h, w]; MATLAB leaves out last axes of one."""
-    numbers = _numbers(filters, f"the filters of '{name}'")
-    if numbers.ndim > 4 or not numbers.size:
-        raise Damaged(f"the filters of '{name}' have no four axes")
-    numbers = numbers.reshape(numbers.shape + (1,) * (4 - numbers.ndim), order="F")
-    return as_float32(numbers.transpose(3, 2, 0, 1))
-
-
-def _biases(name: str, biases: Value, count: int) -> np.ndarray:
-    numbers = _numbers(biases, f"the biases of '{name}'")
+def _biases(layer: _Layer, count: int) -> np.ndarray:
+    """A layer's biases; zeros where it has none."""
+    if len(layer.weights) < 2 or not _each(layer.weights[1]):
+        return np.zeros(count, np.float32)
+    numbers = _numbers(layer.weights[1], f"the biases of '{layer.name}'")
     if numbers.size != count:
-        raise Damaged(f"'{name}' has {numbers.size:,} biases for {count:,} filters")
+        raise Damaged(f"'{layer.name[:40]}' has {numbers.size:,} biases for {count:,} filters")
     return as_float32(numbers.reshape(-1, order="F"))
+
+
+def _norm(layer: _Layer) -> dict[str, np.ndarray]:
+    """A norm's arrays by our names, of its factors, summands and moments.
+
+    Moments are mean and deviation, of which the latter has the training's epsilon in it.
+    """
+    arrays = [_numbers(each, f"the weights of '{layer.name}'") for each in layer.weights]
+    count = arrays[0].size if arrays else 0
+    if [each.size for each in arrays] != [count, count, 2 * count] or arrays[2].shape[1] != 2:
+        raise Damaged(f"its layer '{layer.name[:40]}' has not a norm's factors and moments")
+    with np.errstate(all="ignore"):
+        mean, variance = arrays[2][:, 0], as_float32(np.square(arrays[2][:, 1], dtype=np.float64))
+    parts = {
+        "weight": arrays[0], "bias": arrays[1], "running_mean": mean,
+        "running_var": of_our_epsilon(variance, 0.0, f"'{layer.name[:40]}'"),
+    }  # fmt: skip
+    return {name: as_float32(values.reshape(-1)) for name, values in parts.items()}
 
 
 def _pixels(normalization: dict[str, Value], notes: list[str]) -> Pixels:

@@ -1,30 +1,34 @@
 """The graph of an ONNX file, followed from the picture to the scores.
 
 In comes the graph's message; out go layers under Caffe's names. One path is followed, from what
-goes into the graph; what else there is may only work out shapes, as exporters do before a
-flattening. What a graph does to its picture, but for a Cast or a turn of its axes, is refused.
+goes into the graph, and held against Table 1 node by node; what else there is may only work out
+shapes, as exporters do before a flattening. What a graph does to its picture, but for a Cast or a
+turn of its axes, is refused.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from verydeep.bounds import Damaged
 from verydeep.nets.table import BatchNorm
 from verydeep.weights.foreign.chain import Layer
 from verydeep.weights.foreign.onnx_tensor import array_of, name_of
-from verydeep.weights.foreign.parameters import OTHER_LRN, is_lrn_of_ours
+from verydeep.weights.foreign.placing import NOTHING, Told, of_our_epsilon, placed
 from verydeep.weights.foreign.wire import FOUR_BYTES, NUMBER, SLICE, Field, MalformedError, shown
 
 MOST_NODES = MOST_TENSORS = 10_000
-_PASSING = {
-    "Relu", "Dropout", "Flatten", "Reshape", "Squeeze", "Identity", "Softmax", "LogSoftmax",
+_KINDS = {
+    "Relu": "relu", "Softmax": "softmax", "LogSoftmax": "softmax", "Dropout": NOTHING,
+    "Identity": NOTHING, "Flatten": NOTHING, "Reshape": NOTHING, "Squeeze": NOTHING,
 }  # fmt: skip
+_FLATTENING = {"Flatten", "Reshape", "Squeeze", "Transpose", "ReduceMean"}
+"""After which no map is left for a convolution or a pooling."""
 _OF_SHAPES = {
     "Shape", "Gather", "Unsqueeze", "Concat", "Cast", "Slice", "ConstantOfShape", "Mul", "Squeeze",
     "ReduceProd",
@@ -131,10 +135,11 @@ def follow(graph: Graph) -> tuple[list[Layer], bool]:
     try:
         for node in graph.nodes:
             walk.step(node)
-        walk.end()
-    except _NoVGG as error:
+        names = [name for name in placed(walk.told) if name and not name.startswith("bn")]
+    except (_NoVGG, Damaged) as error:
         raise MalformedError(f"{error}; it has {graph.census()}") from None
-    return walk.layers, walk.lrn
+    layers = [replace(layer, name=name) for layer, name in zip(walk.layers, names, strict=True)]
+    return layers, any(told.kind == "lrn" for told in walk.told)
 
 
 class _NoVGG(Exception):  # noqa: N818 - turned into MalformedError
@@ -142,20 +147,17 @@ class _NoVGG(Exception):  # noqa: N818 - turned into MalformedError
 
 
 class _Walk:
-    """Where the walk along a graph is: the value, the block, and the layers so far."""
+    """Where the walk along a graph is: the value, what was told, and layers without names yet."""
 
     def __init__(self, graph: Graph) -> None:
         self.tensors = dict(graph.tensors)
         self.inputs = graph.inputs
         self.arrays: dict[int, np.ndarray] = {}
-        self.pools_left = sum(node.op == "MaxPool" for node in graph.nodes)
-        self.relus = 0
         self.value: str | None = None
-        self.block, self.place = 1, 0
-        self.last = ""
+        self.last = self.flattened = ""
         self.channels_last = False
+        self.told: list[Told] = []
         self.layers: list[Layer] = []
-        self.lrn = False
 
     def step(self, node: Node) -> None:
         """One node further, where it is on the path."""
@@ -186,21 +188,19 @@ class _Walk:
             "AveragePool": self._average,
             "ReduceMean": self._mean,
         }
+        if self.flattened and node.op in ("Conv", "MaxPool", "LRN"):
+            raise _NoVGG(f"a {node.op} stands after a {self.flattened}")
+        if node.op in _FLATTENING and self.layers:
+            self.flattened = node.op
         if node.op in takers:
             takers[node.op](node)
-        elif node.op not in _PASSING:
-            raise _NoVGG(f"no net of Table 1 has {shown(node.op)}")
-        elif not self.layers and node.op not in ("Identity", "Dropout"):
+        elif not self.layers and node.op in _FLATTENING:
             raise _NoVGG(f"no net of Table 1 has {shown(node.op)} before its first layer")
-        self.relus += node.op == "Relu"
+        else:
+            self._tell(node, _KINDS.get(node.op, node.op))
 
-    def end(self) -> None:
-        """Refuses what ended before it was a net."""
-        if not self.layers or self.pools_left:
-            raise _NoVGG("it has no convolutions followed by poolings")
-        wanted = len(self.layers) - self.layers[-1].name.startswith("fc")
-        if self.relus != wanted:
-            raise _NoVGG(f"it has {self.relus} Relu where {wanted} follow its layers in Table 1")
+    def _tell(self, node: Node, kind: str, **more: Any) -> None:
+        self.told.append(Told(node.output, kind, **more))
 
     def _array(self, node: Node, place: int) -> np.ndarray | None:
         """The tensor that is a node's input at a place; None where there is none."""
@@ -220,72 +220,65 @@ class _Walk:
             raise _NoVGG(f"node {shown(node.op)} has {len(node.inputs)} inputs")
         return array
 
-    def _add(self, weight: np.ndarray, bias: np.ndarray | None, fully: bool) -> None:
-        """One more layer, named by where it stands."""
-        if fully:
-            name, self.block = f"fc{self.block}", self.block + 1
-        else:
-            self.place += 1
-            name = f"conv{self.block}_{self.place}"
-        if weight.ndim not in (2, 4):
-            raise _NoVGG(f"{name} has weights of {weight.ndim} axes")
-        self.layers.append(Layer(name, weight, bias))
-
     def _conv(self, node: Node) -> None:
         weight = self._needed(node, 1)
-        side = weight.shape[-1]
+        if weight.ndim != 4:
+            raise _NoVGG(f"a Conv has weights of {weight.ndim} axes")
+        sides = weight.shape[2:]
         same = node.attributes.get("auto_pad") in ("SAME_UPPER", "SAME_LOWER")
-        pads = [side // 2] * 4 if same else node.integers("pads", 0, 0, 0, 0)
-        before = self.layers[-1].name if self.layers else ""
-        # the last pooling is followed by FC layers, or by a block that the file ends in
-        fully = not (self.pools_left or self.place) and (before.startswith("fc") or not any(pads))
-        pad = 0 if fully else side // 2
-        ones = [*node.integers("strides", 1), *node.integers("dilations", 1)]
-        if {*ones, *node.integers("group", 1)} != {1} or set(pads) != {pad}:
-            raise _NoVGG(f"a convolution of {weight.shape[-1]} x {weight.shape[-1]} has strides, "
-                         f"groups, holes or a border that none in Table 1 has")  # fmt: skip
-        self._add(weight, self._array(node, 2), fully)
+        window = {
+            "kernel": [*sides, *node.integers("kernel_shape")],
+            "stride": node.integers("strides"),
+            "pad": [side // 2 for side in sides] if same else node.integers("pads", 0),
+            "dilation": node.integers("dilations"),
+            "groups": node.integers("group"),
+        }
+        self._tell(node, "conv", window=window)
+        self.layers.append(Layer("", weight, self._array(node, 2)))
 
     def _pool(self, node: Node) -> None:
-        window = [*node.integers("kernel_shape"), *node.integers("strides", 1)]
-        pads = node.integers("pads", 0) + node.integers("ceil_mode", 0)
-        if set(window) != {2} or set(pads) != {0}:
-            raise _NoVGG("a pooling is not over 2 x 2 with stride 2")
-        self.block, self.place = self.block + 1, 0
-        self.pools_left -= 1
+        if any(node.integers("ceil_mode")):
+            raise _NoVGG("a MaxPool rounds up, where a net of Table 1 rounds down")
+        window = {
+            "kernel": node.integers("kernel_shape", 1),
+            "stride": node.integers("strides", 1),
+            "pad": node.integers("pads"),
+            "dilation": node.integers("dilations"),
+        }
+        self._tell(node, "pool", window=window)
 
     def _average(self, node: Node) -> None:
-        if set(node.integers("kernel_shape")) != {1}:
+        """Pooling to the size that a map has already, as exporters leave it."""
+        window = {*node.integers("kernel_shape"), *node.integers("strides", 1)}
+        if window != {1} or any(node.integers("pads")):
             raise _NoVGG("no net of Table 1 has AveragePool")
 
     def _mean(self, node: Node) -> None:
         """The mean of the score map over space."""
-        if not self.layers or not self.layers[-1].name.startswith("fc"):
+        if not self.told or self.told[-1].kind not in ("conv", "fc"):
             raise _NoVGG("a ReduceMean stands before the last layer")
         if sorted(axis % 4 for axis in node.integers("axes")) != [2, 3]:
             raise _NoVGG("a ReduceMean is not over height and width")
 
     def _norm(self, node: Node) -> None:
         """Batch normalisation, to the convolution before it."""
-        if self.last != "Conv":
+        if not self.layers or self.last not in ("Conv", "Add"):
             raise _NoVGG("a BatchNormalization follows no convolution")
         names = ("weight", "bias", "running_mean", "running_var")
         norm = {name: self._needed(node, 1 + i) for i, name in enumerate(names)}
-        layer = self.layers.pop()
         epsilon = node.attributes.get("epsilon", BatchNorm.epsilon)
-        norm["running_var"] = _of_our_epsilon(norm["running_var"], epsilon, layer.name)
-        self.layers.append(Layer(layer.name, layer.weight, layer.bias, norm))
+        epsilon = epsilon if isinstance(epsilon, float) else -1.0
+        layer = shown(node.output)
+        norm["running_var"] = of_our_epsilon(norm["running_var"], epsilon, layer)
+        self._tell(node, "norm")
+        self.layers[-1] = replace(self.layers[-1], norm=norm)
 
     def _lrn(self, node: Node) -> None:
-        """Response normalisation after the first layer; `alpha` is divided by `size` here too."""
+        """Response normalisation; `alpha` is divided by `size` here too."""
         defaults = {"bias": 1.0, "alpha": 1e-4, "beta": 0.75}
         floats = [node.attributes.get(name, default) for name, default in defaults.items()]
-        size = node.integers("size")
-        known = len(size) == 1 and all(isinstance(value, float) for value in floats)
-        right = known and is_lrn_of_ours(*size, *floats)
-        if self.lrn or not right or self.last != "Relu" or (self.block, self.place) != (1, 1):
-            raise _NoVGG(OTHER_LRN)
-        self.lrn = True
+        known = all(isinstance(value, float) for value in floats)
+        self._tell(node, "lrn", constants=[*node.integers("size"), *floats] if known else ())
 
     def _gemm(self, node: Node) -> None:
         weight = self._needed(node, 1)
@@ -293,19 +286,17 @@ class _Walk:
         if factors != [1.0, 1.0] or node.integers("transA", 0) != [0] or weight.ndim != 2:
             raise _NoVGG("a Gemm is no layer of a net of Table 1")
         turned = node.integers("transB", 0) == [1]
-        self._inner_product(weight if turned else weight.T, self._array(node, 2))
+        self._inner_product(node, weight if turned else weight.T, self._array(node, 2))
 
     def _product(self, node: Node) -> None:
         weight = self._needed(node, 1)
         if weight.ndim != 2:
             raise _NoVGG("a MatMul is no layer of a net of Table 1")
-        self._inner_product(weight.T, None)
+        self._inner_product(node, weight.T, None)
 
-    def _inner_product(self, weight: np.ndarray, bias: np.ndarray | None) -> None:
+    def _inner_product(self, node: Node, weight: np.ndarray, bias: np.ndarray | None) -> None:
         """An FC layer [O, columns]; columns in h, w, C order are put into ours."""
-        if self.pools_left or self.place or not self.layers:
-            raise _NoVGG("an inner product stands before the last pooling")
-        if self.channels_last:
+        if self.channels_last and self.layers:
             channels = len(self.layers[-1].weight)
             side = round((weight.shape[1] / channels) ** 0.5)
             if side * side * channels != weight.shape[1]:
@@ -313,18 +304,18 @@ class _Walk:
             # [O, h, w, C] -> [O, C, h, w]
             weight = weight.reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
             weight, self.channels_last = weight.reshape(len(weight), -1), False
-        self._add(weight, bias, fully=True)
+        self._tell(node, "fc")
+        self.layers.append(Layer("", weight, bias))
 
     def _bias(self, node: Node) -> None:
         """An Add of a tensor, the bias of the layer before it."""
         places = [i for i, name in enumerate(node.inputs) if name in self.tensors]
         if self.last not in ("MatMul", "Conv") or self.layers[-1].bias is not None or not places:
             raise _NoVGG("an Add is no bias of a layer")
-        layer = self.layers.pop()
         bias = self._needed(node, places[0])
-        if bias.size != len(layer.weight):
-            raise _NoVGG(f"an Add of {bias.size:,} values is no bias of {layer.name}")
-        self.layers.append(Layer(layer.name, layer.weight, bias.reshape(-1)))
+        if bias.size != len(self.layers[-1].weight):
+            raise _NoVGG(f"an Add of {bias.size:,} values is no bias of the layer before it")
+        self.layers[-1] = replace(self.layers[-1], bias=bias.reshape(-1))
 
     def _cast(self, _: Node) -> None:
         """The picture as another kind of number."""
@@ -336,19 +327,6 @@ class _Walk:
         turn = node.integers("perm")
         if not self.layers and turn == [0, 3, 1, 2]:
             return
-        if turn != [0, 2, 3, 1] or self.pools_left or self.layers[-1].name.startswith("fc"):
+        if turn != [0, 2, 3, 1] or not self.layers or self.told[-1].kind == "fc":
             raise _NoVGG("a Transpose stands where none is in a net of Table 1")
         self.channels_last = True
-
-
-def _of_our_epsilon(variance: np.ndarray, epsilon: Any, layer: str) -> np.ndarray:
-    """The variance that gives with our epsilon the sum that this one gives with its own."""
-    if not isinstance(epsilon, float) or not 0 <= epsilon < math.inf:
-        raise _NoVGG(f"the norm after {layer} has an epsilon that is none")
-    if np.float32(epsilon) == np.float32(BatchNorm.epsilon):
-        return variance
-    shifted = variance.astype(np.float64) + (epsilon - BatchNorm.epsilon)
-    if shifted.min(initial=0) < 0 <= variance.min(initial=0):
-        raise _NoVGG(f"the norm after {layer} has an epsilon of {epsilon:g} and variances too "
-                     f"small for ours of {BatchNorm.epsilon:g}")  # fmt: skip
-    return shifted.astype(np.float32)

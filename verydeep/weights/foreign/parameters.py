@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from verydeep.nets.table import LRN, Table
+from verydeep.nets.table import Table
 from verydeep.preprocessing import Pixels
 
 AUTHORS = Pixels(scale=(256, 256), mean=(103.939, 116.779, 123.68), order="BGR")
@@ -50,19 +50,6 @@ class Parameters:
     table: Table | None = None
     lrn: bool | None = None
     guessed: tuple[str, ...] = ()
-
-
-OTHER_LRN = (
-    "it has local response normalisation other than A-LRN's, which is over 5 channels after "
-    "conv1_1's ReLU, with k 2, alpha 0.0001 and beta 0.75"
-)
-"""What is said of a file with such layers elsewhere, or with other constants."""
-
-
-def is_lrn_of_ours(size: float, k: float, alpha: float, beta: float) -> bool:
-    """Whether these are A-LRN's constants; `alpha` is divided by `size`, as in our `LRN`."""
-    ours = (LRN.size, LRN.k, LRN.alpha, LRN.beta)
-    return bool(np.allclose((size, k, alpha, beta), ours, rtol=1e-6, atol=0))
 
 
 def table_in_words(table: Table) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from verydeep.weights.foreign.caffe_layers import LayerText, normal_type
 from verydeep.weights.foreign.wire import MalformedError, naming, open_content, shown
 
 Block = dict[str, list[Any]]
@@ -29,20 +30,6 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-@dataclass(frozen=True)
-class LayerText:
-    """A layer: type in small letters without underscores, and the settings of its window.
-
-    Settings are numbers by Caffe's names, None where nothing is said of them; "pool" is 0 for the
-    largest value.
-    """
-
-    name: str
-    type: str
-    settings: dict[str, list[float]] | None = None
-    outputs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,37 +65,6 @@ def read(path: Path) -> Description:
             _gain(transforms),
             any("mean_file" in t for t in transforms),
         )
-
-
-def normal_type(text: str) -> str:
-    """A type as both encodings have it: INNER_PRODUCT and InnerProduct are the same."""
-    return text.replace("_", "").lower()
-
-
-def check_window(text: LayerText, shape: tuple[int, ...]) -> None:
-    """Refuses windows that no net of Table 1 has: strides, groups, holes, other borders.
-
-    `shape` is that of the weights, empty without any.
-    """
-    if text.settings is None:
-        return
-    if text.type == "pooling":
-        wanted = {"kernel": 2, "stride": 2, "pad": 0, "pool": 0}
-    elif text.type == "convolution" and len(shape) == 4:
-        side = shape[2]
-        pad = 0 if text.name.startswith("fc") else side // 2
-        wanted = {"kernel": side, "stride": 1, "pad": pad, "group": 1, "dilation": 1}
-    else:
-        return
-    defaults = {"kernel": 0, "stride": 1, "pad": 0, "pool": 0, "group": 1, "dilation": 1}
-    for name, value in wanted.items():
-        keys = (name, f"{name}_size", f"{name}_h", f"{name}_w")
-        found = [n for key in keys for n in text.settings.get(key, [])] or [defaults[name]]
-        if any(n != value for n in found):
-            raise MalformedError(
-                f"layer {shown(text.name)} has {name} {found[0]:g}, where a net of Table 1 has "
-                f"{value}"
-            )
 
 
 def parse(text: str) -> Block:
@@ -176,19 +132,36 @@ def _tokens(text: str) -> Iterator[str]:
 
 def _layer(block: Block) -> LayerText:
     kind = normal_type(_text(block, "type"))
-    setting = {"convolution": "convolution_param", "pooling": "pooling_param"}.get(kind, "")
-    settings: dict[str, list[float]] | None = None
-    for inner in _blocks(block, setting):
-        settings = {name: _numbers(values) for name, values in inner.items() if name != "pool"}
-        if inner.get("pool", ["MAX"]) not in (["MAX"], ["0"]):
-            settings["pool"] = [1.0]
-    outputs = [
-        _number(value)
-        for name in ("convolution_param", "inner_product_param")
-        for inner in _blocks(block, name)
-        for value in inner.get("num_output", [])
-    ]
-    return LayerText(_text(block, "name"), kind, settings, int(outputs[0]) if outputs else None)
+    settings = {
+        name: [_setting(value) for value in values if isinstance(value, str)]
+        for inner in _blocks(block, _PARAMETERS.get(kind, ""))
+        for name, values in inner.items()
+        if name in _SETTINGS
+    }
+    reads, gives = (
+        [value for value in block.get(end, []) if isinstance(value, str)]
+        for end in ("bottom", "top")
+    )
+    return LayerText(_text(block, "name"), kind, settings, reads, gives)
+
+
+_PARAMETERS = {
+    "convolution": "convolution_param", "innerproduct": "inner_product_param", "lrn": "lrn_param",
+    "pooling": "pooling_param", "relu": "relu_param",
+}  # fmt: skip
+_SETTINGS = {
+    "pad", "pad_h", "pad_w", "kernel_size", "kernel_h", "kernel_w", "stride", "stride_h",
+    "stride_w", "dilation", "group", "pool", "global_pooling", "negative_slope", "num_output",
+    "axis", "transpose", "local_size", "alpha", "beta", "k", "norm_region",
+}  # fmt: skip
+_SAID = {
+    "MAX": 0, "AVE": 1, "STOCHASTIC": 2, "ACROSS_CHANNELS": 0, "WITHIN_CHANNEL": 1,
+    "false": 0, "true": 1,
+}  # fmt: skip
+
+
+def _setting(value: str) -> float:
+    return _SAID[value] if value in _SAID else _number(value)
 
 
 def _crop(net: Block, blocks: list[Block]) -> int | None:

@@ -1,32 +1,35 @@
-"""What is said of a file that is not what it should be: other nets by their names."""
+"""What is said of a file with a layer that has no place in a VGG, by the layer's name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
 
-from verydeep.errors import one_line
+from verydeep.errors import UserError, one_line
 
-OTHERS = (
-    ("a ResNet", r"layer\d+\.\d+\.conv\d|layer\d+\.\d+\.downsample|res\d[a-z]\d*_branch"),
+_SIGNS = (
+    ("a ResNet", r"layer\d+\.\d+\.(conv\d|downsample)|res\d[a-z]\d*_branch"),
     ("a DenseNet", r"denseblock|conv\d_block\d+_\d_conv"),
     ("an Inception net", r"Mixed_\d|inception|mixed\d"),
     ("a SqueezeNet", r"\.squeeze\.|^fire\d"),
     ("a vision transformer", r"\.attn\.|self_attention|cls_token"),
     ("a ConvNeXt", r"\.layer_scale|stages\.\d+\.\d+\.gamma|stages\.\d+\.blocks"),
-    ("a MobileNet or EfficientNet", r"features\.\d+\.\d+\.|features\.\d+\.conv\.|blocks\.\d+\.\d+"),
-    ("an SSD", r"^vgg\.\d+|^loc\.\d+|^conf\.\d+"),
-    ("a detector", r"^(backbone|rpn|roi_heads|neck)\."),
-    ("an AlexNet", r"^classifier\.[14]\.weight"),
+    ("an SSD", r"^(loc|conf)\.\d+"),
+    ("a detector", r"^(rpn|roi_heads)\."),
 )
-"""Nets that are met in files like a VGG's, each by what a name in it looks like."""
+"""Nets whose layers have names that no VGG has, and what such a name looks like."""
 
 
-def looks_like(names: Iterable[str]) -> str | None:
-    """What other net these names are of: "a ResNet, by layer1.0.conv1"; None where unknown."""
-    names = sorted(names)
-    for net, pattern in OTHERS:
-        for name in names:
-            if re.search(pattern, name):
-                return f"{net}, by {one_line(name.removesuffix('.weight'))}"
-    return None
+def no_place(source: Path | str, names: Sequence[str], expected: str) -> UserError:
+    """The refusal of a file for layers at no place of a VGG: the first of them, and those expected.
+
+    A name that layers of another net have goes first, and that is told; that the file is of that
+    net is more than is known.
+    """
+    signs = ((name, net) for net, like in _SIGNS for name in names if re.search(like, name))
+    name, net = next(signs, (names[0], ""))
+    return UserError(
+        f"{source} has '{one_line(name)}'{net and f', as {net} has'}, which is at no place of a "
+        f"VGG; expected are {expected}"
+    )

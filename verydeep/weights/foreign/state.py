@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ AVERAGES = re.compile(r"(?:model|state_dict)_(?:ema|swa)|(?:ema|swa)(?:_model|_s
 """Names under which they keep an average of the weights beside them."""
 COUNT = "n_averaged"
 """What an average of PyTorch's own keeps among its tensors: how many it is of."""
-PREFIX = re.compile(r"^(?:module\.|model\.|_orig_mod\.)+|(?<=^features\.)module\.")
-"""What wrappers of a module put before its names."""
+_OWN = re.compile(r"\d+|features|classifier|pre_logits|head|(conv|bn)\d+_\d+|fc\d+")
+"""What a part of a name is in a VGG; what all names begin with before one is a wrapper's."""
+_PARALLEL = re.compile(r"(?<=^features\.)module\.")
+"""What is put before the names of `features` where they alone are shared out over devices."""
 
 
 def is_state(path: Path) -> bool:
@@ -65,7 +67,8 @@ def content(path: Path) -> tuple[dict[str, Tensor], Beside]:
         with safe_open(path, "pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     found.pop(COUNT, None)
-    state = {PREFIX.sub("", PREFIX.sub("", name)): tensor for name, tensor in found.items()}
+    wrapper = len(_shared(found))
+    state = {_PARALLEL.sub("", name[wrapper:]): tensor for name, tensor in found.items()}
     odd = [name for name, tensor in state.items() if not _is_plain(tensor)]
     if odd or len(state) < len(found):
         name = odd[0] if odd else "one name twice"
@@ -73,6 +76,17 @@ def content(path: Path) -> tuple[dict[str, Tensor], Beside]:
     if sum(t.nbytes for t in state.values()) > path.stat().st_size:
         raise UserError(f"{path} has tensors that take more bytes than it has; it is damaged")
     return state, beside
+
+
+def _shared(names: Collection[str]) -> str:
+    """What all names begin with, which wrappers of a module put there: "backbone.", "module."."""
+    shared = ""
+    if names:
+        for first, last in zip(min(names).split("."), max(names).split("."), strict=False):
+            if first != last or _OWN.fullmatch(first):
+                break
+            shared += f"{first}."
+    return shared if all(name.startswith(shared) for name in names) else ""
 
 
 def _unwrapped(found: Any, path: Path) -> tuple[dict[str, Any], Beside]:

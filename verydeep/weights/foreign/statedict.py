@@ -4,8 +4,11 @@ In comes a .pth, .pt or .safetensors file, bare or wrapped as trainers wrap them
 `Parameters`. And the other way: a network of ours as either of them names it, to the same bits.
 
 Their convolutions are numbered by their place in a sequence, "features.N", in which norms, ReLUs
-and pools are counted too, so that the gaps tell where the pools are. torchvision's FC layers are
-matrices (classifier.0, .3, .6); timm's first two are convolutions (pre_logits.fc1, .fc2, head.fc).
+and pools are counted too, so that the gaps tell where the pools are; mmpretrain's are
+"features.N.conv" and "features.N.bn", with ReLUs not counted. torchvision's FC layers are matrices
+(classifier.0, .3, .6, or wherever else three stand); timm's first two are convolutions
+(pre_logits.fc1, .fc2, head.fc). The paper's own names, conv1_1 ... fc8, are taken as they are.
+Such a file holds no graph: what stands between its layers, or is done to its last map, is a guess.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,8 +34,8 @@ from verydeep.nets.table import FC, LRN
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign.class_names import in_order
 from verydeep.weights.foreign.constructors import loaded_by
-from verydeep.weights.foreign.parameters import ALL_GUESSED, SCALE, TORCHVISION, Parameters
-from verydeep.weights.foreign.refusals import looks_like
+from verydeep.weights.foreign.parameters import ALL_GUESSED, AUTHORS, SCALE, TORCHVISION, Parameters
+from verydeep.weights.foreign.refusals import no_place
 from verydeep.weights.foreign.state import ABOUT, Beside, content, is_state
 from verydeep.weights.pieces import pieces
 from verydeep.weights.said import names_of, pixels_of
@@ -41,9 +46,13 @@ TOPS = {
 }
 """What each family calls fc6, fc7 and fc8."""
 OURS = ("fc6", "fc7", "fc8")
+EXPECTED = "features.N and classifier.N, timm's names, or conv1_1 ... fc8"
 AMDEGROOT = Pixels((256, 256), (0.48235, 0.45882, 0.40784), (1 / 255,) * 3, maximum=1)
 """The authors' own pixels, as torchvision gives them with the convolutions that it took over."""
-FEATURE = re.compile(r"features\.(\d{1,3})\.(weight|bias|running_mean|running_var)")
+FEATURE = re.compile(r"features\.(\d{1,3})\.(?:(conv|bn)\.)?(weight|bias|running_mean|running_var)")
+CLASSIFIER = re.compile(r"classifier\.(\d{1,3})\.weight")
+PAPERS = re.compile(r"((?:conv|bn)\d{1,2}_\d{1,2}|fc[678])\.\w+")
+"""Names of the paper's, which are Caffe's and ours."""
 BARE = re.compile(FEATURE.pattern.removeprefix(r"features\."))
 """The same names in the state dict of a net's `features` alone, or of the first of them."""
 KINDS = ("weight", "bias", "running_mean", "running_var")
@@ -76,11 +85,13 @@ def _parameters(state: dict[str, Tensor], beside: Beside, path: Path) -> Paramet
     if all(map(BARE.fullmatch, state)):
         state = {f"features.{name}": tensor for name, tensor in state.items()}
     family = "timm" if any(k.startswith(("pre_logits", "head.")) for k in state) else "torchvision"
-    layers = {**_features(state, path), **dict(zip(TOPS[family], OURS, strict=True))}
+    tops = _tops(state, path) if family == "torchvision" else TOPS[family]
+    layers = {m[1]: m[1] for name in state if (m := PAPERS.fullmatch(name))}
+    layers |= {**_features(state, path), **dict(zip(tops, OURS, strict=False))}
     ours = {f"{layer}.{kind}": f"{layers[layer]}.{kind}" for layer in layers for kind in KINDS}
-    unknown = [name for name in state if name not in ours]
+    unknown = sorted(state.keys() - ours.keys())
     if unknown:
-        raise _no_vgg(state, path, f"a layer '{one_line(unknown[0])}', which no VGG has")
+        raise no_place(path, unknown, EXPECTED)
     notes = list(beside.notes)
     pixels, guessed = _pixels(beside.about)
     kinds = {str(t.dtype).removeprefix("torch.") for t in state.values()} - {"float32"}
@@ -90,33 +101,58 @@ def _parameters(state: dict[str, Tensor], beside: Beside, path: Path) -> Paramet
         state = {k: t for k, t in state.items() if not k.startswith("classifier.")}
         pixels, guessed = AMDEGROOT, (SCALE,)
         notes.append("its FC layers are NaN: it has the authors' convolutions, and no others")
-    arrays = {ours[k]: _laid_out(t, k, state, path).numpy() for k, t in sorted(state.items())}
+    if not beside.about and any(map(PAPERS.fullmatch, state)):  # of a port of Caffe's files, then
+        pixels = AUTHORS
+    state = {ours[k]: t for k, t in sorted(state.items())}
+    arrays = {k: _laid_out(t, k, state, path).numpy() for k, t in state.items()}
+    if arrays.get("fc6.weight", _NOTHING).shape[2:] == (1, 1) and "pixels" not in beside.about:
+        notes.append(
+            "that its crop is 32 is a guess: its first FC layer sees one position, which is also "
+            "what is left where a net averages its last map (AdaptiveAvgPool2d(1))"
+        )
     classes = _classes(beside, notes)
     return Parameters(family, arrays, pixels, classes, tuple(notes), guessed=guessed)
 
 
+_NOTHING = np.zeros(0)
+
+
+def _tops(state: Mapping[str, Tensor], path: Path) -> list[str]:
+    """The layers of a classifier, whatever their numbers: dropout may stand before them, or not."""
+    places = sorted(int(found[1]) for name in state if (found := CLASSIFIER.fullmatch(name)))
+    if len(places) not in (0, 3):
+        raise UserError(
+            f"{path} has {len(places)} layers with weights in its classifier "
+            f"({', '.join(f'classifier.{place}' for place in places[:4])}), where a VGG has 3"
+        )
+    return [f"classifier.{place}" for place in places]
+
+
 def _features(state: Mapping[str, Tensor], path: Path) -> dict[str, str]:
     """Caffe's name of each convolution and norm, by its place in the sequence."""
-    places = sorted({int(found[1]) for name in state if (found := FEATURE.fullmatch(name))})
+    found = [match for name in state if (match := FEATURE.fullmatch(name))]
+    places = sorted({int(match[1]) for match in found})
+    joined = any(match[2] for match in found)
+    # mmpretrain counts no ReLUs; else a ReLU, or a norm and a ReLU, comes next
+    step = 1 if joined and any(b - a == 1 for a, b in pairwise(places)) else 2
     names: dict[str, str] = {}
     block, place, next_free = 1, 0, 0
     for i in places:
         is_norm = f"features.{i}.running_mean" in state
         pools = 0 if is_norm else i - next_free
         if pools not in (0, 1) or (pools and place == 0) or (is_norm and i != next_free - 1):
-            raise _no_vgg(state, path, f"a layer 'features.{i}' where no VGG has one")
+            raise no_place(path, [f"features.{i}"], EXPECTED)
         if pools:
             block, place = block + 1, 0
         if not is_norm:
             place += 1
-        names[f"features.{i}"] = f"{'bn' if is_norm else 'conv'}{block}_{place}"
-        next_free = i + 2  # a ReLU, or a norm and a ReLU, comes next
+        if joined:
+            layers = {f"features.{i}.{kind}": f"{kind}{block}_{place}" for kind in ("conv", "bn")}
+        else:
+            layers = {f"features.{i}": f"{'bn' if is_norm else 'conv'}{block}_{place}"}
+        names |= layers
+        next_free = i + step
     return names
-
-
-def _no_vgg(state: Mapping[str, Tensor], path: Path, odd: str) -> UserError:
-    net = looks_like(state)
-    return UserError(f"{path} holds no VGG but {net}" if net else f"{path} has {odd}")
 
 
 def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor], path: Path) -> Tensor:
@@ -125,7 +161,7 @@ def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor], path: Path
         raise UserError(f"{path} has weights of {tensor.dtype} in {name}; floats are needed")
     if tensor.ndim == 2:
         columns, side = tensor.shape[1], 1
-        if name == "classifier.0.weight":
+        if name == "fc6.weight":
             channels = _last_channels(state)
             side = math.isqrt(columns // max(1, channels))
             if side < 1 or columns != channels * side * side:
@@ -139,9 +175,8 @@ def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor], path: Path
 
 def _last_channels(state: Mapping[str, Tensor]) -> int:
     """Channels that the last convolution gives."""
-    found = [(FEATURE.fullmatch(name), tensor) for name, tensor in state.items()]
-    convs = {int(match[1]): len(t) for match, t in found if match and t.ndim == 4}
-    return convs[max(convs)] if convs else 512
+    convs = [(name, len(tensor)) for name, tensor in state.items() if name.startswith("conv")]
+    return max(convs)[1] if convs else 512
 
 
 def _all_nan(tensor: Tensor | None) -> bool:

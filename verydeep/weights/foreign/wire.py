@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from verydeep.bounds import Damaged
 from verydeep.errors import UserError
 
 NUMBER, EIGHT_BYTES, SLICE, FOUR_BYTES = 0, 1, 2, 5
@@ -41,7 +42,7 @@ def naming(path: Path, kind: str) -> Iterator[None]:
     """Turns what is wrong with the content into a UserError that names the file."""
     try:
         yield
-    except MalformedError as error:
+    except (MalformedError, Damaged) as error:
         raise UserError(f"{path} cannot be read as {kind}: {error}") from None
 
 
