@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from verydeep.datasets.dataset import ROLES, Dataset, Keys, Part, together
-from verydeep.datasets.folder import some
+from verydeep.datasets.entries import some
 from verydeep.errors import PictureError
 from verydeep.pictures import Source
 from verydeep.progress import SILENT, Watch
@@ -157,7 +157,7 @@ def _copies_across(parts: Mapping[str, Part]) -> Iterator[str]:
         alike = np.isin(keys, theirs) & (keys != NO_KEY)
         where = {theirs[k]: k for k in np.flatnonzero(np.isin(theirs, keys[alike])).tolist()}
         pairs = [(i, where[keys[i]]) for i in np.flatnonzero(alike).tolist()]
-        pairs = [(i, k) for i, k in pairs if _is_copy(part.source(i), earlier.source(k))]
+        pairs = [(i, k) for i, k in pairs if is_copy(part.source(i), earlier.source(k))]
         if pairs:
             shown = some([f"{part.names[i]} = {earlier.names[k]}" for i, k in pairs])
             yield (
@@ -166,7 +166,7 @@ def _copies_across(parts: Mapping[str, Part]) -> Iterator[str]:
             )
 
 
-def _is_copy(first: Source, second: Source) -> bool:
+def is_copy(first: Source, second: Source) -> bool:
     """Whether two files have the same bytes, where both can be read."""
     with suppress(OSError, PictureError):
         return _bytes_of(first) == _bytes_of(second)

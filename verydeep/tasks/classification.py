@@ -16,8 +16,17 @@ import torch
 
 from verydeep import weights
 from verydeep.conditions import Conditions
-from verydeep.datasets import Dataset, Memory, Part, open_dataset, refuse_too_small, settled
+from verydeep.datasets import (
+    Dataset,
+    Memory,
+    Part,
+    inspection,
+    open_dataset,
+    refuse_too_small,
+    settled,
+)
 from verydeep.errors import Stopped, UserError
+from verydeep.evaluation.chance import blind
 from verydeep.evaluation.views import protocol
 from verydeep.files import alone_in
 from verydeep.nets.network import Network
@@ -31,7 +40,8 @@ from verydeep.tasks.testing import Tested, measure
 from verydeep.training import checkpoints
 from verydeep.training.defaults import Choice, choose
 from verydeep.training.keeper import CHECKPOINTS, Keeper
-from verydeep.training.loader import Source, remember, steps
+from verydeep.training.liveness import refuse_dead
+from verydeep.training.loader import Source, epoch_in_words, remember, steps
 from verydeep.training.loop import fit
 from verydeep.training.recipes import Recipe
 from verydeep.training.run import (
@@ -44,7 +54,7 @@ from verydeep.training.run import (
     read_origin,
     write_origin,
 )
-from verydeep.training.settings import Settings, checked, scale_text
+from verydeep.training.settings import BEFORE, Settings, checked, scale_text
 from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.statistics import colours
 from verydeep.training.step import NotFiniteError
@@ -147,7 +157,8 @@ def _set_apart(
 ) -> Dataset:
     """The dataset with nothing set aside that was learnt by what training starts from."""
     threads, watch = conditions.machine.threads, conditions.watch
-    return settled(dataset, origin, str(start), threads=threads, watch=watch)
+    dataset = settled(dataset, origin, str(start), threads=threads, watch=watch)
+    return replace(dataset, notes=(*dataset.notes, *inspection.warnings(dataset)))
 
 
 def _refuse_nothing_apart(dataset: Dataset, start: str | None) -> None:
@@ -201,7 +212,7 @@ def _settings_of(about: Mapping[str, Any]) -> Settings:
     """The settings that run.toml tells of."""
     machine = about["machine"]
     start = {"start": machine.get("given", machine["start"])} if "start" in machine else {}
-    return Settings(**checked({**about["settings"], **start}))
+    return Settings(**checked({**BEFORE, **about["settings"], **start}))
 
 
 def _is_of(folder: Path, dataset: Dataset, settings: Settings) -> bool:
@@ -236,6 +247,8 @@ def _run(
             network.to(memory_format=torch.channels_last)  # as batches come; 1.2 times as fast
             torch.backends.cudnn.deterministic = processes.in_order
         training = Training.of(network, settings)
+        if not checkpoints.found(folder / CHECKPOINTS):
+            _refuse_dead(network, source, settings, folder)
         total = settings.epochs * steps(len(source.part), settings)
         memory = Memory.of(dataset) | origin
         keeper = Keeper(folder, about, read, settings, total, conditions, memory)
@@ -253,6 +266,16 @@ def _run(
     notes = (*dataset.notes, *faults, *keeper.notes)
     started, epochs = about.get("start", {}), tuple(training.epochs)
     return Run(folder, network, dataset, settings, choice.reasons, started, notes, epochs, tests)
+
+
+def _refuse_dead(network: Network, source: Source, settings: Settings, folder: Path) -> None:
+    """Raises UserError where the net would not learn, and leaves the folder as if not begun."""
+    try:
+        refuse_dead(network, source, settings)
+    except UserError:
+        for name in (RUN, ORIGIN):
+            (folder / name).unlink(missing_ok=True)
+        raise
 
 
 def _tested(
@@ -320,10 +343,19 @@ def _tell(
         watch.say(f"  {note}")
     watch.say("chosen:")
     for name, reason in reasons.items():
-        value = getattr(settings, name)
-        text = scale_text(value) if name == "scale" else str(value)
-        watch.say(f"  {name:9} {text:>9}  {reason}")
+        watch.say(f"  {name:11} {_in_words(name, getattr(settings, name)):>19}  {reason}")
+    watch.say(epoch_in_words(len(dataset.train), settings))
+    watch.say(str(blind(dataset.parts[dataset.held_out].labels, dataset.classes)))
     watch.say(f"writing to {folder}/")
+
+
+def _in_words(name: str, value: Any) -> str:
+    """A setting's value as it is given on the command line."""
+    if name == "scale":
+        return scale_text(value)
+    if isinstance(value, tuple):
+        return ",".join(f"{v:g}" for v in value) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _check_shares(settings: Settings, processes: Processes) -> None:
@@ -355,7 +387,7 @@ def _read(
 
     With it come what was found, which every process must find, and again whoever goes on; and
     what is unreadable. Pixels are those `kept` from the weights that training starts from, or else
-    have the training set's mean and deviation.
+    less the training set's mean, and divided by its deviation where settings say so.
     """
     machine, processes, watch = conditions.machine, conditions.processes, conditions.watch
     plain = kept or Pixels(scale=settings.scale, mean=(0.0, 0.0, 0.0))
@@ -370,7 +402,8 @@ def _read(
     if len(np.unique(train_part.labels)) < 2 or not len(parts["validation"]):
         raise UserError(f"too few readable pictures in {dataset.where}: {faults[0]}")
     found = colours(train_part, plain)
-    pixels = kept or Pixels(plain.scale, found.mean, (found.deviation,) * 3)
+    deviation = found.deviation if settings.divide else 1.0
+    pixels = kept or Pixels(plain.scale, found.mean, (deviation,) * 3)
     read = {
         **counts,
         "pixels": str(pixels),
