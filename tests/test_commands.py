@@ -434,7 +434,7 @@ def test_mistakes_with_weights(verydeep: Run, trained: Path, photos: Photos) -> 
         "no protocol 'crop'"
         in verydeep("evaluate", trained, "photos", "--protocol", "crop").mistake
     )
-    assert "no part 'val'" in verydeep("evaluate", trained, "photos", "--part", "val").mistake
+    assert "no part 'valid'" in verydeep("evaluate", trained, "photos", "--part", "valid").mistake
 
 
 def test_mistakes_with_pictures(verydeep: Run, trained: Path) -> None:

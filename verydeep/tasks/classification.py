@@ -123,8 +123,9 @@ def train(
     if asked.get("start"):
         start = weights.find(asked["start"])
         origin = remembered(start, dataset, "train anew, without --from")
-    dataset = _set_apart(dataset, origin, str(asked.get("start")), conditions)
+    dataset = _set_apart(dataset, origin, asked.get("start"), conditions)
     choice = choose(dataset.train, conditions.machine, given, recipe)
+    _refuse_nothing_apart(dataset, choice.settings.start)
     begun = processes.first and processes.started_by_another and out is not None
     begun = begun and _is_of(Path(str(out)), dataset, choice.settings)
     if processes.say(str(begun)) == "True":
@@ -151,16 +152,23 @@ def _origin(folder: Path, dataset: Dataset, start: str | None) -> Memory:
     return remembered(weights.find(start), dataset, "train anew")
 
 
-def _set_apart(dataset: Dataset, origin: Memory, start: str, conditions: Conditions) -> Dataset:
-    """The dataset with nothing set aside that was learnt; UserError where nothing is left to be."""
+def _set_apart(
+    dataset: Dataset, origin: Memory, start: str | None, conditions: Conditions
+) -> Dataset:
+    """The dataset with nothing set aside that was learnt by what training starts from."""
     threads, watch = conditions.machine.threads, conditions.watch
-    dataset = settled(dataset, origin, start, threads=threads, watch=watch)
-    if not len(dataset.validation):
-        raise UserError(
-            f"{start} has learnt from all that could be set aside of {dataset.where}; add pictures "
-            f"to choose the weights by, or train without --from"
-        )
+    dataset = settled(dataset, origin, str(start), threads=threads, watch=watch)
     return replace(dataset, notes=(*dataset.notes, *inspection.warnings(dataset)))
+
+
+def _refuse_nothing_apart(dataset: Dataset, start: str | None) -> None:
+    """Raises UserError where there is no picture to choose the weights by."""
+    if not len(dataset.validation):
+        why = f"{start} has learnt from" if start else "copies in train are"
+        raise UserError(
+            f"{why} all that could be set aside of {dataset.where} to choose the weights by; add "
+            f"other pictures"
+        )
 
 
 def resume(
@@ -189,7 +197,7 @@ def resume(
             f"{about['data']['fingerprint']} and is {dataset.fingerprint}; train anew"
         )
     origin = _origin(folder, dataset, machine.get("start"))
-    dataset = _set_apart(dataset, origin, str(settings.start), conditions)
+    dataset = _set_apart(dataset, origin, settings.start, conditions)
     dataset = replace(dataset, where=about["data"]["where"])
     network = random_network(dataset, settings, about.get("start", {}))
     if settings.start and not checkpoints.found(folder / CHECKPOINTS):
