@@ -168,7 +168,7 @@ def test_a_chain_trains_each_stage_from_the_one_before(tmp_path: Path) -> None:
         "drawn:20x48", RECIPES["C-384"], tmp_path / "x", conditions=TWO_CORES, **SMALL
     )
     assert [stage.recipe.name for stage in stages] == ["A-256", "C-256", "C-384"]
-    assert [len(stage.tests) for stage in stages] == [2, 2, 2]
+    assert [len(stage.tests) for stage in stages] == [4, 4, 4]  # validation and test, two ways
     begun = (tmp_path / "x" / "C-384" / "run.toml").read_text()
     assert f'start = "{tmp_path}/x/C-256"' in begun
     assert '"conv5_3"' in begun  # all layers of the same configuration
