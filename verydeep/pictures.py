@@ -2,6 +2,9 @@
 
 Comes in: JPEG (MPO too), PNG, WebP, GIF, BMP or TIFF, or an array of grey, RGB or RGBA.
 Goes out: the first frame, upright by its EXIF orientation, whatever is transparent over white.
+
+A sound JPEG in colour or grey goes to libjpeg-turbo straight, in half of Pillow's time; Pillow has
+the same library, and the pixels are the same to the bit.
 """
 
 import struct
@@ -10,17 +13,27 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 from jaxtyping import UInt8, UInt16
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from verydeep.errors import PictureError
-from verydeep.picture_files import format_of, open_image, refuse_size
+from verydeep.picture_files import (
+    format_of,
+    jpeg_for_pixels,
+    open_image,
+    orientation_of,
+    refuse_size,
+)
 
 Picture = UInt8[np.ndarray, "H W 3"]
 Source = str | Path | bytes | np.ndarray
 
 MAX_PIXELS = 50_000_000
+SPARE = 4
+"""Times the smaller side that is asked for, which a JPEG keeps when its decoder shrinks it."""
+EXIF = b"Exif\0\0"
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff".split()  # noqa: SIM905
 )
@@ -31,18 +44,58 @@ def read_picture(
 ) -> Picture:
     """RGB of a picture, 0-255, in memory of its own: C-contiguous and writable.
 
-    Grey of 16 bits is scaled by 1/257. `smaller_side` lets a JPEG be decoded at 1/2, 1/4 or 1/8
-    as long as its smaller side keeps that many pixels. Raises PictureError, nothing else.
+    Grey of 16 bits is scaled by 1/257. `smaller_side` is what the picture will be rescaled to: a
+    JPEG is then decoded at 1 / `shrinking`. Raises PictureError, nothing else.
     """
     with naming(source):
         if isinstance(source, np.ndarray):
             return _rgb_of_array(source, max_pixels)
         data = bytes_of(source)
         with _decoder_errors_explained(data):
+            picture = _ordinary_jpeg(data, max_pixels, smaller_side)
+            if picture is not None:
+                return picture
             image, orientation = open_image(data, max_pixels)
-            if smaller_side is not None:
-                image.draft(None, (smaller_side, smaller_side))
+            by = shrinking(image.size, smaller_side)
+            if by > 1:
+                image.draft(None, (image.width // by, image.height // by))
             return np.array(upright(_rgb_of_image(image), orientation), order="C")
+
+
+def shrinking(size: tuple[int, int], smaller_side: int | None) -> int:
+    """By how much the decoder of a JPEG of a size may shrink it: 1, 2, 4 or 8.
+
+    Its smaller side stays at four times the one that is asked for, or above: what is then rescaled
+    differs from what the whole picture would give by 0.3 to 0.5 grey levels in the mean on mosaics
+    of photographs, 2 at most in 99 of 100 values; it would be 0.4 to 0.6 and 3 at three times, 0.8
+    to 1.4 and 7 at twice, 3.5 to 4.1 and 24 at once, where gradients have 1.5 to 1.8 times their
+    energy. Fine print on white stays 2 to 4 levels off at any: only whole decoding clips its waves.
+
+    >>> shrinking((3000, 4000), 256), shrinking((375, 500), 256)
+    (2, 1)
+    """
+    if smaller_side is None:
+        return 1
+    return max(by for by in (1, 2, 4, 8) if by == 1 or min(size) >= by * SPARE * smaller_side)
+
+
+def _ordinary_jpeg(data: bytes, max_pixels: int, smaller_side: int | None) -> Picture | None:
+    """RGB of a sound JPEG in colour or grey; None of whatever else it is, which Pillow may read."""
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    try:
+        jpeg, exif = jpeg_for_pixels(data) if EXIF in data else (data, b"")
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(jpeg)
+        if colours not in ("YCbCr", "Gray"):
+            return None
+        refuse_size(width, height, max_pixels)
+        by = shrinking((height, width), smaller_side)
+        image = simplejpeg.decode_jpeg(
+            jpeg, min_height=-(-height // by), min_width=-(-width // by), min_factor=by
+        )
+    except ValueError:
+        return None
+    return np.ascontiguousarray(upright(image, orientation_of(exif.removeprefix(EXIF))))
 
 
 def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
