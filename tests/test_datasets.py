@@ -24,28 +24,28 @@ Photos = Callable[..., Path]
 def test_a_folder_is_split_by_class(photos: Photos) -> None:
     dataset = open_dataset(photos(10, 5, 2))
     assert dataset.classes == ("arrow", "crescent", "cross")
-    assert np.bincount(dataset.test.labels).tolist() == [2, 1, 1]  # a fifth, at least one
+    assert np.bincount(dataset.validation.labels).tolist() == [2, 1, 1]  # a fifth, at least one
     assert np.bincount(dataset.train.labels).tolist() == [8, 4, 1]
-    assert not set(dataset.train.names) & set(dataset.test.names)
+    assert not set(dataset.train.names) & set(dataset.validation.names)
     assert any("20% of each class" in note and "seed 0" in note for note in dataset.notes)
 
 
 def test_the_split_is_made_from_the_seed(photos: Photos) -> None:
     root = photos(20, 20)
-    first, same, other = (open_dataset(root, seed).test.names for seed in (0, 0, 1))
+    first, same, other = (open_dataset(root, seed).validation.names for seed in (0, 0, 1))
     assert first == same
     assert first != other
 
 
 def test_another_class_does_not_move_the_split_of_those_before_it(photos: Photos) -> None:
     root = photos(20, 20)
-    before = open_dataset(root).test.names
+    before = open_dataset(root).validation.names
     photos(0, 0, 9, root="photos/more")
     (root / "more" / "cross").rename(root / "zebra")
     for left in (root / "more").iterdir():
         left.rmdir()
     (root / "more").rmdir()
-    assert list(open_dataset(root).test.names[: len(before)]) == list(before)
+    assert list(open_dataset(root).validation.names[: len(before)]) == list(before)
 
 
 @pytest.mark.parametrize("name", ["val", "test", "Validation"])
@@ -53,14 +53,14 @@ def test_parts_that_are_there_are_taken(photos: Photos, name: str) -> None:
     photos(4, 3, root="photos/train")
     photos(2, 1, root=f"photos/{name}", first=50)
     dataset = open_dataset("photos")
-    assert (len(dataset.train), len(dataset.test)) == (7, 3)
-    assert not dataset.made_split
+    assert (len(dataset.train), len(dataset.validation)) == (7, 3)
+    assert dataset.made == ()
 
 
 def test_a_train_folder_alone_is_split(photos: Photos) -> None:
     photos(10, 10, root="photos/train")
     dataset = open_dataset("photos")
-    assert (len(dataset.train), len(dataset.test)) == (16, 4)
+    assert (len(dataset.train), len(dataset.validation)) == (16, 4)
     assert "no val/ or test/" in dataset.notes[0]
 
 
@@ -122,7 +122,7 @@ def test_too_little_to_learn_from_can_be_tested_on(
     photos: Photos, counts: tuple[int, ...], message: str, parts: tuple[int, int]
 ) -> None:
     dataset = open_dataset(photos(*counts))
-    assert (len(dataset.train), len(dataset.test)) == parts
+    assert (len(dataset.train), len(dataset.validation)) == parts
     with pytest.raises(UserError, match=message):
         refuse_too_small(dataset)
     with pytest.raises(UserError, match=message):
@@ -169,25 +169,25 @@ def test_parts_without_pictures_are_refused_and_with_one_for_training(
     photos(3, 1, root="few/train")
     photos(1, root="few/val")
     few = open_dataset(tmp_path / "few")
-    assert (few.train.labels.tolist(), few.test.labels.tolist()) == ([0, 0, 0, 1], [0])
+    assert (few.train.labels.tolist(), few.validation.labels.tolist()) == ([0, 0, 0, 1], [0])
     with pytest.raises(UserError, match="class 'crescent' .* one picture"):
         refuse_too_small(few)
 
 
 def test_drawn_pictures_are_balanced_and_boxed() -> None:
-    dataset = open_dataset("drawn:50x64", seed=3)
+    dataset = open_dataset("drawn:50x64", split=3)
     assert dataset.classes == SHAPES
     assert np.bincount(dataset.train.labels).tolist() == [5] * 10
-    image = dataset.test.source(0)
+    image = dataset.validation.source(0)
     assert isinstance(image, np.ndarray)
     assert image.shape == (64, 64, 3)
-    assert dataset.test.boxes is not None
-    assert dataset.test.boxes(0).shape == (1, 4)
+    assert dataset.validation.boxes is not None
+    assert dataset.validation.boxes(0).shape == (1, 4)
 
 
 def test_no_drawn_set_trains_on_what_another_tests_on() -> None:
     large, small = open_dataset("drawn:5000x64"), open_dataset("drawn:50x64")
-    tested = {name.rpartition("/")[2] for name in small.test.names}
+    tested = {name.rpartition("/")[2] for name in small.validation.names}
     assert not tested & {name.rpartition("/")[2] for name in large.train.names}
 
 
@@ -203,7 +203,7 @@ def test_looking_finds_faults_sizes_and_duplicates(photos: Photos) -> None:
     Image.open(root / "arrow" / "0.png").save(root / "crescent" / "copy.bmp")
     Image.new("RGB", (30, 20)).save(root / "arrow" / "small.png")
     found = inspect(open_dataset(root))
-    assert [sum(found.counts[part]) for part in ("train", "test")] == [9, 2]
+    assert [sum(found.counts[part]) for part in ("train", "validation")] == [9, 2]
     assert sorted(found.sizes)[0] == (20, 30)
     assert len(found.sizes) == 10
     assert len(found.faults) == 1
@@ -218,7 +218,7 @@ def test_a_duplicate_across_the_split_is_found(photos: Photos) -> None:
     found = inspect(open_dataset("photos"))
     assert len(found.across) == 2
     assert all(
-        "(train)" in " ".join(group) and "(test)" in " ".join(group) for group in found.across
+        "(train)" in " ".join(group) and "(validation)" in " ".join(group) for group in found.across
     )
 
 
@@ -251,7 +251,7 @@ def test_a_class_may_be_called_train(photos: Photos) -> None:
     (root / "crescent").rename(root / "val")
     dataset = open_dataset(root)
     assert dataset.classes == ("train", "val")
-    assert dataset.made_split
+    assert dataset.made == ("validation",)
 
 
 @pytest.mark.parametrize("name", ["@eaDir", "__MACOSX", ".thumbnails"])
@@ -263,7 +263,7 @@ def test_what_devices_and_archives_put_there_is_no_class(photos: Photos, name: s
         (folder / name / "x.png").write_bytes((root / "arrow" / "0.png").read_bytes())
     dataset = open_dataset(root)
     assert dataset.classes == ("arrow", "crescent")
-    assert len(dataset.train) + len(dataset.test) == 8
+    assert len(dataset.train) + len(dataset.validation) == 8
     assert any("hidden: 2" in note for note in dataset.notes)
 
 

@@ -96,16 +96,16 @@ def test_a_runs_own_file_is_a_recipe(tmp_path: Path) -> None:
     assert Settings(**settings_of(again, {})) == run.settings
 
 
-def test_the_seed_of_a_recipe_splits_the_data(photos: Callable[..., Path]) -> None:
+def test_the_seed_of_the_split_in_a_recipe_splits_the_data(photos: Callable[..., Path]) -> None:
     """A folder without its own split has that of the seed, here and where it is gone on with."""
     root = photos(12, 12, side=48)
-    Path("mine.toml").write_text("seed = 3")
+    Path("mine.toml").write_text("split = 3")
     run = classification.train(
         root, "a", conditions=TWO_CORES, recipe=recipe("mine.toml"), net="A", **SMALL
     )
-    assert run.settings.seed == 3
-    assert list(run.dataset.test.names) == list(open_dataset(root, 3).test.names)
-    assert list(run.dataset.test.names) != list(open_dataset(root, 0).test.names)
+    assert run.settings.split == 3
+    assert list(run.dataset.validation.names) == list(open_dataset(root, 3).validation.names)
+    assert list(run.dataset.validation.names) != list(open_dataset(root, 0).validation.names)
 
 
 def test_a_chain_trains_each_stage_from_the_one_before(tmp_path: Path) -> None:

@@ -107,10 +107,11 @@ def test_a_network_in_the_development_kits_order_is_refused() -> None:
 def dataset(kind: str, classes: int, count: int, first: int = 10**7) -> Dataset:
     """One with nothing to train on."""
     wnids = tuple(f"n{first + number}" for number in range(classes))
-    none, test = (
+    none, held_out = (
         Part([f"{i}" for i in range(n)], np.arange(n) % classes, lambda i: b"") for n in (0, count)
     )
-    return Dataset("data", kind, wnids, none, test, False, (), "print")
+    parts = {"train": none, "validation": held_out}
+    return Dataset("data", kind, wnids, parts, (), (), "print")
 
 
 def test_ilsvrc_is_known_by_its_thousand_wnids() -> None:
@@ -126,13 +127,15 @@ def test_ilsvrc_is_known_by_its_thousand_wnids() -> None:
 def test_numbered_classes_are_those_of_the_thousand_wnids_in_order() -> None:
     thousand = dataset("folder", 1000, 1000)
     info = WeightsInfo({}, [str(k) for k in range(1000)], {}, {}, {})
-    assert relabelled(thousand.test, thousand, info).labels.tolist() == list(range(1000))
+    assert relabelled(thousand.validation, thousand, info).labels.tolist() == list(range(1000))
     ten = dataset("folder", 10, 10)
     with pytest.raises(UserError, match="a class 'n10000000' that the network does not know"):
-        relabelled(ten.test, ten, replace(info, classes=info.classes[:10]))
+        relabelled(ten.validation, ten, replace(info, classes=info.classes[:10]))
 
 
-@pytest.mark.parametrize(("count", "part"), [(50_000, "test"), (49_999, "test"), (50_000, "train")])
+@pytest.mark.parametrize(
+    ("count", "part"), [(50_000, "validation"), (49_999, "validation"), (50_000, "train")]
+)
 def test_the_papers_figure_is_of_the_whole_validation_set(
     monkeypatch: pytest.MonkeyPatch, count: int, part: str
 ) -> None:
@@ -144,12 +147,13 @@ def test_the_papers_figure_is_of_the_whole_validation_set(
 
     monkeypatch.setattr("verydeep.tasks.testing.measure", measure)
     found = dataset("folder", 1000, count)
-    found = replace(found, train=found.test) if part == "train" else found
-    monkeypatch.setattr("verydeep.tasks.testing.open_dataset", lambda *_: found)
+    if part == "train":
+        found = replace(found, parts={**found.parts, "train": found.validation})
+    monkeypatch.setattr("verydeep.tasks.parts.open_dataset", lambda *_: found)
     weights.save(build("A", 1000, width=0.125, crop=32, fc=8), "w.safetensors")
     with pytest.raises(KeyboardInterrupt):
         evaluate("w.safetensors", "data", "centre", TWO_CORES, part_name=part)
-    assert heard == [count == 50_000 and part == "test"]
+    assert heard == [count == 50_000 and part == "validation"]
 
 
 def test_a_net_of_the_paper_is_known_by_its_table() -> None:

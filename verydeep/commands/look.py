@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Data, Json, Quiet, Seed, Threads
+from verydeep.commands.options import Data, Json, Quiet, SplitSeed, Threads
 
 
 def look(
@@ -15,7 +15,7 @@ def look(
     sheet: Annotated[Path, typer.Option(help="Where to write the contact sheet, a PNG.")] = Path(
         "contact-sheet.png"
     ),
-    seed: Seed = None,
+    split_seed: SplitSeed = None,
     threads: Threads = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -37,7 +37,7 @@ def look(
         raise UserError(f"{threads} threads; at least 1 is needed")
     console = Console(quiet)
     console.say("verydeep look: reading names")
-    dataset = open_dataset(data, seed or 0)
+    dataset = open_dataset(data, split_seed or 0)
     write_contact_sheet(dataset, sheet)
     found = inspect(dataset, threads or cores(), console)
     if json:
@@ -63,7 +63,7 @@ def answer(dataset: Any, found: Any, sheet: Path) -> str:
     same = [" = ".join(group) for group in found.duplicates]
     lines += _group("groups of the same picture under several names", same)
     across = [" = ".join(group) for group in found.across]
-    lines += _group("of them in both parts, so that testing would cheat", across)
+    lines += _group("of them in several parts, so that testing would cheat", across)
     return "\n".join([*lines, f"contact sheet: {sheet}"])
 
 

@@ -1,8 +1,9 @@
 """A folder of labelled pictures: one folder for each class.
 
-Two layouts are taken: `photos/cat/*.jpg`, which is split into a part to train on and a part to
-test on; and `photos/train/cat/*.jpg` beside `photos/val/cat/*.jpg` (or `test/`), which is split
-already. Everything that is no picture is named in the notes.
+Two layouts are taken: `photos/cat/*.jpg`, which is split here; and `photos/train/cat/*.jpg` beside
+`photos/val/cat/*.jpg`, `photos/test/cat/*.jpg` or both, which is split already. Where pictures are
+many there is a part to choose the weights by and another to test on; what chose is no test.
+Everything that is no picture is named in the notes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -19,34 +20,43 @@ import numpy as np
 from jaxtyping import UInt32, UInt64
 
 from verydeep import randomness
-from verydeep.datasets.dataset import Dataset, Labels, Part, fingerprint
+from verydeep.datasets.dataset import ROLES, Dataset, Labels, Part, fingerprint
 from verydeep.datasets.names import Names, joined
 from verydeep.errors import UserError
 from verydeep.pictures import SUFFIXES
 
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("val", "valid", "validation", "test", "testing")
+PART_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+"""What the folders of parts are called, whatever the case of letters."""
 SYSTEM = frozenset({"@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "System Volume Information"})
 """Folders that storage devices and archives put between the user's."""
-TEST_SHARE = 0.2
-"""Share of each class that is set aside for testing where the folder has no split."""
+HELD_OUT = 0.2
+"""Share of each class that is set aside where the folder has no split: half of it each to choose
+the weights by and to test on where pictures are many, and else all of it to choose by."""
+MANY, MANY_A_CLASS = 1000, 100
+"""Pictures, in all and of each class, from which on there is a part for both: 10 of each class."""
 
 
 def open_folder(root: Path, seed: int = 0) -> Dataset:
     """Dataset of a folder with one folder per class, whose names are the classes' names.
 
     Class names are in natural order ("2" before "10"). A folder without its own split gets one,
-    drawn from `seed`, a fifth of each class to test on, and one picture at the least. Raises
+    drawn from `seed`, a fifth of each class set aside, and one picture at the least. Raises
     UserError where there are no pictures in class folders.
     """
-    train_root, test_root, beside = _layout(root)
-    if train_root is None:
+    roots, beside = _layout(root)
+    if not roots:
         return _split_here(root, _Listing.of(root), seed, ())
-    train = _Listing.of(train_root)
-    if test_root is None:
-        note = f"{root} has {train_root.name}/ but no val/ or test/ beside it"
-        return _split_here(root, train, seed, (note, *beside), train_root)
-    return _split_already(root, train_root, test_root, train, _Listing.of(test_root), beside)
+    listings = {role: _Listing.of(path) for role, path in roots.items()}
+    train = listings["train"]
+    listings, left_alone = _labelled(listings)
+    if len(listings) == 1:
+        note = f"{root} has {train.root.name}/ but no val/ or test/ beside it"
+        return _split_here(root, train, seed, (note, *left_alone, *beside))
+    return _split_already(root, listings, seed, (*left_alone, *beside))
 
 
 def refuse_too_small(dataset: Dataset) -> None:
@@ -66,7 +76,7 @@ def refuse_too_small(dataset: Dataset) -> None:
     if len(alone):
         raise UserError(
             f"class '{dataset.classes[alone[0]]}' in {dataset.where} has one picture; at least 2 "
-            f"are needed, one to train and one to test on: add pictures or take the folder out"
+            f"are needed, one to train and one to choose by: add pictures or take the folder out"
         )
 
 
@@ -76,8 +86,8 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts] + [(2, 0, name)]
 
 
-def _layout(root: Path) -> tuple[Path | None, Path | None, tuple[str, ...]]:
-    """The folder to train on and to test on where the layout has them, and what lies beside."""
+def _layout(root: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """The folders of parts by role where there is one to train on, and what lies beside them."""
     if not root.exists():
         raise UserError(f"no folder {root}; give a folder with one folder of pictures per class")
     if not root.is_dir():
@@ -87,19 +97,33 @@ def _layout(root: Path) -> tuple[Path | None, Path | None, tuple[str, ...]]:
     except OSError as error:
         raise UserError(f"cannot list {root}: {error.strerror}") from None
     parts = {name: path for name, path in found.items() if not _is_class(path)}
-    train = next((parts[name] for name in TRAIN_NAMES if name in parts), None)
-    test = next((parts[name] for name in TEST_NAMES if name in parts), None)
-    if train is None:
-        return None, None, ()
-    others = [f"{p.name}/" for p in root.iterdir() if p not in (train, test)]
+    roots = {
+        role: next(parts[name] for name in names if name in parts)
+        for role, names in PART_NAMES.items()
+        if not parts.keys().isdisjoint(names)
+    }
+    if "train" not in roots:
+        return {}, ()
+    others = [f"{p.name}/" for p in root.iterdir() if p not in roots.values()]
     others = sorted(other if (root / other).is_dir() else other[:-1] for other in others)
-    beside = (f"left alone beside {train.name}/: {some(others)}",) if others else ()
-    return train, test, beside
+    beside = (f"left alone beside {roots['train'].name}/: {some(others)}",) if others else ()
+    return roots, beside
+
+
+def _labelled(listings: dict[str, _Listing]) -> tuple[dict[str, _Listing], tuple[str, ...]]:
+    """Those that can be used: a test/ beside val/ may be a contest's, whose labels nobody has."""
+    if "validation" not in listings or "test" not in listings:
+        return listings, ()
+    train, test = listings["train"], listings["test"]
+    if not test.pictures.keys().isdisjoint(train.pictures):
+        return listings, ()
+    line = f"left alone: {test.root.name}/, which has none of {train.root.name}/'s class folders"
+    return {role: found for role, found in listings.items() if role != "test"}, (line,)
 
 
 def _is_class(path: Path) -> bool:
     """Whether a folder holds pictures and no folders: then it is a class, be it one of trains."""
-    if path.name.casefold() not in (*TRAIN_NAMES, *TEST_NAMES):
+    if path.name.casefold() not in chain(*PART_NAMES.values()):
         return True
     seen = [entry for entry in entries_of(path) if not is_hidden(entry.name)]
     folders = any(entry.is_dir() for entry in seen)
@@ -237,67 +261,105 @@ def size_of(entry: os.DirEntry[str]) -> int:
         return 0
 
 
-def _split_here(
-    root: Path,
-    listing: _Listing,
-    seed: int,
-    notes: tuple[str, ...],
-    pictures_root: Path | None = None,
-) -> Dataset:
-    """The dataset of one listing, split by the seed."""
+def _split_here(root: Path, listing: _Listing, seed: int, notes: tuple[str, ...]) -> Dataset:
+    """The dataset of one listing, split by the seed of the split."""
     classes = _classes(listing)
     whole = listing.part(classes)
-    test = _set_aside(whole.labels, seed)
-    parts = whole.only(np.flatnonzero(~test)), whole.only(np.flatnonzero(test))
-    made = (
-        f"{TEST_SHARE:.0%} of each class set aside to test on, drawn from seed {seed}: "
-        f"{len(parts[0]):,} to train, {len(parts[1]):,} to test"
-    )
+    made = ("validation", "test") if _is_enough(whole.labels) else ("validation",)
+    parts = _drawn(whole, seed, HELD_OUT, made)
+    counts = {role: f"{len(part):,}" for role, part in parts.items()}
+    if "test" in made:
+        note = (
+            f"{HELD_OUT / 2:.0%} of each class set aside to choose the weights by and "
+            f"{HELD_OUT / 2:.0%} to test on, drawn from split seed {seed}: {counts['train']} to "
+            f"train, {counts['validation']} to choose by, {counts['test']} to test"
+        )
+    else:
+        note = (
+            f"{HELD_OUT:.0%} of each class set aside to choose the weights by, drawn from split "
+            f"seed {seed}: {counts['train']} to train, {counts['validation']} to choose by; for a "
+            f"test as well there must be {MANY:,} pictures, {MANY_A_CLASS} of each class"
+        )
     print_of = fingerprint(chain(classes, listing.lines()))
-    return Dataset(
-        str(root), "folder", classes, *parts, True, (*notes, made, *listing.notes), print_of
-    )
+    notes = (*notes, note, *listing.notes)
+    return Dataset(str(root), "folder", classes, parts, made, notes, print_of)
 
 
-def _set_aside(labels: Labels, seed: int) -> np.ndarray:
-    """Which pictures are for testing: of every class the same share, at least one."""
-    test = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = max(1, round(TEST_SHARE * len(members)))
+def _is_enough(labels: Labels) -> bool:
+    """Whether there are pictures enough for one more part to be set aside."""
+    counts = np.bincount(labels)
+    return len(labels) >= MANY and bool(counts[counts > 0].min() >= MANY_A_CLASS)
+
+
+def _drawn(whole: Part, seed: int, share: float, made: tuple[str, ...]) -> dict[str, Part]:
+    """The parts of one: of every class the same share set aside, at least one picture.
+
+    The roles that are made take turns with those that are set aside, so that these are the same
+    pictures whether one role is made or two.
+    """
+    turns = np.zeros(len(whole), dtype=np.int64)
+    for label in np.unique(whole.labels):
+        members = np.flatnonzero(whole.labels == label)
+        count = max(1, round(share * len(members)))
         drawn = randomness.generator(seed, "split", sample=int(label)).permutation(members)
-        test[drawn[:count]] = True
-    return test
+        turns[drawn[:count]] = 1 + np.arange(count) % len(made)
+    roles = enumerate(("train", *made))
+    return {role: whole.only(np.flatnonzero(turns == turn)) for turn, role in roles}
 
 
 def _split_already(
-    root: Path,
-    train_root: Path,
-    test_root: Path,
-    train: _Listing,
-    test: _Listing,
-    beside: tuple[str, ...],
+    root: Path, listings: dict[str, _Listing], seed: int, beside: tuple[str, ...]
 ) -> Dataset:
-    """The dataset of two listings, each a part."""
+    """The dataset of several listings, each a part; one to choose by is made if there is none."""
+    train = listings["train"]
     classes = _classes(train)
-    if not test.pictures:
-        raise UserError(f"no pictures in the class folders of {test_root}")
-    unknown = [name for name in test.pictures if name not in classes]
+    notes = [
+        line for role in listings if role != "train" for line in _held_out(train, listings[role])
+    ]
+    parts = {role: listing.part(classes) for role, listing in listings.items()}
+    uses = {"train": "to train on", "validation": "to choose the weights by", "test": "to test on"}
+    found = [f"{listings[r].root.name}/ ({len(p):,} {uses[r]})" for r, p in parts.items()]
+    notes.insert(0, f"parts found, with their pictures: {', '.join(found)}")
+    made: tuple[str, ...] = ()
+    if "validation" not in parts and _is_enough(parts["train"].labels):
+        made = ("validation",)
+        parts = {**_drawn(parts["train"], seed, HELD_OUT / 2, made), "test": parts["test"]}
+        notes.append(
+            f"{HELD_OUT / 2:.0%} of each class of {train.root.name}/ set aside to choose the "
+            f"weights by, drawn from split seed {seed}: {len(parts['validation']):,}"
+        )
+    elif "validation" not in parts:
+        name = listings["test"].root.name
+        parts["validation"] = parts.pop("test")
+        notes.append(
+            f"{name}/ chooses the weights, for there is no val/ and {train.root.name}/ has too few "
+            f"to make one ({MANY:,} and {MANY_A_CLASS} of each class): its error is a validation "
+            f"error, which flatters"
+        )
+    said = zip(words_of(listings), listings.values(), strict=True)
+    lines = chain(classes, *(chain([word], listing.lines()) for word, listing in said))
+    notes = [*notes, *beside, *(line for listing in listings.values() for line in listing.notes)]
+    return Dataset(str(root), "folder", classes, parts, made, tuple(notes), fingerprint(lines))
+
+
+def words_of(found: Collection[str]) -> tuple[str, ...]:
+    """What the parts that were found go by in the fingerprint; two, as ever, by these."""
+    return ("train", "test") if len(found) == 2 else ROLES
+
+
+def _held_out(train: _Listing, other: _Listing) -> Iterator[str]:
+    """A line for classes that a part that is not learnt from lacks; UserError for ones too many."""
+    if not other.pictures:
+        raise UserError(f"no pictures in the class folders of {other.root}")
+    unknown = [name for name in other.pictures if name not in train.pictures]
     if unknown:
         raise UserError(
-            f"{test_root} has classes that {train_root} has not: {some(unknown)}; "
+            f"{other.root} has classes that {train.root} has not: {some(unknown)}; "
             f"both need the same folders"
         )
-    absent = [c for c in classes if c not in test.pictures]
-    missing = (f"classes without a picture to test on: {some(absent)}",) if absent else ()
-    parts = train.part(classes), test.part(classes)
-    found = (
-        f"parts found: {train_root.name}/ ({len(parts[0]):,} pictures to train) and "
-        f"{test_root.name}/ ({len(parts[1]):,} to test)"
-    )
-    notes = (found, *missing, *beside, *train.notes, *test.notes)
-    lines = chain(classes, ["train"], train.lines(), ["test"], test.lines())
-    return Dataset(str(root), "folder", classes, *parts, False, notes, fingerprint(lines))
+    absent = [name for name in train.pictures if name not in other.pictures]
+    if absent:
+        yield f"classes without a picture in {other.root.name}/: {some(absent)}"
 
 
 def _classes(listing: _Listing) -> tuple[str, ...]:

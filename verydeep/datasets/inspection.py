@@ -23,7 +23,7 @@ class Inspection:
 
     `counts` are pictures of each class by part; `sizes` (height, width) of every readable one;
     `faults` a line for each picture that cannot be read; `duplicates` groups of names of the same
-    picture, pixel by pixel, and `across` those that stand in both parts.
+    picture, pixel by pixel, and `across` those that stand in several parts.
     """
 
     counts: dict[str, tuple[int, ...]]

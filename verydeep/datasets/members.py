@@ -1,7 +1,7 @@
 """What goes into a pack: which pictures in which order, under which names, as which bytes.
 
-In comes any dataset; out come members of tar files, `train/<class>/<name>` and
-`test/<class>/<name>`, in the order in which the folder that they unpack to is read.
+In comes any dataset; out come members of tar files, `train/<class>/<name>`, `validation/...` and
+`test/...`, in the order in which the folder that they unpack to is read.
 """
 
 from __future__ import annotations

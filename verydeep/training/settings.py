@@ -11,7 +11,7 @@ from typing import Any
 
 from verydeep.errors import UserError
 
-LEAST = {"crop": 1, "batch": 1, "shard": 1, "epochs": 1, "patience": 1, "seed": 0}
+LEAST = {"crop": 1, "batch": 1, "shard": 1, "epochs": 1, "patience": 1, "seed": 0, "split": 0}
 """The least that whole numbers may be."""
 SHARES = ("momentum", "decay", "dropout", "average")
 """Settings that lie in [0, 1)."""
@@ -36,9 +36,9 @@ class Settings:
     (smallest, largest): drawn anew for each crop where they differ, both ends included. `colour`
     is the deviation of the random shift of colour along the training set's principal axes.
 
-    The rate is divided by 10 whenever the error on the test part has not fallen for `patience`
-    epochs, or at the latest after these shares of all epochs (`latest_cuts`); after the last cut
-    the next plateau ends the run. `epochs` is the ceiling.
+    The rate is divided by 10 whenever the error on the validation part has not fallen for
+    `patience` epochs, or at the latest after these shares of all epochs (`latest_cuts`); after the
+    last cut the next plateau ends the run. `epochs` is the ceiling.
 
     `start` is a weights file whose layers the net starts from, over the random ones of `initial`;
     the pixels are then its own, too. `tune` says which layers are trained: "all", "fc" for the
@@ -47,6 +47,9 @@ class Settings:
 
     A batch is cut into shards of so many pictures, each with its own dropout, whose gradients are
     summed in a fixed order on a CPU: the number of threads cannot change what is learnt.
+
+    `seed` is that of all that is random in training; `split` that of the split of the data into
+    parts, where it has none of its own, so that other seeds train other nets on the same parts.
 
     `bad_loss` and `bad_picture` say what to do about a loss that is not finite and about a
     picture that cannot be read while training.
@@ -76,6 +79,7 @@ class Settings:
     bad_loss: str = "stop"
     bad_picture: str = "stop"
     seed: int = 0
+    split: int = 0
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, with a line for the user."""

@@ -23,16 +23,16 @@ CUT = 10.0
 class Epoch:
     """What one epoch gave: a line of the log.
 
-    `loss` is the mean over its steps; `top1` and `top5` the errors in % and `test_loss` the mean
-    negative log posterior on one centre crop of each test picture; `waiting` the share of the
-    training time that was spent waiting for pictures.
+    `loss` is the mean over its steps; `top1` and `top5` the errors in % and `validation_loss` the
+    mean negative log posterior on one centre crop of each picture of the validation part; `waiting`
+    the share of the training time that was spent waiting for pictures.
     """
 
     epoch: int
     step: int
     rate: float
     loss: float
-    test_loss: float
+    validation_loss: float
     top1: float
     top5: float
     seconds: float
@@ -40,7 +40,10 @@ class Epoch:
 
     def better_than(self, other: Epoch | None) -> bool:
         """Whether its error is lower, or as low with a lower loss."""
-        return other is None or (self.top1, self.test_loss) < (other.top1, other.test_loss)
+        return other is None or (self.top1, self.validation_loss) < (
+            other.top1,
+            other.validation_loss,
+        )
 
 
 def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
@@ -53,7 +56,7 @@ def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
 
 @dataclass
 class Schedule:
-    """When the rate is cut: on a plateau of the test error, three times, and then the end.
+    """When the rate is cut: on a plateau of the validation error, three times, and then the end.
 
     Carries the best epoch so far and how many have passed without a better one.
     """

@@ -105,6 +105,7 @@ def refuse_provenance(said: Any) -> None:
     settings, data, made = (said.get(part, {}) for part in ("settings", "data", "imported"))
     right = {
         "seed": _all([settings.get("seed", 0)], int) and settings.get("seed", 0) >= 0,
+        "split": _all([settings.get("split", 0)], int) and settings.get("split", 0) >= 0,
         "width": _all([settings.get("width", 1)], int | float),
         "fc": settings.get("fc") is None or _all([settings["fc"]], int),
         "marks": _all(data.get("marks", []), str),
