@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import simplejpeg
 import torch
-from matplotlib import cbook
+from matplotlib import get_data_path
 from PIL import Image, ImageDraw
 
 from tests.conftest import TWO_CORES
@@ -58,11 +58,7 @@ def fine_print(height: int, width: int) -> np.ndarray:
 
 def photograph(height: int, width: int) -> np.ndarray:
     """From the middle of the picture, pixel for pixel."""
-    with cbook.get_sample_data("grace_hopper.jpg") as file:
-        return crop_in_the_middle(np.array(Image.open(file)), height, width)
-
-
-def crop_in_the_middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    image = np.array(Image.open(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg"))
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     return image[top : top + height, left : left + width].copy()
 

@@ -71,7 +71,9 @@ class Pixels:
         if self.resize != "bilinear":
             return np.array(Image.fromarray(image).resize(size[::-1], RESIZE_RULES[self.resize]))
         # [1, 3, H, W], channels last in memory: otherwise they would be parted and joined again
-        images = torch.from_numpy(np.require(image, requirements="CW"))[None].permute(0, 3, 1, 2)
+        images = torch.from_numpy(np.require(image, requirements=["C", "W"]))[None].permute(
+            0, 3, 1, 2
+        )
         scaled = F.interpolate(images, size, mode="bilinear", antialias=True)
         return scaled[0].permute(1, 2, 0).numpy()
 
