@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from verydeep.datasets import open_dataset, refuse_too_small
-from verydeep.datasets.folder import natural_key
-from verydeep.datasets.inspection import inspect
+from verydeep.datasets import Memory, open_dataset, refuse_too_small, settled
+from verydeep.datasets.entries import natural_key
+from verydeep.datasets.inspection import inspect, warnings
 from verydeep.datasets.outlines import SHAPES
 from verydeep.datasets.packing import pack
 from verydeep.errors import UserError
@@ -97,8 +98,9 @@ def test_pictures_in_folders_of_folders_and_behind_links_are_found(photos: Photo
     (root / "crescent" / "link.png").symlink_to(root / "crescent" / "0.png")
     dataset = open_dataset(root)
     assert sorted(dataset.everything.names) == [
-        "arrow/1.png", "arrow/more/0.png", "crescent/0.png", "crescent/1.png", "crescent/link.png",
+        "arrow/1.png", "arrow/more/0.png", "crescent/0.png", "crescent/1.png",
     ]  # fmt: skip
+    assert any("there already: 1 (crescent/link.png)" in note for note in dataset.notes)
     for i in range(len(dataset.everything)):
         assert read_picture(dataset.everything.source(i)).shape == (64, 64, 3)
 
@@ -222,6 +224,41 @@ def test_a_duplicate_across_the_split_is_found(photos: Photos) -> None:
     )
 
 
+def test_one_picture_in_two_classes_is_named(photos: Photos) -> None:
+    """By its pixels where all are read; by its bytes before a training, which reads none."""
+    root = photos(4, 4)
+    data = (root / "arrow" / "0.png").read_bytes()
+    (root / "crescent" / "copy.png").write_bytes(data)
+    (root / "arrow" / "again.png").write_bytes(data)  # of the same class: no contradiction
+    Image.open(root / "arrow" / "1.png").save(root / "crescent" / "other.bmp")
+    found = inspect(open_dataset(root)).contradictions
+    assert [{name.split(" ")[0] for name in group} for group in sorted(found, key=len)] == [
+        {"arrow/1.png", "crescent/other.bmp"},
+        {"arrow/0.png", "arrow/again.png", "crescent/copy.png"},
+    ]
+    (line,) = warnings(settled(open_dataset(root), Memory()))
+    assert line.startswith("the same file in two classes, so that one label is wrong: 1 (")
+    assert "crescent/copy.png" in line
+    (root / "crescent" / "copy.png").unlink()
+    assert [*warnings(settled(open_dataset(root), Memory()))] == []
+
+
+@pytest.mark.parametrize(("largest", "bits", "factor"), [(1023, 10, 64), (4095, 12, 16)])
+def test_pictures_of_few_bits_of_sixteen_are_named(
+    photos: Photos, largest: int, bits: int, factor: int
+) -> None:
+    """A 12-bit camera's values end at 4095: 65535 / 4095 is 16."""
+    root = photos(5, 5)
+    values = np.linspace(0, largest, 64).astype(np.uint16).reshape(8, 8)
+    for i in range(3):
+        Image.fromarray(values).save(root / "arrow" / f"camera{i}.{('png', 'tif')[i % 2]}")
+    Image.new("RGB", (8, 8)).save(root / "arrow" / "night.png")  # of 8 bits, and black
+    said = f"16 bits that use {bits} of them or fewer.*multiply their values by {factor}"
+    (line,) = warnings(open_dataset(root))
+    assert re.search(said, line)
+    assert [found for _, found in inspect(open_dataset(root)).dark] == [bits] * 3
+
+
 def test_a_hundred_thousand_names_take_little_memory(tmp_path: Path) -> None:
     """Less than 200 MB for 100,000 files: measured here on 10,000, with a tenth of it."""
     for label in range(10):
@@ -245,13 +282,97 @@ def test_pictures_in_hidden_folders_are_hidden(photos: Callable[..., Path]) -> N
     assert len(open_dataset(root).everything) == 9
 
 
-def test_a_class_may_be_called_train(photos: Photos) -> None:
-    root = photos(4, 4)
+def test_a_class_may_be_called_train_among_others(photos: Photos) -> None:
+    root = photos(4, 4, 4)
     (root / "arrow").rename(root / "train")
     (root / "crescent").rename(root / "val")
     dataset = open_dataset(root)
-    assert dataset.classes == ("train", "val")
+    assert dataset.classes == ("cross", "train", "val")
     assert dataset.made == ("validation",)
+
+
+def test_links_to_what_is_above_are_left_out(photos: Photos) -> None:
+    """Twelve files stay twelve pictures, however links lead to them."""
+    root = photos(6, 6)
+    (root / "arrow" / "up").symlink_to("..")
+    (root / "self").symlink_to(".")
+    (root.parent / "outside").mkdir()
+    (root.parent / "outside" / "back").symlink_to(root)
+    (root / "crescent" / "around").symlink_to(root.parent / "outside")
+    dataset = open_dataset(root)
+    assert dataset.classes == ("arrow", "crescent")
+    assert np.bincount(dataset.everything.labels).tolist() == [6, 6]
+    (note,) = (note for note in dataset.notes if "folder above" in note)
+    assert "3 (arrow/up/, crescent/around/back/, self/)" in note
+
+
+def test_a_picture_of_two_links_is_one_picture_and_goes_by_the_first(photos: Photos) -> None:
+    root = photos(2, 2)
+    (root.parent / "elsewhere.png").write_bytes((root / "arrow" / "0.png").read_bytes())
+    for name in ("b.png", "a.png"):
+        (root / "arrow" / name).symlink_to(root.parent / "elsewhere.png")
+    (root / "crescent" / "b.png").symlink_to(root.parent / "elsewhere.png")  # of another class
+    names = sorted(open_dataset(root).everything.names)
+    assert names == [
+        "arrow/0.png", "arrow/1.png", "arrow/a.png", "crescent/0.png", "crescent/1.png",
+        "crescent/b.png",
+    ]  # fmt: skip
+
+
+def test_a_link_that_leads_nowhere_is_called_so(photos: Photos) -> None:
+    root = photos(2, 2)
+    (root / "arrow" / "gone.png").symlink_to("nowhere.png")
+    notes = open_dataset(root).notes
+    assert any("links that lead nowhere: 1 (arrow/gone.png)" in note for note in notes)
+    assert not any("empty" in note for note in notes)
+
+
+COMPOSED, DECOMPOSED = "Caf\u00e9", "Cafe\u0301"
+"""One name in Unicode's two forms, NFC and NFD, by UAX 15."""
+
+
+def test_a_name_in_two_forms_is_one_class(photos: Photos) -> None:
+    for part, form in (("train", COMPOSED), ("val", DECOMPOSED)):
+        photos(3, 3, root=f"photos/{part}")
+        Path("photos", part, "arrow").rename(Path("photos", part, form))
+    dataset = open_dataset("photos")
+    assert dataset.classes == (COMPOSED, "crescent")
+    assert np.bincount(dataset.validation.labels).tolist() == [3, 3]
+    assert dataset.validation.names[0] == f"{COMPOSED}/0.png"
+    assert read_picture(dataset.validation.source(0)).shape == (64, 64, 3)
+    pack(dataset, Path("packed"))
+    assert open_dataset("packed").validation.names[0] == f"{COMPOSED}/0.png.jpg"
+
+
+def test_a_name_in_both_forms_in_one_folder_is_refused(photos: Photos) -> None:
+    root = photos(3, 3)
+    (root / "arrow").rename(root / COMPOSED)
+    (root / "crescent").rename(root / DECOMPOSED)
+    with pytest.raises(UserError, match=rf"class '{COMPOSED}' twice.*NFC and NFD"):
+        open_dataset(root)
+
+
+def test_pictures_of_other_formats_are_named_by_them(photos: Photos) -> None:
+    root = photos(2, 2)
+    for name in ("a.heic", "b.HEIC", "c.avif"):
+        (root / "arrow" / name).write_bytes(b"x")
+    notes = "\n".join(open_dataset(root).notes)
+    assert ".heic files, which are not read (convert them to JPEG or PNG): 2 (" in notes
+    assert ".avif files, which are not read" in notes
+    Path("phone/arrow").mkdir(parents=True)
+    Path("phone/arrow/a.heic").write_bytes(b"x")
+    with pytest.raises(UserError, match="no pictures in phone: 1 .heic files, which are not read"):
+        open_dataset("phone")
+
+
+def test_netpbm_makes_classes(photos: Photos) -> None:
+    root = photos(2, 2)
+    for path in [*root.rglob("*.png")]:
+        Image.open(path).save(path.with_suffix(".ppm"))
+        path.unlink()
+    dataset = open_dataset(root)
+    assert dataset.classes == ("arrow", "crescent")
+    assert inspect(dataset).faults == []
 
 
 @pytest.mark.parametrize("name", ["@eaDir", "__MACOSX", ".thumbnails"])

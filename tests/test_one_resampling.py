@@ -29,7 +29,8 @@ from verydeep.datasets.members import recoded
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import build
-from verydeep.pictures import read_picture, shrinking
+from verydeep.picture_files import shrinking
+from verydeep.pictures import read_picture
 from verydeep.preprocessing import Pixels, crop_at, rescaled_size
 from verydeep.progress import SILENT
 from verydeep.tasks import classification

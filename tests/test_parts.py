@@ -180,6 +180,17 @@ def test_copies_across_parts_that_were_found_are_said(photos: Photos) -> None:
     assert len(dataset.validation) == 5
 
 
+def test_copies_across_parts_are_tested_on_as_they_were_when_they_were_said(photos: Photos) -> None:
+    photos(4, 4, root="photos/train", side=48)
+    photos(2, 2, root="photos/val", side=48, first=50)
+    copyfile("photos/train/arrow/3.png", "photos/val/arrow/renamed.png")
+    run = train("photos", "a", TWO_CORES, **SMALL)
+    scores = evaluate("a", "photos", "centre", TWO_CORES).scores
+    assert scores.names == run.tests[0].scores.names
+    assert len(scores.names) == 5
+    assert scores.role == "validation"
+
+
 def test_a_picture_that_cannot_be_read_is_a_copy_of_nothing() -> None:
     root = files("photos", a=10, b=10)
     dataset = open_dataset(root)

@@ -1,9 +1,9 @@
 """A picture in: file, bytes or array -> RGB, uint8, [H, W, 3]; or a refusal that says why.
 
-Comes in: JPEG (MPO too), PNG, WebP, GIF, BMP or TIFF, or an array of grey, RGB or RGBA.
+Comes in: JPEG (MPO too), PNG, WebP, GIF, BMP, TIFF or Netpbm, or an array of grey, RGB or RGBA.
 Goes out: the first frame, upright by its EXIF orientation, whatever is transparent over white.
 
-A sound JPEG in colour or grey goes to libjpeg-turbo straight, in half of Pillow's time; Pillow has
+A sound JPEG in colour or grey goes to libjpeg-turbo straight, which takes less time; Pillow has
 the same library, and the pixels are the same to the bit.
 """
 
@@ -18,24 +18,24 @@ from jaxtyping import UInt8, UInt16
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from verydeep.errors import PictureError
+from verydeep import netpbm
+from verydeep.errors import PictureError, escaped
 from verydeep.picture_files import (
     format_of,
     jpeg_for_pixels,
     open_image,
     orientation_of,
     refuse_size,
+    shrinking,
 )
 
 Picture = UInt8[np.ndarray, "H W 3"]
 Source = str | Path | bytes | np.ndarray
 
 MAX_PIXELS = 50_000_000
-SPARE = 4
-"""Times the smaller side that is asked for, which a JPEG keeps when its decoder shrinks it."""
 EXIF = b"Exif\0\0"
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff".split()  # noqa: SIM905
+    ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .pbm .pgm .ppm .pnm".split()  # noqa: SIM905
 )
 
 
@@ -44,8 +44,10 @@ def read_picture(
 ) -> Picture:
     """RGB of a picture, 0-255, in memory of its own: C-contiguous and writable.
 
-    Grey of 16 bits is scaled by 1/257. `smaller_side` is what the picture will be rescaled to: a
-    JPEG is then decoded at 1 / `shrinking`. Raises PictureError, nothing else.
+    Grey of 16 bits is scaled by 1/257, or by the range that its file tells. `smaller_side` is what
+    the picture will be rescaled to: a JPEG is then decoded at 1 / `shrinking`; one of more than
+    `max_pixels` is decoded at the first of 1/2, 1/4 and 1/8 that has no more. Raises PictureError,
+    nothing else.
     """
     with naming(source):
         if isinstance(source, np.ndarray):
@@ -55,28 +57,12 @@ def read_picture(
             picture = _ordinary_jpeg(data, max_pixels, smaller_side)
             if picture is not None:
                 return picture
-            image, orientation = open_image(data, max_pixels)
-            by = shrinking(image.size, smaller_side)
-            if by > 1:
-                image.draft(None, (image.width // by, image.height // by))
+            if format_of(data) == "Netpbm":
+                width, height, *_ = netpbm.header(data)
+                refuse_size(width, height, max_pixels)
+                return _rgb_of_array(netpbm.pixels(data), max_pixels)
+            image, orientation = open_image(data, max_pixels, smaller_side)
             return np.array(upright(_rgb_of_image(image), orientation), order="C")
-
-
-def shrinking(size: tuple[int, int], smaller_side: int | None) -> int:
-    """By how much the decoder of a JPEG of a size may shrink it: 1, 2, 4 or 8.
-
-    Its smaller side stays at four times the one that is asked for, or above: what is then rescaled
-    differs from what the whole picture would give by 0.3 to 0.5 grey levels in the mean on mosaics
-    of photographs, 2 at most in 99 of 100 values; it would be 0.4 to 0.6 and 3 at three times, 0.8
-    to 1.4 and 7 at twice, 3.5 to 4.1 and 24 at once, where gradients have 1.5 to 1.8 times their
-    energy. Fine print on white stays 2 to 4 levels off at any: only whole decoding clips its waves.
-
-    >>> shrinking((3000, 4000), 256), shrinking((375, 500), 256)
-    (2, 1)
-    """
-    if smaller_side is None:
-        return 1
-    return max(by for by in (1, 2, 4, 8) if by == 1 or min(size) >= by * SPARE * smaller_side)
 
 
 def _ordinary_jpeg(data: bytes, max_pixels: int, smaller_side: int | None) -> Picture | None:
@@ -86,9 +72,8 @@ def _ordinary_jpeg(data: bytes, max_pixels: int, smaller_side: int | None) -> Pi
     try:
         jpeg, exif = jpeg_for_pixels(data) if EXIF in data else (data, b"")
         height, width, colours, _ = simplejpeg.decode_jpeg_header(jpeg)
-        if colours not in ("YCbCr", "Gray"):
+        if colours not in ("YCbCr", "Gray") or width * height > max_pixels:
             return None
-        refuse_size(width, height, max_pixels)
         by = shrinking((height, width), smaller_side)
         image = simplejpeg.decode_jpeg(
             jpeg, min_height=-(-height // by), min_width=-(-width // by), min_factor=by
@@ -115,6 +100,10 @@ def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> tuple[int, int
 
 
 def _size_after_orientation(data: bytes, max_pixels: int) -> tuple[int, int]:
+    if format_of(data) == "Netpbm":
+        width, height, *_ = netpbm.header(data)
+        refuse_size(width, height, max_pixels)
+        return height, width
     image, orientation = open_image(data, max_pixels)
     return image.size if orientation >= 5 else (image.height, image.width)
 
@@ -128,8 +117,7 @@ def naming(source: Source) -> Iterator[None]:
         name = str(source) if isinstance(source, str | Path) else "array"
         if isinstance(source, bytes):
             name = f"picture ({len(source)} bytes)"
-        line = f"{name}: {error}".replace("\n", "\\n").replace("\r", "\\r")
-        raise PictureError(line) from error.__cause__
+        raise PictureError(escaped(f"{name}: {error}")) from error.__cause__
 
 
 def bytes_of(source: str | Path | bytes, most: int = -1) -> bytes:
@@ -206,11 +194,26 @@ def _grey16(image: ImageFile) -> UInt16[np.ndarray, "H W"]:
         raise PictureError("holds integers outside 0 to 65535; save it with 8 or 16 bits")
     values = values.astype(np.uint16)
     tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
-    if tags.get(258) == (12,):
-        values = (values.astype(np.uint32) * 65535 // 4095).astype(np.uint16)
+    largest = 4095 if tags.get(258) == (12,) else _largest(image, values)
+    values = (values.astype(np.uint32) * 65535 // largest).astype(np.uint16)
     if tags.get(262) == 0:  # white is zero, which Pillow minds at 8 bits only
         values = 65535 - values
     return np.where(values == image.info.get("transparency", -1), np.uint16(65535), values)
+
+
+def _largest(image: ImageFile, values: UInt16[np.ndarray, "H W"]) -> int:
+    """The largest value that a file of 16 bits says its samples can have: 65535, or that of fewer.
+
+    TIFF's MaxSampleValue may also be a mere statistic of the picture: it counts where it is the
+    end of a range. PNG's sBIT tells the bits of samples that were scaled to 16 since, which leaves
+    the lowest bits of small ones at zero (PNG 3, 13.12); where they are not, nothing was scaled.
+    """
+    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    told = int(np.max(tags.get(281, 0)))
+    bits = image.info.get("significant bits", 0)
+    if 8 < bits < 16 and (values % (1 << 16 - bits)).any():
+        told = (1 << bits) - 1
+    return told if told in (1023, 4095, 16383) and values.max() <= told else 65535
 
 
 def _rgb_of_array(array: np.ndarray, max_pixels: int) -> Picture:

@@ -107,11 +107,13 @@ def evaluate(
 def answer(tested: Any) -> str:
     """What testing gave, for the terminal."""
     from verydeep.commands.compare import cells
+    from verydeep.evaluation.chance import blind
     from verydeep.tasks.comparing import as_data
     from verydeep.tasks.parts import WORDS
 
     scores = tested.scores
-    top1, interval, top5, paper = cells(as_data([scores]))
+    about = as_data([scores])
+    top1, interval, top5, paper = cells(about)
     beside = "" if paper == "-" else f"; the paper: {paper}"
     five = "0 by definition" if top5 == "-" else f"{top5} %"
     lines = [
@@ -119,8 +121,11 @@ def answer(tested: Any) -> str:
         "",
         f"{len(scores.labels):,} pictures, {scores.part}{WORDS[scores.role]}; {scores.protocol}",
         f"top-1 error {top1} % (95 % interval {interval}), top-5 error {five}{beside}",
+        str(blind(scores.labels, scores.classes)),
         f"posteriors: {tested.path}",
     ]
+    if about["no_better"]:
+        lines.insert(-1, f"warning: {about['no_better']}")
     if scores.left_out:
         lines.insert(3, f"left out, unreadable: {len(scores.left_out)}")
     return "\n".join(lines)

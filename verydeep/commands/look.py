@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from verydeep.commands.options import Data, Json, Quiet, SplitSeed, Threads
+from verydeep.errors import escaped
 
 
 def look(
@@ -50,6 +51,7 @@ def look(
 
 def answer(dataset: Any, found: Any, sheet: Path) -> str:
     """What was found, for the terminal."""
+    from verydeep.datasets.inspection import dark_line
     from verydeep.report.tables import text_table
 
     parts = list(found.counts)
@@ -64,6 +66,11 @@ def answer(dataset: Any, found: Any, sheet: Path) -> str:
     lines += _group("groups of the same picture under several names", same)
     across = [" = ".join(group) for group in found.across]
     lines += _group("of them in several parts, so that testing would cheat", across)
+    if found.contradictions:
+        both = [" = ".join(group) for group in found.contradictions]
+        lines += _group("of them in two classes, so that one label is wrong", both)
+    if found.dark:
+        lines.append(dark_line(found.dark))
     return "\n".join([*lines, f"contact sheet: {sheet}"])
 
 
@@ -80,7 +87,7 @@ def _sizes(sizes: list[tuple[int, int]]) -> str:
 
 
 def _group(title: str, found: list[str], most: int = 10) -> list[str]:
-    lines = [f"{title}: {len(found) or 'none'}", *(f"  {line}" for line in found[:most])]
+    lines = [f"{title}: {len(found) or 'none'}", *(f"  {escaped(line)}" for line in found[:most])]
     return [*lines, f"  and {len(found) - most} more"] if len(found) > most else lines
 
 
@@ -98,5 +105,7 @@ def _as_data(dataset: Any, found: Any, sheet: Path) -> dict[str, Any]:
         "faults": found.faults,
         "duplicates": found.duplicates,
         "duplicates_across": found.across,
+        "contradictions": found.contradictions,
+        "dark": [{"picture": name, "bits": bits} for name, bits in found.dark],
         "sheet": str(sheet),
     }

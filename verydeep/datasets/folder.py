@@ -8,31 +8,32 @@ Everything that is no picture is named in the notes.
 
 from __future__ import annotations
 
-import os
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from jaxtyping import UInt32, UInt64
 
 from verydeep import randomness
 from verydeep.datasets.dataset import ROLES, Dataset, Labels, Part, fingerprint
+from verydeep.datasets.entries import (
+    UP,
+    below,
+    entries_of,
+    is_hidden,
+    leads_up,
+    natural_key,
+    some,
+    why_no_picture,
+)
+from verydeep.datasets.layout import lists_in, part_folders, refuse_no_classes
 from verydeep.datasets.names import Names, joined
-from verydeep.errors import UserError
-from verydeep.pictures import SUFFIXES
+from verydeep.errors import UserError, escaped
 
-PART_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-"""What the folders of parts are called, whatever the case of letters."""
-SYSTEM = frozenset({"@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "System Volume Information"})
-"""Folders that storage devices and archives put between the user's."""
 HELD_OUT = 0.2
 """Share of each class that is set aside where the folder has no split: half of it each to choose
 the weights by and to test on where pictures are many, and else all of it to choose by."""
@@ -54,7 +55,7 @@ def open_folder(root: Path, seed: int = 0) -> Dataset:
     train = listings["train"]
     listings, left_alone = _labelled(listings)
     if len(listings) == 1:
-        note = f"{root} has {train.root.name}/ but no val/ or test/ beside it"
+        note = f"{root} has {train.root.name}/ but no val/ or test/ of class folders beside it"
         return _split_here(root, train, seed, (note, *left_alone, *beside))
     return _split_already(root, listings, seed, (*left_alone, *beside))
 
@@ -80,32 +81,19 @@ def refuse_too_small(dataset: Dataset) -> None:
         )
 
 
-def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Key that sorts "img2" before "img10", and does not mind the case of letters."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts] + [(2, 0, name)]
-
-
 def _layout(root: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     """The folders of parts by role where there is one to train on, and what lies beside them."""
     if not root.exists():
         raise UserError(f"no folder {root}; give a folder with one folder of pictures per class")
     if not root.is_dir():
         raise UserError(f"{root} is a file; give a folder with one folder of pictures per class")
-    try:
-        found = {path.name.casefold(): path for path in root.iterdir() if path.is_dir()}
-    except OSError as error:
-        raise UserError(f"cannot list {root}: {error.strerror}") from None
-    parts = {name: path for name, path in found.items() if not _is_class(path)}
-    roots = {
-        role: next(parts[name] for name in names if name in parts)
-        for role, names in PART_NAMES.items()
-        if not parts.keys().isdisjoint(names)
-    }
-    if "train" not in roots:
+    roots = part_folders(root)
+    refuse_no_classes(roots.get("train", root))
+    if not roots:
         return {}, ()
-    others = [f"{p.name}/" for p in root.iterdir() if p not in roots.values()]
-    others = sorted(other if (root / other).is_dir() else other[:-1] for other in others)
+    taken = {path.relative_to(root).parts[0] for path in roots.values()}
+    names = (f"{e.name}/" if e.is_dir() else e.name for e in entries_of(root))
+    others = sorted(name for name in names if name.rstrip("/") not in taken)
     beside = (f"left alone beside {roots['train'].name}/: {some(others)}",) if others else ()
     return roots, beside
 
@@ -121,30 +109,14 @@ def _labelled(listings: dict[str, _Listing]) -> tuple[dict[str, _Listing], tuple
     return {role: found for role, found in listings.items() if role != "test"}, (line,)
 
 
-def _is_class(path: Path) -> bool:
-    """Whether a folder holds pictures and no folders: then it is a class, be it one of trains."""
-    if path.name.casefold() not in chain(*PART_NAMES.values()):
-        return True
-    seen = [entry for entry in entries_of(path) if not is_hidden(entry.name)]
-    folders = any(entry.is_dir() for entry in seen)
-    return not folders and any(is_picture(entry.name) for entry in seen)
-
-
-def is_hidden(path: str) -> bool:
-    """Whether a path, relative to the folder that the user named, is not meant to be seen."""
-    return any(name.startswith(".") or name in SYSTEM for name in path.split("/"))
-
-
-def some(names: list[str], most: int = 3) -> str:
-    """The names, or the first of them and how many more there are."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
 @dataclass(frozen=True)
 class _Class:
-    """The pictures of one class in natural order: names without the class's, and sizes in bytes."""
+    """The pictures of one class in natural order: names without the class's, and sizes in bytes.
 
+    `folder` is what the class's folder is called on the disk; the class's name is that in NFC.
+    """
+
+    folder: str
     names: bytes
     lengths: UInt32[np.ndarray, N]
     sizes: UInt64[np.ndarray, N]
@@ -166,6 +138,7 @@ class _Listing:
     root: Path
     pictures: dict[str, _Class] = field(default_factory=dict)
     left_out: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    nested: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, root: Path) -> _Listing:
@@ -174,40 +147,51 @@ class _Listing:
         for entry in sorted(entries_of(root), key=lambda entry: natural_key(entry.name)):
             if is_hidden(entry.name):
                 listing.left_out["hidden"].append(entry.name)
+            elif leads_up(entry, root):
+                listing.left_out[UP].append(f"{entry.name}/")
             elif entry.is_dir():
                 listing._read_class(entry.name)
-            elif is_picture(entry.name):
-                listing.left_out["pictures outside any class folder"].append(entry.name)
             else:
-                listing.left_out["no pictures by their names"].append(entry.name)
+                outside = "pictures outside any class folder"
+                listing.left_out[why_no_picture(entry.name) or outside].append(entry.name)
         return listing
 
-    def _read_class(self, name: str) -> None:
-        found = []
-        for path, size in _files(self.root / name, "", set()):
-            if is_hidden(path):
-                self.left_out["hidden"].append(f"{name}/{path}")
-            elif not is_picture(path):
-                self.left_out["no pictures by their names"].append(f"{name}/{path}")
-            elif not size:
-                self.left_out["empty files"].append(f"{name}/{path}")
+    def _read_class(self, folder: str) -> None:
+        found, there = [], below(self.root / folder, self.root)
+        for path, size in there.files:
+            if reason := "hidden" if is_hidden(path) else why_no_picture(path):
+                self.left_out[reason].append(f"{folder}/{path}")
             else:
                 found.append((natural_key(path), path, size))
-        if found:
-            _, paths, sizes = zip(*sorted(found), strict=True)
-            text, lengths = joined(paths)
-            lengths_, sizes_ = np.array(lengths, np.uint32), np.array(sizes, np.uint64)
-            self.pictures[name] = _Class(text, lengths_, sizes_)
-        else:
-            self.left_out["class folders without pictures"].append(f"{name}/")
+                if "/" in path:
+                    self.nested.add(f"{folder}/{path[: path.index('/')]}")
+        for reason, path in there.passed_over:
+            reason = "hidden" if is_hidden(path) else reason
+            self.left_out[reason].append(f"{folder}/{path}")
+        if not found:
+            self.left_out["class folders without pictures"].append(f"{folder}/")
+            return
+        name = normalize("NFC", folder)
+        if name in self.pictures:
+            raise UserError(
+                f"{self.root} has the class '{escaped(name)}' twice, its letters written in two "
+                f"ways (Unicode NFC and NFD); put the pictures of both folders into one"
+            )
+        _, paths, sizes = zip(*sorted(found), strict=True)
+        text, lengths = joined(paths)
+        lengths_, sizes_ = np.array(lengths, np.uint32), np.array(sizes, np.uint64)
+        self.pictures[name] = _Class(folder, text, lengths_, sizes_)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A line for each kind of thing that was left out."""
-        return tuple(
+        """A line for each kind of thing that was left out, and of folders in class folders."""
+        out = [
             f"left out in {self.root.name}/, {why}: {len(names)} ({some(names)})"
             for why, names in self.left_out.items()
-        )
+        ]
+        nested = sorted(self.nested, key=natural_key)
+        inside = f"folders in class folders, read as part of them: {len(nested)} ({some(nested)})"
+        return (*out, inside) if nested else tuple(out)
 
     def lines(self) -> Iterator[str]:
         """What identifies the pictures, by name."""
@@ -220,45 +204,14 @@ class _Listing:
         labels = np.repeat([label for label, _ in there], [len(found) for _, found in there])
         text = b"".join(found.names for _, found in there)
         ends = np.cumsum(np.concatenate([found.lengths for _, found in there]), dtype=np.int64)
-        names = Names(np.frombuffer(text, np.uint8), ends, labels.astype(np.int64), classes)
-        return Part(names, labels.astype(np.int64), lambda i: self.root / names[i])
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file is a picture by its suffix."""
-    return name[name.rfind(".") :].casefold() in SUFFIXES  # quick: a million are asked about
-
-
-def entries_of(folder: Path | str) -> list[os.DirEntry[str]]:
-    """Everything in a folder, in no order; UserError where it cannot be listed."""
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError as error:
-        raise UserError(f"cannot list {folder}: {error.strerror}") from None
-
-
-def _files(folder: Path | str, prefix: str, seen: set[tuple[int, int]]) -> list[tuple[str, int]]:
-    """(name, bytes) of every file below a folder; links are followed, but never in a circle."""
-    status = os.stat(folder)  # noqa: PTH116 - a string, for speed
-    if (status.st_dev, status.st_ino) in seen:
-        return []
-    seen.add((status.st_dev, status.st_ino))
-    found = []
-    for entry in entries_of(folder):
-        if entry.is_dir():
-            found += _files(entry.path, f"{prefix}{entry.name}/", seen)
-        else:
-            found.append((prefix + entry.name, size_of(entry)))
-    return found
-
-
-def size_of(entry: os.DirEntry[str]) -> int:
-    """Bytes of a file; 0 for a link that leads nowhere."""
-    try:
-        return entry.stat().st_size
-    except OSError:
-        return 0
+        labels, folders = labels.astype(np.int64), [*classes]
+        for label, found in there:
+            folders[label] = found.folder
+        names, paths = (
+            Names(np.frombuffer(text, np.uint8), ends, labels, called)
+            for called in (classes, folders)
+        )
+        return Part(names, labels, lambda i: self.root / paths[i])
 
 
 def _split_here(root: Path, listing: _Listing, seed: int, notes: tuple[str, ...]) -> Dataset:
@@ -277,8 +230,8 @@ def _split_here(root: Path, listing: _Listing, seed: int, notes: tuple[str, ...]
     else:
         note = (
             f"{HELD_OUT:.0%} of each class set aside to choose the weights by, drawn from split "
-            f"seed {seed}: {counts['train']} to train, {counts['validation']} to choose by; for a "
-            f"test as well there must be {MANY:,} pictures, {MANY_A_CLASS} of each class"
+            f"seed {seed}: {counts['train']} to train, {counts['validation']} to choose by; of "
+            f"{MANY:,} pictures, {MANY_A_CLASS} of each class, there would be a test as well"
         )
     print_of = fingerprint(chain(classes, listing.lines()))
     notes = (*notes, note, *listing.notes)
@@ -380,8 +333,13 @@ def _classes(listing: _Listing) -> tuple[str, ...]:
         return classes
     loose = listing.left_out.get("pictures outside any class folder", [])
     if loose:
+        lists = lists_in(root)
+        unread = f" (labels in lists, such as {escaped(lists[0])}, are not read)" if lists else ""
         raise UserError(
             f"{root} has {len(loose)} pictures but no class folders; put those of each class "
-            f"into a folder named after it"
+            f"into a folder named after it{unread}"
         )
-    raise UserError(f"no pictures in {root}; expected one folder of pictures per class")
+    unread = next(
+        (f": {len(n)} {why}" for why, n in listing.left_out.items() if "not read" in why), ""
+    )
+    raise UserError(f"no pictures in {root}{unread}; expected one folder of pictures per class")

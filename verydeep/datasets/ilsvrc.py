@@ -23,7 +23,7 @@ import numpy as np
 
 from verydeep.datasets import ilsvrc_lists
 from verydeep.datasets.dataset import Boxes, Dataset, Labels, Part, fingerprint
-from verydeep.datasets.folder import some
+from verydeep.datasets.entries import some
 from verydeep.datasets.ilsvrc_files import (
     ANNOTATIONS,
     BOXES,

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from verydeep.datasets.dataset import Boxes, Dataset, Part
-from verydeep.datasets.folder import natural_key
+from verydeep.datasets.entries import natural_key
 from verydeep.errors import PictureError
 from verydeep.picture_files import format_of, open_image
 from verydeep.pictures import MAX_PIXELS, Source, picture_size, read_picture

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from verydeep.datasets.dataset import ROLES, Dataset, Keys, Part, together
-from verydeep.datasets.folder import some
+from verydeep.datasets.entries import some
 from verydeep.errors import PictureError
 from verydeep.pictures import Source
 from verydeep.progress import SILENT, Watch
@@ -60,11 +60,16 @@ class Memory:
     def __bool__(self) -> bool:
         return any(map(len, self.keys.values()))
 
-    def roles(self, keys: Keys) -> Roles:
-        """What each picture was; of several roles the first counts, for what is learnt stays so."""
+    def roles(self, keys: Keys, own: str = "") -> Roles:
+        """What each picture was; of several roles the first counts, for what is learnt stays so.
+
+        The role that is the pictures' `own` in data that was found so counts before the others:
+        such data may have copies across its parts, which are said, and are part of it.
+        """
         roles = np.full(len(keys), UNKNOWN)
-        for number, role in reversed([*enumerate(ROLES)]):
-            roles[np.isin(keys, self.keys.get(role, NO_KEYS))] = number
+        for role in (*reversed(ROLES), own):
+            if role in self.keys:
+                roles[np.isin(keys, self.keys[role])] = ROLES.index(role)
         return roles
 
 
@@ -97,7 +102,7 @@ def settled(
     }
     parts, notes = _redrawn(parts, dataset.made, memory, whose)
     for role in [role for role in parts if role not in ("train", *dataset.made)]:
-        learnt = memory.roles(keys_of(parts[role])) == ROLES.index("train")
+        learnt = memory.roles(keys_of(parts[role]), own=role) == ROLES.index("train")
         if learnt.any():
             parts[role], gone = (parts[role].only(np.flatnonzero(m)) for m in (~learnt, learnt))
             notes.append(f"left out of {role}, learnt by {whose}: {_count(gone.names)}")
@@ -152,7 +157,7 @@ def _copies_across(parts: Mapping[str, Part]) -> Iterator[str]:
         alike = np.isin(keys, theirs) & (keys != NO_KEY)
         where = {theirs[k]: k for k in np.flatnonzero(np.isin(theirs, keys[alike])).tolist()}
         pairs = [(i, where[keys[i]]) for i in np.flatnonzero(alike).tolist()]
-        pairs = [(i, k) for i, k in pairs if _is_copy(part.source(i), earlier.source(k))]
+        pairs = [(i, k) for i, k in pairs if is_copy(part.source(i), earlier.source(k))]
         if pairs:
             shown = some([f"{part.names[i]} = {earlier.names[k]}" for i, k in pairs])
             yield (
@@ -161,7 +166,7 @@ def _copies_across(parts: Mapping[str, Part]) -> Iterator[str]:
             )
 
 
-def _is_copy(first: Source, second: Source) -> bool:
+def is_copy(first: Source, second: Source) -> bool:
     """Whether two files have the same bytes, where both can be read."""
     with suppress(OSError, PictureError):
         return _bytes_of(first) == _bytes_of(second)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from verydeep.evaluation.chance import blind, no_better
 from verydeep.evaluation.metrics import class_errors, confusion, interval, mistakes, wrong
 from verydeep.nets.cost import MAKERS, cost
 from verydeep.report.html import card, section, table, write_html
@@ -81,6 +82,10 @@ def _minutes(seconds: float) -> str:
 
 
 def _errors(tests: Sequence[Tested]) -> str:
+    scores = tests[-1].scores
+    blindly = str(blind(scores.labels, scores.classes))
+    warning = no_better(scores.posteriors, scores.labels, scores.classes)
+    more = f" This network is {warning}." if warning else ""
     rows = []
     for t in tests:
         low, high = interval(wrong(t.scores.posteriors, t.scores.labels))
@@ -97,6 +102,7 @@ def _errors(tests: Sequence[Tested]) -> str:
         "<p>Q is the smaller side that pictures are rescaled to, in pixels. Dense runs the network "
         "over the whole picture and its mirror image; the scores are averaged over space before "
         "the soft-max, the posteriors over both (Sect. 3.2 of the paper).</p>"
+        f"<p>{escape(blindly[0].upper() + blindly[1:] + '.' + more)}</p>"
     )
 
 

@@ -16,8 +16,17 @@ import torch
 
 from verydeep import weights
 from verydeep.conditions import Conditions
-from verydeep.datasets import Dataset, Memory, Part, open_dataset, refuse_too_small, settled
+from verydeep.datasets import (
+    Dataset,
+    Memory,
+    Part,
+    inspection,
+    open_dataset,
+    refuse_too_small,
+    settled,
+)
 from verydeep.errors import Stopped, UserError
+from verydeep.evaluation.chance import blind
 from verydeep.evaluation.views import protocol
 from verydeep.files import alone_in
 from verydeep.nets.network import Network
@@ -31,10 +40,12 @@ from verydeep.tasks.testing import Tested, measure
 from verydeep.training import checkpoints
 from verydeep.training.defaults import Choice, choose
 from verydeep.training.keeper import CHECKPOINTS, Keeper
-from verydeep.training.loader import Source, remember, steps
+from verydeep.training.liveness import refuse_dead
+from verydeep.training.loader import Source, epoch_in_words, remember, steps
 from verydeep.training.loop import fit
 from verydeep.training.recipes import Recipe
 from verydeep.training.run import (
+    ORIGIN,
     RUN,
     command_line,
     describe,
@@ -43,7 +54,7 @@ from verydeep.training.run import (
     read_origin,
     write_origin,
 )
-from verydeep.training.settings import Settings, checked, scale_text
+from verydeep.training.settings import BEFORE, Settings, checked, scale_text
 from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.statistics import colours
 from verydeep.training.step import NotFiniteError
@@ -124,12 +135,20 @@ def train(
         folder = new_folder(Path(out) if out else None, name)
         device = str(conditions.machine)
         describe(folder, dataset, choice.settings, choice.reasons, device, started)
-        write_origin(folder, origin)
+        if choice.settings.start:
+            write_origin(folder, origin)
     folder = Path(processes.say(str(folder) if processes.first else ""))
     _tell(conditions.watch, dataset, choice.settings, choice.reasons, folder)
     for line in beginning.in_words(network, choice.settings, started):
         conditions.watch.say(line)
     return _run(folder, dataset, choice, network, conditions, origin)
+
+
+def _origin(folder: Path, dataset: Dataset, start: str | None) -> Memory:
+    """What the weights that a run started from had learnt; of them, where it got no further."""
+    if start is None or (folder / ORIGIN).exists():
+        return read_origin(folder) if start else Memory()
+    return remembered(weights.find(start), dataset, "train anew")
 
 
 def _set_apart(dataset: Dataset, origin: Memory, start: str, conditions: Conditions) -> Dataset:
@@ -141,7 +160,7 @@ def _set_apart(dataset: Dataset, origin: Memory, start: str, conditions: Conditi
             f"{start} has learnt from all that could be set aside of {dataset.where}; add pictures "
             f"to choose the weights by, or train without --from"
         )
-    return dataset
+    return replace(dataset, notes=(*dataset.notes, *inspection.warnings(dataset)))
 
 
 def resume(
@@ -169,7 +188,7 @@ def resume(
             f"{dataset.where} has changed since {folder} was begun: its fingerprint was "
             f"{about['data']['fingerprint']} and is {dataset.fingerprint}; train anew"
         )
-    origin = read_origin(folder)
+    origin = _origin(folder, dataset, machine.get("start"))
     dataset = _set_apart(dataset, origin, str(settings.start), conditions)
     dataset = replace(dataset, where=about["data"]["where"])
     network = random_network(dataset, settings, about.get("start", {}))
@@ -185,7 +204,7 @@ def _settings_of(about: Mapping[str, Any]) -> Settings:
     """The settings that run.toml tells of."""
     machine = about["machine"]
     start = {"start": machine.get("given", machine["start"])} if "start" in machine else {}
-    return Settings(**checked({**about["settings"], **start}))
+    return Settings(**checked({**BEFORE, **about["settings"], **start}))
 
 
 def _is_of(folder: Path, dataset: Dataset, settings: Settings) -> bool:
@@ -220,6 +239,8 @@ def _run(
             network.to(memory_format=torch.channels_last)  # as batches come; 1.2 times as fast
             torch.backends.cudnn.deterministic = processes.in_order
         training = Training.of(network, settings)
+        if not checkpoints.found(folder / CHECKPOINTS):
+            _refuse_dead(network, source, settings, folder)
         total = settings.epochs * steps(len(source.part), settings)
         memory = Memory.of(dataset) | origin
         keeper = Keeper(folder, about, read, settings, total, conditions, memory)
@@ -237,6 +258,16 @@ def _run(
     notes = (*dataset.notes, *faults, *keeper.notes)
     started, epochs = about.get("start", {}), tuple(training.epochs)
     return Run(folder, network, dataset, settings, choice.reasons, started, notes, epochs, tests)
+
+
+def _refuse_dead(network: Network, source: Source, settings: Settings, folder: Path) -> None:
+    """Raises UserError where the net would not learn, and leaves the folder as if not begun."""
+    try:
+        refuse_dead(network, source, settings)
+    except UserError:
+        for name in (RUN, ORIGIN):
+            (folder / name).unlink(missing_ok=True)
+        raise
 
 
 def _tested(
@@ -304,10 +335,19 @@ def _tell(
         watch.say(f"  {note}")
     watch.say("chosen:")
     for name, reason in reasons.items():
-        value = getattr(settings, name)
-        text = scale_text(value) if name == "scale" else str(value)
-        watch.say(f"  {name:9} {text:>9}  {reason}")
+        watch.say(f"  {name:11} {_in_words(name, getattr(settings, name)):>19}  {reason}")
+    watch.say(epoch_in_words(len(dataset.train), settings))
+    watch.say(str(blind(dataset.parts[dataset.held_out].labels, dataset.classes)))
     watch.say(f"writing to {folder}/")
+
+
+def _in_words(name: str, value: Any) -> str:
+    """A setting's value as it is given on the command line."""
+    if name == "scale":
+        return scale_text(value)
+    if isinstance(value, tuple):
+        return ",".join(f"{v:g}" for v in value) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _check_shares(settings: Settings, processes: Processes) -> None:
@@ -339,7 +379,7 @@ def _read(
 
     With it come what was found, which every process must find, and again whoever goes on; and
     what is unreadable. Pixels are those `kept` from the weights that training starts from, or else
-    have the training set's mean and deviation.
+    less the training set's mean, and divided by its deviation where settings say so.
     """
     machine, processes, watch = conditions.machine, conditions.processes, conditions.watch
     plain = kept or Pixels(scale=settings.scale, mean=(0.0, 0.0, 0.0))
@@ -354,7 +394,8 @@ def _read(
     if len(np.unique(train_part.labels)) < 2 or not len(parts["validation"]):
         raise UserError(f"too few readable pictures in {dataset.where}: {faults[0]}")
     found = colours(train_part, plain)
-    pixels = kept or Pixels(plain.scale, found.mean, (found.deviation,) * 3)
+    deviation = found.deviation if settings.divide else 1.0
+    pixels = kept or Pixels(plain.scale, found.mean, (deviation,) * 3)
     read = {
         **counts,
         "pixels": str(pixels),

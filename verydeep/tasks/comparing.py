@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from verydeep.errors import UserError
+from verydeep.evaluation.chance import blind, no_better
 from verydeep.evaluation.comparison import Comparison, compare
 from verydeep.evaluation.fusion import fuse, row_of
 from verydeep.evaluation.metrics import calibration, interval, wrong
@@ -158,6 +159,8 @@ def as_data(members: Sequence[Scores], together: Scores | None = None) -> dict[s
         "top1": scores.top(1),
         "interval": interval(wrong(scores.posteriors, scores.labels)),
         "top5": scores.top(5),
+        "blind": asdict(blind(scores.labels, scores.classes)),
+        "no_better": no_better(scores.posteriors, scores.labels, scores.classes),
         "calibration_error": calibration(scores.posteriors, scores.labels).error,
         "paper": row and {"table": row.table, "top1": row.top1, "top5": row.top5},
     }

@@ -70,7 +70,7 @@ def to_test(
     """
     info, name = read_info(path), ALIASES.get(name or "", name)
     dataset = open_dataset(data, split_of(info) if split is None else split)
-    if name == "all":
+    if name in ("train", "all"):
         memory = read_memory(path)
     else:
         memory = remembered(path, dataset, "give --part all to test on all of it")
@@ -112,7 +112,7 @@ def part_of(dataset: Dataset, name: str) -> Part:
 def _role(dataset: Dataset, name: str, part: Part, memory: Memory, info: WeightsInfo) -> str:
     """What the pictures were for the weights, the worst of it, as far as is known."""
     if part.keys is not None:
-        worst = int(memory.roles(part.keys).min(initial=UNKNOWN))
+        worst = int(memory.roles(part.keys, own=name).min(initial=UNKNOWN))
         return ROLES[worst] if worst < UNKNOWN else "test"
     learnt = info.provenance.get("data", {})
     if learnt.get("fingerprint") == dataset.fingerprint:

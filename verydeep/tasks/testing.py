@@ -24,11 +24,10 @@ from verydeep.errors import UserError
 from verydeep.evaluation.class_order import refuse_other_order
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import chunk_of, faults, posteriors, readable
-from verydeep.evaluation.published import Trained
 from verydeep.evaluation.scores import Scores, refuse_other, save_scores
 from verydeep.evaluation.views import Protocol, protocol
-from verydeep.nets import vgg
 from verydeep.nets.network import Network
+from verydeep.tasks.papers_nets import trained_as
 from verydeep.tasks.parts import WORDS, split_of, to_test
 from verydeep.weights.file import WeightsInfo, read_info, table_of
 from verydeep.weights.place import beside
@@ -109,13 +108,14 @@ def evaluate(
     conditions.watch.say(engines.words(way.engine, asked=engine is not None))
     network = weights.load(weights_path, conditions.machine.device)
     chosen = protocol(network, protocol_name, scales)
+    whole = _of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL
     about = {
         "where": dataset.where,
         "fingerprint": dataset.fingerprint,
         "part": part_name,
         "role": role,
         "split": split_of(info) if split is None else split,
-        "whole": _of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL,
+        "net": trained_as(info) if whole else None,
     }
     path = Path(out) if out else None
     orders = _other_orders(dataset, info)
@@ -221,7 +221,7 @@ def _scores(
         role=str(about.get("role", "test")),
         split=int(about.get("split", 0)),
         left_out=left_out,
-        net=_of_the_paper(network) if about.get("whole") and not left_out else None,
+        net=about.get("net") if not left_out else None,
         engine=way.engine,
         precision=way.precision,
     )
@@ -242,15 +242,6 @@ def _of_ilsvrc(dataset: Dataset) -> bool:
     """Whether it is ILSVRC's: by its lists, or in plain folders by its thousand wnids."""
     wnids = all(WNID.fullmatch(class_key(name)) for name in dataset.classes)
     return dataset.kind == "ilsvrc" or (wnids and len(dataset.classes) == ILSVRC_CLASSES)
-
-
-def _of_the_paper(network: Network) -> Trained | None:
-    """Which of the paper's nets it is, whole, and at which S it was trained."""
-    name, crop = network.table.name, network.table.crop
-    if name not in vgg.CONFIGURATIONS or crop != 224:
-        return None
-    whole = vgg.table(name, len(network.classes)).words == network.table.words
-    return (name, *network.pixels.scale) if whole else None
 
 
 def _file_name(

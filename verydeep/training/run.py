@@ -38,7 +38,7 @@ RUN = "run.toml"
 """What a run is made of, in its folder."""
 ORIGIN = "origin.safetensors"
 """Which pictures the weights that a run started from had to do with, in its folder."""
-CHOSEN = ("initial", "dropout", "precision", "patience")
+CHOSEN = ("initial", "dropout", "precision", "patience", "latest_cuts", "divide")
 """Settings without an option that are chosen where they are not said; the rest are the paper's."""
 
 

@@ -17,6 +17,8 @@ from verydeep.weights.start import layers_of
 
 CUT = 10.0
 """What the rate is divided by (Sect. 3.1)."""
+CUTS = 3
+"""How often it is, where settings do not say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
 class Schedule:
     """When the rate is cut: on a plateau of the validation error, three times, and then the end.
 
+    Where settings have latest cuts, there are as many as those, on a plateau or when they are due.
     Carries the best epoch so far and how many have passed without a better one.
     """
 
@@ -80,7 +83,7 @@ class Schedule:
         self.best, self.since = (epoch, 0) if better else (self.best, self.since + 1)
         if self.since < self.settings.patience:
             return False
-        if self.cuts == len(self.settings.latest_cuts):
+        if self.cuts == (len(self.settings.latest_cuts) or CUTS):
             return True
         self.cuts, self.since = self.cuts + 1, 0
         return False
@@ -138,11 +141,17 @@ class Training:
         return schedule, ended or len(self.epochs) >= settings.epochs
 
     @torch.no_grad()
-    def update_average(self, decay: float) -> None:
-        """Moves the average of the weights towards the weights as they are."""
+    def update_average(self, decay: float, number: int) -> None:
+        """Moves the average of the weights towards the weights as step `number` has left them.
+
+        The weights after update k of n count (1 - decay) decay^(n - k) / (1 - decay^n): those that
+        the training began with do not count, as in Adam's correction (Kingma & Ba, 2015, Sect. 3).
+        """
         if self.average is not None:
+            updates = number + 1 - sum(step < number for step in self.left_out)
+            share = (1 - decay) / (1 - decay**updates)
             for name, parameter in self.network.named_parameters():
-                self.average[name].lerp_(parameter, 1 - decay)
+                self.average[name].lerp_(parameter, share)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
