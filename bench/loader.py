@@ -1,6 +1,6 @@
 """Pictures through the paper's augmentation, per core: our loader beside the usual ones.
 
-    uv run python bench/loader.py [FOLDER] [--json]
+    uv run python bench/loader.py [FOLDER] [--processor] [--json]
 
 FOLDER holds a folder of JPEGs for each class; without it drawn pictures of 500 x 375 are written
 to a temporary one. Every way rescales to a smaller side of 256 and gives batches of 64 random,
@@ -14,6 +14,8 @@ half of them mirrored, crops of 224:
 - bare: simplejpeg decoding each file whole, in as many threads, and no more.
 
 The ways take turns within one run; figures are pictures a second for each core, medians of seven.
+--processor counts seconds of the processor, of one thread, ImageFolder's without a worker process:
+for a machine that has other work, too.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import simplejpeg
@@ -51,11 +53,16 @@ Way = Callable[[], int]
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--processor", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = given.folder or drawn(Path(made))
-        found = [measure(folder, cores) for cores in sorted({1, len(os.sched_getaffinity(0))})]
+        if given.processor:
+            found = [measure(folder, 1, process_time, workers=0)]
+        else:
+            cores = sorted({1, len(os.sched_getaffinity(0))})
+            found = [measure(folder, count, perf_counter, workers=count) for count in cores]
     print(json.dumps(found, indent=1) if given.json else "\n\n".join(map(table, found)))
 
 
@@ -68,12 +75,12 @@ def drawn(root: Path, count: int = 320) -> Path:
     return root
 
 
-def measure(folder: Path, cores: int) -> dict[str, Any]:
+def measure(folder: Path, cores: int, clock: Callable[[], float], workers: int) -> dict[str, Any]:
     """Pictures a second and core of each way, every one in turn, on so many cores."""
     ways = {
         "verydeep": ours(folder, cores, shown=False),
         "shown": ours(folder, cores, shown=True),
-        "ImageFolder": image_folder(folder, cores),
+        "ImageFolder": image_folder(folder, workers),
         "v2": tensors(folder, cores),
         "bare": bare(folder, cores),
     }
@@ -81,10 +88,10 @@ def measure(folder: Path, cores: int) -> dict[str, Any]:
     with one_thread_each():
         for run in range(RUNS + 1):
             for name, way in ways.items():
-                start = perf_counter()
+                start = clock()
                 count = way()
                 if run:  # the first warms up
-                    rates[name].append(count / (perf_counter() - start) / cores)
+                    rates[name].append(count / (clock() - start) / cores)
     return {"cores": cores, "rates": rates}
 
 
@@ -100,7 +107,7 @@ def ours(folder: Path, cores: int, shown: bool) -> Way:
     return lambda: sum(map(work, batches(source, settings, 0, cores)))
 
 
-def image_folder(folder: Path, cores: int) -> Way:
+def image_folder(folder: Path, workers: int) -> Way:
     """Torchvision's example, its worker processes kept from epoch to epoch."""
     recipe = transforms.Compose(
         [
@@ -115,9 +122,9 @@ def image_folder(folder: Path, cores: int) -> Way:
         datasets.ImageFolder(str(folder), recipe),
         BATCH,
         shuffle=True,
-        num_workers=cores,
+        num_workers=workers,
         drop_last=True,
-        persistent_workers=True,
+        persistent_workers=workers > 0,
     )
     return lambda: sum(len(images) for images, _ in loader)
 

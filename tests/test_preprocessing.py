@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-from verydeep import preprocessing
 from verydeep.errors import PictureError, UserError
 from verydeep.preprocessing import (
     IMAGENET,
@@ -115,18 +114,3 @@ def test_a_picture_too_narrow_to_rescale_is_refused_by_name(tmp_path: Path) -> N
     line = r"strip.png: 20000 x 2 is so narrow that it would be 2,560,000 x 256 with a smaller"
     with pytest.raises(PictureError, match=line):
         IMAGENET.read(path, 256)
-
-
-def test_a_picture_is_read_once_for_several_scales(monkeypatch: pytest.MonkeyPatch) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
-    read = []
-
-    def reading(*given: object, **more: object) -> np.ndarray:
-        read.append(1)
-        return picture
-
-    monkeypatch.setattr(preprocessing, "read_picture", reading)
-    found = IMAGENET.read_at("x", (30, 60))
-    assert read == [1]
-    assert {q: image.shape for q, image in found.items()} == {30: (30, 45, 3), 60: (60, 90, 3)}
-    assert (found[30] == IMAGENET.rescale(picture, 30)).all()

@@ -6,12 +6,12 @@ pixels. Rescaling keeps the aspect (Sect. 3.1); nothing here squeezes a picture 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
@@ -49,28 +49,33 @@ class Pixels:
         return sum(self.scale) // 2
 
     def read(self, source: Source, smaller_side: int) -> Picture:
-        """The picture read and rescaled; raises PictureError where it cannot be."""
-        return self.read_at(source, (smaller_side,))[smaller_side]
+        """The picture read and rescaled; raises PictureError where it cannot be.
 
-    def read_at(self, source: Source, smaller_sides: Sequence[int]) -> dict[int, Picture]:
-        """The picture read once and rescaled to each smaller side.
-
-        A JPEG is decoded at no more than is needed: at twice the largest of them or over, which
-        leaves the averaging to the resize rule. Raises PictureError where it cannot be read, or is
-        so narrow that more pixels would come of it than are read.
+        All that is shown to a network, in training and in tests, comes from here or is cut from
+        what does, so that it cannot differ by how pictures are kept. Refused is, too, one so narrow
+        that more pixels would come of it than are read.
         """
-        image = read_picture(source, smaller_side=2 * max(smaller_sides))
+        image = read_picture(source, smaller_side=smaller_side)
         with naming(source):
-            refuse_narrow(image.shape[:2], max(smaller_sides))
-        return {side: self.rescale(image, side) for side in smaller_sides}
+            refuse_narrow(image.shape[:2], smaller_side)
+        return self.rescale(image, smaller_side)
 
     def rescale(self, image: Picture, smaller_side: int) -> UInt8[np.ndarray, "h w 3"]:
-        """The picture with that smaller side, its aspect kept; itself where it has it already."""
+        """The picture with that smaller side, its aspect kept; itself where it has it already.
+
+        Bilinearly by PyTorch, within a grey level of what Pillow gives in five times the time.
+        """
         size = rescaled_size(image.shape[:2], smaller_side)
         if image.shape[:2] == size:
             return image
-        scaled = Image.fromarray(image).resize(size[::-1], RESIZE_RULES[self.resize])
-        return np.array(scaled)
+        if self.resize != "bilinear":
+            return np.array(Image.fromarray(image).resize(size[::-1], RESIZE_RULES[self.resize]))
+        # [1, 3, H, W], channels last in memory: otherwise they would be parted and joined again
+        images = torch.from_numpy(np.require(image, requirements=["C", "W"]))[None].permute(
+            0, 3, 1, 2
+        )
+        scaled = F.interpolate(images, size, mode="bilinear", antialias=True)
+        return scaled[0].permute(1, 2, 0).numpy()
 
     def normalise(
         self, images: UInt8[Tensor, "B H W 3"], shift: Float[Tensor, "B 3"] | None = None

@@ -120,7 +120,7 @@ def recoded(part: Part, index: int, side: int) -> Recoded:
     An ordinary JPEG that is small enough is taken byte for byte. Raises PictureError.
     """
     source = part.source(index)
-    image = read_picture(source, smaller_side=2 * side)
+    image = read_picture(source, smaller_side=side)
     data = _ordinary_jpeg(source, side)
     if data is None:
         if min(image.shape[:2]) > side:

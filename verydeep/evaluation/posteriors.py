@@ -131,7 +131,9 @@ def faults(network: Network, part: Part, protocol: Protocol, found: Posteriors) 
 def _fault(network: Network, part: Part, protocol: Protocol, i: int) -> str | None:
     """Why a picture cannot be read; None if it can."""
     try:
-        network.pixels.read_at(part.source(i), protocol.scales)
+        source = part.source(i)
+        for scale in protocol.scales:
+            network.pixels.read(source, scale)
     except PictureError as error:
         return str(error)
     return None
@@ -236,7 +238,8 @@ def _batches(
 
     def read(i: int) -> dict[int, Picture] | None:
         try:
-            return pixels.read_at(part.source(i), protocol.scales)
+            source = part.source(i)
+            return {scale: pixels.read(source, scale) for scale in protocol.scales}
         except PictureError:  # `faults` says why
             return None
 

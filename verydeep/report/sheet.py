@@ -51,7 +51,7 @@ def _tiles(part: Part, label: int, count: int) -> list[Image.Image]:
         if len(tiles) == count:
             break
         try:
-            image = read_picture(part.source(int(i)), smaller_side=2 * TILE)
+            image = read_picture(part.source(int(i)), smaller_side=TILE)
         except PictureError:  # named where the faults are
             continue
         tiles.append(ImageOps.fit(Image.fromarray(image), (TILE, TILE)))

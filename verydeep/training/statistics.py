@@ -61,7 +61,7 @@ def colours(part: Part, pixels: Pixels) -> Colours:
 
 
 def _fingerprint(part: Part, pixels: Pixels, sample: Sequence[int]) -> str:
-    versions = f"{version('verydeep')} {version('pillow')} {version('numpy')}"
+    versions = " ".join(map(version, ("verydeep", "torch", "pillow", "simplejpeg", "numpy")))
     digest = hashlib.sha256(f"{pixels.test_scale} {pixels.resize} {versions}".encode())
     for i in sample:
         source = part.source(i)
