@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from verydeep.evaluation.scores import Scores, refuse_other, save_scores
 from verydeep.evaluation.views import Protocol, protocol
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
+from verydeep.nets.rounding import pooled
 from verydeep.weights.file import WeightsInfo, read_info, table_of
 from verydeep.weights.place import beside
 
@@ -39,15 +40,16 @@ NO_ORDERS: Mapping[str, Labels] = {}
 
 @dataclass(frozen=True)
 class Way:
-    """What runs a network in a test, and in which numbers its layers work."""
+    """What runs a network in a test, in which numbers its layers work, and how its pools round."""
 
     engine: str
     precision: str = "float32"
+    pooling: str = "down"
 
     def unusual(self, device: str) -> list[str]:
         """What of it is not what a test on that device takes of itself, for a file's name."""
         usual = Way(engines.chosen(None, device, self.precision))
-        pairs = (self.engine, usual.engine), (self.precision, usual.precision)
+        pairs = zip(astuple(self), astuple(usual), strict=True)
         return [ours for ours, theirs in pairs if ours != theirs]
 
 
@@ -82,18 +84,19 @@ def evaluate(
     out: str | Path | None = None,
     precision: str = "float32",
     engine: str | None = None,
+    pooling: str = "down",
 ) -> Tested:
     """A weights file tested on labelled pictures by a protocol; the posteriors go to a file.
 
     The pictures are those set aside for testing where the data has such a part, or where the
     network was trained on this very data; else all of them. `part_name` ("train", "test", "all")
     says otherwise. `engine` names what runs the network; without it, the fastest there is for the
-    machine. A test that was cut short goes on where it was. Raises UserError where the data
+    machine. `pooling` "up" rounds as Caffe does. A test that was cut short goes on where it was. Raises UserError where the data
     has classes that the network does not know, or has changed since the network was trained on it.
     """
     conditions = conditions or Conditions()
     weights_path = weights.find(weights_path, conditions.watch)
-    way = Way(engines.chosen(engine, conditions.machine.device, precision), precision)
+    way = Way(engines.chosen(engine, conditions.machine.device, precision), precision, pooling)
     info = read_info(weights_path)
     _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
     trained_seed = info.provenance.get("settings", {}).get("seed", 0)
@@ -191,7 +194,7 @@ def _scores(
     """The scores of the pictures that can be read, and which those are."""
     watch, share = conditions.watch, math.ceil(len(part) / conditions.processes.count)
     found = posteriors(
-        network,
+        pooled(network, way.pooling),
         part,
         chosen,
         conditions,
@@ -221,6 +224,7 @@ def _scores(
         net=_of_the_paper(network) if about.get("whole") and not left_out else None,
         engine=way.engine,
         precision=way.precision,
+        pooling=way.pooling,
     )
     return scores, read
 

@@ -1,0 +1,75 @@
+"""Where a network looks: what the values of a row see of the picture, along one of its sides.
+
+In comes a table; out go pixels, worked out from the kernels, strides and borders of its rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from verydeep.nets.cost import cost
+from verydeep.nets.table import PICTURE, Table, Window
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one value sees along a side: pixels from `first` to before `end`, as the picture has them.
+
+    Of those the network is given what is in `shown`; the others are zeros to it, whether they are
+    beyond the picture or cut off.
+    """
+
+    first: int
+    end: int
+    shown: slice
+
+    @property
+    def centre(self) -> float:
+        """Its middle, in pixels from the picture's edge; that of the first pixel is 0.5."""
+        return (self.first + self.end) / 2
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Pixels of zeros before and after what it is given."""
+        return max(0, self.shown.start - self.first), max(0, self.end - self.shown.stop)
+
+
+@dataclass(frozen=True)
+class Locality:
+    """What the values of the row `name` see, in pixels of what the network is shown.
+
+    Value p along a side sees from p * `stride` - `before` to before (p + 1) * `stride` + `after`.
+    """
+
+    name: str
+    stride: int
+    before: int
+    after: int
+
+    @classmethod
+    def of(cls, table: Table, name: str) -> Locality:
+        """That of a row of a table."""
+        seen = {row.name: row for row in cost(table).rows}[name]
+        before = _padding(table)[name]
+        return cls(name, seen.stride, before, seen.receptive_field - before - seen.stride)
+
+    def sight(self, place: int, shown: slice) -> Sight:
+        """What value `place` sees of a side of which the network is `shown` this part.
+
+        >>> score_map = Locality.of(vgg.table("D"), "fc8")
+        >>> sight = score_map.sight(1, vgg.table("D").shown(300))  # 44 pixels are left out
+        >>> sight.first, sight.end, sight.centre, sight.padding
+        (-36, 368, 166.0, (58, 90))
+        """
+        start = shown.start + place * self.stride
+        return Sight(start - self.before, start + self.stride + self.after, shown)
+
+
+def _padding(table: Table) -> dict[str, int]:
+    """Pixels by which the first value of each row looks beyond the picture's edge, at the most."""
+    strides = {row.name: row.stride for row in cost(table).rows}
+    found = {PICTURE: 0}
+    for row in table.rows:
+        own = row.padding * strides[row.inputs[0]] if isinstance(row, Window) else 0
+        found[row.name] = max(found[name] for name in row.inputs) + own
+    return found
