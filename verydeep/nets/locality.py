@@ -56,10 +56,10 @@ class Locality:
     def sight(self, place: int, shown: slice) -> Sight:
         """What value `place` sees of a side of which the network is `shown` this part.
 
-        >>> score_map = Locality.of(vgg.table("D"), "fc8")
-        >>> sight = score_map.sight(1, vgg.table("D").shown(300))  # 44 pixels are left out
-        >>> sight.first, sight.end, sight.centre, sight.padding
-        (-36, 368, 166.0, (58, 90))
+        >>> d = vgg.table("D")
+        >>> middle = Locality.of(d, "fc8").sight(1, d.shown(300))  # the second of three positions
+        >>> middle.first, middle.end, middle.centre, middle.padding
+        (-52, 352, 150.0, (58, 58))
         """
         start = shown.start + place * self.stride
         return Sight(start - self.before, start + self.stride + self.after, shown)

@@ -91,8 +91,9 @@ def evaluate(
     The pictures are those set aside for testing where the data has such a part, or where the
     network was trained on this very data; else all of them. `part_name` ("train", "test", "all")
     says otherwise. `engine` names what runs the network; without it, the fastest there is for the
-    machine. `pooling` "up" rounds as Caffe does. A test that was cut short goes on where it was. Raises UserError where the data
-    has classes that the network does not know, or has changed since the network was trained on it.
+    machine. Pools that round "up" (`pooling`) are Caffe's. A test that was cut short goes on where
+    it was. Raises UserError where the data has classes that the network does not know, or has
+    changed since the network was trained on it.
     """
     conditions = conditions or Conditions()
     weights_path = weights.find(weights_path, conditions.watch)
