@@ -13,9 +13,9 @@ from verydeep.nets.table import PICTURE, Table, Window
 
 @dataclass(frozen=True)
 class Sight:
-    """What one value sees along a side: pixels from `first` to before `end`, as the picture has them.
+    """What one value sees along a side: from pixel `first` of the picture to before `end`.
 
-    Of those the network is given what is in `shown`; the others are zeros to it, whether they are
+    Of that the network is given what is in `shown`; the rest is zeros to it, be it
     beyond the picture or cut off.
     """
 

@@ -1,11 +1,13 @@
-"""Pools that round up: the same network as Caffe runs it, by which the paper's figures came about."""
+"""Pools that round up, as Caffe's do, by which the paper's figures came about.
+
+In comes a network; out goes the same one whose last windows may look beyond the picture.
+"""
 
 from __future__ import annotations
 
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
 from verydeep.nets.table import POOL, POOL_UP, read_table
-
 
 POOLINGS = ("down", "up")
 

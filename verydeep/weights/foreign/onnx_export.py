@@ -2,8 +2,8 @@
 
 In go RGB pictures as they are, uint8 [B, H, W, 3]; out come scores, posteriors, the score map, or
 what any row gives. FC rows are convolutions (Sect. 3.2), so batch, height and width may be any;
-what no position would see is cut off as `Table.shown` says, and dropout is left out. The mean is subtracted and not put into the biases of the first layer, for
-its border is of zeros after that.
+what no position would see is cut off as `Table.shown` says, and dropout is left out. The mean is
+subtracted and not put into the biases of the first layer, for its border is of zeros after that.
 """
 
 from __future__ import annotations
