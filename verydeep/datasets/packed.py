@@ -29,7 +29,9 @@ from verydeep.threads import in_order
 INDEX = "index.verydeep"
 UNFINISHED = "unfinished.verydeep"
 """Name of the folder in a pack that is there until all its pictures are."""
-FORMAT = b"verydeep pack 1 "
+FORMAT = b"verydeep pack 2 "
+EARLIER = b"verydeep pack 1 "
+"""Of two parts, the second of which was called test and chose the weights."""
 FIRST_LINE = len(FORMAT) + 64 + 1
 
 
@@ -91,7 +93,7 @@ def read_index(path: Path) -> tuple[dict[str, Any], Entries]:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    if not data.startswith(FORMAT):
+    if not data.startswith((FORMAT, EARLIER)):
         raise UserError(f"{path} is no index of a pack that this verydeep reads; pack anew")
     digest = hashlib.sha256(memoryview(data)[FIRST_LINE:]).hexdigest()
     if data[len(FORMAT) : FIRST_LINE] != f"{digest}\n".encode():
@@ -101,6 +103,10 @@ def read_index(path: Path) -> tuple[dict[str, Any], Entries]:
         )
     at = data.index(b"\n", FIRST_LINE) + 1
     header = json.loads(data[FIRST_LINE:at])
+    if data.startswith(EARLIER) and "counts" in header:
+        train, second = header["counts"].values()
+        header["counts"] = {"train": train, "validation": second}
+        header["boxes"] = ["validation" if name == "test" else name for name in header["boxes"]]
     arrays = []
     for kind, shape in header.pop("arrays"):
         array = np.frombuffer(data, kind, int(np.prod(shape)), at).reshape(shape)
@@ -136,22 +142,29 @@ def open_packed(root: Path) -> Dataset:
     used = np.bincount(entries.labels, minlength=len(header["classes"])) > 0
     classes = tuple(name for name, there in zip(header["classes"], used, strict=True) if there)
     labels = entries.labels if used.all() else (np.cumsum(used) - 1)[entries.labels]
-    cut = header["counts"]["train"]
-    train = _part(root, header, entries, classes, labels, "train", 0, cut)
-    test = _part(root, header, entries, classes, labels, "test", cut, len(entries))
+    ends = np.cumsum([*header["counts"].values()]).tolist()
+    spans = zip(header["counts"], [0, *ends], ends, strict=False)
+    parts = {
+        role: _part(root, header, entries, classes, labels, role, *span) for role, *span in spans
+    }
     notes = tuple(_notes(header))
-    return Dataset(str(root), "packed", classes, train, test, False, notes, header["fingerprint"])
+    return Dataset(str(root), "packed", classes, parts, (), notes, header["fingerprint"])
 
 
 def _notes(header: dict[str, Any], most: int = 3) -> Iterator[str]:
     """How the pack came about, and what was left out."""
-    counts, side = header["counts"], header["about"]["side"]
+    side = header["about"]["side"]
     yield f"packed from {header['where']}, smaller side {side} pixels at most"
-    yield f"parts packed: {counts['train']:,} pictures to train and {counts['test']:,} to test"
+    yield f"parts packed, with their pictures: {counts_of(header)}"
     faults = left_out(header)
     yield from (f"left out when packed: {fault}" for fault in faults[:most])
     if len(faults) > most:
         yield f"left out when packed: {len(faults) - most} more"
+
+
+def counts_of(header: dict[str, Any]) -> str:
+    """How many pictures each part has, in words."""
+    return ", ".join(f"{count:,} {role}" for role, count in header["counts"].items())
 
 
 def left_out(header: dict[str, Any]) -> list[str]:

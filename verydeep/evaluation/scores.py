@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from verydeep.datasets.dataset import Labels
+from verydeep.datasets.dataset import ROLES, Labels
 from verydeep.datasets.ilsvrc_lists import class_key
 from verydeep.errors import UserError
 from verydeep.evaluation.metrics import top_error
@@ -26,7 +26,7 @@ from verydeep.evaluation.published import Trained
 from verydeep.evaluation.views import Protocol
 from verydeep.files import write_whole
 
-FORMAT = 2
+FORMAT = 3
 KEY = "verydeep-scores"
 
 
@@ -35,7 +35,9 @@ class Scores:
     """Posteriors of pictures, with their names and labels, and how they came about.
 
     `weights` is a digest of the network's tensors and pixels, `data` the dataset's fingerprint,
-    `part` and `seed` say which pictures of it; `left_out` has a line for each picture that could
+    `part` and the seed of the `split` say which pictures of it, and `role` what these were for the
+    network: "train" where some were learnt from, "validation" where they chose the weights, else
+    "test"; `left_out` has a line for each picture that could
     not be read. `net` is set where the network is one of the paper's, whole; `members` are the
     titles of those that were fused. `engine` is what ran the network, by which the last digits
     differ, `precision` what its layers worked in, and `pooling` how its pools rounded.
@@ -49,7 +51,8 @@ class Scores:
     weights: str
     data: str
     part: str = "test"
-    seed: int = 0
+    role: str = "test"
+    split: int = 0
     left_out: tuple[str, ...] = ()
     net: Trained | None = None
     members: tuple[str, ...] = ()
@@ -79,7 +82,8 @@ def save_scores(scores: Scores, path: Path) -> None:
         "weights": scores.weights,
         "data": scores.data,
         "part": scores.part,
-        "seed": scores.seed,
+        "role": scores.role,
+        "split": scores.split,
         "left_out": scores.left_out,
         "net": scores.net,
         "members": scores.members,
@@ -129,11 +133,13 @@ def load_scores(path: Path) -> Scores:
         raise UserError(f"{path} is no score file of verydeep: {error}") from None
     if posteriors.shape != (len(names), len(classes)) or len(labels) != len(names):
         raise UserError(f"{path} is damaged: {posteriors.shape} posteriors for {len(names)} names")
+    if about["role"] not in ROLES:
+        raise UserError(f"{path} is damaged: pictures that were '{about['role']}'")
     if not np.isfinite(posteriors).all():
         raise UserError(f"{path} is damaged: posteriors that are not finite")
     return Scores(
         posteriors, labels, names, classes, protocol, weights, data,
-        str(about["part"]), int(about["seed"]), left_out, net, members,
+        str(about["part"]), str(about["role"]), int(about["split"]), left_out, net, members,
         str(about.get("engine", "torch")), str(about.get("precision", "float32")),
         str(about.get("pooling", "down")),
     )  # fmt: skip

@@ -87,7 +87,7 @@ class Network(nn.Module):
         network = cls.empty(table, classes, pixels)
         memory = {name: torch.zeros(t.shape) for name, t in network.state_dict().items()}
         network.load_state_dict(memory, assign=True)
-        initialise(network, initial, torch.Generator().manual_seed(seed))
+        initialise(network, table, initial, torch.Generator().manual_seed(seed))
         return network.eval()
 
     @property

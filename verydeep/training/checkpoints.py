@@ -28,7 +28,7 @@ from verydeep.errors import UserError
 from verydeep.files import names_to_disk, to_disk
 from verydeep.training.state import Epoch, Training
 
-FORMAT = 2
+FORMAT = 3
 """Of `training.json`; raised whenever what it holds changes."""
 KEEP = 2
 """Newest checkpoints that are kept."""

@@ -14,7 +14,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from verydeep.datasets.dataset import MARKS, Dataset, marks
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from safetensors.numpy import save as to_bytes
+
+from verydeep.datasets.dataset import Dataset
+from verydeep.datasets.memory import Memory
 from verydeep.errors import UserError
 from verydeep.files import write_whole
 from verydeep.training.settings import Settings, scale_text
@@ -26,11 +31,14 @@ OPTIONS = {
     "scale": "scale",
     "start": "from",
     "tune": "tune",
+    "split": "split-seed",
 }
 """Settings that have an option of their own on the command line, and what it is called."""
 RUN = "run.toml"
 """What a run is made of, in its folder."""
-CHOSEN = ("initial", "dropout", "precision", "patience")
+ORIGIN = "origin.safetensors"
+"""Which pictures the weights that a run started from had to do with, in its folder."""
+CHOSEN = ("initial", "dropout", "precision", "patience", "latest_cuts", "divide")
 """Settings without an option that are chosen where they are not said; the rest are the paper's."""
 
 
@@ -92,7 +100,6 @@ def describe(
     `started` says whose layers the network started from, where it did from another's; where that
     and the data lie is the machine's affair.
     """
-    some = range(0, len(dataset.train), max(1, len(dataset.train) // MARKS))
     about: dict[str, Any] = {
         "repeat": {"command": command_line(dataset.where, settings)},
         "settings": {k: v for k, v in asdict(settings).items() if v is not None and k != "start"},
@@ -100,10 +107,8 @@ def describe(
             "where": dataset.where,
             "fingerprint": dataset.fingerprint,
             "classes": len(dataset.classes),
-            "train": len(dataset.train),
-            "test": len(dataset.test),
-            "made_split": dataset.made_split,
-            "marks": marks(dataset.train, some) if dataset.made_split else [],
+            **{role: len(part) for role, part in dataset.parts.items()},
+            "made": list(dataset.made),
         },
         "versions": {name: version(name) for name in ("verydeep", "torch", "numpy", "pillow")},
     }
@@ -128,6 +133,19 @@ def describe(
             f"folder"
         ) from None
     return about
+
+
+def write_origin(folder: Path, memory: Memory) -> None:
+    """Puts down what the weights that a run starts from have learnt from, for whoever goes on."""
+    write_whole(folder / ORIGIN, to_bytes(dict(memory.keys)))
+
+
+def read_origin(folder: Path) -> Memory:
+    """What `write_origin` put down; UserError where it cannot be read."""
+    try:
+        return Memory(load_file(folder / ORIGIN))
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot read {folder / ORIGIN}: {error}; train anew") from None
 
 
 def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
@@ -179,7 +197,7 @@ class Log:
         with self._writing():
             self._csv.writerow(asdict(epoch))
             self._file.flush()
-            for name in ("rate", "loss", "test_loss", "top1", "top5", "seconds", "waiting"):
+            for name in ("rate", "loss", "validation_loss", "top1", "top5", "seconds", "waiting"):
                 self._events.add_scalar(name, getattr(epoch, name), epoch.epoch)
 
     @contextmanager

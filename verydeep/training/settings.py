@@ -11,21 +11,31 @@ from typing import Any
 
 from verydeep.errors import UserError
 
-LEAST = {"crop": 1, "batch": 1, "shard": 1, "epochs": 1, "patience": 1, "seed": 0}
+LEAST = {"crop": 1, "batch": 1, "shard": 1, "epochs": 1, "patience": 1, "seed": 0, "split": 0}
 """The least that whole numbers may be."""
 SHARES = ("momentum", "decay", "dropout", "average")
 """Settings that lie in [0, 1)."""
 WORDS = {
     "tune": ("all", "fc", "last"),
     "precision": ("float32", "bf16"),
+    "bad_start": ("stop", "train"),
     "bad_loss": ("stop", "rollback"),
     "bad_picture": ("stop", "skip", "substitute"),
 }
 """Settings that take one of a few words."""
 
 
+LATEST_CUTS = (0.6, 0.8, 0.93)
+"""When short runs, that may see no plateau, cut the rate at the latest; none of the paper's."""
+STEP = 32
+"""Pixels between neighbouring positions of the dense net: how far S is above the crop, or several
+times as far, so that the net sees all of a picture of that side."""
+
+
 RENAMED = {"learn": "tune"}
 """Settings by the names that they had in earlier versions, for the runs begun by those."""
+BEFORE = {"divide": True, "bad_start": "train"}
+"""What earlier versions did without a setting, for the runs begun by those."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +44,14 @@ class Settings:
 
     `scale` is S, the smaller side in pixels that pictures are rescaled to before a crop is cut,
     (smallest, largest): drawn anew for each crop where they differ, both ends included. `colour`
-    is the deviation of the random shift of colour along the training set's principal axes.
+    is the deviation of the random shift of colour along the training set's principal axes. The
+    paper subtracts the mean and nothing more; with `divide` pixels are divided by the training
+    set's deviation, too.
 
-    The rate is divided by 10 whenever the error on the test part has not fallen for `patience`
-    epochs, or at the latest after these shares of all epochs (`latest_cuts`); after the last cut
-    the next plateau ends the run. `epochs` is the ceiling.
+    The rate is divided by 10 whenever the error on the validation part has not fallen for
+    `patience` epochs, three times; the next plateau ends the run. `epochs` is the ceiling.
+    `latest_cuts` are shares of all epochs after which the rate is cut at the latest, in short runs:
+    as many cuts as there are shares.
 
     `start` is a weights file whose layers the net starts from, over the random ones of `initial`;
     the pixels are then its own, too. `tune` says which layers are trained: "all", "fc" for the
@@ -48,8 +61,12 @@ class Settings:
     A batch is cut into shards of so many pictures, each with its own dropout, whose gradients are
     summed in a fixed order on a CPU: the number of threads cannot change what is learnt.
 
-    `bad_loss` and `bad_picture` say what to do about a loss that is not finite and about a
-    picture that cannot be read while training.
+    `seed` is that of all that is random in training; `split` that of the split of the data into
+    parts, where it has none of its own, so that other seeds train other nets on the same parts.
+
+    `bad_start`, `bad_loss` and `bad_picture` say what to do about random weights from which a net
+    does not learn, about a loss that is not finite, and about a picture that cannot be read while
+    training.
     """
 
     net: str = "D"
@@ -64,8 +81,9 @@ class Settings:
     decay: float = 5e-4
     dropout: float = 0.5
     colour: float = 0.1
+    divide: bool = False
     patience: int = 5
-    latest_cuts: tuple[float, ...] = (0.6, 0.8, 0.93)
+    latest_cuts: tuple[float, ...] = ()
     initial: str = "glorot"
     start: str | None = None
     tune: str = "all"
@@ -73,9 +91,11 @@ class Settings:
     shard: int = 16
     precision: str = "float32"
     compiled: bool = False
+    bad_start: str = "stop"
     bad_loss: str = "stop"
     bad_picture: str = "stop"
     seed: int = 0
+    split: int = 0
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, with a line for the user."""

@@ -1,8 +1,9 @@
 """Our weights file: one safetensors file that knows its table, its classes and its pixels.
 
 The metadata is one JSON text under the key "verydeep": format number, table, classes, pixels,
-provenance, and a sha256 for each layer's tensors, which is checked at every load. The same
-network gives the same file, byte for byte.
+provenance, and a sha256 for each layer's tensors, which is checked at every load. Weights that
+were trained here carry the keys of the pictures that they had to do with, eight bytes each, which
+are read only when they are asked for. The same network gives the same file, byte for byte.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from verydeep.datasets.memory import Memory
 from verydeep.errors import UserError, one_line
 from verydeep.files import write_whole
 from verydeep.nets.network import Network
@@ -26,16 +28,23 @@ from verydeep.weights import said
 from verydeep.weights.pieces import OURS, bytes_of, pieces
 from verydeep.weights.place import BEST, find
 
-__all__ = ["BEST", "find", "hash_of", "load", "pixels_of", "read_info", "save"]
+__all__ = ["BEST", "find", "hash_of", "load", "pixels_of", "read_info", "read_memory", "save"]
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, FORMAT)
+"""Formats that are read; the first had no keys of pictures."""
 KEY = OURS
+PICTURES = "pictures."
+"""What the names of tensors that hold keys begin with, before the pictures' role."""
 _IMPORT = "weights of another program come in by `verydeep weights import`"
 
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """What a weights file says of itself; `hash` is the sha256 over all its tensors."""
+    """What a weights file says of itself.
+
+    `hash` is the sha256 over all the network's tensors, `pictures` that over the pictures' keys.
+    """
 
     table: dict[str, Any]
     classes: list[str]
@@ -44,16 +53,24 @@ class WeightsInfo:
     layers: dict[str, str]
     format: int = FORMAT
     hash: str = field(default="")
+    pictures: str = ""
 
 
-def save(network: Network, path: Path | str, provenance: dict[str, Any] | None = None) -> str:
+def save(
+    network: Network,
+    path: Path | str,
+    provenance: dict[str, Any] | None = None,
+    memory: Memory | None = None,
+) -> str:
     """Writes a network's weights file, whole or not at all, and gives its hash.
 
-    `provenance` is plain data: where the weights come from and how to make them again. Raises
+    `provenance` is plain data: where the weights come from and how to make them again; `memory`
+    says which pictures they had to do with. Raises
     UserError where the file cannot be written, or could not be read again: for two classes of one
     name, or a table of none of Table 1's names.
     """
     table, tensors = network.table, _tensors(network)
+    keys = {PICTURES + role: torch.from_numpy(k) for role, k in (memory or Memory()).keys.items()}
     layers = _layer_hashes(tensors)
     info = WeightsInfo(
         table={
@@ -66,13 +83,14 @@ def save(network: Network, path: Path | str, provenance: dict[str, Any] | None =
         provenance=provenance or {},
         layers=layers,
         hash=_hash_of(layers),
+        pictures=_hash_of(_layer_hashes(keys)) if keys else "",
     )
     text = json.dumps(asdict(info))
     try:
         _refuse_misfits(WeightsInfo(**json.loads(text)))
     except ValueError as error:
         raise UserError(f"cannot write {path}, which could not be read again: {error}") from None
-    write_whole(Path(path), *pieces(tensors, {KEY: text}))
+    write_whole(Path(path), *pieces({**tensors, **keys}, {KEY: text}))
     return info.hash
 
 
@@ -114,14 +132,28 @@ def read_info(path: Path | str) -> WeightsInfo:
         number = about.get("format", FORMAT)
     except (AttributeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} describes itself wrongly: {one_line(error)}") from None
-    if number != FORMAT:  # before anything else, for a later one may have other keys
-        raise UserError(f"{path} has format {number!r:.40}; this verydeep reads format {FORMAT}")
+    if number not in READ:  # before anything else, for a later one may have other keys
+        raise UserError(
+            f"{path} has format {number!r:.40}; this verydeep reads formats 1 and {FORMAT}"
+        )
     try:
         info = WeightsInfo(**about)
         _refuse_misfits(info)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path} describes itself wrongly: {one_line(error)}") from None
     return info
+
+
+def read_memory(path: Path | str) -> Memory:
+    """Which pictures the weights of a file had to do with; raises as `load` does."""
+    path = find(path)
+    info = read_info(path)
+    with safe_open(path, "pt") as file:
+        names = [name for name in file.keys() if name.startswith(PICTURES)]  # noqa: SIM118
+        keys = {name: file.get_tensor(name) for name in names}
+    if info.pictures != (_hash_of(_layer_hashes(keys)) if keys else ""):
+        raise UserError(f"{path} is damaged in its list of pictures: its sha256 is another")
+    return Memory({name.removeprefix(PICTURES): tensor.numpy() for name, tensor in keys.items()})
 
 
 def table_of(info: WeightsInfo) -> Table:
@@ -141,7 +173,7 @@ def _refuse_misfits(info: WeightsInfo) -> None:
     if len(classes) != table.class_count:
         raise ValueError(f"{len(classes)} class names for a table of {table.class_count} classes")
     said.refuse_provenance(info.provenance)
-    if not isinstance(info.layers, dict) or not isinstance(info.hash, str):
+    if not isinstance(info.layers, dict) or {type(info.hash), type(info.pictures)} != {str}:
         raise ValueError("hashes that are none")
 
 
@@ -149,7 +181,8 @@ def _read(path: Path) -> tuple[WeightsInfo, dict[str, torch.Tensor]]:
     """What the file says and its tensors, once they are found to be what was written."""
     info = read_info(path)
     with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+        names = [name for name in file.keys() if not name.startswith(PICTURES)]  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in names}
     found = _layer_hashes(tensors)
     damaged = sorted(k for k in found.keys() | info.layers if found.get(k) != info.layers.get(k))
     if damaged or info.hash != _hash_of(info.layers):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from verydeep.errors import UserError, in_one_line, one_line
+from verydeep.errors import UserError, escaped, harm_of
 from verydeep.nets import vgg
 from verydeep.nets.table import NORM_NAME, Table, read_table
 from verydeep.preprocessing import RESIZE_RULES, Pixels
@@ -90,8 +90,8 @@ def names_of(said: Any) -> tuple[str, ...]:
     if not _all(said, str):
         raise ValueError("class names that are none")
     for name in said:
-        if not in_one_line(name):
-            raise ValueError(f"a class name with a control character, '{one_line(name)}'")
+        if harm := harm_of(name):
+            raise ValueError(f"a class name with {harm}, '{escaped(name)}'")
     return tuple(said)
 
 
@@ -105,6 +105,7 @@ def refuse_provenance(said: Any) -> None:
     settings, data, made = (said.get(part, {}) for part in ("settings", "data", "imported"))
     right = {
         "seed": _all([settings.get("seed", 0)], int) and settings.get("seed", 0) >= 0,
+        "split": _all([settings.get("split", 0)], int) and settings.get("split", 0) >= 0,
         "width": _all([settings.get("width", 1)], int | float),
         "fc": settings.get("fc") is None or _all([settings["fc"]], int),
         "marks": _all(data.get("marks", []), str),
