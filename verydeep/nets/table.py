@@ -216,9 +216,9 @@ class Table:
 
     @property
     def span(self) -> int:
-        """Pixels of a side that one position of the last row has to itself: the crop's, of scores.
+        """Side of what a picture needs for one position as in a training crop; of scores, the crop.
 
-        Neighbours' are `step` apart.
+        Each position more needs `step` pixels more.
         """
         return self.crop - (self.crop - self.least) // self.step * self.step
 
@@ -332,9 +332,9 @@ class _Reader:
         self._add(ReLU(f"relu{suffix}", self._last))
 
     def _pool(self, up: bool) -> None:
-        pool = MaxPool(f"pool{self.block}", self._last, kernel=2, stride=2, up=up)
-        self._add(pool)
-        self.side = pool.positions(self.side)
+        row = MaxPool(f"pool{self.block}", self._last, kernel=2, stride=2, up=up)
+        self._add(row)
+        self.side = row.positions(self.side)
         self.block, self.place = self.block + 1, 0
 
     def _fc(self, channels: int, hidden: bool) -> None:
