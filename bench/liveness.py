@@ -1,4 +1,4 @@
-"""Which nets can learn from which first weights: gradients over decay, layers' geometric mean.
+"""Which nets can learn from which first weights: a picture's gradient over decay, layers' mean.
 
     uv run python bench/liveness.py DATA
     uv run python bench/liveness.py DATA --nets A --width 1 --crop 224 --initials gaussian:0.01

@@ -122,6 +122,7 @@ def test_every_way_of_writing_gives_the_same_weights(
     found = read(path)
     assert same(found.tensors, expected(random_weights()))
     assert (found.family, found.pixels, found.classes) == ("caffe", AUTHORS, None)
+    assert found.guessed == ("pixels", "scale")
     assert "sorted synsets" in found.notes[0]
 
 
@@ -280,10 +281,12 @@ def test_a_prototxt_says_mean_gain_and_crop() -> None:
     found = read(saved(net()), deploy(data, words=""))
     assert found.pixels == Pixels((256, 256), (104.0, 117.0, 123.0), (4.0, 4.0, 4.0), order="BGR")
     assert "pictures are 64 x 64, as the prototxt says" in found.notes
+    assert found.guessed == ("scale",)
     one = deploy("layer { transform_param { mean_value: 110 } }")
     assert read(saved(net()), one).pixels.mean == (110.0, 110.0, 110.0)
     plain = read(saved(net()), deploy())
     assert plain.pixels == AUTHORS
+    assert plain.guessed == ("pixels", "scale")
     assert "the prototxt names no mean_value; the mean is the authors'" in plain.notes
     assert "pictures are 64 x 64, as the prototxt says" in plain.notes
 
@@ -343,7 +346,7 @@ def test_what_is_exported_comes_back_to_the_bit(name: str, pixels: Pixels) -> No
     found = read("out.caffemodel", "out.prototxt")
     wanted = {k: v.detach().numpy() for k, v in network.named_parameters()}
     assert same(found.tensors, wanted)
-    assert (found.pixels, found.classes) == (pixels, ("cat", "dög"))
+    assert (found.pixels, found.classes, found.guessed) == (pixels, ("cat", "dög"), ())
     assert found.table == network.table
     assert found.notes == ("pictures are 96 x 96, as the prototxt says",)
 

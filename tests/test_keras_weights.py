@@ -188,6 +188,7 @@ def test_what_is_written_for_keras_gives_the_same_scores_there(
             weights[name] = kernel.reshape((1,) * (4 - kernel.ndim) + kernel.shape), bias
     found = keras.read(path)
     assert (found.pixels.scale, found.pixels.order) == (pixels.scale, "BGR")
+    assert found.guessed == ()
     assert_runs_like("D", found, scores(weights, picture()[:, :, ::-1] - mean))
     shown = torch.from_numpy(picture()[None])
     with torch.inference_mode():
@@ -428,7 +429,7 @@ def test_sequences_are_not_unfolded(tmp_path: Path) -> None:
             file.attrs.create(name, lists, dtype=h5py.vlen_dtype(np.dtype("u1")))
     found = keras.read(path)
     assert_same(found, random_weights())
-    assert found.pixels == AUTHORS
+    assert (found.pixels, found.guessed) == (AUTHORS, ("pixels", "scale"))
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ the gradients of all others, as long as posteriors hardly move.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,8 @@ from verydeep.errors import UserError
 from verydeep.nets.network import build
 from verydeep.preprocessing import Pixels
 from verydeep.tasks.classification import train
-from verydeep.training.liveness import refuse_dead, strengths
+from verydeep.training.liveness import mean_of, refuse_dead, strengths
 from verydeep.training.loader import Source
-from verydeep.training.recipes import RECIPES, settings_of
 from verydeep.training.settings import Settings
 
 MEAN = (120.0, 115.0, 110.0)
@@ -54,13 +54,13 @@ def test_nets_learn_from_hes_weights_with_pixels_divided_and_from_glorots_withou
 
 
 def test_a_learns_from_the_papers_gaussian_with_the_papers_pixels_alone() -> None:
-    initial = str(settings_of(RECIPES["A-256"], {})["initial"])
-    asked("A", initial, divide=False)
+    """With the gains that it has in the whole net."""
+    asked("A", "whole-gaussian:0.01", divide=False)
     with pytest.raises(UserError, match="A would not learn from 'whole-gaussian:0.01'"):
-        asked("A", initial, divide=True)
+        asked("A", "whole-gaussian:0.01", divide=True)
 
 
-@pytest.mark.parametrize("net", ["C", "D", "E"])
+@pytest.mark.parametrize("net", ["B", "C", "D", "E"])
 def test_deeper_nets_do_not_learn_from_the_papers_gaussian(net: str) -> None:
     with pytest.raises(UserError, match=f"{net} would not learn .* --from WEIGHTS of a net that"):
         asked(net, "whole-gaussian:0.01", divide=False)
@@ -68,7 +68,7 @@ def test_deeper_nets_do_not_learn_from_the_papers_gaussian(net: str) -> None:
 
 @pytest.mark.parametrize("net", ["A", "D"])
 def test_narrow_nets_do_not_learn_from_a_gaussian_meant_for_whole_ones(net: str) -> None:
-    line = r"the gradient of (conv|fc)\d\S* is \S+ times its decay, .* or --set initial=glorot; "
+    line = r"gradient is \S+ times the decay in (conv|fc)\d\S* and .* or --set initial=glorot; "
     with pytest.raises(UserError, match=line):
         asked(net, "gaussian:0.01", divide=False)
     asked(net, "gaussian:0.01", divide=False, bad_start="train")
@@ -88,6 +88,16 @@ def test_to_halve_a_layers_weights_halves_the_gradients_of_all_others() -> None:
     for name, value in before.items():
         # the layer itself has its old gradient over half the weights
         assert after[name] / value == pytest.approx(2 if name == "conv3_1" else 0.5, rel=0.02)
+
+
+def test_a_pictures_gradient_is_the_same_of_few_pictures_and_of_many() -> None:
+    network = build("A", 10, width=NARROW, crop=CROP, initial="whole-gaussian:0.01")
+    settings = Settings(net="A", width=NARROW, crop=CROP, scale=(48, 48))
+    few, many = (
+        mean_of(strengths(network, source_of(False), replace(settings, batch=count)))
+        for count in (4, 40)
+    )
+    assert few / many == pytest.approx(1, rel=0.5)  # 10 ** 0.5 without the root of their number
 
 
 def test_a_refused_run_leaves_its_folder_free_and_is_trained_when_that_is_asked_for() -> None:

@@ -290,10 +290,8 @@ def test_pixels_and_classes_that_are_missing_are_noted(tmp_path: Path) -> None:
     for writer in WRITERS:
         found = matconvnet.read(writer(tmp_path / "x.mat", net))
         assert found.classes is None
-        assert found.notes == (
-            "says nothing of its pixels; the mean of the authors' files is taken",
-            "names 3 classes for 10 scores; left out",
-        )
+        assert found.guessed == ("pixels", "scale")
+        assert found.notes == ("names 3 classes for 10 scores; left out",)
 
 
 def test_nets_that_are_no_vgg_are_named(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_every_form_gives_the_same_weights(form: str, how: Any) -> None:
     found = read(path)
     assert same(found.tensors, expected(random_weights()))
     assert (found.family, found.pixels, found.classes) == ("onnx", TORCHVISION, None)
-    assert found.notes[-1].startswith("pixels are a guess, torchvision's: RGB, 0-1")
+    assert (found.notes, found.guessed) == ((), ("pixels", "scale"))
 
 
 def test_16_bit_floats_are_widened() -> None:

@@ -93,6 +93,15 @@ def test_a_file_of_settings_that_says_no_s_has_it_from_its_crop() -> None:
     assert settings_of(recipe("s.toml"), {})["scale"] == (100, 100)
 
 
+def test_narrow_versions_of_recipes_begin_with_glorots_weights() -> None:
+    assert settings_of(RECIPES["D-256"], {})["initial"] == "gaussian:0.01"
+    assert settings_of(RECIPES["D-256"], {"width": 0.25})["initial"] == "glorot"
+    given = {"width": 0.25, "initial": "gaussian:0.02"}
+    assert settings_of(RECIPES["D-256"], given)["initial"] == "gaussian:0.02"
+    Path("mine.toml").write_text('width = 0.5\ninitial = "gaussian:0.01"')
+    assert settings_of(recipe("mine.toml"), {})["initial"] == "gaussian:0.01"
+
+
 PAPERS = [name for name in RECIPES if name not in ("small", "quick")]
 
 

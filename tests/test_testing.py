@@ -21,12 +21,13 @@ from verydeep import weights
 from verydeep.datasets import Dataset, Part
 from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import UserError
+from verydeep.evaluation.class_matching import of_ilsvrc, relabelled
 from verydeep.evaluation.scores import load_scores
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
 from verydeep.tasks.papers_nets import trained_as
-from verydeep.tasks.testing import _of_ilsvrc, evaluate, relabelled
+from verydeep.tasks.testing import evaluate
 from verydeep.training.recipes import RECIPES, settings_of
 from verydeep.training.settings import Settings
 from verydeep.weights.file import WeightsInfo
@@ -124,7 +125,7 @@ def test_ilsvrc_is_known_by_its_thousand_wnids() -> None:
         ("folder", 1000, 10**8, False),  # a digit too many
         ("ilsvrc", 3, 10**7, True),
     ):
-        assert _of_ilsvrc(dataset(kind, classes, 3, first)) == known
+        assert of_ilsvrc(dataset(kind, classes, 3, first)) == known
 
 
 def test_numbered_classes_are_those_of_the_thousand_wnids_in_order() -> None:

@@ -59,7 +59,7 @@ def escaped_lines(text: str) -> str:
 def one_line(said: object) -> str:
     """The first line of what was said, harmless whatever a file put into it, and not too long."""
     first = (str(said).strip().splitlines() or [type(said).__name__])[0]
-    return escaped(first[:MOST]).rstrip(". ")
+    return escaped(first[:MOST])[:MOST].rstrip(". ")
 
 
 def harm_of(name: str) -> str | None:

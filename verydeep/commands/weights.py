@@ -85,7 +85,15 @@ def import_(
     out: Annotated[Path, typer.Option(help="Where to write our file, a .safetensors.")],
     prototxt: Prototxt = None,
     classes: Annotated[
-        Path | None, typer.Option(help="List of class names, such as synset_words.txt.")
+        Path | None,
+        typer.Option(help="List of class names, or the folder of class folders trained on."),
+    ] = None,
+    pixels: Annotated[
+        str | None,
+        typer.Option(help="Order, range, mean and std of the pixels, or caffe, torchvision, tf."),
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="S, the smaller side trained at, in pixels: 256 or 256-512.")
     ] = None,
     fold_bn: Annotated[
         bool, typer.Option("--fold-bn", help="Put each norm into the convolution before it.")
@@ -97,11 +105,23 @@ def import_(
 
     verydeep weights import vgg16_bn.pth --out d.safetensors --fold-bn
 
-    Nothing in the file is run. Pixels are those that its weights were trained on.
+    verydeep weights import my.pth --pixels caffe --out my.safetensors
+
+    Nothing in the file is run. What it does not say is guessed, and every guess is
+    told in a note: pixels as its family has them, S from the crop, classes numbered.
+
+    --pixels says what the weights were trained on, mean and std in the order of
+    the channels: "BGR 0-255 mean 103.939,116.779,123.68" (which caffe is short for),
+    "RGB 0-1 mean 0.485,0.456,0.406 std 0.229,0.224,0.225" (torchvision), 0-1, or
+    -1-1 (tf).
+
+    --classes takes a name to a line ("name", "0 name" or "name 0"), a CSV, JSON
+    ({"cat": 0}, {"0": "cat"}, ["cat"]), or the folder that the net was trained
+    on, whose folders are numbered as torchvision's ImageFolder sorts them.
     """
     from verydeep.tasks.weights import import_weights
 
-    done = import_weights(file, out, prototxt, classes, fold_bn)
+    done = import_weights(file, out, prototxt, classes, fold_bn, pixels, scale)
     for note in done.notes:
         print(f"note: {note}")
     print(f"{out}: {done.words}")

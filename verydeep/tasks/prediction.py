@@ -14,8 +14,14 @@ from verydeep.errors import PictureError, UserError
 from verydeep.machine import Machine
 from verydeep.pictures import SUFFIXES
 from verydeep.progress import SILENT, Watch
+from verydeep.weights.file import read_info
 
 Answer = list[tuple[str, float]]
+UNNAMED = (
+    "the network's classes have no names: each is called by the number of its score, from 0, which "
+    "need not be the name of a folder; `verydeep weights import --classes` names them"
+)
+"""What is said before the answers of a network that nobody has named the classes of."""
 
 
 def found_pictures(named: Sequence[str], watch: Watch = SILENT) -> list[str]:
@@ -59,6 +65,8 @@ def answers(
     (watch or Watch()).say(words(runner, asked=engine is not None))
     network = weights.load(weights_path, machine.device)
     _ = network.table.last_fc  # refuses a net without scores before any picture is read
+    if read_info(weights_path).is_unnamed:
+        (watch or Watch()).say(UNNAMED)
     shower = engine_for(network, runner, machine.threads)
     show = None if runner == "torch" else shower.posteriors
     for picture in pictures:

@@ -11,6 +11,8 @@ from verydeep.datasets import Part
 from verydeep.engines.engine import Engine, chosen, engine_for
 from verydeep.engines.quantised import require, whole, write_int8
 from verydeep.errors import PictureError, UserError
+from verydeep.evaluation.class_matching import guess_in_words, other_orders, relabelled
+from verydeep.evaluation.class_order import refuse_other_order
 from verydeep.evaluation.comparison import Comparison, compare
 from verydeep.evaluation.posteriors import posteriors, readable
 from verydeep.evaluation.scores import Scores
@@ -19,7 +21,6 @@ from verydeep.pictures import Picture
 from verydeep.preprocessing import Pixels, centre_crop
 from verydeep.randomness import generator
 from verydeep.tasks.parts import to_test
-from verydeep.tasks.testing import relabelled
 from verydeep.tasks.weights import refuse_place
 from verydeep.weights.file import read_info, table_of
 
@@ -72,6 +73,8 @@ def export_int8(
     network = weights.load(weights_path)
     centre = protocol(network, "centre")
     watch = conditions.watch
+    if guess := guess_in_words(dataset, info):
+        watch.say(guess)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -98,6 +101,8 @@ def export_int8(
     try:
         write_int8(network, crops, unfinished)
         before = tested(engine.name)
+        answers = before.posteriors.argmax(1), before.labels
+        refuse_other_order(*answers, other_orders(dataset, info))
         after = tested(whole(unfinished, engine, conditions.machine.threads))
         unfinished.replace(out)
     except OSError as error:

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,17 @@ import numpy as np
 
 from verydeep import weights
 from verydeep.conditions import Conditions
-from verydeep.datasets import Dataset, Part
+from verydeep.datasets import Part
 from verydeep.datasets.dataset import Labels, fingerprint
-from verydeep.datasets.ilsvrc import devkit_order
-from verydeep.datasets.ilsvrc_lists import WNID, class_key
 from verydeep.engines import engine as engines
 from verydeep.errors import UserError
-from verydeep.evaluation.class_order import refuse_other_order
+from verydeep.evaluation.class_matching import (
+    guess_in_words,
+    of_ilsvrc,
+    other_orders,
+    relabelled,
+)
+from verydeep.evaluation.class_order import Numbering, doubts, refuse_other_order
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import chunk_of, faults, posteriors, readable
 from verydeep.evaluation.scores import Scores, refuse_other, save_scores
@@ -30,12 +34,11 @@ from verydeep.nets.network import Network
 from verydeep.nets.rounding import pooled
 from verydeep.tasks.papers_nets import trained_as
 from verydeep.tasks.parts import WORDS, split_of, to_test
-from verydeep.weights.file import WeightsInfo, read_info, table_of
+from verydeep.weights.file import read_info, table_of
 from verydeep.weights.place import beside
 
-ILSVRC_CLASSES, ILSVRC_VAL = 1000, 50_000
-"""Classes and pictures of ILSVRC-2012's validation set, which the paper's figures are of."""
-NO_ORDERS: Mapping[str, Labels] = {}
+ILSVRC_VAL = 50_000
+"""Pictures of ILSVRC-2012's validation set, which the paper's figures are of."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def evaluate(
     conditions.watch.say(engines.words(way.engine, asked=engine is not None))
     network = weights.load(weights_path, conditions.machine.device)
     chosen = protocol(network, protocol_name, scales)
-    whole = _of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL
+    whole = of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL
     about = {
         "where": dataset.where,
         "fingerprint": dataset.fingerprint,
@@ -122,11 +125,13 @@ def evaluate(
         "net": trained_as(info) if whole else None,
     }
     path = Path(out) if out else None
-    orders = _other_orders(dataset, info)
+    if guess := guess_in_words(dataset, info):
+        conditions.watch.say(guess)
+    orders = other_orders(dataset, info)
     folder = beside(weights_path)
     return measure(
         network, part, chosen, about, folder, conditions,
-        path=path, other_orders=orders, way=way,
+        path=path, orders=orders, way=way,
     )  # fmt: skip
 
 
@@ -139,7 +144,7 @@ def measure(
     conditions: Conditions,
     *,
     path: Path | None = None,
-    other_orders: Mapping[str, Labels] = NO_ORDERS,
+    orders: Sequence[Numbering] = (),
     way: Way | None = None,
 ) -> Tested:
     """Tests one part by one protocol and writes the score file.
@@ -169,7 +174,7 @@ def measure(
     )
     with journal.alone() if conditions.processes.first else nullcontext():
         scores, read = _scores(
-            network, part, chosen, about, digest, conditions, journal, other_orders, way
+            network, part, chosen, about, digest, conditions, journal, orders, way
         )
         if conditions.processes.first:
             save_scores(scores, path)
@@ -191,7 +196,7 @@ def _scores(
     digest: str,
     conditions: Conditions,
     journal: Journal,
-    other_orders: Mapping[str, Labels],
+    orders: Sequence[Numbering],
     way: Way,
 ) -> tuple[Scores, Labels]:
     """The scores of the pictures that can be read, and which those are."""
@@ -212,7 +217,10 @@ def _scores(
     read = np.flatnonzero(readable(found))
     if not len(read):
         raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
-    refuse_other_order(found[read].argmax(1), part.labels[read], other_orders)
+    answers = found[read].argmax(1), part.labels[read]
+    refuse_other_order(*answers, orders)
+    for doubt in doubts(*answers, orders):
+        watch.say(doubt)
     scores = Scores(
         found[read],
         part.labels[read],
@@ -233,22 +241,6 @@ def _scores(
     return scores, read
 
 
-def _other_orders(dataset: Dataset, info: WeightsInfo) -> dict[str, Labels]:
-    """Orders that the classes of weights for this data are known to come in by mistake."""
-    if not _of_ilsvrc(dataset) or len(info.classes) != len(dataset.classes):
-        return {}
-    order = devkit_order(Path(dataset.where))
-    if order is None or len(order) != len(dataset.classes):
-        return {}
-    return {"the development kit's order": order}
-
-
-def _of_ilsvrc(dataset: Dataset) -> bool:
-    """Whether it is ILSVRC's: by its lists, or in plain folders by its thousand wnids."""
-    wnids = all(WNID.fullmatch(class_key(name)) for name in dataset.classes)
-    return dataset.kind == "ilsvrc" or (wnids and len(dataset.classes) == ILSVRC_CLASSES)
-
-
 def _file_name(
     chosen: Protocol, about: Mapping[str, Any], digest: str, unusual: Sequence[str]
 ) -> str:
@@ -261,25 +253,3 @@ def _file_name(
     split = [f"split{about['split']}"] if about.get("split") else []
     whose = [str(about["fingerprint"])[:6], digest[:6]]
     return f"{'-'.join([*words, *split, *unusual, *whose])}.safetensors"
-
-
-def relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
-    """The part with labels that are places in the network's classes, matched by name or wnid."""
-    if _of_ilsvrc(dataset) and _numbered(dataset, info):
-        return part
-    known = {class_key(name): place for place, name in enumerate(info.classes)}
-    unknown = [name for name in dataset.classes if class_key(name) not in known]
-    if unknown:
-        shown = ", ".join(info.classes[:3])
-        raise UserError(
-            f"{dataset.where} has a class '{unknown[0]}' that the network does not know; it was "
-            f"trained on {len(info.classes)} classes, the first of them {shown}"
-        )
-    places = np.array([known[class_key(n)] for n in dataset.classes], dtype=np.int64)
-    return replace(part, labels=places[part.labels])
-
-
-def _numbered(dataset: Dataset, info: WeightsInfo) -> bool:
-    """Whether classes go by their order alone: as many as there are, under no name that is."""
-    ours, theirs = (set(map(class_key, names)) for names in (info.classes, dataset.classes))
-    return len(info.classes) == len(dataset.classes) and not ours & theirs

@@ -6,12 +6,11 @@ is small.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.weights.foreign import sandbox
 from verydeep.weights.foreign.converting import convert
 from verydeep.weights.named import find
@@ -38,9 +37,10 @@ def about(path: Path, prototxt: Path | None = None) -> dict[str, Any]:
     Raises UserError for a file that cannot be read; what is no whole net is told under "no_net".
     """
     path = _found(path)
-    found = _about_ours(path) if _is_ours(path) else _about_foreign(path, prototxt)
     hashes = hashes_of(path)
     release = release_of(hashes)
+    is_ours = _is_ours(path)
+    found = _about_ours(path) if is_ours else _about_foreign(path, prototxt, release)
     if release is not None:
         found["release"] = {**asdict(release), "measured": release.measured}
     return {"file": str(path), "bytes": path.stat().st_size, **found, **asdict(hashes)}
@@ -52,10 +52,13 @@ def import_weights(
     prototxt: Path | None = None,
     classes: Path | None = None,
     fold: bool = False,
+    pixels: str | None = None,
+    scale: str | None = None,
 ) -> Done:
     """Writes our file of another program's weights; raises UserError where they are no whole net.
 
-    `classes` is a list of class names; `fold` puts each norm into the convolution before it.
+    `classes` is a list of class names, or a folder of class folders; `fold` puts each norm into the
+    convolution before it; `pixels` and `scale` are words as `pixel_words` reads them.
     """
     if wanted(path) is not None:
         raise UserError(f"{path} names published weights; every verb takes the name as it is")
@@ -63,10 +66,29 @@ def import_weights(
     if _is_ours(path):
         raise UserError(f"{path} is verydeep's own already; every verb takes it as it is")
     refuse_place(path, out)
-    found = convert(path, out, prototxt, classes, fold)
+    given = _pixels_given(pixels, scale)
+    found = convert(path, out, prototxt, classes, fold, *given)
+
+    from verydeep.weights.foreign.pixel_words import in_words
+
     network = found.network
     count = f"{len(network.classes):,} classes" if network.table.has_top else "no classes"
     return Done(f"{_net(network.table)}, {count}; {in_words(network.pixels)}", found.notes)
+
+
+def _pixels_given(
+    pixels: str | None, scale: str | None
+) -> tuple[Pixels | None, tuple[int, int] | None]:
+    """The pixels and S that words say; PyTorch is imported where there are any."""
+    if pixels is None and scale is None:
+        return None, None
+
+    from verydeep.weights.foreign.pixel_words import pixels_in, scale_in
+
+    return (
+        None if pixels is None else pixels_in(pixels),
+        None if scale is None else scale_in(scale),
+    )
 
 
 def refuse_place(path: Path, out: Path) -> None:
@@ -131,6 +153,7 @@ def export_weights(weights: Path, family: str, out: Path) -> str:
 
     from verydeep.weights.file import load
     from verydeep.weights.foreign import families
+    from verydeep.weights.foreign.pixel_words import in_words
 
     write = families.writer(family)
     network = load(weights)
@@ -138,21 +161,6 @@ def export_weights(weights: Path, family: str, out: Path) -> str:
     if family in families.TAKES_OTHER_PIXELS:
         return said
     return "; ".join(filter(None, (f"its pixels are {in_words(network.pixels)}", said)))
-
-
-def in_words(pixels: Pixels) -> str:
-    """A pixel convention in words."""
-
-    def three(values: Sequence[float]) -> str:
-        return " ".join(f"{v:.6g}" for v in values)
-
-    small, large = pixels.scale
-    divided = "" if pixels.std == (1, 1, 1) else f", divided by {three(pixels.std)}"
-    scale = f"{small}" if small == large else f"{small}-{large}"
-    return (
-        f"{pixels.order}, 0 to {pixels.maximum}, minus {three(pixels.mean)}{divided}; S = {scale}, "
-        f"{pixels.resize}"
-    )
 
 
 def _found(path: Path) -> Path:
@@ -170,6 +178,7 @@ def _is_ours(path: Path) -> bool:
 
 def _about_ours(path: Path) -> dict[str, Any]:
     from verydeep.weights.file import pixels_of, read_info, table_of
+    from verydeep.weights.foreign.pixel_words import in_words
 
     info = read_info(path)
     return {
@@ -179,27 +188,34 @@ def _about_ours(path: Path) -> dict[str, Any]:
         "pixels_in_words": in_words(pixels_of(info)),
         "classes": info.classes,
         "provenance": info.provenance,
-        "notes": [],
+        "notes": [one_line(note) for note in info.provenance.get("imported", {}).get("notes", [])],
         "hash": info.hash,
     }
 
 
-def _about_foreign(path: Path, prototxt: Path | None) -> dict[str, Any]:
+def _about_foreign(path: Path, prototxt: Path | None, release: Release | None) -> dict[str, Any]:
     parameters = sandbox.read(path, prototxt)
 
-    from verydeep.weights.foreign.importing import table_of
+    from verydeep.weights.foreign.guesses import informed, notes_of, pixels_for
+    from verydeep.weights.foreign.importing import CROP, table_of
+    from verydeep.weights.foreign.pixel_words import in_words
 
+    crop = CROP
     try:
-        net = _about_table(table_of(parameters, path))
+        table = table_of(parameters, path)
+        net, crop = _about_table(table), table.crop
     except UserError as error:
         net = {"net": None, "no_net": str(error)}
+    parameters = informed(parameters, release, path.name)
+    pixels, guessed = pixels_for(parameters, crop)
     return {
         "family": parameters.family,
         **net,
-        "pixels": asdict(parameters.pixels),
-        "pixels_in_words": in_words(parameters.pixels),
+        "pixels": asdict(pixels),
+        "pixels_in_words": in_words(pixels),
         "classes": None if parameters.classes is None else list(parameters.classes),
-        "notes": list(parameters.notes),
+        "guessed": list(guessed),
+        "notes": [*parameters.notes, *notes_of(pixels, guessed)],
     }
 
 

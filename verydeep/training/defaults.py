@@ -79,6 +79,8 @@ def choose(
         why = dict.fromkeys(recipe.settings, f"as in recipe {recipe.name}")
         if chosen["scale"] != checked(recipe.settings).get("scale"):
             why["scale"] = f"crop + {chosen['scale'][0] - chosen.get('crop', CROP)}"
+        if chosen.get("initial") != recipe.settings.get("initial"):
+            why["initial"] = "in a narrow net the recipe's gaussian would fade"
     else:
         for name, value, reason in _choices(train, machine, dict(given), chosen, origin):
             chosen[name], why[name] = value, reason

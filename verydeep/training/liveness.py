@@ -3,7 +3,9 @@
 A step moves the weights of a layer by their gradient and by their decay. Where each layer passes on
 less than it gets, scores of all pictures are as good as equal, gradients of all layers are less
 than what decay takes, and the net stays at chance until its weights are gone. Of one batch it is
-seen beforehand: the norm of each layer's gradient over that of its decay.
+seen beforehand: the norm of each layer's gradient over that of its decay. At the beginning the
+gradients of single pictures point everywhere, so that of n falls as 1 / sqrt(n): times sqrt(n) it
+is that of one picture, however many were shown.
 """
 
 from __future__ import annotations
@@ -23,18 +25,19 @@ from verydeep.training.settings import Settings
 
 DECAY = 5e-4
 """The paper's: what gradients are measured by, whatever decay is asked for."""
-LEAST = 0.25
-"""The geometric mean over layers below which nets were found to stay at chance
-(docs/results.md)."""
+LEAST = 1.0
+"""The geometric mean over layers that is needed: one picture moves weights as much as decay does
+(docs/results.md has what was measured of nets)."""
 MULTIPLY_ADDS = 5e10
 """What the asking may cost, but for `FEWEST` crops: a few seconds on a core."""
 FEWEST = 4
 
 
 def strengths(network: Network, source: Source, settings: Settings) -> dict[str, float]:
-    """By layer that is trained, the norm of its gradient over that of its decay, of one batch.
+    """By layer that is trained, the norm of one picture's gradient over that of the decay.
 
-    It is the first batch of the training, or of a large net some of its crops, without dropout.
+    Of the first batch of the training, or some of its crops where the net is large, without
+    dropout.
     """
     count = max(FEWEST, int(MULTIPLY_ADDS / cost(network.table).multiply_adds))
     few = replace(settings, batch=min(settings.batch, len(source.part), count))
@@ -46,7 +49,8 @@ def strengths(network: Network, source: Source, settings: Settings) -> dict[str,
     gradients = torch.autograd.grad((losses * batch.weight).mean(), [*learning.values()])
     pairs = zip(learning.items(), gradients, strict=True)
     return {
-        name.removesuffix(".weight"): float(gradient.norm() / (DECAY * weights.detach().norm()))
+        name.removesuffix(".weight"): math.sqrt(few.batch)
+        * float(gradient.norm() / (DECAY * weights.detach().norm()))
         for (name, weights), gradient in pairs
         if name.endswith(".weight")
     }
@@ -66,9 +70,10 @@ def refuse_dead(network: Network, source: Source, settings: Settings) -> None:
     instead = "--set initial=he" if settings.divide else "--set initial=glorot"
     raise UserError(
         f"{settings.net} would not learn from '{settings.initial}': signals fade on their way, and "
-        f"the gradient of {weakest} is {found[weakest]:.1g} times its decay, of all layers "
-        f"{mean_of(found):.1g} times in the mean, where {LEAST:g} is needed; begin with --from "
-        f"WEIGHTS of a net that is trained, or {instead}; --set bad_start=train trains it anyway"
+        f"a picture's gradient is {found[weakest]:.1g} times the decay in {weakest} and "
+        f"{mean_of(found):.1g} times in the layers' mean, where {LEAST:g} is needed; begin with "
+        f"--from WEIGHTS of a net that is trained, or {instead}; --set bad_start=train trains it "
+        f"anyway"
     )
 
 

@@ -1,8 +1,8 @@
 """The paper's trainings as records: what was trained, how, from which weights, and what came of it.
 
 Each row of Tables 3 to 6 that one net gave stands here with its published errors beside it; what
-is not said in a recipe is as the paper has it (`Settings`). Narrow versions of them begin with the
-gains of the whole net. `small` and `quick` are our own, for little data on a machine without a GPU.
+is not said in a recipe is as the paper has it (`Settings`). Narrow versions of them begin with
+Glorot's weights. `small` and `quick` are our own, for little data on a machine without a GPU.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from verydeep.training.settings import BEFORE, LATEST_CUTS, STEP, checked
 
 CROP = 224
 """The crop of the paper's trainings."""
-BEGINNING = "whole-gaussian:0.01"
-"""Caffe's gaussian of the prototxts in circulation: that itself in a whole net, and its gains in a
-narrow one, or one of another crop."""
+GAUSSIAN, GLOROT = "gaussian:0.01", "glorot"
+"""Caffe's of the prototxts in circulation, for whole nets, whose layers sum many terms; and what
+the paper recommends since (Sect. 3.1), for all that the gaussian is too small for."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Recipe:
 def _at_256(net: str) -> Recipe:
     """A net trained at S = 256: A and A-LRN from random weights, deeper ones from layers of A."""
     after = None if net in ("A", "A-LRN") else "A-256"
-    settings = {"net": net, "crop": CROP, "scale": 256, "initial": BEGINNING}
+    settings = {"net": net, "crop": CROP, "scale": 256, "initial": GAUSSIAN}
     return Recipe(f"{net}-256", settings, after, of_net(net, 256, 256))
 
 
@@ -68,8 +68,8 @@ RECIPES = {
         # Sect. 4.1: 7 points of top-1 error above B, on a centre crop
         Recipe("B-shallow-256", _at_256("B-shallow").settings),
         # Sect. 3.1: what makes pre-initialisation unnecessary
-        Recipe("D-256-glorot", {**_at_256("D").settings, "initial": "glorot"}),
-        Recipe("E-256-glorot", {**_at_256("E").settings, "initial": "glorot"}),
+        Recipe("D-256-glorot", {**_at_256("D").settings, "initial": GLOROT}),
+        Recipe("E-256-glorot", {**_at_256("E").settings, "initial": GLOROT}),
         Recipe(
             "small",
             {
@@ -117,7 +117,8 @@ def settings_of(stage: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe's settings with others laid over them; S stays as far above the crop as it was.
 
     So it stays a number of steps of the dense net from it, 32 pixels each: one at 256, five at 384.
-    Where neither says S, it is one step above the crop.
+    Where neither says S, it is one step above the crop. Nets narrower than the paper's begin with
+    Glorot's weights where its own begin with the gaussian.
 
     >>> settings_of(RECIPES["D-384"], {"crop": 112})["scale"]
     (272, 272)
@@ -129,6 +130,9 @@ def settings_of(stage: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     elif "scale" not in laid and "crop" in own:
         smallest, largest = (s + settings["crop"] - own["crop"] for s in own["scale"])
         settings["scale"] = smallest, largest
+    narrow = settings.get("width", 1.0) < 1 and own.get("width", 1.0) == 1
+    if narrow and own.get("initial") == GAUSSIAN and "initial" not in laid:
+        settings["initial"] = GLOROT
     return settings
 
 

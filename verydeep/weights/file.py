@@ -55,6 +55,14 @@ class WeightsInfo:
     hash: str = field(default="")
     pictures: str = ""
 
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether its classes have no names: imported, under numbers that nobody has given."""
+        made = self.provenance.get("imported")
+        numbers = [str(place) for place in range(len(self.classes))]
+        given = made is None or "classes" in made.get("given", ())
+        return bool(numbers) and not given and self.classes == numbers
+
 
 def save(
     network: Network,

@@ -213,7 +213,7 @@ AUTHORS_CAFFE = ("VGG_ILSVRC_16_layers.caffemodel", "VGG_ILSVRC_19_layers.caffem
 
 
 def scale_of(release: Release | None, file: str) -> tuple[tuple[int, int] | None, str | None]:
-    """S of a file's training, None where nobody says, and a note where that is a guess.
+    """S of a file's training, None where nobody says, and a note where it is told by a name.
 
     A file of a known hash is what it is; one that has but the name of the authors' is taken for
     theirs, and said to be.
@@ -222,4 +222,4 @@ def scale_of(release: Release | None, file: str) -> tuple[tuple[int, int] | None
         return release.scale, None
     if file in AUTHORS_CAFFE:
         return JITTERED, "by its name the authors', so S = 256-512; no published hash can tell"
-    return None, "nothing tells S, the scale it was trained at; 256 is a guess, --scales gives Q"
+    return None, None

@@ -109,6 +109,7 @@ def refuse_provenance(said: Any) -> None:
         "width": _all([settings.get("width", 1)], int | float),
         "fc": settings.get("fc") is None or _all([settings["fc"]], int),
         "marks": _all(data.get("marks", []), str),
+        **{part: _all(made.get(part, []), str) for part in ("notes", "guessed", "given")},
         "measured": made.get("measured") is None or isinstance(made["measured"], str),
     }
     for name, fits in right.items():

@@ -143,7 +143,9 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
     norms = any(isinstance(row, BatchNorm) for row in network.table.rows)
     source = loaded if norms else folded(loaded)
     same = source.table.name == network.table.name or not source.table.has_top
-    same_classes = [*map(class_key, source.classes)] == [*map(class_key, network.classes)]
+    same_classes = not read_info(path).is_unnamed and (
+        [*map(class_key, source.classes)] == [*map(class_key, network.classes)]
+    )
     copied = []
     for name in layers_of(source):
         if name not in layers_of(network):

@@ -20,7 +20,14 @@ from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import about, prototxt
 from verydeep.weights.foreign.caffe_export import OURS, write, write_prototxt
 from verydeep.weights.foreign.chain import NAME, Layer, assembled, tensors_of
-from verydeep.weights.foreign.parameters import AUTHORS, OTHER_LRN, Parameters, is_lrn_of_ours
+from verydeep.weights.foreign.parameters import (
+    ALL_GUESSED,
+    AUTHORS,
+    OTHER_LRN,
+    SCALE,
+    Parameters,
+    is_lrn_of_ours,
+)
 from verydeep.weights.foreign.prototxt import Description, LayerText, check_window, normal_type
 from verydeep.weights.foreign.wire import (
     DOUBLE,
@@ -108,7 +115,7 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
         tensors = tensors_of(_weighted(layers))
         said = about.from_text(own) if own else about.About(AUTHORS)
         lrn = None if said.table else _has_lrn(layers)
-    pixels = said.pixels
+    pixels, told = said.pixels, bool(own)
     notes = (
         []
         if own
@@ -117,11 +124,12 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
         ]
     )
     if prototxt is not None:
-        pixels, more = _with_prototxt(Path(prototxt), layers, tensors, pixels, bool(own))
+        pixels, told, more = _with_prototxt(Path(prototxt), layers, tensors, pixels, bool(own))
         notes += more
-    elif not own:
-        notes.append("pixels are taken to be the authors': BGR, 0-255, less their mean")
-    return Parameters("caffe", tensors, pixels, said.classes, tuple(notes), said.table, lrn)
+    guessed = () if own else (SCALE,) if told else ALL_GUESSED
+    return Parameters(
+        "caffe", tensors, pixels, said.classes, tuple(notes), said.table, lrn, guessed
+    )
 
 
 def _read_net(content: memoryview) -> tuple[list[_Layer], str]:
@@ -286,8 +294,11 @@ def _with_prototxt(
     tensors: dict[str, np.ndarray],
     pixels: Pixels,
     ours: bool,
-) -> tuple[Pixels, list[str]]:
-    """Pixels as the text has them, and notes; raises where text and weights are of two nets."""
+) -> tuple[Pixels, bool, list[str]]:
+    """Pixels as the text has them, whether it tells all of them, and notes.
+
+    Raises MalformedError where text and weights are of two nets.
+    """
     description = prototxt.read(path)
     texts = {text.name: text for text in description.layers}
     with naming(path, "the prototxt of these weights"):
@@ -299,8 +310,11 @@ def _with_prototxt(
             raise MalformedError("of it and the weights' file, one has response normalisation")
         notes = _check_crop(description.crop, tensors)
     if ours and description.mean is None:
-        return pixels, notes
-    return _pixels(description, pixels), [*notes, *_of_mean(description)]
+        return pixels, True, notes
+    told = description.mean is not None or (
+        description.gain is not None and not description.has_mean_file
+    )
+    return _pixels(description, pixels), told, [*notes, *_of_mean(description)]
 
 
 def _pixels(description: Description, pixels: Pixels) -> Pixels:

@@ -6,15 +6,16 @@ at once.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verydeep.weights.foreign import sandbox
-from verydeep.weights.foreign.class_list import classes_in
-from verydeep.weights.releases import hashes_of, release_of, scale_of
+from verydeep.weights.foreign.class_list import classes_in, notes_of_list
+from verydeep.weights.releases import hashes_of, release_of
 
 if TYPE_CHECKING:
+    from verydeep.preprocessing import Pixels
     from verydeep.weights.foreign.importing import Imported
 
 
@@ -24,28 +25,32 @@ def convert(
     prototxt: Path | None = None,
     classes: Path | None = None,
     fold: bool = False,
+    pixels: Pixels | None = None,
+    scale: tuple[int, int] | None = None,
 ) -> Imported:
     """Writes our file of another program's weights, and gives what is in it.
 
-    `classes` is a list of class names; `fold` puts each norm into the convolution before it. Raises
-    UserError where the file cannot be read, or is no whole net.
+    `classes` is a list of class names, or the folder that the net was trained on; `fold` puts each
+    norm into the convolution before it; `pixels` and `scale` stand before what the file says.
+    Raises UserError where the file cannot be read, or is no whole net, and where the list is in
+    another order than the classes of a release.
     """
     names = None if classes is None else classes_in(classes)
     parameters = sandbox.read(path, prototxt)
 
     from verydeep.nets.folding import folded
     from verydeep.weights.file import save
+    from verydeep.weights.foreign.guesses import informed
     from verydeep.weights.foreign.importing import Imported, imported
 
-    found = imported(parameters, path, names)
-    network = folded(found.network) if fold else found.network
     hashes = hashes_of(path)
     release = release_of(hashes)
-    scale, guess = scale_of(release, path.name)
-    notes = found.notes
-    if parameters.table is None:  # files of our own writing say it
-        network.pixels = replace(network.pixels, scale=scale or network.pixels.scale)
-        notes = (*notes, guess) if guess else notes
+    listed = notes_of_list(classes, names, release) if classes and names else ()
+    parameters = informed(parameters, release, path.name, scale)
+    found = imported(parameters, path, names, pixels, scale)
+    network = folded(found.network) if fold else found.network
+    notes = (*found.notes, *listed)
+    given = {"classes": names, "pixels": pixels, "scale": scale}
     provenance = {
         "imported": {
             "file": path.name,
@@ -55,8 +60,10 @@ def convert(
             "measured": release and release.measured,
             "net": found.network.table.name,
             "folded": network is not found.network,
+            "guessed": list(found.guessed),
+            "given": [what for what, said in given.items() if said is not None],
             "notes": list(notes),
         }
     }
     save(network, out, provenance)
-    return Imported(network, notes)
+    return Imported(network, notes, found.guessed)

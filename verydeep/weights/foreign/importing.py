@@ -29,6 +29,8 @@ from verydeep.nets.table import (
     Table,
     read_table,
 )
+from verydeep.preprocessing import Pixels
+from verydeep.weights.foreign.guesses import CLASSES, notes_of, pixels_for
 from verydeep.weights.foreign.parameters import Parameters
 from verydeep.weights.foreign.passing import refuse_not_finite
 from verydeep.weights.foreign.refusals import looks_like
@@ -40,16 +42,24 @@ CROP = 224
 
 @dataclass(frozen=True)
 class Imported:
-    """A network made of foreign parameters, and what a user should know of it, a line each."""
+    """A network made of foreign parameters, and what a user should know of it, a line each.
+
+    `guessed` names what neither the file nor the user has said: "pixels", "scale", "classes".
+    """
 
     network: Network
     notes: tuple[str, ...]
+    guessed: tuple[str, ...] = ()
 
 
 def imported(
-    parameters: Parameters, source: Path | str, classes: Sequence[str] | None = None
+    parameters: Parameters,
+    source: Path | str,
+    classes: Sequence[str] | None = None,
+    pixels: Pixels | None = None,
+    scale: tuple[int, int] | None = None,
 ) -> Imported:
-    """Our network of these parameters; `classes` name what the file does not.
+    """Our network of these parameters; what is given stands before what the file says.
 
     Raises UserError, in the name of the file `source`, where layers are missing, are those of no
     configuration or do not fit each other, or where a weight is no finite number.
@@ -57,7 +67,11 @@ def imported(
     refuse_not_finite(parameters.tensors, source)
     table = table_of(parameters, source)
     names, notes = _named(parameters, table.class_count, source, classes)
-    network = Network.empty(table, names, parameters.pixels)
+    taken, guessed = pixels_for(parameters, table.crop, pixels, scale)
+    if names and classes is None and parameters.classes is None:
+        guessed = (*guessed, CLASSES)
+    notes = (*notes_of(taken, guessed), *notes)
+    network = Network.empty(table, names, taken)
     state = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
     network.load_state_dict(state, assign=True)
     alike = [] if parameters.table is not None else _alike(parameters)
@@ -66,7 +80,7 @@ def imported(
     elif len(alike) > 1:
         several = f"{', '.join(alike[:-1])} and {alike[-1]}"
         notes = (*notes, f"{several} begin with these layers; taken for {table.name}")
-    return Imported(network.eval(), (*parameters.notes, *notes))
+    return Imported(network.eval(), (*parameters.notes, *notes), guessed)
 
 
 def table_of(parameters: Parameters, source: Path | str) -> Table:
@@ -234,8 +248,9 @@ def _named(
     if names is None and not count:
         return (), ()
     if names is None:
-        hint = "; --classes synset_words.txt names those of ILSVRC" if count == 1000 else ""
-        return tuple(map(str, range(count))), (f"classes are named 0 to {count - 1}{hint}",)
+        hint = "--classes synset_words.txt" if count == 1000 else "--classes FOLDER, or a list"
+        note = f"classes have no names, and are numbered 0 to {count - 1}; {hint}, names them"
+        return tuple(map(str, range(count))), (note,)
     if len(names) != count:
         whose = "given" if given is not None else "in the file"
         raise UserError(f"{len(names):,} class names {whose} for the {count:,} classes of {source}")

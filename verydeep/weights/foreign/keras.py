@@ -28,7 +28,7 @@ from verydeep.nets.table import FC, LRN, Conv, Table
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import hdf5, mat73
 from verydeep.weights.foreign.hdf5 import HEAD, File, Node
-from verydeep.weights.foreign.parameters import AUTHORS, Parameters, table_in_words
+from verydeep.weights.foreign.parameters import ALL_GUESSED, AUTHORS, Parameters, table_in_words
 from verydeep.weights.said import table_of_words
 
 FAMILY = "Keras"
@@ -72,7 +72,8 @@ def read(path: Path | str) -> Parameters:
         table = _table(root)
         tensors = _tensors(_named(dict(_layers(file, model)), table))
         notes = () if "fc6.weight" in tensors else ("has no FC layers: without its top",)
-        return Parameters(FAMILY, tensors, _pixels(root), None, notes, table)
+        pixels, guessed = _pixels(root), () if root.attribute(MEAN) else ALL_GUESSED
+        return Parameters(FAMILY, tensors, pixels, None, notes, table, guessed=guessed)
 
 
 def _layers(file: File, model: int) -> Iterator[tuple[str, list[Node]]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,13 @@ from verydeep.mat5 import Value
 from verydeep.preprocessing import IMAGENET, RESIZE_RULES, Pixels
 from verydeep.weights.foreign import mat73
 from verydeep.weights.foreign.hdf5 import HEAD
-from verydeep.weights.foreign.parameters import OTHER_LRN, Parameters, is_lrn_of_ours
+from verydeep.weights.foreign.parameters import (
+    OTHER_LRN,
+    PIXELS,
+    SCALE,
+    Parameters,
+    is_lrn_of_ours,
+)
 
 FAMILY = "MatConvNet"
 NOT_OURS = "give a MatConvNet file of a VGG net, such as imagenet-vgg-verydeep-16.mat"
@@ -69,10 +76,13 @@ def _parameters(net: dict[str, Value]) -> Parameters:
         raise Damaged("none of its layers has weights", NOT_OURS)
     lrn, notes = _has_lrn(layers), list[str]()
     meta = _struct(net.get("meta")) or net
-    pixels = _pixels(_struct(meta.get("normalization")), notes)
+    normalization = _struct(meta.get("normalization"))
+    pixels = _pixels(normalization, notes)
+    told = {PIXELS: "averageImage", SCALE: "imageSize"}
+    guessed = tuple(what for what, field in told.items() if field not in normalization)
     scores = len(next(reversed(tensors.values())))
     classes = _classes(_struct(meta.get("classes")), scores, notes)
-    return Parameters(FAMILY, tensors, pixels, classes, tuple(notes), lrn=lrn)
+    return Parameters(FAMILY, tensors, pixels, classes, tuple(notes), lrn=lrn, guessed=guessed)
 
 
 def _simplenn(layers: list[dict[str, Value]]) -> Iterator[Layer]:
@@ -162,8 +172,7 @@ def _biases(name: str, biases: Value, count: int) -> np.ndarray:
 def _pixels(normalization: dict[str, Value], notes: list[str]) -> Pixels:
     """RGB, 0-255, minus the file's mean, from pictures of the size that it names."""
     if "averageImage" not in normalization:
-        notes.append("says nothing of its pixels; the mean of the authors' files is taken")
-        return IMAGENET
+        return replace(IMAGENET, scale=_scale(normalization))
     average = as_float32(_numbers(normalization["averageImage"], "its averageImage"))
     if average.size != 3 and average.ndim == 3 and average.shape[2] == 3:
         height, width, _ = average.shape

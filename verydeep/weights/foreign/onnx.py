@@ -15,7 +15,7 @@ from verydeep.nets.table import PICTURE
 from verydeep.weights.foreign import about
 from verydeep.weights.foreign.chain import tensors_of
 from verydeep.weights.foreign.onnx_graph import Graph, follow, read_graph
-from verydeep.weights.foreign.parameters import TORCHVISION, Parameters
+from verydeep.weights.foreign.parameters import ALL_GUESSED, TORCHVISION, Parameters
 from verydeep.weights.foreign.wire import (
     NUMBER,
     SLICE,
@@ -53,10 +53,9 @@ def read(path: Path | str) -> Parameters:
     """Parameters of a VGG net's `.onnx` file.
 
     Pixels, classes and table are those that the file says under "verydeep" in its metadata, and the
-    nodes that make its pixels are passed over; without, the pixels are torchvision's, and a note
-    says that they were guessed. Tensors are views of the file
-    where it keeps float32 as raw data, in the layout of ours. Raises UserError where the file is
-    damaged, keeps its weights elsewhere or is no net of Table 1.
+    nodes that make its pixels are passed over; without, the pixels are torchvision's, a guess.
+    Tensors are views of the file where it keeps float32 as raw data, in the layout of ours. Raises
+    UserError where the file is damaged, keeps its weights elsewhere or is no net of Table 1.
     """
     path = Path(path)
     with naming(path, "an ONNX file of a VGG net"):
@@ -64,12 +63,10 @@ def read(path: Path | str) -> Parameters:
         said = about.from_text(own) if own else about.About(TORCHVISION)
         layers, lrn = follow(graph.after(PICTURE) if own else graph)
         tensors = tensors_of(layers)
-    guessed = (
-        "pixels are a guess, torchvision's: RGB, 0-1, less 0.485 0.456 0.406, divided by "
-        "0.229 0.224 0.225; the file does not say"
+    guessed = () if own else ALL_GUESSED
+    return Parameters(
+        "onnx", tensors, said.pixels, said.classes, table=said.table, lrn=lrn, guessed=guessed
     )
-    notes = () if own else (guessed,)
-    return Parameters("onnx", tensors, said.pixels, said.classes, notes, said.table, lrn)
 
 
 def _read_model(content: memoryview) -> tuple[Graph, str]:

@@ -21,6 +21,10 @@ TORCHVISION = Pixels(
     scale=(256, 256), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), maximum=1
 )
 """What torchvision trained with, and most nets whose files say nothing else."""
+PIXELS, SCALE = "pixels", "scale"
+"""What a reader may have had to guess."""
+ALL_GUESSED = (PIXELS, SCALE)
+"""Of a file that says nothing of its pixels."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Parameters:
     line each what a user should know of how the file was read. `table` is what a file of our own
     writing says of its net, not yet held against the tensors; without, the net is found from them.
     `lrn` tells whether response normalisation, as A-LRN has it, follows conv1_1: None where the
-    file does not say.
+    file does not say. `guessed` names what of the pixels the file does not say, and the reader
+    took from its family: "pixels" (order, range, mean and deviation), "scale" (S), or both.
     """
 
     family: str
@@ -44,6 +49,7 @@ class Parameters:
     notes: tuple[str, ...] = ()
     table: Table | None = None
     lrn: bool | None = None
+    guessed: tuple[str, ...] = ()
 
 
 OTHER_LRN = (

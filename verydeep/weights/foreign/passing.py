@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from verydeep.errors import UserError, one_line
-from verydeep.weights.foreign.parameters import Parameters, table_in_words
+from verydeep.weights.foreign.parameters import PIXELS, SCALE, Parameters, table_in_words
 from verydeep.weights.pieces import header, pieces
 from verydeep.weights.said import names_of, pixels_of, table_of_words
 
@@ -37,6 +37,7 @@ def write(parameters: Parameters, path: Path) -> None:
         "notes": parameters.notes,
         "table": parameters.table and table_in_words(parameters.table),
         "lrn": parameters.lrn,
+        "guessed": parameters.guessed,
     }
     tensors = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
     with path.open("wb") as file:
@@ -65,6 +66,7 @@ def read(path: Path, source: Path | str) -> Parameters:
             _lines(about["notes"]),
             None if about["table"] is None else table_of_words(about["table"]),
             None if about["lrn"] is None else bool(about["lrn"]),
+            tuple(word for word in (PIXELS, SCALE) if word in about["guessed"]),
         )
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{source} was read, but not to weights: {one_line(error)}") from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,17 @@ from safetensors import safe_open
 from torch import Tensor
 
 from verydeep.errors import UserError, one_line
-from verydeep.weights.foreign import pth
+from verydeep.weights.foreign import class_names, pth
 from verydeep.weights.pieces import header
 
 ABOUT = "pretrained_cfg"
 """timm's name for what it knows of a net: pixels and class names among it."""
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Names under which trainers keep a state dict beside other things."""
+AVERAGES = re.compile(r"(?:model|state_dict)_(?:ema|swa)|(?:ema|swa)(?:_model|_state_dict)?")
+"""Names under which they keep an average of the weights beside them."""
+COUNT = "n_averaged"
+"""What an average of PyTorch's own keeps among its tensors: how many it is of."""
 PREFIX = re.compile(r"^(?:module\.|model\.|_orig_mod\.)+|(?<=^features\.)module\.")
 """What wrappers of a module put before its names."""
 
@@ -35,17 +40,31 @@ def _is_safetensors(path: Path) -> bool:
     return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < 2**40
 
 
-def content(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
-    """The tensors of a file by name, prefixes taken off, and what it says of itself."""
+@dataclass(frozen=True)
+class Beside:
+    """What lies beside the tensors.
+
+    `about` is timm's record of the net, `classes` the class names with the word that a trainer has
+    for them, and `notes` tell in a line each what a user should know.
+    """
+
+    about: Mapping[str, Any]
+    classes: tuple[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def content(path: Path) -> tuple[dict[str, Tensor], Beside]:
+    """The tensors of a file by name, prefixes taken off, and what lies beside them."""
     if pth.is_pth(path):
-        found, about = _unwrapped(pth.load(path), path)
+        found, beside = _unwrapped(pth.load(path), path)
     else:
         head = header(path)
         if head is None:
             raise UserError(f"{path} is no safetensors file, or its header is damaged or too long")
-        about = _about(head.get("__metadata__", {}))
+        beside = Beside(_about(head.get("__metadata__", {})))
         with safe_open(path, "pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    found.pop(COUNT, None)
     state = {PREFIX.sub("", PREFIX.sub("", name)): tensor for name, tensor in found.items()}
     odd = [name for name, tensor in state.items() if not _is_plain(tensor)]
     if odd or len(state) < len(found):
@@ -53,24 +72,39 @@ def content(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
         raise UserError(f"{path} is no state dict of a VGG: it has {one_line(name)} in it")
     if sum(t.nbytes for t in state.values()) > path.stat().st_size:
         raise UserError(f"{path} has tensors that take more bytes than it has; it is damaged")
-    return state, about
+    return state, beside
 
 
-def _unwrapped(found: Any, path: Path) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    """The dictionary of tensors in what was pickled, and what is said beside it."""
+def _unwrapped(found: Any, path: Path) -> tuple[dict[str, Any], Beside]:
+    """The dictionary of tensors in what was pickled, and what lies beside it."""
     about: Mapping[str, Any] = {}
+    classes, notes = None, list[str]()
     for _ in WRAPPERS:
         if not isinstance(found, dict):
             break
         own = _about({**getattr(found, "__dict__", {}), **dict(dict.items(found))})
         about = own or about
-        inner = [dict.get(found, key) for key in WRAPPERS]
-        found = next((value for value in inner if isinstance(value, dict)), found)
+        inner = [key for key in WRAPPERS if isinstance(dict.get(found, key), dict)]
+        if not inner:
+            break
+        classes = class_names.beside(found) or classes
+        notes += _averages(found, inner[0])
+        found = dict.get(found, inner[0])
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in dict.keys(found)):
         raise UserError(
             f"{path} holds no state dict but a {type(found).__name__}; save the model's state_dict"
         )
-    return dict(dict.items(found)), about
+    return dict(dict.items(found)), Beside(about, classes, tuple(notes))
+
+
+def _averages(found: dict[Any, Any], taken: str) -> Iterator[str]:
+    """A note for each other set of weights that lies beside the one that is taken."""
+    for name, value in dict.items(found):
+        if isinstance(name, str) and AVERAGES.fullmatch(name) and isinstance(value, dict):
+            yield (
+                f"there are two sets of weights, '{taken}' and an average of them, '{name}'; "
+                f"'{taken}' is taken, so save '{name}' alone if it was tested"
+            )
 
 
 def _about(said: Mapping[Any, Any]) -> Mapping[str, Any]:

@@ -27,10 +27,11 @@ from verydeep.files import whole_file, write_whole
 from verydeep.nets.network import Network
 from verydeep.nets.table import FC, LRN
 from verydeep.preprocessing import Pixels
+from verydeep.weights.foreign.class_names import in_order
 from verydeep.weights.foreign.constructors import loaded_by
-from verydeep.weights.foreign.parameters import TORCHVISION, Parameters
+from verydeep.weights.foreign.parameters import ALL_GUESSED, SCALE, TORCHVISION, Parameters
 from verydeep.weights.foreign.refusals import looks_like
-from verydeep.weights.foreign.state import ABOUT, content, is_state
+from verydeep.weights.foreign.state import ABOUT, Beside, content, is_state
 from verydeep.weights.pieces import pieces
 from verydeep.weights.said import names_of, pixels_of
 
@@ -63,15 +64,14 @@ def read(path: Path | str) -> Parameters:
     """
     path = Path(path)
     try:
-        state, about = content(path)
-        return _parameters(state, about, path)
+        return _parameters(*content(path), path)
     except UserError:
         raise
     except Exception as error:  # a damaged file has PyTorch raise anything
         raise UserError(f"{path} cannot be read as a state dict: {one_line(error)}") from None
 
 
-def _parameters(state: dict[str, Tensor], about: Mapping[str, Any], path: Path) -> Parameters:
+def _parameters(state: dict[str, Tensor], beside: Beside, path: Path) -> Parameters:
     state = {k: t for k, t in state.items() if not k.endswith(".num_batches_tracked")}
     if all(map(BARE.fullmatch, state)):
         state = {f"features.{name}": tensor for name, tensor in state.items()}
@@ -81,16 +81,18 @@ def _parameters(state: dict[str, Tensor], about: Mapping[str, Any], path: Path) 
     unknown = [name for name in state if name not in ours]
     if unknown:
         raise _no_vgg(state, path, f"a layer '{one_line(unknown[0])}', which no VGG has")
-    notes, pixels = [], _pixels(about)
+    notes = list(beside.notes)
+    pixels, guessed = _pixels(beside.about)
     kinds = {str(t.dtype).removeprefix("torch.") for t in state.values()} - {"float32"}
     if kinds:
         notes.append(f"weights of {', '.join(sorted(kinds))}, made float32")
     if _all_nan(state.get("classifier.0.weight")):
         state = {k: t for k, t in state.items() if not k.startswith("classifier.")}
-        pixels = AMDEGROOT
+        pixels, guessed = AMDEGROOT, (SCALE,)
         notes.append("its FC layers are NaN: it has the authors' convolutions, and no others")
     arrays = {ours[k]: _laid_out(t, k, state, path).numpy() for k, t in sorted(state.items())}
-    return Parameters(family, arrays, pixels, _classes(about), tuple(notes))
+    classes = _classes(beside, notes)
+    return Parameters(family, arrays, pixels, classes, tuple(notes), guessed=guessed)
 
 
 def _features(state: Mapping[str, Tensor], path: Path) -> dict[str, str]:
@@ -149,13 +151,13 @@ def _all_nan(tensor: Tensor | None) -> bool:
     return bool(tensor.flatten()[0].isnan() and tensor.isnan().all())
 
 
-def _pixels(about: Mapping[str, Any]) -> Pixels:
-    """The pixels that a file tells of, in our words or in timm's; else torchvision's."""
+def _pixels(about: Mapping[str, Any]) -> tuple[Pixels, tuple[str, ...]]:
+    """The pixels that a file tells of, or torchvision's, and what of them is a guess."""
     try:
         if "pixels" in about:
-            return pixels_of(about["pixels"])
+            return pixels_of(about["pixels"]), ()
         scale = round(about["input_size"][-1] / about.get("crop_pct", 0.875))
-        return pixels_of(
+        said = pixels_of(
             {
                 "scale": (scale, scale),
                 "mean": about["mean"],
@@ -165,15 +167,26 @@ def _pixels(about: Mapping[str, Any]) -> Pixels:
                 "resize": about.get("interpolation", "bilinear"),
             }
         )
+        return said, () if "crop_pct" in about else (SCALE,)
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError):
-        return TORCHVISION
+        return TORCHVISION, ALL_GUESSED
 
 
-def _classes(about: Mapping[str, Any]) -> tuple[str, ...] | None:
-    names = about.get("label_names")
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+def _classes(beside: Beside, notes: list[str]) -> tuple[str, ...] | None:
+    """The class names in timm's record, or those that a trainer kept beside the weights."""
+    names = beside.about.get("label_names")
+    if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+        return names_of(names)
+    if beside.classes is None:
         return None
-    return names_of(names)
+    word, said = beside.classes
+    try:
+        names = names_of(in_order(said))
+    except ValueError as error:
+        notes.append(f"its '{word}' holds {error}, and is passed over")
+        return None
+    notes.append(f"class names are those of its '{word}'")
+    return names
 
 
 # --- and the other way
