@@ -164,7 +164,8 @@ def dense_peer(network: Network) -> Callable[[Path], np.ndarray]:
         for scale in SCALES:
             image = normalised(network, path, scale)
             for view in (image, image.flip(2)):
-                scores = dense(view[None]).float().mean((2, 3))
+                rows, columns = map(network.table.shown, view.shape[1:])
+                scores = dense(view[None, :, rows, columns]).float().mean((2, 3))
                 shown.append(scores.softmax(1)[0])
         return torch.stack(shown).mean(0).cpu().numpy()
 

@@ -36,7 +36,7 @@ CLASSES = ("cat", "dög", "newt", "eft", "rook", "owl", "bee")
 OUTPUTS = ("scores", "posteriors", "score_map")
 UNIT = Pixels((70, 80), (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), maximum=1, resize="bicubic")
 BGR = Pixels((70, 80), (103.9, 116.8, 123.7), (60.0, 59.0, 58.0), order="BGR")
-SIZES = [(64, 64), (128, 128), (70, 200)]
+SIZES = [(64, 64), (128, 128), (71, 201)]
 """The crop; larger; oblong, and filling no whole number of windows."""
 
 
@@ -134,8 +134,13 @@ def test_the_checker_takes_every_configuration(name: str) -> None:
 
 
 def test_nodes_are_the_rows_of_the_table() -> None:
-    """Counted by hand from Table 1: dropout and the soft-max of each position are left out."""
+    """Counted by hand from Table 1: dropout and the soft-max of each position are left out.
+
+    Before them the picture is cut, by arithmetic on its shape.
+    """
     ops = [node.op_type for node in onnx.load_from_string(onnx_bytes(network("D"))).graph.node]
+    assert (ops[0], ops[10]) == ("Shape", "Slice")
+    ops = ops[11:]
     assert ops[:4] == ["Transpose", "Cast", "Mul", "Add"]
     body = "C C M C C M C C C M C C C M C C C M C C C".replace("C", "Conv Relu").split()
     assert ops[4:-2] == [op.replace("M", "MaxPool") if op == "M" else op for op in body][:-1]
@@ -151,7 +156,8 @@ def test_any_row_comes_out_and_nothing_is_kept_that_it_does_not_need() -> None:
     assert_the_same(run(content, {"pictures": rgb}), expected)
     held = {tensor.name for tensor in onnx.load_from_string(content).graph.initializer}
     layers = ("conv1_1", "conv2_1")
-    assert held == {f"{n}.{k}" for n in layers for k in ("weight", "bias")} | {"gain", "offset"}
+    pixels = {"gain", "offset", "least", "step", "span", "none", "two", "axes"}
+    assert held == {f"{n}.{k}" for n in layers for k in ("weight", "bias")} | pixels
 
 
 @torch.no_grad()

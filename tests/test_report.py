@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -185,10 +186,12 @@ def test_a_score_map_is_the_posterior_of_the_crop_about_each_place() -> None:
             weight[1] = 0
     noise = np.random.default_rng(0).integers(0, 40, (56, 88, 1)).astype(np.uint8)
     noise[30, 50] = 200
-    found, step = _posterior_of_crops(network, noise.repeat(3, 2), 0)
-    assert (found.shape, step) == ((4, 6), 16)
-    padded = np.pad(noise[..., 0], 16) / 100
-    for row, column in np.ndindex(4, 6):
+    found, places = _posterior_of_crops(network, noise.repeat(3, 2), 0)
+    assert found.shape == (5, 7)
+    assert places[0].tolist() == [-4, 12, 28, 44, 60]  # 28 and 44 are the picture's middle
+    assert places[1].tolist() == [-4, 12, 28, 44, 60, 76, 92]
+    padded = np.pad(noise[..., 0], 20) / 100
+    for row, column in np.ndindex(5, 7):
         crop = padded[16 * row : 16 * row + 32, 16 * column : 16 * column + 32]
         expected = 1 / (1 + np.exp(-crop.max()))
         assert found[row, column] == pytest.approx(expected, rel=1e-4)
@@ -201,8 +204,9 @@ def test_a_crop_of_any_side_has_its_posterior_at_every_place(
 ) -> None:
     network = build("A", 2, width=0.125, crop=crop, pixels=PIXELS, initial="he")
     image = np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
-    found, step = _posterior_of_crops(network, image, 0)
-    assert (found.shape, step) == ((1 + size[0] // 16, 1 + size[1] // 16), 16)
+    found, places = _posterior_of_crops(network, image, 0)
+    assert found.shape == tuple(1 + math.ceil(side / 16) for side in size)
+    assert [len(along) for along in places] == list(found.shape)
     assert ((found > 0) & (found < 1)).all()
 
 

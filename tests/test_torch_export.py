@@ -31,6 +31,7 @@ from verydeep import save
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
+from verydeep.nets.rounding import pooling_up
 from verydeep.weights.foreign.torch_export import write_torch_export
 
 pytestmark = pytest.mark.filterwarnings("ignore:The given buffer is not writable")
@@ -78,6 +79,13 @@ def test_a_loaded_program_gives_the_networks_scores(name: str) -> None:
     built = network(name, BGR, 70)
     said = write_torch_export(built, "a.pt2")
     assert said == "in go RGB pictures, uint8 [B, H, W, 3]; out come scores and posteriors"
+    assert_it_scores_as(built, "a.pt2")
+
+
+@pytest.mark.slow
+def test_pools_round_up_there_too() -> None:
+    built = pooling_up(network("A"))
+    write_torch_export(built, "a.pt2")
     assert_it_scores_as(built, "a.pt2")
 
 

@@ -46,6 +46,9 @@ def evaluate(
         str, typer.Option(help="float32, or bf16: faster on a GPU, a little less exact.")
     ] = "float32",
     engine: Engine = None,
+    pooling: Annotated[
+        str, typer.Option(help="down, centred in the picture, or up, as Caffe's pools round.")
+    ] = "down",
     split_seed: Annotated[
         int | None,
         typer.Option(
@@ -88,7 +91,7 @@ def evaluate(
         tested = testing.evaluate(
             weights, data, protocol, conditions,
             scales=scales, part_name=part, split=split_seed, out=out, precision=precision,
-            engine=engine,
+            engine=engine, pooling=pooling,
         )  # fmt: skip
     except UserError as error:
         processes.failed(str(error))
@@ -119,7 +122,7 @@ def answer(tested: Any) -> str:
     lines = [
         _by_class(scores),
         "",
-        f"{len(scores.labels):,} pictures, {scores.part}{WORDS[scores.role]}; {scores.protocol}",
+        f"{len(scores.labels):,} pictures, {scores.part}{WORDS[scores.role]}; {scores.title}",
         f"top-1 error {top1} % (95 % interval {interval}), top-5 error {five}{beside}",
         str(blind(scores.labels, scores.classes)),
         f"posteriors: {tested.path}",
@@ -168,5 +171,6 @@ def _as_data(tested: Any) -> dict[str, Any]:
         **({"confusion": confusion(scores.posteriors, scores.labels).tolist()} if few else {}),
         "engine": scores.engine,
         "precision": scores.precision,
+        "pooling": scores.pooling,
         "scores": str(tested.path),
     }

@@ -51,6 +51,8 @@ class Local:
             return self._run(views)
 
     def _run(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C r c"]:
+        shown = self.network.table.shown
+        views = views[:, shown(views.shape[1]), shown(views.shape[2])]
         values = self.network.pixels.normalise(views).permute(0, 2, 3, 1)
         spread = one_by_one if self._pool is None else self._spread
         for steps in self._blocks:
@@ -114,10 +116,8 @@ def _steps(rows: Sequence[Row]) -> list[list[Row]]:
         before = steps[-1] if steps else []
         kinds = [type(other) for other in before]
         follows = kinds == [table.Conv] and isinstance(row, table.ReLU)
-        halves = isinstance(row, table.MaxPool) and (row.kernel, row.stride, row.padding) == (
-            2,
-            2,
-            0,
+        halves = isinstance(row, table.MaxPool) and (
+            (row.kernel, row.stride, row.padding, row.up) == (2, 2, 0, False)
         )
         if follows or (halves and kinds == [table.Conv, table.ReLU]):
             before.append(row)

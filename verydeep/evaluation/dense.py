@@ -7,7 +7,6 @@ those of the whole; the FC rows then run over the map that the tiles make togeth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil, isqrt, prod
 
 import torch
@@ -15,8 +14,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from verydeep.engines.engine import Engine
-from verydeep.nets.cost import FLOAT, cost
-from verydeep.nets.table import PICTURE, Table, Window
+from verydeep.nets.cost import FLOAT
+from verydeep.nets.locality import Locality
+from verydeep.nets.table import Table
 
 
 def bytes_a_pixel(table: Table) -> int:
@@ -29,46 +29,14 @@ def bytes_a_pixel(table: Table) -> int:
     return ceil(FLOAT * most / table.crop**2)
 
 
-@dataclass(frozen=True)
-class Locality:
-    """What the values before the first FC row, `name`, see of the picture, in pixels.
-
-    Value p along a side sees from p * `stride` - `before` to p * `stride` + `after`.
-    """
-
-    name: str
-    stride: int
-    before: int
-    after: int
-
-    @classmethod
-    def of(cls, table: Table) -> Locality:
-        """That of a table."""
-        first = table.first_fc
-        seen = {row.name: row for row in cost(table).rows}[first.inputs[0]]
-        before = _padding(table)[first.inputs[0]]
-        return cls(
-            first.inputs[0], seen.stride, before, seen.receptive_field - before - seen.stride
-        )
-
-
-def _padding(table: Table) -> dict[str, int]:
-    """Pixels by which the first value of each row looks beyond the picture's edge, at the most."""
-    strides = {row.name: row.stride for row in cost(table).rows}
-    found = {PICTURE: 0}
-    for row in table.rows:
-        own = row.padding * strides[row.inputs[0]] if isinstance(row, Window) else 0
-        found[row.name] = max(found[name] for name in row.inputs) + own
-    return found
-
-
 def score_map_in_tiles(
     engine: Engine, image: UInt8[Tensor, "1 H W 3"], limit: int
 ) -> Float[Tensor, "1 K h w"]:
     """Class scores at every position, with about `limit` pixels shown to the network at once."""
-    network = engine.network
-    near = Locality.of(network.table)
-    _, rows, columns = network.table.shapes(*image.shape[1:3])[near.name]
+    network, net = engine.network, engine.network.table
+    near = Locality.of(net, net.first_fc.inputs[0])
+    image = image[:, net.shown(image.shape[1]), net.shown(image.shape[2])]
+    _, rows, columns = net.shapes(*image.shape[1:3])[near.name]
     margin = ceil(near.before / near.stride) + ceil(near.after / near.stride)
     side = max(1, isqrt(limit) // near.stride - margin)
     tall = min(rows, side)
@@ -89,12 +57,15 @@ def _tile(
     rows: tuple[int, int],
     columns: tuple[int, int],
 ) -> Float[Tensor, "1 C r c"]:
-    """The values of (first, count) rows and columns, from the part of the picture they see."""
+    """The values of (first, count) rows and columns, from the part of the picture they see.
+
+    What the picture has at its end beyond whole strides, each part has, so that nothing is cut.
+    """
     cuts, inner = [], []
     for (first, count), side in ((rows, image.shape[1]), (columns, image.shape[2])):
         start = max(0, first - ceil(near.before / near.stride)) * near.stride
         end = (first + count + ceil(near.after / near.stride)) * near.stride
-        cuts.append(slice(start, min(side, end)))
+        cuts.append(slice(start, side - max(0, side - end) // near.stride * near.stride))
         inner.append(slice(first - start // near.stride, first - start // near.stride + count))
     values = engine.local(image[:, cuts[0], cuts[1]])
     return values[:, :, inner[0], inner[1]]

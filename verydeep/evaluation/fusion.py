@@ -32,6 +32,7 @@ def fuse(scores: Sequence[Scores]) -> Scores:
         members=tuple(names_of(scores)),
         engine=_all([s.engine for s in scores]),
         precision=_all([s.precision for s in scores]),
+        pooling=_all([s.pooling for s in scores]),
     )
 
 

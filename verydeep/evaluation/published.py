@@ -29,15 +29,18 @@ class Published:
     top5: float
 
 
+REACH = 32
+"""Pixels between the three scales of a net trained at one: a step of its score map."""
+
+
 def three_scales(smallest: int, largest: int, crop: int = 224) -> tuple[int, int, int]:
     """The Q for nets trained at S: S - 32, S, S + 32; or Smin, the middle, Smax (Sect. 4.2).
 
-    For other crops than the paper's 32 shrinks or grows with them, and no Q is below the crop.
+    The first is the crop instead where S - 32 is below it.
     """
     middle = (smallest + largest) // 2
     if smallest == largest:
-        reach = max(1, round(32 * crop / 224))
-        return max(crop, middle - reach), middle, middle + reach
+        return max(crop, middle - REACH), middle, middle + REACH
     return smallest, middle, largest
 
 

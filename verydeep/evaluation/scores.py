@@ -40,7 +40,7 @@ class Scores:
     "test"; `left_out` has a line for each picture that could
     not be read. `net` is set where the network is one of the paper's, whole; `members` are the
     titles of those that were fused. `engine` is what ran the network, by which the last digits
-    differ, and `precision` what its layers worked in.
+    differ, `precision` what its layers worked in, and `pooling` how its pools rounded.
     """
 
     posteriors: Posteriors
@@ -58,13 +58,14 @@ class Scores:
     members: tuple[str, ...] = ()
     engine: str = "torch"
     precision: str = "float32"
+    pooling: str = "down"
 
     @property
     def title(self) -> str:
         """How they came about, in print."""
         if self.members:
             return f"the mean of {len(self.members)}: {'; '.join(self.members)}"
-        return str(self.protocol)
+        return str(self.protocol) + (", pooling up" if self.pooling == "up" else "")
 
     def top(self, k: int) -> float:
         """Top-k error in %; 0 by definition where there are no more than k classes."""
@@ -88,6 +89,7 @@ def save_scores(scores: Scores, path: Path) -> None:
         "members": scores.members,
         "engine": scores.engine,
         "precision": scores.precision,
+        "pooling": scores.pooling,
     }
     arrays = {"posteriors": scores.posteriors, "labels": scores.labels}
     write_whole(path, to_bytes(arrays, {KEY: json.dumps(about)}))
@@ -139,6 +141,7 @@ def load_scores(path: Path) -> Scores:
         posteriors, labels, names, classes, protocol, weights, data,
         str(about["part"]), str(about["role"]), int(about["split"]), left_out, net, members,
         str(about.get("engine", "torch")), str(about.get("precision", "float32")),
+        str(about.get("pooling", "down")),
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 In come pictures, [B, 3, H, W], already in the network's own pixels; out go scores, score maps,
 posteriors or any rows asked for by name. The FC rows are convolutions (Sect. 3.2), so a picture
-larger than the training crop gives a larger score map, and nothing has to be switched.
+larger than the training crop gives a larger score map, and nothing has to be switched. What no
+position would see of it is cut off, as much at both ends of a side (`Table.shown`).
 """
 
 from __future__ import annotations
@@ -131,6 +132,8 @@ class Network(nn.Module):
     ) -> dict[str, Tensor]:
         """What the named rows give, each [B, C, h, w], before anything later touches it.
 
+        Rows of whatever depth see the part of the pictures that `Table.shown` tells of.
+
         FC rows have h = w = 1 for a picture of the crop's size. Raises UserError for a name that
         the table has not.
         """
@@ -171,8 +174,11 @@ class Network(nn.Module):
 
         `given` are the pictures, or what the row that is named `begin` gave.
         """
-        if begin == PICTURE and self.table.has_top and self.table.last_fc.name in wanted:
-            self.table.shapes(given.shape[2], given.shape[3])  # names what is too small
+        if begin == PICTURE:
+            height, width = given.shape[2:]
+            if self.table.has_top and self.table.last_fc.name in wanted:
+                self.table.shapes(height, width)  # names what is too small
+            given = given[:, :, self.table.shown(height), self.table.shown(width)]
         values, kept = {begin: given}, {}
         for row, no_longer_read in rows_needed(self.table.rows, wanted, begin):
             layer = self.get_submodule(row.name)
@@ -211,7 +217,7 @@ def _layer(row: Row, inputs: list[Shape]) -> nn.Module:
                 inputs[0][0], row.channels, row.kernel, row.stride, padding=row.padding
             )
         case table.MaxPool():
-            return MaxPool(row.kernel, row.stride, row.padding)
+            return MaxPool(row.kernel, row.stride, row.padding, ceil_mode=row.up)
         case table.ReLU():
             return nn.ReLU()
         case table.LRN():
@@ -265,9 +271,9 @@ class MaxPool(nn.MaxPool2d):
     def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
         """The largest value of each window."""
         learns = torch.is_grad_enabled() and input.requires_grad
-        halves = (self.kernel_size, self.stride, self.padding) == (2, 2, 0)
-        if learns or not halves or input.device.type != "cpu":
-            return F.max_pool2d(input, self.kernel_size, self.stride, self.padding)
+        window = self.kernel_size, self.stride, self.padding, self.ceil_mode
+        if learns or window != (2, 2, 0, False) or input.device.type != "cpu":
+            return F.max_pool2d(input, *window[:3], ceil_mode=self.ceil_mode)
         return halved(input)
 
 

@@ -9,8 +9,10 @@ so a table may branch; a new kind of row is a new class here and its layer in `n
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from verydeep.errors import UserError
 
@@ -22,6 +24,9 @@ PICTURE = "data"
 
 NORM_WORD, NORM_NAME = "-bn", "-BN"
 """What the word of a convolution with a norm ends in, and the name of a table of such words."""
+
+POOL, POOL_UP = "maxpool", "maxpool-up"
+"""The word of a pooling, and that of one which rounds up, as Caffe's do."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,19 @@ class FC(Conv):
 
 @dataclass(frozen=True)
 class MaxPool(Window):
-    """The largest value of each window."""
+    """The largest value of each window.
+
+    One that rounds `up` has a last window for what fills none, as far as there are values.
+    """
+
+    up: bool = False
+
+    def positions(self, side: int) -> int:
+        """Number of places the window takes along a side; one that rounds up starts none beyond."""
+        if not self.up:
+            return super().positions(side)
+        found = 1 - (self.kernel - side - 2 * self.padding) // self.stride
+        return found - ((found - 1) * self.stride >= side + self.padding)
 
     def output(self, *inputs: Shape) -> Shape:
         """Shape of the pooled maps."""
@@ -165,17 +182,54 @@ class Table:
         )
 
     def shapes(self, height: int, width: int) -> dict[str, Shape]:
-        """Shape of what every row gives for a picture of this size; UserError if too small."""
-        shapes: dict[str, Shape] = {PICTURE: (3, height, width)}
+        """Shape of what every row gives for a picture of this size; UserError if too small.
+
+        The picture's own is that of the part which is `shown`.
+        """
+        rows, columns = self.shown(height), self.shown(width)
+        shapes = self._shapes(rows.stop - rows.start, columns.stop - columns.start)
         for row in self.rows:
-            shape = row.output(*(shapes[name] for name in row.inputs))
-            if min(shape) < 1:
+            if min(shapes[row.name]) < 1:
                 raise UserError(
                     f"a picture of {height} x {width} is too small for configuration {self.name}: "
                     f"nothing is left of it at '{row.name}'; its crop is {self.crop}"
                 )
-            shapes[row.name] = shape
         return shapes
+
+    def _shapes(self, height: int, width: int) -> dict[str, Shape]:
+        shapes: dict[str, Shape] = {PICTURE: (3, height, width)}
+        for row in self.rows:
+            shapes[row.name] = row.output(*(shapes[name] for name in row.inputs))
+        return shapes
+
+    def shown(self, side: int) -> slice:
+        """The part of a picture's side that the network is shown, in pixels.
+
+        Windows that step by some pixels leave out what fills no step more, all of it at the end of
+        a side. So the picture is cut to what its positions cover, by as much at both ends, or by
+        one pixel more at the second. What a training crop leaves out stays as it was learnt.
+        """
+        steps = max(0, side - self.least) // self.step
+        kept = min(side, self.span + steps * self.step)
+        first = (side - kept) // 2
+        return slice(first, first + kept)
+
+    @property
+    def span(self) -> int:
+        """Side of what a picture needs for one position as in a training crop; of scores, the crop.
+
+        Each position more needs `step` pixels more.
+        """
+        return self.crop - (self.crop - self.least) // self.step * self.step
+
+    @cached_property
+    def least(self) -> int:
+        """The side of the smallest picture that all rows have a value for, in pixels."""
+
+        def enough(side: int) -> bool:
+            return min(map(min, self._shapes(side, side).values())) > 0
+
+        return bisect_left(range(self.crop), True, key=enough)
 
     @property
     def has_top(self) -> bool:
@@ -252,8 +306,8 @@ class _Reader:
             self._fc(int(match[1]), hidden)
         elif word == "LRN":
             self._add(LRN(f"norm{self.block}_{self.place}", self._last))
-        elif word == "maxpool":
-            self._pool()
+        elif word in (POOL, POOL_UP):
+            self._pool(word == POOL_UP)
         elif word == "soft-max":
             self._add(Softmax("prob", self._last))
         else:
@@ -277,9 +331,10 @@ class _Reader:
             self._add(BatchNorm(f"bn{suffix}", self._last))
         self._add(ReLU(f"relu{suffix}", self._last))
 
-    def _pool(self) -> None:
-        self._add(MaxPool(f"pool{self.block}", self._last, kernel=2, stride=2))
-        self.side //= 2
+    def _pool(self, up: bool) -> None:
+        row = MaxPool(f"pool{self.block}", self._last, kernel=2, stride=2, up=up)
+        self._add(row)
+        self.side = row.positions(self.side)
         self.block, self.place = self.block + 1, 0
 
     def _fc(self, channels: int, hidden: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+import math
 
 import numpy as np
 import torch
@@ -12,11 +13,15 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch.nn import functional as F
 
+from verydeep.nets.locality import Locality
 from verydeep.nets.network import Network
 from verydeep.pictures import Picture
 
 HOT = (235, 94, 40)
 """Colour of a high posterior on a score map."""
+
+Places = tuple[np.ndarray, ...]
+"""Where the rows and the columns of a map are in a picture, in pixels from its edges."""
 
 
 def data_uri(image: Picture, side: int = 160) -> str:
@@ -35,8 +40,8 @@ def score_map_over(network: Network, image: Picture, label: int) -> UInt8[np.nda
     mean colour. Where the posterior is low the picture is dimmed, where it is high it glows.
     """
     image = network.pixels.rescale(image, network.pixels.test_scale)
-    posterior, step = _posterior_of_crops(network, image, label)
-    heat = _spread(posterior, image.shape[:2], step)[..., None]
+    posterior, places = _posterior_of_crops(network, image, label)
+    heat = _spread(posterior, image.shape[:2], places)[..., None]
     dimmed = image * (0.35 + 0.65 * heat)
     glowing = dimmed * (1 - 0.4 * heat) + np.array(HOT) * 0.4 * heat
     return np.asarray(glowing.round(), dtype=np.uint8)
@@ -45,28 +50,37 @@ def score_map_over(network: Network, image: Picture, label: int) -> UInt8[np.nda
 @torch.inference_mode()
 def _posterior_of_crops(
     network: Network, image: Picture, label: int
-) -> tuple[Float[np.ndarray, "h w"], int]:
-    """The posterior of a class for crops about places so many pixels apart, from the corner on.
+) -> tuple[Float[np.ndarray, "h w"], Places]:
+    """The posterior of a class for crops about places, and where those are along each side.
 
     The network runs densely over the picture and over the picture moved by half its step, so that
-    places are half a step apart. A crop that is no multiple of the step is seen as far as one is.
+    places are half a step apart; they begin and end at the picture's edges or as far beyond.
     """
-    step = network.table.step
-    half, seen = step // 2, step * network.table.first_fc.kernel
+    table = network.table
+    half, local = table.step // 2, Locality.of(table, table.last_fc.name)
+    counts = [1 + math.ceil(side / half) for side in image.shape[:2]]
+    sides = [table.span + half * (count - 1) for count in counts]
+    more = [side - shown for side, shown in zip(sides, image.shape[:2], strict=True)]
+    (top, bottom), (left, right) = ((n // 2, n - n // 2) for n in more)
     shown = network.pixels.normalise(torch.from_numpy(image[None]).to(network.device))
-    around = F.pad(shown, (seen // 2,) * 4)
-    maps = np.zeros([1 + side // half for side in image.shape[:2]], np.float32)
+    around = F.pad(shown, (left, right, top, bottom))
+    maps = np.zeros(counts, np.float32)
     for y, x in itertools.product((0, 1), (0, 1)):
-        if half * y < image.shape[0] and half * x < image.shape[1]:
-            scores = network.score_map(around[:, :, half * y :, half * x :]).float()
-            maps[y::2, x::2] = scores.softmax(1)[0, label].cpu().numpy()
-    return maps, half
+        rows, columns = (
+            slice(half * odd, half * odd + table.span + table.step * ((count - 1 - odd) // 2))
+            for odd, count in zip((y, x), counts, strict=True)
+        )
+        scores = network.score_map(around[:, :, rows, columns]).float()
+        maps[y::2, x::2] = scores.softmax(1)[0, label].cpu().numpy()
+    first = local.sight(0, slice(0, table.span)).centre
+    return maps, tuple(first - before + half * np.arange(n)
+                       for before, n in zip((top, left), counts, strict=True))  # fmt: skip
 
 
 def _spread(
-    values: Float[np.ndarray, "h w"], size: tuple[int, int], step: int
+    values: Float[np.ndarray, "h w"], size: tuple[int, int], places: Places
 ) -> Float[np.ndarray, "H W"]:
-    """A map of places `step` apart as a map of pixels, linear in between."""
-    rows, columns = (step * np.arange(n) for n in values.shape)
-    across = np.stack([np.interp(np.arange(size[1]), columns, row) for row in values])
-    return np.stack([np.interp(np.arange(size[0]), rows, c) for c in across.T], axis=1)
+    """A map of values at places as a map of pixels, linear in between."""
+    rows, columns = (0.5 + np.arange(n) for n in size)
+    across = np.stack([np.interp(columns, places[1], row) for row in values])
+    return np.stack([np.interp(rows, places[0], column) for column in across.T], axis=1)

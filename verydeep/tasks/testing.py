@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from verydeep.evaluation.posteriors import chunk_of, faults, posteriors, readabl
 from verydeep.evaluation.scores import Scores, refuse_other, save_scores
 from verydeep.evaluation.views import Protocol, protocol
 from verydeep.nets.network import Network
+from verydeep.nets.rounding import pooled
 from verydeep.tasks.papers_nets import trained_as
 from verydeep.tasks.parts import WORDS, split_of, to_test
 from verydeep.weights.file import read_info, table_of
@@ -42,15 +43,16 @@ ILSVRC_VAL = 50_000
 
 @dataclass(frozen=True)
 class Way:
-    """What runs a network in a test, and in which numbers its layers work."""
+    """What runs a network in a test, in which numbers its layers work, and how its pools round."""
 
     engine: str
     precision: str = "float32"
+    pooling: str = "down"
 
     def unusual(self, device: str) -> list[str]:
         """What of it is not what a test on that device takes of itself, for a file's name."""
         usual = Way(engines.chosen(None, device, self.precision))
-        pairs = (self.engine, usual.engine), (self.precision, usual.precision)
+        pairs = zip(astuple(self), astuple(usual), strict=True)
         return [ours for ours, theirs in pairs if ours != theirs]
 
 
@@ -85,6 +87,7 @@ def evaluate(
     out: str | Path | None = None,
     precision: str = "float32",
     engine: str | None = None,
+    pooling: str = "down",
 ) -> Tested:
     """A weights file tested on labelled pictures by a protocol; the posteriors go to a file.
 
@@ -92,13 +95,14 @@ def evaluate(
     or where the network was trained on this data; else all of them. `part_name` ("train",
     "validation", "test", "all") says otherwise; what the network has learnt is in the first and the
     last of these alone. `split` is the seed of the split, by default that of the training. `engine`
-    names what runs the network; without it, the fastest there is for the machine. A test that was
-    cut short goes on where it was. Raises UserError where the data has classes that the network
-    does not know, or has changed since an earlier version trained the network on it.
+    names what runs the network; without it, the fastest there is for the machine. Pools that round
+    "up" (`pooling`) are Caffe's. A test that was cut short goes on where it was. Raises UserError
+    where the data has classes that the network does not know, or has changed since an earlier
+    version trained the network on it.
     """
     conditions = conditions or Conditions()
     weights_path = weights.find(weights_path, conditions.watch)
-    way = Way(engines.chosen(engine, conditions.machine.device, precision), precision)
+    way = Way(engines.chosen(engine, conditions.machine.device, precision), precision, pooling)
     info = read_info(weights_path)
     _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
     dataset, part_name, part, role = to_test(weights_path, data, split, part_name, conditions)
@@ -198,7 +202,7 @@ def _scores(
     """The scores of the pictures that can be read, and which those are."""
     watch, share = conditions.watch, math.ceil(len(part) / conditions.processes.count)
     found = posteriors(
-        network,
+        pooled(network, way.pooling),
         part,
         chosen,
         conditions,
@@ -232,6 +236,7 @@ def _scores(
         net=about.get("net") if not left_out else None,
         engine=way.engine,
         precision=way.precision,
+        pooling=way.pooling,
     )
     return scores, read
 

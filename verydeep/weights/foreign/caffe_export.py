@@ -117,7 +117,7 @@ def _layer_text(row: Row, exact: bool) -> str:
             window = f"pad: {row.padding} kernel_size: {row.kernel} stride: {row.stride}"
             more = f" convolution_param {{ num_output: {row.channels} {window} }}"
         case table.MaxPool():
-            down = "" if exact else " round_mode: FLOOR"
+            down = "" if exact or row.up else " round_mode: FLOOR"
             window = f"kernel_size: {row.kernel} stride: {row.stride}{down}"
             more = f" pooling_param {{ pool: MAX {window} }}"
         case table.LRN():

@@ -80,7 +80,8 @@ def _list(table: Table) -> list[int | str] | None:
     rows = table.rows[: table.rows.index(table.first_fc)]
     convs = [row for row in rows if isinstance(row, Conv)]
     norms = sum(isinstance(row, BatchNorm) for row in rows)
-    if norms not in (0, len(convs)) or any(row.kernel != 3 for row in convs):
+    up = any(isinstance(row, MaxPool) and row.up for row in rows)
+    if up or norms not in (0, len(convs)) or any(row.kernel != 3 for row in convs):
         return None
     return ["M" if isinstance(row, MaxPool) else row.channels
             for row in rows if isinstance(row, Conv | MaxPool)]  # fmt: skip
@@ -99,7 +100,7 @@ def _sequential(table: Table) -> str:
             case BatchNorm():
                 modules.append(f"BatchNorm2d({channels})")
             case MaxPool():
-                modules.append(f"MaxPool2d({row.kernel})")
+                modules.append(f"MaxPool2d({row.kernel}{', ceil_mode=True' * row.up})")
             case _:
                 modules.append("ReLU()")
     return f"Sequential({', '.join(modules)})"

@@ -2,8 +2,8 @@
 
 In go RGB pictures as they are, uint8 [B, H, W, 3]; out come scores, posteriors, the score map, or
 what any row gives. FC rows are convolutions (Sect. 3.2), so batch, height and width may be any;
-dropout is left out. The mean is subtracted and not put into the biases of the first layer, for
-its border is of zeros after that.
+what no position would see is cut off as `Table.shown` says, and dropout is left out. The mean is
+subtracted and not put into the biases of the first layer, for its border is of zeros after that.
 """
 
 from __future__ import annotations
@@ -86,6 +86,20 @@ def _rows_of(network: Network, outputs: Sequence[str]) -> set[str]:
 _AXES: dict[str, tuple[str, ...]] = {SCORES: (), POSTERIORS: (), SCORE_MAP: ("rows", "columns")}
 """Axes of outputs that are no row's, after those of pictures and classes."""
 
+_SHOWN = (
+    ("more", "Sub", "sides", "least"),
+    ("more or none", "Max", "more", "none"),
+    ("steps", "Div", "more or none", "step"),
+    ("stepped", "Mul", "steps", "step"),
+    ("covered", "Add", "stepped", "span"),
+    ("kept", "Min", "covered", "sides"),
+    ("cut", "Sub", "sides", "kept"),
+    ("first", "Div", "cut", "two"),
+    ("end", "Add", "first", "kept"),
+    ("shown", "Slice", PICTURES, "first", "end", "axes"),
+)
+"""`Table.shown`, of height and width at once: what is given, the operator, and what it reads."""
+
 
 class _Graph:
     """A graph in the making; `values` are the names of what the rows gave."""
@@ -116,7 +130,7 @@ class _Graph:
         std = np.array(pixels.std, np.float32)
         gain = np.float32(pixels.maximum / 255) / std
         offset = -(np.array(pixels.mean, np.float32) / std)
-        images = self._node("Transpose", PICTURES, gives="rgb", perm=(0, 3, 1, 2))
+        images = self._node("Transpose", self._shown(), gives="rgb", perm=(0, 3, 1, 2))
         if pixels.order == "BGR":
             turn = self._hold("turn", np.array([2, 1, 0]))
             images = self._node("Gather", images, turn, gives="bgr", axis=1)
@@ -124,6 +138,18 @@ class _Graph:
         gains = self._hold("gain", gain.reshape(3, 1, 1))
         values = self._node("Mul", values, gains, gives="scaled")
         self._node("Add", values, self._hold("offset", offset.reshape(3, 1, 1)), gives=PICTURE)
+
+    def _shown(self) -> str:
+        """The part of the pictures that `Table.shown` tells of, worked out of their shape."""
+        net = self.network.table
+        held = {"none": 0, "two": 2, "least": net.least, "step": net.step, "span": net.span}
+        for name, value in held.items():
+            self._hold(name, np.array([value]))
+        self._hold("axes", np.array([1, 2]))
+        self._node("Shape", PICTURES, gives="sides", start=1, end=3)
+        for gives, op, *reads in _SHOWN:
+            self._node(op, *reads, gives=gives)
+        return "shown"
 
     def row(self, row: Row) -> None:
         """One row more; dropout gives what it reads."""
@@ -171,7 +197,7 @@ def _operator(row: Row) -> tuple[str, dict[str, Attribute]]:
         case table.Conv():  # and FC
             return "Conv", _window(row)
         case table.MaxPool():
-            return "MaxPool", _window(row)
+            return "MaxPool", _window(row) | ({"ceil_mode": 1} if row.up else {})
         case table.ReLU():
             return "Relu", {}
         case table.LRN():

@@ -46,7 +46,7 @@ def write_torch_export(network: Network, path: Path | str) -> str:
 
 def exported(network: Network) -> torch.export.ExportedProgram:
     """The network as a program of PyTorch's operators, with the network's own tensors."""
-    side = _smallest_side(network.table)
+    side = network.table.least
     dim = torch.export.Dim
     sizes = {0: dim("B"), 1: dim("H", min=side), 2: dim("W", min=side)}
     shown = torch.zeros(2, side + 96, side + 160, 3, dtype=torch.uint8)
@@ -55,18 +55,6 @@ def exported(network: Network) -> torch.export.ExportedProgram:
     one_as_any = fx_config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     with torch.no_grad(), one_as_any:
         return torch.export.export(form, (shown,), dynamic_shapes=(sizes,))
-
-
-def _smallest_side(net: Table) -> int:
-    """Pixels of the smallest picture that gives a score."""
-    side = net.crop
-    while side > 1:
-        try:
-            net.shapes(side - 1, side - 1)
-        except UserError:
-            break
-        side -= 1
-    return side
 
 
 class _Form(nn.Module):
@@ -86,6 +74,8 @@ class _Form(nn.Module):
         """Scores and posteriors."""
         if self.network.pixels.order == "BGR":
             pictures = pictures.flip(3)
+        for axis in (1, 2):
+            pictures = _shown(pictures, axis, self.network.table)
         # in this order in memory, whose strides say nothing of sizes
         images = pictures.permute(0, 3, 1, 2).float().contiguous()
         values = {PICTURE: images * self.get_buffer("gain") + self.get_buffer("offset")}
@@ -96,13 +86,30 @@ class _Form(nn.Module):
                 weight, bias = layer.get_parameter("weight"), layer.get_parameter("bias")
                 values[row.name] = F.conv2d(given[0], weight, bias)
             elif isinstance(row, table.MaxPool) and row.kernel == row.stride and not row.padding:
-                values[row.name] = _pooled(given[0], row.stride)
+                values[row.name] = _pooled(_filled(given[0], row), row.stride)
             else:
                 values[row.name] = layer(*given)
             if row == self.network.table.last_fc:
                 break
         scores = values[row.name].mean((2, 3))
         return scores, scores.softmax(1)
+
+
+def _shown(pictures: UInt8[Tensor, "B H W 3"], axis: int, net: Table) -> UInt8[Tensor, "B h w 3"]:
+    """The part of a side that `Table.shown` tells of, in a form that holds for every size."""
+    side = pictures.shape[axis]
+    covered = net.span + (side - net.least) // net.step * net.step
+    kept = covered if net.span == net.least else torch.sym_min(side, covered)
+    places = torch.arange(kept, device=pictures.device) + (side - kept) // 2
+    return pictures.index_select(axis, places)
+
+
+def _filled(values: Float[Tensor, "B C H W"], pool: table.MaxPool) -> Float[Tensor, "B C h w"]:
+    """Values with so many of minus infinity at the end of sides as pools that round up want."""
+    if not pool.up:
+        return values
+    more = pool.stride - 1
+    return F.pad(values, (0, more, 0, more), value=float("-inf"))
 
 
 def _pooled(values: Float[Tensor, "B C H W"], side: int) -> Float[Tensor, "B C h w"]:
