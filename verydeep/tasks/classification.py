@@ -33,7 +33,14 @@ from verydeep.training.keeper import CHECKPOINTS, Keeper
 from verydeep.training.loader import Source, remember, steps
 from verydeep.training.loop import fit
 from verydeep.training.recipes import Recipe
-from verydeep.training.run import RUN, command_line, describe, described, new_folder
+from verydeep.training.run import (
+    RUN,
+    command_line,
+    describe,
+    described,
+    new_folder,
+    settings_of,
+)
 from verydeep.training.settings import Settings, checked, scale_text
 from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.statistics import colours
@@ -126,9 +133,7 @@ def resume(
     """
     conditions, folder = conditions or Conditions(), Path(folder)
     about = described(folder)
-    machine, settings = about["machine"], _settings_of(about)
-    if settings.start and "words" not in about["start"]:
-        raise UserError(f"{folder} was begun by an earlier verydeep, which alone can go on with it")
+    machine, settings = about["machine"], settings_of(about)
     where = data or machine["data"]
     if not Path(where).exists() and not str(where).startswith("drawn"):
         raise UserError(
@@ -151,20 +156,13 @@ def resume(
     return _run(folder, dataset, Choice(settings, about["reasons"]), network, conditions)
 
 
-def _settings_of(about: Mapping[str, Any]) -> Settings:
-    """The settings that run.toml tells of."""
-    machine = about["machine"]
-    start = {"start": machine.get("given", machine["start"])} if "start" in machine else {}
-    return Settings(**checked({**about["settings"], **start}))
-
-
 def _is_of(folder: Path, dataset: Dataset, settings: Settings) -> bool:
     """Whether a folder holds a run of these very settings on this very data."""
     if not (folder / RUN).is_file():
         return False
     about = described(folder)
     same_data = about["data"]["fingerprint"] == dataset.fingerprint
-    return same_data and _settings_of(about) == settings
+    return same_data and settings_of(about) == settings
 
 
 def _run(
@@ -173,7 +171,7 @@ def _run(
     """Trains from wherever the folder stands, and tests what came of it."""
     settings, processes, machine = choice.settings, conditions.processes, conditions.machine
     with alone_in(folder) if processes.first else nullcontext():
-        about = described(folder) if processes.first else {}
+        about: dict[str, Any] = {**described(folder)} if processes.first else {}
         about = {name: about[name] for name in about if name not in ("reasons", "machine")}
         _check_shares(settings, processes)
         _agree(dataset, settings, processes)
