@@ -166,10 +166,17 @@ def _of_union(kinds: tuple[Any, ...], said: Any, at: str, marks: tuple[Any, ...]
     return None if said is None else _fitting(kind, said, at, marks)
 
 
-def fitting_keys(kind: Any, said: Any, without: Collection[str] = ()) -> dict[str, Any]:
-    """What was said under a record's keys, but for some that are told of elsewhere."""
+def fitting_keys(
+    kind: Any, said: Any, without: Collection[str] = (), beside: Collection[str] = ()
+) -> dict[str, Any]:
+    """What was said under a record's keys, but for some that are told of elsewhere.
+
+    `beside` are keys that are the file's own, and are left out.
+    """
     hints, needed = keys_of(kind)
     hints = {key: hint for key, hint in hints.items() if key not in without}
+    if isinstance(said, dict):
+        said = {key: value for key, value in said.items() if key not in beside}
     return _of_keys(hints, needed, said, "", ())
 
 
