@@ -182,7 +182,7 @@ def fitting_keys(
 
 def _of_record(kind: Any, said: Any, at: str, marks: tuple[Any, ...]) -> Any:
     found = _of_keys(*keys_of(kind), said, at, marks)
-    return kind(**found) if is_dataclass(kind) else {key: found.get(key, said[key]) for key in said}
+    return {key: found.get(key, said[key]) for key in said} if is_typeddict(kind) else kind(**found)
 
 
 def _of_keys(

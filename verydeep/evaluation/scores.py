@@ -110,7 +110,7 @@ def load_scores(path: Path) -> Scores:
                 f"format {FORMAT}: test again"
             )
         said = schema.fitting_keys(Scores, about, without=ARRAYS, beside=("format",))
-        scores = Scores(**_arrays(**arrays), **said)
+        scores = Scores(*_arrays(**arrays), **said)
         _refuse_misfits(scores)
     except UserError:
         raise
@@ -119,7 +119,7 @@ def load_scores(path: Path) -> Scores:
     return scores
 
 
-def _arrays(posteriors: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+def _arrays(posteriors: np.ndarray, labels: np.ndarray) -> tuple[Posteriors, Labels]:
     """The arrays of a file as they are to be; ValueError where they are of another kind."""
     if posteriors.dtype != np.float32 or posteriors.ndim != 2:
         raise ValueError(f"posteriors are {posteriors.dtype} of {posteriors.ndim} axes")
@@ -127,7 +127,7 @@ def _arrays(posteriors: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]
         raise ValueError(f"labels are {labels.dtype} of {labels.ndim} axes")
     if len(labels) and not 0 <= labels.min() <= labels.max() < posteriors.shape[1]:
         raise ValueError(f"labels are not all from 0 to {posteriors.shape[1] - 1}")
-    return {"posteriors": posteriors, "labels": labels.astype(np.int64, copy=False)}
+    return posteriors, labels.astype(np.int64, copy=False)
 
 
 def _refuse_misfits(scores: Scores) -> None:

@@ -12,7 +12,7 @@ import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -60,14 +60,10 @@ def save(network: Network, path: Path | str, provenance: dict[str, Any] | None =
     table, tensors = network.table, _tensors(network)
     layers = _layer_hashes(tensors)
     info = WeightsInfo(
-        table={
-            "name": table.name,
-            "crop": table.crop,
-            "words": table.words,
-        },
+        table={"name": table.name, "crop": table.crop, "words": table.words},
         classes=list(network.classes),
         pixels=asdict(network.pixels),
-        provenance=provenance or {},
+        provenance=cast(said.Provenance, provenance or {}),
         layers=layers,
         hash=_hash_of(layers),
     )
