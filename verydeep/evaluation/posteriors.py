@@ -14,12 +14,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from verydeep import memory
 from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import Engine, engine_for
@@ -27,6 +29,7 @@ from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.dense import bytes_a_pixel, score_map_in_tiles
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.views import Pass, Protocol
+from verydeep.nets.cost import FLOAT
 from verydeep.nets.network import Network
 from verydeep.pictures import Picture
 from verydeep.preprocessing import Pixels
@@ -46,6 +49,7 @@ MEMORY = {"cpu": 2**28, "cuda": 2**33}
 a picture that alone needs more is shown in tiles."""
 SHARE = 8
 """A GPU's free memory over what those may take; workspaces and other values need the rest."""
+REMEDY = "close other programs, or test on fewer pictures"
 ROUNDING = 1e-3
 """What the sum of a row may be away from one: that of a soft-max in int8 is, by less."""
 WAITING = 8
@@ -76,7 +80,9 @@ def posteriors(
         engine = engine_for(network, engine, threads, calls=callers)
     show = _Shower(engine, precision)
     size = chunk_of(len(part), protocol, network)
-    found = np.zeros((len(part), len(network.classes)), np.float32)
+    shape = len(part), len(network.classes)
+    memory.refuse(FLOAT * prod(shape), f"posteriors of {shape[0]:,} x {shape[1]:,}", REMEDY)
+    found = np.zeros(shape, np.float32)
     fault = partial(_fault, network, part, protocol)
     finished = _brought_back(found, size, journal, processes, fault)
     waiting = [chunk for chunk in range(math.ceil(len(part) / size)) if chunk not in finished]

@@ -14,8 +14,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_bytes
 
 from verydeep import schema
 from verydeep.datasets.dataset import Labels
@@ -27,6 +27,7 @@ from verydeep.evaluation.published import Trained
 from verydeep.evaluation.views import WAYS, Protocol
 from verydeep.files import write_whole
 from verydeep.schema import Line, Seed
+from verydeep.weights.pieces import pieces
 
 FORMAT = 2
 KEY = "verydeep-scores"
@@ -79,8 +80,10 @@ def save_scores(scores: Scores, path: Path) -> None:
     """Writes a score file, whole or not at all. Raises UserError where it cannot be written."""
     about = {"format": FORMAT, **{name: getattr(scores, name) for name in SAID}}
     about["protocol"] = asdict(scores.protocol)
-    arrays = {"posteriors": scores.posteriors, "labels": scores.labels}
-    write_whole(path, to_bytes(arrays, {KEY: json.dumps(about)}))
+    arrays = {
+        name: torch.from_numpy(np.ascontiguousarray(getattr(scores, name))) for name in ARRAYS
+    }
+    write_whole(path, *pieces(arrays, {KEY: json.dumps(about)}))
 
 
 def is_scores(path: Path) -> bool:

@@ -25,7 +25,7 @@ from verydeep.preprocessing import Pixels
 from verydeep.processes import Processes
 from verydeep.progress import Watch
 from verydeep.tasks import beginning
-from verydeep.tasks.beginning import first_network, random_network
+from verydeep.tasks.beginning import first_network, random_network, within_memory
 from verydeep.tasks.testing import Tested, measure
 from verydeep.training import checkpoints
 from verydeep.training.defaults import Choice, choose
@@ -110,6 +110,8 @@ def train(
     begun = begun and _is_of(Path(str(out)), dataset, choice.settings)
     if processes.say(str(begun)) == "True":
         return resume(str(out), conditions, data=data)
+    described_start = beginning.begun_with(dataset, choice.settings)
+    conditions, takes = within_memory(dataset, choice.settings, described_start, conditions)
     network, started = first_network(dataset, choice.settings)
     if processes.first:
         name = f"{_name(dataset)}-{choice.settings.net}"
@@ -117,7 +119,7 @@ def train(
         device = str(conditions.machine)
         describe(folder, dataset, choice.settings, choice.reasons, device, started)
     folder = Path(processes.say(str(folder) if processes.first else ""))
-    _tell(conditions.watch, dataset, choice.settings, choice.reasons, folder)
+    _tell(conditions.watch, dataset, choice.settings, choice.reasons, takes, folder)
     for line in beginning.in_words(network, choice.settings, started):
         conditions.watch.say(line)
     return _run(folder, dataset, choice, network, conditions)
@@ -147,10 +149,12 @@ def resume(
             f"{about['data']['fingerprint']} and is {dataset.fingerprint}; train anew"
         )
     dataset = replace(dataset, where=about["data"]["where"])
-    network = random_network(dataset, settings, about.get("start", {}))
+    started: Mapping[str, Any] = about.get("start", {})
+    conditions, _ = within_memory(dataset, settings, started, conditions)
+    network = random_network(dataset, settings, started)
     if settings.start and not checkpoints.found(folder / CHECKPOINTS):
         _, digest = weights.start_from(network, machine["start"])
-        if digest != about["start"]["hash"]:
+        if digest != started["hash"]:
             raise UserError(f"{machine['start']} is not what {folder} was begun from; train anew")
     conditions.watch.say(f"going on with {folder}/")
     return _run(folder, dataset, Choice(settings, about["reasons"]), network, conditions)
@@ -190,6 +194,8 @@ def _run(
             _fit(training, source, test_part, settings, keeper, conditions)
             keeper.save(training)
         tests: tuple[Tested, ...] = ()
+        epochs = tuple(training.epochs)
+        del training  # momentum and average, before the best weights are loaded
         if processes.first:
             network = weights.load(folder / BEST, machine.device)
             with processes.aside("the test"):
@@ -197,7 +203,7 @@ def _run(
                 tests = _tested(network, test_part, tested, folder, conditions)
         processes.wait("the test")
     notes = (*dataset.notes, *faults, *keeper.notes)
-    started, epochs = about.get("start", {}), tuple(training.epochs)
+    started = about.get("start", {})
     return Run(folder, network, dataset, settings, choice.reasons, started, notes, epochs, tests)
 
 
@@ -250,7 +256,12 @@ def _name(dataset: Dataset) -> str:
 
 
 def _tell(
-    watch: Watch, dataset: Dataset, settings: Settings, reasons: Mapping[str, str], folder: Path
+    watch: Watch,
+    dataset: Dataset,
+    settings: Settings,
+    reasons: Mapping[str, str],
+    takes: str,
+    folder: Path,
 ) -> None:
     """Says what was found and what was chosen, before the long work begins."""
     watch.say(f"{dataset.where}: {len(dataset.classes)} classes, {dataset.kind}")
@@ -261,6 +272,7 @@ def _tell(
         value = getattr(settings, name)
         text = scale_text(value) if name == "scale" else str(value)
         watch.say(f"  {name:9} {text:>9}  {reason}")
+    watch.say(takes)
     watch.say(f"writing to {folder}/")
 
 

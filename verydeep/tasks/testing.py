@@ -206,9 +206,11 @@ def _scores(
     read = np.flatnonzero(readable(found))
     if not len(read):
         raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
-    refuse_other_order(found[read].argmax(1), part.labels[read], other_orders)
+    if left_out:
+        found = found[read]
+    refuse_other_order(found.argmax(1), part.labels[read], other_orders)
     scores = Scores(
-        found[read],
+        found,
         part.labels[read],
         tuple(part.names[i] for i in read.tolist()),
         network.classes,

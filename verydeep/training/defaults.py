@@ -20,6 +20,7 @@ from verydeep.nets import initialisation, vgg
 from verydeep.nets.cost import cost
 from verydeep.nets.table import Table
 from verydeep.pictures import picture_size
+from verydeep.training.footprint import shard_of
 from verydeep.training.recipes import Recipe, settings_of
 from verydeep.training.settings import Settings, checked
 from verydeep.weights.start import Origin
@@ -76,6 +77,12 @@ def choose(
             chosen[name], reasons[name] = value, reason
     for name in given:
         reasons[name] = "as given"
+    if "shard" not in chosen and "shard" not in given and machine.device == "cpu":
+        sizes = {**vars(Settings()), **chosen, **given}
+        size = shard_of(_table(sizes, origin), Settings().shard)
+        if size < Settings().shard:
+            chosen["shard"] = size
+            reasons["shard"] = "pictures at a time: more of them take much memory"
     settings = replace(Settings(), **{**chosen, **given})
     _table({name: getattr(settings, name) for name in SIZES}, origin)
     initialisation.parsed(settings.initial)

@@ -1,7 +1,8 @@
 """One step of training: a batch's gradients, summed over shards and processes, and the update.
 
 On a CPU a shard is worked on by one thread; shards are summed in their order, whichever is done
-first, one after another, or as a tree where several processes are to add in the same order. On a GPU a process's whole share of the batch is one shard, but where sums are in order.
+first: one after another, or as a tree where several processes are to add in the same order. On a
+GPU a process's whole share of the batch is one shard, but where sums are in order.
 """
 
 from __future__ import annotations
