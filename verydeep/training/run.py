@@ -188,7 +188,7 @@ def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
     for title, table in tables.items():
         lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
         blocks.append("\n".join([f"[{title}]", *lines]))
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(blocks).replace("\x7f", "\\u007f") + "\n"  # JSON takes a bare DEL
 
 
 def described(folder: Path) -> Described:

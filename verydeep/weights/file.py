@@ -12,7 +12,7 @@ import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -44,7 +44,7 @@ class WeightsInfo:
     table: dict[str, Any]
     classes: list[str]
     pixels: dict[str, Any]
-    provenance: Annotated[said.Provenance, AndOthers()]
+    provenance: dict[str, Any]
     layers: dict[str, Sha256]
     format: int = FORMAT
     hash: Sha256 = ""
@@ -63,7 +63,7 @@ def save(network: Network, path: Path | str, provenance: dict[str, Any] | None =
         table={"name": table.name, "crop": table.crop, "words": table.words},
         classes=list(network.classes),
         pixels=asdict(network.pixels),
-        provenance=cast(said.Provenance, provenance or {}),
+        provenance=provenance or {},
         layers=layers,
         hash=_hash_of(layers),
     )
@@ -136,6 +136,7 @@ def _info_of(about: Any) -> WeightsInfo:
     info: WeightsInfo = schema.fitting(WeightsInfo, about)
     classes, table = said.classes_of(info.classes), table_of(info)
     _ = pixels_of(info)
+    schema.fitting(Annotated[said.Provenance, AndOthers()], info.provenance, "provenance")
     if len(classes) != table.class_count:
         raise ValueError(f"{len(classes)} class names for a table of {table.class_count} classes")
     return info
