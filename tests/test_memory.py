@@ -77,7 +77,7 @@ def test_a_footprint_is_that_worked_out_by_hand() -> None:
     found = footprint(table, settings, threads=2, pictures=1000)
     assert found.weights == 2 * 4 * 482  # and momentum
     assert found.gradients == 4 * (482 + 258)
-    assert found.values == 2 * (2 * each + 2**23)
+    assert found.values == 2 * (2 * each + 2**26)
     assert found.pictures == 1000 + 5 * 4 * 3 * 64
     ordered = footprint(table, settings, threads=2, pictures=0, in_order=True)
     assert ordered.gradients == 4 * (2 * 482 + 258)

@@ -84,7 +84,7 @@ def table_of_words(said: Any) -> Table:
         table = read_table(name, words, about["crop"])
         weights = cost(table).parameters
     except UserError as error:
-        raise MisfitError(f"a table that is none: {error}") from None
+        raise MisfitError(f"a table that is none: {one_line(error)}") from None
     names = [row.name for row in table.rows]
     if len(set(names)) < len(names) or table.class_count == 1:
         raise MisfitError("a table that is none: two rows of one name, or one class")
