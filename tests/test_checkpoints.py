@@ -22,6 +22,7 @@ import torch
 
 from tests.conftest import TWO_CORES
 from tests.test_training import PIXELS, SETTINGS, drawn, source_of, weights_of
+from verydeep.datasets.memory import Memory
 from verydeep.errors import Stopped, UserError
 from verydeep.files import alone_in
 from verydeep.nets.network import build
@@ -400,7 +401,7 @@ def test_a_picture_that_is_unreadable_every_epoch_is_counted_once(tmp_path: Path
     batch = next(batches(source_of(drawn()[0]), settings, 0, threads=1))
 
     def kept() -> keeper.Keeper:
-        return keeper.Keeper(tmp_path, ABOUT, {}, settings, 6, TWO_CORES)
+        return keeper.Keeper(tmp_path, ABOUT, {}, settings, 6, TWO_CORES, Memory())
 
     one = kept()
     for _ in range(3):

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,18 +121,20 @@ def test_the_listing_that_a_missing_layer_points_to_is_there(verydeep: Run, name
     assert line.split("'")[3] in said.out
 
 
-def test_a_name_that_is_not_utf8_is_printed() -> None:
-    """In a process of its own, whose stdout is a pipe; the name is café.png in Latin-1."""
-    save(build("A", ["cat", "dog"], width=0.125, crop=32, fc=16), "w.safetensors")
+def test_names_beyond_the_terminals_encoding_are_printed() -> None:
+    """In a process of its own, in the C locale: a class and a file, café.png in Latin-1."""
+    save(build("A", ["Café", "dog"], width=0.125, crop=32, fc=16), "w.safetensors")
     name = os.fsdecode(b"caf\xe9.png")
     Image.new("RGB", (48, 48), (200, 30, 30)).save(name)
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run(
         [sys.executable, "-m", "verydeep", "predict", "w.safetensors", name],
         capture_output=True,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        env={**os.environ, **plain},
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"caf\\udce9.png\n  "), done.stdout
+    assert b"  Caf\\xe9 " in done.stdout
 
 
 def test_python_imports_no_torch_before_it_is_needed() -> None:
@@ -218,6 +221,54 @@ def test_the_whole_walk_on_a_folder(verydeep: Run, photos: Photos, tmp_path: Pat
     answers = json.loads(verydeep("predict", "runs/photos-A", "photos/arrow", "--json").out)
     assert len(answers) == 10
     assert sum(a["posterior"] for a in answers[0]["top"]) == pytest.approx(1)
+
+
+def test_a_net_at_chance_is_refused_or_told_of_as_one(verydeep: Run) -> None:
+    """Ten classes in equal numbers: a guess errs on 90 %, and so does a net that cannot learn."""
+    words = ["train", "drawn:40x48", "--net", "D", "--width", "0.125", "--crop", "32"]
+    words += ["--fc", "16", "--batch", "16", "--epochs", "1", "--set", "initial=gaussian:0.01"]
+    assert "D would not learn from 'gaussian:0.01'" in verydeep(*words).mistake
+    said = verydeep(*words, "--set", "bad_start=train")
+    assert "without looking: a guess errs on 90.0 %" in said.err
+    assert "without looking: a guess errs on 90.0 %" in said.out
+    assert "warning  no better than naming 'arrow' for all, which errs on 90.0 %" in said.out
+    assert "use it" not in said.out
+
+
+def test_what_naming_the_largest_class_errs_stands_beside_a_test(
+    verydeep: Run, photos: Photos
+) -> None:
+    """Of 20 pictures set aside, 16 are arrows: 4 in 20 are 20 %."""
+    photos(80, 20, side=48)
+    said = verydeep("train", "photos", "--json", *SMALL)
+    answer = {"guessing": 50.0, "naming": pytest.approx(20), "largest": "arrow"}
+    assert json.loads(said.out)["blind"] == answer
+    assert "a guess errs on 50.0 %, naming 'arrow' for all on 20.0 %" in said.err
+    tested = verydeep("evaluate", json.loads(said.out)["folder"], "photos")
+    assert "without looking: a guess errs on 50.0 %, naming 'arrow' for all on 20.0 %" in tested.out
+
+
+def test_a_file_of_one_setting_has_all_of_them_told_with_their_reasons(
+    verydeep: Run, photos: Photos
+) -> None:
+    photos(10, 10, side=48)
+    Path("mine.toml").write_text("rate = 0.02")
+    words = ["train", "photos", "--recipe", "mine.toml", "--width", "0.125", "--crop", "32"]
+    words += ["--net", "A", "--batch", "15", "--epochs", "1", "--fc", "16"]
+    said = verydeep(*words, "--out", "run").err
+    for name, value, reason in (
+        ("rate", "0.02", "as in recipe mine"),
+        ("batch", "15", "as given"),
+        ("scale", "64", r"crop \+ 32"),
+        ("momentum", "0.9", "the paper's"),
+        ("initial", "glorot", "the paper's"),
+        ("divide", "false", "the paper's"),
+        ("latest_cuts", "none", "the paper's"),
+    ):
+        assert re.search(rf"^  {name} +{value}  {reason}$", said, re.MULTILINE)
+    assert "an epoch: 1 step of 15 pictures; 1 of 16 left out, others each time" in said
+    reasons = tomllib.loads(Path("run/run.toml").read_text())["reasons"]
+    assert reasons["decay"] == "the paper's"
 
 
 def test_training_again_takes_the_next_folder(verydeep: Run, trained: Path) -> None:

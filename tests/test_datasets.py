@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from verydeep.datasets import open_dataset, refuse_too_small
-from verydeep.datasets.folder import natural_key
-from verydeep.datasets.inspection import inspect
+from verydeep.datasets import Memory, open_dataset, refuse_too_small, settled
+from verydeep.datasets.entries import natural_key
+from verydeep.datasets.inspection import inspect, warnings
 from verydeep.datasets.outlines import SHAPES
 from verydeep.datasets.packing import pack
 from verydeep.errors import UserError
@@ -24,28 +25,28 @@ Photos = Callable[..., Path]
 def test_a_folder_is_split_by_class(photos: Photos) -> None:
     dataset = open_dataset(photos(10, 5, 2))
     assert dataset.classes == ("arrow", "crescent", "cross")
-    assert np.bincount(dataset.test.labels).tolist() == [2, 1, 1]  # a fifth, at least one
+    assert np.bincount(dataset.validation.labels).tolist() == [2, 1, 1]  # a fifth, at least one
     assert np.bincount(dataset.train.labels).tolist() == [8, 4, 1]
-    assert not set(dataset.train.names) & set(dataset.test.names)
+    assert not set(dataset.train.names) & set(dataset.validation.names)
     assert any("20% of each class" in note and "seed 0" in note for note in dataset.notes)
 
 
 def test_the_split_is_made_from_the_seed(photos: Photos) -> None:
     root = photos(20, 20)
-    first, same, other = (open_dataset(root, seed).test.names for seed in (0, 0, 1))
+    first, same, other = (open_dataset(root, seed).validation.names for seed in (0, 0, 1))
     assert first == same
     assert first != other
 
 
 def test_another_class_does_not_move_the_split_of_those_before_it(photos: Photos) -> None:
     root = photos(20, 20)
-    before = open_dataset(root).test.names
+    before = open_dataset(root).validation.names
     photos(0, 0, 9, root="photos/more")
     (root / "more" / "cross").rename(root / "zebra")
     for left in (root / "more").iterdir():
         left.rmdir()
     (root / "more").rmdir()
-    assert list(open_dataset(root).test.names[: len(before)]) == list(before)
+    assert list(open_dataset(root).validation.names[: len(before)]) == list(before)
 
 
 @pytest.mark.parametrize("name", ["val", "test", "Validation"])
@@ -53,14 +54,14 @@ def test_parts_that_are_there_are_taken(photos: Photos, name: str) -> None:
     photos(4, 3, root="photos/train")
     photos(2, 1, root=f"photos/{name}", first=50)
     dataset = open_dataset("photos")
-    assert (len(dataset.train), len(dataset.test)) == (7, 3)
-    assert not dataset.made_split
+    assert (len(dataset.train), len(dataset.validation)) == (7, 3)
+    assert dataset.made == ()
 
 
 def test_a_train_folder_alone_is_split(photos: Photos) -> None:
     photos(10, 10, root="photos/train")
     dataset = open_dataset("photos")
-    assert (len(dataset.train), len(dataset.test)) == (16, 4)
+    assert (len(dataset.train), len(dataset.validation)) == (16, 4)
     assert "no val/ or test/" in dataset.notes[0]
 
 
@@ -97,8 +98,9 @@ def test_pictures_in_folders_of_folders_and_behind_links_are_found(photos: Photo
     (root / "crescent" / "link.png").symlink_to(root / "crescent" / "0.png")
     dataset = open_dataset(root)
     assert sorted(dataset.everything.names) == [
-        "arrow/1.png", "arrow/more/0.png", "crescent/0.png", "crescent/1.png", "crescent/link.png",
+        "arrow/1.png", "arrow/more/0.png", "crescent/0.png", "crescent/1.png",
     ]  # fmt: skip
+    assert any("there already: 1 (crescent/link.png)" in note for note in dataset.notes)
     for i in range(len(dataset.everything)):
         assert read_picture(dataset.everything.source(i)).shape == (64, 64, 3)
 
@@ -122,7 +124,7 @@ def test_too_little_to_learn_from_can_be_tested_on(
     photos: Photos, counts: tuple[int, ...], message: str, parts: tuple[int, int]
 ) -> None:
     dataset = open_dataset(photos(*counts))
-    assert (len(dataset.train), len(dataset.test)) == parts
+    assert (len(dataset.train), len(dataset.validation)) == parts
     with pytest.raises(UserError, match=message):
         refuse_too_small(dataset)
     with pytest.raises(UserError, match=message):
@@ -169,25 +171,25 @@ def test_parts_without_pictures_are_refused_and_with_one_for_training(
     photos(3, 1, root="few/train")
     photos(1, root="few/val")
     few = open_dataset(tmp_path / "few")
-    assert (few.train.labels.tolist(), few.test.labels.tolist()) == ([0, 0, 0, 1], [0])
+    assert (few.train.labels.tolist(), few.validation.labels.tolist()) == ([0, 0, 0, 1], [0])
     with pytest.raises(UserError, match="class 'crescent' .* one picture"):
         refuse_too_small(few)
 
 
 def test_drawn_pictures_are_balanced_and_boxed() -> None:
-    dataset = open_dataset("drawn:50x64", seed=3)
+    dataset = open_dataset("drawn:50x64", split=3)
     assert dataset.classes == SHAPES
     assert np.bincount(dataset.train.labels).tolist() == [5] * 10
-    image = dataset.test.source(0)
+    image = dataset.validation.source(0)
     assert isinstance(image, np.ndarray)
     assert image.shape == (64, 64, 3)
-    assert dataset.test.boxes is not None
-    assert dataset.test.boxes(0).shape == (1, 4)
+    assert dataset.validation.boxes is not None
+    assert dataset.validation.boxes(0).shape == (1, 4)
 
 
 def test_no_drawn_set_trains_on_what_another_tests_on() -> None:
     large, small = open_dataset("drawn:5000x64"), open_dataset("drawn:50x64")
-    tested = {name.rpartition("/")[2] for name in small.test.names}
+    tested = {name.rpartition("/")[2] for name in small.validation.names}
     assert not tested & {name.rpartition("/")[2] for name in large.train.names}
 
 
@@ -203,7 +205,7 @@ def test_looking_finds_faults_sizes_and_duplicates(photos: Photos) -> None:
     Image.open(root / "arrow" / "0.png").save(root / "crescent" / "copy.bmp")
     Image.new("RGB", (30, 20)).save(root / "arrow" / "small.png")
     found = inspect(open_dataset(root))
-    assert [sum(found.counts[part]) for part in ("train", "test")] == [9, 2]
+    assert [sum(found.counts[part]) for part in ("train", "validation")] == [9, 2]
     assert sorted(found.sizes)[0] == (20, 30)
     assert len(found.sizes) == 10
     assert len(found.faults) == 1
@@ -218,8 +220,43 @@ def test_a_duplicate_across_the_split_is_found(photos: Photos) -> None:
     found = inspect(open_dataset("photos"))
     assert len(found.across) == 2
     assert all(
-        "(train)" in " ".join(group) and "(test)" in " ".join(group) for group in found.across
+        "(train)" in " ".join(group) and "(validation)" in " ".join(group) for group in found.across
     )
+
+
+def test_one_picture_in_two_classes_is_named(photos: Photos) -> None:
+    """By its pixels where all are read; by its bytes before a training, which reads none."""
+    root = photos(4, 4)
+    data = (root / "arrow" / "0.png").read_bytes()
+    (root / "crescent" / "copy.png").write_bytes(data)
+    (root / "arrow" / "again.png").write_bytes(data)  # of the same class: no contradiction
+    Image.open(root / "arrow" / "1.png").save(root / "crescent" / "other.bmp")
+    found = inspect(open_dataset(root)).contradictions
+    assert [{name.split(" ")[0] for name in group} for group in sorted(found, key=len)] == [
+        {"arrow/1.png", "crescent/other.bmp"},
+        {"arrow/0.png", "arrow/again.png", "crescent/copy.png"},
+    ]
+    (line,) = warnings(settled(open_dataset(root), Memory()))
+    assert line.startswith("the same file in two classes, so that one label is wrong: 1 (")
+    assert "crescent/copy.png" in line
+    (root / "crescent" / "copy.png").unlink()
+    assert [*warnings(settled(open_dataset(root), Memory()))] == []
+
+
+@pytest.mark.parametrize(("largest", "bits", "factor"), [(1023, 10, 64), (4095, 12, 16)])
+def test_pictures_of_few_bits_of_sixteen_are_named(
+    photos: Photos, largest: int, bits: int, factor: int
+) -> None:
+    """A 12-bit camera's values end at 4095: 65535 / 4095 is 16."""
+    root = photos(5, 5)
+    values = np.linspace(0, largest, 64).astype(np.uint16).reshape(8, 8)
+    for i in range(3):
+        Image.fromarray(values).save(root / "arrow" / f"camera{i}.{('png', 'tif')[i % 2]}")
+    Image.new("RGB", (8, 8)).save(root / "arrow" / "night.png")  # of 8 bits, and black
+    said = f"16 bits that use {bits} of them or fewer.*multiply their values by {factor}"
+    (line,) = warnings(open_dataset(root))
+    assert re.search(said, line)
+    assert [found for _, found in inspect(open_dataset(root)).dark] == [bits] * 3
 
 
 def test_a_hundred_thousand_names_take_little_memory(tmp_path: Path) -> None:
@@ -245,13 +282,97 @@ def test_pictures_in_hidden_folders_are_hidden(photos: Callable[..., Path]) -> N
     assert len(open_dataset(root).everything) == 9
 
 
-def test_a_class_may_be_called_train(photos: Photos) -> None:
-    root = photos(4, 4)
+def test_a_class_may_be_called_train_among_others(photos: Photos) -> None:
+    root = photos(4, 4, 4)
     (root / "arrow").rename(root / "train")
     (root / "crescent").rename(root / "val")
     dataset = open_dataset(root)
-    assert dataset.classes == ("train", "val")
-    assert dataset.made_split
+    assert dataset.classes == ("cross", "train", "val")
+    assert dataset.made == ("validation",)
+
+
+def test_links_to_what_is_above_are_left_out(photos: Photos) -> None:
+    """Twelve files stay twelve pictures, however links lead to them."""
+    root = photos(6, 6)
+    (root / "arrow" / "up").symlink_to("..")
+    (root / "self").symlink_to(".")
+    (root.parent / "outside").mkdir()
+    (root.parent / "outside" / "back").symlink_to(root)
+    (root / "crescent" / "around").symlink_to(root.parent / "outside")
+    dataset = open_dataset(root)
+    assert dataset.classes == ("arrow", "crescent")
+    assert np.bincount(dataset.everything.labels).tolist() == [6, 6]
+    (note,) = (note for note in dataset.notes if "folder above" in note)
+    assert "3 (arrow/up/, crescent/around/back/, self/)" in note
+
+
+def test_a_picture_of_two_links_is_one_picture_and_goes_by_the_first(photos: Photos) -> None:
+    root = photos(2, 2)
+    (root.parent / "elsewhere.png").write_bytes((root / "arrow" / "0.png").read_bytes())
+    for name in ("b.png", "a.png"):
+        (root / "arrow" / name).symlink_to(root.parent / "elsewhere.png")
+    (root / "crescent" / "b.png").symlink_to(root.parent / "elsewhere.png")  # of another class
+    names = sorted(open_dataset(root).everything.names)
+    assert names == [
+        "arrow/0.png", "arrow/1.png", "arrow/a.png", "crescent/0.png", "crescent/1.png",
+        "crescent/b.png",
+    ]  # fmt: skip
+
+
+def test_a_link_that_leads_nowhere_is_called_so(photos: Photos) -> None:
+    root = photos(2, 2)
+    (root / "arrow" / "gone.png").symlink_to("nowhere.png")
+    notes = open_dataset(root).notes
+    assert any("links that lead nowhere: 1 (arrow/gone.png)" in note for note in notes)
+    assert not any("empty" in note for note in notes)
+
+
+COMPOSED, DECOMPOSED = "Caf\u00e9", "Cafe\u0301"
+"""One name in Unicode's two forms, NFC and NFD, by UAX 15."""
+
+
+def test_a_name_in_two_forms_is_one_class(photos: Photos) -> None:
+    for part, form in (("train", COMPOSED), ("val", DECOMPOSED)):
+        photos(3, 3, root=f"photos/{part}")
+        Path("photos", part, "arrow").rename(Path("photos", part, form))
+    dataset = open_dataset("photos")
+    assert dataset.classes == (COMPOSED, "crescent")
+    assert np.bincount(dataset.validation.labels).tolist() == [3, 3]
+    assert dataset.validation.names[0] == f"{COMPOSED}/0.png"
+    assert read_picture(dataset.validation.source(0)).shape == (64, 64, 3)
+    pack(dataset, Path("packed"))
+    assert open_dataset("packed").validation.names[0] == f"{COMPOSED}/0.png.jpg"
+
+
+def test_a_name_in_both_forms_in_one_folder_is_refused(photos: Photos) -> None:
+    root = photos(3, 3)
+    (root / "arrow").rename(root / COMPOSED)
+    (root / "crescent").rename(root / DECOMPOSED)
+    with pytest.raises(UserError, match=rf"class '{COMPOSED}' twice.*NFC and NFD"):
+        open_dataset(root)
+
+
+def test_pictures_of_other_formats_are_named_by_them(photos: Photos) -> None:
+    root = photos(2, 2)
+    for name in ("a.heic", "b.HEIC", "c.avif"):
+        (root / "arrow" / name).write_bytes(b"x")
+    notes = "\n".join(open_dataset(root).notes)
+    assert ".heic files, which are not read (convert them to JPEG or PNG): 2 (" in notes
+    assert ".avif files, which are not read" in notes
+    Path("phone/arrow").mkdir(parents=True)
+    Path("phone/arrow/a.heic").write_bytes(b"x")
+    with pytest.raises(UserError, match="no pictures in phone: 1 .heic files, which are not read"):
+        open_dataset("phone")
+
+
+def test_netpbm_makes_classes(photos: Photos) -> None:
+    root = photos(2, 2)
+    for path in [*root.rglob("*.png")]:
+        Image.open(path).save(path.with_suffix(".ppm"))
+        path.unlink()
+    dataset = open_dataset(root)
+    assert dataset.classes == ("arrow", "crescent")
+    assert inspect(dataset).faults == []
 
 
 @pytest.mark.parametrize("name", ["@eaDir", "__MACOSX", ".thumbnails"])
@@ -263,7 +384,7 @@ def test_what_devices_and_archives_put_there_is_no_class(photos: Photos, name: s
         (folder / name / "x.png").write_bytes((root / "arrow" / "0.png").read_bytes())
     dataset = open_dataset(root)
     assert dataset.classes == ("arrow", "crescent")
-    assert len(dataset.train) + len(dataset.test) == 8
+    assert len(dataset.train) + len(dataset.validation) == 8
     assert any("hidden: 2" in note for note in dataset.notes)
 
 

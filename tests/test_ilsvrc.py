@@ -96,10 +96,10 @@ def test_labels_of_the_development_kit_are_in_its_own_order(val: str, lists: str
     dataset = open_dataset("data")
     assert dataset.kind == "ilsvrc"
     assert dataset.classes == (TENCH, SHARK, HEN)
-    assert dataset.test.labels.tolist() == [0, 2, 1, 2]
+    assert dataset.validation.labels.tolist() == [0, 2, 1, 2]
     assert len(dataset.train) == 0
-    assert [Path(name).stem[-1] for name in dataset.test.names] == ["1", "2", "3", "4"]
-    assert read_picture(dataset.test.source(2))[0, 0, 0] == 150
+    assert [Path(name).stem[-1] for name in dataset.validation.names] == ["1", "2", "3", "4"]
+    assert read_picture(dataset.validation.source(2))[0, 0, 0] == 150
 
 
 def test_kaggle_gives_labels_and_boxes() -> None:
@@ -112,11 +112,11 @@ def test_kaggle_gives_labels_and_boxes() -> None:
         assert dataset.classes == (TENCH, SHARK, HEN)
         assert dataset.train.labels.tolist() == [0, 0, 0, 1, 1, 2]
         assert list(dataset.train.names[:2]) == [f"{TENCH}/{TENCH}_{i}.JPEG" for i in (9, 10)]
-        assert dataset.test.labels.tolist() == [0, 2, 1]
-        assert dataset.test.boxes is not None
-        assert dataset.test.boxes(1).tolist() == [[1, 2, 30, 20], [0, 0, 5.5, 6]]
+        assert dataset.validation.labels.tolist() == [0, 2, 1]
+        assert dataset.validation.boxes is not None
+        assert dataset.validation.boxes(1).tolist() == [[1, 2, 30, 20], [0, 0, 5.5, 6]]
         assert dataset.train.boxes is None
-        assert not dataset.made_split
+        assert dataset.made == ()
         assert any("LOC_synset_mapping.txt" in note for note in dataset.notes)
         assert read_picture(dataset.train.source(3))[0, 0, 0] == 80
 
@@ -128,10 +128,10 @@ def test_tables_of_labels_and_boxes_are_read_packed_too() -> None:
     Path("ilsvrc2012_val_labels.csv.gz").write_bytes(gzip.compress(table.encode()))
     write("ilsvrc2012_val_boxes.csv", "image,xmin,ymin,xmax,ymax\nILSVRC2012_val_00000001,1,2,3,4")
     dataset = open_dataset(".")
-    assert dataset.test.labels.tolist() == [1, 0]
-    assert dataset.test.boxes is not None
-    assert dataset.test.boxes(0).tolist() == [[1, 2, 3, 4]]
-    assert dataset.test.boxes(1).shape == (0, 4)
+    assert dataset.validation.labels.tolist() == [1, 0]
+    assert dataset.validation.boxes is not None
+    assert dataset.validation.boxes(0).tolist() == [[1, 2, 3, 4]]
+    assert dataset.validation.boxes(1).shape == (0, 4)
     assert any("1 pictures have none" in note for note in dataset.notes)
 
 
@@ -141,7 +141,7 @@ def test_class_folders_are_labels() -> None:
     dataset = open_dataset("data")
     assert dataset.kind == "ilsvrc"
     assert dataset.classes == (TENCH, HEN)
-    assert dataset.test.labels.tolist() == [0, 0, 1]
+    assert dataset.validation.labels.tolist() == [0, 0, 1]
     assert any("valprep.sh" in note for note in dataset.notes)
 
 
@@ -161,7 +161,7 @@ def test_class_folders_need_no_list_that_cannot_be_read() -> None:
 def test_pictures_sorted_into_wrong_folders_are_refused() -> None:
     picture(f"data/val/{TENCH}/ILSVRC2012_val_00000001.JPEG")
     picture(f"data/val/{SHARK}/ILSVRC2012_val_00000002.JPEG")
-    assert len(open_dataset("data").test) == 2
+    assert len(open_dataset("data").validation) == 2
     write("data/LOC_val_solution.csv", SOLUTION)
     with pytest.raises(UserError, match=rf"1 of 2 pictures .*{SHARK}/.*02.JPEG, which is of {HEN}"):
         open_dataset("data")
@@ -201,7 +201,7 @@ def test_some_of_the_validation_pictures_are_enough() -> None:
     write("LOC_val_solution.csv", SOLUTION)
     dataset = open_dataset(".")
     assert dataset.classes == (TENCH, SHARK, HEN)
-    assert dataset.test.labels.tolist() == [2]
+    assert dataset.validation.labels.tolist() == [2]
     (note,) = (note for note in dataset.notes if "not there" in note)
     assert "2 pictures (ILSVRC2012_val_00000001, ILSVRC2012_val_00000003)" in note
 
@@ -306,7 +306,7 @@ def test_boxes_in_xml_are_read_when_asked_for_in_the_pictures_own_pixels(folder:
     write(f"data/{folder}/val/ILSVRC2012_val_00000002.xml", XML.format(80, 60))
     write(f"data/{folder}/train/{TENCH}/{TENCH}_10.xml", XML.format(40, 30))
     dataset = open_dataset("data")
-    boxes, train_boxes = dataset.test.boxes, dataset.train.boxes
+    boxes, train_boxes = dataset.validation.boxes, dataset.train.boxes
     assert boxes is not None
     assert train_boxes is not None
     assert boxes(0).tolist() == [[10, 20, 30, 60]]
@@ -315,7 +315,7 @@ def test_boxes_in_xml_are_read_when_asked_for_in_the_pictures_own_pixels(folder:
     assert [len(train_boxes(i)) for i in range(3)] == [0, 1, 0]
     assert any("1 pictures have none" in note for note in dataset.notes)
     write(f"data/{folder}/val/ILSVRC2012_val_00000001.xml", "<annotation>")
-    again = open_dataset("data").test.boxes
+    again = open_dataset("data").validation.boxes
     assert again is not None
     with pytest.raises(UserError, match=r"00001.xml are not as in PASCAL VOC"):
         again(0)
@@ -420,7 +420,11 @@ def test_two_hundred_pictures_have_the_thousand_classes_of_the_lists() -> None:
         Path(f"val/ILSVRC2012_val_{number:08}.JPEG").write_bytes(b"x")
     dataset = open_ilsvrc(Path())
     assert len(dataset.classes) == 1000
-    assert dataset.test.labels[:3].tolist() == [65, 970, 230]  # as in ilsvrc2012_val_labels.csv
+    assert dataset.validation.labels[:3].tolist() == [
+        65,
+        970,
+        230,
+    ]  # as in ilsvrc2012_val_labels.csv
     words = find_list(Path(), *WORDS)
     assert words is not None
     assert class_names(words)[dataset.classes[65]].startswith("sea snake")
@@ -433,19 +437,19 @@ def test_real_pictures_and_boxes_agree_with_the_whole_list() -> None:
     lists, root = real_pictures("lists"), real_pictures("imagenette_loc224")
     dataset = open_dataset(root)
     assert dataset.kind == "ilsvrc"
-    assert dataset.test.boxes is not None
+    assert dataset.validation.boxes is not None
     labels = labels_table(lists / "ilsvrc2012_val_labels.csv.gz")
     boxes = boxes_table(lists / "ilsvrc2012_val_boxes.csv.gz")
     text = gzip.decompress((lists / "ilsvrc2012_val_labels.csv.gz").read_bytes()).decode()
     rows = (line.split(",") for line in text.split()[1:])
     sizes = {name: (int(width), int(height)) for name, _, _, width, height in rows}
-    for i, name in enumerate(dataset.test.names):
+    for i, name in enumerate(dataset.validation.names):
         stem = Path(name).stem
-        assert dataset.classes[dataset.test.labels[i]] == labels[stem]
-        height, width, _ = read_picture(dataset.test.source(i)).shape
+        assert dataset.classes[dataset.validation.labels[i]] == labels[stem]
+        height, width, _ = read_picture(dataset.validation.source(i)).shape
         scale = np.tile([width / sizes[stem][0], height / sizes[stem][1]], 2)
         expected = np.array(sorted((boxes[stem] * scale).tolist()))
-        found = np.array(sorted(dataset.test.boxes(i).tolist()))  # the lists' orders differ
+        found = np.array(sorted(dataset.validation.boxes(i).tolist()))  # the lists' orders differ
         np.testing.assert_allclose(found, expected, atol=1)
 
 
@@ -457,5 +461,5 @@ def test_real_pictures_of_every_class_are_found_in_their_folders() -> None:
         target.parent.mkdir(parents=True)
         target.symlink_to(source)
     dataset = open_dataset("data")
-    assert dataset.test.labels.tolist() == list(range(1000))
-    assert read_picture(dataset.test.source(999)).ndim == 3
+    assert dataset.validation.labels.tolist() == list(range(1000))
+    assert read_picture(dataset.validation.source(999)).ndim == 3

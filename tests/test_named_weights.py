@@ -205,6 +205,8 @@ def test_classes_are_matched_by_wnid_and_scores_lie_beside_no_cache(
     assert Counter(tested.scores.labels.tolist()) == expected
     assert tested.path is not None
     assert tested.path.parent == Path("runs/vgg16/scores")
+    # the authors' page: jittered over [256; 512]; so tested at 384 (Sect. 4.1)
+    assert tested.scores.protocol.scales == (384,)
     assert in_cache() == ["imagenet_class_index.json", "vgg16/vgg16.safetensors"]
 
     wnids_only = build("D", WNIDS, width=0.125, crop=64, fc=24)
@@ -212,6 +214,17 @@ def test_classes_are_matched_by_wnid_and_scores_lie_beside_no_cache(
     assert layers[-1] == "fc8"
     others = build("D", WNIDS[::-1], width=0.125, crop=64, fc=24)
     assert "fc8" not in start_from(others, "vgg16")[0]
+
+
+def test_what_an_earlier_version_kept_is_put_right_without_fetching(server: Server) -> None:
+    network = public.load("vgg16")
+    about, asked = read_info(OURS).provenance, len(server.asked)
+    network.pixels = replace(network.pixels, scale=(256, 256))
+    save(network, OURS, about)
+    again = public.load("vgg16")
+    assert again.pixels.scale == (256, 512)
+    assert (hash_of(again), read_info(OURS).provenance) == (hash_of(network), about)
+    assert len(server.asked) == asked
 
 
 def test_torchvisions_are_known_by_the_beginning_of_their_sha256(
@@ -226,6 +239,7 @@ def test_torchvisions_are_known_by_the_beginning_of_their_sha256(
     crop = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(network(crop), net(crop), rtol=1e-4, atol=1e-5)
     assert network.classes[4] == "n00000004 tabby"
+    assert network.pixels.scale == (256, 256)
     server.files["a.pth"] += b"\0"
     kept(next(r for r in releases.RELEASES if r.called == "vgg11_bn")).unlink()
     with pytest.raises(UserError, match=r"a\.pth is not what torchvision published: its hash is"):

@@ -242,6 +242,24 @@ def test_initial_weights_have_the_deviation_of_their_name(initial: str, std: flo
     assert not network.get_parameter("conv2_1.bias").any()
 
 
+def test_a_narrow_net_may_begin_with_the_gains_of_the_whole_one() -> None:
+    """sqrt(fan in) x deviation, by hand: 576 and 4096 terms are summed in the whole A by conv2_1
+    and fc7, 512 x 7 x 7 by fc6; here 72, 512, and 64 x 2 x 2."""
+    network = build("A", classes=2, width=0.125, crop=64, initial="whole-gaussian:0.01")
+    for name, whole, own in (("conv2_1", 576, 72), ("fc6", 25088, 256), ("fc7", 4096, 512)):
+        std = network.get_parameter(f"{name}.weight").std().item()
+        assert std * own**0.5 == pytest.approx(0.01 * whole**0.5, rel=0.03)
+
+
+def test_in_the_whole_net_its_gains_are_those_of_the_plain_gaussian() -> None:
+    plain, scaled = (
+        build("A", 2, fc=8, initial=initial) for initial in ("gaussian:0.01", "whole-gaussian:0.01")
+    )
+    for name in ("conv1_1", "conv5_2", "fc6"):
+        weight = f"{name}.weight"
+        assert torch.equal(plain.get_parameter(weight), scaled.get_parameter(weight))
+
+
 def test_the_same_seed_gives_the_same_network() -> None:
     one, same, other = (build("A", 2, width=0.125, crop=32, seed=s) for s in (3, 3, 4))
     assert torch.equal(one.get_parameter("fc6.weight"), same.get_parameter("fc6.weight"))

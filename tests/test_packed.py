@@ -242,7 +242,7 @@ def test_unreadable_pictures_are_left_out_and_named(photos: Photos) -> None:
     assert lines[0].startswith("train/arrow/bad.jpg: JPEG that cannot be decoded")
     assert lines[1].startswith("train/crescent/0.png: looks like HTML")
     # nothing is left of crescent to train on, so that it is no class
-    assert lines[5].startswith("test/crescent/0.png")
+    assert lines[5].startswith("validation/crescent/0.png")
     assert "no picture of its class to train on" in lines[5]
     assert len(lines) == 7
     found = open_dataset("packed")
@@ -250,8 +250,8 @@ def test_unreadable_pictures_are_left_out_and_named(photos: Photos) -> None:
     assert "left out when packed: 4 more" in found.notes
     other = open_dataset(unpacked(Path("packed")))
     assert found.classes == other.classes == ("arrow", "cross")
-    assert found.test.labels.tolist() == other.test.labels.tolist() == [0, 0, 1, 1]
-    assert list(found.test.names) == list(other.test.names)
+    assert found.validation.labels.tolist() == other.validation.labels.tolist() == [0, 0, 1, 1]
+    assert list(found.validation.names) == list(other.validation.names)
     assert found.fingerprint == other.fingerprint
 
 
@@ -529,7 +529,7 @@ def test_a_hundred_thousand_pictures_take_little_memory(photos: Photos) -> None:
         boxes=np.zeros((0, 4)),
         names=np.frombuffer(b"".join(names), np.uint8),
     )
-    header["counts"] = {"train": count - 10, "test": 10}
+    header["counts"] = {"train": count - 10, "validation": 10}
     header["shards"] = [{**header["shards"][0], "pictures": count, "bytes": 1000 * count}]
     os.truncate(out / "shard-00000.tar", 1000 * count)
     (out / INDEX).write_bytes(to_bytes(header, entries))
@@ -540,7 +540,44 @@ def test_a_hundred_thousand_pictures_take_little_memory(photos: Photos) -> None:
     tracemalloc.stop()
     assert peak < 15.6e6
     assert dataset.train.names[99_000] == "crescent/n01440764_99000.JPEG"
-    assert dataset.test.names[9] == "crescent/n01440764_99999.JPEG"
+    assert dataset.validation.names[9] == "crescent/n01440764_99999.JPEG"
+
+
+# --- parts
+
+
+def test_three_parts_are_packed_as_three(photos: Photos) -> None:
+    for part, first in (("train", 0), ("val", 20), ("test", 40)):
+        photos(3, 3, root=f"photos/{part}", first=first)
+    header = pack(open_dataset("photos"), Path("packed"), 64)
+    assert header["counts"] == {"train": 6, "validation": 6, "test": 6}
+    found, other = open_dataset("packed"), open_dataset(unpacked(Path("packed")))
+    assert found.fingerprint == other.fingerprint
+    for role, one in found.parts.items():
+        assert list(one.names) == list(other.parts[role].names)
+        assert one.source(4) == Path(str(other.parts[role].source(4))).read_bytes()
+
+
+def test_a_pack_of_an_earlier_version_is_read_and_not_gone_on_with(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its index differed in the format's number, and called what chose the weights "test"."""
+    dataset = open_dataset(photos(6, 6))
+    pack(dataset, Path("packed"), 64)
+    now = open_dataset("packed")
+    header, entries = read_index(Path("packed") / INDEX)
+    train, second = header["counts"].values()
+    about = {name: value for name, value in header["about"].items() if name != "format"}
+    earlier = {**header, "about": about, "counts": {"train": train, "test": second}}
+    with monkeypatch.context() as then:
+        then.setattr("verydeep.datasets.packed.FORMAT", b"verydeep pack 1 ")
+        (Path("packed") / INDEX).write_bytes(to_bytes(earlier, entries))
+    found = open_dataset("packed")
+    assert found.fingerprint == now.fingerprint
+    assert list(found.validation.names) == list(now.validation.names)
+    assert found.validation.source(1) == now.validation.source(1)
+    with pytest.raises(UserError, match="packed is a pack of an earlier format, which can be read"):
+        pack(dataset, Path("packed"), 64)
 
 
 # --- the command
@@ -553,7 +590,7 @@ def test_the_command_packs_verifies_and_is_data_to_the_others(
     (root / "arrow" / "bad.jpg").write_bytes(b"\xff\xd8\xff")
     said = verydeep("pack", "photos/", "packed", "--side", "40")
     assert said.code == 0
-    assert "packed: 3 classes, " in said.out
+    assert "packed: 3 classes; pictures: 15 train, 3 validation" in said.out
     assert "smaller side 40 at most" in said.out
     assert "left out: 1\n  t" in said.out
     assert "arrow/bad.jpg: JPEG that cannot be decoded" in said.out

@@ -263,6 +263,32 @@ EXACT = {
     "tiff deflate": (encoded(red_twice, "TIFF", compression="tiff_adobe_deflate"), [RED, RED]),
     "tiff fax": (encoded(flat(1, "1", (8, 1)), "TIFF", compression="group4"), [WHITE] * 8),
     "tiff big": (encoded(red_twice, "TIFF", big_tiff=True), [RED, RED]),
+    # 2048 / 4095 * 65535 / 257 = 127.53
+    "tiff 16-bit grey of 12 bits": (
+        tiff(2, struct.pack("<2H", 2048, 4095), (16,), tags={281: (3, 4095)}), grey(128, 255)),
+    "tiff whose MaxSampleValue is no range": (
+        tiff(1, struct.pack("<H", 2570), (16,), tags={281: (3, 3000)}), grey(10)),
+    "tiff whose MaxSampleValue is wrong": (
+        tiff(1, struct.pack("<H", 65535), (16,), tags={281: (3, 4095)}), grey(255)),
+    # sBIT of 12, of samples that were not scaled: 4095 is white
+    "png 16-bit grey of 12 bits": (
+        png(3, 16, 0, u16(0, 1365, 4095), extra=chunk(b"sBIT", b"\x0c")), grey(0, 85, 255)),
+    # and that were: 0x123 is 0x1231, 4657 / 257 = 18.1; 0x0FF is 0x0FF0, 4080 / 257 = 15.9
+    "png 16-bit grey, scaled from 12": (
+        png(2, 16, 0, b"\x12\x31\xff\xff", extra=chunk(b"sBIT", b"\x0c")), grey(18, 255)),
+    "png 16-bit grey, scaled from 12, dark": (
+        png(1, 16, 0, b"\x0f\xf0", extra=chunk(b"sBIT", b"\x0c")), grey(16)),
+    "netpbm grey": (b"P5\n# a comment\n3 1\n255\n\0\x7f\xff", grey(0, 127, 255)),
+    "netpbm rgb": (b"P6 2 1 255\n" + bytes(RED + BLUE), [RED, BLUE]),
+    "netpbm grey of 16 bits": (b"P5 5 1 65535\n" + struct.pack(">5H", *SIXTEEN), EIGHT),
+    # 7 / 15 * 255 = 119; 2048 / 4095 * 255 = 127.5, up
+    "netpbm grey to 15": (b"P5 3 1 15\n\0\x07\x0f", grey(0, 119, 255)),
+    "netpbm rgb to 4095": (b"P6 1 1 4095 " + u16(0, 2048, 4095), [(0, 128, 255)]),
+    "netpbm bitmap": (b"P4 9 1\n\x80\x80", grey(0, *[255] * 7, 0)),
+    "netpbm plain bitmap": (b"P1\n3 1\n01 0", grey(255, 0, 255)),
+    "netpbm plain grey": (b"P2 2 1 15 0 # black\n15\n", grey(0, 255)),
+    "netpbm plain rgb": (b"P3\n1 1\n255\n1 2\n3", [(1, 2, 3)]),
+    "netpbm of two pictures": (b"P5 1 1 255\n\x07P5 1 1 255\n\x09", grey(7)),
     "tiff with a tag beyond its end": (
         tiff(2, b"\7\7", (8,), tags={34377: (4, 1, 2, 3)})[:-8], grey(7, 7)),
 }  # fmt: skip
@@ -440,6 +466,8 @@ HUGE = {
         8, bytes(8), (8,),
         tags={259: (3, 5), 322: (4, 60000), 323: (4, 60000), 324: (4, 8), 325: (4, 8)},
     ),
+    "netpbm": b"P6 60000 60000 255\n",
+    "netpbm plain": b"P1 60000 60000\n0",
     "jpeg": whole.replace(struct.pack(">HH", 64, 64), struct.pack(">HH", 60000, 60000), 1),
 }  # fmt: skip
 
@@ -448,7 +476,7 @@ HUGE = {
 def test_too_many_pixels_are_refused_before_memory_is_taken(name: str) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(PictureError, match=r"3600 Mpx \(60000 x 60000\).*50 Mpx.*max_pixels"):
+        with pytest.raises(PictureError, match=r"3600 Mpx \(60000 x 60000\).*50 Mpx.*smaller"):
             read_picture(HUGE[name])
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
@@ -511,6 +539,19 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "tiff of subsampled colour": (
         tiff(2, bytes(6), (8, 8, 8), tags={262: (3, 6)}), "YCbCr with coarser colour"),
+    "netpbm, cut": (b"P5 9 9 255\n" + bytes(80), "Netpbm.*truncated: 80 values of 81"),
+    "netpbm of 16 bits, cut": (b"P5 2 1 999\n\0\1\2", "Netpbm.*truncated: 1 values of 2"),
+    "netpbm plain, cut": (b"P2 2 1 255\n7", "Netpbm.*truncated: 1 values of 2"),
+    "netpbm bitmap, cut": (b"P4 9 1\n\0", "Netpbm.*truncated: 1 values of 2"),
+    "netpbm, zero width": (b"P5 0 9 255\n", "Netpbm of 0 x 9"),
+    "netpbm of 17 bits": (b"P5 1 1 65536\n\0\0", "values to 65536"),
+    "netpbm above its largest": (b"P5 1 1 15\n\x10", "a value of 16, above its largest, 15"),
+    "netpbm of negative numbers": (b"P2 1 1 15\n-1", "no number"),
+    "netpbm of endless numbers": (b"P2 1 1 15\n" + b"9" * 99, "above its largest"),
+    "netpbm without a height": (b"P5 9 x", "damaged header"),
+    "jpeg, progressive and large": (
+        encoded(noisy, "JPEG", progressive=True).replace(
+            struct.pack(">HH", 64, 64), struct.pack(">HH", 9000, 9000), 1), "81 Mpx.*smaller"),
     "tiff of two widths": (tiff(2, b"\0\0", (8,), tags={256: (4, 2, 3)}), "tag 256 has 2 values"),
 }  # fmt: skip
 
@@ -589,6 +630,14 @@ def test_unreadable_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read_picture(tmp_path / "cat.jpg")
 
 
+def test_netpbm_is_read_as_pillow_reads_it() -> None:
+    """An implementation of others, where its scaling and ours are the same: at 255."""
+    chance = np.random.default_rng(0)
+    for mode, shape in (("L", (7, 13)), ("RGB", (7, 13, 3)), ("1", (7, 13))):
+        image = Image.fromarray(chance.integers(0, 256, shape, np.uint8)).convert(mode)
+        assert (read_picture(encoded(image, "PPM")) == np.asarray(image.convert("RGB"))).all()
+
+
 def test_newline_in_a_file_name_keeps_the_refusal_one_line() -> None:
     with pytest.raises(PictureError, match=r"^a\\nb\.jpg: no such file"):
         read_picture("a\nb.jpg")
@@ -627,6 +676,8 @@ VALID = {
     "tiff jpeg": CLOSE["tiff jpeg"][0],
     "tiff big": EXACT["tiff big"][0],
     "tiff fax": EXACT["tiff fax"][0],
+    "netpbm": EXACT["netpbm rgb"][0],
+    "netpbm plain": EXACT["netpbm plain grey"][0],
 }
 
 
@@ -643,13 +694,34 @@ def test_pillows_own_limit_decides_nothing_and_is_left_alone(
 
 
 def test_max_pixels_is_the_largest_number_read() -> None:
-    assert read_picture(VALID["jpeg"], max_pixels=24 * 16).shape == (24, 16, 3)
-    assert picture_size(VALID["jpeg"], max_pixels=24 * 16) == (24, 16)
-    with pytest.raises(PictureError, match="max_pixels"):
-        read_picture(VALID["jpeg"], max_pixels=24 * 16 - 1)
-    with pytest.raises(PictureError, match="max_pixels"):
-        picture_size(VALID["jpeg"], max_pixels=24 * 16 - 1)
+    data = encoded(flat("red", size=(16, 24)), "PNG")
+    assert read_picture(data, max_pixels=24 * 16).shape == (24, 16, 3)
+    assert picture_size(data, max_pixels=24 * 16) == (24, 16)
+    with pytest.raises(PictureError, match="at most 0.000383 Mpx"):
+        read_picture(data, max_pixels=24 * 16 - 1)
+    with pytest.raises(PictureError, match="at most 0.000383 Mpx"):
+        picture_size(data, max_pixels=24 * 16 - 1)
     assert MAX_PIXELS == 50_000_000
+
+
+@pytest.mark.parametrize(
+    ("most", "side", "shape"),
+    [(101 * 321, None, (101, 321)), (101 * 321 - 1, None, (51, 161)), (51 * 161, None, (51, 161)),
+     (51 * 161 - 1, None, (26, 81)), (13 * 41, None, (13, 41)), (51 * 161, 25, (26, 81)),
+     (26 * 81, 50, (26, 81))],
+)  # fmt: skip
+def test_a_jpeg_of_more_pixels_is_decoded_at_a_half_a_quarter_or_an_eighth(
+    most: int, side: int | None, shape: tuple[int, int]
+) -> None:
+    """Each side is divided and rounded up, as libjpeg does."""
+    data = encoded(flat((200, 30, 60), size=(321, 101)), "JPEG", quality=100)
+    picture = read_picture(data, max_pixels=most, smaller_side=side)
+    assert picture.shape == (*shape, 3)
+    assert np.abs(picture.astype(int) - (200, 30, 60)).max() <= 3
+    if side is None:
+        assert picture_size(data, max_pixels=most) == shape
+    with pytest.raises(PictureError, match="save it smaller"):
+        read_picture(data, max_pixels=13 * 41 - 1)
 
 
 @pytest.mark.parametrize(
@@ -685,7 +757,7 @@ def test_damage_gives_a_picture_or_a_refusal(name: str, capfd: pytest.CaptureFix
             picture = read_picture(bytes(data), max_pixels=1_000_000)
             assert picture.dtype == np.uint8
             assert picture.shape[2] == 3
-            assert picture_size(bytes(data)) == picture.shape[:2]
+            assert picture_size(bytes(data), max_pixels=1_000_000) == picture.shape[:2]
         except PictureError as error:
             refused += 1
             lines.add(str(error).count("\n"))

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from tests.conftest import TWO_CORES
 from verydeep.datasets import open_dataset
 from verydeep.errors import Stopped, UserError
+from verydeep.pictures import read_picture
 from verydeep.tasks import classification, staged
 from verydeep.tasks.staged import resume_staged, train_staged
 from verydeep.training.recipes import RECIPES, chain, recipe, settings_of
@@ -32,7 +34,10 @@ C 27.7 9.2 27.8 9.2 26.3 8.2
 D 26.6 8.6 26.5 8.6 24.8 7.5
 E 26.9 8.7 26.7 8.6 24.8 7.5
 """
-SMALL: dict[str, Any] = {"width": 0.125, "crop": 32, "fc": 16, "batch": 10, "epochs": 1, "shard": 5}
+SMALL: dict[str, Any] = {
+    "width": 0.125, "crop": 32, "fc": 16, "batch": 10, "epochs": 1, "shard": 5,
+    "bad_start": "train",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("table", "text"), [("Table 3", TABLE_3), ("Table 4", TABLE_4)])
@@ -62,12 +67,53 @@ def test_the_papers_stages_stand_one_on_the_other() -> None:
     assert chain(RECIPES["D-256-glorot"]) == [RECIPES["D-256-glorot"]]
 
 
-def test_a_recipe_scales_down_with_its_crop() -> None:
-    """256 / 224 x 112 = 128."""
-    assert settings_of(RECIPES["A-256"], {"crop": 112})["scale"] == (128, 128)
-    assert settings_of(RECIPES["D-jitter"], {"crop": 112})["scale"] == (128, 256)
+def test_at_another_crop_s_is_as_many_steps_of_32_pixels_above_it() -> None:
+    """256 = 224 + 32, 384 = 224 + 5 x 32, 512 = 224 + 9 x 32."""
+    assert settings_of(RECIPES["A-256"], {"crop": 112})["scale"] == (144, 144)
+    assert settings_of(RECIPES["D-384"], {"crop": 64})["scale"] == (224, 224)
+    assert settings_of(RECIPES["D-jitter"], {"crop": 112})["scale"] == (144, 400)
     assert settings_of(RECIPES["A-256"], {"crop": 112, "scale": 200})["scale"] == (200, 200)
+    assert settings_of(RECIPES["small"], {"crop": 96})["scale"] == (128, 128)
     assert settings_of(RECIPES["small"], {"width": 0.5})["scale"] == (96, 96)
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_every_s_is_steps_of_32_pixels_above_the_crop(name: str) -> None:
+    """So that the dense net, with a position every 32 pixels, sees all of the smaller side."""
+    settings = Settings(**settings_of(RECIPES[name], {}))
+    assert [(side - settings.crop) % 32 for side in settings.scale] == [0, 0]
+
+
+def test_a_file_of_settings_that_says_no_s_has_it_from_its_crop() -> None:
+    Path("mine.toml").write_text('net = "B"\nwidth = 0.125\ncrop = 48\nrate = 0.01\nbatch = 64')
+    mine = recipe("mine.toml")
+    assert settings_of(mine, {})["scale"] == (80, 80)
+    assert settings_of(mine, {"crop": 64})["scale"] == (96, 96)
+    Path("s.toml").write_text("scale = 100\ncrop = 48")
+    assert settings_of(recipe("s.toml"), {})["scale"] == (100, 100)
+
+
+PAPERS = [name for name in RECIPES if name not in ("small", "quick")]
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_papers_recipes_subtract_the_mean_alone_and_cut_on_plateaus_alone(name: str) -> None:
+    """ "The only pre-processing we do is subtracting the mean RGB value" (Sect. 2.1); "decreased by
+    a factor of 10 when the validation set accuracy stopped improving" (Sect. 3.1)."""
+    settings = Settings(**settings_of(RECIPES[name], {"crop": 64}))
+    assert not settings.divide
+    assert settings.latest_cuts == ()
+
+
+def test_a_run_by_a_recipe_of_the_paper_has_pixels_less_the_mean_alone(tmp_path: Path) -> None:
+    run = classification.train(
+        "drawn:20x64", tmp_path / "a", TWO_CORES, recipe=RECIPES["A-256"], **SMALL
+    )
+    assert run.network.pixels.std == (1.0, 1.0, 1.0)
+    images = np.stack([read_picture(run.dataset.train.source(i)) for i in range(20)])
+    assert run.network.pixels.mean == pytest.approx(tuple(images.mean((0, 1, 2))), abs=0.01)
+    own = classification.train("drawn:20x64", tmp_path / "b", TWO_CORES, net="A", **SMALL)
+    assert own.network.pixels.std[0] == pytest.approx(images.std((0, 1, 2)).mean(), rel=0.05)
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
@@ -96,16 +142,16 @@ def test_a_runs_own_file_is_a_recipe(tmp_path: Path) -> None:
     assert Settings(**settings_of(again, {})) == run.settings
 
 
-def test_the_seed_of_a_recipe_splits_the_data(photos: Callable[..., Path]) -> None:
+def test_the_seed_of_the_split_in_a_recipe_splits_the_data(photos: Callable[..., Path]) -> None:
     """A folder without its own split has that of the seed, here and where it is gone on with."""
     root = photos(12, 12, side=48)
-    Path("mine.toml").write_text("seed = 3")
+    Path("mine.toml").write_text("split = 3")
     run = classification.train(
         root, "a", conditions=TWO_CORES, recipe=recipe("mine.toml"), net="A", **SMALL
     )
-    assert run.settings.seed == 3
-    assert list(run.dataset.test.names) == list(open_dataset(root, 3).test.names)
-    assert list(run.dataset.test.names) != list(open_dataset(root, 0).test.names)
+    assert run.settings.split == 3
+    assert list(run.dataset.validation.names) == list(open_dataset(root, 3).validation.names)
+    assert list(run.dataset.validation.names) != list(open_dataset(root, 0).validation.names)
 
 
 def test_a_chain_trains_each_stage_from_the_one_before(tmp_path: Path) -> None:

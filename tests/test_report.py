@@ -96,6 +96,11 @@ def test_the_page_says_the_errors_that_were_measured(run: Run) -> None:
         assert cells[place + 1 : place + 4] == ["10", percent(tested.top1), percent(tested.top5)]
 
 
+def test_the_page_says_what_answers_err_that_look_at_no_picture(run: Run) -> None:
+    """Ten classes of drawn pictures, in equal numbers."""
+    assert "Without looking: a guess errs on 90.0 %" in write_page(run).read_text()
+
+
 def test_a_page_that_cannot_be_written_is_named(run: Run) -> None:
     Path("file").touch()
     with pytest.raises(UserError, match="cannot write file/page.html"):

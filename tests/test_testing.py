@@ -7,7 +7,7 @@ answer what is expected by their pictures' shades.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,10 @@ from verydeep.evaluation.scores import load_scores
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.preprocessing import Pixels
-from verydeep.tasks.testing import _of_ilsvrc, _of_the_paper, evaluate, relabelled
+from verydeep.tasks.papers_nets import trained_as
+from verydeep.tasks.testing import _of_ilsvrc, evaluate, relabelled
+from verydeep.training.recipes import RECIPES, settings_of
+from verydeep.training.settings import Settings
 from verydeep.weights.file import WeightsInfo
 
 PIXELS = Pixels((32, 32), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
@@ -107,10 +110,11 @@ def test_a_network_in_the_development_kits_order_is_refused() -> None:
 def dataset(kind: str, classes: int, count: int, first: int = 10**7) -> Dataset:
     """One with nothing to train on."""
     wnids = tuple(f"n{first + number}" for number in range(classes))
-    none, test = (
+    none, held_out = (
         Part([f"{i}" for i in range(n)], np.arange(n) % classes, lambda i: b"") for n in (0, count)
     )
-    return Dataset("data", kind, wnids, none, test, False, (), "print")
+    parts = {"train": none, "validation": held_out}
+    return Dataset("data", kind, wnids, parts, (), (), "print")
 
 
 def test_ilsvrc_is_known_by_its_thousand_wnids() -> None:
@@ -126,41 +130,62 @@ def test_ilsvrc_is_known_by_its_thousand_wnids() -> None:
 def test_numbered_classes_are_those_of_the_thousand_wnids_in_order() -> None:
     thousand = dataset("folder", 1000, 1000)
     info = WeightsInfo({}, [str(k) for k in range(1000)], {}, {}, {})
-    assert relabelled(thousand.test, thousand, info).labels.tolist() == list(range(1000))
+    assert relabelled(thousand.validation, thousand, info).labels.tolist() == list(range(1000))
     ten = dataset("folder", 10, 10)
     with pytest.raises(UserError, match="a class 'n10000000' that the network does not know"):
-        relabelled(ten.test, ten, replace(info, classes=info.classes[:10]))
+        relabelled(ten.validation, ten, replace(info, classes=info.classes[:10]))
 
 
-@pytest.mark.parametrize(("count", "part"), [(50_000, "test"), (49_999, "test"), (50_000, "train")])
+@pytest.mark.parametrize(
+    ("count", "part"), [(50_000, "validation"), (49_999, "validation"), (50_000, "train")]
+)
 def test_the_papers_figure_is_of_the_whole_validation_set(
     monkeypatch: pytest.MonkeyPatch, count: int, part: str
 ) -> None:
     heard = []
 
     def measure(*given: Any, **_: Any) -> None:
-        heard.append(given[3]["whole"])
+        heard.append(given[3]["net"])
         raise KeyboardInterrupt  # it is known, and the test need not be done
 
     monkeypatch.setattr("verydeep.tasks.testing.measure", measure)
     found = dataset("folder", 1000, count)
-    found = replace(found, train=found.test) if part == "train" else found
-    monkeypatch.setattr("verydeep.tasks.testing.open_dataset", lambda *_: found)
+    if part == "train":
+        found = replace(found, parts={**found.parts, "train": found.validation})
+    monkeypatch.setattr("verydeep.tasks.parts.open_dataset", lambda *_: found)
+    known = ("D", 256, 512)
+    monkeypatch.setattr("verydeep.tasks.testing.trained_as", lambda info: known)
     weights.save(build("A", 1000, width=0.125, crop=32, fc=8), "w.safetensors")
     with pytest.raises(KeyboardInterrupt):
         evaluate("w.safetensors", "data", "centre", TWO_CORES, part_name=part)
-    assert heard == [count == 50_000 and part == "test"]
+    assert heard == [known if count == 50_000 and part == "validation" else None]
 
 
-def test_a_net_of_the_paper_is_known_by_its_table() -> None:
-    pixels = replace(PIXELS, scale=(256, 512))
-    for name, options, expected in (
-        ("D", {}, ("D", 256, 512)),
-        ("A-LRN", {}, ("A-LRN", 256, 512)),
-        ("D", {"width": 0.5}, None),
-        ("D", {"crop": 192}, None),
-        ("D", {"fc": 1024}, None),
-    ):
-        table = vgg.table(name, 1000, **options)
-        names = [str(k) for k in range(1000)]
-        assert _of_the_paper(Network.empty(table, names, pixels)) == expected
+def information(provenance: dict[str, Any], name: str = "D", **options: Any) -> WeightsInfo:
+    """What a file of a net of 1,000 classes says of itself."""
+    table = vgg.table(name, 1000, **options)
+    words = {"name": table.name, "crop": table.crop, "words": list(table.words)}
+    return WeightsInfo(words, [str(k) for k in range(1000)], {}, provenance, {})
+
+
+def test_a_net_of_the_authors_is_known_by_its_release_and_its_table() -> None:
+    keras = "vgg16_weights_tf_dim_ordering_tf_kernels.h5"
+    theirs = {"imported": {"release": keras}}
+    assert trained_as(information(theirs)) == ("D", 256, 512)
+    for options in ({"width": 0.5}, {"crop": 192}, {"fc": 1024}):
+        assert trained_as(information(theirs, **options)) is None
+    for others in ("vgg16-397923af.pth", None):  # torchvision's own training, and nobody's
+        assert trained_as(information({"imported": {"release": others}})) is None
+    assert trained_as(information({})) is None
+
+
+def test_a_run_is_the_papers_where_it_followed_its_recipe_to_the_letter_on_ilsvrc() -> None:
+    every = asdict(Settings(**settings_of(RECIPES["D-384"], {})))
+    settings = {name: value for name, value in every.items() if value is not None}
+    made = {"settings": settings, "data": {"classes": 1000, "train": 1_281_167}, "start": {"x": 1}}
+    assert trained_as(information(made)) == ("D", 384, 384)
+    for change in ({"batch": 128}, {"divide": True}, {"scale": (320, 320)}, {"average": 0.99}):
+        assert trained_as(information({**made, "settings": {**settings, **change}})) is None
+    assert trained_as(information({**made, "settings": {**settings, "seed": 3}})) is not None
+    assert trained_as(information({**made, "data": {"classes": 1000, "train": 9469}})) is None
+    assert trained_as(information({k: v for k, v in made.items() if k != "start"})) is None

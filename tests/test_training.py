@@ -35,7 +35,16 @@ from verydeep.tasks.beginning import first_network
 from verydeep.tasks.classification import train
 from verydeep.tasks.testing import evaluate
 from verydeep.training.defaults import choose
-from verydeep.training.loader import Drawn, Source, _read, batches, order, remember, steps
+from verydeep.training.loader import (
+    Drawn,
+    Source,
+    _read,
+    batches,
+    epoch_in_words,
+    order,
+    remember,
+    steps,
+)
 from verydeep.training.loop import fit
 from verydeep.training.run import command_line, new_folder, to_toml
 from verydeep.training.settings import Settings, checked
@@ -52,7 +61,7 @@ PIXELS = Pixels((40, 40), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
 
 def drawn(count: int = 30) -> tuple[Part, Part]:
     dataset = open_dataset(f"drawn:{count}x48")
-    return dataset.train, dataset.test
+    return dataset.train, dataset.validation
 
 
 def network(settings: Settings = SETTINGS) -> Network:
@@ -262,6 +271,23 @@ def test_sgd_is_the_papers_written_out_by_hand() -> None:
     torch.testing.assert_close(weights_of(found), weights_of(by_hand), rtol=1e-3, atol=1e-5)
 
 
+def test_an_average_of_the_weights_forgets_those_it_began_with() -> None:
+    """By hand, decay 0.9, of a weight that is 1, 2 and 4 after three updates, whatever before.
+
+    (0.1 x 0.81 x 1 + 0.1 x 0.9 x 2 + 0.1 x 4) / (1 - 0.729) = 0.661 / 0.271; with the second of
+    four steps left out the same.
+    """
+    for left_out, numbers in (([], (0, 1, 2)), ([1], (0, 2, 3))):
+        training = Training.of(network(), replace(SETTINGS, average=0.9))
+        training.left_out = left_out
+        bias = training.network.get_submodule("fc8").get_parameter("bias")
+        for number, value in zip(numbers, (1.0, 2.0, 4.0), strict=True):
+            torch.nn.init.constant_(bias, value)
+            training.update_average(0.9, number)
+        assert training.average is not None
+        torch.testing.assert_close(training.average["fc8.bias"], torch.full((10,), 2.4391144))
+
+
 def test_shards_give_the_gradient_of_the_whole_batch() -> None:
     whole, sharded = (
         trained(replace(SETTINGS, dropout=0.0, epochs=1, shard=size))[0] for size in (10, 3)
@@ -353,6 +379,12 @@ def test_the_rate_is_cut_on_a_plateau_three_times_and_then_training_ends() -> No
     assert ended
 
 
+def test_without_a_plateau_the_papers_rate_is_never_cut() -> None:
+    found, ended = rates([100 - i for i in range(74)], epochs=74)
+    assert found == [1.0] * 74
+    assert not ended
+
+
 def test_the_rate_is_cut_at_the_latest_at_its_share_of_the_epochs() -> None:
     found, ended = rates([10 - i for i in range(10)], epochs=10, latest_cuts=(0.5, 0.8, 0.9))
     assert found == pytest.approx([1] * 5 + [0.1] * 3 + [0.01, 0.001])
@@ -365,7 +397,8 @@ def test_the_rate_is_cut_at_the_latest_at_its_share_of_the_epochs() -> None:
 def test_the_papers_settings_are_the_defaults() -> None:
     paper = Settings()
     assert (paper.momentum, paper.decay, paper.dropout) == (0.9, 5e-4, 0.5)
-    assert (paper.batch, paper.rate, paper.epochs, len(paper.latest_cuts)) == (256, 1e-2, 74, 3)
+    assert (paper.batch, paper.rate, paper.epochs) == (256, 1e-2, 74)
+    assert (paper.divide, paper.latest_cuts) == (False, ())
 
 
 @pytest.mark.parametrize("count", [12, 200, 2000])
@@ -375,9 +408,22 @@ def test_what_is_chosen_can_be_trained_and_has_a_reason(count: int) -> None:
     settings = choice.settings
     assert settings.batch <= count
     assert settings.scale == (settings.crop + 32,) * 2
-    for name in ("net", "width", "crop", "scale", "batch", "epochs"):
+    for name in ("net", "width", "crop", "scale", "batch", "epochs", "momentum", "decay", "divide"):
         assert choice.reasons[name]
     vgg.table(settings.net, 10, settings.width, settings.crop)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "batch", "left"),
+    [(20, 20, 0), (61, 30, 1), (33, 32, 1), (47, 23, 1), (100, 25, 0), (9469, 32, 29)],
+)
+def test_an_epoch_leaves_few_pictures_out(pictures: int, batch: int, left: int) -> None:
+    """By hand: 61 = 2 x 30 + 1, 47 = 2 x 23 + 1, 9,469 = 295 x 32 + 29; at most 1 in 46."""
+    part = open_dataset(f"drawn:{pictures}x64").train
+    settings = choose(part, TWO_CORES.machine, {}).settings
+    assert settings.batch == batch
+    said = epoch_in_words(pictures, settings)
+    assert (f"; {left} of {pictures:,} left out, others each time" in said) == (left > 0)
 
 
 def test_more_pictures_get_fewer_epochs_and_more_cores_get_more() -> None:
@@ -440,7 +486,7 @@ def test_a_run_writes_all_that_is_needed_to_repeat_it(tmp_path: Path) -> None:
         lines = list(csv.DictReader(file))
     assert [int(line["epoch"]) for line in lines] == [1, 2]
     assert len(list((run.folder / "events").iterdir())) == 1
-    assert [t.scores.protocol.name for t in run.tests] == ["centre", "dense"]
+    assert [t.scores.protocol.name for t in run.tests] == ["centre", "dense"] * 2
     assert load(run.folder).classes == run.dataset.classes
     assert run.best.top1 == run.tests[0].top1
 
@@ -545,25 +591,8 @@ def test_the_pictures_set_aside_are_tested_on_again(run_folder: Path) -> None:
     assert len(tested.scores.labels) == 6
     assert tested.path is not None
     assert re.fullmatch(
-        "photos-test-dense-40-[0-9a-f]{6}-[0-9a-f]{6}.safetensors", tested.path.name
+        "photos-validation-dense-40-[0-9a-f]{6}-[0-9a-f]{6}.safetensors", tested.path.name
     )
-
-
-def test_what_may_have_been_learnt_is_not_tested_on_unasked(
-    run_folder: Path, photos: Callable[..., Path]
-) -> None:
-    with pytest.raises(UserError, match="photos is split by another seed than when the network"):
-        evaluate(run_folder, "photos", "centre", TWO_CORES, seed=1)
-    photos(2, 0, 0, root="more", side=48, first=40)
-    for i in range(2):
-        Path(f"more/arrow/{i}.png").rename(f"photos/arrow/more-{i}.png")
-    with pytest.raises(UserError, match="photos has changed since the network was trained on it"):
-        evaluate(run_folder, "photos", "centre", TWO_CORES)
-    tested = evaluate(run_folder, "photos", "centre", TWO_CORES, part_name="all")
-    assert len(tested.scores.labels) == 32
-    Path("photos").rename("moved")
-    with pytest.raises(UserError, match="moved has changed since the network was trained on it"):
-        evaluate(run_folder, "moved", "centre", TWO_CORES)
 
 
 def test_two_networks_have_score_files_of_their_own(
@@ -658,5 +687,7 @@ def test_classes_the_network_does_not_know_are_refused(
 
 
 def test_an_unknown_part_is_refused(run_folder: Path) -> None:
-    with pytest.raises(UserError, match="no part 'val'; there are train, test, all"):
-        evaluate(run_folder, "photos", part_name="val", conditions=TWO_CORES)
+    with pytest.raises(
+        UserError, match="no part 'test' in photos; there are train, validation, all"
+    ):
+        evaluate(run_folder, "photos", part_name="test", conditions=TWO_CORES)

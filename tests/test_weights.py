@@ -190,7 +190,7 @@ def test_another_format_number_is_named(tmp_path: Path) -> None:
     without = {key: value for key, value in about.items() if key not in ("layers", "pixels")}
     for later in (about, {**about, "licence": "CC0"}, without):
         save_file({"x": torch.zeros(2)}, path, {KEY: json.dumps(later)})
-        with pytest.raises(UserError, match="has format 9; this verydeep reads format 1"):
+        with pytest.raises(UserError, match="has format 9; this verydeep reads formats 1 and 2"):
             load(path)
 
 

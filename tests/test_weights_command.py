@@ -348,3 +348,26 @@ def test_a_release_is_known_by_its_hash_alone() -> None:
     assert release_of(releases.Hashes("0" * 64, "0" * 32)) is None
     keras = next(r for r in RELEASES if r.md5.startswith("64373286"))
     assert release_of(releases.Hashes("0" * 64, keras.md5)) == keras
+
+
+def test_the_authors_released_nets_were_trained_at_s_from_256_to_512() -> None:
+    """As their page says of them; torchvision's own trainings rescaled to no S at all."""
+    by_hash = {release.name: releases.scale_of(release, "any") for release in RELEASES}
+    theirs = {name for name, (scale, _) in by_hash.items() if scale == (256, 512)}
+    assert theirs == {
+        *(f"vgg{n}_weights_tf_dim_ordering_tf_kernels{top}.h5" for n in (16, 19)
+          for top in ("", "_notop")),
+        "imagenet-vgg-verydeep-16.mat", "imagenet-vgg-verydeep-19.mat",
+    }  # fmt: skip
+    assert {note for _, note in by_hash.values()} == {None}
+
+
+def test_s_of_a_file_that_no_hash_tells_of_is_said_to_be_a_guess() -> None:
+    scale, note = releases.scale_of(None, "VGG_ILSVRC_19_layers.caffemodel")
+    assert scale == (256, 512)
+    assert note is not None
+    assert "by its name" in note
+    scale, note = releases.scale_of(None, "mine.caffemodel")
+    assert scale is None
+    assert note is not None
+    assert "256 is a guess" in note

@@ -4,8 +4,10 @@ from unicodedata import category
 
 MOST = 300
 """Letters of another's text that are passed on."""
-_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
-_OVERRIDES = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_CONTROLS = {"Cc": "a control character", "Zl": "an end of line", "Zp": "an end of line"}
+_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_MARKS = frozenset("\u061c\u200e\u200f")
+"""Marks of direction, which belong in names of scripts written from right to left."""
 
 
 class UserError(ValueError):
@@ -33,15 +35,44 @@ class Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
         self.after = after
 
 
-def one_line(said: object) -> str:
-    """The first line of what was said, printable whatever a file put into it, and not too long."""
-    first = (str(said).strip().splitlines() or [type(said).__name__])[0]
-    return "".join(c if c.isprintable() else "?" for c in first[:MOST]).rstrip(". ")
+def escaped(text: str) -> str:
+    r"""The text with whatever would steer a terminal as Python writes it: "\x1b", "\n", "\u202e".
 
+    That is control characters, ends of lines, what turns the direction of writing, and the bytes
+    of names that are not UTF-8.
 
-def in_one_line(name: str) -> bool:
-    """Whether a name stays in its line and place when it is printed, whatever its script.
-
-    Control characters, ends of lines, lone surrogates and overrides of the direction do not.
+    >>> print(escaped("caf\udce9 \x1b[31m"))
+    caf\udce9 \x1b[31m
     """
-    return not any(category(c) in _CONTROLS or c in _OVERRIDES for c in name)
+    if text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode() if c in _MARKS or _harm(c) else c for c in text
+    )
+
+
+def escaped_lines(text: str) -> str:
+    """The same of a text of several lines, whose ends stay."""
+    return "\n".join(map(escaped, text.split("\n")))
+
+
+def one_line(said: object) -> str:
+    """The first line of what was said, harmless whatever a file put into it, and not too long."""
+    first = (str(said).strip().splitlines() or [type(said).__name__])[0]
+    return escaped(first[:MOST]).rstrip(". ")
+
+
+def harm_of(name: str) -> str | None:
+    """Why a name cannot be a class's, if so: it would not stay in its line and place.
+
+    Names of all scripts do; control characters, ends of lines, overrides of the direction, and
+    bytes that are not UTF-8 do not.
+    """
+    return next(filter(None, map(_harm, name)), None)
+
+
+def _harm(c: str) -> str | None:
+    kind = category(c)
+    if kind == "Cs":
+        return "bytes that are not UTF-8"
+    return "a turn of the direction of writing" if c in _OVERRIDES else _CONTROLS.get(kind)

@@ -23,19 +23,28 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from verydeep import netpbm
 from verydeep.errors import PictureError
 
 
-def open_image(data: bytes, max_pixels: int) -> tuple[ImageFile, int]:
-    """Pillow's image, not yet decoded, and its EXIF orientation, 1 to 8."""
+def open_image(
+    data: bytes, max_pixels: int, smaller_side: int | None = None
+) -> tuple[ImageFile, int]:
+    """Pillow's image, not yet decoded, and its EXIF orientation, 1 to 8.
+
+    A JPEG is to be decoded at 1/2, 1/4 or 1/8 where its smaller side keeps `smaller_side` pixels,
+    or where it has more than `max_pixels`.
+    """
     form, exif = format_of(data), b""
     image: ImageFile
     if form == "JPEG":
         pixels, exif = jpeg_for_pixels(data)
         image = JpegImageFile(BytesIO(pixels))
+        _reduce(image, pixels, max_pixels, smaller_side)
     elif form == "PNG":
-        pixels, exif = _png_for_pixels(data)
+        pixels, exif, significant = _png_for_pixels(data)
         image = PngImageFile(BytesIO(pixels))
+        image.info["significant bits"] = significant
         _mend_transparency(image, bits=pixels[24])
     elif form == "TIFF":
         image, exif = _open_tiff(data, max_pixels), data
@@ -78,6 +87,8 @@ def format_of(data: bytes) -> str:
         return "WebP"
     if data.startswith(b"BM"):
         return "BMP"
+    if netpbm.MAGIC.match(data):
+        return "Netpbm"
     raise PictureError(_not_a_picture(data))
 
 
@@ -105,8 +116,38 @@ def refuse_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise PictureError(
             f"{width * height / 1e6:.4g} Mpx ({width} x {height}) where at most "
-            f"{max_pixels / 1e6:.4g} Mpx are read; a larger max_pixels raises the limit"
+            f"{max_pixels / 1e6:.4g} Mpx are read; save it smaller"
         )
+
+
+def _reduce(image: ImageFile, data: bytes, max_pixels: int, smaller_side: int | None) -> None:
+    """Sets how much of a JPEG is decoded: the whole, a half, a quarter or an eighth of each side.
+
+    libjpeg keeps the coefficients of all of a picture that does not come line by line: such a one
+    is never of more than `max_pixels`.
+    """
+    width, height = image.size
+    part = 1
+    if smaller_side is not None:
+        part = max(k for k in (1, 2, 4, 8) if k == 1 or min(width, height) // k >= smaller_side)
+    if width * height > max_pixels:
+        fit = [k for k in (2, 4, 8) if -(-width // k) * -(-height // k) <= max_pixels]
+        part = max(part, fit[0]) if fit and _comes_line_by_line(data) else 1
+    if part > 1:
+        image.draft(None, (width // part, height // part))
+
+
+def _comes_line_by_line(jpeg: bytes) -> bool:
+    """Whether a JPEG is sequential, with all its colours in one scan."""
+    frame, at = 0, 2
+    while at + 10 <= len(jpeg) and jpeg[at] == 0xFF:
+        marker = jpeg[at + 1]
+        if marker in (0xC0, 0xC1):
+            frame = jpeg[at + 9]
+        if marker == 0xDA:
+            return frame == jpeg[at + 4]
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+    return False
 
 
 def jpeg_for_pixels(data: bytes) -> tuple[bytes, bytes]:
@@ -130,17 +171,34 @@ def jpeg_for_pixels(data: bytes) -> tuple[bytes, bytes]:
     return b"".join([*kept, data[at:] if at >= 0 else b""]), exif
 
 
-def _png_for_pixels(data: bytes) -> tuple[bytes, bytes]:
-    """The file with IHDR, PLTE, tRNS, IDAT and IEND alone, and its EXIF block."""
-    kept, exif, at = [data[:8]], b"", 8
+def _png_for_pixels(data: bytes) -> tuple[bytes, bytes, int]:
+    """The file with IHDR, PLTE, tRNS, IDAT and IEND alone, its EXIF block, and the bits of sBIT."""
+    kept, exif, significant, at = [data[:8]], b"", 0, 8
     while at + 8 <= len(data):
         kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
         if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
             kept.append(data[at:end])
         elif kind == b"eXIf":
             exif = data[at + 8 : end - 4]
+        elif kind == b"sBIT":
+            significant = data[at + 8] if end > at + 12 else 0
         at = end
-    return b"".join(kept), exif
+    return b"".join(kept), exif, significant
+
+
+def sample_bits(data: bytes) -> int:
+    """Bits of a sample of a PNG or a TIFF; 8 of any other file, and of a damaged one."""
+    if data.startswith(b"\x89PNG") and len(data) > 24:
+        return data[24]
+    with suppress(struct.error, OverflowError):
+        if data.startswith((b"II", b"MM")):
+            offset, _, _ = _tiff_layout(data)
+            for tag, _, count, value, _ in _tiff_entries(data):
+                if tag == 258:
+                    place = 0 if 2 * count <= len(value) else offset.unpack(value)[0]
+                    first = (data[place:] if place else value)[:2]
+                    return int.from_bytes(first, "little" if data[:1] == b"I" else "big")
+    return 8
 
 
 def _mend_transparency(image: ImageFile, bits: int) -> None:
@@ -177,7 +235,7 @@ class _Tiff(TiffImageFile):
 
 # Sizes in bytes of TIFF's types, and the tags that Pillow and libtiff decode by.
 _TYPE_BYTES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8), start=1))
-_TIFF_TAGS = {256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320}
+_TIFF_TAGS = {256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 281, 284, 292, 293, 317, 320}
 _TIFF_TAGS |= {322, 323, 324, 325, 332, 338, 339, 347, *range(512, 522), *range(529, 533)}
 
 

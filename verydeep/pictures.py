@@ -1,6 +1,6 @@
 """A picture in: file, bytes or array -> RGB, uint8, [H, W, 3]; or a refusal that says why.
 
-Comes in: JPEG (MPO too), PNG, WebP, GIF, BMP or TIFF, or an array of grey, RGB or RGBA.
+Comes in: JPEG (MPO too), PNG, WebP, GIF, BMP, TIFF or Netpbm, or an array of grey, RGB or RGBA.
 Goes out: the first frame, upright by its EXIF orientation, whatever is transparent over white.
 """
 
@@ -14,7 +14,8 @@ from jaxtyping import UInt8, UInt16
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from verydeep.errors import PictureError
+from verydeep import netpbm
+from verydeep.errors import PictureError, escaped
 from verydeep.picture_files import format_of, open_image, refuse_size
 
 Picture = UInt8[np.ndarray, "H W 3"]
@@ -22,7 +23,7 @@ Source = str | Path | bytes | np.ndarray
 
 MAX_PIXELS = 50_000_000
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff".split()  # noqa: SIM905
+    ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .pbm .pgm .ppm .pnm".split()  # noqa: SIM905
 )
 
 
@@ -31,17 +32,21 @@ def read_picture(
 ) -> Picture:
     """RGB of a picture, 0-255, in memory of its own: C-contiguous and writable.
 
-    Grey of 16 bits is scaled by 1/257. `smaller_side` lets a JPEG be decoded at 1/2, 1/4 or 1/8
-    as long as its smaller side keeps that many pixels. Raises PictureError, nothing else.
+    Grey of 16 bits is scaled by 1/257, or by the range that its file tells. `smaller_side` lets a
+    JPEG be decoded at 1/2, 1/4 or 1/8 as long as its smaller side keeps that many pixels; one of
+    more than `max_pixels` is decoded at the first of these that has no more. Raises PictureError,
+    nothing else.
     """
     with naming(source):
         if isinstance(source, np.ndarray):
             return _rgb_of_array(source, max_pixels)
         data = bytes_of(source)
         with _decoder_errors_explained(data):
-            image, orientation = open_image(data, max_pixels)
-            if smaller_side is not None:
-                image.draft(None, (smaller_side, smaller_side))
+            if format_of(data) == "Netpbm":
+                width, height, *_ = netpbm.header(data)
+                refuse_size(width, height, max_pixels)
+                return _rgb_of_array(netpbm.pixels(data), max_pixels)
+            image, orientation = open_image(data, max_pixels, smaller_side)
             return np.array(upright(_rgb_of_image(image), orientation), order="C")
 
 
@@ -62,6 +67,10 @@ def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> tuple[int, int
 
 
 def _size_after_orientation(data: bytes, max_pixels: int) -> tuple[int, int]:
+    if format_of(data) == "Netpbm":
+        width, height, *_ = netpbm.header(data)
+        refuse_size(width, height, max_pixels)
+        return height, width
     image, orientation = open_image(data, max_pixels)
     return image.size if orientation >= 5 else (image.height, image.width)
 
@@ -75,8 +84,7 @@ def naming(source: Source) -> Iterator[None]:
         name = str(source) if isinstance(source, str | Path) else "array"
         if isinstance(source, bytes):
             name = f"picture ({len(source)} bytes)"
-        line = f"{name}: {error}".replace("\n", "\\n").replace("\r", "\\r")
-        raise PictureError(line) from error.__cause__
+        raise PictureError(escaped(f"{name}: {error}")) from error.__cause__
 
 
 def bytes_of(source: str | Path | bytes, most: int = -1) -> bytes:
@@ -153,11 +161,26 @@ def _grey16(image: ImageFile) -> UInt16[np.ndarray, "H W"]:
         raise PictureError("holds integers outside 0 to 65535; save it with 8 or 16 bits")
     values = values.astype(np.uint16)
     tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
-    if tags.get(258) == (12,):
-        values = (values.astype(np.uint32) * 65535 // 4095).astype(np.uint16)
+    largest = 4095 if tags.get(258) == (12,) else _largest(image, values)
+    values = (values.astype(np.uint32) * 65535 // largest).astype(np.uint16)
     if tags.get(262) == 0:  # white is zero, which Pillow minds at 8 bits only
         values = 65535 - values
     return np.where(values == image.info.get("transparency", -1), np.uint16(65535), values)
+
+
+def _largest(image: ImageFile, values: UInt16[np.ndarray, "H W"]) -> int:
+    """The largest value that a file of 16 bits says its samples can have: 65535, or that of fewer.
+
+    TIFF's MaxSampleValue may also be a mere statistic of the picture: it counts where it is the
+    end of a range. PNG's sBIT tells the bits of samples that were scaled to 16 since, which leaves
+    the lowest bits of small ones at zero (PNG 3, 13.12); where they are not, nothing was scaled.
+    """
+    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    told = int(np.max(tags.get(281, 0)))
+    bits = image.info.get("significant bits", 0)
+    if 8 < bits < 16 and (values % (1 << 16 - bits)).any():
+        told = (1 << bits) - 1
+    return told if told in (1023, 4095, 16383) and values.max() <= told else 65535
 
 
 def _rgb_of_array(array: np.ndarray, max_pixels: int) -> Picture:

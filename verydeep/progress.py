@@ -2,6 +2,8 @@
 
 import sys
 
+from verydeep.errors import escaped
+
 
 class Watch:
     """Listens to long work; this one hears and says nothing."""
@@ -18,7 +20,7 @@ class Lines(Watch):
 
     def say(self, line: str) -> None:
         """Prints a line."""
-        print(line, file=sys.stderr, flush=True)
+        print(escaped(line), file=sys.stderr, flush=True)
 
 
 SILENT = Watch()

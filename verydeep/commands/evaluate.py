@@ -36,7 +36,8 @@ def evaluate(
         typer.Option(help="Q, smaller sides in pixels: 256, or 224,256,288, or paper."),
     ] = None,
     part: Annotated[
-        str | None, typer.Option(help="train, test or all. [default: what is fair to test on]")
+        str | None,
+        typer.Option(help="train, validation, test or all. [default: what is fair to test on]"),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Score file. [default: in scores/ beside the weights]")
@@ -45,9 +46,13 @@ def evaluate(
         str, typer.Option(help="float32, or bf16: faster on a GPU, a little less exact.")
     ] = "float32",
     engine: Engine = None,
-    seed: Annotated[
+    split_seed: Annotated[
         int | None,
-        typer.Option(help="Seed of the split into parts. [default: that of the training]"),
+        typer.Option(
+            "--split-seed",
+            "--seed",
+            help="Seed of the split into parts. [default: that of the training]",
+        ),
     ] = None,
     device: Device = None,
     threads: Threads = None,
@@ -82,7 +87,7 @@ def evaluate(
     try:
         tested = testing.evaluate(
             weights, data, protocol, conditions,
-            scales=scales, part_name=part, seed=seed, out=out, precision=precision,
+            scales=scales, part_name=part, split=split_seed, out=out, precision=precision,
             engine=engine,
         )  # fmt: skip
     except UserError as error:
@@ -102,19 +107,25 @@ def evaluate(
 def answer(tested: Any) -> str:
     """What testing gave, for the terminal."""
     from verydeep.commands.compare import cells
+    from verydeep.evaluation.chance import blind
     from verydeep.tasks.comparing import as_data
+    from verydeep.tasks.parts import WORDS
 
     scores = tested.scores
-    top1, interval, top5, paper = cells(as_data([scores]))
+    about = as_data([scores])
+    top1, interval, top5, paper = cells(about)
     beside = "" if paper == "-" else f"; the paper: {paper}"
     five = "0 by definition" if top5 == "-" else f"{top5} %"
     lines = [
         _by_class(scores),
         "",
-        f"{len(scores.labels):,} pictures; {scores.protocol}",
+        f"{len(scores.labels):,} pictures, {scores.part}{WORDS[scores.role]}; {scores.protocol}",
         f"top-1 error {top1} % (95 % interval {interval}), top-5 error {five}{beside}",
+        str(blind(scores.labels, scores.classes)),
         f"posteriors: {tested.path}",
     ]
+    if about["no_better"]:
+        lines.insert(-1, f"warning: {about['no_better']}")
     if scores.left_out:
         lines.insert(3, f"left out, unreadable: {len(scores.left_out)}")
     return "\n".join(lines)

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Data, Json, Quiet, Seed, Threads
+from verydeep.commands.options import Data, Json, Quiet, SplitSeed, Threads
+from verydeep.errors import escaped
 
 
 def look(
@@ -15,7 +16,7 @@ def look(
     sheet: Annotated[Path, typer.Option(help="Where to write the contact sheet, a PNG.")] = Path(
         "contact-sheet.png"
     ),
-    seed: Seed = None,
+    split_seed: SplitSeed = None,
     threads: Threads = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -37,7 +38,7 @@ def look(
         raise UserError(f"{threads} threads; at least 1 is needed")
     console = Console(quiet)
     console.say("verydeep look: reading names")
-    dataset = open_dataset(data, seed or 0)
+    dataset = open_dataset(data, split_seed or 0)
     write_contact_sheet(dataset, sheet)
     found = inspect(dataset, threads or cores(), console)
     if json:
@@ -50,6 +51,7 @@ def look(
 
 def answer(dataset: Any, found: Any, sheet: Path) -> str:
     """What was found, for the terminal."""
+    from verydeep.datasets.inspection import dark_line
     from verydeep.report.tables import text_table
 
     parts = list(found.counts)
@@ -63,7 +65,12 @@ def answer(dataset: Any, found: Any, sheet: Path) -> str:
     same = [" = ".join(group) for group in found.duplicates]
     lines += _group("groups of the same picture under several names", same)
     across = [" = ".join(group) for group in found.across]
-    lines += _group("of them in both parts, so that testing would cheat", across)
+    lines += _group("of them in several parts, so that testing would cheat", across)
+    if found.contradictions:
+        both = [" = ".join(group) for group in found.contradictions]
+        lines += _group("of them in two classes, so that one label is wrong", both)
+    if found.dark:
+        lines.append(dark_line(found.dark))
     return "\n".join([*lines, f"contact sheet: {sheet}"])
 
 
@@ -80,7 +87,7 @@ def _sizes(sizes: list[tuple[int, int]]) -> str:
 
 
 def _group(title: str, found: list[str], most: int = 10) -> list[str]:
-    lines = [f"{title}: {len(found) or 'none'}", *(f"  {line}" for line in found[:most])]
+    lines = [f"{title}: {len(found) or 'none'}", *(f"  {escaped(line)}" for line in found[:most])]
     return [*lines, f"  and {len(found) - most} more"] if len(found) > most else lines
 
 
@@ -98,5 +105,7 @@ def _as_data(dataset: Any, found: Any, sheet: Path) -> dict[str, Any]:
         "faults": found.faults,
         "duplicates": found.duplicates,
         "duplicates_across": found.across,
+        "contradictions": found.contradictions,
+        "dark": [{"picture": name, "bits": bits} for name, bits in found.dark],
         "sheet": str(sheet),
     }

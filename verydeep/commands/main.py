@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
 
 from verydeep.commands import compare, evaluate, look, nets, pack, predict, tour, train, weights
-from verydeep.errors import Stopped, UserError
+from verydeep.commands.console import harmless, say_fault
+from verydeep.errors import Stopped, UserError, escaped
 
 EPILOGUE = "`verydeep VERB --help` explains a verb. DATA is a folder of pictures, or `drawn`."
 
@@ -72,31 +72,36 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
-    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may not be UTF-8
+    sys.excepthook = say_fault
+    with harmless():
+        code = _run(debug)
+    sys.exit(code)
+
+
+def _run(debug: bool) -> int:
+    """Runs the verb that the command line names, and gives the exit code."""
     try:
-        code = app(prog_name="verydeep", standalone_mode=False)
+        return int(app(prog_name="verydeep", standalone_mode=False) or 0)
     except UserError as error:
-        code = _mistake(str(error), debug, error)
+        return _mistake(str(error), debug, error)
     except UsageError as error:
         context = getattr(error, "ctx", None)
         verb = context.command_path if context else "verydeep"
         message = error.format_message().rstrip(".")
-        code = _mistake(f"{message[0].lower()}{message[1:]}; see `{verb} --help`", debug, error)
+        return _mistake(f"{message[0].lower()}{message[1:]}; see `{verb} --help`", debug, error)
     except Stopped as stopped:
         print(f"verydeep: {stopped}", file=sys.stderr)
-        code = 130
+        return 130
     except (KeyboardInterrupt, typer.Abort):
         print("\nverydeep: interrupted", file=sys.stderr)
-        code = 130
+        return 130
     except BrokenPipeError:  # the reader of our answers has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code)
+        return 0
 
 
 def _mistake(line: str, debug: bool, error: BaseException) -> int:
     if debug:
         raise error
-    print(f"verydeep: {line}", file=sys.stderr)
+    print(f"verydeep: {escaped(line)}", file=sys.stderr)
     return 2

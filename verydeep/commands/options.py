@@ -17,6 +17,10 @@ Offline = Annotated[
     bool, typer.Option("--offline", help="Fetch no weights; as with VERYDEEP_OFFLINE=1.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of all that is random. [default: 0]")]
+SplitSeed = Annotated[
+    int | None,
+    typer.Option("--split-seed", "--seed", help="Seed of the split into parts. [default: 0]"),
+]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda. [default: cuda if there is one]")]
 Threads = Annotated[int | None, typer.Option(help="Threads. [default: all cores]")]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Data, Json, Quiet, Seed, Threads
+from verydeep.commands.options import Data, Json, Quiet, SplitSeed, Threads
 
 
 def pack(
@@ -21,7 +21,7 @@ def pack(
     verify: Annotated[
         bool, typer.Option("--verify", help="Check every byte of a pack: pack --verify OUT")
     ] = False,
-    seed: Seed = None,
+    split_seed: SplitSeed = None,
     threads: Threads = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -48,7 +48,7 @@ def pack(
     found: dict[str, Any] = {}
     if out is not None:
         console.say("verydeep pack: reading names")
-        found = _packed(data, out, side, seed or 0, threads, console)
+        found = _packed(data, out, side, split_seed or 0, threads, console)
     if verify:
         from verydeep.datasets.packed import verify as verified
 
@@ -63,13 +63,13 @@ def pack(
 
 
 def _packed(
-    data: str, out: Path, side: int, seed: int, threads: int, console: Any
+    data: str, out: Path, side: int, split: int, threads: int, console: Any
 ) -> dict[str, Any]:
     """Packs, and gives the header of the index."""
     from verydeep.datasets import open_dataset
     from verydeep.datasets.packing import pack as packed
 
-    dataset = open_dataset(data, seed)
+    dataset = open_dataset(data, split)
     for note in dataset.notes:
         console.say(f"  {note}")
     return packed(dataset, out, side, threads, console)
@@ -77,11 +77,12 @@ def _packed(
 
 def answer(folder: Path, found: dict[str, Any]) -> str:
     """What is in the pack, for the terminal."""
+    from verydeep.datasets.packed import counts_of
+
     about = as_data(folder, found)
     shards = f"{about['shards']} shard{'' if about['shards'] == 1 else 's'}"
     lines = [
-        f"{folder}: {len(about['classes'])} classes, {about['counts']['train']:,} pictures to "
-        f"train and {about['counts']['test']:,} to test on",
+        f"{folder}: {len(about['classes'])} classes; pictures: {counts_of(found)}",
         f"{shards}, {about['bytes'] / 1e6:,.1f} MB, smaller side {about['side']} at most",
     ]
     if about["kept"]:

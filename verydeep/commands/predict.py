@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from verydeep.commands.options import Device, Engine, Json, Offline, Quiet, Weights
+from verydeep.errors import escaped
 
 
 def predict(
@@ -44,7 +45,7 @@ def predict(
 
     from verydeep.tasks.prediction import answers, found_pictures
 
-    paths = found_pictures(pictures)
+    paths = found_pictures(pictures, console)
     results, faults = [], 0
     for path, found in answers(weights, paths, top, device, engine, console):
         if isinstance(found, str):
@@ -64,6 +65,7 @@ def predict(
 
 def _lines(path: str, found: list[tuple[str, float]], alone: bool) -> str:
     """A picture's answer: a line for each class, or all in one line where there are many."""
+    path, found = escaped(path), [(escaped(name), p) for name, p in found]
     if len(found) == 1 or not alone:
         return f"{path}  " + "  ".join(f"{name} {p:.3f}" for name, p in found)
     width = max(len(name) for name, _ in found)

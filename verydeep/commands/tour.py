@@ -69,6 +69,7 @@ def tour(
             net=name,
             epochs=epochs,
             seed=seed or 0,
+            split=seed or 0,
             **SMALL,
             **start,
         )
@@ -83,9 +84,10 @@ def write_some(dataset: Dataset, folder: Path) -> None:
     from verydeep.pictures import read_picture
 
     folder.mkdir()
-    labels = dataset.test.labels.tolist()
+    test = dataset.parts["test"]
+    labels = test.labels.tolist()
     for label, name in enumerate(dataset.classes):
-        image = read_picture(dataset.test.source(labels.index(label)))
+        image = read_picture(test.source(labels.index(label)))
         Image.fromarray(image).save(folder / f"{name}.png")
 
 
@@ -93,11 +95,10 @@ def answer(runs: Mapping[str, Run]) -> str:
     """The small table, where the pages lie, and what to do next."""
     from verydeep.report.tables import percent, text_table
 
-    head = ["top-1 error, %"]
-    head += [str(test.scores.protocol) for test in next(iter(runs.values())).tests]
-    rows = [head]
-    for name, run in runs.items():
-        rows.append([f"configuration {name}", *(percent(t.top1) for t in run.tests)])
+    tests = {n: [t for t in run.tests if t.scores.role == "test"] for n, run in runs.items()}
+    rows = [["top-1 test error, %", *(str(t.scores.protocol) for t in tests["A"])]]
+    for name, found in tests.items():
+        rows.append([f"configuration {name}", *(percent(t.top1) for t in found)])
     best = min(runs.values(), key=lambda run: float(run.tests[-1].top1))
     pages = [f"  {run.folder}/report.html" for run in runs.values()]
     return "\n".join(

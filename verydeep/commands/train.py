@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from verydeep.conditions import Conditions
 
 
+CHOSE = "the validation part chose the weights, so that its error flatters"
+
+
 def train(
     data: Annotated[
         str | None,
@@ -66,6 +69,9 @@ def train(
         bool, typer.Option("--half-gradients", help="Send gradients between processes as bf16.")
     ] = False,
     seed: Seed = None,
+    split_seed: Annotated[
+        int | None, typer.Option(help="Seed of the split of DATA into parts. [default: 0]")
+    ] = None,
     device: Device = None,
     threads: Threads = None,
     offline: Offline = False,
@@ -87,6 +93,7 @@ def train(
     options = {
         "net": net, "start": start, "tune": tune, "width": width, "crop": crop, "fc": fc,
         "scale": scale, "batch": batch, "epochs": epochs, "rate": rate, "seed": seed,
+        "split": split_seed,
     }  # fmt: skip
     given: dict[str, Any] = {n: value for n, value in options.items() if value is not None}
     given |= parsed(set_ or [])
@@ -175,25 +182,35 @@ def _answer(run: Any, json: bool) -> str:
 
 
 def _staged_answer(stages: list[Any], json: bool) -> str:
-    """Each stage's errors beside the paper's for its recipe."""
+    """Each stage's errors, and the paper's beside them where the stage is that very training."""
     from json import dumps
 
-    from verydeep.evaluation.metrics import top_error
+    from verydeep.evaluation.chance import Blind
     from verydeep.report.tables import percent, text_table
+    from verydeep.tasks.comparing import as_data
+    from verydeep.tasks.papers_nets import trained_as
+    from verydeep.weights.file import read_info
 
-    rows = [["top-1 error, %", "ours", "paper, on ILSVRC"]]
-    found = []
+    rows = [["top-1 error, %", "ours", "paper"]]
+    found, warnings = [], []
     for stage in stages:
-        dense = next(s for s in stage.tests if s.protocol.name == "dense")
-        ours = top_error(dense.posteriors, dense.labels)
-        single = [p for p in stage.recipe.published if p.table == "Table 3"]
+        dense = max(
+            (s for s in stage.tests if s.protocol.name == "dense"), key=lambda s: s.role == "test"
+        )
+        about, name = as_data([dense]), stage.recipe.name
+        known = trained_as(read_info(stage.folder)) is not None
+        single = [p for p in stage.recipe.published if known and p.table == "Table 3"]
         paper = f"{single[0].top1:.1f} (Q = {single[0].scales[0]})" if single else "-"
-        name = stage.recipe.name
-        rows.append([f"{name}  {dense.protocol}", percent(ours), paper])
-        about = {"recipe": name, "folder": str(stage.folder), "protocol": str(dense.protocol)}
-        found.append({**about, "top1": ours, "paper_top1": single[0].top1 if single else None})
+        rows.append([f"{name}  {dense.role}, {dense.protocol}", percent(about["top1"]), paper])
+        if about["no_better"]:
+            warnings.append(f"warning: {name} is {about['no_better']}")
+        where = {"recipe": name, "folder": str(stage.folder), "protocol": str(dense.protocol)}
+        found.append({**where, **about, "paper_top1": single[0].top1 if single else None})
+    if json:
+        return dumps(found, indent=1)
     pages = [f"  {stage.folder}/report.html" for stage in stages]
-    return dumps(found, indent=1) if json else "\n".join([text_table(rows), "", "pages:", *pages])
+    blindly = str(Blind(**about["blind"]))
+    return "\n".join([text_table(rows), blindly, *warnings, "", "pages:", *pages])
 
 
 def parsed(settings: list[str]) -> dict[str, Any]:
@@ -215,26 +232,37 @@ def parsed(settings: list[str]) -> dict[str, Any]:
 
 def answer(run: Any, page: Path) -> str:
     """What a run came to, for the terminal."""
-    from verydeep.report.tables import percent, text_table
+    from verydeep.commands.compare import cells
+    from verydeep.evaluation.chance import Blind
+    from verydeep.report.tables import text_table
+    from verydeep.tasks.comparing import as_data
 
-    rows = [["error on the test part, in %", "top-1", "top-5"]]
-    rows += [[str(t.scores.protocol), percent(t.top1), percent(t.top5)] for t in run.tests]
+    about = as_data([run.tests[-1].scores])
+    warning, use = about["no_better"], f"use it   verydeep predict {run.folder} PICTURE"
+    rows = [["in %", "top-1", "95 % interval", "top-5"]]
+    for tested in run.tests:
+        top1, interval, top5, _ = cells(as_data([tested.scores]))
+        rows.append([f"{tested.scores.role} error, {tested.scores.protocol}", top1, interval, top5])
     if len(run.network.classes) <= 5:  # 0 by definition
-        rows = [row[:2] for row in rows]
+        rows = [row[:3] for row in rows]
     return "\n".join(
         [
             text_table(rows),
+            str(Blind(**about["blind"])),
+            CHOSE if run.tests[-1].scores.role == "test" else f"{CHOSE}; there is no test part",
             "",
             f"weights  {run.folder}/best.safetensors (epoch {run.best.epoch})",
             f"page     {page}",
             f"again    {run.command}",
-            f"use it   verydeep predict {run.folder} PICTURE",
+            f"warning  {warning}" if warning else use,
         ]
     )
 
 
 def _as_json(run: Any, page: Path) -> str:
     from json import dumps
+
+    from verydeep.tasks.comparing import as_data
 
     return dumps(
         {
@@ -243,8 +271,7 @@ def _as_json(run: Any, page: Path) -> str:
             "best_epoch": run.best.epoch,
             "command": run.command,
             "tests": [
-                {"protocol": str(t.scores.protocol), "top1": t.top1, "top5": t.top5}
-                for t in run.tests
+                {"protocol": str(t.scores.protocol), **as_data([t.scores])} for t in run.tests
             ],
         },
         indent=1,

@@ -7,18 +7,22 @@ the classes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int64
 
-from verydeep.datasets.names import Chosen
+from verydeep.datasets.names import Chained, Chosen
 from verydeep.pictures import Source
 
 Labels = Int64[np.ndarray, "N"]
 Boxes = Float[np.ndarray, "R 4"]
+Keys = Int64[np.ndarray, "N"]
+
+ROLES = ("train", "validation", "test")
+"""What a part is for: to learn from, to choose the weights by, and to test on once, at the end."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,15 @@ class Part:
     """Labelled pictures in a fixed order.
 
     `source(i)` gives what `read_picture` takes; `boxes(i)` the boxes of picture i, (x_min, y_min,
-    x_max, y_max) in its own pixels, where the dataset has boxes.
+    x_max, y_max) in its own pixels, where the dataset has boxes; `keys` say which pictures they
+    are, whatever they are called, where their files have been looked into.
     """
 
     names: Sequence[str]
     labels: Labels
     source: Callable[[int], Source]
     boxes: Callable[[int], Boxes] | None = None
+    keys: Keys | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -48,50 +54,79 @@ class Part:
             self.labels[chosen],
             lambda i: self.source(int(chosen[i])),
             None if boxes is None else lambda i: boxes(int(chosen[i])),
+            None if self.keys is None else self.keys[chosen],
         )
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled pictures, in a part to train on and a part to test on.
+    """Labelled pictures, in parts by role: train, validation, and test where there is one.
 
-    `where` opens it again; `made_split` says that the parts were drawn from the seed, not found;
-    `notes` tell in a line each how it was read and what was left out; `fingerprint` changes
-    whenever a picture's name, size or label does.
+    `where` opens it again; `made` are the roles of the parts that were drawn from the seed of the
+    split, not found; `notes` tell in a line each how it was read and what was left out;
+    `fingerprint` changes whenever a picture's name, size or label does.
     """
 
     where: str
     kind: str
     classes: tuple[str, ...]
-    train: Part
-    test: Part
-    made_split: bool
+    parts: Mapping[str, Part]
+    made: tuple[str, ...]
     notes: tuple[str, ...]
     fingerprint: str
 
     @property
-    def parts(self) -> dict[str, Part]:
-        """The parts by name."""
-        return {"train": self.train, "test": self.test}
+    def train(self) -> Part:
+        """The part to learn from; empty where the data can only be tested on."""
+        return self.parts["train"]
+
+    @property
+    def validation(self) -> Part:
+        """The part that chooses the weights."""
+        return self.parts["validation"]
+
+    @property
+    def held_out(self) -> str:
+        """The name of the part that says most of a network: the test, or the validation."""
+        return "test" if len(self.parts.get("test", ())) else "validation"
 
     @property
     def everything(self) -> Part:
         """All pictures of all parts as one part."""
-        first, second = self.train, self.test
-        cut = len(first)
-        return Part(
-            [*first.names, *second.names],
-            np.concatenate([first.labels, second.labels]),
-            lambda i: first.source(i) if i < cut else second.source(i - cut),
-        )
+        return together([*self.parts.values()])
 
 
-MARKS = 64
-"""Pictures of a training part that its networks remember, to know them again."""
+def together(parts: Sequence[Part]) -> Part:
+    """The pictures of several parts, one part after another; those without boxes have none."""
+    ends = np.cumsum([len(part) for part in parts])
+
+    def place(i: int) -> tuple[Part, int]:
+        number = int(np.searchsorted(ends, i, side="right"))
+        return parts[number], i - int(ends[number]) + len(parts[number])
+
+    def source(i: int) -> Source:
+        part, k = place(i)
+        return part.source(k)
+
+    def boxes(i: int) -> Boxes:
+        part, k = place(i)
+        return np.zeros((0, 4)) if part.boxes is None else part.boxes(k)
+
+    keys = [part.keys for part in parts if part.keys is not None]
+    return Part(
+        Chained([part.names for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        source,
+        boxes if any(part.boxes for part in parts) else None,
+        np.concatenate(keys) if len(keys) == len(parts) else None,
+    )
 
 
 def marks(part: Part, places: Iterable[int]) -> list[str]:
-    """A short hash of the name and the size of each of these pictures."""
+    """A short hash of the name and the size of each of these pictures.
+
+    Weights of earlier versions have 64 of them, where later ones have the keys of all pictures.
+    """
     return [fingerprint([f"{part.names[i]} {_bytes_of(part.source(i))}"])[:8] for i in places]
 
 

@@ -1,7 +1,7 @@
 """The built-in dataset: pictures drawn by code, any number and size, from a seed.
 
 `drawn` stands wherever a path to data does; `drawn:4000x96` asks for 4,000 pictures to train on,
-96 pixels a side. A quarter as many more are for testing.
+96 pixels a side. A quarter as many more choose the weights, and as many again are for testing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from verydeep.pictures import Picture
 
 COUNT, SIDE = 2000, 96
 MOST, MOST_SIDE = 10**7, 4096
-FIRST_TEST = 10**9
-"""Number of the first picture for testing: no set, however large, trains on it."""
+FIRST = {"train": 0, "validation": 2 * 10**9, "test": 10**9}
+"""Number of each part's first picture: no set, however large, reaches into another part."""
 
 
 def open_drawn(where: str = "drawn", seed: int = 0) -> Dataset:
@@ -42,12 +42,15 @@ def open_drawn(where: str = "drawn", seed: int = 0) -> Dataset:
             f"'{where}' asks for {count:,} pictures of {side:,} x {side:,}; at most {MOST:,} of "
             f"{SMALLEST_SIDE} to {MOST_SIDE:,} pixels a side are drawn"
         )
-    tests = max(len(SHAPES), count // 4)
-    note = f"drawn from seed {seed}: {count:,} to train, {tests:,} to test, {side} x {side} pixels"
-    train = _part("train", seed, 0, count, side)
-    test = _part("test", seed, FIRST_TEST, tests, side)
+    held_out = max(len(SHAPES), count // 4)
+    counts = {"train": count, "validation": held_out, "test": held_out}
+    note = (
+        f"drawn from seed {seed}: {count:,} to train, {held_out:,} to choose the weights by and "
+        f"{held_out:,} to test, {side} x {side} pixels"
+    )
+    parts = {name: _part(name, seed, FIRST[name], n, side) for name, n in counts.items()}
     print_of = fingerprint([f"drawn {count} {side} {seed}", *SHAPES])
-    return Dataset(where, "drawn", SHAPES, train, test, False, (note,), print_of)
+    return Dataset(where, "drawn", SHAPES, parts, (), (note,), print_of)
 
 
 def _part(name: str, seed: int, first: int, count: int, side: int) -> Part:

@@ -1,7 +1,7 @@
 """ILSVRC-2012, classification and localisation, as the world stores it.
 
-Pictures to train on lie in `train/<wnid>/`; those of the validation set, which are the part to
-test on, flat in `val/` with a list of their labels, or in `val/<wnid>/`. Kaggle's
+Pictures to train on lie in `train/<wnid>/`; those of the validation set, whose error the paper
+prints, flat in `val/` with a list of their labels, or in `val/<wnid>/`. Kaggle's
 `ILSVRC/Data/CLS-LOC/` stands for the folder above both, and a flat folder of validation pictures
 beside a list for `val/`. Lists are looked for in the root, in the development kit's folder, beside
 the pictures and beside the root.
@@ -23,7 +23,7 @@ import numpy as np
 
 from verydeep.datasets import ilsvrc_lists
 from verydeep.datasets.dataset import Boxes, Dataset, Labels, Part, fingerprint
-from verydeep.datasets.folder import some
+from verydeep.datasets.entries import some
 from verydeep.datasets.ilsvrc_files import (
     ANNOTATIONS,
     BOXES,
@@ -67,13 +67,13 @@ def open_ilsvrc(root: Path) -> Dataset:
     wnids = _wnids(val, lists)
     classes = tuple(sorted({*train.wnids, *wnids, *(() if val.sorted else lists.classes)}))
     boxes, box_notes = _val_boxes(root, val, lists)
-    parts = (
-        _part(train, train.wnids, classes, _train_boxes(root, train)),
-        _part(val, wnids, classes, boxes),
-    )
+    parts = {
+        "train": _part(train, train.wnids, classes, _train_boxes(root, train)),
+        "validation": _part(val, wnids, classes, boxes),
+    }
     notes = (*_notes(root, train, val, lists), *box_notes, *train.notes, *val.notes)
     print_of = fingerprint(_lines(classes, train, val, wnids))
-    return Dataset(str(root), "ilsvrc", classes, *parts, False, notes, print_of)
+    return Dataset(str(root), "ilsvrc", classes, parts, (), notes, print_of)
 
 
 def devkit_order(root: Path) -> Labels | None:
@@ -224,7 +224,7 @@ def _xml_boxes(path: Path, picture: Path) -> Boxes:
 def _notes(root: Path, train: Pictures, val: Pictures, lists: _Lists) -> Iterator[str]:
     """How the dataset was read."""
     learnt = f"{len(train.names):,} pictures to train on" if train.names else "none to train on"
-    yield f"ILSVRC-2012: {learnt}, {len(val.names):,} of the validation set to test on"
+    yield f"ILSVRC-2012: {learnt}, {len(val.names):,} of the validation set"
     if lists.path and not val.sorted:
         yield f"labels of {lists.path}"
     stems = {_stem(name) for name in val.names}

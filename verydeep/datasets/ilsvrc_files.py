@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from verydeep.datasets.folder import entries_of, is_picture, natural_key, size_of, some
+from verydeep.datasets.entries import entries_of, is_picture, natural_key, some, why_empty
 from verydeep.datasets.ilsvrc_lists import WNID
 
 DATA = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
@@ -117,11 +117,11 @@ class Pictures:
             name = prefix + entry.name
             if entry.name.startswith(".") or not is_picture(entry.name) or entry.is_dir():
                 self.left_out["no pictures by their names"].append(name)
-            elif not (size := size_of(entry)):
-                self.left_out["empty files"].append(name)
+            elif reason := why_empty(entry):
+                self.left_out[reason].append(name)
             else:
                 self.names.append(name)
-                self.sizes.append(size)
+                self.sizes.append(entry.stat().st_size)
                 self.wnids.append(wnid)
 
     @property

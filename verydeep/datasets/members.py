@@ -1,7 +1,7 @@
 """What goes into a pack: which pictures in which order, under which names, as which bytes.
 
-In comes any dataset; out come members of tar files, `train/<class>/<name>` and
-`test/<class>/<name>`, in the order in which the folder that they unpack to is read.
+In comes any dataset; out come members of tar files, `train/<class>/<name>`, `validation/...` and
+`test/...`, in the order in which the folder that they unpack to is read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from verydeep.datasets.dataset import Boxes, Dataset, Part
-from verydeep.datasets.folder import natural_key
+from verydeep.datasets.entries import natural_key
 from verydeep.errors import PictureError
 from verydeep.picture_files import format_of, open_image
 from verydeep.pictures import MAX_PIXELS, Source, picture_size, read_picture

@@ -63,6 +63,20 @@ class Chosen(_Made):
         return self._names[int(self._places[i])]
 
 
+class Chained(_Made):
+    """The names of several, one after another."""
+
+    def __init__(self, pieces: Sequence[Sequence[str]]) -> None:
+        self._pieces, self._ends = pieces, np.cumsum([len(names) for names in pieces])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def _one(self, i: int) -> str:
+        piece = int(np.searchsorted(self._ends, i, side="right"))
+        return self._pieces[piece][i - int(self._ends[piece])]  # counted from the piece's end
+
+
 def joined(names: Iterable[str]) -> tuple[bytes, list[int]]:
     """Names as bytes in one piece, and the length of each."""
     pieces = [name.encode(errors="surrogateescape") for name in names]

@@ -16,14 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, NotRequired, TypedDict
 from zlib import crc32
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8, UInt32
 
 from verydeep import schema
-from verydeep.datasets.dataset import Boxes, Dataset, Labels, Part
+from verydeep.datasets.dataset import ROLES, Boxes, Dataset, Labels, Part
 from verydeep.datasets.names import Names
 from verydeep.errors import PictureError, UserError, one_line
 from verydeep.progress import SILENT, Watch
@@ -33,7 +33,9 @@ from verydeep.threads import in_order
 INDEX = "index.verydeep"
 UNFINISHED = "unfinished.verydeep"
 """Name of the folder in a pack that is there until all its pictures are."""
-FORMAT = b"verydeep pack 1 "
+FORMAT = b"verydeep pack 2 "
+EARLIER = b"verydeep pack 1 "
+"""Of two parts, the second of which was called test and chose the weights."""
 FIRST_LINE = len(FORMAT) + 64 + 1
 
 
@@ -53,25 +55,20 @@ class Record(TypedDict):
     first: Count
     next: Count
     pictures: Count
-    train: Count
+    counts: NotRequired[dict[str, Count]]
+    train: NotRequired[Count]
     left_out: list[str]
 
 
 class About(TypedDict):
     """What must be the same for two packs to be."""
 
+    format: NotRequired[Line]
     data: Line
     split: Line
     side: Count
     quality: Count
     shard_bytes: Count
-
-
-class Counts(TypedDict):
-    """Pictures of each part."""
-
-    train: Count
-    test: Count
 
 
 class Header(TypedDict):
@@ -80,8 +77,8 @@ class Header(TypedDict):
     about: About
     where: Line
     classes: list[Line]
-    counts: Counts
-    boxes: list[Literal["train", "test"]]
+    counts: dict[str, Count]
+    boxes: list[Line]
     fingerprint: Line
     shards: list[Record]
 
@@ -148,7 +145,7 @@ def read_index(path: Path, kind: type = Header) -> tuple[dict[str, Any], Entries
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    if not data.startswith(FORMAT):
+    if not data.startswith((FORMAT, EARLIER)):
         raise UserError(f"{path} is no index of a pack that this verydeep reads; pack anew")
     digest = hashlib.sha256(memoryview(data)[FIRST_LINE:]).hexdigest()
     if data[len(FORMAT) : FIRST_LINE] != f"{digest}\n".encode():
@@ -159,6 +156,8 @@ def read_index(path: Path, kind: type = Header) -> tuple[dict[str, Any], Entries
     try:
         at = data.find(b"\n", FIRST_LINE) + 1
         said = schema.of_json(data[FIRST_LINE:at])
+        if data.startswith(EARLIER):
+            _rename_second(said)
         header = schema.fitting_keys(kind, said, beside=("arrays",))
         layout = schema.fitting_keys(_Arrays, said, beside=header)["arrays"]
         entries = Entries(*_arrays(data, at, layout))
@@ -166,6 +165,14 @@ def read_index(path: Path, kind: type = Header) -> tuple[dict[str, Any], Entries
     except ValueError as error:
         raise UserError(f"{path} tells of no pack: {one_line(error)}; pack anew") from None
     return header, entries
+
+
+def _rename_second(said: Any) -> None:
+    """Calls the second part of a pack of the earlier format what it was: that of validation."""
+    if isinstance(said, dict) and isinstance(counts := said.get("counts"), dict):
+        said["counts"] = dict(zip(("train", "validation"), counts.values(), strict=False))
+        if isinstance(boxes := said.get("boxes"), list):
+            said["boxes"] = ["validation" if name == "test" else name for name in boxes]
 
 
 def _arrays(data: bytes, at: int, layout: list[tuple[str, list[int]]]) -> Iterator[np.ndarray]:
@@ -199,6 +206,8 @@ def _refuse_misfits(header: Mapping[str, Any], entries: Entries) -> None:
     }
     if "counts" in header:
         fits["counts"] = sum(header["counts"].values()) == len(entries)
+        fits["parts"] = {*header["counts"], *header.get("boxes", ())} <= {*ROLES}
+    if "classes" in header:
         fits["classes"] = bool((entries.labels < len(header["classes"])).all())
     for name, right in fits.items():
         if not right:
@@ -232,22 +241,29 @@ def open_packed(root: Path) -> Dataset:
     used = np.bincount(entries.labels, minlength=len(header["classes"])) > 0
     classes = tuple(name for name, there in zip(header["classes"], used, strict=True) if there)
     labels = entries.labels if used.all() else (np.cumsum(used) - 1)[entries.labels]
-    cut = header["counts"]["train"]
-    train = _part(root, header, entries, classes, labels, "train", 0, cut)
-    test = _part(root, header, entries, classes, labels, "test", cut, len(entries))
+    ends = np.cumsum([*header["counts"].values()]).tolist()
+    spans = zip(header["counts"], [0, *ends], ends, strict=False)
+    parts = {
+        role: _part(root, header, entries, classes, labels, role, *span) for role, *span in spans
+    }
     notes = tuple(_notes(header))
-    return Dataset(str(root), "packed", classes, train, test, False, notes, header["fingerprint"])
+    return Dataset(str(root), "packed", classes, parts, (), notes, header["fingerprint"])
 
 
 def _notes(header: dict[str, Any], most: int = 3) -> Iterator[str]:
     """How the pack came about, and what was left out."""
-    counts, side = header["counts"], header["about"]["side"]
+    side = header["about"]["side"]
     yield f"packed from {header['where']}, smaller side {side} pixels at most"
-    yield f"parts packed: {counts['train']:,} pictures to train and {counts['test']:,} to test"
+    yield f"parts packed, with their pictures: {counts_of(header)}"
     faults = left_out(header)
     yield from (f"left out when packed: {fault}" for fault in faults[:most])
     if len(faults) > most:
         yield f"left out when packed: {len(faults) - most} more"
+
+
+def counts_of(header: dict[str, Any]) -> str:
+    """How many pictures each part has, in words."""
+    return ", ".join(f"{count:,} {role}" for role, count in header["counts"].items())
 
 
 def left_out(header: dict[str, Any]) -> list[str]:

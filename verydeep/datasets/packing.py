@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -21,9 +21,10 @@ import numpy as np
 
 from verydeep import schema
 from verydeep.datasets.dataset import Dataset, fingerprint
-from verydeep.datasets.folder import refuse_too_small
+from verydeep.datasets.folder import refuse_too_small, words_of
 from verydeep.datasets.members import QUALITY, Member, Recoded, class_names, members, recoded
 from verydeep.datasets.packed import (
+    FORMAT,
     INDEX,
     UNFINISHED,
     About,
@@ -83,8 +84,14 @@ def pack(
 def _about(dataset: Dataset, side: int, shard_bytes: int) -> dict[str, Any]:
     """What must be the same for two packs to be."""
     return {
+        "format": FORMAT.decode().strip(),
         "data": dataset.fingerprint,
-        "split": fingerprint(dataset.test.names),
+        "split": fingerprint(
+            f"{role} {name}"
+            for role in dataset.parts
+            if role != "train"
+            for name in dataset.parts[role].names
+        ),
         "side": side,
         "quality": QUALITY,
         "shard_bytes": shard_bytes,
@@ -143,9 +150,10 @@ def _strange(out: Path, path: Path) -> UserError:
 
 def _refuse_other(out: Path, there: dict[str, Any], about: dict[str, Any], where: str) -> None:
     """Refuses to go on with the pack of other pictures, or with other settings."""
-    for name, found in there.items():
-        if found != about.get(name):
+    for name in about:
+        if (found := there.get(name)) != about[name]:
             what = {
+                "format": "an earlier format, which can be read but not gone on with",
                 "data": f"other pictures than {where} has now",
                 "split": "the same pictures split otherwise, from another seed",
                 "side": f"these pictures at --side {found}",
@@ -170,7 +178,7 @@ def _shards(
     dataset: Dataset, out: Path, about: dict[str, Any], threads: int, watch: Watch
 ) -> tuple[list[Shard], int]:
     """Every shard of the dataset, and how many of them were there already."""
-    total, place, kept = len(dataset.train) + len(dataset.test), 0, 0
+    total, place, kept = len(dataset.everything), 0, 0
     shards: list[Shard] = []
     found: Iterator[Found] | None = None
     trained: set[int] = set()
@@ -181,7 +189,7 @@ def _shards(
             shard = _write(out, len(shards), place, found, about["shard_bytes"], trained)
         else:
             kept, found = kept + 1, None
-            trained.update(shard.entries.labels[: shard.record["train"]].tolist())
+            trained.update(shard.entries.labels[: shard.record["counts"].get("train", 0)].tolist())
             watch.step("checking what is packed", shard.record["next"], total)
         for line in shard.record["left_out"]:
             watch.say(f"left out: {line}")
@@ -201,7 +209,7 @@ def _kept(out: Path, number: int, place: int) -> Shard | None:
 
 def _found(dataset: Dataset, side: int, place: int, threads: int, watch: Watch) -> Iterator[Found]:
     """The pictures from a place on, recoded by threads, in order."""
-    parts, total = dataset.parts, len(dataset.train) + len(dataset.test)
+    parts, total = dataset.parts, len(dataset.everything)
 
     def work(member: Member) -> Found:
         try:
@@ -221,7 +229,7 @@ def _write(
     """Writes one shard from the pictures that come, until it is full, and its record.
 
     `trained` are the classes that have a picture to train on, and grows with them; a folder whose
-    test part has other classes could not be opened.
+    other parts have classes that it lacks could not be opened.
     """
     path, first = out / f"shard-{number:05}.tar", place
     try:
@@ -244,7 +252,7 @@ def _write(
 
 def _add(tar: Tar, member: Member, picture: Recoded | str, trained: set[int]) -> None:
     """Writes a picture, or takes note of why it is left out."""
-    if member.part == "test" and member.label not in trained:
+    if member.part != "train" and member.label not in trained:
         picture = "no picture of its class to train on can be read"
     if isinstance(picture, str):
         tar.left_out.append(f"{member.part}/{member.original}: {picture}")
@@ -258,16 +266,17 @@ def _finish(
 ) -> dict[str, Any]:
     """Writes the index, takes away what is not needed any more, and gives the index's header."""
     entries = Entries.joined([shard.entries for shard in shards])
-    train = sum(shard.record["train"] for shard in shards)
+    of_shards = [shard.record["counts"] for shard in shards]
+    counts = {role: sum(found.get(role, 0) for found in of_shards) for role in dataset.parts}
     classes = class_names(dataset)
-    _refuse_too_few(out, entries, train, classes)
+    _refuse_too_few(out, entries, counts, classes)
     header = {
         "about": about,
         "where": Path(dataset.where).name,
         "classes": classes,
-        "counts": {"train": train, "test": len(entries) - train},
+        "counts": counts,
         "boxes": [name for name, part in dataset.parts.items() if part.boxes is not None],
-        "fingerprint": _fingerprint(entries, classes, train),
+        "fingerprint": _fingerprint(entries, classes, counts),
         "shards": [shard.record for shard in shards],
     }
     write_whole(out / INDEX, to_bytes(header, entries))
@@ -279,31 +288,33 @@ def _finish(
     return header
 
 
-def _refuse_too_few(out: Path, entries: Entries, train: int, classes: list[str]) -> None:
+def _refuse_too_few(
+    out: Path, entries: Entries, counts: Mapping[str, int], classes: list[str]
+) -> None:
     """Refuses what nobody could train on and test."""
-    counts = np.bincount(entries.labels)
-    there, alone = np.flatnonzero(counts), np.flatnonzero(counts == 1)
+    by_class = np.bincount(entries.labels)
+    there, alone = np.flatnonzero(by_class), np.flatnonzero(by_class == 1)
     if len(there) < 2:
         what = f"class '{classes[there[0]]}' alone has any" if len(there) else "there are none"
     elif len(alone):
         what = f"class '{classes[alone[0]]}' has one"
-    elif train == len(entries):
-        what = "there are none to test on"
+    elif empty := [role for role, count in counts.items() if not count]:
+        what = f"the {empty[0]} part has none"
     else:
         return
     raise UserError(
         f"too few readable pictures to finish {out}: {what}; a dataset needs 2 classes, each with "
-        f"2 pictures, one to train and one to test on"
+        f"2 pictures, one to train and one to choose by"
     )
 
 
-def _fingerprint(entries: Entries, classes: list[str], train: int) -> str:
+def _fingerprint(entries: Entries, classes: list[str], counts: Mapping[str, int]) -> str:
     """The fingerprint that `open_folder` gives of the shards unpacked."""
     used = [name for label, name in enumerate(classes) if (entries.labels == label).any()]
-    lines = [*used]
-    for part, start, end in (("train", 0, train), ("test", train, len(entries))):
-        here = entries.cut(start, end)
+    lines, start = [*used], 0
+    for word, count in zip(words_of(counts), counts.values(), strict=True):
+        here = entries.cut(start, start := start + count)
         names = names_of(here, classes)
         found = sorted(zip(names, here.sizes.tolist(), strict=True))
-        lines += [part, *(f"{name} {size}" for name, size in found)]
+        lines += [word, *(f"{name} {size}" for name, size in found)]
     return fingerprint(lines)

@@ -14,7 +14,7 @@ from zlib import crc32
 
 import numpy as np
 
-from verydeep.datasets.dataset import Boxes
+from verydeep.datasets.dataset import ROLES, Boxes
 from verydeep.datasets.members import Member, Recoded
 from verydeep.datasets.packed import Entries
 
@@ -68,7 +68,7 @@ class Tar:
             "first": first,
             "next": place,
             "pictures": len(names),
-            "train": sum(m.part == "train" for m, *_ in self._members),
+            "counts": {r: n for r in ROLES if (n := sum(m.part == r for m, *_ in self._members))},
             "left_out": self.left_out,
         }
         entries = Entries(

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from verydeep import memory
+from verydeep import headroom
 from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import Engine, engine_for
@@ -81,7 +81,7 @@ def posteriors(
     show = _Shower(engine, precision)
     size = chunk_of(len(part), protocol, network)
     shape = len(part), len(network.classes)
-    memory.refuse(FLOAT * prod(shape), f"posteriors of {shape[0]:,} x {shape[1]:,}", REMEDY)
+    headroom.refuse(FLOAT * prod(shape), f"posteriors of {shape[0]:,} x {shape[1]:,}", REMEDY)
     found = np.zeros(shape, np.float32)
     fault = partial(_fault, network, part, protocol)
     finished = _brought_back(found, size, journal, processes, fault)

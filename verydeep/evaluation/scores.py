@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from verydeep import schema
-from verydeep.datasets.dataset import Labels
+from verydeep.datasets.dataset import ROLES, Labels
 from verydeep.datasets.ilsvrc_lists import class_key
 from verydeep.errors import UserError, one_line
 from verydeep.evaluation.metrics import top_error
@@ -29,7 +29,7 @@ from verydeep.files import write_whole
 from verydeep.schema import Line, Seed
 from verydeep.weights.pieces import pieces
 
-FORMAT = 2
+FORMAT = 3
 KEY = "verydeep-scores"
 
 
@@ -38,7 +38,9 @@ class Scores:
     """Posteriors of pictures, with their names and labels, and how they came about.
 
     `weights` is a digest of the network's tensors and pixels, `data` the dataset's fingerprint,
-    `part` and `seed` say which pictures of it; `left_out` has a line for each picture that could
+    `part` and the seed of the `split` say which pictures of it, and `role` what these were for the
+    network: "train" where some were learnt from, "validation" where they chose the weights, else
+    "test"; `left_out` has a line for each picture that could
     not be read. `net` is set where the network is one of the paper's, whole; `members` are the
     titles of those that were fused. `engine` is what ran the network, by which the last digits
     differ, and `precision` what its layers worked in.
@@ -52,7 +54,8 @@ class Scores:
     weights: str
     data: Line
     part: Line = "test"
-    seed: Seed = 0
+    role: Line = "test"
+    split: Seed = 0
     left_out: tuple[str, ...] = ()
     net: Trained | None = None
     members: tuple[str, ...] = ()
@@ -141,6 +144,8 @@ def _refuse_misfits(scores: Scores) -> None:
         raise ValueError(f"{shape} posteriors for {pictures} names and {classes} classes")
     if len(scores.labels) != pictures:
         raise ValueError(f"{len(scores.labels)} labels for {pictures} names")
+    if scores.role not in ROLES:
+        raise ValueError(f"pictures that were {schema.shown(scores.role)}")
     if scores.protocol.name not in WAYS or not scores.protocol.scales:
         raise ValueError(f"no protocol {schema.shown(scores.protocol.name)}, or none of its scales")
     bad = np.flatnonzero(~are_posteriors(scores.posteriors))

@@ -9,23 +9,38 @@ import torch
 from torch import nn
 
 from verydeep.errors import UserError
+from verydeep.nets import vgg
+from verydeep.nets.table import Table
 
-NAMES = ("glorot", "he", "gaussian:STD")
+NAMES = ("glorot", "he", "gaussian:STD", "whole-gaussian:STD")
 
 
-def initialise(network: nn.Module, initial: str, generator: torch.Generator) -> None:
+def initialise(network: nn.Module, table: Table, initial: str, generator: torch.Generator) -> None:
     """Fills a network's weights in place; the same generator gives the same weights.
 
-    "gaussian:0.01": normal of that standard deviation. "glorot": uniform in +-sqrt(6 / (fan in +
-    fan out)) (Glorot & Bengio, 2010), what the paper recommends for deep nets. "he": normal of
-    standard deviation sqrt(2 / fan in) (He et al., 2015). Raises UserError for another name.
+    "gaussian:0.01": normal of that standard deviation. "whole-gaussian:0.01": normal, each layer
+    with the gain, sqrt(fan in) x deviation, that "gaussian:0.01" gives it in its configuration of
+    Table 1 at a crop of 224; in that net itself the two are the same. "glorot": uniform in
+    +-sqrt(6 / (fan in + fan out)) (Glorot & Bengio, 2010), what the paper recommends for deep nets.
+    "he": normal of standard deviation sqrt(2 / fan in) (He et al., 2015). Raises UserError for
+    another name.
     """
     kind, std = parsed(initial)
-    for module in network.modules():
+    whole = _fans_in(vgg.table(table.configuration))
+    for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
-            _fill(module.weight, kind, std, generator)
+            own = module.weight[0].numel()
+            as_whole = math.sqrt(whole[name] / own) if kind == "whole-gaussian" else 1.0
+            _fill(module.weight, kind, std * as_whole, generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def _fans_in(table: Table) -> dict[str, int]:
+    """How many terms each layer of a table sums."""
+    shapes = table.shapes(table.crop, table.crop)
+    weights = {row.name: row.weights(*(shapes[n] for n in row.inputs)) for row in table.rows}
+    return {name: math.prod(shape[1:]) for name, shape in weights.items() if shape}
 
 
 def parsed(initial: str) -> tuple[str, float]:
@@ -34,7 +49,7 @@ def parsed(initial: str) -> tuple[str, float]:
     with suppress(ValueError):
         if kind in ("glorot", "he") and not colon:
             return kind, math.nan
-        if kind == "gaussian" and 0 < float(argument) < math.inf:
+        if kind in ("gaussian", "whole-gaussian") and 0 < float(argument) < math.inf:
             return kind, float(argument)
     raise UserError(f"no initialisation '{initial}'; there are {', '.join(NAMES)}")
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verydeep import memory
+from verydeep import headroom
 from verydeep.errors import UserError
 from verydeep.nets import table, vgg
 from verydeep.nets.cost import FLOAT, cost
@@ -89,11 +89,11 @@ class Network(nn.Module):
         Raises UserError where there is no memory for them.
         """
         size = FLOAT * cost(table).parameters
-        memory.refuse(size, f"a network {table.name} of these sizes", "take smaller ones")
+        headroom.refuse(size, f"a network {table.name} of these sizes", "take smaller ones")
         network = cls.empty(table, classes, pixels)
         zeros = {name: torch.zeros(t.shape) for name, t in network.state_dict().items()}
         network.load_state_dict(zeros, assign=True)
-        initialise(network, initial, torch.Generator().manual_seed(seed))
+        initialise(network, table, initial, torch.Generator().manual_seed(seed))
         return network.eval()
 
     @property

@@ -7,6 +7,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from verydeep.errors import escaped_lines
 from verydeep.files import write_whole
 
 
@@ -20,7 +21,7 @@ def write_html(path: Path, title: str, sections: Sequence[str]) -> Path:
         + "\n".join(sections)
         + "\n</main>\n</html>\n"
     )
-    write_whole(path, page.encode("utf-8", "replace"))  # names may not be UTF-8
+    write_whole(path, escaped_lines(page).encode())
     return path
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from verydeep.evaluation.metrics import class_errors, confusion, mistakes, wrong
+from verydeep.evaluation.chance import blind, no_better
+from verydeep.evaluation.metrics import class_errors, confusion, interval, mistakes, wrong
 from verydeep.nets.cost import MAKERS, cost
 from verydeep.report.html import card, section, table, write_html
 from verydeep.report.plots import error_curve, loss_curves
@@ -46,12 +47,16 @@ def write_page(run: Run, path: Path | None = None) -> Path:
 
 def _head(run: Run, title: str) -> str:
     dense = run.tests[-1]
+    role = dense.scores.role
+    low, high = interval(wrong(dense.scores.posteriors, dense.scores.labels))
+    parts = {name: f"{len(part):,}" for name, part in run.dataset.parts.items()}
     figures = [
-        (f"{dense.top1:.1f} %", "top-1 error, dense"),
-        (f"{dense.top5:.1f} %", "top-5 error, dense"),
+        (f"{dense.top1:.1f} %", f"top-1 {role} error, dense; 95 %: {low:.1f} to {high:.1f}"),
+        (f"{dense.top5:.1f} %", f"top-5 {role} error, dense"),
         (f"{len(run.dataset.classes):,}", "classes"),
-        (f"{len(run.dataset.train):,}", "pictures to train on"),
-        (f"{len(run.dataset.test):,}", "pictures to test on"),
+        (parts["train"], "pictures to train on"),
+        (parts["validation"], "pictures that chose the weights"),
+        (parts.get("test", "none"), "pictures to test on"),
         (_minutes(sum(e.seconds for e in run.epochs)), f"of training, {len(run.epochs)} epochs"),
     ]
     if len(run.dataset.classes) <= 5:
@@ -77,27 +82,35 @@ def _minutes(seconds: float) -> str:
 
 
 def _errors(tests: Sequence[Tested]) -> str:
-    rows = [
-        (
-            escape(str(t.scores.protocol)),
-            f"{len(t.scores.labels):,}",
-            percent(t.top1),
-            percent(t.top5),
-        )
-        for t in tests
-    ]
-    return table(("protocol", "pictures", "top-1 error, %", "top-5 error, %"), rows, "numbers") + (
+    scores = tests[-1].scores
+    blindly = str(blind(scores.labels, scores.classes))
+    warning = no_better(scores.posteriors, scores.labels, scores.classes)
+    more = f" This network is {warning}." if warning else ""
+    rows = []
+    for t in tests:
+        low, high = interval(wrong(t.scores.posteriors, t.scores.labels))
+        label = escape(f"{t.scores.role}, {t.scores.protocol}")
+        errors = percent(t.top1), f"{low:.1f} to {high:.1f}", percent(t.top5)
+        rows.append((label, f"{len(t.scores.labels):,}", *errors))
+    head = ("part, protocol", "pictures", "top-1 error, %", "95 % interval", "top-5 error, %")
+    last = tests[-1].scores.role
+    none = "" if last == "test" else " This data has none."
+    return table(head, rows, "numbers") + (
+        f"<p>The validation part chose the weights that were kept, so its error flatters; the test "
+        f"part is tested once, at the end.{none} An interval is where the error lies with 95 % "
+        f"confidence for other pictures of the kind; another seed is another network.</p>"
         "<p>Q is the smaller side that pictures are rescaled to, in pixels. Dense runs the network "
         "over the whole picture and its mirror image; the scores are averaged over space before "
         "the soft-max, the posteriors over both (Sect. 3.2 of the paper).</p>"
+        f"<p>{escape(blindly[0].upper() + blindly[1:] + '.' + more)}</p>"
     )
 
 
 def _curves(run: Run) -> str:
     best = run.best
     text = (
-        f"<p>The weights of epoch {best.epoch} were kept: the lowest error on the test part, by "
-        f"one centre crop ({best.top1:.1f} %). Dotted lines mark where the rate was divided by "
+        f"<p>The weights of epoch {best.epoch} were kept: the lowest error on the validation part, "
+        f"by one centre crop ({best.top1:.1f} %). Dotted lines mark where the rate was divided by "
         f"10.</p>"
     )
     plots = (loss_curves(run.epochs), error_curve(run.epochs, best))
@@ -115,7 +128,7 @@ def _classes(tested: Tested) -> str:
         count = int((scores.labels == i).sum())
         rows.append((escape(scores.classes[i]), f"{count:,}", percent(error), bar))
     return table(("class", "pictures", "top-1 error, %", ""), rows, "numbers bars") + (
-        f"<p>{escape(str(scores.protocol))}.</p>"
+        f"<p>The {scores.part} part; {escape(str(scores.protocol))}.</p>"
     )
 
 

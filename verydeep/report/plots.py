@@ -45,21 +45,23 @@ _STYLE: Any = {
 
 
 def loss_curves(epochs: Sequence[Epoch]) -> str:
-    """SVG of the loss on the training and the test part, epoch by epoch."""
+    """SVG of the loss on the training and the validation part, epoch by epoch."""
     with rc_context(_STYLE):
         figure, axes = _axes("loss")
         numbers = [e.epoch for e in epochs]
         axes.plot(numbers, [e.loss for e in epochs], color=SECOND, label="training")
-        axes.plot(numbers, [e.test_loss for e in epochs], color=FIRST, label="test")
+        axes.plot(numbers, [e.validation_loss for e in epochs], color=FIRST, label="validation")
         _finish(axes, epochs)
         return _svg(figure)
 
 
 def error_curve(epochs: Sequence[Epoch], best: Epoch) -> str:
-    """SVG of the top-1 error on the test part, with the epoch whose weights were kept."""
+    """SVG of the top-1 error on the validation part, with the epoch whose weights were kept."""
     with rc_context(_STYLE):
         figure, axes = _axes("top-1 error, %")
-        axes.plot([e.epoch for e in epochs], [e.top1 for e in epochs], color=FIRST, label="test")
+        axes.plot(
+            [e.epoch for e in epochs], [e.top1 for e in epochs], color=FIRST, label="validation"
+        )
         axes.plot(best.epoch, best.top1, "o", color=FIRST, label=f"kept: epoch {best.epoch}")
         axes.set_ylim(bottom=0)
         _finish(axes, epochs)

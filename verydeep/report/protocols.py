@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from verydeep.datasets import open_dataset
+from verydeep.datasets import Dataset, Part, open_dataset
+from verydeep.datasets.dataset import together
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.comparison import points
 from verydeep.evaluation.metrics import Bin, calibration
@@ -148,13 +149,13 @@ def _pair(
 
 def _pictures(scores: Scores, data: str) -> Callable[[str], Picture | None]:
     """The pictures that were tested, by name; None for one that cannot be read any more."""
-    dataset = open_dataset(data, scores.seed)
+    dataset = open_dataset(data, scores.split)
     if dataset.fingerprint != scores.data:
         raise UserError(
             f"{data} is not what was tested: its fingerprint is {dataset.fingerprint}, that of the "
             f"scores {scores.data}; give --data of the same pictures"
         )
-    part = {**dataset.parts, "all": dataset.everything}[scores.part]
+    part = _wherever(dataset, scores.part)
     places = {name: i for i, name in enumerate(part.names)}
 
     def picture(name: str) -> Picture | None:
@@ -164,3 +165,11 @@ def _pictures(scores: Scores, data: str) -> Callable[[str], Picture | None]:
             return None
 
     return picture
+
+
+def _wherever(dataset: Dataset, name: str) -> Part:
+    """The part that the pictures of a test are in, or all that they may have been drawn from."""
+    drawn = ("train", *dataset.made)
+    if name == "all":
+        return dataset.everything
+    return together([dataset.parts[role] for role in (drawn if name in drawn else (name,))])

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from verydeep.datasets.dataset import Dataset, Part
-from verydeep.errors import PictureError, UserError
+from verydeep.errors import PictureError, UserError, escaped
 from verydeep.pictures import read_picture
 
 TILE = 96
@@ -34,7 +34,7 @@ def write_contact_sheet(dataset: Dataset, path: Path, columns: int = 8, most: in
         top = MARGIN + row * row_height
         number = int((dataset.train.labels == label).sum())
         caption = f"{dataset.classes[label]}  ({number:,} to train on)"
-        pen.text((MARGIN, top), _printable(caption), INK, font)
+        pen.text((MARGIN, top), escaped(caption), INK, font)
         for column, tile in enumerate(_tiles(dataset.train, int(label), columns)):
             sheet.paste(tile, (MARGIN + column * (TILE + GAP), top + LABEL))
     try:
@@ -56,8 +56,3 @@ def _tiles(part: Part, label: int, count: int) -> list[Image.Image]:
             continue
         tiles.append(ImageOps.fit(Image.fromarray(image), (TILE, TILE)))
     return tiles
-
-
-def _printable(text: str) -> str:
-    """The text less what a file name may hold and no font can draw."""
-    return "".join(c if c.isprintable() else "?" for c in text)

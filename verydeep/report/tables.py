@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from verydeep.errors import escaped
+
 
 def text_table(rows: Sequence[Sequence[str]], left: int = 1, gap: int = 2) -> str:
     """Rows of cells as lines: the first `left` columns flush left, the others flush right."""
+    rows = [[*map(escaped, row)] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:

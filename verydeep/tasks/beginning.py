@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from verydeep import memory, weights
+from verydeep import headroom, weights
 from verydeep.conditions import Conditions
 from verydeep.datasets import Dataset
 from verydeep.errors import UserError
@@ -49,7 +49,7 @@ def within_memory(
     processes = conditions.processes
     pictures = sum(bytes_remembered(len(part), settings) for part in dataset.parts.values())
     most = machine.threads if machine.device == "cpu" else 1
-    there = memory.available(machine.device)
+    there = headroom.available(machine.device)
     for threads in range(most, 0, -1):
         needed = footprint(
             table, settings, threads, pictures, device=machine.device,
@@ -60,12 +60,12 @@ def within_memory(
             break
     what = f"training {table.name}, {settings.shard} pictures of {settings.crop} at a time,"
     remedy = "take a smaller --crop, --width, --fc or --batch, or --set shard=1"
-    memory.refuse(takes, what, remedy, machine.device)
+    headroom.refuse(takes, what, remedy, machine.device)
     if threads < most:
         fewer = replace(machine, cores=threads * machine.beside)
         conditions = replace(conditions, machine=fewer)
-    there_too = "" if there is None else f" of {memory.in_words(there)} that are free"
-    return conditions, f"takes about {memory.in_words(takes)}{there_too}"
+    there_too = "" if there is None else f" of {headroom.in_words(there)} that are free"
+    return conditions, f"takes about {headroom.in_words(takes)}{there_too}"
 
 
 def first_network(dataset: Dataset, settings: Settings) -> tuple[Network, dict[str, Any]]:
@@ -117,6 +117,9 @@ def random_network(dataset: Dataset, settings: Settings, started: Mapping[str, A
         names_of(dataset.classes)
     except ValueError as error:
         raise UserError(f"{dataset.where} has {error}; rename its folder") from None
+    initial, seed = settings.initial, settings.seed
+    if started:
+        crop, scale = settings.crop, settings.scale
+        return weights.begun(started, dataset.classes, crop, scale, initial, seed)
     table = table_of(dataset, settings, started)
-    pixels = weights.pixels_begun(started, settings.scale) if started else IMAGENET
-    return Network.random(table, dataset.classes, pixels, settings.initial, settings.seed)
+    return Network.random(table, dataset.classes, IMAGENET, initial, seed)

@@ -16,8 +16,17 @@ import torch
 
 from verydeep import weights
 from verydeep.conditions import Conditions
-from verydeep.datasets import Dataset, Part, open_dataset, refuse_too_small
+from verydeep.datasets import (
+    Dataset,
+    Memory,
+    Part,
+    inspection,
+    open_dataset,
+    refuse_too_small,
+    settled,
+)
 from verydeep.errors import Stopped, UserError
+from verydeep.evaluation.chance import blind
 from verydeep.evaluation.views import protocol
 from verydeep.files import alone_in
 from verydeep.nets.network import Network
@@ -26,20 +35,25 @@ from verydeep.processes import Processes
 from verydeep.progress import Watch
 from verydeep.tasks import beginning
 from verydeep.tasks.beginning import first_network, random_network, within_memory
+from verydeep.tasks.parts import remembered
 from verydeep.tasks.testing import Tested, measure
 from verydeep.training import checkpoints
 from verydeep.training.defaults import Choice, choose
 from verydeep.training.keeper import CHECKPOINTS, Keeper
-from verydeep.training.loader import Source, remember, steps
+from verydeep.training.liveness import refuse_dead
+from verydeep.training.loader import Source, epoch_in_words, remember, steps
 from verydeep.training.loop import fit
 from verydeep.training.recipes import Recipe
 from verydeep.training.run import (
+    ORIGIN,
     RUN,
     command_line,
     describe,
     described,
     new_folder,
+    read_origin,
     settings_of,
+    write_origin,
 )
 from verydeep.training.settings import Settings, checked, scale_text
 from verydeep.training.state import Epoch, Training, best_of
@@ -90,12 +104,13 @@ def train(
     recipe: Recipe | None = None,
     **given: Any,
 ) -> Run:
-    """A network trained on labelled pictures, tested on those set aside, with its folder written.
+    """A network trained on labelled pictures and tested on others, with its folder written.
 
     `given` are settings by name (`epochs=20`, `net="D"`); the rest are those of the recipe, or
     chosen from the data and the machine, and told to the watch with their reasons. The best
-    weights, by the error on the test part, are kept in `best.safetensors`, and checkpoints in
-    `checkpoints/`. Raises UserError for what the user can mend.
+    weights, by the error on the validation part, are kept in `best.safetensors`, and checkpoints in
+    `checkpoints/`. What weights started from have learnt is never set aside. Raises UserError for
+    what the user can mend.
     """
     conditions = conditions or Conditions()
     given = checked(given)
@@ -103,8 +118,13 @@ def train(
     asked = {**(recipe.settings if recipe else {}), **given}
     if asked.get("start"):
         weights.find(asked["start"], conditions.watch)  # here, if it is a name not yet fetched
-    dataset = open_dataset(data, asked.get("seed", 0))
+    dataset = open_dataset(data, asked.get("split", 0))
     refuse_too_small(dataset)
+    origin = Memory()
+    if asked.get("start"):
+        start = weights.find(asked["start"])
+        origin = remembered(start, dataset, "train anew, without --from")
+    dataset = _set_apart(dataset, origin, str(asked.get("start")), conditions)
     choice = choose(dataset.train, conditions.machine, given, recipe)
     begun = processes.first and processes.started_by_another and out is not None
     begun = begun and _is_of(Path(str(out)), dataset, choice.settings)
@@ -118,11 +138,32 @@ def train(
         folder = new_folder(Path(out) if out else None, name)
         device = str(conditions.machine)
         describe(folder, dataset, choice.settings, choice.reasons, device, started)
+        if choice.settings.start:
+            write_origin(folder, origin)
     folder = Path(processes.say(str(folder) if processes.first else ""))
     _tell(conditions.watch, dataset, choice.settings, choice.reasons, takes, folder)
     for line in beginning.in_words(network, choice.settings, started):
         conditions.watch.say(line)
-    return _run(folder, dataset, choice, network, conditions)
+    return _run(folder, dataset, choice, network, conditions, origin)
+
+
+def _origin(folder: Path, dataset: Dataset, start: str | None) -> Memory:
+    """What the weights that a run started from had learnt; of them, where it got no further."""
+    if start is None or (folder / ORIGIN).exists():
+        return read_origin(folder) if start else Memory()
+    return remembered(weights.find(start), dataset, "train anew")
+
+
+def _set_apart(dataset: Dataset, origin: Memory, start: str, conditions: Conditions) -> Dataset:
+    """The dataset with nothing set aside that was learnt; UserError where nothing is left to be."""
+    threads, watch = conditions.machine.threads, conditions.watch
+    dataset = settled(dataset, origin, start, threads=threads, watch=watch)
+    if not len(dataset.validation):
+        raise UserError(
+            f"{start} has learnt from all that could be set aside of {dataset.where}; add pictures "
+            f"to choose the weights by, or train without --from"
+        )
+    return replace(dataset, notes=(*dataset.notes, *inspection.warnings(dataset)))
 
 
 def resume(
@@ -142,12 +183,14 @@ def resume(
             f"{where}, which {folder} was begun with, is gone; say where it is now: "
             f"verydeep train DATA --resume {folder}"
         )
-    dataset = open_dataset(where, settings.seed)
+    dataset = open_dataset(where, settings.split)
     if dataset.fingerprint != about["data"]["fingerprint"]:
         raise UserError(
             f"{dataset.where} has changed since {folder} was begun: its fingerprint was "
             f"{about['data']['fingerprint']} and is {dataset.fingerprint}; train anew"
         )
+    origin = _origin(folder, dataset, machine.get("start"))
+    dataset = _set_apart(dataset, origin, str(settings.start), conditions)
     dataset = replace(dataset, where=about["data"]["where"])
     started: Mapping[str, Any] = about.get("start", {})
     conditions, _ = within_memory(dataset, settings, started, conditions)
@@ -157,7 +200,7 @@ def resume(
         if digest != started["hash"]:
             raise UserError(f"{machine['start']} is not what {folder} was begun from; train anew")
     conditions.watch.say(f"going on with {folder}/")
-    return _run(folder, dataset, Choice(settings, about["reasons"]), network, conditions)
+    return _run(folder, dataset, Choice(settings, about["reasons"]), network, conditions, origin)
 
 
 def _is_of(folder: Path, dataset: Dataset, settings: Settings) -> bool:
@@ -170,7 +213,12 @@ def _is_of(folder: Path, dataset: Dataset, settings: Settings) -> bool:
 
 
 def _run(
-    folder: Path, dataset: Dataset, choice: Choice, network: Network, conditions: Conditions
+    folder: Path,
+    dataset: Dataset,
+    choice: Choice,
+    network: Network,
+    conditions: Conditions,
+    origin: Memory,
 ) -> Run:
     """Trains from wherever the folder stands, and tests what came of it."""
     settings, processes, machine = choice.settings, conditions.processes, conditions.machine
@@ -180,18 +228,21 @@ def _run(
         _check_shares(settings, processes)
         _agree(dataset, settings, processes)
         kept = None if settings.start is None else network.pixels
-        source, test_part, read, faults = _read(dataset, settings, kept, conditions)
+        source, held_out, read, faults = _read(dataset, settings, kept, conditions)
         network.pixels = source.pixels
         network.to(machine.device)
         if machine.device == "cuda":
             network.to(memory_format=torch.channels_last)  # as batches come; 1.2 times as fast
             torch.backends.cudnn.deterministic = processes.in_order
         training = Training.of(network, settings)
+        if not checkpoints.found(folder / CHECKPOINTS):
+            _refuse_dead(network, source, settings, folder)
         total = settings.epochs * steps(len(source.part), settings)
-        keeper = Keeper(folder, about, read, settings, total, conditions)
+        memory = Memory.of(dataset) | origin
+        keeper = Keeper(folder, about, read, settings, total, conditions, memory)
         with keeper.keeping():
             keeper.restore(training)
-            _fit(training, source, test_part, settings, keeper, conditions)
+            _fit(training, source, held_out["validation"], settings, keeper, conditions)
             keeper.save(training)
         tests: tuple[Tested, ...] = ()
         epochs = tuple(training.epochs)
@@ -199,29 +250,47 @@ def _run(
         if processes.first:
             network = weights.load(folder / BEST, machine.device)
             with processes.aside("the test"):
-                tested = {**about["data"], "seed": settings.seed}
-                tests = _tested(network, test_part, tested, folder, conditions)
+                tested = {**about["data"], "split": settings.split}
+                tests = _tested(network, held_out, tested, folder, conditions)
         processes.wait("the test")
     notes = (*dataset.notes, *faults, *keeper.notes)
     started = about.get("start", {})
     return Run(folder, network, dataset, settings, choice.reasons, started, notes, epochs, tests)
 
 
+def _refuse_dead(network: Network, source: Source, settings: Settings, folder: Path) -> None:
+    """Raises UserError where the net would not learn, and leaves the folder as if not begun."""
+    try:
+        refuse_dead(network, source, settings)
+    except UserError:
+        for name in (RUN, ORIGIN):
+            (folder / name).unlink(missing_ok=True)
+        raise
+
+
 def _tested(
-    network: Network, part: Part, about: Mapping[str, Any], folder: Path, conditions: Conditions
+    network: Network,
+    parts: Mapping[str, Part],
+    about: Mapping[str, Any],
+    folder: Path,
+    conditions: Conditions,
 ) -> tuple[Tested, ...]:
-    """The tests that every run ends with, by this process alone."""
+    """The tests that every run ends with, by this process alone; the last says most of it."""
     alone = replace(conditions, processes=Processes())
     return tuple(
-        measure(network, part, protocol(network, name), about, folder, alone)
+        measure(
+            network, part, protocol(network, name), {**about, "part": role, "role": role}, folder,
+            alone,
+        )
+        for role, part in parts.items()
         for name in ("centre", "dense")
-    )
+    )  # fmt: skip
 
 
 def _fit(
     training: Training,
     source: Source,
-    test_part: Part,
+    validation: Part,
     settings: Settings,
     keeper: Keeper,
     conditions: Conditions,
@@ -229,7 +298,7 @@ def _fit(
     """Trains to the end; back to a checkpoint where a loss is not finite and settings say so."""
     while True:
         try:
-            for epoch in fit(training, source, test_part, settings, conditions, keeper):
+            for epoch in fit(training, source, validation, settings, conditions, keeper):
                 keeper.after_epoch(training, epoch)
         except Stopped:
             keeper.stop(training)
@@ -269,11 +338,20 @@ def _tell(
         watch.say(f"  {note}")
     watch.say("chosen:")
     for name, reason in reasons.items():
-        value = getattr(settings, name)
-        text = scale_text(value) if name == "scale" else str(value)
-        watch.say(f"  {name:9} {text:>9}  {reason}")
+        watch.say(f"  {name:11} {_in_words(name, getattr(settings, name)):>19}  {reason}")
     watch.say(takes)
+    watch.say(epoch_in_words(len(dataset.train), settings))
+    watch.say(str(blind(dataset.parts[dataset.held_out].labels, dataset.classes)))
     watch.say(f"writing to {folder}/")
+
+
+def _in_words(name: str, value: Any) -> str:
+    """A setting's value as it is given on the command line."""
+    if name == "scale":
+        return scale_text(value)
+    if isinstance(value, tuple):
+        return ",".join(f"{v:g}" for v in value) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _check_shares(settings: Settings, processes: Processes) -> None:
@@ -300,34 +378,34 @@ def _check_shares(settings: Settings, processes: Processes) -> None:
 
 def _read(
     dataset: Dataset, settings: Settings, kept: Pixels | None, conditions: Conditions
-) -> tuple[Source, Part, dict[str, Any], tuple[str, ...]]:
-    """What to train and to test on, rescaled in memory, less what is unreadable.
+) -> tuple[Source, dict[str, Part], dict[str, Any], tuple[str, ...]]:
+    """What to train on, and the parts set aside by role, in memory, less what is unreadable.
 
     With it come what was found, which every process must find, and again whoever goes on; and
     what is unreadable. Pixels are those `kept` from the weights that training starts from, or else
-    have the training set's mean and deviation.
+    less the training set's mean, and divided by its deviation where settings say so.
     """
     machine, processes, watch = conditions.machine, conditions.processes, conditions.watch
     plain = kept or Pixels(scale=settings.scale, mean=(0.0, 0.0, 0.0))
-    parts, faults = [], []
-    for part in (dataset.train, dataset.test):
-        readable, unreadable = remember(part, plain, machine.threads, watch)
-        parts.append(readable)
+    parts, faults = {}, []
+    for role, part in dataset.parts.items():
+        parts[role], unreadable = remember(part, plain, machine.threads, watch)
         faults += [f"left out, unreadable: {fault}" for fault in unreadable]
     for fault in faults:
         watch.say(fault)
-    train_part, test_part = parts
-    if len(np.unique(train_part.labels)) < 2 or not len(test_part):
+    counts = {f"number of pictures in {role}": len(part) for role, part in parts.items()}
+    train_part = parts.pop("train")
+    if len(np.unique(train_part.labels)) < 2 or not len(parts["validation"]):
         raise UserError(f"too few readable pictures in {dataset.where}: {faults[0]}")
     found = colours(train_part, plain)
-    pixels = kept or Pixels(plain.scale, found.mean, (found.deviation,) * 3)
+    deviation = found.deviation if settings.divide else 1.0
+    pixels = kept or Pixels(plain.scale, found.mean, (deviation,) * 3)
     read = {
-        "number of pictures to train on": len(train_part),
-        "number of pictures to test on": len(test_part),
+        **counts,
         "pixels": str(pixels),
         "axes of colour": str(found.axes),
     }
     processes.agree(read)
     share = (processes.number, processes.count)
     source = Source(train_part, pixels, found.axes, share, pinned=machine.device == "cuda")
-    return source, test_part, read, tuple(faults)
+    return source, {r: p for r, p in parts.items() if len(p)}, read, tuple(faults)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from verydeep.errors import UserError
+from verydeep.evaluation.chance import blind, no_better
 from verydeep.evaluation.comparison import Comparison, compare
 from verydeep.evaluation.fusion import fuse, row_of
 from verydeep.evaluation.metrics import calibration, interval, wrong
@@ -74,22 +75,32 @@ def compared(named: Sequence[Path]) -> Compared:
 def _aligned(named: Sequence[Path]) -> tuple[list[Path], list[Scores]]:
     """The files that are named, and their scores in one order of the pictures.
 
+    Of the folder of a run that has a test part, those of the validation part are left out.
     Where a folder has tests of several data or parts, the refusal says which belong together.
     """
-    files = files_of(named)
-    scores = [load_scores(path) for path in files]
+    loaded = {path: load_scores(path) for path in files_of(named)}
+    files = [path for path in loaded if path in named or not _has_test(path, loaded)]
+    scores = [loaded[path] for path in files]
     try:
         return files, aligned(scores, [str(path) for path in files])
     except UserError:
         groups: dict[tuple[str, str, int], list[str]] = defaultdict(list)
         for path, one in zip(files, scores, strict=True):
-            groups[one.data, one.part, one.seed].append(str(path))
+            groups[one.data, one.part, one.split].append(str(path))
         if len(groups) == 1 or not any(path.is_dir() for path in named):
             raise
     raise UserError(
         f"tests of {len(groups)} different sets of pictures; give the files of one set: "
         + "; or ".join(" ".join(group) for group in groups.values())
     )
+
+
+def _has_test(path: Path, loaded: Mapping[Path, Scores]) -> bool:
+    """Whether a file is of what chose the weights, and one of the data's test lies beside it."""
+    beside = [s for other, s in loaded.items() if other.parent == path.parent]
+    ours = loaded[path]
+    tested = any(s.role == "test" and s.data == ours.data for s in beside)
+    return ours.role == "validation" and tested
 
 
 def _names(files: Sequence[Path], scores: Sequence[Scores]) -> list[str]:
@@ -139,6 +150,8 @@ def as_data(members: Sequence[Scores], together: Scores | None = None) -> dict[s
     row = row_of(members)
     return {
         "title": scores.title,
+        "part": scores.part,
+        "role": scores.role,
         "weights": scores.weights,
         "pictures": len(scores.labels),
         "left_out": len(scores.left_out),
@@ -146,6 +159,8 @@ def as_data(members: Sequence[Scores], together: Scores | None = None) -> dict[s
         "top1": scores.top(1),
         "interval": interval(wrong(scores.posteriors, scores.labels)),
         "top5": scores.top(5),
+        "blind": asdict(blind(scores.labels, scores.classes)),
+        "no_better": no_better(scores.posteriors, scores.labels, scores.classes),
         "calibration_error": calibration(scores.posteriors, scores.labels).error,
         "paper": row and {"table": row.table, "top1": row.top1, "top5": row.top5},
     }

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
 from pathlib import Path
 
 from verydeep import weights
-from verydeep.datasets.folder import is_hidden, natural_key
+from verydeep.datasets.entries import UNREAD, is_hidden, is_picture, natural_key, why_no_picture
 from verydeep.engines.engine import chosen, engine_for, words
 from verydeep.errors import PictureError, UserError
 from verydeep.machine import Machine
 from verydeep.pictures import SUFFIXES
-from verydeep.progress import Watch
+from verydeep.progress import SILENT, Watch
 
 Answer = list[tuple[str, float]]
 
 
-def found_pictures(named: Sequence[str]) -> list[str]:
+def found_pictures(named: Sequence[str], watch: Watch = SILENT) -> list[str]:
     """The pictures that files, folders and globs name, in order.
 
-    A folder stands for every picture below it, by name. Raises UserError for what names nothing.
+    A folder stands for every picture below it, by name; pictures of other formats there are told
+    to the watch. Raises UserError for what names nothing.
     """
     found: list[str] = []
     for name in named:
         if Path(name).is_dir():
-            below = [p for p in Path(name).rglob("*") if p.suffix.casefold() in SUFFIXES]
-            pictures = [str(p) for p in below if not is_hidden(p.relative_to(name).as_posix())]
+            below = [p for p in Path(name).rglob("*") if p.suffix.casefold() in SUFFIXES | UNREAD]
+            seen = [str(p) for p in below if not is_hidden(p.relative_to(name).as_posix())]
+            pictures = [path for path in seen if is_picture(path)]
+            for why, count in Counter(filter(None, map(why_no_picture, seen))).items():
+                watch.say(f"left out in {name}: {count} {why}")
         elif Path(name).exists() or not has_magic(name):
             pictures = [name]
         else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from verydeep import weights
 from verydeep.conditions import Conditions
-from verydeep.datasets import Part, open_dataset
+from verydeep.datasets import Part
 from verydeep.engines.engine import Engine, chosen, engine_for
 from verydeep.engines.quantised import require, whole, write_int8
 from verydeep.errors import PictureError, UserError
@@ -18,7 +18,8 @@ from verydeep.evaluation.views import Protocol, protocol
 from verydeep.pictures import Picture
 from verydeep.preprocessing import Pixels, centre_crop
 from verydeep.randomness import generator
-from verydeep.tasks.testing import part_of, part_to_test, relabelled
+from verydeep.tasks.parts import to_test
+from verydeep.tasks.testing import relabelled
 from verydeep.tasks.weights import refuse_place
 from verydeep.weights.file import read_info, table_of
 
@@ -28,7 +29,7 @@ CALIBRATION = 256
 
 @dataclass(frozen=True)
 class Quantised:
-    """An int8 file written; `before` and `after` are the scores of the test part."""
+    """An int8 file written; `before` and `after` are the scores of the part set aside."""
 
     path: Path
     before: Scores
@@ -47,8 +48,9 @@ class Quantised:
             f"top-1 error before {self.before.top(1):.2f} %, after {self.after.top(1):.2f} %: "
             f"{difference.difference:+.2f} points (95 % interval {low:+.2f} to {high:+.2f}; "
             f"McNemar p = {difference.p:.2g})\n"
-            f"by {self.before.protocol}, {len(self.before.labels):,} pictures of the test part; "
-            f"calibrated with {self.calibrated} of the training part; after, {self.after.engine}"
+            f"by {self.before.protocol}, {len(self.before.labels):,} pictures of the "
+            f"{self.before.part} part; calibrated with {self.calibrated} of the training part; "
+            f"after, {self.after.engine}"
         )
 
 
@@ -64,9 +66,9 @@ def export_int8(
     conditions = conditions or Conditions()
     info = read_info(weights_path)
     _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
-    dataset = open_dataset(data, info.provenance.get("settings", {}).get("seed", 0))
-    part_to_test(dataset, info, True, "data with a test/ of its own")
-    train, test = (relabelled(part_of(dataset, name), dataset, info) for name in ("train", "test"))
+    dataset, _, _, _ = to_test(weights_path, data, None, None, conditions)
+    name = dataset.held_out
+    train, test = (relabelled(dataset.parts[role], dataset, info) for role in ("train", name))
     network = weights.load(weights_path)
     centre = protocol(network, "centre")
     watch = conditions.watch
@@ -89,7 +91,7 @@ def export_int8(
         names = tuple(name for name, there in zip(test.names, read, strict=True) if there)
         return Scores(
             found[read], test.labels[read], names, network.classes, centre, info.hash,
-            dataset.fingerprint, engine=by if isinstance(by, str) else by.name,
+            dataset.fingerprint, name, engine=by if isinstance(by, str) else by.name,
         )  # fmt: skip
 
     unfinished = out.with_name(f"{out.name}.unfinished")

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy as np
 
 from verydeep import weights
 from verydeep.conditions import Conditions
-from verydeep.datasets import Dataset, Part, open_dataset
-from verydeep.datasets.dataset import Labels, fingerprint, marks
+from verydeep.datasets import Dataset, Part
+from verydeep.datasets.dataset import Labels, fingerprint
 from verydeep.datasets.ilsvrc import devkit_order
 from verydeep.datasets.ilsvrc_lists import WNID, class_key
 from verydeep.engines import engine as engines
@@ -24,11 +24,11 @@ from verydeep.errors import UserError
 from verydeep.evaluation.class_order import refuse_other_order
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import chunk_of, faults, posteriors, readable
-from verydeep.evaluation.published import Trained
 from verydeep.evaluation.scores import Scores, refuse_other, save_scores
 from verydeep.evaluation.views import Protocol, protocol
-from verydeep.nets import vgg
 from verydeep.nets.network import Network
+from verydeep.tasks.papers_nets import trained_as
+from verydeep.tasks.parts import WORDS, split_of, to_test
 from verydeep.weights.file import WeightsInfo, read_info, table_of
 from verydeep.weights.place import beside
 
@@ -78,42 +78,44 @@ def evaluate(
     *,
     scales: str | int | Sequence[int] | None = None,
     part_name: str | None = None,
-    seed: int | None = None,
+    split: int | None = None,
     out: str | Path | None = None,
     precision: str = "float32",
     engine: str | None = None,
 ) -> Tested:
     """A weights file tested on labelled pictures by a protocol; the posteriors go to a file.
 
-    The pictures are those set aside for testing where the data has such a part, or where the
-    network was trained on this very data; else all of them. `part_name` ("train", "test", "all")
-    says otherwise. `engine` names what runs the network; without it, the fastest there is for the
-    machine. A test that was cut short goes on where it was. Raises UserError where the data
-    has classes that the network does not know, or has changed since the network was trained on it.
+    The pictures are those set aside where the data has such a part, the test before the validation,
+    or where the network was trained on this data; else all of them. `part_name` ("train",
+    "validation", "test", "all") says otherwise; what the network has learnt is in the first and the
+    last of these alone. `split` is the seed of the split, by default that of the training. `engine`
+    names what runs the network; without it, the fastest there is for the machine. A test that was
+    cut short goes on where it was. Raises UserError where the data has classes that the network
+    does not know, or has changed since an earlier version trained the network on it.
     """
     conditions = conditions or Conditions()
     weights_path = weights.find(weights_path, conditions.watch)
     way = Way(engines.chosen(engine, conditions.machine.device, precision), precision)
     info = read_info(weights_path)
     _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
-    trained_seed = info.provenance.get("settings", {}).get("seed", 0)
-    dataset = open_dataset(data, trained_seed if seed is None else seed)
-    if part_name is None:
-        same_seed = seed in (None, trained_seed)
-        part_name = part_to_test(dataset, info, same_seed, "--part test or --part all")
-    part = relabelled(part_of(dataset, part_name), dataset, info)
+    dataset, part_name, part, role = to_test(weights_path, data, split, part_name, conditions)
+    part = relabelled(part, dataset, info)
     for note in dataset.notes:
         conditions.watch.say(note)
-    conditions.watch.say(f"testing on {len(part):,} pictures ({part_name}) of {dataset.where}")
+    conditions.watch.say(
+        f"testing on {len(part):,} pictures ({part_name}{WORDS[role]}) of {dataset.where}"
+    )
     conditions.watch.say(engines.words(way.engine, asked=engine is not None))
     network = weights.load(weights_path, conditions.machine.device)
     chosen = protocol(network, protocol_name, scales)
+    whole = _of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL
     about = {
         "where": dataset.where,
         "fingerprint": dataset.fingerprint,
         "part": part_name,
-        "seed": trained_seed if seed is None else seed,
-        "whole": _of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL,
+        "role": role,
+        "split": split_of(info) if split is None else split,
+        "net": trained_as(info) if whole else None,
     }
     path = Path(out) if out else None
     orders = _other_orders(dataset, info)
@@ -218,9 +220,10 @@ def _scores(
         weights=digest,
         data=str(about["fingerprint"]),
         part=str(about.get("part", "test")),
-        seed=int(about.get("seed", 0)),
+        role=str(about.get("role", "test")),
+        split=int(about.get("split", 0)),
         left_out=left_out,
-        net=_of_the_paper(network) if about.get("whole") and not left_out else None,
+        net=about.get("net") if not left_out else None,
         engine=way.engine,
         precision=way.precision,
     )
@@ -243,15 +246,6 @@ def _of_ilsvrc(dataset: Dataset) -> bool:
     return dataset.kind == "ilsvrc" or (wnids and len(dataset.classes) == ILSVRC_CLASSES)
 
 
-def _of_the_paper(network: Network) -> Trained | None:
-    """Which of the paper's nets it is, whole, and at which S it was trained."""
-    name, crop = network.table.name, network.table.crop
-    if name not in vgg.CONFIGURATIONS or crop != 224:
-        return None
-    whole = vgg.table(name, len(network.classes)).words == network.table.words
-    return (name, *network.pixels.scale) if whole else None
-
-
 def _file_name(
     chosen: Protocol, about: Mapping[str, Any], digest: str, unusual: Sequence[str]
 ) -> str:
@@ -261,39 +255,9 @@ def _file_name(
     """
     data = Path(str(about["where"])).name.replace(":", "-")[:60] or "data"
     words = [data, about.get("part", "test"), chosen.name, *map(str, chosen.scales)]
-    seed = [f"seed{about['seed']}"] if about.get("seed") else []
+    split = [f"split{about['split']}"] if about.get("split") else []
     whose = [str(about["fingerprint"])[:6], digest[:6]]
-    return f"{'-'.join([*words, *seed, *unusual, *whose])}.safetensors"
-
-
-def part_to_test(dataset: Dataset, info: WeightsInfo, same_seed: bool, else_give: str) -> str:
-    """Which part is fair to test on: never one that the network has seen, as far as is known.
-
-    Raises UserError where none is known to be; `else_give` says what helps.
-    """
-    if not dataset.made_split:
-        return "test"
-    trained_on = info.provenance.get("data", {})
-    same_data = dataset.fingerprint == trained_on.get("fingerprint")
-    if same_data and same_seed:
-        return "test"
-    learnt = set(trained_on.get("marks", ()))
-    everything = dataset.everything
-    if same_data or (learnt and learnt & set(marks(everything, range(len(everything))))):
-        what = "is split by another seed than when" if same_data else "has changed since"
-        raise UserError(
-            f"{dataset.where} {what} the network was trained on it: what would be set aside for "
-            f"testing may have been learnt; give {else_give} to test all the same"
-        )
-    return "all"
-
-
-def part_of(dataset: Dataset, name: str) -> Part:
-    """The part of that name, or "all"; UserError where there is none."""
-    parts = {**dataset.parts, "all": dataset.everything}
-    if name not in parts:
-        raise UserError(f"no part '{name}'; there are {', '.join(parts)}")
-    return parts[name]
+    return f"{'-'.join([*words, *split, *unusual, *whose])}.safetensors"
 
 
 def relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
@@ -309,7 +273,7 @@ def relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
             f"trained on {len(info.classes)} classes, the first of them {shown}"
         )
     places = np.array([known[class_key(n)] for n in dataset.classes], dtype=np.int64)
-    return Part(part.names, places[part.labels], part.source, part.boxes)
+    return replace(part, labels=places[part.labels])
 
 
 def _numbered(dataset: Dataset, info: WeightsInfo) -> bool:

@@ -31,7 +31,7 @@ from verydeep.schema import AndOthers, Count, Positive, Sha256
 from verydeep.training.state import Epoch, Training
 from verydeep.weights.pieces import pieces
 
-FORMAT = 2
+FORMAT = 3
 """Of `training.json`; raised whenever what it holds changes."""
 KEEP = 2
 """Newest checkpoints that are kept."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from verydeep import randomness
@@ -21,8 +21,8 @@ from verydeep.nets.cost import cost
 from verydeep.nets.table import Table
 from verydeep.pictures import picture_size
 from verydeep.training.footprint import shard_of
-from verydeep.training.recipes import Recipe, settings_of
-from verydeep.training.settings import Settings, checked
+from verydeep.training.recipes import CROP, Recipe, settings_of
+from verydeep.training.settings import LATEST_CUTS, STEP, Settings, checked
 from verydeep.weights.start import Origin
 
 BUDGET = 540.0
@@ -39,6 +39,11 @@ FEW = 200
 """Pictures below which the layers of a trained net are left as they are, but for the last or the FC
 ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
 SIZES = ("net", "width", "crop", "fc")
+BESIDES = (
+    "fc", "start", "tune", "average", "shard", "precision", "compiled", "bad_start", "bad_loss",
+    "bad_picture", "seed", "split",
+)  # fmt: skip
+"""Settings that are not told of where nobody chose them; fc is then the width's."""
 LEAST_EPOCHS, HOURS = 3, 1.0
 """Epochs that there are at the least; the hours that as many may take on a CPU, up to `MANY`
 pictures, for every layer of trained weights to be tuned."""
@@ -58,7 +63,8 @@ def choose(
 ) -> Choice:
     """Settings for this data on this machine; what is `given`, or in a recipe, is kept as it is.
 
-    Beside a recipe nothing is chosen: what it does not say is as the paper has it.
+    Beside a recipe nothing is chosen: what it does not say is as the paper has it. Every setting
+    that tells one training from another has its reason.
 
     Raises UserError for a key that no setting has, or a value that none can have.
     """
@@ -68,22 +74,27 @@ def choose(
     if not len(train):
         raise UserError("no pictures to train on; the data has some to test on only")
     chosen: dict[str, Any] = {}
-    reasons: dict[str, str] = {}
+    why: dict[str, str] = {}
     if recipe is not None:
         chosen = settings_of(recipe, given)
-        reasons = dict.fromkeys(chosen, f"as in recipe {recipe.name}")
+        why = dict.fromkeys(recipe.settings, f"as in recipe {recipe.name}")
+        if chosen["scale"] != checked(recipe.settings).get("scale"):
+            why["scale"] = f"crop + {chosen['scale'][0] - chosen.get('crop', CROP)}"
     else:
         for name, value, reason in _choices(train, machine, dict(given), chosen, origin):
-            chosen[name], reasons[name] = value, reason
-    for name in given:
-        reasons[name] = "as given"
+            chosen[name], why[name] = value, reason
+    why |= dict.fromkeys(given, "as given")
     if "shard" not in chosen and "shard" not in given and machine.device == "cpu":
         sizes = {**vars(Settings()), **chosen, **given}
         size = shard_of(_table(sizes, origin), Settings().shard)
         if size < Settings().shard:
-            chosen["shard"] = size
-            reasons["shard"] = "pictures at a time: more of them take much memory"
+            chosen["shard"], why["shard"] = size, "more pictures at a time would take much memory"
     settings = replace(Settings(), **{**chosen, **given})
+    reasons = {
+        field.name: why.get(field.name, "the paper's")
+        for field in fields(Settings)
+        if field.name in why or field.name not in (*BESIDES, *(("divide",) if origin else ()))
+    }
     _table({name: getattr(settings, name) for name in SIZES}, origin)
     initialisation.parsed(settings.initial)
     if settings.tune != "all" and origin is None:
@@ -152,8 +163,8 @@ def _choices(
     if origin is not None and known("crop") == origin.table.crop <= origin.pixels.scale[0]:
         yield "scale", origin.pixels.scale, f"as in {known('start')}"
     else:
-        yield "scale", (known("crop") + 32,) * 2, "crop + 32, as the paper's 256 is to 224"
-    batch = min(len(train), BATCH if len(train) < 2 * MANY else 256)
+        yield "scale", (known("crop") + STEP,) * 2, "crop + 32, as the paper's 256 is to 224"
+    batch = _batch(len(train), BATCH if len(train) < 2 * MANY else 256)
     yield "batch", batch, f"many steps from {pictures}"
     if origin is not None and tuned:
         yield from _tuning(train, machine, origin, known)
@@ -169,6 +180,21 @@ def _choices(
     elif tuned:
         yield "epochs", _tuned_epochs(train), "at most: the weights are trained already"
     yield "patience", max(3, round(0.15 * known("epochs"))), "epochs without progress: a plateau"
+    yield "latest_cuts", LATEST_CUTS, "shares of the epochs, for few that see no plateau"
+    if origin is None and known("initial") == "he":
+        yield "divide", True, "pixels by their deviation: He's weights keep the size of values"
+
+
+def _batch(pictures: int, most: int) -> int:
+    """The largest batch, down to half the most, that leaves out up to a part in fifty an epoch.
+
+    Without one, that which leaves out least.
+    """
+    if pictures <= most:
+        return pictures
+    sizes = range(most, most // 2 - 1, -1)
+    little = (size for size in sizes if pictures % size <= pictures / 50)
+    return next(little, min(sizes, key=lambda size: pictures % size))
 
 
 def _typical_side(train: Part, sample: int = 200) -> int:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from verydeep import schema, weights
 from verydeep.conditions import Conditions
+from verydeep.datasets.memory import Memory
 from verydeep.errors import Stopped, UserError, one_line
 from verydeep.training import checkpoints
 from verydeep.training.interruption import Interruption, interruption
@@ -38,7 +39,7 @@ class Keeper(Hooks):
     """Keeps what a run must not lose, in its folder; process 0 writes, the others follow it.
 
     `about` is what travels with the weights, `read` what was found in the pictures, which a run
-    that goes on must find again.
+    that goes on must find again; `memory` are the pictures that the weights have to do with.
     """
 
     def __init__(
@@ -49,7 +50,9 @@ class Keeper(Hooks):
         settings: Settings,
         total: int,
         conditions: Conditions,
+        memory: Memory,
     ) -> None:
+        self.memory = memory
         self.folder, self.about, self.read = folder, about, read
         self.settings, self.total = settings, total
         self.processes, self.watch = conditions.processes, conditions.watch
@@ -114,7 +117,7 @@ class Keeper(Hooks):
             return
         done = self.steps(training)
         best = training.epochs[-1:]
-        error = f", top-1 error {best[0].top1:.1f} %" if best else ""
+        error = f", validation error {best[0].top1:.1f} %" if best else ""
         self.watch.step("training", done, self.total, f"loss {loss:.3f}{error}")
         ours = self._interruption.asked, self.processes.first and self._due(done), self._faults
         asked, due, faults = self.processes.largest(
@@ -144,7 +147,7 @@ class Keeper(Hooks):
         if best_of(training.epochs) is epoch:
             with self.processes.aside("the best weights"):
                 about = {**self.about, "epoch": epoch.epoch}
-                weights.save(training.network, self.folder / BEST, about)
+                weights.save(training.network, self.folder / BEST, about, self.memory)
 
     def save(self, training: Training) -> None:
         """Writes a checkpoint, now."""
@@ -238,5 +241,5 @@ class Keeper(Hooks):
 def _line(epoch: Epoch, settings: Settings) -> str:
     return (
         f"epoch {epoch.epoch:3}/{settings.epochs}  rate {epoch.rate:<6g} loss {epoch.loss:.3f}  "
-        f"top-1 error {epoch.top1:5.1f} %  {epoch.seconds:.0f} s, {epoch.waiting:.0%} waiting"
+        f"validation error {epoch.top1:5.1f} %  {epoch.seconds:.0f} s, {epoch.waiting:.0%} waiting"
     )

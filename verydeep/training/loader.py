@@ -166,6 +166,15 @@ def steps(pictures: int, settings: Settings) -> int:
     return max(1, pictures // settings.batch)
 
 
+def epoch_in_words(pictures: int, settings: Settings) -> str:
+    """What an epoch shows of so many pictures: its steps, and how many pictures it leaves out."""
+    count = steps(pictures, settings)
+    left = max(0, pictures - count * settings.batch)
+    plural = "s" if count > 1 else ""
+    shown = f"an epoch: {count:,} step{plural} of {min(pictures, settings.batch)} pictures"
+    return f"{shown}; {left} of {pictures:,} left out, others each time" if left else shown
+
+
 def order(pictures: int, settings: Settings, epoch: int) -> Labels:
     """The order in which an epoch goes through the pictures."""
     return randomness.generator(settings.seed, "order", epoch).permutation(pictures)

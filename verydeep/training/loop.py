@@ -1,8 +1,8 @@
 """The training loop: mini-batch SGD with momentum on the multinomial logistic loss (Sect. 3.1).
 
 In comes a `Training`, which is all that changes while a net is trained, and what does not: a part
-to train on, a part to test on, settings. Out comes one `Epoch` after another. A `Training` that
-was put away in the middle of an epoch and brought back goes on to the same bits.
+to train on, a part to choose the weights by, settings. Out comes one `Epoch` after another. A
+`Training` that was put away in the middle of an epoch and brought back goes on to the same bits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Hooks:
         """After each step, with its batch and its loss, NaN while that is not known yet."""
 
     def while_testing(self) -> None:
-        """After every batch of the test that ends an epoch."""
+        """After every batch of the check that ends an epoch."""
 
 
 NO_HOOKS = Hooks()
@@ -49,7 +49,7 @@ NO_HOOKS = Hooks()
 def fit(
     training: Training,
     source: Source,
-    test: Part,
+    validation: Part,
     settings: Settings,
     conditions: Conditions | None = None,
     hooks: Hooks = NO_HOOKS,
@@ -68,14 +68,14 @@ def fit(
         _train(training, source, settings, conditions, hooks)
         start = perf_counter()
         with training.averaged():
-            test_loss, top1, top5 = check(training.network, test, conditions, hooks.while_testing)
+            loss, top1, top5 = check(training.network, validation, conditions, hooks.while_testing)
         count = steps(len(source.part), settings)
         epoch = Epoch(
             number + 1,
             (number + 1) * count,
             rate,
             training.loss / count,
-            test_loss,
+            loss,
             top1,
             top5,
             training.seconds + perf_counter() - start,
@@ -139,7 +139,7 @@ def _read_back(
 
 def check(
     network: Network,
-    test: Part,
+    part: Part,
     conditions: Conditions,
     while_testing: Callable[[], None] = lambda: None,
 ) -> tuple[float, float, float]:
@@ -148,10 +148,10 @@ def check(
     Pictures that cannot be read are left out.
     """
     found = posteriors(
-        network, test, protocol(network, "centre"), conditions, lambda done: while_testing()
+        network, part, protocol(network, "centre"), conditions, lambda done: while_testing()
     )
     read = np.flatnonzero(readable(found))
-    found, labels = found[read], test.labels[read]
+    found, labels = found[read], part.labels[read]
     own = found[range(len(labels)), labels]
     loss = -torch.from_numpy(own).clamp_min(1e-12).log().mean().item()
     return loss, top_error(found, labels), top_error(found, labels, 5)

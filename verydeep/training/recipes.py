@@ -1,8 +1,8 @@
 """The paper's trainings as records: what was trained, how, from which weights, and what came of it.
 
 Each row of Tables 3 to 6 that one net gave stands here with its published errors beside it; what
-is not said in a recipe is as the paper has it (`Settings`). `small` and `quick` are our own, for
-little data on a machine without a GPU.
+is not said in a recipe is as the paper has it (`Settings`). Narrow versions of them begin with the
+gains of the whole net. `small` and `quick` are our own, for little data on a machine without a GPU.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from verydeep import schema
 from verydeep.errors import UserError
 from verydeep.evaluation.published import Published, of_net
 from verydeep.schema import AndOthers, Line
-from verydeep.training.settings import checked
+from verydeep.training.settings import BEFORE, LATEST_CUTS, STEP, checked
 
 CROP = 224
-"""The crop that the scales of recipes are meant for; with another they grow or shrink with it."""
+"""The crop of the paper's trainings."""
+BEGINNING = "whole-gaussian:0.01"
+"""Caffe's gaussian of the prototxts in circulation: that itself in a whole net, and its gains in a
+narrow one, or one of another crop."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,13 @@ class Recipe:
 def _at_256(net: str) -> Recipe:
     """A net trained at S = 256: A and A-LRN from random weights, deeper ones from layers of A."""
     after = None if net in ("A", "A-LRN") else "A-256"
-    settings = {"net": net, "scale": 256, "initial": "gaussian:0.01"}
+    settings = {"net": net, "crop": CROP, "scale": 256, "initial": BEGINNING}
     return Recipe(f"{net}-256", settings, after, of_net(net, 256, 256))
 
 
 def _at_384(net: str) -> Recipe:
     """The same at S = 384, started from the weights at S = 256, at a rate of 1e-3."""
-    settings = {"net": net, "scale": 384, "rate": 1e-3}
+    settings = {"net": net, "crop": CROP, "scale": 384, "rate": 1e-3}
     return Recipe(f"{net}-384", settings, f"{net}-256", of_net(net, 384, 384))
 
 
@@ -51,7 +54,7 @@ def _jittered(net: str) -> Recipe:
 
     The paper does not say the rate; it is that of the S = 384 stage.
     """
-    settings = {"net": net, "scale": "256-512", "rate": 1e-3}
+    settings = {"net": net, "crop": CROP, "scale": "256-512", "rate": 1e-3}
     return Recipe(f"{net}-jitter", settings, f"{net}-384", of_net(net, 256, 512))
 
 
@@ -64,22 +67,24 @@ RECIPES = {
         # one of the seven nets of Table 6, published only as one of them
         Recipe("D-jitter-fc", {**_jittered("D").settings, "tune": "fc"}, "D-384"),
         # Sect. 4.1: 7 points of top-1 error above B, on a centre crop
-        Recipe("B-shallow-256", {"net": "B-shallow", "scale": 256, "initial": "gaussian:0.01"}),
+        Recipe("B-shallow-256", _at_256("B-shallow").settings),
         # Sect. 3.1: what makes pre-initialisation unnecessary
-        Recipe("D-256-glorot", {"net": "D", "scale": 256, "initial": "glorot"}),
-        Recipe("E-256-glorot", {"net": "E", "scale": 256, "initial": "glorot"}),
+        Recipe("D-256-glorot", {**_at_256("D").settings, "initial": "glorot"}),
+        Recipe("E-256-glorot", {**_at_256("E").settings, "initial": "glorot"}),
         Recipe(
             "small",
             {
                 "net": "A", "width": 0.25, "crop": 64, "scale": 96, "batch": 32, "rate": 5e-3,
-                "dropout": 0.25, "initial": "he", "epochs": 16, "patience": 3,
+                "dropout": 0.25, "initial": "he", "divide": True, "epochs": 16, "patience": 3,
+                "latest_cuts": LATEST_CUTS,
             },
         ),
         Recipe(
             "quick",
             {
-                "net": "A", "width": 0.125, "crop": 64, "scale": 72, "batch": 16, "rate": 7e-3,
-                "dropout": 0.0, "initial": "he", "epochs": 6, "patience": 2, "shard": 8,
+                "net": "A", "width": 0.125, "crop": 64, "scale": 96, "batch": 16, "rate": 7e-3,
+                "dropout": 0.0, "initial": "he", "divide": True, "epochs": 6, "patience": 2,
+                "latest_cuts": LATEST_CUTS, "shard": 8,
             },
         ),
     )
@@ -110,15 +115,20 @@ def chain(last: Recipe) -> list[Recipe]:
 
 
 def settings_of(stage: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's settings with others laid over them; S follows the crop where that is given.
+    """A recipe's settings with others laid over them; S stays as far above the crop as it was.
+
+    So it stays a number of steps of the dense net from it, 32 pixels each: one at 256, five at 384.
+    Where neither says S, it is one step above the crop.
 
     >>> settings_of(RECIPES["D-384"], {"crop": 112})["scale"]
-    (192, 192)
+    (272, 272)
     """
-    settings = checked({**stage.settings, **given})
-    follows = "scale" in stage.settings and "crop" not in stage.settings
-    if "crop" in given and "scale" not in given and follows:
-        smallest, largest = (round(s * settings["crop"] / CROP) for s in settings["scale"])
+    own, laid = checked(stage.settings), checked(given)
+    settings = {**own, **laid}
+    if "scale" not in own:
+        settings = {"scale": (settings.get("crop", CROP) + STEP,) * 2, **settings}
+    elif "scale" not in laid and "crop" in own:
+        smallest, largest = (s + settings["crop"] - own["crop"] for s in own["scale"])
         settings["scale"] = smallest, largest
     return settings
 
@@ -142,7 +152,7 @@ def _of_file(path: Path) -> Recipe:
         own: _RunsOwn = schema.fitting(Annotated[_RunsOwn, AndOthers()], content)
         start = own["machine"].get("start") if "machine" in own else None
         begun = {} if start is None else {"start": start}
-        return Recipe(path.stem, checked({**own["settings"], **begun}))
+        return Recipe(path.stem, checked({**BEFORE, **own["settings"], **begun}))
     except OSError as error:
         raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError as error:

@@ -13,10 +13,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from safetensors.numpy import save as to_bytes
+
 from verydeep import schema
-from verydeep.datasets.dataset import MARKS, Dataset, marks
+from verydeep.datasets.dataset import Dataset
+from verydeep.datasets.memory import Memory
 from verydeep.errors import UserError
 from verydeep.files import write_whole
+from verydeep.nets import vgg
+from verydeep.nets.table import NORM_NAME
 from verydeep.schema import Count, Line, Sha256
 from verydeep.training.settings import Settings, checked, scale_text
 from verydeep.training.state import Epoch
@@ -28,11 +35,14 @@ OPTIONS = {
     "scale": "scale",
     "start": "from",
     "tune": "tune",
+    "split": "split-seed",
 }
 """Settings that have an option of their own on the command line, and what it is called."""
 RUN = "run.toml"
 """What a run is made of, in its folder."""
-CHOSEN = ("initial", "dropout", "precision", "patience")
+ORIGIN = "origin.safetensors"
+"""Which pictures the weights that a run started from had to do with, in its folder."""
+CHOSEN = ("initial", "dropout", "precision", "patience", "latest_cuts", "divide")
 """Settings without an option that are chosen where they are not said; the rest are the paper's."""
 
 
@@ -43,9 +53,9 @@ class Data(TypedDict):
     fingerprint: Line
     classes: Count
     train: Count
-    test: Count
-    made_split: bool
-    marks: list[Line]
+    validation: Count
+    test: NotRequired[Count]
+    made: list[Line]
 
 
 class Started(TypedDict):
@@ -144,7 +154,6 @@ def describe(
     `started` says whose layers the network started from, where it did from another's; where that
     and the data lie is the machine's affair.
     """
-    some = range(0, len(dataset.train), max(1, len(dataset.train) // MARKS))
     about: dict[str, Any] = {
         "repeat": {"command": command_line(dataset.where, settings)},
         "settings": {k: v for k, v in asdict(settings).items() if v is not None and k != "start"},
@@ -152,10 +161,8 @@ def describe(
             "where": dataset.where,
             "fingerprint": dataset.fingerprint,
             "classes": len(dataset.classes),
-            "train": len(dataset.train),
-            "test": len(dataset.test),
-            "made_split": dataset.made_split,
-            "marks": marks(dataset.train, some) if dataset.made_split else [],
+            **{role: len(part) for role, part in dataset.parts.items()},
+            "made": list(dataset.made),
         },
         "versions": {name: version(name) for name in ("verydeep", "torch", "numpy", "pillow")},
     }
@@ -182,6 +189,19 @@ def describe(
     return about
 
 
+def write_origin(folder: Path, memory: Memory) -> None:
+    """Puts down what the weights that a run starts from have learnt from, for whoever goes on."""
+    write_whole(folder / ORIGIN, to_bytes(dict(memory.keys)))
+
+
+def read_origin(folder: Path) -> Memory:
+    """What `write_origin` put down; UserError where it cannot be read."""
+    try:
+        return Memory(load_file(folder / ORIGIN))
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot read {folder / ORIGIN}: {error}; train anew") from None
+
+
 def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
     """TOML of tables of plain values; JSON's texts, numbers and lists are TOML's too."""
     blocks = []
@@ -203,8 +223,8 @@ def described(folder: Path) -> Described:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise UserError(
-            f"{path} cannot be gone on with: {error}; bring back the file that was written, or "
-            f"train anew"
+            f"{path} cannot be gone on with: {error}; if {folder} was begun by an earlier "
+            f"verydeep, that alone can, else train anew"
         ) from None
     return about
 
@@ -223,6 +243,8 @@ def settings_of(about: Described) -> Settings:
 def _refuse_misfits(about: Described) -> None:
     """Raises ValueError where what a run began with is not told of, or is no net."""
     settings = settings_of(about)
+    if settings.net.removesuffix(NORM_NAME) not in vgg.CONFIGURATIONS:
+        raise schema.MisfitError(f"settings.net is {schema.shown(settings.net)}, and no net is")
     if (settings.start is None) != ("start" not in about):
         raise schema.MisfitError("of 'start' and 'machine.start' one is there without the other")
     if "start" in about:
@@ -262,7 +284,7 @@ class Log:
         with self._writing():
             self._csv.writerow(asdict(epoch))
             self._file.flush()
-            for name in ("rate", "loss", "test_loss", "top1", "top5", "seconds", "waiting"):
+            for name in ("rate", "loss", "validation_loss", "top1", "top5", "seconds", "waiting"):
                 self._events.add_scalar(name, getattr(epoch, name), epoch.epoch)
 
     @contextmanager

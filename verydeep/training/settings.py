@@ -13,8 +13,15 @@ from verydeep.schema import Between, Line, Most, Positive, Seed, Share
 
 SIDE, MANY = 2**16 - 1, 2**24
 """The largest side in pixels, and the largest number of anything else."""
+LATEST_CUTS = (0.6, 0.8, 0.93)
+"""When short runs, that may see no plateau, cut the rate at the latest; none of the paper's."""
+STEP = 32
+"""Pixels between neighbouring positions of the dense net: how far S is above the crop, or several
+times as far, so that the net sees all of a picture of that side."""
 RENAMED = {"learn": "tune"}
 """Settings by the names that they had in earlier versions, for the runs begun by those."""
+BEFORE = {"divide": True, "bad_start": "train"}
+"""What earlier versions did without a setting, for the runs begun by those."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +30,14 @@ class Settings:
 
     `scale` is S, the smaller side in pixels that pictures are rescaled to before a crop is cut,
     (smallest, largest): drawn anew for each crop where they differ, both ends included. `colour`
-    is the deviation of the random shift of colour along the training set's principal axes.
+    is the deviation of the random shift of colour along the training set's principal axes. The
+    paper subtracts the mean and nothing more; with `divide` pixels are divided by the training
+    set's deviation, too.
 
-    The rate is divided by 10 whenever the error on the test part has not fallen for `patience`
-    epochs, or at the latest after these shares of all epochs (`latest_cuts`); after the last cut
-    the next plateau ends the run. `epochs` is the ceiling.
+    The rate is divided by 10 whenever the error on the validation part has not fallen for
+    `patience` epochs, three times; the next plateau ends the run. `epochs` is the ceiling.
+    `latest_cuts` are shares of all epochs after which the rate is cut at the latest, in short runs:
+    as many cuts as there are shares.
 
     `start` is a weights file whose layers the net starts from, over the random ones of `initial`;
     the pixels are then its own, too. `tune` says which layers are trained: "all", "fc" for the
@@ -37,8 +47,12 @@ class Settings:
     A batch is cut into shards of so many pictures, each with its own dropout, whose gradients are
     summed in a fixed order on a CPU: the number of threads cannot change what is learnt.
 
-    `bad_loss` and `bad_picture` say what to do about a loss that is not finite and about a
-    picture that cannot be read while training.
+    `seed` is that of all that is random in training; `split` that of the split of the data into
+    parts, where it has none of its own, so that other seeds train other nets on the same parts.
+
+    `bad_start`, `bad_loss` and `bad_picture` say what to do about random weights from which a net
+    does not learn, about a loss that is not finite, and about a picture that cannot be read while
+    training.
     """
 
     net: Line = "D"
@@ -53,10 +67,9 @@ class Settings:
     decay: Share = 5e-4
     dropout: Share = 0.5
     colour: Annotated[float, Between(0, 1e6)] = 0.1
+    divide: bool = False
     patience: Annotated[int, Between(1, MANY)] = 5
-    latest_cuts: Annotated[tuple[Annotated[float, Between(0, 1, "(]")], ...], Most(32)] = (
-        0.6, 0.8, 0.93,
-    )  # fmt: skip
+    latest_cuts: Annotated[tuple[Annotated[float, Between(0, 1, "(]")], ...], Most(32)] = ()
     initial: Line = "glorot"
     start: Line | None = None
     tune: Literal["all", "fc", "last"] = "all"
@@ -64,9 +77,11 @@ class Settings:
     shard: Annotated[int, Between(1, MANY)] = 16
     precision: Literal["float32", "bf16"] = "float32"
     compiled: bool = False
+    bad_start: Literal["stop", "train"] = "stop"
     bad_loss: Literal["stop", "rollback"] = "stop"
     bad_picture: Literal["stop", "skip", "substitute"] = "stop"
     seed: Seed = 0
+    split: Seed = 0
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, with a line for the user."""

@@ -17,22 +17,24 @@ from verydeep.weights.start import layers_of
 
 CUT = 10.0
 """What the rate is divided by (Sect. 3.1)."""
+CUTS = 3
+"""How often it is, where settings do not say otherwise."""
 
 
 @dataclass(frozen=True)
 class Epoch:
     """What one epoch gave: a line of the log.
 
-    `loss` is the mean over its steps; `top1` and `top5` the errors in % and `test_loss` the mean
-    negative log posterior on one centre crop of each test picture; `waiting` the share of the
-    training time that was spent waiting for pictures.
+    `loss` is the mean over its steps; `top1` and `top5` the errors in % and `validation_loss` the
+    mean negative log posterior on one centre crop of each picture of the validation part; `waiting`
+    the share of the training time that was spent waiting for pictures.
     """
 
     epoch: int
     step: int
     rate: float
     loss: float
-    test_loss: float
+    validation_loss: float
     top1: float
     top5: float
     seconds: float
@@ -40,7 +42,10 @@ class Epoch:
 
     def better_than(self, other: Epoch | None) -> bool:
         """Whether its error is lower, or as low with a lower loss."""
-        return other is None or (self.top1, self.test_loss) < (other.top1, other.test_loss)
+        return other is None or (self.top1, self.validation_loss) < (
+            other.top1,
+            other.validation_loss,
+        )
 
 
 def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
@@ -53,8 +58,9 @@ def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
 
 @dataclass
 class Schedule:
-    """When the rate is cut: on a plateau of the test error, three times, and then the end.
+    """When the rate is cut: on a plateau of the validation error, three times, and then the end.
 
+    Where settings have latest cuts, there are as many as those, on a plateau or when they are due.
     Carries the best epoch so far and how many have passed without a better one.
     """
 
@@ -77,7 +83,7 @@ class Schedule:
         self.best, self.since = (epoch, 0) if better else (self.best, self.since + 1)
         if self.since < self.settings.patience:
             return False
-        if self.cuts == len(self.settings.latest_cuts):
+        if self.cuts == (len(self.settings.latest_cuts) or CUTS):
             return True
         self.cuts, self.since = self.cuts + 1, 0
         return False
@@ -137,11 +143,17 @@ class Training:
         return schedule, ended or len(self.epochs) >= settings.epochs
 
     @torch.no_grad()
-    def update_average(self, decay: float) -> None:
-        """Moves the average of the weights towards the weights as they are."""
+    def update_average(self, decay: float, number: int) -> None:
+        """Moves the average of the weights towards the weights as step `number` has left them.
+
+        The weights after update k of n count (1 - decay) decay^(n - k) / (1 - decay^n): those that
+        the training began with do not count, as in Adam's correction (Kingma & Ba, 2015, Sect. 3).
+        """
         if self.average is not None:
+            updates = number + 1 - sum(step < number for step in self.left_out)
+            share = (1 - decay) / (1 - decay**updates)
             for name, parameter in self.network.named_parameters():
-                self.average[name].lerp_(parameter, 1 - decay)
+                self.average[name].lerp_(parameter, share)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

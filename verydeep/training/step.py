@@ -62,7 +62,7 @@ class Step:
         loss, gradients = self.gradients(batch, number)
         if self.on_gpu or loss.isfinite():
             self.training.optimiser.step(gradients)
-            self.training.update_average(self.settings.average)
+            self.training.update_average(self.settings.average, number)
         return loss
 
     def gradients(self, batch: Batch, number: int) -> tuple[Tensor, list[Tensor]]:

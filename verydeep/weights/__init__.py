@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from verydeep.weights.file import hash_of, save
     from verydeep.weights.named import find, load
-    from verydeep.weights.start import Origin, layers_of, pixels_begun, start_from
+    from verydeep.weights.start import Origin, begun, layers_of, start_from
 
-__all__ = [
-    "Origin", "find", "hash_of", "layers_of", "load", "pixels_begun", "save", "start_from",
-]  # fmt: skip
+__all__ = ["Origin", "begun", "find", "hash_of", "layers_of", "load", "save", "start_from"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +22,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'verydeep.weights' has no attribute '{name}'")
     from importlib import import_module
 
-    start = dict.fromkeys(("Origin", "layers_of", "pixels_begun", "start_from"), "start")
+    start = dict.fromkeys(("Origin", "begun", "layers_of", "start_from"), "start")
     home = {**start, "find": "named", "load": "named"}.get(name, "file")
     return getattr(import_module(f"verydeep.weights.{home}"), name)

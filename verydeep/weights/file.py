@@ -1,8 +1,9 @@
 """Our weights file: one safetensors file that knows its table, its classes and its pixels.
 
 The metadata is one JSON text under the key "verydeep": format number, table, classes, pixels,
-provenance, and a sha256 for each layer's tensors, which is checked at every load. The same
-network gives the same file, byte for byte.
+provenance, and a sha256 for each layer's tensors, which is checked at every load. Weights that
+were trained here carry the keys of the pictures that they had to do with, eight bytes each, which
+are read only when they are asked for. The same network gives the same file, byte for byte.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Annotated, Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from verydeep import memory, schema
+from verydeep import headroom, schema
+from verydeep.datasets.memory import Memory
 from verydeep.errors import UserError, one_line
 from verydeep.files import write_whole
 from verydeep.nets.network import Network
@@ -28,18 +30,25 @@ from verydeep.weights import said
 from verydeep.weights.pieces import OURS, bytes_of, pieces
 from verydeep.weights.place import BEST, find
 
-__all__ = ["BEST", "find", "hash_of", "load", "pixels_of", "read_info", "save"]
+__all__ = ["BEST", "find", "hash_of", "load", "pixels_of", "read_info", "read_memory", "save"]
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, FORMAT)
+"""Formats that are read; the first had no keys of pictures."""
 KEY = OURS
 KINDS = ("F32", "F64", "F16", "BF16")
 """Numbers that weights may be in, by the format's names."""
+PICTURES = "pictures."
+"""What the names of tensors that hold keys begin with, before the pictures' role."""
 _IMPORT = "weights of another program come in by `verydeep weights import`"
 
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """What a weights file says of itself; `hash` is the sha256 over all its tensors."""
+    """What a weights file says of itself.
+
+    `hash` is the sha256 over all the network's tensors, `pictures` that over the pictures' keys.
+    """
 
     table: dict[str, Any]
     classes: list[str]
@@ -48,16 +57,24 @@ class WeightsInfo:
     layers: dict[str, Sha256]
     format: int = FORMAT
     hash: Sha256 = ""
+    pictures: Sha256 = ""
 
 
-def save(network: Network, path: Path | str, provenance: dict[str, Any] | None = None) -> str:
+def save(
+    network: Network,
+    path: Path | str,
+    provenance: dict[str, Any] | None = None,
+    memory: Memory | None = None,
+) -> str:
     """Writes a network's weights file, whole or not at all, and gives its hash.
 
-    `provenance` is plain data: where the weights come from and how to make them again. Raises
+    `provenance` is plain data: where the weights come from and how to make them again; `memory`
+    says which pictures they had to do with. Raises
     UserError where the file cannot be written, or could not be read again: for two classes of one
     name, or a table of none of Table 1's names.
     """
     table, tensors = network.table, _tensors(network)
+    keys = {PICTURES + role: torch.from_numpy(k) for role, k in (memory or Memory()).keys.items()}
     layers = _layer_hashes(tensors)
     info = WeightsInfo(
         table={"name": table.name, "crop": table.crop, "words": table.words},
@@ -66,13 +83,14 @@ def save(network: Network, path: Path | str, provenance: dict[str, Any] | None =
         provenance=provenance or {},
         layers=layers,
         hash=_hash_of(layers),
+        pictures=_hash_of(_layer_hashes(keys)) if keys else "",
     )
     text = json.dumps(asdict(info))
     try:
         _ = _info_of(schema.of_json(text))
     except ValueError as error:
         raise UserError(f"cannot write {path}, which could not be read again: {error}") from None
-    write_whole(Path(path), *pieces(tensors, {KEY: text}))
+    write_whole(Path(path), *pieces({**tensors, **keys}, {KEY: text}))
     return info.hash
 
 
@@ -91,7 +109,7 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Network:
     info = read_info(path)
     network = Network.empty(table_of(info), info.classes, pixels_of(info))
     _refuse_other_tensors(network, path)
-    memory.refuse(path.stat().st_size, f"{path}", "close other programs")
+    headroom.refuse(path.stat().st_size, f"{path}", "close other programs")
     network.load_state_dict(_read(path, info), assign=True)
     return network.to(device).eval()
 
@@ -111,14 +129,28 @@ def read_info(path: Path | str) -> WeightsInfo:
     try:
         about = schema.of_json(metadata[KEY])
         number = about.get("format", FORMAT) if isinstance(about, dict) else FORMAT
-        if number == FORMAT:
+        if number in READ:
             return _info_of(about)
     except ValueError as error:
         raise UserError(f"{path} describes itself wrongly: {error}") from None
     # and nothing else of it, for another format may have other keys
     raise UserError(
-        f"{path} has format {schema.shown(number)}; this verydeep reads format {FORMAT}"
+        f"{path} has format {schema.shown(number)}; this verydeep reads formats 1 and {FORMAT}"
     )
+
+
+def read_memory(path: Path | str) -> Memory:
+    """Which pictures the weights of a file had to do with; raises as `load` does."""
+    path = find(path)
+    info = read_info(path)
+    with safe_open(path, "pt") as file:
+        names = [name for name in file.keys() if name.startswith(PICTURES)]  # noqa: SIM118
+        keys = {name: file.get_tensor(name) for name in names}
+    if any(k.dtype != torch.int64 or k.ndim != 1 for k in keys.values()):
+        raise UserError(f"{path} is damaged in its list of pictures: its keys are none")
+    if info.pictures != (_hash_of(_layer_hashes(keys)) if keys else ""):
+        raise UserError(f"{path} is damaged in its list of pictures: its sha256 is another")
+    return Memory({name.removeprefix(PICTURES): tensor.numpy() for name, tensor in keys.items()})
 
 
 def table_of(info: WeightsInfo) -> Table:
@@ -146,7 +178,8 @@ def _refuse_other_tensors(network: Network, path: Path) -> None:
     """Raises UserError where a file's tensors are not those of its table, from its header alone."""
     wanted = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
     with safe_open(path, "pt") as file:
-        parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no dict
+        names = [name for name in file.keys() if not name.startswith(PICTURES)]  # noqa: SIM118
+        parts = {name: file.get_slice(name) for name in names}
         shapes = {name: part.get_shape() for name, part in parts.items()}
         kinds = {name: part.get_dtype() for name, part in parts.items()}
     for name in sorted(wanted.keys() | shapes.keys()):
@@ -168,7 +201,8 @@ def _in_words(shape: list[int] | None) -> str:
 def _read(path: Path, info: WeightsInfo) -> dict[str, torch.Tensor]:
     """The tensors of a file in float32, once they are found to be what was written."""
     with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+        names = [name for name in file.keys() if not name.startswith(PICTURES)]  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in names}
     found = _layer_hashes(tensors)
     damaged = sorted(k for k in found.keys() | info.layers if found.get(k) != info.layers.get(k))
     if damaged or info.hash != _hash_of(info.layers):

@@ -7,9 +7,11 @@ is set, or `offline` given, no connection is opened.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from verydeep.progress import Lines, Watch
 from verydeep.weights import place
 from verydeep.weights.download import fetch
 from verydeep.weights.foreign.converting import convert
+from verydeep.weights.pieces import OURS, header
 from verydeep.weights.releases import CLASS_LIST, Release
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ def find(path: Path | str, watch: Watch | None = None, offline: bool = False) ->
         if offline or os.environ.get("VERYDEEP_OFFLINE", "0") not in ("", "0"):
             _refuse_missing(release)
         _take(release, watch or Lines())
+    elif release is not None and _says_another_scale(release):
+        _put_right(release, watch or Lines())
     return place.find(path)
 
 
@@ -76,6 +81,28 @@ def _take(release: Release, watch: Watch) -> None:
         watch.say(f"making {release.called} ours: {ours}")
         convert(theirs, ours, classes=classes)
         theirs.unlink()
+
+
+def _says_another_scale(release: Release) -> bool:
+    """Whether our file of a release has another S; a damaged one is refused when it is read."""
+    try:
+        about = json.loads((header(place.kept(release)) or {})["__metadata__"][OURS])
+        return release.scale is not None and tuple(about["pixels"]["scale"]) != release.scale
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def _put_right(release: Release, watch: Watch) -> None:
+    """Has what an earlier version kept of a release say at which S it was trained."""
+    from verydeep.weights import file
+
+    ours = place.kept(release)
+    with _alone(release, watch):
+        network, about = file.load(ours), file.read_info(ours)
+        assert release.scale is not None
+        network.pixels = replace(network.pixels, scale=release.scale)
+        watch.say(f"{ours}: S put right, {release.scale[0]}-{release.scale[1]} in training")
+        file.save(network, ours, about.provenance)
 
 
 def _fetched(release: Release, watch: Watch) -> Path:

@@ -19,7 +19,8 @@ class Release:
     """A file that somebody published; accuracies in %, None where there are none.
 
     `name` is the file's, `called` what people call its net. `sha256` is what is published of it,
-    its first eight hex digits; `md5` is whole.
+    its first eight hex digits; `md5` is whole. `scale` is S, the smallest and the largest side that
+    training pictures were rescaled to, None where they were not rescaled so.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Release:
     called: str = ""
     net: str = ""
     trained_by: str = ""
+    scale: tuple[int, int] | None = None
     url: str = ""
     megabytes: int = 0
 
@@ -81,6 +83,9 @@ def _torchvision(
 KERAS, GOOGLE = "Keras Applications", "https://storage.googleapis.com"
 NO_TOP = "it has no FC layers"
 THE_AUTHORS = "the authors"
+JITTERED = (256, 512)
+"""S of the nets D and E that the authors released, as their page has it: "8.1 % top-5 at Q = 384,
+7.5 % at three scales" are the paper's figures for these (Tables 3 and 4)."""
 
 RELEASES = (
     _torchvision("vgg11-8a719046", "vgg11", "A", 531, 69.020, 88.628),
@@ -109,6 +114,7 @@ RELEASES = (
         called="vgg16",
         net="D",
         trained_by=THE_AUTHORS,
+        scale=JITTERED,
         url=f"{GOOGLE}/tensorflow/keras-applications/vgg16/"
         "vgg16_weights_tf_dim_ordering_tf_kernels.h5",
         megabytes=553,
@@ -124,6 +130,7 @@ RELEASES = (
         called="vgg19",
         net="E",
         trained_by=THE_AUTHORS,
+        scale=JITTERED,
         url=f"{GOOGLE}/tensorflow/keras-applications/vgg19/"
         "vgg19_weights_tf_dim_ordering_tf_kernels.h5",
         megabytes=575,
@@ -134,6 +141,8 @@ RELEASES = (
         KERAS,
         more=NO_TOP,
         md5="6d6bbae143d832006294945121d1f1fc",
+        trained_by=THE_AUTHORS,
+        scale=JITTERED,
     ),
     Release(
         "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -141,6 +150,8 @@ RELEASES = (
         KERAS,
         more=NO_TOP,
         md5="253f8cb515780f3b799900260a226db6",
+        trained_by=THE_AUTHORS,
+        scale=JITTERED,
     ),
     Release(
         "imagenet-vgg-verydeep-16.mat",
@@ -149,6 +160,8 @@ RELEASES = (
         71.5,
         90.1,
         md5="f72d927587ca4c97fbd165ec9cb9997f",
+        trained_by=THE_AUTHORS,
+        scale=JITTERED,
     ),
     Release(
         "imagenet-vgg-verydeep-19.mat",
@@ -157,6 +170,8 @@ RELEASES = (
         71.3,
         90.1,
         md5="106118b7cf60435e6d8e04f6a6dc3657",
+        trained_by=THE_AUTHORS,
+        scale=JITTERED,
     ),
 )
 
@@ -191,3 +206,20 @@ def hashes_of(path: Path) -> Hashes:
 def release_of(hashes: Hashes) -> Release | None:
     """The release that has these hashes, as far as its publisher gives them."""
     return next((release for release in RELEASES if release.has(hashes)), None)
+
+
+AUTHORS_CAFFE = ("VGG_ILSVRC_16_layers.caffemodel", "VGG_ILSVRC_19_layers.caffemodel")
+"""The authors' own files, of which no hash is published."""
+
+
+def scale_of(release: Release | None, file: str) -> tuple[tuple[int, int] | None, str | None]:
+    """S of a file's training, None where nobody says, and a note where that is a guess.
+
+    A file of a known hash is what it is; one that has but the name of the authors' is taken for
+    theirs, and said to be.
+    """
+    if release is not None:
+        return release.scale, None
+    if file in AUTHORS_CAFFE:
+        return JITTERED, "by its name the authors', so S = 256-512; no published hash can tell"
+    return None, "nothing tells S, the scale it was trained at; 256 is a guess, --scales gives Q"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypedDict
 
-from verydeep.errors import UserError, in_one_line, one_line
+from verydeep.errors import UserError, escaped, harm_of, one_line
 from verydeep.nets import vgg
 from verydeep.nets.cost import cost
 from verydeep.nets.table import NORM_NAME, Conv, Table, read_table
@@ -47,6 +47,7 @@ class SettingsSaid(TypedDict, total=False):
     """Of the settings that a net was trained with, those that are asked for later."""
 
     seed: Seed
+    split: Seed
     width: Annotated[float, Between(0, 4, "(]")]
     fc: Annotated[int, Between(1, 2**24)] | None
 
@@ -115,7 +116,7 @@ def classes_of(said: Any) -> tuple[str, ...]:
     names = names_of(said)
     if len(set(names)) != len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise MisfitError(f"two classes are called '{one_line(twice)}'")
+        raise MisfitError(f"two classes are called '{escaped(twice)}'")
     return names
 
 
@@ -123,6 +124,6 @@ def names_of(said: Any) -> tuple[str, ...]:
     """Class names as they are; ValueError where they are none, or cannot be shown in a line."""
     names: tuple[str, ...] = fitting(tuple[Line, ...], said, "classes")
     for name in names:
-        if not in_one_line(name):
-            raise MisfitError(f"a class name with a control character, '{one_line(name)}'")
+        if harm := harm_of(name):
+            raise MisfitError(f"a class name with {harm}, '{escaped(name)}'")
     return names

@@ -95,7 +95,7 @@ class Origin:
         return read_table(self.table.name, words, crop)
 
     def described(self, table: Table) -> dict[str, Any]:
-        """Plain data from which the same net is made again, without the weights file."""
+        """Plain data from which `begun` makes the same net again, without the weights file."""
         pixels = {name: v for name, v in asdict(self.pixels).items() if name != "scale"}
         return {"net": table.name, "words": list(table.words), **pixels}
 
@@ -115,11 +115,20 @@ def _sizes(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"net": table.name, "width": width, "crop": table.crop, "fc": fc}
 
 
-def pixels_begun(described: Mapping[str, Any], scale: tuple[int, int]) -> Pixels:
-    """The pixels of a net that is to start from an origin, as `Origin.described` tells of it."""
+def begun(
+    described: Mapping[str, Any],
+    classes: tuple[str, ...],
+    crop: int,
+    scale: tuple[int, int],
+    initial: str,
+    seed: int,
+) -> Network:
+    """The random network that is to start from an origin, as `Origin.described` tells of it."""
     mean, std = (tuple(described[name]) for name in ("mean", "std"))
     order, maximum, resize = (described[name] for name in ("order", "maximum", "resize"))
-    return Pixels(scale, mean, std, order, maximum, resize)
+    pixels = Pixels(scale, mean, std, order, maximum, resize)
+    table = read_table(described["net"], described["words"], crop)
+    return Network.random(table, classes, pixels, initial, seed)
 
 
 def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:

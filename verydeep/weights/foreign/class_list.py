@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from verydeep.datasets.ilsvrc_lists import WNID, class_names
-from verydeep.errors import UserError, in_one_line, one_line
+from verydeep.errors import UserError, harm_of, one_line
 
 LARGEST_LIST = 2**22
 """Bytes of a list of class names; that of ILSVRC has 31,675."""
@@ -35,10 +35,10 @@ def classes_in(path: Path) -> list[str]:
         names = [f"{wnid} {words.partition(',')[0]}" for wnid, words in pairs]
     seen: set[str] = set()
     for name in names:
-        if not in_one_line(name):
+        if harm := harm_of(name):
             raise UserError(
-                f"{path} names a class '{one_line(name)}', with a control character; give names of "
-                f"letters, digits and spaces"
+                f"{path} names a class '{one_line(name)}', with {harm}; give names of letters, "
+                f"digits and spaces"
             )
         if name in seen:
             raise UserError(

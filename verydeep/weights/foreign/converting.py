@@ -6,13 +6,13 @@ at once.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verydeep.weights.foreign import sandbox
 from verydeep.weights.foreign.class_list import classes_in
-from verydeep.weights.releases import hashes_of, release_of
+from verydeep.weights.releases import hashes_of, release_of, scale_of
 
 if TYPE_CHECKING:
     from verydeep.weights.foreign.importing import Imported
@@ -41,6 +41,11 @@ def convert(
     network = folded(found.network) if fold else found.network
     hashes = hashes_of(path)
     release = release_of(hashes)
+    scale, guess = scale_of(release, path.name)
+    notes = found.notes
+    if parameters.table is None:  # files of our own writing say it
+        network.pixels = replace(network.pixels, scale=scale or network.pixels.scale)
+        notes = (*notes, guess) if guess else notes
     provenance = {
         "imported": {
             "file": path.name,
@@ -50,8 +55,8 @@ def convert(
             "measured": release and release.measured,
             "net": found.network.table.name,
             "folded": network is not found.network,
-            "notes": list(found.notes),
+            "notes": list(notes),
         }
     }
     save(network, out, provenance)
-    return Imported(network, found.notes)
+    return Imported(network, notes)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import verydeep
-from verydeep.errors import UserError
+from verydeep.errors import UserError, escaped
 from verydeep.weights.foreign.child import REFUSED, RESULT
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def _run(path: Path, prototxt: Path | None, folder: Path, limits: Limits) -> Non
         ) from None
     if done.returncode == 0:
         return
-    line = said.read_bytes()[:2000].decode(errors="replace").strip()
+    line = escaped(said.read_bytes()[:2000].decode(errors="replace").strip().partition("\n")[0])
     if done.returncode == REFUSED and line:
-        raise UserError(_clean(line) if line.startswith(str(path)) else f"{path}: {_clean(line)}")
+        raise UserError(line if line.startswith(str(path)) else f"{path}: {line}")
     raise UserError(f"{path} brings its reader down ({_ending(done.returncode, limits)})")
 
 
@@ -106,10 +106,6 @@ def _homes() -> tuple[Path, Path]:
     torch = find_spec("torch")
     home = Path(verydeep.__file__).parents[1]
     return home, Path(torch.origin).parents[1] if torch and torch.origin else home
-
-
-def _clean(line: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in line.splitlines()[0])
 
 
 def _ending(code: int, limits: Limits) -> str:

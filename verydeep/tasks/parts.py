@@ -1,0 +1,121 @@
+"""What the pictures of some data are for weights: learnt from, chosen by, or fair to test on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from verydeep.conditions import Conditions
+from verydeep.datasets import Dataset, Memory, Part, open_dataset, settled
+from verydeep.datasets.dataset import ROLES, marks
+from verydeep.datasets.memory import NO_KEYS, UNKNOWN
+from verydeep.errors import UserError
+from verydeep.weights.file import WeightsInfo, read_info, read_memory
+
+ALIASES = {"val": "validation"}
+WORDS = {
+    "train": ", some of which it has learnt from",
+    "validation": ", which chose the weights",
+    "test": "",
+}
+"""What is said of pictures that were this for the weights."""
+
+
+def split_of(info: WeightsInfo) -> int:
+    """The seed of the split that weights were trained on; once that of the training."""
+    settings = info.provenance.get("settings", {})
+    return int(settings.get("split", settings.get("seed", 0)))
+
+
+def remembered(path: Path, dataset: Dataset, else_do: str) -> Memory:
+    """Which pictures the weights of a file have learnt from, and which chose and tested them.
+
+    Weights of an earlier version know that of data that has not changed since. Raises UserError
+    where it has; `else_do` says what helps.
+    """
+    info = read_info(path)
+    if info.pictures:
+        return read_memory(path)
+    learnt = info.provenance.get("data", {})
+    if not dataset.made or "made_split" not in learnt:
+        return Memory()
+    if learnt.get("fingerprint") == dataset.fingerprint:
+        return _of_two_parts(open_dataset(dataset.where, split_of(info)))
+    everything = dataset.everything
+    if set(learnt.get("marks", ())) & set(marks(everything, range(len(everything)))):
+        raise UserError(
+            f"{dataset.where} has changed since {path} was trained on it by an earlier verydeep: "
+            f"what would be set aside may have been learnt; {else_do}"
+        )
+    return Memory()
+
+
+def _of_two_parts(dataset: Dataset) -> Memory:
+    """What the earlier version made of it: two parts, the second of which chose the weights."""
+    found = Memory.of(settled(dataset, Memory())).keys
+    train, validation, test = (found.get(role, NO_KEYS) for role in ROLES)
+    if "test" not in dataset.made and len(test):
+        train, validation, test = np.union1d(train, validation), test, NO_KEYS
+    return Memory({"train": train, "validation": np.union1d(validation, test)})
+
+
+def to_test(
+    path: Path, data: str | Path, split: int | None, name: str | None, conditions: Conditions
+) -> tuple[Dataset, str, Part, str]:
+    """Data, the name of a part of it, that part, and what its pictures were for the weights.
+
+    Without a `name`, what is fair to test on: the part set aside where the data has one, or where
+    the weights were trained on it; else all of it. Raises UserError where none is known to be.
+    """
+    info, name = read_info(path), ALIASES.get(name or "", name)
+    dataset = open_dataset(data, split_of(info) if split is None else split)
+    if name in ("train", "all"):
+        memory = read_memory(path)
+    else:
+        memory = remembered(path, dataset, "give --part all to test on all of it")
+    if memory:
+        machine = conditions.machine
+        dataset = settled(
+            dataset,
+            memory,
+            str(path),
+            to_test=name != "all",
+            threads=machine.threads,
+            watch=conditions.watch,
+        )
+    name = name or _fair(dataset, memory)
+    part = part_of(dataset, name)
+    return dataset, name, part, _role(dataset, name, part, memory, info)
+
+
+def _fair(dataset: Dataset, memory: Memory) -> str:
+    """The part that is set aside, or all of what the weights have not seen."""
+    if dataset.held_out not in dataset.made or _knows(memory, dataset.everything):
+        return dataset.held_out
+    return "all"
+
+
+def _knows(memory: Memory, part: Part) -> bool:
+    return part.keys is not None and bool((memory.roles(part.keys) < UNKNOWN).any())
+
+
+def part_of(dataset: Dataset, name: str) -> Part:
+    """The part of that name, or "all"; UserError where there is none."""
+    parts = {**dataset.parts, "all": dataset.everything}
+    if name not in parts:
+        why = "; what chose the weights is no test" if name == "test" else ""
+        raise UserError(f"no part '{name}' in {dataset.where}; there are {', '.join(parts)}{why}")
+    return parts[name]
+
+
+def _role(dataset: Dataset, name: str, part: Part, memory: Memory, info: WeightsInfo) -> str:
+    """What the pictures were for the weights, the worst of it, as far as is known."""
+    if part.keys is not None:
+        worst = int(memory.roles(part.keys, own=name).min(initial=UNKNOWN))
+        return ROLES[worst] if worst < UNKNOWN else "test"
+    learnt = info.provenance.get("data", {})
+    if learnt.get("fingerprint") == dataset.fingerprint:
+        earlier = "validation" not in learnt and name == "test"
+        return "train" if name == "all" else "validation" if earlier else name
+    return "validation" if (dataset.kind, name) == ("ilsvrc", "validation") else "test"
