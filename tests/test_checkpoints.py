@@ -206,7 +206,8 @@ def test_an_error_at_any_write_leaves_the_older_checkpoint(
 def test_a_full_disk_leaves_the_older_checkpoint(tmp_path: Path) -> None:
     """A real one: a tmpfs with room for one checkpoint and a half."""
     training, _ = begun(width=1 / 32)
-    size = sum(len(f) for f in checkpoints._files(training, ABOUT).values())
+    files = checkpoints._files(training, ABOUT).values()
+    size = sum(len(piece) for content in files for piece in content)
     disk = tmp_path / "disk"
     disk.mkdir()
     options = f"size={size * 3 // 2 // 4096 * 4096 + 16384}"

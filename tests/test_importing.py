@@ -392,5 +392,5 @@ def test_pixels_that_are_none_are_refused(said: dict[str, Any]) -> None:
     right = {"scale": [40, 60], "mean": [1, 2, 3], "std": [1, 1, 1], "order": "RGB", "maximum": 1,
              "resize": "bicubic"}  # fmt: skip
     assert pixels_of(right).mean == (1, 2, 3)
-    with pytest.raises(ValueError, match="pixels that are none"):
+    with pytest.raises(ValueError, match=r"^pixels\.\w+"):
         pixels_of({**right, **said})

@@ -139,7 +139,7 @@ def test_a_mistaken_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no setting 'rat'; did you mean 'rate'"):
         recipe("mine.toml")
     Path("mine.toml").write_text("rate 0.1")
-    with pytest.raises(UserError, match="mine.toml is no TOML"):
+    with pytest.raises(UserError, match="mine.toml is no recipe: it is no TOML"):
         recipe("mine.toml")
 
 

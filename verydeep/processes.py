@@ -275,11 +275,26 @@ def tree_sum(parts: Sequence[Any]) -> Any:
     return sum(parts[1:], parts[0])
 
 
+def tree_merges(count: int) -> list[int]:
+    """How many sums of two are due after each of so many parts, to be `tree_sum` as they come.
+
+    >>> tree_merges(4)   # 1, 1 + 2, 3, (3 + 4) and (1 + 2) + (3 + 4)
+    [0, 1, 0, 2]
+    """
+    if count % 2 == 0:
+        half = tree_merges(count // 2)
+        return [*half, *half[:-1], half[-1] + 1]
+    return [min(1, number) for number in range(count)]
+
+
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """The tensors in their order, some at a time, about `BUCKET` bytes together."""
+    """The tensors in their order, some at a time, about `BUCKET` bytes together.
+
+    Larger ones come in pieces, which are their own memory.
+    """
     bucket: list[Tensor] = []
     size = 0
-    for tensor in tensors:
+    for tensor in (piece for whole in tensors for piece in _pieces(whole)):
         bucket.append(tensor)
         size += tensor.numel() * tensor.element_size()
         if size >= BUCKET:
@@ -287,6 +302,16 @@ def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
             bucket, size = [], 0
     if bucket:
         yield bucket
+
+
+def _pieces(tensor: Tensor) -> Sequence[Tensor]:
+    """A tensor as pieces of `BUCKET` bytes, or whole where it does not lie in one row."""
+    import torch
+
+    if not tensor.is_contiguous():
+        return [tensor]
+    pieces: Sequence[Tensor] = torch.split(tensor.view(-1), BUCKET // tensor.element_size())
+    return pieces
 
 
 def _spread(flat: Tensor, tensors: Sequence[Tensor]) -> None:

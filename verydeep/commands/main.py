@@ -95,9 +95,20 @@ def _run(debug: bool) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("\nverydeep: interrupted", file=sys.stderr)
         return 130
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_memory(error):
+            raise
+        line = "memory ran out, of which others may take what was free; close other programs"
+        return _mistake(f"{line}, or take smaller sizes", debug, error)
     except BrokenPipeError:  # the reader of our answers has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Whether an error is of memory, by PyTorch's words for it on a CPU or its kind on a GPU."""
+    named = type(error).__name__ in ("MemoryError", "OutOfMemoryError")
+    return named or "can't allocate memory" in str(error)
 
 
 def _mistake(line: str, debug: bool, error: BaseException) -> int:

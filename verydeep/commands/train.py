@@ -215,8 +215,7 @@ def _staged_answer(stages: list[Any], json: bool) -> str:
 
 def parsed(settings: list[str]) -> dict[str, Any]:
     """Settings given as KEY=VALUE, their values read as TOML reads them."""
-    import tomllib
-
+    from verydeep import schema
     from verydeep.errors import UserError
 
     given: dict[str, Any] = {}
@@ -225,8 +224,8 @@ def parsed(settings: list[str]) -> dict[str, Any]:
         if not equals:
             raise UserError(f"--set {setting} has no value; write --set {key}=VALUE")
         try:
-            given[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+            given[key] = schema.of_toml(f"value = {value}".encode())["value"]
+        except ValueError:
             given[key] = value
     return given
 

@@ -10,20 +10,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 from zlib import crc32
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8, UInt32
 
-from verydeep.datasets.dataset import Boxes, Dataset, Labels, Part
+from verydeep import schema
+from verydeep.datasets.dataset import ROLES, Boxes, Dataset, Labels, Part
 from verydeep.datasets.names import Names
-from verydeep.errors import PictureError, UserError
+from verydeep.errors import PictureError, UserError, one_line
 from verydeep.progress import SILENT, Watch
+from verydeep.schema import Count, Line, Sha256
 from verydeep.threads import in_order
 
 INDEX = "index.verydeep"
@@ -33,6 +37,54 @@ FORMAT = b"verydeep pack 2 "
 EARLIER = b"verydeep pack 1 "
 """Of two parts, the second of which was called test and chose the weights."""
 FIRST_LINE = len(FORMAT) + 64 + 1
+
+
+SHARD = re.compile(r"shard-\d{5,10}\.tar")
+LAYOUT = (
+    ("<i8", 1), ("<i8", 1), ("<u4", 1), ("<u4", 1), ("<u4", 1), ("<u4", 1), ("<f8", 2), ("|u1", 1),
+)  # fmt: skip
+"""Kind and number of axes of each array of `Entries`."""
+
+
+class Record(TypedDict):
+    """What is known of a shard."""
+
+    name: Line
+    bytes: Count
+    sha256: Sha256
+    first: Count
+    next: Count
+    pictures: Count
+    counts: NotRequired[dict[str, Count]]
+    train: NotRequired[Count]
+    left_out: list[str]
+
+
+class About(TypedDict):
+    """What must be the same for two packs to be."""
+
+    format: NotRequired[Line]
+    data: Line
+    split: Line
+    side: Count
+    quality: Count
+    shard_bytes: Count
+
+
+class Header(TypedDict):
+    """What an index says in words."""
+
+    about: About
+    where: Line
+    classes: list[Line]
+    counts: dict[str, Count]
+    boxes: list[Line]
+    fingerprint: Line
+    shards: list[Record]
+
+
+class _Arrays(TypedDict):
+    arrays: list[tuple[Line, list[Count]]]
 
 
 @dataclass(frozen=True)
@@ -84,8 +136,8 @@ def to_bytes(header: dict[str, Any], entries: Entries) -> bytes:
     return b"".join([FORMAT, digest.hexdigest().encode(), b"\n", *parts])
 
 
-def read_index(path: Path) -> tuple[dict[str, Any], Entries]:
-    """What `to_bytes` was given; the arrays are views of the file's bytes, read only.
+def read_index(path: Path, kind: type = Header) -> tuple[dict[str, Any], Entries]:
+    """What `to_bytes` was given, of that kind; the arrays are views of the file's bytes, read only.
 
     Raises UserError where the file cannot be read, or a bit of it is not what was written.
     """
@@ -101,18 +153,65 @@ def read_index(path: Path) -> tuple[dict[str, Any], Entries]:
             f"{path} is damaged: its sha256 is not the one it was written with; copy it again, or "
             f"pack anew into another folder"
         )
-    at = data.index(b"\n", FIRST_LINE) + 1
-    header = json.loads(data[FIRST_LINE:at])
-    if data.startswith(EARLIER) and "counts" in header:
-        train, second = header["counts"].values()
-        header["counts"] = {"train": train, "validation": second}
-        header["boxes"] = ["validation" if name == "test" else name for name in header["boxes"]]
-    arrays = []
-    for kind, shape in header.pop("arrays"):
-        array = np.frombuffer(data, kind, int(np.prod(shape)), at).reshape(shape)
-        arrays.append(array)
+    try:
+        at = data.find(b"\n", FIRST_LINE) + 1
+        said = schema.of_json(data[FIRST_LINE:at])
+        if data.startswith(EARLIER):
+            _rename_second(said)
+        header = schema.fitting_keys(kind, said, beside=("arrays",))
+        layout = schema.fitting_keys(_Arrays, said, beside=header)["arrays"]
+        entries = Entries(*_arrays(data, at, layout))
+        _refuse_misfits(header, entries)
+    except ValueError as error:
+        raise UserError(f"{path} tells of no pack: {one_line(error)}; pack anew") from None
+    return header, entries
+
+
+def _rename_second(said: Any) -> None:
+    """Calls the second part of a pack of the earlier format what it was: that of validation."""
+    if isinstance(said, dict) and isinstance(counts := said.get("counts"), dict):
+        said["counts"] = dict(zip(("train", "validation"), counts.values(), strict=False))
+        if isinstance(boxes := said.get("boxes"), list):
+            said["boxes"] = ["validation" if name == "test" else name for name in boxes]
+
+
+def _arrays(data: bytes, at: int, layout: list[tuple[str, list[int]]]) -> Iterator[np.ndarray]:
+    """The arrays of `Entries` as they lie in an index; ValueError where they are others."""
+    pictures = layout[0][1] if layout else []
+    for (kind, axes), (said, shape) in zip(LAYOUT, layout, strict=True):
+        if said != kind or len(shape) != axes or (axes == 2 and shape[1] != 4):
+            raise ValueError(f"an array is {said} of {len(shape)} axes, not {kind} of {axes}")
+        array = np.frombuffer(data, kind, prod(shape), at).reshape(shape)
+        yield array
         at += array.nbytes
-    return header, Entries(*arrays)
+    if at != len(data) or any(shape != pictures for _, shape in layout[:-2]):
+        raise ValueError("its arrays are not of one number of pictures, or are not all of it")
+
+
+def _refuse_misfits(header: Mapping[str, Any], entries: Entries) -> None:
+    """Raises ValueError where an index's header and arrays are not of one pack."""
+    records = header.get("shards", [header])
+    for record in records:
+        if not SHARD.fullmatch(record["name"]):
+            raise ValueError(f"a shard is called {schema.shown(record['name'])}")
+    if sum(record["pictures"] for record in records) != len(entries):
+        raise ValueError("its pictures are not those of its shards")
+    ends = np.repeat([r["bytes"] for r in records], [r["pictures"] for r in records])
+    fits = {
+        "places": bool(((entries.offsets >= 0) & (entries.offsets <= ends - entries.sizes)).all()),
+        "names": int(entries.name_sizes.sum()) == len(entries.names),
+        "boxes": int(entries.box_counts.sum()) == len(entries.boxes)
+        and bool(np.isfinite(entries.boxes).all()),
+        "labels": not (entries.labels < 0).any(),
+    }
+    if "counts" in header:
+        fits["counts"] = sum(header["counts"].values()) == len(entries)
+        fits["parts"] = {*header["counts"], *header.get("boxes", ())} <= {*ROLES}
+    if "classes" in header:
+        fits["classes"] = bool((entries.labels < len(header["classes"])).all())
+    for name, right in fits.items():
+        if not right:
+            raise ValueError(f"its {name} are not those of its shards")
 
 
 def names_of(entries: Entries, classes: Sequence[str]) -> Names:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from verydeep import schema
 from verydeep.datasets.dataset import Dataset, fingerprint
 from verydeep.datasets.folder import refuse_too_small, words_of
 from verydeep.datasets.members import QUALITY, Member, Recoded, class_names, members, recoded
@@ -26,7 +27,9 @@ from verydeep.datasets.packed import (
     FORMAT,
     INDEX,
     UNFINISHED,
+    About,
     Entries,
+    Record,
     names_of,
     read_index,
     sha256_of,
@@ -118,7 +121,7 @@ def _claimed(out: Path, about: dict[str, Any], where: str) -> Iterator[None]:
 
 def _read_about(settings: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(settings.read_bytes()))
+        return schema.fitting_keys(About, schema.of_json(settings.read_bytes()))
     except (OSError, ValueError):
         raise UserError(f"cannot read {settings}; pack anew into another folder") from None
 
@@ -198,7 +201,7 @@ def _shards(
 def _kept(out: Path, number: int, place: int) -> Shard | None:
     """The shard that begins at this place, if it is there and every byte of it is as written."""
     with suppress(UserError):
-        record, entries = read_index(_record_path(out / UNFINISHED, number))
+        record, entries = read_index(_record_path(out / UNFINISHED, number), Record)
         if record["first"] == place and sha256_of(out / record["name"]) == record["sha256"]:
             return Shard(record, entries)
     return None

@@ -94,10 +94,12 @@ def by_chance(predictions: Labels, labels: Labels, places: Order) -> float:
     0.0416...
     """
     classes = len(places)
-    seen, inverse = np.unique(labels, return_inverse=True)
-    counts = np.bincount(inverse * classes + predictions, minlength=len(seen) * classes)
-    taken_for = counts.reshape(len(seen), classes).argmax(1)
-    following = int(((taken_for == places[seen]) & (places[seen] != seen)).sum())
+    pairs, counts = np.unique(labels * classes + predictions, return_counts=True)
+    own, taken_for = np.divmod(pairs, classes)
+    best = np.lexsort((taken_for, -counts, own))  # of each class the commonest first
+    seen, firsts = np.unique(own[best], return_index=True)
+    follows = (taken_for[best][firsts] == places[seen]) & (places[seen] != seen)
+    following = int(follows.sum())
     return min(1.0, exp(_log_choose(len(seen), following) - _log_orders(classes, following)))
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from verydeep.errors import UserError
+from verydeep.evaluation.metrics import BLOCK
 from verydeep.evaluation.published import Published, Trained, published, three_scales
 from verydeep.evaluation.scores import Scores, aligned, names_of
 
@@ -20,13 +21,18 @@ def fuse(scores: Sequence[Scores]) -> Scores:
     """
     if len(scores) < 2:
         raise UserError(f"{len(scores)} score file(s) to fuse; at least 2 are needed")
-    first, *others = aligned(scores)
-    total = first.posteriors.astype(np.float64)
-    for other in others:
-        total += other.posteriors
+    members = [s.posteriors for s in aligned(scores)]
+    first = scores[0]
+    mean = np.empty_like(members[0], np.float32)
+    step = max(1, BLOCK // max(1, mean.shape[1]))
+    for start in range(0, len(mean), step):  # in float64 all of them would be large
+        total = members[0][start : start + step].astype(np.float64)
+        for other in members[1:]:
+            total += other[start : start + step]
+        mean[start : start + step] = total / len(members)
     return replace(
         first,
-        posteriors=(total / len(scores)).astype(np.float32),
+        posteriors=mean,
         weights=" ".join(s.weights for s in scores),
         net=None,
         members=tuple(names_of(scores)),

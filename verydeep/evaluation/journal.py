@@ -58,7 +58,7 @@ class Journal:
                 with safe_open(path, "np") as file:
                     about = file.metadata() or {}
                     rows = {int(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            except (SafetensorError, OSError, ValueError):
+            except (SafetensorError, OSError, ValueError, TypeError, AttributeError):
                 continue
             if about.get(KEY) == self.about and about.get("sha256") == _digest(rows):
                 found |= rows

@@ -18,17 +18,24 @@ from verydeep.evaluation.posteriors import Posteriors
 
 Missed = Bool[np.ndarray, "N"]
 Interval = tuple[float, float]
+BLOCK = 2**22
+"""Posteriors that are looked at together."""
 
 
 def wrong(posteriors: Posteriors, labels: Labels, k: int = 1) -> Missed:
     """Pictures whose class is not among their k most probable ones; none where K <= k.
 
-    Of classes with the same posterior the first ones count as the more probable.
+    Of classes with the same posterior the first ones count as the more probable. Pictures are
+    looked at some at a time: of many classes what is worked out on the way would be large.
     """
-    own = np.take_along_axis(posteriors, labels[:, None], 1)
-    tied_before = (posteriors == own) & (np.arange(posteriors.shape[1]) < labels[:, None])
-    ranks = ((posteriors > own) | tied_before).sum(1)
-    return np.asarray(ranks >= k)
+    missed = np.zeros(len(labels), bool)
+    step = max(1, BLOCK // max(1, posteriors.shape[1]))
+    for start in range(0, len(labels), step):
+        some, true = posteriors[start : start + step], labels[start : start + step, None]
+        own = np.take_along_axis(some, true, 1)
+        tied_before = (some == own) & (np.arange(some.shape[1]) < true)
+        missed[start : start + step] = ((some > own) | tied_before).sum(1) >= k
+    return missed
 
 
 def top_error(posteriors: Posteriors, labels: Labels, k: int = 1) -> float:
@@ -58,9 +65,12 @@ def mistakes(posteriors: Posteriors, labels: Labels) -> list[tuple[int, int, int
 
 def class_errors(posteriors: Posteriors, labels: Labels, k: int = 1) -> list[float | None]:
     """Top-k error of each class in %; None for a class without a picture."""
-    missed = wrong(posteriors, labels, k)
-    own = [missed[labels == c] for c in range(posteriors.shape[1])]
-    return [100 * float(m.mean()) if len(m) else None for m in own]
+    classes = posteriors.shape[1]
+    counts = np.bincount(labels, minlength=classes)
+    missed = np.bincount(labels[wrong(posteriors, labels, k)], minlength=classes)
+    return [
+        100 * m / n if n else None for m, n in zip(missed.tolist(), counts.tolist(), strict=True)
+    ]
 
 
 def interval(missed: Missed, level: float = 0.95) -> Interval:

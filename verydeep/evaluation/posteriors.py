@@ -14,12 +14,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from verydeep import headroom
 from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import Engine, engine_for
@@ -27,6 +29,7 @@ from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.dense import bytes_a_pixel, score_map_in_tiles
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.views import Pass, Protocol
+from verydeep.nets.cost import FLOAT
 from verydeep.nets.network import Network
 from verydeep.pictures import Picture
 from verydeep.preprocessing import Pixels
@@ -46,6 +49,9 @@ MEMORY = {"cpu": 2**28, "cuda": 2**33}
 a picture that alone needs more is shown in tiles."""
 SHARE = 8
 """A GPU's free memory over what those may take; workspaces and other values need the rest."""
+REMEDY = "close other programs, or test on fewer pictures"
+ROUNDING = 1e-3
+"""What the sum of a row may be away from one: that of a soft-max in int8 is, by less."""
 WAITING = 8
 """Batches' worth of pictures of rare shapes that may wait for others like them."""
 
@@ -74,7 +80,9 @@ def posteriors(
         engine = engine_for(network, engine, threads, calls=callers)
     show = _Shower(engine, precision)
     size = chunk_of(len(part), protocol, network)
-    found = np.zeros((len(part), len(network.classes)), np.float32)
+    shape = len(part), len(network.classes)
+    headroom.refuse(FLOAT * prod(shape), f"posteriors of {shape[0]:,} x {shape[1]:,}", REMEDY)
+    found = np.zeros(shape, np.float32)
     fault = partial(_fault, network, part, protocol)
     finished = _brought_back(found, size, journal, processes, fault)
     waiting = [chunk for chunk in range(math.ceil(len(part) / size)) if chunk not in finished]
@@ -119,6 +127,20 @@ def readable(found: Posteriors) -> Bool[np.ndarray, N]:
     return np.asarray(~np.isnan(found[:, 0]))
 
 
+def are_posteriors(rows: Posteriors, block: int = 2**22) -> Bool[np.ndarray, N]:
+    """Which rows are finite, from 0 to 1, and sum to one as closely as float32 does.
+
+    Looked at some at a time: of many classes a copy would be large.
+    """
+    found = np.zeros(len(rows), bool)
+    step = max(1, block // max(1, rows.shape[1]))
+    for start in range(0, len(rows), step):
+        some = rows[start : start + step]
+        within = ((some >= 0) & (some <= 1 + ROUNDING)).all(1)
+        found[start : start + step] = within & (abs(some.sum(1, np.float64) - 1) <= ROUNDING)
+    return found
+
+
 def faults(network: Network, part: Part, protocol: Protocol, found: Posteriors) -> list[str]:
     """Why each picture without posteriors has none."""
     lines = []
@@ -156,12 +178,17 @@ def _brought_back(
     taken = []
     for chunk, rows in kept.items():
         place = found[chunk * size : (chunk + 1) * size]
-        if len(place) and rows.shape == place.shape:
+        if chunk >= 0 and len(place) and rows.shape == place.shape and _are_of_a_test(rows):
             without = chunk * size + np.flatnonzero(~readable(rows))
             if all(fault(i) for i in without.tolist()):
                 place[:] = rows
                 taken.append(chunk)
     return set(json.loads(processes.say(json.dumps(taken))))
+
+
+def _are_of_a_test(rows: np.ndarray) -> bool:
+    """Whether each row is one of posteriors, or NaN for a picture that could not be read."""
+    return rows.dtype == np.float32 and bool((are_posteriors(rows) | np.isnan(rows).all(1)).all())
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_bytes
 
+from verydeep import schema
 from verydeep.datasets.dataset import ROLES, Labels
 from verydeep.datasets.ilsvrc_lists import class_key
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.evaluation.metrics import top_error
-from verydeep.evaluation.posteriors import Posteriors
+from verydeep.evaluation.posteriors import Posteriors, are_posteriors
 from verydeep.evaluation.published import Trained
-from verydeep.evaluation.views import Protocol
+from verydeep.evaluation.views import WAYS, Protocol
 from verydeep.files import write_whole
+from verydeep.schema import Line, Seed
+from verydeep.weights.pieces import pieces
 
 FORMAT = 3
 KEY = "verydeep-scores"
@@ -45,20 +48,20 @@ class Scores:
 
     posteriors: Posteriors
     labels: Labels
-    names: tuple[str, ...]
-    classes: tuple[str, ...]
+    names: tuple[Line, ...]
+    classes: tuple[Line, ...]
     protocol: Protocol
     weights: str
-    data: str
-    part: str = "test"
-    role: str = "test"
-    split: int = 0
+    data: Line
+    part: Line = "test"
+    role: Line = "test"
+    split: Seed = 0
     left_out: tuple[str, ...] = ()
     net: Trained | None = None
     members: tuple[str, ...] = ()
-    engine: str = "torch"
-    precision: str = "float32"
-    pooling: str = "down"
+    engine: Line = "torch"
+    precision: Line = "float32"
+    pooling: Line = "down"
 
     @property
     def title(self) -> str:
@@ -72,27 +75,19 @@ class Scores:
         return top_error(self.posteriors, self.labels, k)
 
 
+ARRAYS = ("posteriors", "labels")
+SAID = tuple(field.name for field in fields(Scores) if field.name not in ARRAYS)
+"""What a score file tells of in words, by name."""
+
+
 def save_scores(scores: Scores, path: Path) -> None:
     """Writes a score file, whole or not at all. Raises UserError where it cannot be written."""
-    about = {
-        "format": FORMAT,
-        "names": scores.names,
-        "classes": scores.classes,
-        "protocol": asdict(scores.protocol),
-        "weights": scores.weights,
-        "data": scores.data,
-        "part": scores.part,
-        "role": scores.role,
-        "split": scores.split,
-        "left_out": scores.left_out,
-        "net": scores.net,
-        "members": scores.members,
-        "engine": scores.engine,
-        "precision": scores.precision,
-        "pooling": scores.pooling,
+    about = {"format": FORMAT, **{name: getattr(scores, name) for name in SAID}}
+    about["protocol"] = asdict(scores.protocol)
+    arrays = {
+        name: torch.from_numpy(np.ascontiguousarray(getattr(scores, name))) for name in ARRAYS
     }
-    arrays = {"posteriors": scores.posteriors, "labels": scores.labels}
-    write_whole(path, to_bytes(arrays, {KEY: json.dumps(about)}))
+    write_whole(path, *pieces(arrays, {KEY: json.dumps(about)}))
 
 
 def is_scores(path: Path) -> bool:
@@ -114,35 +109,49 @@ def load_scores(path: Path) -> Scores:
     """Scores of a file. Raises UserError where it is missing, damaged or no score file."""
     try:
         with safe_open(path, "np") as file:
-            about = json.loads((file.metadata() or {})[KEY])
-            posteriors, labels = file.get_tensor("posteriors"), file.get_tensor("labels")
-        if about["format"] != FORMAT:
+            about = schema.of_json((file.metadata() or {})[KEY])
+            arrays = {name: file.get_tensor(name) for name in ARRAYS}
+        if isinstance(about, dict) and about.get("format") != FORMAT:
             raise UserError(
-                f"{path} has format {about['format']}; this verydeep reads format {FORMAT}: test "
-                f"again"
+                f"{path} has format {schema.shown(about.get('format'))}; this verydeep reads "
+                f"format {FORMAT}: test again"
             )
-        names, classes = tuple(about["names"]), tuple(about["classes"])
-        stated = about["protocol"]
-        protocol = Protocol(stated["name"], stated["crop"], tuple(stated["scales"]))
-        weights, data = str(about["weights"]), str(about["data"])
-        left_out, members = tuple(about["left_out"]), tuple(about["members"])
-        net = None if about["net"] is None else tuple(about["net"])
+        said = schema.fitting_keys(Scores, about, without=ARRAYS, beside=("format",))
+        scores = Scores(*_arrays(**arrays), **said)
+        _refuse_misfits(scores)
     except UserError:
         raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is no score file of verydeep: {error}") from None
-    if posteriors.shape != (len(names), len(classes)) or len(labels) != len(names):
-        raise UserError(f"{path} is damaged: {posteriors.shape} posteriors for {len(names)} names")
-    if about["role"] not in ROLES:
-        raise UserError(f"{path} is damaged: pictures that were '{about['role']}'")
-    if not np.isfinite(posteriors).all():
-        raise UserError(f"{path} is damaged: posteriors that are not finite")
-    return Scores(
-        posteriors, labels, names, classes, protocol, weights, data,
-        str(about["part"]), str(about["role"]), int(about["split"]), left_out, net, members,
-        str(about.get("engine", "torch")), str(about.get("precision", "float32")),
-        str(about.get("pooling", "down")),
-    )  # fmt: skip
+        raise UserError(f"{path} is no score file of verydeep: {one_line(error)}") from None
+    return scores
+
+
+def _arrays(posteriors: np.ndarray, labels: np.ndarray) -> tuple[Posteriors, Labels]:
+    """The arrays of a file as they are to be; ValueError where they are of another kind."""
+    if posteriors.dtype != np.float32 or posteriors.ndim != 2:
+        raise ValueError(f"posteriors are {posteriors.dtype} of {posteriors.ndim} axes")
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise ValueError(f"labels are {labels.dtype} of {labels.ndim} axes")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < posteriors.shape[1]:
+        raise ValueError(f"labels are not all from 0 to {posteriors.shape[1] - 1}")
+    return posteriors, labels.astype(np.int64, copy=False)
+
+
+def _refuse_misfits(scores: Scores) -> None:
+    """Raises ValueError where names, classes, labels and posteriors are not of one test."""
+    pictures, classes = len(scores.names), len(scores.classes)
+    if not pictures or scores.posteriors.shape != (pictures, classes):
+        shape = " x ".join(map(str, scores.posteriors.shape))
+        raise ValueError(f"{shape} posteriors for {pictures} names and {classes} classes")
+    if len(scores.labels) != pictures:
+        raise ValueError(f"{len(scores.labels)} labels for {pictures} names")
+    if scores.role not in ROLES:
+        raise ValueError(f"pictures that were {schema.shown(scores.role)}")
+    if scores.protocol.name not in WAYS or not scores.protocol.scales:
+        raise ValueError(f"no protocol {schema.shown(scores.protocol.name)}, or none of its scales")
+    bad = np.flatnonzero(~are_posteriors(scores.posteriors))
+    if len(bad):
+        raise ValueError(f"the posteriors of picture {bad[0]} are none: they do not sum to one")
 
 
 def aligned(scores: Sequence[Scores], called: Sequence[str] | None = None) -> list[Scores]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import UInt8
@@ -16,6 +17,7 @@ from torch import Tensor, cat, stack
 from verydeep.errors import UserError
 from verydeep.evaluation.published import three_scales
 from verydeep.nets.network import Network
+from verydeep.schema import Between, Most
 
 Images = UInt8[Tensor, "B H W 3"]
 Views = UInt8[Tensor, "B V h w 3"]
@@ -78,8 +80,8 @@ class Protocol:
     """How pictures are tested: the kind of views, the training crop, and the scales Q in pixels."""
 
     name: str
-    crop: int
-    scales: tuple[int, ...]
+    crop: Annotated[int, Between(1, 2**16)]
+    scales: Annotated[tuple[Annotated[int, Between(1, 2**16)], ...], Most(64)]
 
     def __str__(self) -> str:
         each = " a scale" if len(self.scales) > 1 else ""

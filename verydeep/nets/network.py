@@ -15,8 +15,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from verydeep import headroom
 from verydeep.errors import UserError
 from verydeep.nets import table, vgg
+from verydeep.nets.cost import FLOAT, cost
 from verydeep.nets.initialisation import initialise
 from verydeep.nets.table import PICTURE, Row, Shape, Table
 from verydeep.pictures import Source
@@ -83,10 +85,15 @@ class Network(nn.Module):
     def random(
         cls, table: Table, classes: Sequence[str], pixels: Pixels, initial: str, seed: int
     ) -> Network:
-        """A network with random weights, ready to test; norms, which are never begun, are 0."""
+        """A network with random weights, ready to test; norms, which are never begun, are 0.
+
+        Raises UserError where there is no memory for them.
+        """
+        size = FLOAT * cost(table).parameters
+        headroom.refuse(size, f"a network {table.name} of these sizes", "take smaller ones")
         network = cls.empty(table, classes, pixels)
-        memory = {name: torch.zeros(t.shape) for name, t in network.state_dict().items()}
-        network.load_state_dict(memory, assign=True)
+        zeros = {name: torch.zeros(t.shape) for name, t in network.state_dict().items()}
+        network.load_state_dict(zeros, assign=True)
         initialise(network, table, initial, torch.Generator().manual_seed(seed))
         return network.eval()
 

@@ -3,15 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from verydeep import weights
+from verydeep import headroom, weights
+from verydeep.conditions import Conditions
 from verydeep.datasets import Dataset
 from verydeep.errors import UserError
-from verydeep.nets.network import Network, build
+from verydeep.nets import vgg
+from verydeep.nets.network import Network
+from verydeep.nets.table import Table, read_table
+from verydeep.preprocessing import IMAGENET
+from verydeep.training.footprint import footprint
+from verydeep.training.loader import bytes_remembered
 from verydeep.training.settings import Settings
 from verydeep.training.state import tuned_layers
 from verydeep.weights.said import names_of
+
+
+def begun_with(dataset: Dataset, settings: Settings) -> dict[str, Any]:
+    """What makes the net of a new run again, where it starts from other weights: their header."""
+    if settings.start is None:
+        return {}
+    origin = weights.Origin.of(settings.start)
+    sizes = {name: getattr(settings, name) for name in ("net", "width", "crop", "fc")}
+    return origin.described(origin.table_for(sizes, len(dataset.classes)))
+
+
+def table_of(dataset: Dataset, settings: Settings, started: Mapping[str, Any]) -> Table:
+    """The table of a run's net, with what it began with, if it did with other weights."""
+    if started:
+        return read_table(started["net"], started["words"], settings.crop)
+    width, crop, fc = settings.width, settings.crop, settings.fc
+    return vgg.table(settings.net, len(dataset.classes), width, crop, fc)
+
+
+def within_memory(
+    dataset: Dataset, settings: Settings, started: Mapping[str, Any], conditions: Conditions
+) -> tuple[Conditions, str]:
+    """The conditions, with as many threads as there is memory for; and what it takes, in words.
+
+    Raises UserError where one thread is too many.
+    """
+    table, machine = table_of(dataset, settings, started), conditions.machine
+    processes = conditions.processes
+    pictures = sum(bytes_remembered(len(part), settings) for part in dataset.parts.values())
+    most = machine.threads if machine.device == "cpu" else 1
+    there = headroom.available(machine.device)
+    for threads in range(most, 0, -1):
+        needed = footprint(
+            table, settings, threads, pictures, device=machine.device,
+            in_order=processes.in_order, share=-(-settings.batch // processes.count),
+        )  # fmt: skip
+        takes = machine.beside * needed.total if machine.device == "cpu" else needed.device
+        if there is None or takes <= there:
+            break
+    what = f"training {table.name}, {settings.shard} pictures of {settings.crop} at a time,"
+    remedy = "take a smaller --crop, --width, --fc or --batch, or --set shard=1"
+    headroom.refuse(takes, what, remedy, machine.device)
+    if threads < most:
+        fewer = replace(machine, cores=threads * machine.beside)
+        conditions = replace(conditions, machine=fewer)
+    there_too = "" if there is None else f" of {headroom.in_words(there)} that are free"
+    return conditions, f"takes about {headroom.in_words(takes)}{there_too}"
 
 
 def first_network(dataset: Dataset, settings: Settings) -> tuple[Network, dict[str, Any]]:
@@ -19,12 +73,10 @@ def first_network(dataset: Dataset, settings: Settings) -> tuple[Network, dict[s
 
     Layers that are new must be among those that are trained.
     """
-    if settings.start is None:
-        return random_network(dataset, settings, {}), {}
-    origin = weights.Origin.of(settings.start)
-    sizes = {name: getattr(settings, name) for name in ("net", "width", "crop", "fc")}
-    described = origin.described(origin.table_for(sizes, len(dataset.classes)))
+    described = begun_with(dataset, settings)
     network = random_network(dataset, settings, described)
+    if settings.start is None:
+        return network, {}
     layers, digest = weights.start_from(network, settings.start)
     new = [name for name in weights.layers_of(network) if name not in layers]
     left = [name for name in new if name not in tuned_layers(network, settings.tune)]
@@ -65,16 +117,9 @@ def random_network(dataset: Dataset, settings: Settings, started: Mapping[str, A
         names_of(dataset.classes)
     except ValueError as error:
         raise UserError(f"{dataset.where} has {error}; rename its folder") from None
+    initial, seed = settings.initial, settings.seed
     if started:
         crop, scale = settings.crop, settings.scale
-        initial, seed = settings.initial, settings.seed
         return weights.begun(started, dataset.classes, crop, scale, initial, seed)
-    return build(
-        settings.net,
-        dataset.classes,
-        width=settings.width,
-        crop=settings.crop,
-        fc=settings.fc,
-        initial=settings.initial,
-        seed=settings.seed,
-    )
+    table = table_of(dataset, settings, started)
+    return Network.random(table, dataset.classes, IMAGENET, initial, seed)

@@ -34,7 +34,7 @@ from verydeep.preprocessing import Pixels
 from verydeep.processes import Processes
 from verydeep.progress import Watch
 from verydeep.tasks import beginning
-from verydeep.tasks.beginning import first_network, random_network
+from verydeep.tasks.beginning import first_network, random_network, within_memory
 from verydeep.tasks.parts import remembered
 from verydeep.tasks.testing import Tested, measure
 from verydeep.training import checkpoints
@@ -52,9 +52,10 @@ from verydeep.training.run import (
     described,
     new_folder,
     read_origin,
+    settings_of,
     write_origin,
 )
-from verydeep.training.settings import BEFORE, Settings, checked, scale_text
+from verydeep.training.settings import Settings, checked, scale_text
 from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.statistics import colours
 from verydeep.training.step import NotFiniteError
@@ -130,6 +131,8 @@ def train(
     begun = begun and _is_of(Path(str(out)), dataset, choice.settings)
     if processes.say(str(begun)) == "True":
         return resume(str(out), conditions, data=data)
+    described_start = beginning.begun_with(dataset, choice.settings)
+    conditions, takes = within_memory(dataset, choice.settings, described_start, conditions)
     network, started = first_network(dataset, choice.settings)
     if processes.first:
         name = f"{_name(dataset)}-{choice.settings.net}"
@@ -139,7 +142,7 @@ def train(
         if choice.settings.start:
             write_origin(folder, origin)
     folder = Path(processes.say(str(folder) if processes.first else ""))
-    _tell(conditions.watch, dataset, choice.settings, choice.reasons, folder)
+    _tell(conditions.watch, dataset, choice.settings, choice.reasons, takes, folder)
     for line in beginning.in_words(network, choice.settings, started):
         conditions.watch.say(line)
     return _run(folder, dataset, choice, network, conditions, origin)
@@ -181,9 +184,7 @@ def resume(
     """
     conditions, folder = conditions or Conditions(), Path(folder)
     about = described(folder)
-    machine, settings = about["machine"], _settings_of(about)
-    if "split" not in about["settings"]:
-        raise UserError(f"{folder} was begun by an earlier verydeep, which alone can go on with it")
+    machine, settings = about["machine"], settings_of(about)
     where = data or machine["data"]
     if not Path(where).exists() and not str(where).startswith("drawn"):
         raise UserError(
@@ -199,20 +200,15 @@ def resume(
     origin = _origin(folder, dataset, machine.get("start"))
     dataset = _set_apart(dataset, origin, settings.start, conditions)
     dataset = replace(dataset, where=about["data"]["where"])
-    network = random_network(dataset, settings, about.get("start", {}))
+    started: Mapping[str, Any] = about.get("start", {})
+    conditions, _ = within_memory(dataset, settings, started, conditions)
+    network = random_network(dataset, settings, started)
     if settings.start and not checkpoints.found(folder / CHECKPOINTS):
         _, digest = weights.start_from(network, machine["start"])
-        if digest != about["start"]["hash"]:
+        if digest != started["hash"]:
             raise UserError(f"{machine['start']} is not what {folder} was begun from; train anew")
     conditions.watch.say(f"going on with {folder}/")
     return _run(folder, dataset, Choice(settings, about["reasons"]), network, conditions, origin)
-
-
-def _settings_of(about: Mapping[str, Any]) -> Settings:
-    """The settings that run.toml tells of."""
-    machine = about["machine"]
-    start = {"start": machine.get("given", machine["start"])} if "start" in machine else {}
-    return Settings(**checked({**BEFORE, **about["settings"], **start}))
 
 
 def _is_of(folder: Path, dataset: Dataset, settings: Settings) -> bool:
@@ -221,7 +217,7 @@ def _is_of(folder: Path, dataset: Dataset, settings: Settings) -> bool:
         return False
     about = described(folder)
     same_data = about["data"]["fingerprint"] == dataset.fingerprint
-    return same_data and _settings_of(about) == settings
+    return same_data and settings_of(about) == settings
 
 
 def _run(
@@ -235,7 +231,7 @@ def _run(
     """Trains from wherever the folder stands, and tests what came of it."""
     settings, processes, machine = choice.settings, conditions.processes, conditions.machine
     with alone_in(folder) if processes.first else nullcontext():
-        about = described(folder) if processes.first else {}
+        about: dict[str, Any] = {**described(folder)} if processes.first else {}
         about = {name: about[name] for name in about if name not in ("reasons", "machine")}
         _check_shares(settings, processes)
         _agree(dataset, settings, processes)
@@ -257,6 +253,8 @@ def _run(
             _fit(training, source, held_out["validation"], settings, keeper, conditions)
             keeper.save(training)
         tests: tuple[Tested, ...] = ()
+        epochs = tuple(training.epochs)
+        del training  # momentum and average, before the best weights are loaded
         if processes.first:
             network = weights.load(folder / BEST, machine.device)
             with processes.aside("the test"):
@@ -264,7 +262,7 @@ def _run(
                 tests = _tested(network, held_out, tested, folder, conditions)
         processes.wait("the test")
     notes = (*dataset.notes, *faults, *keeper.notes)
-    started, epochs = about.get("start", {}), tuple(training.epochs)
+    started = about.get("start", {})
     return Run(folder, network, dataset, settings, choice.reasons, started, notes, epochs, tests)
 
 
@@ -335,7 +333,12 @@ def _name(dataset: Dataset) -> str:
 
 
 def _tell(
-    watch: Watch, dataset: Dataset, settings: Settings, reasons: Mapping[str, str], folder: Path
+    watch: Watch,
+    dataset: Dataset,
+    settings: Settings,
+    reasons: Mapping[str, str],
+    takes: str,
+    folder: Path,
 ) -> None:
     """Says what was found and what was chosen, before the long work begins."""
     watch.say(f"{dataset.where}: {len(dataset.classes)} classes, {dataset.kind}")
@@ -344,6 +347,7 @@ def _tell(
     watch.say("chosen:")
     for name, reason in reasons.items():
         watch.say(f"  {name:11} {_in_words(name, getattr(settings, name)):>19}  {reason}")
+    watch.say(takes)
     watch.say(epoch_in_words(len(dataset.train), settings))
     watch.say(str(blind(dataset.parts[dataset.held_out].labels, dataset.classes)))
     watch.say(f"writing to {folder}/")

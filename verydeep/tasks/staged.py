@@ -6,16 +6,17 @@ whole can be stopped anywhere and gone on with.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from verydeep import schema
 from verydeep.conditions import Conditions
-from verydeep.errors import Stopped, UserError
+from verydeep.errors import Stopped, UserError, one_line
 from verydeep.evaluation.scores import Scores, load_scores
 from verydeep.files import write_whole
+from verydeep.schema import Line
 from verydeep.tasks.classification import Run, resume, train
 from verydeep.training.recipes import RECIPES, Recipe, chain
 from verydeep.training.run import RUN, new_folder, to_toml
@@ -27,6 +28,20 @@ FINISHED = ".finished"
 """Marks the folder of a stage that is trained and tested."""
 Finish = Callable[[Run], object]
 """What is done with the run of each stage when it is finished, such as writing its page."""
+
+
+class Chain(TypedDict):
+    """Which recipe is the last, and where the data lies."""
+
+    recipe: Line
+    data: Line
+
+
+class Described(TypedDict):
+    """What chain.toml says."""
+
+    chain: Chain
+    given: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -81,11 +96,16 @@ def resume_staged(
     """Goes on with a staged training wherever it was stopped."""
     folder = Path(folder)
     try:
-        about = tomllib.loads((folder / CHAIN).read_text(encoding="utf-8"))
-        where, given = data or about["chain"]["data"], about["given"]
+        said = schema.of_toml((folder / CHAIN).read_bytes())
+        about: Described = schema.fitting(Described, said)
+        where, given = data or about["chain"]["data"], checked(about["given"])
         last = RECIPES[about["chain"]["recipe"]]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{folder / CHAIN} cannot be read: {error}") from None
+    except OSError as error:
+        raise UserError(f"{folder / CHAIN} cannot be read: {error.strerror}") from None
+    except KeyError as error:
+        raise UserError(f"{folder / CHAIN} names no recipe: {one_line(error)}") from None
+    except ValueError as error:
+        raise UserError(f"{folder / CHAIN} cannot be gone on with: {error}") from None
     return _go_through(where, last, folder, given, conditions or Conditions(), finish)
 
 

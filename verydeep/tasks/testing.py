@@ -217,12 +217,14 @@ def _scores(
     read = np.flatnonzero(readable(found))
     if not len(read):
         raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
-    answers = found[read].argmax(1), part.labels[read]
+    if left_out:
+        found = found[read]
+    answers = found.argmax(1), part.labels[read]
     refuse_other_order(*answers, orders)
     for doubt in doubts(*answers, orders):
         watch.say(doubt)
     scores = Scores(
-        found[read],
+        found,
         part.labels[read],
         tuple(part.names[i] for i in read.tolist()),
         network.classes,

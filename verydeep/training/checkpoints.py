@@ -12,28 +12,64 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from verydeep.errors import UserError
+from verydeep import schema
+from verydeep.errors import UserError, one_line
 from verydeep.files import names_to_disk, to_disk
+from verydeep.schema import AndOthers, Count, Positive, Sha256
 from verydeep.training.state import Epoch, Training
+from verydeep.weights.pieces import pieces
 
 FORMAT = 3
 """Of `training.json`; raised whenever what it holds changes."""
 KEEP = 2
 """Newest checkpoints that are kept."""
 MANIFEST = "manifest.json"
+STATE = "training.json"
 Say = Callable[[str], None]
+Content = Sequence[bytes | memoryview]
+"""Of a file, in pieces: what is written of a network is its own memory and no copy."""
+
+
+class About(TypedDict):
+    """What a later run must agree with."""
+
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    read: NotRequired[dict[str, Any]]
+
+
+class State(TypedDict):
+    """What training.json says: all that changes while a net is trained, but for its tensors."""
+
+    format: int
+    about: Annotated[About, AndOthers()]
+    epochs: list[Epoch]
+    rate: Positive
+    step: Count
+    loss: float
+    seconds: float
+    waiting: float
+    left_out: list[Count]
+    faults: list[str]
+
+
+class Manifest(TypedDict):
+    """What manifest.json says."""
+
+    files: dict[str, Sha256]
+    sha256: Sha256
 
 
 class DamagedError(UserError):
@@ -59,14 +95,14 @@ def save(training: Training, folder: Path, about: Mapping[str, Any], step: int) 
             sums = pool.submit(_sums, files)
             for name, content in files.items():
                 _write(beside / name, content)
-            _write(beside / MANIFEST, _manifest(sums.result()))
+            _write(beside / MANIFEST, [_manifest(sums.result())])
         names_to_disk(beside)
         shutil.rmtree(place, ignore_errors=True)  # one of the same step that is damaged
         beside.rename(place)
         names_to_disk(folder)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
-        size = sum(map(len, files.values()))
+        size = sum(len(piece) for content in files.values() for piece in content)
         raise UserError(
             f"cannot write checkpoint {place} ({size:,} bytes): {error.strerror}; older ones are "
             f"untouched"
@@ -86,11 +122,17 @@ def newest(folder: Path, say: Say) -> dict[str, bytes] | None:
         except DamagedError as error:
             say(f"{error}; passed over")
             continue
-        written = json.loads(files["training.json"])["format"]
+        try:
+            state = schema.of_json(files[STATE])
+        except (KeyError, ValueError) as error:
+            say(f"checkpoint {place} is damaged in {STATE}: {error}; passed over")
+            continue
+        written = state.get("format") if isinstance(state, dict) else None
         if written != FORMAT:
             raise UserError(
-                f"checkpoint {place} is of format {written}, and this version of verydeep goes on "
-                f"with format {FORMAT}; go on with the version that began it, or begin anew"
+                f"checkpoint {place} is of format {schema.shown(written)}, and this version of "
+                f"verydeep goes on with format {FORMAT}; go on with the version that began it, or "
+                f"begin anew"
             )
         return files
     return None
@@ -105,14 +147,16 @@ def verified(place: Path) -> dict[str, bytes]:
     """A checkpoint's files, each held against its sha256; raises DamagedError."""
     try:
         text = (place / MANIFEST).read_bytes()
-        manifest = json.loads(text)
-        sums = dict(manifest["files"])
-        if text != _manifest(sums):
+        manifest: Manifest = schema.fitting(Manifest, schema.of_json(text))
+        sums = manifest["files"]
+        if text != _manifest(sums) or not sums.keys() <= {*FILES}:
             raise DamagedError(f"checkpoint {place} is damaged: {MANIFEST} is not as written")
         files = {name: (place / name).read_bytes() for name in sums}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedError(f"checkpoint {place} is damaged: {error}") from None
-    for name, digest in _sums(files).items():
+    except DamagedError:
+        raise
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"checkpoint {place} is damaged: {one_line(error)}") from None
+    for name, digest in _sums({name: [content] for name, content in files.items()}).items():
         if digest != sums[name]:
             raise DamagedError(f"checkpoint {place} is damaged in {name}: its sha256 differs")
     return files
@@ -125,27 +169,48 @@ def _verifies(place: Path) -> bool:
         return False
 
 
-def about_of(files: Mapping[str, bytes]) -> dict[str, Any]:
-    """What the checkpoint was saved with, for a later run to agree with."""
-    about: dict[str, Any] = json.loads(files["training.json"])["about"]
-    return about
+def state_of(files: Mapping[str, bytes]) -> State:
+    """What the checkpoint's training.json says; UserError where it says what none does."""
+    try:
+        state: State = schema.fitting(State, schema.of_json(files[STATE]))
+    except ValueError as error:
+        raise UserError(f"the checkpoint's {STATE} cannot be gone on with: {error}") from None
+    return state
 
 
 def restore(training: Training, files: Mapping[str, bytes]) -> None:
-    """Puts a checkpoint into a training of the same network and settings."""
-    state = json.loads(files["training.json"])
-    training.network.load_state_dict(from_bytes(files["network.safetensors"]))
-    momentum = from_bytes(files["momentum.safetensors"])
-    for name, tensor in training.optimiser.momentum.items():
-        tensor.copy_(momentum[name])
-    training.optimiser.rate = state["rate"]
+    """Puts a checkpoint into a training of the same network and settings.
+
+    Raises UserError, with the training as it was, where it is of another.
+    """
+    state, network = state_of(files), training.network.state_dict()
+    _fill(network, files, "network")
+    _fill(training.optimiser.momentum, files, "momentum")
     if training.average is not None:
-        average = from_bytes(files["average.safetensors"])
-        for name, tensor in training.average.items():
-            tensor.copy_(average[name])
-    training.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
-    for name in ("step", "loss", "seconds", "waiting", "left_out", "faults"):
-        setattr(training, name, state[name])
+        _fill(training.average, files, "average")
+    training.optimiser.rate = state["rate"]
+    training.epochs = state["epochs"]
+    training.step, training.loss = state["step"], state["loss"]
+    training.seconds, training.waiting = state["seconds"], state["waiting"]
+    training.left_out, training.faults = state["left_out"], state["faults"]
+
+
+@torch.no_grad()
+def _fill(tensors: Mapping[str, Tensor], files: Mapping[str, bytes], what: str) -> None:
+    """Copies a file's tensors into those of a training; UserError where they are others."""
+    name = f"{what}.safetensors"
+    try:
+        kept = from_bytes(files[name])
+    except (KeyError, SafetensorError, ValueError) as error:
+        raise UserError(f"the checkpoint's {name} cannot be read: {one_line(error)}") from None
+    shapes, needed = ({k: tuple(t.shape) for k, t in f.items()} for f in (kept, tensors))
+    if shapes != needed:
+        other = min(k for k in shapes.keys() | needed.keys() if shapes.get(k) != needed.get(k))
+        raise UserError(
+            f"the checkpoint's {name} is of another net, by its {one_line(other)}; begin anew"
+        )
+    for key, tensor in tensors.items():
+        tensor.copy_(kept[key])
 
 
 def bytes_of(training: Training) -> int:
@@ -168,7 +233,11 @@ def need_space(folder: Path, size: int) -> None:
         )
 
 
-def _files(training: Training, about: Mapping[str, Any]) -> dict[str, bytes]:
+FILES = ("network.safetensors", "momentum.safetensors", "average.safetensors", STATE)
+"""What a checkpoint has beside its manifest; an average only where one is kept."""
+
+
+def _files(training: Training, about: Mapping[str, Any]) -> dict[str, Content]:
     """The content of a checkpoint, by file name, but for the manifest."""
     state = {
         "format": FORMAT,
@@ -182,27 +251,33 @@ def _files(training: Training, about: Mapping[str, Any]) -> dict[str, bytes]:
         "left_out": training.left_out,
         "faults": training.faults,
     }
-    files = {
-        "network.safetensors": _bytes(training.network.state_dict()),
-        "momentum.safetensors": _bytes(training.optimiser.momentum),
-        "training.json": json.dumps(state, sort_keys=True, indent=1).encode(),
+    files: dict[str, Content] = {
+        "network.safetensors": _pieces(training.network.state_dict()),
+        "momentum.safetensors": _pieces(training.optimiser.momentum),
+        STATE: [json.dumps(state, sort_keys=True, indent=1).encode()],
     }
     if training.average is not None:
-        files["average.safetensors"] = _bytes(training.average)
+        files["average.safetensors"] = _pieces(training.average)
     return files
 
 
-def _bytes(tensors: Mapping[str, Tensor]) -> bytes:
+def _pieces(tensors: Mapping[str, Tensor]) -> Content:
     plain = {
         n: t.detach().cpu().contiguous(memory_format=torch.contiguous_format)
         for n, t in tensors.items()
     }
-    return to_bytes(plain)
+    return pieces(plain, {})
 
 
-def _sums(files: Mapping[str, bytes]) -> dict[str, str]:
+def _sums(files: Mapping[str, Content]) -> dict[str, str]:
     """The sha256 of each file."""
-    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    sums = {}
+    for name, content in files.items():
+        digest = hashlib.sha256()
+        for piece in content:
+            digest.update(piece)
+        sums[name] = digest.hexdigest()
+    return sums
 
 
 def _manifest(sums: Mapping[str, str]) -> bytes:
@@ -211,9 +286,9 @@ def _manifest(sums: Mapping[str, str]) -> bytes:
     return json.dumps({"files": sums, "sha256": own}, sort_keys=True, indent=1).encode()
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: Content) -> None:
     with path.open("wb") as file:
-        file.write(content)
+        file.writelines(content)
         to_disk(file)
 
 

@@ -20,6 +20,7 @@ from verydeep.nets import initialisation, vgg
 from verydeep.nets.cost import cost
 from verydeep.nets.table import Table
 from verydeep.pictures import picture_size
+from verydeep.training.footprint import shard_of
 from verydeep.training.recipes import CROP, Recipe, settings_of
 from verydeep.training.settings import LATEST_CUTS, STEP, Settings, checked
 from verydeep.weights.start import Origin
@@ -85,6 +86,11 @@ def choose(
         for name, value, reason in _choices(train, machine, dict(given), chosen, origin):
             chosen[name], why[name] = value, reason
     why |= dict.fromkeys(given, "as given")
+    if "shard" not in chosen and "shard" not in given and machine.device == "cpu":
+        sizes = {**vars(Settings()), **chosen, **given}
+        size = shard_of(_table(sizes, origin), Settings().shard)
+        if size < Settings().shard:
+            chosen["shard"], why["shard"] = size, "more pictures at a time would take much memory"
     settings = replace(Settings(), **{**chosen, **given})
     reasons = {
         field.name: why.get(field.name, "the paper's")

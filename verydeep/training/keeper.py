@@ -9,10 +9,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn
 
-from verydeep import weights
+from verydeep import schema, weights
 from verydeep.conditions import Conditions
 from verydeep.datasets.memory import Memory
-from verydeep.errors import Stopped, UserError
+from verydeep.errors import Stopped, UserError, one_line
 from verydeep.training import checkpoints
 from verydeep.training.interruption import Interruption, interruption
 from verydeep.training.loader import Batch
@@ -218,21 +218,23 @@ class Keeper(Hooks):
 
     def _must_agree(self, files: Mapping[str, bytes]) -> None:
         """Raises UserError where a checkpoint is of another run than this."""
-        theirs = checkpoints.about_of(files)
+        theirs = checkpoints.state_of(files)["about"]
         if not self.processes.first:
             return
-        for table in ("settings", "data"):
+        named = {"settings": theirs["settings"], "data": theirs["data"]}
+        for table, found in named.items():
             for name, ours in self.about[table].items():
-                if theirs.get(table, {}).get(name) != ours:
+                if found.get(name) != ours:
                     raise UserError(
                         f"the checkpoint in {self._place} is of another run: its {name} is "
-                        f"{theirs.get(table, {}).get(name)}, {ours} is needed"
+                        f"{schema.shown(found.get(name))}, {schema.shown(ours)} is needed"
                     )
         for name, ours in self.read.items():
-            if theirs["read"].get(name) != ours:
+            was = theirs.get("read", {}).get(name)
+            if was != ours:
                 raise UserError(
                     f"other pictures can be read now than when {self.folder} was begun: {name} was "
-                    f"{theirs['read'].get(name)} and is {ours}; bring them back, or train anew"
+                    f"{one_line(was)} and is {ours}; bring them back, or train anew"
                 )
 
 

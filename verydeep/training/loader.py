@@ -219,6 +219,12 @@ def _read(
     raise PictureError(f"{fault}; nor could {TRIES} others in its place")
 
 
+def bytes_remembered(pictures: int, settings: Settings) -> int:
+    """About how many bytes so many pictures take when they are kept in memory, 4 : 3 each."""
+    smallest, largest = settings.scale
+    return min(MEMORY, pictures * 4 * smallest**2) if smallest == largest else 0
+
+
 def remember(
     part: Part, pixels: Pixels, threads: int, watch: Watch, limit: int = MEMORY
 ) -> tuple[Part, list[str]]:

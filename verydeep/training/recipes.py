@@ -7,15 +7,16 @@ Glorot's weights. `small` and `quick` are our own, for little data on a machine 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
+from verydeep import schema
 from verydeep.errors import UserError
 from verydeep.evaluation.published import Published, of_net
+from verydeep.schema import AndOthers, Line
 from verydeep.training.settings import BEFORE, LATEST_CUTS, STEP, checked
 
 CROP = 224
@@ -136,14 +137,27 @@ def settings_of(stage: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
+class _Machine(TypedDict):
+    start: NotRequired[Line]
+
+
+class _RunsOwn(TypedDict):
+    """What is taken of a run's own run.toml: its settings, and whose weights it began with."""
+
+    settings: dict[str, Any]
+    machine: NotRequired[Annotated[_Machine, AndOthers()]]
+
+
 def _of_file(path: Path) -> Recipe:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = schema.of_toml(path.read_bytes())
+        if "settings" not in content:
+            return Recipe(path.stem, checked(content))
+        own: _RunsOwn = schema.fitting(Annotated[_RunsOwn, AndOthers()], content)
+        start = own["machine"].get("start") if "machine" in own else None
+        begun = {} if start is None else {"start": start}
+        return Recipe(path.stem, checked({**BEFORE, **own["settings"], **begun}))
     except OSError as error:
         raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError as error:
-        raise UserError(f"{path} is no TOML: {error}") from None
-    settings = {**BEFORE, **content["settings"]} if "settings" in content else dict(content)
-    if "start" in content.get("machine", {}):  # a run's own, which began with other weights
-        settings["start"] = content["machine"]["start"]
-    return Recipe(path.stem, checked(settings))
+        raise UserError(f"{path} is no recipe: {error}") from None

@@ -6,25 +6,29 @@ import csv
 import json
 import platform
 import shlex
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
+from verydeep import schema
 from verydeep.datasets.dataset import Dataset
 from verydeep.datasets.memory import Memory
 from verydeep.errors import UserError
 from verydeep.files import write_whole
-from verydeep.training.settings import Settings, scale_text
+from verydeep.nets import vgg
+from verydeep.nets.table import NORM_NAME
+from verydeep.schema import Count, Line, Sha256
+from verydeep.training.settings import Settings, checked, scale_text
 from verydeep.training.state import Epoch
 from verydeep.weights.file import find
+from verydeep.weights.said import pixels_of, table_of_words
 
 OPTIONS = {
     **{name: name for name in ("net", "width", "crop", "fc", "batch", "epochs", "rate", "seed")},
@@ -40,6 +44,56 @@ ORIGIN = "origin.safetensors"
 """Which pictures the weights that a run started from had to do with, in its folder."""
 CHOSEN = ("initial", "dropout", "precision", "patience", "latest_cuts", "divide")
 """Settings without an option that are chosen where they are not said; the rest are the paper's."""
+
+
+class Data(TypedDict):
+    """What a run is trained on."""
+
+    where: Line
+    fingerprint: Line
+    classes: Count
+    train: Count
+    validation: Count
+    test: NotRequired[Count]
+    made: list[Line]
+
+
+class Started(TypedDict):
+    """What weights a run began with, and all that makes the same net again without them."""
+
+    hash: Sha256
+    layers: list[Line]
+    new: list[Line]
+    net: Line
+    words: list[Line]
+    mean: list[float]
+    std: list[float]
+    order: Line
+    maximum: int
+    resize: Line
+
+
+class Place(TypedDict):
+    """Where a run was begun: its machine, and the files it used there."""
+
+    data: Line
+    device: Line
+    processor: str
+    python: Line
+    given: NotRequired[Line]
+    start: NotRequired[Line]
+
+
+class Described(TypedDict):
+    """What run.toml says."""
+
+    repeat: dict[str, str]
+    settings: dict[str, Any]
+    data: Data
+    versions: dict[str, Line]
+    start: NotRequired[Started]
+    reasons: dict[str, Line]
+    machine: Place
 
 
 def new_folder(out: Path | None, name: str) -> Path:
@@ -154,18 +208,51 @@ def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
     for title, table in tables.items():
         lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
         blocks.append("\n".join([f"[{title}]", *lines]))
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(blocks).replace("\x7f", "\\u007f") + "\n"  # JSON takes a bare DEL
 
 
-def described(folder: Path) -> dict[str, dict[str, Any]]:
-    """What run.toml says; raises UserError where a folder has none that can be read."""
+def described(folder: Path) -> Described:
+    """What run.toml says; raises UserError where a folder has none, or one that says otherwise."""
     path = folder / RUN
     if not path.is_file():
         raise UserError(f"no {RUN} in {folder}; --resume takes the folder of a run")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        about: Described = schema.fitting(Described, schema.of_toml(path.read_bytes()))
+        _refuse_misfits(about)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+        raise UserError(
+            f"{path} cannot be gone on with: {error}; if {folder} was begun by an earlier "
+            f"verydeep, that alone can, else train anew"
+        ) from None
+    return about
+
+
+def settings_of(about: Described) -> Settings:
+    """The settings that run.toml tells of, all of which must be there."""
+    machine = about["machine"]
+    start = {"start": machine.get("given", machine["start"])} if "start" in machine else {}
+    found = checked({**about["settings"], **start})
+    for field in fields(Settings):
+        if field.default is not None and field.name not in found:
+            raise schema.MisfitError(f"it lacks 'settings.{field.name}'")
+    return Settings(**found)
+
+
+def _refuse_misfits(about: Described) -> None:
+    """Raises ValueError where what a run began with is not told of, or is no net."""
+    settings = settings_of(about)
+    if settings.net.removesuffix(NORM_NAME) not in vgg.CONFIGURATIONS:
+        raise schema.MisfitError(f"settings.net is {schema.shown(settings.net)}, and no net is")
+    if (settings.start is None) != ("start" not in about):
+        raise schema.MisfitError("of 'start' and 'machine.start' one is there without the other")
+    if "start" in about:
+        start = about["start"]
+        table_of_words({"name": start["net"], "words": start["words"], "crop": settings.crop})
+        kept = ("mean", "std", "order", "maximum", "resize")
+        pixels = {name: value for name, value in start.items() if name in kept}
+        pixels_of({**pixels, "scale": list(settings.scale)})
 
 
 class Log:

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from difflib import get_close_matches
-from math import inf
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from verydeep import schema
 from verydeep.errors import UserError
+from verydeep.schema import Between, Line, Most, Positive, Seed, Share
 
-LEAST = {"crop": 1, "batch": 1, "shard": 1, "epochs": 1, "patience": 1, "seed": 0, "split": 0}
-"""The least that whole numbers may be."""
-SHARES = ("momentum", "decay", "dropout", "average")
-"""Settings that lie in [0, 1)."""
-WORDS = {
-    "tune": ("all", "fc", "last"),
-    "precision": ("float32", "bf16"),
-    "bad_start": ("stop", "train"),
-    "bad_loss": ("stop", "rollback"),
-    "bad_picture": ("stop", "skip", "substitute"),
-}
-"""Settings that take one of a few words."""
-
-
+SIDE, MANY = 2**16 - 1, 2**24
+"""The largest side in pixels, and the largest number of anything else."""
 LATEST_CUTS = (0.6, 0.8, 0.93)
 """When short runs, that may see no plateau, cut the rate at the latest; none of the paper's."""
 STEP = 32
 """Pixels between neighbouring positions of the dense net: how far S is above the crop, or several
 times as far, so that the net sees all of a picture of that side."""
-
-
 RENAMED = {"learn": "tune"}
 """Settings by the names that they had in earlier versions, for the runs begun by those."""
 BEFORE = {"divide": True, "bad_start": "train"}
@@ -69,51 +55,38 @@ class Settings:
     training.
     """
 
-    net: str = "D"
-    width: float = 1.0
-    crop: int = 224
-    fc: int | None = None
-    scale: tuple[int, int] = (256, 256)
-    batch: int = 256
-    epochs: int = 74
-    rate: float = 1e-2
-    momentum: float = 0.9
-    decay: float = 5e-4
-    dropout: float = 0.5
-    colour: float = 0.1
+    net: Line = "D"
+    width: Annotated[float, Between(0, 4, "(]")] = 1.0
+    crop: Annotated[int, Between(1, SIDE)] = 224
+    fc: Annotated[int, Between(1, MANY)] | None = None
+    scale: tuple[Annotated[int, Between(1, SIDE)], Annotated[int, Between(1, SIDE)]] = (256, 256)
+    batch: Annotated[int, Between(1, MANY)] = 256
+    epochs: Annotated[int, Between(1, MANY)] = 74
+    rate: Positive = 1e-2
+    momentum: Share = 0.9
+    decay: Share = 5e-4
+    dropout: Share = 0.5
+    colour: Annotated[float, Between(0, 1e6)] = 0.1
     divide: bool = False
-    patience: int = 5
-    latest_cuts: tuple[float, ...] = ()
-    initial: str = "glorot"
-    start: str | None = None
-    tune: str = "all"
-    average: float = 0.0
-    shard: int = 16
-    precision: str = "float32"
+    patience: Annotated[int, Between(1, MANY)] = 5
+    latest_cuts: Annotated[tuple[Annotated[float, Between(0, 1, "(]")], ...], Most(32)] = ()
+    initial: Line = "glorot"
+    start: Line | None = None
+    tune: Literal["all", "fc", "last"] = "all"
+    average: Share = 0.0
+    shard: Annotated[int, Between(1, MANY)] = 16
+    precision: Literal["float32", "bf16"] = "float32"
     compiled: bool = False
-    bad_start: str = "stop"
-    bad_loss: str = "stop"
-    bad_picture: str = "stop"
-    seed: int = 0
-    split: int = 0
+    bad_start: Literal["stop", "train"] = "stop"
+    bad_loss: Literal["stop", "rollback"] = "stop"
+    bad_picture: Literal["stop", "skip", "substitute"] = "stop"
+    seed: Seed = 0
+    split: Seed = 0
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, with a line for the user."""
-        for name, lowest in LEAST.items():
-            if getattr(self, name) < lowest:
-                raise UserError(f"{name} is {getattr(self, name)}; at least {lowest} is needed")
-        if not 0 < self.rate < inf:
-            raise UserError(f"rate is {self.rate}; it must be above 0, such as 0.01")
-        if not 0 <= self.colour < inf:
-            raise UserError(f"colour is {self.colour}; it must be 0 or above, such as 0.1")
-        for name in SHARES:
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
-        for name, words in WORDS.items():
-            if getattr(self, name) not in words:
-                raise UserError(f"{name} is '{getattr(self, name)}'; there are {', '.join(words)}")
-        if any(not 0 < share <= 1 for share in self.latest_cuts):
-            raise UserError(f"latest_cuts are {[*self.latest_cuts]}; shares in (0, 1] are needed")
+        for name, value in vars(self).items():
+            _fitting(name, value)
         smallest, largest = self.scale
         if smallest > largest:
             raise UserError(f"scale {smallest}-{largest} is the wrong way round")
@@ -140,29 +113,20 @@ def scale_text(scale: tuple[int, int]) -> str:
 
 
 def _checked(name: str, value: Any) -> Any:
-    kinds = {field.name: type(field.default) for field in fields(Settings)}
-    kinds |= {"fc": int, "start": str}
-    if name not in kinds:
-        near = get_close_matches(name, kinds, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(kinds)}"
-        raise UserError(f"no setting '{name}'; {hint}")
-    if name == "scale":
-        return _scale(value)
-    kind = kinds[name]
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is tuple and isinstance(value, list | tuple):
-        with suppress(TypeError, ValueError):
-            return tuple(float(v) for v in value)
-    if kind is tuple or type(value) is not kind:
-        wanted = {
-            int: "a whole number",
-            float: "a number",
-            tuple: "a list of numbers, such as [0.6, 0.8],",
-            bool: "true or false",
-        }.get(kind, "a name")
-        raise UserError(f"{name} is {value!r}; {wanted} is needed")
-    return value
+    names = schema.keys_of(Settings)[0]
+    if name not in names:
+        near = get_close_matches(name, names, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
+        raise UserError(f"no setting {schema.shown(name)}; {hint}")
+    return _fitting(name, _scale(value) if name == "scale" else value)
+
+
+def _fitting(name: str, value: Any) -> Any:
+    """A setting's value as its annotation has it; UserError where it cannot be that."""
+    try:
+        return schema.fitting(schema.keys_of(Settings)[0][name], value, name)
+    except schema.MisfitError as error:
+        raise UserError(str(error)) from None
 
 
 def _scale(value: Any) -> tuple[int, int]:
@@ -170,6 +134,7 @@ def _scale(value: Any) -> tuple[int, int]:
     try:
         ends = str(value).split("-") if isinstance(value, int | str) else list(value)
         smallest, largest = (int(end) for end in (ends if len(ends) == 2 else ends * 2))
-    except (ValueError, TypeError):
-        raise UserError(f"scale is {value!r}; S is a side such as 256, or 256-512") from None
+    except (ValueError, TypeError, OverflowError):
+        said = schema.shown(value)
+        raise UserError(f"scale is {said}; S is a side such as 256, or 256-512") from None
     return smallest, largest

@@ -129,8 +129,10 @@ class Training:
             parameter.requires_grad_(name.partition(".")[0] in tuned)
         learning = {n: p for n, p in network.named_parameters() if p.requires_grad}
         optimiser = SGD(learning, settings.rate, settings.momentum, settings.decay)
+        if not settings.average:
+            return cls(network, optimiser)
         average = {n: p.detach().clone() for n, p in network.named_parameters()}
-        return cls(network, optimiser, average if settings.average else None)
+        return cls(network, optimiser, average)
 
     def schedule(self, settings: Settings) -> tuple[Schedule, bool]:
         """The schedule as the epochs so far have left it, and whether they have ended it."""
@@ -166,6 +168,6 @@ class Training:
     def _swap(self) -> None:
         if self.average is not None:
             for name, parameter in self.network.named_parameters():
-                kept = parameter.clone()
-                parameter.copy_(self.average[name])
-                self.average[name].copy_(kept)
+                # by exchange of their memory, for the largest layer is most of a network
+                kept = parameter.data
+                parameter.data, self.average[name] = self.average[name], kept

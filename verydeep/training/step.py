@@ -1,11 +1,13 @@
 """One step of training: a batch's gradients, summed over shards and processes, and the update.
 
 On a CPU a shard is worked on by one thread; shards are summed in their order, whichever is done
-first. On a GPU a process's whole share of the batch is one shard, but where sums are in order.
+first: one after another, or as a tree where several processes are to add in the same order. On a
+GPU a process's whole share of the batch is one shard, but where sums are in order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 import torch
@@ -16,11 +18,13 @@ from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
-from verydeep.processes import Processes, tree_sum
+from verydeep.processes import Processes, tree_merges
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
+from verydeep.training.sums import Sums, Twin
 
+Forward = Callable[..., Tensor]
 NAMED = 5
 """Pictures named, at most, where a loss is not finite."""
 AT_ONCE = 16
@@ -44,9 +48,10 @@ class Step:
         self.training, self.settings = training, settings
         self.pool, self.processes = pool, processes
         network = training.network
-        self.parameters = [*training.optimiser.weights.values()]
+        self.learnt = training.optimiser.weights
         self.on_gpu = network.device.type != "cpu"
         self.forward = torch.compile(network) if settings.compiled else network
+        self._twins: list[Twin] = []
 
     def __call__(self, batch: Batch, number: int) -> Tensor:
         """Learns from this process's share of batch `number`; its mean loss over all processes.
@@ -66,20 +71,41 @@ class Step:
         whole = self.on_gpu and not self.processes.in_order
         size = local if whole else self.settings.shard
 
-        def shard(start: int) -> tuple[Tensor, ...]:
-            return self._gradients(
-                batch.part(start, size, self.training.network.device), start, number
-            )
-
         starts = range(0, local, size)
-        shards = map(shard, starts) if self.on_gpu else self.pool.map(shard, starts)
-        loss, *gradients = (tree_sum(parts) for parts in zip(*shards, strict=True))
+        one_by_one = [min(1, number) for number in range(len(starts))]
+        merges = tree_merges(len(starts)) if self.processes.in_order else one_by_one
+        sums = Sums(1 + len(self.learnt), merges)
+
+        def shard(start: int) -> None:
+            try:
+                piece = batch.part(start, size, self.training.network.device)
+                self._add(piece, start, number, sums, start // size)
+            except BaseException:
+                sums.fail()
+                raise
+
+        for _ in map(shard, starts) if self.on_gpu else self.pool.map(shard, starts):
+            pass
+        *gradients, loss = sums.totals
         self.processes.sum([loss, *gradients], f"step {number + 1}")
         if_finite: Tensor = 0 * torch.stack(torch._foreach_norm(gradients)).sum()
         return loss[0] + if_finite, gradients
 
-    def _gradients(self, piece: Batch, start: int, number: int) -> tuple[Tensor, ...]:
-        """A shard's share of the loss, [1], and of each parameter's gradient."""
+    def _add(self, piece: Batch, start: int, number: int, sums: Sums, shard: int) -> None:
+        """Adds a shard's share of the loss, [1], and of each parameter's gradient, to the sums."""
+        if self.on_gpu:  # where one comes after another
+            loss = self._loss(self.forward, piece, start, number)
+            for i, gradient in enumerate(torch.autograd.grad(loss, [*self.learnt.values()])):
+                sums.add(i, shard, gradient)
+        else:
+            twin = self._twins.pop() if self._twins else Twin(self.training.network, self.learnt)
+            loss = self._loss(twin.network, piece, start, number)
+            twin.backward(loss, sums, shard)
+            self._twins.append(twin)
+        sums.add(len(self.learnt), shard, loss.detach()[None])
+
+    def _loss(self, forward: Forward, piece: Batch, start: int, number: int) -> Tensor:
+        """A shard's share of the batch's mean loss."""
         network, settings = self.training.network, self.settings
         start += self.processes.number * (settings.batch // self.processes.count)
         drawn = []
@@ -90,10 +116,10 @@ class Step:
         with torch.autocast(
             network.device.type, torch.bfloat16, enabled=settings.precision == "bf16"
         ):
-            scores = self.forward(piece.shown(network.pixels), drawn)
+            scores = forward(piece.shown(network.pixels), drawn)
             losses = F.cross_entropy(scores.float(), piece.labels, reduction="none")
-        loss = (losses * piece.weight).sum() / piece.whole
-        return loss.detach()[None], *torch.autograd.grad(loss, self.parameters)
+        loss: Tensor = (losses * piece.weight).sum() / piece.whole
+        return loss
 
 
 @torch.no_grad()

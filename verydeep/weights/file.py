@@ -11,19 +11,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 
+from verydeep import headroom, schema
 from verydeep.datasets.memory import Memory
 from verydeep.errors import UserError, one_line
 from verydeep.files import write_whole
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table
 from verydeep.preprocessing import Pixels
+from verydeep.schema import AndOthers, Sha256
 from verydeep.weights import said
 from verydeep.weights.pieces import OURS, bytes_of, pieces
 from verydeep.weights.place import BEST, find
@@ -34,6 +36,8 @@ FORMAT = 2
 READ = (1, FORMAT)
 """Formats that are read; the first had no keys of pictures."""
 KEY = OURS
+KINDS = ("F32", "F64", "F16", "BF16")
+"""Numbers that weights may be in, by the format's names."""
 PICTURES = "pictures."
 """What the names of tensors that hold keys begin with, before the pictures' role."""
 _IMPORT = "weights of another program come in by `verydeep weights import`"
@@ -50,10 +54,10 @@ class WeightsInfo:
     classes: list[str]
     pixels: dict[str, Any]
     provenance: dict[str, Any]
-    layers: dict[str, str]
+    layers: dict[str, Sha256]
     format: int = FORMAT
-    hash: str = field(default="")
-    pictures: str = ""
+    hash: Sha256 = ""
+    pictures: Sha256 = ""
 
     @property
     def is_unnamed(self) -> bool:
@@ -81,11 +85,7 @@ def save(
     keys = {PICTURES + role: torch.from_numpy(k) for role, k in (memory or Memory()).keys.items()}
     layers = _layer_hashes(tensors)
     info = WeightsInfo(
-        table={
-            "name": table.name,
-            "crop": table.crop,
-            "words": table.words,
-        },
+        table={"name": table.name, "crop": table.crop, "words": table.words},
         classes=list(network.classes),
         pixels=asdict(network.pixels),
         provenance=provenance or {},
@@ -95,7 +95,7 @@ def save(
     )
     text = json.dumps(asdict(info))
     try:
-        _refuse_misfits(WeightsInfo(**json.loads(text)))
+        _ = _info_of(schema.of_json(text))
     except ValueError as error:
         raise UserError(f"cannot write {path}, which could not be read again: {error}") from None
     write_whole(Path(path), *pieces({**tensors, **keys}, {KEY: text}))
@@ -110,16 +110,15 @@ def hash_of(network: Network) -> str:
 def load(path: Path | str, device: str | torch.device = "cpu") -> Network:
     """Network of a weights file, ready to test, with `.table`, `.classes` and `.pixels`.
 
-    Raises UserError where the file is missing, is none of ours, or is damaged: every tensor is
-    held against its hash.
+    Raises UserError where the file is missing, is none of ours, holds what is not finite, or is
+    damaged: every tensor is held against its hash. Weights of another precision become float32.
     """
     path = find(path)
-    info, tensors = _read(path)
-    try:
-        network = Network.empty(table_of(info), info.classes, pixels_of(info))
-        network.load_state_dict(tensors, assign=True)
-    except (RuntimeError, TypeError, KeyError) as error:
-        raise UserError(f"{path} does not fit its own table: {one_line(error)}") from None
+    info = read_info(path)
+    network = Network.empty(table_of(info), info.classes, pixels_of(info))
+    _refuse_other_tensors(network, path)
+    headroom.refuse(path.stat().st_size, f"{path}", "close other programs")
+    network.load_state_dict(_read(path, info), assign=True)
     return network.to(device).eval()
 
 
@@ -136,20 +135,16 @@ def read_info(path: Path | str) -> WeightsInfo:
             f"{path} is a safetensors file, but none of verydeep's: no '{KEY}' in it; {_IMPORT}"
         )
     try:
-        about = json.loads(metadata[KEY])
-        number = about.get("format", FORMAT)
-    except (AttributeError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} describes itself wrongly: {one_line(error)}") from None
-    if number not in READ:  # before anything else, for a later one may have other keys
-        raise UserError(
-            f"{path} has format {number!r:.40}; this verydeep reads formats 1 and {FORMAT}"
-        )
-    try:
-        info = WeightsInfo(**about)
-        _refuse_misfits(info)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path} describes itself wrongly: {one_line(error)}") from None
-    return info
+        about = schema.of_json(metadata[KEY])
+        number = about.get("format", FORMAT) if isinstance(about, dict) else FORMAT
+        if number in READ:
+            return _info_of(about)
+    except ValueError as error:
+        raise UserError(f"{path} describes itself wrongly: {error}") from None
+    # and nothing else of it, for another format may have other keys
+    raise UserError(
+        f"{path} has format {schema.shown(number)}; this verydeep reads formats 1 and {FORMAT}"
+    )
 
 
 def read_memory(path: Path | str) -> Memory:
@@ -159,6 +154,8 @@ def read_memory(path: Path | str) -> Memory:
     with safe_open(path, "pt") as file:
         names = [name for name in file.keys() if name.startswith(PICTURES)]  # noqa: SIM118
         keys = {name: file.get_tensor(name) for name in names}
+    if any(k.dtype != torch.int64 or k.ndim != 1 for k in keys.values()):
+        raise UserError(f"{path} is damaged in its list of pictures: its keys are none")
     if info.pictures != (_hash_of(_layer_hashes(keys)) if keys else ""):
         raise UserError(f"{path} is damaged in its list of pictures: its sha256 is another")
     return Memory({name.removeprefix(PICTURES): tensor.numpy() for name, tensor in keys.items()})
@@ -174,20 +171,43 @@ def pixels_of(info: WeightsInfo) -> Pixels:
     return said.pixels_of(info.pixels)
 
 
-def _refuse_misfits(info: WeightsInfo) -> None:
-    """Raises ValueError where a header says what no file of ours says."""
+def _info_of(about: Any) -> WeightsInfo:
+    """What a header says; ValueError where it says what no file of ours does."""
+    info: WeightsInfo = schema.fitting(WeightsInfo, about)
     classes, table = said.classes_of(info.classes), table_of(info)
     _ = pixels_of(info)
+    schema.fitting(Annotated[said.Provenance, AndOthers()], info.provenance, "provenance")
     if len(classes) != table.class_count:
         raise ValueError(f"{len(classes)} class names for a table of {table.class_count} classes")
-    said.refuse_provenance(info.provenance)
-    if not isinstance(info.layers, dict) or {type(info.hash), type(info.pictures)} != {str}:
-        raise ValueError("hashes that are none")
+    return info
 
 
-def _read(path: Path) -> tuple[WeightsInfo, dict[str, torch.Tensor]]:
-    """What the file says and its tensors, once they are found to be what was written."""
-    info = read_info(path)
+def _refuse_other_tensors(network: Network, path: Path) -> None:
+    """Raises UserError where a file's tensors are not those of its table, from its header alone."""
+    wanted = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+    with safe_open(path, "pt") as file:
+        names = [name for name in file.keys() if not name.startswith(PICTURES)]  # noqa: SIM118
+        parts = {name: file.get_slice(name) for name in names}
+        shapes = {name: part.get_shape() for name, part in parts.items()}
+        kinds = {name: part.get_dtype() for name, part in parts.items()}
+    for name in sorted(wanted.keys() | shapes.keys()):
+        if shapes.get(name) != wanted.get(name):
+            there, needed = (_in_words(found.get(name)) for found in (shapes, wanted))
+            raise UserError(
+                f"{path} does not fit its own table: its {one_line(name)} is {there}, {needed} "
+                f"needed"
+            )
+    for name, kind in kinds.items():
+        if kind not in KINDS:
+            raise UserError(f"{path} has weights in {kind}, in {name}; {', '.join(KINDS)} are read")
+
+
+def _in_words(shape: list[int] | None) -> str:
+    return "none" if shape is None else " x ".join(map(str, shape))
+
+
+def _read(path: Path, info: WeightsInfo) -> dict[str, torch.Tensor]:
+    """The tensors of a file in float32, once they are found to be what was written."""
     with safe_open(path, "pt") as file:
         names = [name for name in file.keys() if not name.startswith(PICTURES)]  # noqa: SIM118
         tensors = {name: file.get_tensor(name) for name in names}
@@ -196,7 +216,14 @@ def _read(path: Path) -> tuple[WeightsInfo, dict[str, torch.Tensor]]:
     if damaged or info.hash != _hash_of(info.layers):
         where = f"in layer {damaged[0]}" if damaged else "in its header"
         raise UserError(f"{path} is damaged {where}: its sha256 is not the one it was written with")
-    return info, tensors
+    for name in tensors:
+        tensors[name] = tensors[name].float()
+        if not torch.stack(tensors[name].aminmax()).isfinite().all():
+            raise UserError(
+                f"{path} has weights that are no finite numbers, in {name}; its training came to "
+                f"nothing, take another epoch's"
+            )
+    return tensors
 
 
 def _tensors(network: Network) -> dict[str, torch.Tensor]:

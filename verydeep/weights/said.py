@@ -6,37 +6,97 @@ Our own files are held against this as those of other programs are.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
 
-from verydeep.errors import UserError, escaped, harm_of
+from verydeep.errors import UserError, escaped, harm_of, one_line
 from verydeep.nets import vgg
-from verydeep.nets.table import NORM_NAME, Table, read_table
-from verydeep.preprocessing import RESIZE_RULES, Pixels
+from verydeep.nets.cost import cost
+from verydeep.nets.table import NORM_NAME, Conv, Table, read_table
+from verydeep.preprocessing import Pixels
+from verydeep.schema import AndOthers, Between, Line, MisfitError, Most, Seed, fitting
 
-MOST_WORDS, LONGEST_WORD = 256, 32
-"""Of a table; E has 25 words, of up to 12 letters with a norm."""
+MOST_WEIGHTS = 2**36
+"""Of a table; E at four times its width has 2.3 thousand million, a thirtieth of this."""
+Word = Annotated[str, Most(32)]
+"""Of a table; E has 25, of up to 12 letters with a norm."""
+Side = Annotated[int, Between(1, 2**16 - 1)]
+Mean = Annotated[float, Between(-1e6, 1e6)]
+Deviation = Annotated[float, Between(1e-6, 1e6)]
+
+
+class TableSaid(TypedDict):
+    """A table, as a file tells of it."""
+
+    name: Word
+    words: Annotated[list[Word], Most(256)]
+    crop: Side
+
+
+class PixelsSaid(TypedDict):
+    """Pixels, as a file tells of them."""
+
+    scale: tuple[Side, Side]
+    mean: tuple[Mean, Mean, Mean]
+    std: tuple[Deviation, Deviation, Deviation]
+    order: Literal["RGB", "BGR"]
+    maximum: Literal[1, 255]
+    resize: Literal["bilinear", "bicubic", "lanczos"]
+
+
+class SettingsSaid(TypedDict, total=False):
+    """Of the settings that a net was trained with, those that are asked for later."""
+
+    seed: Seed
+    split: Seed
+    width: Annotated[float, Between(0, 4, "(]")]
+    fc: Annotated[int, Between(1, 2**24)] | None
+
+
+class DataSaid(TypedDict, total=False):
+    """Of the data that a net was trained on, what is asked for later."""
+
+    fingerprint: Line
+    marks: list[Line]
+
+
+class ImportedSaid(TypedDict, total=False):
+    """Of the file that a net was imported from, what is asked for later."""
+
+    measured: Line | None
+    notes: list[Line]
+    guessed: list[Line]
+    given: list[Line]
+
+
+class Provenance(TypedDict, total=False):
+    """Where weights come from: plain data, of which these are asked for."""
+
+    settings: Annotated[SettingsSaid, AndOthers()]
+    data: Annotated[DataSaid, AndOthers()]
+    imported: Annotated[ImportedSaid, AndOthers()]
 
 
 def table_of_words(said: Any) -> Table:
     """The table that a file tells of; ValueError where it tells of none."""
+    about: TableSaid = fitting(TableSaid, said, "table")
+    name, words = about["name"], about["words"]
+    if name.removesuffix(NORM_NAME) not in vgg.CONFIGURATIONS or not words:
+        raise MisfitError(f"a table that is none: no '{one_line(name)}' in Table 1, or no words")
+    if not _ends_right(words):
+        raise MisfitError("a table that is none: it ends in no 'FC-1000', 'soft-max' or the like")
     try:
-        name, words, crop = said["name"], said["words"], said["crop"]
-        right = (
-            _all(words, str)
-            and len(words) <= MOST_WORDS
-            and all(len(word) <= LONGEST_WORD for word in words)
-            and name.removesuffix(NORM_NAME) in vgg.CONFIGURATIONS
-            and _ends_right(words)
-            and type(crop) is int
-            and 0 < crop < 1 << 16
-        )
-        table = read_table(name, words, crop) if right else None
-        names = [row.name for row in table.rows] if table else []
-        if table and names and len(set(names)) == len(names) and table.class_count != 1:
-            return table
-    except (AttributeError, KeyError, TypeError, IndexError, UserError):
-        pass
-    raise ValueError("a table that is none")
+        table = read_table(name, words, about["crop"])
+        weights = cost(table).parameters
+    except UserError as error:
+        raise MisfitError(f"a table that is none: {one_line(error)}") from None
+    names = [row.name for row in table.rows]
+    if len(set(names)) < len(names) or table.class_count == 1:
+        raise MisfitError("a table that is none: two rows of one name, or one class")
+    if not any(type(row) is Conv for row in table.rows):
+        raise MisfitError("a table that is none: no row is a convolution")
+    if weights > MOST_WEIGHTS:
+        raise MisfitError(f"a table of {float(weights):.3g} weights, which no machine trains")
+    return table
 
 
 def _ends_right(words: list[str]) -> bool:
@@ -48,79 +108,25 @@ def _ends_right(words: list[str]) -> bool:
 
 def pixels_of(said: Any) -> Pixels:
     """The pixels that a file tells of; ValueError where it tells of none."""
-    try:
-        scale, mean, std = said["scale"], said["mean"], said["std"]
-        order, maximum, resize = said["order"], said["maximum"], said["resize"]
-        right = (
-            _all(scale, int, 2)
-            and 1 <= scale[0] <= scale[1] < 1 << 16
-            and _all(mean, int | float, 3)
-            and all(abs(m) < 1e6 for m in mean)
-            and _all(std, int | float, 3)
-            and all(1e-6 <= s < 1e6 for s in std)
-            and order in ("RGB", "BGR")
-            and type(maximum) is int
-            and maximum in (1, 255)
-            and resize in RESIZE_RULES
-        )
-    except (KeyError, TypeError, IndexError):
-        right = False
-    if not right:
-        raise ValueError("pixels that are none")
-    return Pixels(
-        (scale[0], scale[1]),
-        (float(mean[0]), float(mean[1]), float(mean[2])),
-        (float(std[0]), float(std[1]), float(std[2])),
-        order,
-        maximum,
-        resize,
-    )
+    about: PixelsSaid = fitting(PixelsSaid, said, "pixels")
+    if about["scale"][0] > about["scale"][1]:
+        raise MisfitError("pixels.scale is the wrong way round")
+    return Pixels(**about)
 
 
 def classes_of(said: Any) -> tuple[str, ...]:
     """The class names that a file tells of; ValueError where it tells of none, or of one twice."""
     names = names_of(said)
     if len(set(names)) != len(names):
-        raise ValueError("class names that are none, or one of them twice")
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise MisfitError(f"two classes are called '{escaped(twice)}'")
     return names
 
 
 def names_of(said: Any) -> tuple[str, ...]:
     """Class names as they are; ValueError where they are none, or cannot be shown in a line."""
-    if not _all(said, str):
-        raise ValueError("class names that are none")
-    for name in said:
+    names: tuple[str, ...] = fitting(tuple[Line, ...], said, "classes")
+    for name in names:
         if harm := harm_of(name):
-            raise ValueError(f"a class name with {harm}, '{escaped(name)}'")
-    return tuple(said)
-
-
-def refuse_provenance(said: Any) -> None:
-    """Raises ValueError where what is looked up in a file's provenance is of another kind."""
-    if not isinstance(said, dict):
-        raise ValueError("a provenance that is none")
-    for part in ("settings", "data", "imported"):
-        if not isinstance(said.get(part, {}), dict):
-            raise ValueError(f"a provenance whose '{part}' is no table")
-    settings, data, made = (said.get(part, {}) for part in ("settings", "data", "imported"))
-    right = {
-        "seed": _all([settings.get("seed", 0)], int) and settings.get("seed", 0) >= 0,
-        "split": _all([settings.get("split", 0)], int) and settings.get("split", 0) >= 0,
-        "width": _all([settings.get("width", 1)], int | float),
-        "fc": settings.get("fc") is None or _all([settings["fc"]], int),
-        "marks": _all(data.get("marks", []), str),
-        **{part: _all(made.get(part, []), str) for part in ("notes", "guessed", "given")},
-        "measured": made.get("measured") is None or isinstance(made["measured"], str),
-    }
-    for name, fits in right.items():
-        if not fits:
-            raise ValueError(f"a provenance whose '{name}' is none")
-
-
-def _all(values: Any, kind: Any, count: int | None = None) -> bool:
-    """Whether these are values of that kind, in a row, and so many where it says how many."""
-    return (
-        isinstance(values, list | tuple)
-        and (count is None or len(values) == count)
-        and all(isinstance(v, kind) and not isinstance(v, bool) for v in values)
-    )
+            raise MisfitError(f"a class name with {harm}, '{escaped(name)}'")
+    return names

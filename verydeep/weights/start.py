@@ -95,7 +95,7 @@ class Origin:
         return read_table(self.table.name, words, crop)
 
     def described(self, table: Table) -> dict[str, Any]:
-        """Plain data from which `network` makes the same net again, without the weights file."""
+        """Plain data from which `begun` makes the same net again, without the weights file."""
         pixels = {name: v for name, v in asdict(self.pixels).items() if name != "scale"}
         return {"net": table.name, "words": list(table.words), **pixels}
 

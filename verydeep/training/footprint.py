@@ -1,0 +1,113 @@
+"""What memory a training takes, reckoned from its table and settings before any of it is taken.
+
+What is counted is what stays: weights, their momentum, gradients and average; the values that the
+backward pass needs of the shards at work; batches that wait; pictures kept in memory. Held against
+what processes take in `bench/memory.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log2
+
+from verydeep.nets.cost import FLOAT, cost
+from verydeep.nets.table import FC, PICTURE, Table
+from verydeep.training.settings import Settings
+
+INDEX = 8
+"""Bytes of a place that max-pooling remembers for each value."""
+AT_WORK = 4
+"""Copies of the largest row's values while it is worked on: those that came, those that are made,
+their gradient, and the same as the processor wants them laid out."""
+KERNEL = 2**26
+"""Bytes that the layers of one thread need beside, for weights as the processor wants them."""
+SHARD_BYTES = 3 * 2**27
+"""Bytes that the values of a shard may take; 16 pictures of all but wide nets with large crops."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes that a training takes on the device that it runs on, and in the memory beside it."""
+
+    weights: int
+    gradients: int
+    values: int
+    pictures: int
+
+    @property
+    def device(self) -> int:
+        """What the network and its training take."""
+        return self.weights + self.gradients + self.values
+
+    @property
+    def total(self) -> int:
+        """All of it, where the device is a CPU."""
+        return self.device + self.pictures
+
+
+def footprint(
+    table: Table,
+    settings: Settings,
+    threads: int,
+    pictures: int,
+    *,
+    device: str = "cpu",
+    in_order: bool = False,
+    share: int | None = None,
+) -> Footprint:
+    """The footprint of a training of that table by so many threads; `pictures` are bytes kept.
+
+    `share` is this process's part of the batch, or all of it.
+    """
+    share = share or settings.batch
+    rows = [row for row in cost(table).rows if row.parameters]
+    learnt = [FLOAT * row.parameters for row in rows if _is_learnt(row.name, table, settings.tune)]
+    weights = FLOAT * sum(row.parameters for row in rows)
+    held = 1 + (int(log2(max(1, share // settings.shard))) if in_order else 0)
+    kept = weights * (2 if settings.average else 1) + sum(learnt)
+    if device == "cpu":
+        at_once = min(threads, -(-share // settings.shard))
+        values = bytes_of_values(table, min(share, settings.shard), settings.tune)
+        values = at_once * (values + KERNEL)
+    else:
+        size = settings.shard if in_order else share
+        values = bytes_of_values(table, size, settings.tune)
+        values //= 2 if settings.precision == "bf16" else 1
+    crops = (2 * threads + 1) * share * 3 * settings.crop**2
+    gradients = held * sum(learnt) + max(learnt)
+    return Footprint(kept, gradients, values, pictures + crops)
+
+
+def bytes_of_values(table: Table, pictures: int, tune: str = "all") -> int:
+    """Bytes that the values of so many pictures take in a forward and backward pass.
+
+    ReLU keeps what it gives, of which the layer after it needs nothing more; pooling keeps the
+    places too. Where the convolutions are not trained, nothing before the FC layers is kept.
+    """
+    price = cost(table)
+    largest = max(row.values for row in price.rows)
+    kept = 0
+    for row in price.rows:
+        if tune == "all" or row.name == PICTURE or row.kind == "FC":
+            each = {
+                "input": FLOAT, "Conv": FLOAT, "FC": 4 * FLOAT, "MaxPool": FLOAT + INDEX,
+                "LRN": 5 * FLOAT, "BatchNorm": FLOAT,
+            }  # fmt: skip
+            kept += each.get(row.kind, 0) * row.values
+    return pictures * (kept + AT_WORK * FLOAT * largest)
+
+
+def shard_of(table: Table, most: int) -> int:
+    """Pictures whose values take up to `SHARD_BYTES`: `most`, or a half of it, a quarter ..."""
+    size = most
+    while size > 1 and bytes_of_values(table, size) > SHARD_BYTES:
+        size //= 2
+    return size
+
+
+def _is_learnt(name: str, table: Table, tune: str) -> bool:
+    """Whether a row is trained."""
+    if tune == "all":
+        return True
+    row = table[name]
+    return isinstance(row, FC) and (tune == "fc" or row == table.last_fc)
