@@ -93,8 +93,10 @@ def test_the_page_is_whole_and_stands_alone(run: Run) -> None:
 def test_the_page_says_the_errors_that_were_measured(run: Run) -> None:
     cells = Page(write_page(run).read_text()).cells
     for tested in run.tests:
-        place = cells.index(str(tested.scores.protocol))
-        assert cells[place + 1 : place + 4] == ["10", percent(tested.top1), percent(tested.top5)]
+        place = cells.index(f"{tested.scores.role}, {tested.scores.protocol}")
+        count, top1, _, top5 = cells[place + 1 : place + 5]
+        shown = str(len(tested.scores.labels)), percent(tested.top1), percent(tested.top5)
+        assert (count, top1, top5) == shown
 
 
 def test_the_page_says_what_answers_err_that_look_at_no_picture(run: Run) -> None:
