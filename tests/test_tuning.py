@@ -241,7 +241,7 @@ def test_wrong_words_are_one_line(verydeep: Cli) -> None:
     source()
     torch.save(network_of().state_dict(), "theirs.pth")
     for words, line in (
-        (["--from", "source.safetensors", "--tune", "lst"], "tune is 'lst'; there are all, fc, "),
+        (["--from", "source.safetensors", "--tune", "lst"], "tune is 'lst'; one of all, fc, "),
         (["--tune", "last"], "tune is 'last', which leaves the other layers as they are; say "
          "whose they are: --from WEIGHTS"),
         (["--from", "nowhere"], "no weights file nowhere"),

@@ -58,8 +58,8 @@ class Between:
         return above and (value < self.most if self.ends[1] == ")" else value <= self.most)
 
     def __str__(self) -> str:
-        if self.most >= 2**53:
-            return f" {'above' if self.ends[0] == '(' else 'of at least'} {self.least:.15g}"
+        if isinstance(self.most, int) and self.most >= 2**53:  # what a file can hold at all
+            return f" of at least {self.least:.15g}"
         if self.ends == "[]":
             return f" from {self.least:.15g} to {self.most:.15g}"
         return f" in {self.ends[0]}{self.least:.15g}, {self.most:.15g}{self.ends[1]}"
