@@ -242,7 +242,7 @@ def test_what_naming_the_largest_class_errs_stands_beside_a_test(
     photos(80, 20, side=48)
     said = verydeep("train", "photos", "--json", *SMALL)
     answer = {"guessing": 50.0, "naming": pytest.approx(20), "largest": "arrow"}
-    assert json.loads(said.out)["blind"] == answer
+    assert json.loads(said.out)["tests"][-1]["blind"] == answer
     assert "a guess errs on 50.0 %, naming 'arrow' for all on 20.0 %" in said.err
     tested = verydeep("evaluate", json.loads(said.out)["folder"], "photos")
     assert "without looking: a guess errs on 50.0 %, naming 'arrow' for all on 20.0 %" in tested.out
