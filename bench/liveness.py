@@ -47,7 +47,9 @@ def main() -> None:
             line = []
             for deviation in (1.0, found.deviation):
                 pixels = Pixels(scale, found.mean, (deviation,) * 3)
-                by_layer = strengths(network, Source(dataset.train, pixels, found.axes), settings)
+                by_layer, _ = strengths(
+                    network, Source(dataset.train, pixels, found.axes), settings
+                )
                 line.append(f"{mean_of(by_layer):8.2g} (fc6 {by_layer['fc6']:.2g})")
             print(f"{net:9} {initial:20} {'  '.join(line)}", flush=True)
 

@@ -446,7 +446,7 @@ def test_pictures_that_can_be_read_again_are_another_run(
         with pytest.raises(Stopped):
             train(root, "cut", TWO_CORES, **{**SMALL, "batch": 5})
     spoilt.write_bytes(content)
-    with pytest.raises(UserError, match=r"other pictures can be read now .* number of pictures to"):
+    with pytest.raises(UserError, match=r"other pictures can be read now .* number of pictures in"):
         resume("cut", TWO_CORES)
     spoilt.write_bytes(bytes(len(content)))
     resume("cut", TWO_CORES)

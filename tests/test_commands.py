@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -281,7 +282,7 @@ def test_training_again_takes_the_next_folder(verydeep: Run, trained: Path) -> N
 def test_the_command_printed_trains_the_same_weights(verydeep: Run, trained: Path) -> None:
     said = verydeep("train", "photos", "--json", "--seed", "5", *SMALL)
     first = json.loads(said.out)
-    words = first["command"].split()[1:]
+    words = shlex.split(first["command"])[1:]
     again = json.loads(verydeep(*words, "--json", "--threads", "1").out)
     one, two = (Path(r["folder"], "best.safetensors").read_bytes() for r in (first, again))
     assert one == two
@@ -322,7 +323,7 @@ def test_a_recipe_is_trained_stage_by_stage(verydeep: Run, photos: Photos) -> No
     assert said.code == 0, said.err
     assert "stage A-256" in said.err
     assert "layers of x/A-256: conv1_1, conv2_1, conv3_1, conv3_2, fc6, fc7, fc8" in said.err
-    assert re.search(r"^B-256 .* 28.7 \(Q = 256\)$", said.out, re.MULTILINE)
+    assert re.search(r"^B-256  validation, dense.* -$", said.out, re.MULTILINE)  # no ILSVRC
     assert Path("x/B-256/report.html").exists()
     assert verydeep("train", "--resume", "x").out == said.out
 

@@ -74,13 +74,27 @@ def test_narrow_nets_do_not_learn_from_a_gaussian_meant_for_whole_ones(net: str)
     asked(net, "gaussian:0.01", divide=False, bad_start="train")
 
 
+def test_a_net_that_fits_its_pictures_already_is_no_dead_one() -> None:
+    """Its gradients are as small, for its loss is: a bias of 20 leaves about 10 exp(-20) of it."""
+    network = build("A", 10, width=NARROW, crop=CROP, initial="glorot")
+    one = source_of(False)
+    one = replace(one, part=one.part.only((one.part.labels == 0).nonzero()[0]))
+    settings = Settings(net="A", width=NARROW, crop=CROP, scale=(48, 48), batch=4)
+    with torch.no_grad():
+        network.get_submodule("fc8").get_parameter("bias")[0] = 20.0
+    found, loss = strengths(network, one, settings)
+    assert loss < 1e-6
+    assert mean_of(found) < 1
+    refuse_dead(network, one, settings)
+
+
 def test_to_halve_a_layers_weights_halves_the_gradients_of_all_others() -> None:
     network = build("A", 10, width=NARROW, crop=CROP, initial="whole-gaussian:0.01")
     settings = Settings(net="A", width=NARROW, crop=CROP, scale=(48, 48), batch=16)
-    before = strengths(network, source_of(False), settings)
+    before = strengths(network, source_of(False), settings)[0]
     with torch.no_grad():
         network.get_parameter("conv3_1.weight").mul_(0.5)
-    after = strengths(network, source_of(False), settings)
+    after = strengths(network, source_of(False), settings)[0]
     assert list(after) == [
         "conv1_1", "conv2_1", "conv3_1", "conv3_2", "conv4_1", "conv4_2", "conv5_1", "conv5_2",
         "fc6", "fc7", "fc8",
@@ -94,7 +108,7 @@ def test_a_pictures_gradient_is_the_same_of_few_pictures_and_of_many() -> None:
     network = build("A", 10, width=NARROW, crop=CROP, initial="whole-gaussian:0.01")
     settings = Settings(net="A", width=NARROW, crop=CROP, scale=(48, 48))
     few, many = (
-        mean_of(strengths(network, source_of(False), replace(settings, batch=count)))
+        mean_of(strengths(network, source_of(False), replace(settings, batch=count))[0])
         for count in (4, 40)
     )
     assert few / many == pytest.approx(1, rel=0.5)  # 10 ** 0.5 without the root of their number

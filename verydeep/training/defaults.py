@@ -104,6 +104,8 @@ def choose(
             f"tune is '{settings.tune}', which leaves the other layers as they are; say whose they "
             f"are: --from WEIGHTS"
         )
+    if settings.compiled and machine.device == "cpu":
+        raise UserError("compiled is for a GPU, and this trains on a CPU; leave it out")
     if settings.batch > len(train):
         raise UserError(
             f"a batch of {settings.batch} is more than the {len(train)} pictures there are"

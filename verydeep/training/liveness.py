@@ -33,11 +33,17 @@ MULTIPLY_ADDS = 5e10
 FEWEST = 4
 
 
-def strengths(network: Network, source: Source, settings: Settings) -> dict[str, float]:
+LEARNT = 0.9
+"""Share of a guess's loss, ln K: below it a net tells classes apart already, and is not asked."""
+
+
+def strengths(
+    network: Network, source: Source, settings: Settings
+) -> tuple[dict[str, float], float]:
     """By layer that is trained, the norm of one picture's gradient over that of the decay.
 
-    Of the first batch of the training, or some of its crops where the net is large, without
-    dropout.
+    With them comes the mean loss. Of the first batch of the training, or some of its crops where
+    the net is large, without dropout.
     """
     count = max(FEWEST, int(MULTIPLY_ADDS / cost(network.table).multiply_adds))
     few = replace(settings, batch=min(settings.batch, len(source.part), count))
@@ -46,25 +52,30 @@ def strengths(network: Network, source: Source, settings: Settings) -> dict[str,
     learning = {name: p for name, p in network.named_parameters() if p.requires_grad}
     scores = network(batch.shown(source.pixels))
     losses = F.cross_entropy(scores, batch.labels, reduction="none")
-    gradients = torch.autograd.grad((losses * batch.weight).mean(), [*learning.values()])
+    loss = (losses * batch.weight).mean()
+    gradients = torch.autograd.grad(loss, [*learning.values()])
     pairs = zip(learning.items(), gradients, strict=True)
-    return {
+    found = {
         name.removesuffix(".weight"): math.sqrt(few.batch)
         * float(gradient.norm() / (DECAY * weights.detach().norm()))
         for (name, weights), gradient in pairs
         if name.endswith(".weight")
     }
+    return found, float(loss.detach())
 
 
 def refuse_dead(network: Network, source: Source, settings: Settings) -> None:
     """Raises UserError where a net would stay at chance, unless settings say to train it.
 
+    One that was trained, and fits the pictures already, has small gradients as well: it is known
+    by its loss.
+
     The line names the layer whose gradient is least, and what to begin with instead.
     """
     if settings.bad_start == "train":
         return
-    found = strengths(network, source, settings)
-    if mean_of(found) >= LEAST:
+    found, loss = strengths(network, source, settings)
+    if mean_of(found) >= LEAST or loss < LEARNT * math.log(len(network.classes)):
         return
     weakest = min(found, key=lambda name: found[name])
     instead = "--set initial=he" if settings.divide else "--set initial=glorot"
