@@ -13,6 +13,7 @@ from PIL import Image
 
 from verydeep.datasets import Memory, open_dataset, refuse_too_small, settled
 from verydeep.datasets.entries import natural_key
+from verydeep.datasets.folder import class_name
 from verydeep.datasets.inspection import inspect, warnings
 from verydeep.datasets.outlines import SHAPES
 from verydeep.datasets.packing import pack
@@ -329,6 +330,11 @@ def test_a_link_that_leads_nowhere_is_called_so(photos: Photos) -> None:
 
 COMPOSED, DECOMPOSED = "Caf\u00e9", "Cafe\u0301"
 """One name in Unicode's two forms, NFC and NFD, by UAX 15."""
+
+
+def test_a_class_is_called_the_same_whatever_the_locale() -> None:
+    """The bytes of e with an acute in UTF-8, as Python has them where names are read as ASCII."""
+    assert class_name("Caf\udcc3\udca9") == class_name("Caf\xe9") == "Caf\xe9"
 
 
 def test_a_name_in_two_forms_is_one_class(photos: Photos) -> None:

@@ -6,9 +6,11 @@ private folder and the line that its parent makes of it are the real ones.
 
 from __future__ import annotations
 
+import gzip
 import random
 import socket
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -72,6 +74,21 @@ def test_refusals_come_through_in_their_own_words() -> None:
     assert "holds no state dict but a list" in refusal(path)
     Path("text").write_text("hello")
     assert "is of no kind that is read" in refusal("text")
+    Path("page.pth").write_text("<!DOCTYPE html><html>")
+    assert "page.pth is a web page or XML and no weights" in refusal("page.pth")
+    Path("lfs.h5").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    assert "is a pointer of Git LFS and no weights; run git lfs" in refusal("lfs.h5")
+    Path("none.pth").touch()
+    assert refusal("none.pth") == "none.pth is empty"
+    Path("w.pth.gz").write_bytes(gzip.compress(b"weights"))
+    assert "is compressed by gzip; unpack it first" in refusal("w.pth.gz")
+    for inside, line in (
+        ("model.weights.h5", "is Keras's archive"),
+        ("a.txt", "a zip archive and"),
+    ):
+        with zipfile.ZipFile("z.keras", "w") as archive:
+            archive.writestr(inside, b"weights")
+        assert line in refusal("z.keras")
     with pytest.raises(UserError, match="w.pth needs no prototxt, which is Caffe's"):
         sandbox.read(path, Path("text"))
 

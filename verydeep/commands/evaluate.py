@@ -127,8 +127,8 @@ def answer(tested: Any) -> str:
         str(blind(scores.labels, scores.classes)),
         f"posteriors: {tested.path}",
     ]
-    if about["no_better"]:
-        lines.insert(-1, f"warning: {about['no_better']}")
+    warnings = (about["no_better"], *tested.doubts)
+    lines[-1:-1] = [f"warning: {warning}" for warning in warnings if warning]
     if scores.left_out:
         lines.insert(3, f"left out, unreadable: {len(scores.left_out)}")
     return "\n".join(lines)
@@ -166,6 +166,7 @@ def _as_data(tested: Any) -> dict[str, Any]:
         **as_data([scores]),
         "protocol": {**asdict(scores.protocol), "text": str(scores.protocol)},
         "left_out": list(scores.left_out),
+        "doubts": list(tested.doubts),
         "classes": list(scores.classes),
         "class_errors": class_errors(scores.posteriors, scores.labels),
         **({"confusion": confusion(scores.posteriors, scores.labels).tolist()} if few else {}),

@@ -8,6 +8,7 @@ Everything that is no picture is named in the notes.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -109,6 +110,15 @@ def _labelled(listings: dict[str, _Listing]) -> tuple[dict[str, _Listing], tuple
     return {role: found for role, found in listings.items() if role != "test"}, (line,)
 
 
+def class_name(folder: str) -> str:
+    """The name of a class by its folder's: in NFC, and read as UTF-8 whatever the locale is.
+
+    >>> class_name("Caf\udcc3\udca9"), class_name("Cafe\u0301")
+    ('Café', 'Café')
+    """
+    return normalize("NFC", os.fsencode(folder).decode(errors="surrogateescape"))
+
+
 @dataclass(frozen=True)
 class _Class:
     """The pictures of one class in natural order: names without the class's, and sizes in bytes.
@@ -171,7 +181,7 @@ class _Listing:
         if not found:
             self.left_out["class folders without pictures"].append(f"{folder}/")
             return
-        name = normalize("NFC", folder)
+        name = class_name(folder)
         if name in self.pictures:
             raise UserError(
                 f"{self.root} has the class '{escaped(name)}' twice, its letters written in two "

@@ -58,11 +58,15 @@ class Way:
 
 @dataclass(frozen=True)
 class Tested:
-    """What testing gave: a score file's content, the part it is of, and where it was written."""
+    """What testing gave: a score file's content, the part it is of, and where it was written.
+
+    `doubts` say in a line each what else would explain the answers better.
+    """
 
     scores: Scores
     part: Part
     path: Path | None
+    doubts: tuple[str, ...] = ()
 
     @property
     def top1(self) -> float:
@@ -179,7 +183,8 @@ def measure(
         if conditions.processes.first:
             save_scores(scores, path)
             journal.remove()
-    return Tested(scores, part.only(read), path)
+    doubted = tuple(doubts(scores.posteriors.argmax(1), scores.labels, orders))
+    return Tested(scores, part.only(read), path, doubted)
 
 
 def _digest_of(network: Network) -> str:
@@ -219,10 +224,7 @@ def _scores(
         raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
     if left_out:
         found = found[read]
-    answers = found.argmax(1), part.labels[read]
-    refuse_other_order(*answers, orders)
-    for doubt in doubts(*answers, orders):
-        watch.say(doubt)
+    refuse_other_order(found.argmax(1), part.labels[read], orders)
     scores = Scores(
         found,
         part.labels[read],

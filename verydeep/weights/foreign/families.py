@@ -6,10 +6,13 @@ with a mark of their own come first.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from verydeep.bounds import refusals
 from verydeep.errors import UserError
 from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
@@ -102,8 +105,40 @@ def read(path: Path, prototxt: Path | None = None) -> Parameters:
     for reader in READERS:
         if reader.knows(path):
             return reader.read(path, prototxt)
+    raise UserError(f"{path} {_what_else(path)}")
+
+
+_BEGINNINGS = (
+    (
+        b"version https://git-lfs",
+        "is a pointer of Git LFS and no weights; run git lfs pull",
+    ),
+    (b"<", "is a web page or XML and no weights; fetch the file itself, not the page about it"),
+    (b"\x1f\x8b", "is compressed by gzip; unpack it first"),
+)
+"""How files begin that are often taken for weights, and what they are."""
+_MEMBERS = (
+    ("model.weights.h5", "is Keras's archive; save it on as one file: model.save('net.h5')"),
+    ("", "is a zip archive and none of PyTorch's; unpack it first"),
+)
+"""What a file in a zip archive is called by which its kind is known, and what it is."""
+
+
+def _what_else(path: Path) -> str:
+    """What a file is that no family knows, as far as its beginning tells."""
+    with refusals(path), path.open("rb") as file:
+        start = file.read(2**10).lstrip()
+    if not start:
+        return "is empty"
+    for beginning, words in _BEGINNINGS:
+        if start.startswith(beginning):
+            return words
+    if zipfile.is_zipfile(path):
+        with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
+            inside = archive.namelist()
+            return next(words for name, words in _MEMBERS if not name or name in inside)
     names = ", ".join(reader.name for reader in READERS)
-    raise UserError(f"{path} is of no kind that is read; there are {names}")
+    return f"is of no kind that is read; there are {names}"
 
 
 def writer(family: str) -> Callable[[Network, Path], str]:
