@@ -63,6 +63,16 @@ NO_CLASSES = {
         ["train/2023/a/*", "train/2023/b/*", "train/2024/a/*", "train/2024/b/*", "val/a/*"],
         "the folders of data/train"),
     "test only": (["test/a/*", "test/b/*"], "none to train on.*give data/test"),
+    "parts in the names of classes": (
+        ["train_cats/*", "train_dogs/*", "test_cats/*", "test_dogs/*"],
+        "test_cats, test_dogs, train_cats and 1 more.*part and a class at once.*"
+        "one for its part: train_cats/ into train/cats/"),
+    "the same, a folder deeper": (
+        ["train_cats/images/*", "train_dogs/images/*", "val_cats/images/*"],
+        "part and a class at once"),
+    "parts behind the names of classes": (
+        ["negative-train/*", "positive-train/*", "positive-val/*"],
+        "part and a class at once.*positive-val/ into validation/positive/"),
     "two splits": (
         ["train_a/x/*", "train_a/y/*", "test_a/x/*", "train_b/x/*", "train_b/y/*", "test_b/x/*"],
         "either could be"),
@@ -82,6 +92,10 @@ CLASSES = {
     "flat": (["cat/*", "dog/*"], "cat dog"),
     "a class called train": (["train/*", "bus/*"], "bus train"),
     "a class called images": (["images/*", "paintings/*"], "images paintings"),
+    "classes that begin with the word for a part": (
+        ["train_station/*", "test_tube/*"], "test_tube train_station"),
+    "a part's word before two of three classes": (
+        ["test_tube/*", "train_tube/*", "tube/*"], "test_tube train_tube tube"),
     "masks on faces": (["with_mask/*", "without_mask/*"], "with_mask without_mask"),
     "colour or not": (["color/*", "grayscale/*"], "color grayscale"),
     "years to be told": (["2023/*", "2024/*"], "2023 2024"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
@@ -162,9 +162,25 @@ def _why_no_classes(root: Path) -> str | None:
             f"{root} looks like {_what(root, kinds)}: {names} {none}, and labels in names of files "
             f"or in {where} are not read"
         )
+    if glued := _glued(folders):
+        return (
+            f"the folders of {root} ({some([folder.name for folder in glued])}) are named after a "
+            f"part and a class at once, and parts are no classes"
+        )
     if any(map(_holds_pictures, folders)):
         return None
     return _why_folders_of_folders(root, [folder for folder in folders if _has_pictures(folder)])
+
+
+def _glued(folders: Sequence[Path]) -> list[Path]:
+    """Folders such as "train_cats" beside "test_cats", where all with pictures are so called."""
+    found = [folder for folder in folders if _holds_pictures(folder) or _has_no_classes(folder)]
+    named = [of for folder in found if (of := _role(folder.name)) and of[1]]
+    parts = defaultdict[tuple[str, ...], set[str]](set)
+    for role, rest in named:
+        parts[rest].add(role)
+    several = any(len(of_one) > 1 for of_one in parts.values())
+    return found if several and len(named) == len(found) else []
 
 
 def _why_folders_of_folders(root: Path, tops: Sequence[Path]) -> str | None:
@@ -226,6 +242,10 @@ def _advice(root: Path) -> str:
     tops = sorted(folders_of(root), key=lambda top: not {*_words(top.name)} & FIRST)
     best = next(filter(_would_do, tops), None)
     own = "put the pictures of each class into a folder named after it"
+    if glued := _glued(tops):
+        pairs = [(folder.name, _role(folder.name)) for folder in glued]
+        moves = [f"{n}/ into {role[0]}/{'_'.join(role[1])}/" for n, role in pairs if role]
+        return f"{own} in one for its part: {some(moves)}"
     return own if best is None else f"give {best}, or {own}"
 
 
