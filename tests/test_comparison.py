@@ -251,6 +251,20 @@ def test_what_is_fused_says_every_engine_once() -> None:
     assert fuse([one, two]).precision == "float32"
 
 
+@pytest.mark.parametrize(
+    ("roles", "worst"),
+    [
+        (("test", "test"), "test"),
+        (("test", "validation"), "validation"),
+        (("validation", "train", "test"), "train"),
+    ],
+)
+def test_what_is_fused_is_no_fairer_than_the_least_fair_of_it(
+    roles: tuple[str, ...], worst: str
+) -> None:
+    assert fuse([replace(ONE, role=role) for role in roles]).role == worst
+
+
 def test_fusing_follows_the_first_order_and_leaves_what_came_as_it_was() -> None:
     random = np.random.default_rng(0)
     a, b = (

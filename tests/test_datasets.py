@@ -39,6 +39,15 @@ def test_the_split_is_made_from_the_seed(photos: Photos) -> None:
     assert first != other
 
 
+def test_the_seed_of_the_split_is_one_that_a_score_file_may_say(photos: Photos) -> None:
+    root = photos(20, 20)
+    for where in (str(root), "drawn:50x64"):
+        assert len(open_dataset(where, 2**63 - 1).validation)
+        for seed in (-1, 2**63, 2**63 + 1):
+            with pytest.raises(UserError, match=rf"is {seed}; it must be in \[0, 2\^63\)"):
+                open_dataset(where, seed)
+
+
 def test_another_class_does_not_move_the_split_of_those_before_it(photos: Photos) -> None:
     root = photos(20, 20)
     before = open_dataset(root).validation.names

@@ -62,7 +62,25 @@ NO_CLASSES = {
     "years in a part": (
         ["train/2023/a/*", "train/2023/b/*", "train/2024/a/*", "train/2024/b/*", "val/a/*"],
         "the folders of data/train"),
-    "test only": (["test/a/*", "test/b/*"], "none to train on.*give data/test"),
+    "test only": (
+        ["test/a/*", "test/b/*"], "none to train on.*to test only, give data/test; to train, put"),
+    "a test that could be trained on": (
+        ["test/a/*", "test/b/*", "txt/a/*", "txt/b/*"], "give data/txt, or"),
+    "numbered pieces": (["images_001/*", "images_002/*"], "are no classes"),
+    "numbered pictures and masks": (
+        ["image1/*", "image2/*", "mask1/*", "mask2/*"], "pictures beside masks"),
+    "numbered masks": (["mask_0/*", "mask_1/*"], "pictures beside masks"),
+    "numbered parts": (["test1/*", "test2/*"], "are no classes"),
+    "parts in the names of classes": (
+        ["train_cats/*", "train_dogs/*", "test_cats/*", "test_dogs/*"],
+        "test_cats, test_dogs, train_cats and 1 more.*part and a class at once.*"
+        "one for its part: train_cats/ into train/cats/"),
+    "the same, a folder deeper": (
+        ["train_cats/images/*", "train_dogs/images/*", "val_cats/images/*"],
+        "part and a class at once"),
+    "parts behind the names of classes": (
+        ["negative-train/*", "positive-train/*", "positive-val/*"],
+        "part and a class at once.*positive-val/ into validation/positive/"),
     "two splits": (
         ["train_a/x/*", "train_a/y/*", "test_a/x/*", "train_b/x/*", "train_b/y/*", "test_b/x/*"],
         "either could be"),
@@ -82,6 +100,13 @@ CLASSES = {
     "flat": (["cat/*", "dog/*"], "cat dog"),
     "a class called train": (["train/*", "bus/*"], "bus train"),
     "a class called images": (["images/*", "paintings/*"], "images paintings"),
+    "classes that begin with the word for a part": (
+        ["train_station/*", "test_tube/*"], "test_tube train_station"),
+    "a part's word before two of three classes": (
+        ["test_tube/*", "train_tube/*", "tube/*"], "test_tube train_tube tube"),
+    "numbers behind a word": (["label_0/*", "label_1/*", "label_10/*"],
+                              "label_0 label_1 label_10"),
+    "numbers right behind a word": (["image1/*", "image2/*"], "image1 image2"),
     "masks on faces": (["with_mask/*", "without_mask/*"], "with_mask without_mask"),
     "colour or not": (["color/*", "grayscale/*"], "color grayscale"),
     "years to be told": (["2023/*", "2024/*"], "2023 2024"),
@@ -109,6 +134,7 @@ PARTS = {
     "data": ["train_data/{}", "test_data/{}"],
     "two words": ["Training Set/{}", "Validation Set/{}"],
     "one word": ["TrainingSet/{}", "TestSet/{}"],
+    "to train and choose by": ["trainval/{}", "test/{}"],
     "a name before": ["flowers_train/{}", "flowers_test/{}"],
     "twice": ["train/train/{}", "val/val/{}"],
     "Intel's": ["seg_train/seg_train/{}", "seg_test/seg_test/{}"],
@@ -124,6 +150,18 @@ def test_parts_are_known_by_any_usual_name(name: str) -> None:
     assert (len(dataset.train), len(dataset.validation), dataset.made) == (6, 6, ())
     assert any(note.endswith("seg_pred/") for note in dataset.notes)
     assert all(Path(str(dataset.validation.source(i))).is_file() for i in range(6))
+
+
+def test_numbered_classes_lie_in_parts_as_well() -> None:
+    there = [f"{part}/label_{i}/*" for part in ("train", "val") for i in range(2)]
+    dataset = open_dataset(made(*there))
+    assert (dataset.classes, dataset.made) == (("label_0", "label_1"), ())
+
+
+def test_a_part_to_train_on_is_taken_before_one_with_what_to_choose_by() -> None:
+    there = [f"{part}/{name}/*" for part in ("trainval", "train", "val") for name in "ab"]
+    dataset = open_dataset(made(*there))
+    assert any("train/ (6 to train on), val/ (6" in note for note in dataset.notes)
 
 
 @pytest.mark.parametrize("flat", ["test/*", "test/images/*", "val/images/*"])

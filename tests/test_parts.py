@@ -28,6 +28,7 @@ from verydeep.errors import UserError
 from verydeep.nets.network import build
 from verydeep.pictures import Source
 from verydeep.report.page import write_page
+from verydeep.report.protocols import _wherever
 from verydeep.tasks.classification import Run, resume, train
 from verydeep.tasks.comparing import compared
 from verydeep.tasks.parts import to_test
@@ -314,6 +315,55 @@ def test_what_a_run_learnt_is_not_tested_on_whatever_became_of_the_data(
     everything = evaluate("a", "moved", "centre", TWO_CORES, part_name="all").scores
     assert (len(everything.labels), everything.role) == (36, "train")
     assert evaluate("a", "moved", "centre", TWO_CORES, part_name="val").scores.part == "validation"
+
+
+@pytest.fixture
+def knows_validation() -> Path:
+    """Weights that have learnt the validation part of three/, and nothing else of it."""
+    for part, count in (("train", 6), ("val", 5), ("test", 4)):
+        files(f"three/{part}", a=count, b=1)
+    keys = [key_of(path) for path in Path("three/val").rglob("*.jpg")]
+    weights.save(build("A", ("a", "b"), width=0.125, crop=32, fc=16), "w.safetensors",
+                 memory=Memory({"train": np.array(keys)}))  # fmt: skip
+    return Path("w.safetensors")
+
+
+@pytest.mark.parametrize("given", [None, "test"])
+def test_an_unseen_test_part_stays_one_where_the_validation_part_was_learnt(
+    knows_validation: Path, given: str | None
+) -> None:
+    _, name, part, role = to_test(knows_validation, "three", None, given, TWO_CORES)
+    assert (name, role) == ("test", "test")
+    assert contents(part) == {p.read_bytes() for p in Path("three/test").rglob("*.jpg")}
+
+
+def test_all_is_all_whatever_was_learnt_of_it(knows_validation: Path) -> None:
+    dataset, _, part, role = to_test(knows_validation, "three", None, "all", TWO_CORES)
+    assert (len(part), role) == (6 + 1 + 5 + 1 + 4 + 1, "train")
+    assert not any("left out" in note for note in dataset.notes)
+
+
+def test_a_part_of_which_nothing_is_left_is_not_tested(knows_validation: Path) -> None:
+    with pytest.raises(UserError, match="no pictures to test on in the validation part of three"):
+        evaluate(knows_validation, "three", "centre", TWO_CORES, part_name="val")
+
+
+def test_in_training_the_test_part_chooses_where_the_validation_part_was_learnt(
+    photos: Photos,
+) -> None:
+    for part, first in (("train", 0), ("val", 20), ("test", 40)):
+        photos(5, 5, root=f"three/{part}", side=48, first=first)
+    for path in [*Path("three/test").rglob("*.png")]:
+        path.rename(path.with_stem(f"t{path.stem}"))
+    keys = [key_of(path) for path in Path("three/val").rglob("*.png")]
+    classes = open_dataset("three").classes
+    weights.save(build("A", classes, width=0.125, crop=32, fc=16), "w.safetensors",
+                 memory=Memory({"train": np.array(keys)}))  # fmt: skip
+    run = train("three", "b", TWO_CORES, start="w.safetensors", **SMALL)
+    names = set(open_dataset("three").parts["test"].names)
+    assert {*run.dataset.validation.names} == names
+    found = _wherever(open_dataset("three"), run.tests[0].scores)
+    assert names <= {*found.names}
 
 
 def of_an_earlier_version(root: Path) -> None:

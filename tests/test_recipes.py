@@ -151,6 +151,13 @@ def test_a_runs_own_file_is_a_recipe(tmp_path: Path) -> None:
     assert Settings(**settings_of(again, {})) == run.settings
 
 
+def test_what_earlier_versions_did_unsaid_is_a_runs_alone(tmp_path: Path) -> None:
+    Path("mine.toml").write_text("[settings]\nrate = 0.02\n")
+    assert recipe("mine.toml").settings == {"rate": 0.02}
+    Path("run.toml").write_text('[settings]\nrate = 0.02\n[versions]\nverydeep = "0.1.0"\n')
+    assert recipe("run.toml").settings == {"rate": 0.02, "divide": True, "bad_start": "train"}
+
+
 def test_the_seed_of_the_split_in_a_recipe_splits_the_data(photos: Callable[..., Path]) -> None:
     """A folder without its own split has that of the seed, here and where it is gone on with."""
     root = photos(12, 12, side=48)

@@ -39,11 +39,11 @@ from verydeep.tasks.classification import resume, train
 from verydeep.tasks.staged import CHAIN, resume_staged
 from verydeep.training import checkpoints
 from verydeep.training.recipes import recipe
-from verydeep.training.run import RUN, described, to_toml
+from verydeep.training.run import ORIGIN, RUN, described, read_origin, to_toml
 from verydeep.training.settings import Settings, checked
 from verydeep.weights import load, save
 from verydeep.weights.file import KEY as WEIGHTS
-from verydeep.weights.file import read_info
+from verydeep.weights.file import read_info, read_memory
 from verydeep.weights.start import Origin
 
 Run = Callable[..., Said]
@@ -366,6 +366,35 @@ def test_whatever_a_weights_file_says_is_read_or_refused_in_one_line(value: Any)
     taken = [at for at in taken if at[0] != "provenance" and at != ("format",)]
     if not isinstance(value, str):
         assert {at[0] for at in taken} <= {"pixels", "pictures"}, taken
+
+
+NO_KEYS_OF_PICTURES = {
+    "two axes": ({"train": torch.ones((2, 2), dtype=torch.int64)}, "int64 of 2 axes"),
+    "no axis": ({"train": torch.tensor(3)}, "int64 of 0 axes"),
+    "fractions": ({"train": torch.ones(3)}, "float32 of 1 axes"),
+    "half fractions": ({"train": torch.ones(3, dtype=torch.bfloat16)}, "bfloat16 of 1 axes"),
+    "no role": ({"tr\nain": torch.ones(3, dtype=torch.int64)}, r"pictures that were"),
+}
+
+
+@pytest.mark.parametrize("name", NO_KEYS_OF_PICTURES)
+def test_keys_of_pictures_that_are_none_are_refused_in_both_files(
+    tmp_path: Path, name: str
+) -> None:
+    keys, words = NO_KEYS_OF_PICTURES[name]
+    save_torch(keys, tmp_path / ORIGIN)
+    with pytest.raises(UserError, match=words) as refused:
+        read_origin(tmp_path)
+    assert "train anew" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    save(build("A", 2, width=0.125, crop=32), "w.safetensors")
+    with safe_open("w.safetensors", "pt") as file:
+        about, tensors = file.metadata(), {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+    tensors |= {f"pictures.{role}": tensor for role, tensor in keys.items()}
+    save_torch(tensors, "w.safetensors", about)
+    with pytest.raises(UserError, match=f"damaged in its list of pictures.*{words}") as refused:
+        read_memory("w.safetensors")
+    assert "\n" not in str(refused.value)
 
 
 def test_a_provenance_with_other_keys_or_none_can_be_started_from() -> None:

@@ -84,7 +84,8 @@ Real = Annotated[float, Between(-1e300, 1e300)]
 Positive = Annotated[float, Between(0, 3.4e38, "(]")]
 """What float32 holds, above 0."""
 Share = Annotated[float, Between(0, 1, "[)")]
-Seed = Annotated[int, Between(0, 2**63 - 1)]
+MOST_SEED = 2**63 - 1
+Seed = Annotated[int, Between(0, MOST_SEED)]
 Sha256 = Annotated[str, Most(64)]
 
 

@@ -9,6 +9,7 @@ from verydeep.datasets.ilsvrc import is_ilsvrc, open_ilsvrc
 from verydeep.datasets.memory import Memory, settled
 from verydeep.datasets.packed import is_packed, open_packed
 from verydeep.errors import UserError
+from verydeep.schema import MOST_SEED
 
 __all__ = ["Dataset", "Memory", "Part", "open_dataset", "refuse_too_small", "settled"]
 
@@ -21,8 +22,8 @@ def open_dataset(where: str | Path, split: int = 0) -> Dataset:
     names and sizes of files, no picture. Raises UserError where there are no labelled pictures or
     the seed is none.
     """
-    if not 0 <= split < 2**64:
-        raise UserError(f"the seed of the split is {split}; it must be in [0, 2^64)")
+    if not 0 <= split <= MOST_SEED:
+        raise UserError(f"the seed of the split is {split}; it must be in [0, 2^63)")
     if str(where).split(":")[0] == "drawn" and not Path(where).exists():
         return open_drawn(str(where), split)
     if is_packed(Path(where)):

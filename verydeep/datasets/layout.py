@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
@@ -22,7 +22,7 @@ from verydeep.datasets.entries import entries_of, is_hidden, is_picture, leads_u
 from verydeep.errors import UserError
 
 PARTS = {
-    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "tst"), "test"),
 }
@@ -33,6 +33,8 @@ KINDS = frozenset(
     "predictions unlabeled unlabelled fold split".split()
 )
 """Words for what data sets keep in folders beside, or in place of, classes."""
+NUMBERED = frozenset("image img label".split())  # noqa: SIM905
+"""Words that are names of classes with a number behind each: "label_0" beside "label_1"."""
 FILLING = frozenset("set sets data dataset seg raw full all the folder part class object".split())  # noqa: SIM905
 """Words that say nothing beside one of these."""
 VARIANTS = frozenset(
@@ -105,13 +107,25 @@ def _has_no_classes(part: Path) -> bool:
     folders = folders_of(part)
     if not folders:
         return _holds_pictures(part)
-    return all(_is_kind(folder.name) for folder in folders) and _has_pictures(part)
+    kinds = all(_is_kind(folder.name) for folder in folders) and not _are_numbered(folders)
+    return kinds and _has_pictures(part)
 
 
 def _is_kind(name: str) -> bool:
     """Whether a name is made of words for parts and kinds of files, and of no other."""
     words = {*_words(name)} - FILLING
     return bool(words) and words <= KINDS | PARTS.keys()
+
+
+def _are_numbered(folders: Sequence[Path]) -> bool:
+    """Whether those of the folders that have pictures are several, one word and a number each.
+
+    "images_1" or "fold1" are pieces of one data set, and no classes.
+    """
+    found = [folder.name for folder in folders if _has_pictures(folder)]
+    words = {word for name in found for word in _words(name) if word not in FILLING}
+    numbers = all(re.search(r"\d$", name) for name in found)
+    return len(found) > 1 and len(words) == 1 and words <= NUMBERED and numbers
 
 
 def folders_of(folder: Path) -> list[Path]:
@@ -150,7 +164,7 @@ def lists_in(root: Path) -> list[str]:
 def _why_no_classes(root: Path) -> str | None:
     folders = folders_of(root)
     others = [folder for folder in folders if not _is_kind(folder.name)]
-    if not any(map(_has_pictures, others)):
+    if not any(map(_has_pictures, others)) and not _are_numbered(folders):
         kinds = [folder for folder in folders if _is_kind(folder.name)]
         if not any(map(_has_pictures, kinds)):
             return None
@@ -162,9 +176,25 @@ def _why_no_classes(root: Path) -> str | None:
             f"{root} looks like {_what(root, kinds)}: {names} {none}, and labels in names of files "
             f"or in {where} are not read"
         )
+    if glued := _glued(folders):
+        return (
+            f"the folders of {root} ({some([folder.name for folder in glued])}) are named after a "
+            f"part and a class at once, and parts are no classes"
+        )
     if any(map(_holds_pictures, folders)):
         return None
     return _why_folders_of_folders(root, [folder for folder in folders if _has_pictures(folder)])
+
+
+def _glued(folders: Sequence[Path]) -> list[Path]:
+    """Folders such as "train_cats" beside "test_cats", where all with pictures are so called."""
+    found = [folder for folder in folders if _holds_pictures(folder) or _has_no_classes(folder)]
+    named = [of for folder in found if (of := _role(folder.name)) and of[1]]
+    parts = defaultdict[tuple[str, ...], set[str]](set)
+    for role, rest in named:
+        parts[rest].add(role)
+    several = any(len(of_one) > 1 for of_one in parts.values())
+    return found if several and len(named) == len(found) else []
 
 
 def _why_folders_of_folders(root: Path, tops: Sequence[Path]) -> str | None:
@@ -224,9 +254,22 @@ FIRST = frozenset({"train", "training", "images", "original", "color", "colour"}
 def _advice(root: Path) -> str:
     """Which folder would do, or what to do where none does."""
     tops = sorted(folders_of(root), key=lambda top: not {*_words(top.name)} & FIRST)
-    best = next(filter(_would_do, tops), None)
+    fair, tests = ([t for t in tops if _is_test(t) is test] for test in (False, True))
+    best = next(filter(_would_do, fair), None)
     own = "put the pictures of each class into a folder named after it"
-    return own if best is None else f"give {best}, or {own}"
+    if glued := _glued(tops):
+        pairs = [(folder.name, _role(folder.name)) for folder in glued]
+        moves = [f"{n}/ into {role[0]}/{'_'.join(role[1])}/" for n, role in pairs if role]
+        return f"{own} in one for its part: {some(moves)}"
+    if best is not None:
+        return f"give {best}, or {own}"
+    to_test = next(filter(_would_do, tests), None)
+    return own if to_test is None else f"to test only, give {to_test}; to train, {own}"
+
+
+def _is_test(folder: Path) -> bool:
+    role = _role(folder.name)
+    return role is not None and role[0] == "test"
 
 
 def _would_do(folder: Path) -> bool:

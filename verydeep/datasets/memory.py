@@ -91,28 +91,42 @@ def settled(
     In parts that were drawn here pictures keep the role that the memory has of them, and copies of
     one picture stay together. From parts that were found what is learnt is left out, and copies in
     several of them are named. `whose` names the weights; where they are only `to_test`, what was
-    found to train on is not looked into. What code draws is never in two parts.
+    found to train on is not looked into, and a test stays one. What code draws is never in two
+    parts.
     """
     if dataset.kind == "drawn":
         return dataset
     unread = ("train",) if to_test and not dataset.made else ()
-    parts = {
-        role: part if role in unread else replace(part, keys=_read_keys(part, threads, watch))
-        for role, part in dataset.parts.items()
-    }
+    parts = _looked_into(dataset, threads, watch, unread)
     parts, notes = _redrawn(parts, dataset.made, memory, whose)
     for role in [role for role in parts if role not in ("train", *dataset.made)]:
         learnt = memory.roles(keys_of(parts[role]), own=role) == ROLES.index("train")
         if learnt.any():
             parts[role], gone = (parts[role].only(np.flatnonzero(m)) for m in (~learnt, learnt))
             notes.append(f"left out of {role}, learnt by {whose}: {_count(gone.names)}")
-    if not len(parts["validation"]) and len(parts.get("test", ())):
+    if not to_test and not len(parts["validation"]) and len(parts.get("test", ())):
         parts["validation"] = parts.pop("test")
         dataset = replace(dataset, made=())
         notes.append("the test part chooses the weights, for the others were all learnt from")
     if not to_test:
         notes += _copies_across(parts)
     return replace(dataset, parts=parts, notes=(*dataset.notes, *notes))
+
+
+def looked_into(dataset: Dataset, threads: int = 2, watch: Watch = SILENT) -> Dataset:
+    """The dataset as it is, its keys read; that of drawn pictures, which have none."""
+    if dataset.kind == "drawn":
+        return dataset
+    return replace(dataset, parts=_looked_into(dataset, threads, watch))
+
+
+def _looked_into(
+    dataset: Dataset, threads: int, watch: Watch, unread: Sequence[str] = ()
+) -> dict[str, Part]:
+    return {
+        role: part if role in unread else replace(part, keys=_read_keys(part, threads, watch))
+        for role, part in dataset.parts.items()
+    }
 
 
 def _redrawn(

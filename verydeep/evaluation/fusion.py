@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from verydeep.datasets.dataset import ROLES
 from verydeep.errors import UserError
 from verydeep.evaluation.metrics import BLOCK
 from verydeep.evaluation.published import Published, Trained, published, three_scales
@@ -17,7 +18,8 @@ def fuse(scores: Sequence[Scores]) -> Scores:
     """The mean of the posteriors, in the order of the first scores' pictures, as float32.
 
     Equal weights, as in the paper, over protocols (Sect. 4.4) or networks (Sect. 4.5). Summed in
-    float64 in the order given. Raises UserError where classes, pictures, labels or data differ.
+    float64 in the order given. What the pictures were is the worst that they were for any of the
+    networks. Raises UserError where classes, pictures, labels or data differ.
     """
     if len(scores) < 2:
         raise UserError(f"{len(scores)} score file(s) to fuse; at least 2 are needed")
@@ -34,6 +36,7 @@ def fuse(scores: Sequence[Scores]) -> Scores:
         first,
         posteriors=mean,
         weights=" ".join(s.weights for s in scores),
+        role=min((s.role for s in scores), key=ROLES.index),
         net=None,
         members=tuple(names_of(scores)),
         engine=_all([s.engine for s in scores]),

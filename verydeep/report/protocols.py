@@ -155,7 +155,7 @@ def _pictures(scores: Scores, data: str) -> Callable[[str], Picture | None]:
             f"{data} is not what was tested: its fingerprint is {dataset.fingerprint}, that of the "
             f"scores {scores.data}; give --data of the same pictures"
         )
-    part = _wherever(dataset, scores.part)
+    part = _wherever(dataset, scores)
     places = {name: i for i, name in enumerate(part.names)}
 
     def picture(name: str) -> Picture | None:
@@ -167,9 +167,15 @@ def _pictures(scores: Scores, data: str) -> Callable[[str], Picture | None]:
     return picture
 
 
-def _wherever(dataset: Dataset, name: str) -> Part:
-    """The part that the pictures of a test are in, or all that they may have been drawn from."""
-    drawn = ("train", *dataset.made)
-    if name == "all":
-        return dataset.everything
-    return together([dataset.parts[role] for role in (drawn if name in drawn else (name,))])
+def _wherever(dataset: Dataset, scores: Scores) -> Part:
+    """The part that the pictures of a test are in, or all that they may have been drawn from.
+
+    That of another name, where a test part had to choose the weights.
+    """
+    name, drawn = scores.part, ("train", *dataset.made)
+    roles = [role for role in dataset.parts if role in (drawn if name in drawn else (name,))]
+    if roles:
+        part = together([dataset.parts[role] for role in roles])
+        if set(part.names).issuperset(scores.names):
+            return part
+    return dataset.everything

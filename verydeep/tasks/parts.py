@@ -9,7 +9,7 @@ import numpy as np
 from verydeep.conditions import Conditions
 from verydeep.datasets import Dataset, Memory, Part, open_dataset, settled
 from verydeep.datasets.dataset import ROLES, marks
-from verydeep.datasets.memory import NO_KEYS, UNKNOWN
+from verydeep.datasets.memory import NO_KEYS, UNKNOWN, looked_into
 from verydeep.errors import UserError
 from verydeep.weights.file import WeightsInfo, read_info, read_memory
 
@@ -66,7 +66,8 @@ def to_test(
     """Data, the name of a part of it, that part, and what its pictures were for the weights.
 
     Without a `name`, what is fair to test on: the part set aside where the data has one, or where
-    the weights were trained on it; else all of it. Raises UserError where none is known to be.
+    the weights were trained on it; else all of it. From "all" nothing is left out, learnt or not.
+    Raises UserError where none is known to be.
     """
     info, name = read_info(path), ALIASES.get(name or "", name)
     dataset = open_dataset(data, split_of(info) if split is None else split)
@@ -74,16 +75,11 @@ def to_test(
         memory = read_memory(path)
     else:
         memory = remembered(path, dataset, "give --part all to test on all of it")
-    if memory:
-        machine = conditions.machine
-        dataset = settled(
-            dataset,
-            memory,
-            str(path),
-            to_test=name != "all",
-            threads=machine.threads,
-            watch=conditions.watch,
-        )
+    threads, watch = conditions.machine.threads, conditions.watch
+    if memory and name == "all":
+        dataset = looked_into(dataset, threads, watch)
+    elif memory:
+        dataset = settled(dataset, memory, str(path), to_test=True, threads=threads, watch=watch)
     name = name or _fair(dataset, memory)
     part = part_of(dataset, name)
     return dataset, name, part, _role(dataset, name, part, memory, info)

@@ -149,6 +149,7 @@ class _RunsOwn(TypedDict):
 
 
 def _of_file(path: Path) -> Recipe:
+    """The recipe of a TOML file; what earlier versions did unsaid is taken of runs alone."""
     try:
         content = schema.of_toml(path.read_bytes())
         if "settings" not in content:
@@ -156,7 +157,8 @@ def _of_file(path: Path) -> Recipe:
         own: _RunsOwn = schema.fitting(Annotated[_RunsOwn, AndOthers()], content)
         start = own["machine"].get("start") if "machine" in own else None
         begun = {} if start is None else {"start": start}
-        return Recipe(path.stem, checked({**BEFORE, **own["settings"], **begun}))
+        before = BEFORE if "versions" in content else {}
+        return Recipe(path.stem, checked({**before, **own["settings"], **begun}))
     except OSError as error:
         raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError as error:

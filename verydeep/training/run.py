@@ -14,20 +14,20 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
+from safetensors.torch import load_file
 
 from verydeep import schema
 from verydeep.datasets.dataset import Dataset
 from verydeep.datasets.memory import Memory
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.files import write_whole
 from verydeep.nets import vgg
 from verydeep.nets.table import NORM_NAME
 from verydeep.schema import Count, Line, Sha256
 from verydeep.training.settings import Settings, checked, scale_text
 from verydeep.training.state import Epoch
-from verydeep.weights.file import find
+from verydeep.weights.file import find, memory_of
 from verydeep.weights.said import pixels_of, table_of_words
 
 OPTIONS = {
@@ -197,9 +197,10 @@ def write_origin(folder: Path, memory: Memory) -> None:
 def read_origin(folder: Path) -> Memory:
     """What `write_origin` put down; UserError where it cannot be read."""
     try:
-        return Memory(load_file(folder / ORIGIN))
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot read {folder / ORIGIN}: {error}; train anew") from None
+        return memory_of(load_file(folder / ORIGIN))
+    except (OSError, SafetensorError, ValueError) as error:
+        line = one_line(error)
+        raise UserError(f"cannot read {folder / ORIGIN}: {line}; train anew") from None
 
 
 def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from verydeep import headroom, schema
+from verydeep.datasets.dataset import ROLES
 from verydeep.datasets.memory import Memory
 from verydeep.errors import UserError, one_line
 from verydeep.files import write_whole
@@ -154,11 +156,24 @@ def read_memory(path: Path | str) -> Memory:
     with safe_open(path, "pt") as file:
         names = [name for name in file.keys() if name.startswith(PICTURES)]  # noqa: SIM118
         keys = {name: file.get_tensor(name) for name in names}
-    if any(k.dtype != torch.int64 or k.ndim != 1 for k in keys.values()):
-        raise UserError(f"{path} is damaged in its list of pictures: its keys are none")
+    try:
+        memory = memory_of({name.removeprefix(PICTURES): k for name, k in keys.items()})
+    except ValueError as error:
+        raise UserError(f"{path} is damaged in its list of pictures: {error}") from None
     if info.pictures != (_hash_of(_layer_hashes(keys)) if keys else ""):
         raise UserError(f"{path} is damaged in its list of pictures: its sha256 is another")
-    return Memory({name.removeprefix(PICTURES): tensor.numpy() for name, tensor in keys.items()})
+    return memory
+
+
+def memory_of(keys: Mapping[str, torch.Tensor]) -> Memory:
+    """What a file's keys of pictures by role say; ValueError where they are none."""
+    for role, tensor in keys.items():
+        if role not in ROLES:
+            raise ValueError(f"pictures that were {schema.shown(role)}")
+        if tensor.dtype != torch.int64 or tensor.ndim != 1:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise ValueError(f"its keys are none, but {kind} of {tensor.ndim} axes")
+    return Memory({role: tensor.numpy() for role, tensor in keys.items()})
 
 
 def table_of(info: WeightsInfo) -> Table:
