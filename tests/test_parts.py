@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import TWO_CORES
 from verydeep import weights
@@ -154,6 +155,23 @@ def test_a_picture_is_known_wherever_it_lies(size: int) -> None:
     others.append(data[: size // 2] + b"x" + data[size // 2 + 1 :])
     keys = {key_of(data), *(key_of(other) for other in others if other != data)}
     assert len(keys) == 1 + len({other for other in others if other != data})
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "ppm", "tif", "array"])
+def test_pictures_of_one_size_are_no_copies_wherever_they_differ(suffix: str) -> None:
+    """60 pictures with a box of another colour each, between the first rows and the middle."""
+    keys = set()
+    for i in range(60):
+        image = np.full((300, 300, 3), 99, np.uint8)
+        image[90:110, 100:200] = 4 * i
+        path = Path(f"{i}.{suffix}")
+        if suffix == "array":
+            keys.add(key_of(image))
+            continue
+        Image.fromarray(image).save(path)
+        keys.add(key_of(path))
+        assert key_of(path.read_bytes()) in keys
+    assert len(keys) == 60
 
 
 def test_copies_stay_together_in_a_split_that_is_made(photos: Photos) -> None:
