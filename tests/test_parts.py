@@ -25,6 +25,7 @@ from verydeep.datasets import Memory, Part, open_dataset, settled
 from verydeep.datasets.dataset import marks
 from verydeep.datasets.folder import open_folder
 from verydeep.datasets.memory import PIECE, key_of
+from verydeep.datasets.packing import pack
 from verydeep.errors import UserError
 from verydeep.nets.network import build
 from verydeep.pictures import Source
@@ -332,6 +333,40 @@ def test_what_a_run_learnt_is_not_tested_on_whatever_became_of_the_data(
     everything = evaluate("a", "moved", "centre", TWO_CORES, part_name="all").scores
     assert (len(everything.labels), everything.role) == (36, "train")
     assert evaluate("a", "moved", "centre", TWO_CORES, part_name="val").scores.part == "validation"
+
+
+@pytest.mark.parametrize(("learnt", "tested"), [("packed", "photos"), ("photos", "packed")])
+def test_a_pack_and_its_folder_are_known_to_be_the_same_pictures(
+    photos: Photos, learnt: str, tested: str
+) -> None:
+    root = photos(10, 10, 10, side=48)
+    copyfile(root / "arrow" / "0.png", root / "arrow" / "copy.png")
+    copyfile(root / "cross" / "0.png", root / "cross" / "copy.png")
+    pack(open_dataset(root, 1), Path("packed"), 40)
+    train(learnt, "a", TWO_CORES, split=1, **SMALL)
+    scores = evaluate("a", tested, "centre", TWO_CORES, split=2 if tested == "photos" else 1).scores
+    aside = [name.removesuffix(".jpg") for name in open_dataset("packed").validation.names]
+    assert sorted(name.removesuffix(".jpg") for name in scores.names) == sorted(aside)
+    assert (scores.part, scores.role) == ("validation", "validation")
+    assert evaluate("a", tested, "centre", TWO_CORES, part_name="all").scores.role == "train"
+
+
+def test_copies_are_packed_into_one_part(photos: Photos) -> None:
+    root = photos(10, 10)
+    for i in range(10):
+        copyfile(root / "arrow" / f"{i}.png", root / "arrow" / f"copy of {i}.png")
+    pack(open_dataset(root), Path("packed"), 40)
+    found = open_dataset("packed")
+    assert not contents(found.train) & contents(found.validation)
+    assert len(found.everything) == 30
+
+
+def test_a_pack_of_a_pack_still_knows_its_pictures(photos: Photos) -> None:
+    root = photos(5, 5)
+    pack(open_dataset(root), Path("packed"), 40)
+    pack(open_dataset("packed"), Path("again"), 20)
+    keys = {key_of(path) for path in root.rglob("*.png")}
+    assert {*Memory.of(open_dataset("again")).keys["train"].tolist()} < keys
 
 
 def of_an_earlier_version(root: Path) -> None:

@@ -183,7 +183,9 @@ def _bytes_of(source: Source) -> bytes:
 
 
 def _read_keys(part: Part, threads: int, watch: Watch) -> Keys:
-    """The key of every picture, read by threads."""
+    """The key of every picture, read by threads; those of a pack are in its index."""
+    if part.keys is not None:
+        return part.keys
     keys = np.full(len(part), NO_KEY)
 
     def read(i: int) -> int:

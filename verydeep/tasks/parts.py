@@ -111,7 +111,7 @@ def part_of(dataset: Dataset, name: str) -> Part:
 
 def _role(dataset: Dataset, name: str, part: Part, memory: Memory, info: WeightsInfo) -> str:
     """What the pictures were for the weights, the worst of it, as far as is known."""
-    if part.keys is not None:
+    if memory and part.keys is not None:
         worst = int(memory.roles(part.keys, own=name).min(initial=UNKNOWN))
         return ROLES[worst] if worst < UNKNOWN else "test"
     learnt = info.provenance.get("data", {})
