@@ -369,6 +369,19 @@ def test_a_pack_of_a_pack_still_knows_its_pictures(photos: Photos) -> None:
     assert {*Memory.of(open_dataset("again")).keys["train"].tolist()} < keys
 
 
+def test_more_pictures_of_a_drawn_set_are_those_that_were_learnt_and_others() -> None:
+    train("drawn:20x48", "a", TWO_CORES, **SMALL)
+
+    def role(data: str, part: str | None, split: int | None = None) -> str:
+        return to_test(Path("a/best.safetensors"), data, split, part, TWO_CORES)[-1]
+
+    assert [role("drawn:40x48", part) for part in ("train", "all", "validation", "test", None)] == [
+        "train", "train", "validation", "test", "test",
+    ]  # fmt: skip
+    assert role("drawn:10x48", "train") == "train"
+    assert role("drawn:40x32", "train") == role("drawn:40x48", "train", 1) == "test"
+
+
 def of_an_earlier_version(root: Path) -> None:
     """Weights as they were written before they remembered more than 64 marks; seed 3."""
     dataset = open_folder(root, 3)

@@ -9,6 +9,7 @@ import numpy as np
 from verydeep.conditions import Conditions
 from verydeep.datasets import Dataset, Memory, Part, open_dataset, settled
 from verydeep.datasets.dataset import ROLES, marks
+from verydeep.datasets.drawn import side_of
 from verydeep.datasets.memory import NO_KEYS, UNKNOWN
 from verydeep.errors import UserError
 from verydeep.weights.file import WeightsInfo, read_info, read_memory
@@ -69,7 +70,8 @@ def to_test(
     the weights were trained on it; else all of it. Raises UserError where none is known to be.
     """
     info, name = read_info(path), ALIASES.get(name or "", name)
-    dataset = open_dataset(data, split_of(info) if split is None else split)
+    split = split_of(info) if split is None else split
+    dataset = open_dataset(data, split)
     if name in ("train", "all"):
         memory = read_memory(path)
     else:
@@ -86,7 +88,7 @@ def to_test(
         )
     name = name or _fair(dataset, memory)
     part = part_of(dataset, name)
-    return dataset, name, part, _role(dataset, name, part, memory, info)
+    return dataset, name, part, _role(dataset, name, part, memory, info, split)
 
 
 def _fair(dataset: Dataset, memory: Memory) -> str:
@@ -109,13 +111,17 @@ def part_of(dataset: Dataset, name: str) -> Part:
     return parts[name]
 
 
-def _role(dataset: Dataset, name: str, part: Part, memory: Memory, info: WeightsInfo) -> str:
+def _role(
+    dataset: Dataset, name: str, part: Part, memory: Memory, info: WeightsInfo, split: int
+) -> str:
     """What the pictures were for the weights, the worst of it, as far as is known."""
     if memory and part.keys is not None:
         worst = int(memory.roles(part.keys, own=name).min(initial=UNKNOWN))
         return ROLES[worst] if worst < UNKNOWN else "test"
     learnt = info.provenance.get("data", {})
-    if learnt.get("fingerprint") == dataset.fingerprint:
+    alike = dataset.kind == "drawn" and split == split_of(info)
+    alike = alike and side_of(dataset.where) == side_of(str(learnt.get("where")))
+    if alike or learnt.get("fingerprint") == dataset.fingerprint:
         earlier = "validation" not in learnt and name == "test"
         return "train" if name == "all" else "validation" if earlier else name
     return "validation" if (dataset.kind, name) == ("ilsvrc", "validation") else "test"
