@@ -382,6 +382,31 @@ def test_more_pictures_of_a_drawn_set_are_those_that_were_learnt_and_others() ->
     assert role("drawn:40x32", "train") == role("drawn:40x48", "train", 1) == "test"
 
 
+@pytest.mark.parametrize(("known", "words"), [(1, "1 picture"), (14, "14 pictures")])
+def test_new_data_is_tested_on_but_for_what_the_weights_know(
+    begun: Run, photos: Photos, known: int, words: str
+) -> None:
+    root = photos(10, 10, 10, root="new", side=48, first=60)
+    for i in range(known):
+        (root / "arrow" / f"old-{i}.png").write_bytes(content(begun.dataset.train.source(i)))
+    dataset, name, part, role = to_test(Path("a/best.safetensors"), "new", None, None, TWO_CORES)
+    assert (name, len(part), role) == ("all", 30, "test")
+    assert not contents(part) & contents(begun.dataset.everything)
+    line = f"left out, learnt or set aside by a/best.safetensors before: {words}"
+    assert line in dataset.notes
+    assert not any("copies" in note or "learnt stay" in note for note in dataset.notes)
+
+
+def test_one_picture_is_counted_as_one(photos: Photos) -> None:
+    root = photos(5, 5)
+    for keys, line in (
+        ({"train": [root / "arrow/0.png"]}, "1 picture that w learnt stays in train, 0 stay out"),
+        ({"validation": [root / "arrow/0.png"]}, "0 pictures that w learnt stay in train, 1 stays"),
+    ):
+        memory = Memory({role: np.array([*map(key_of, paths)]) for role, paths in keys.items()})
+        assert any(line in note for note in settled(open_dataset(root), memory, "w").notes)
+
+
 def of_an_earlier_version(root: Path) -> None:
     """Weights as they were written before they remembered more than 64 marks; seed 3."""
     dataset = open_folder(root, 3)

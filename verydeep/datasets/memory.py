@@ -138,9 +138,9 @@ def _redrawn(
     notes = []
     if (known < UNKNOWN).any():
         learnt, held = ((known == 0).sum(), ((known > 0) & (known < UNKNOWN)).sum())
-        notes.append(
-            f"{learnt:,} pictures that {whose} learnt stay in train, {held:,} stay out of it"
-        )
+        pictures, stay = ("picture", "stays") if learnt == 1 else ("pictures", "stay")
+        apart = f"{held:,} {'stays' if held == 1 else 'stay'} out of it"
+        notes.append(f"{learnt:,} {pictures} that {whose} learnt {stay} in train, {apart}")
     if (moved := np.flatnonzero(alike != roles)).size:
         notes.append(f"copies moved to the part of their like: {_count(whole.only(moved).names)}")
     found = {name: whole.only(np.flatnonzero(alike == ROLES.index(name))) for name in names}
