@@ -339,6 +339,18 @@ def test_without_linux_all_cores_are_taken(
     assert verydeep("pack", "photos", "packed").code == 0
 
 
+def test_copies_are_looked_at_in_the_parts_that_train_puts_them_in(
+    verydeep: Run, photos: Photos
+) -> None:
+    root = photos(10, 10)
+    for path in [*(root / "arrow").iterdir()]:
+        (path.parent / f"copy of {path.name}").write_bytes(path.read_bytes())
+    said = verydeep("look", "photos").out
+    assert "copies moved to the part of their like" in said
+    assert "groups of the same picture under several names: 10" in said
+    assert "of them in several parts, so that testing would cheat: none" in said
+
+
 def test_folders_too_small_to_train_on_are_looked_at_and_tested_on(
     verydeep: Run, trained: Path, photos: Photos
 ) -> None:

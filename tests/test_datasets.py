@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from verydeep.datasets import Memory, open_dataset, refuse_too_small, settled
+from verydeep.datasets import Memory, entries, open_dataset, refuse_too_small, settled
 from verydeep.datasets.entries import natural_key
 from verydeep.datasets.folder import class_name
 from verydeep.datasets.inspection import inspect, warnings
@@ -327,6 +330,35 @@ def test_a_picture_of_two_links_is_one_picture_and_goes_by_the_first(photos: Pho
         "arrow/0.png", "arrow/1.png", "arrow/a.png", "crescent/0.png", "crescent/1.png",
         "crescent/b.png",
     ]  # fmt: skip
+
+
+def elsewhere(entry: os.DirEntry[str], like: Path) -> Any:
+    """An entry as another device would have it, of the same number as that of `like`."""
+    status = entry.stat()
+    found = Mock(spec=entry, path=entry.path)
+    found.name = entry.name
+    found.is_dir.return_value, found.is_symlink.return_value = entry.is_dir(), entry.is_symlink()
+    found.stat.return_value = os.stat_result(
+        (status.st_mode, like.stat().st_ino, status.st_dev + 1, *status[3:])
+    )
+    return found
+
+
+def test_files_of_one_number_on_two_devices_are_two(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = photos(3, 3)
+    photos(1, root="other")
+    (root / "arrow" / "far.png").symlink_to(root.parent / "other" / "arrow" / "0.png")
+    listed = entries.entries_of
+
+    def entries_of(folder: Path | str) -> list[Any]:
+        like = root / "arrow" / "0.png"
+        return [elsewhere(e, like) if e.name == "far.png" else e for e in listed(folder)]
+
+    monkeypatch.setattr("verydeep.datasets.entries.entries_of", entries_of)
+    found = entries.below(root / "arrow", root)
+    assert sorted(name for name, _ in found.files) == ["0.png", "1.png", "2.png", "far.png"]
 
 
 def test_a_link_that_leads_nowhere_is_called_so(photos: Photos) -> None:

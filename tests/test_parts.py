@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import TWO_CORES
 from verydeep import weights
@@ -24,6 +25,7 @@ from verydeep.datasets import Memory, Part, open_dataset, settled
 from verydeep.datasets.dataset import marks
 from verydeep.datasets.folder import open_folder
 from verydeep.datasets.memory import PIECE, key_of
+from verydeep.datasets.packing import pack
 from verydeep.errors import UserError
 from verydeep.nets.network import build
 from verydeep.pictures import Source
@@ -155,6 +157,23 @@ def test_a_picture_is_known_wherever_it_lies(size: int) -> None:
     others.append(data[: size // 2] + b"x" + data[size // 2 + 1 :])
     keys = {key_of(data), *(key_of(other) for other in others if other != data)}
     assert len(keys) == 1 + len({other for other in others if other != data})
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "ppm", "tif", "array"])
+def test_pictures_of_one_size_are_no_copies_wherever_they_differ(suffix: str) -> None:
+    """60 pictures with a box of another colour each, between the first rows and the middle."""
+    keys = set()
+    for i in range(60):
+        image = np.full((300, 300, 3), 99, np.uint8)
+        image[90:110, 100:200] = 4 * i
+        path = Path(f"{i}.{suffix}")
+        if suffix == "array":
+            keys.add(key_of(image))
+            continue
+        Image.fromarray(image).save(path)
+        keys.add(key_of(path))
+        assert key_of(path.read_bytes()) in keys
+    assert len(keys) == 60
 
 
 def test_copies_stay_together_in_a_split_that_is_made(photos: Photos) -> None:
@@ -364,6 +383,78 @@ def test_in_training_the_test_part_chooses_where_the_validation_part_was_learnt(
     assert {*run.dataset.validation.names} == names
     found = _wherever(open_dataset("three"), run.tests[0].scores)
     assert names <= {*found.names}
+
+
+@pytest.mark.parametrize(("learnt", "tested"), [("packed", "photos"), ("photos", "packed")])
+def test_a_pack_and_its_folder_are_known_to_be_the_same_pictures(
+    photos: Photos, learnt: str, tested: str
+) -> None:
+    root = photos(10, 10, 10, side=48)
+    copyfile(root / "arrow" / "0.png", root / "arrow" / "copy.png")
+    copyfile(root / "cross" / "0.png", root / "cross" / "copy.png")
+    pack(open_dataset(root, 1), Path("packed"), 40)
+    train(learnt, "a", TWO_CORES, split=1, **SMALL)
+    scores = evaluate("a", tested, "centre", TWO_CORES, split=2 if tested == "photos" else 1).scores
+    aside = [name.removesuffix(".jpg") for name in open_dataset("packed").validation.names]
+    assert sorted(name.removesuffix(".jpg") for name in scores.names) == sorted(aside)
+    assert (scores.part, scores.role) == ("validation", "validation")
+    assert evaluate("a", tested, "centre", TWO_CORES, part_name="all").scores.role == "train"
+
+
+def test_copies_are_packed_into_one_part(photos: Photos) -> None:
+    root = photos(10, 10)
+    for i in range(10):
+        copyfile(root / "arrow" / f"{i}.png", root / "arrow" / f"copy of {i}.png")
+    pack(open_dataset(root), Path("packed"), 40)
+    found = open_dataset("packed")
+    assert not contents(found.train) & contents(found.validation)
+    assert len(found.everything) == 30
+
+
+def test_a_pack_of_a_pack_still_knows_its_pictures(photos: Photos) -> None:
+    root = photos(5, 5)
+    pack(open_dataset(root), Path("packed"), 40)
+    pack(open_dataset("packed"), Path("again"), 20)
+    keys = {key_of(path) for path in root.rglob("*.png")}
+    assert {*Memory.of(open_dataset("again")).keys["train"].tolist()} < keys
+
+
+def test_more_pictures_of_a_drawn_set_are_those_that_were_learnt_and_others() -> None:
+    train("drawn:20x48", "a", TWO_CORES, **SMALL)
+
+    def role(data: str, part: str | None, split: int | None = None) -> str:
+        return to_test(Path("a/best.safetensors"), data, split, part, TWO_CORES)[-1]
+
+    assert [role("drawn:40x48", part) for part in ("train", "all", "validation", "test", None)] == [
+        "train", "train", "validation", "test", "test",
+    ]  # fmt: skip
+    assert role("drawn:10x48", "train") == "train"
+    assert role("drawn:40x32", "train") == role("drawn:40x48", "train", 1) == "test"
+
+
+@pytest.mark.parametrize(("known", "words"), [(1, "1 picture"), (14, "14 pictures")])
+def test_new_data_is_tested_on_but_for_what_the_weights_know(
+    begun: Run, photos: Photos, known: int, words: str
+) -> None:
+    root = photos(10, 10, 10, root="new", side=48, first=60)
+    for i in range(known):
+        (root / "arrow" / f"old-{i}.png").write_bytes(content(begun.dataset.train.source(i)))
+    dataset, name, part, role = to_test(Path("a/best.safetensors"), "new", None, None, TWO_CORES)
+    assert (name, len(part), role) == ("all", 30, "test")
+    assert not contents(part) & contents(begun.dataset.everything)
+    line = f"left out, learnt or set aside by a/best.safetensors before: {words}"
+    assert line in dataset.notes
+    assert not any("copies" in note or "learnt stay" in note for note in dataset.notes)
+
+
+def test_one_picture_is_counted_as_one(photos: Photos) -> None:
+    root = photos(5, 5)
+    for keys, line in (
+        ({"train": [root / "arrow/0.png"]}, "1 picture that w learnt stays in train, 0 stay out"),
+        ({"validation": [root / "arrow/0.png"]}, "0 pictures that w learnt stay in train, 1 stays"),
+    ):
+        memory = Memory({role: np.array([*map(key_of, paths)]) for role, paths in keys.items()})
+        assert any(line in note for note in settled(open_dataset(root), memory, "w").notes)
 
 
 def of_an_earlier_version(root: Path) -> None:

@@ -28,7 +28,7 @@ def look(
     verydeep look drawn:500x128 --sheet drawn.png
     """
     from verydeep.commands.console import Console
-    from verydeep.datasets import open_dataset
+    from verydeep.datasets import Memory, open_dataset, settled
     from verydeep.datasets.inspection import inspect
     from verydeep.errors import UserError
     from verydeep.machine import cores
@@ -38,9 +38,11 @@ def look(
         raise UserError(f"{threads} threads; at least 1 is needed")
     console = Console(quiet)
     console.say("verydeep look: reading names")
+    threads = threads or cores()
     dataset = open_dataset(data, split_seed or 0)
+    dataset = settled(dataset, Memory(), threads=threads, watch=console)  # as `train` does
     write_contact_sheet(dataset, sheet)
-    found = inspect(dataset, threads or cores(), console)
+    found = inspect(dataset, threads, console)
     if json:
         from json import dumps
 

@@ -28,13 +28,12 @@ def open_drawn(where: str = "drawn", seed: int = 0) -> Dataset:
     `where` is "drawn", "drawn:COUNT" or "drawn:COUNTxSIDE". Nothing is stored: a picture is drawn
     whenever it is asked for. Raises UserError for anything else.
     """
-    match = re.fullmatch(r"drawn(?::(\d+)(?:x(\d+))?)?", where)
-    if not match:
+    if (found := _count_and_side(where)) is None:
         raise UserError(
             f"'{where}' is no drawn set; there are drawn, drawn:4000 and drawn:4000x96 "
             f"(4,000 pictures to train on, 96 pixels a side)"
         )
-    count, side = int(match[1] or COUNT), int(match[2] or SIDE)
+    count, side = found
     if count < len(SHAPES):
         raise UserError(f"{count} drawn pictures are too few; at least {len(SHAPES)} are needed")
     if count > MOST or not SMALLEST_SIDE <= side <= MOST_SIDE:
@@ -51,6 +50,17 @@ def open_drawn(where: str = "drawn", seed: int = 0) -> Dataset:
     parts = {name: _part(name, seed, FIRST[name], n, side) for name, n in counts.items()}
     print_of = fingerprint([f"drawn {count} {side} {seed}", *SHAPES])
     return Dataset(where, "drawn", SHAPES, parts, (), (note,), print_of)
+
+
+def side_of(where: str) -> int | None:
+    """Pixels a side of drawn pictures, whose first are the same of any number; None of others."""
+    found = _count_and_side(where)
+    return found and found[1]
+
+
+def _count_and_side(where: str) -> tuple[int, int] | None:
+    match = re.fullmatch(r"drawn(?::(\d+)(?:x(\d+))?)?", where)
+    return (int(match[1] or COUNT), int(match[2] or SIDE)) if match else None
 
 
 def _part(name: str, seed: int, first: int, count: int, side: int) -> Part:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from array import array
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,7 +93,8 @@ def below(folder: Path, root: Path) -> Below:
 
     What is reached twice goes by its own name, or that of the first link to it.
     """
-    found, numbers, places = Below(), array("Q"), set()
+    found, places = Below(), set()
+    numbers: dict[int, array[int]] = defaultdict(lambda: array("Q"))  # of files, by device
     folders, links = [(str(folder), "")], list[tuple[str, str]]()
     file_links = []
     while folders or links:
@@ -115,24 +117,29 @@ def below(folder: Path, root: Path) -> Below:
             elif reason := why_empty(entry):
                 found.passed_over.append((reason, name))
             else:
-                found.files.append((name, entry.stat().st_size))
-                numbers.append(entry.inode())
-    _take_links(found, sorted(file_links, key=lambda link: link[0]), set(numbers))
+                file = entry.stat()
+                found.files.append((name, file.st_size))
+                numbers[file.st_dev].append(file.st_ino)
+    there = {device: set(inodes) for device, inodes in numbers.items()}
+    _take_links(found, sorted(file_links, key=lambda link: link[0]), there)
     return found
 
 
 def _take_links(
-    found: Below, links: list[tuple[Any, str, os.DirEntry[str]]], there: set[int]
+    found: Below, links: list[tuple[Any, str, os.DirEntry[str]]], there: dict[int, set[int]]
 ) -> None:
-    """Adds the files that links lead to, but for those that are there."""
+    """Adds the files that links lead to, but for those `there`: numbers of files by device."""
     for _, name, entry in links:
         if reason := why_empty(entry):
             found.passed_over.append((reason, name))
-        elif entry.stat().st_ino in there:
+            continue
+        file = entry.stat()
+        inodes = there.setdefault(file.st_dev, set())
+        if file.st_ino in inodes:
             found.passed_over.append((TWICE, name))
         else:
-            there.add(entry.stat().st_ino)
-            found.files.append((name, entry.stat().st_size))
+            inodes.add(file.st_ino)
+            found.files.append((name, file.st_size))
 
 
 def leads_up(entry: os.DirEntry[str], root: Path) -> bool:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from verydeep.datasets.dataset import Boxes, Dataset, Part
 from verydeep.datasets.entries import natural_key
+from verydeep.datasets.memory import key_of
 from verydeep.errors import PictureError
 from verydeep.picture_files import format_of, open_image
 from verydeep.pictures import MAX_PIXELS, Source, picture_size, read_picture
@@ -51,10 +52,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Recoded:
-    """A picture as it is packed: a JPEG file, and its boxes in that file's pixels, if any."""
+    """A picture as it is packed: a JPEG file, and its boxes in that file's pixels, if any.
+
+    `key` says which picture it was before.
+    """
 
     data: bytes
     boxes: Boxes
+    key: int
 
 
 def class_names(dataset: Dataset) -> list[str]:
@@ -120,6 +125,7 @@ def recoded(part: Part, index: int, side: int) -> Recoded:
     An ordinary JPEG that is small enough is taken byte for byte. Raises PictureError.
     """
     source = part.source(index)
+    key = key_of(source) if part.keys is None else int(part.keys[index])
     image = read_picture(source, smaller_side=side)
     data = _ordinary_jpeg(source, side)
     if data is None:
@@ -131,10 +137,10 @@ def recoded(part: Part, index: int, side: int) -> Recoded:
         Image.fromarray(image).save(file, "JPEG", quality=QUALITY, subsampling=0)
         data = file.getvalue()
     if part.boxes is None:
-        return Recoded(data, np.zeros((0, 4)))
+        return Recoded(data, np.zeros((0, 4)), key)
     (height, width), (old_height, old_width) = image.shape[:2], picture_size(source)
     scale = np.tile([width / old_width, height / old_height], 2)  # x, y, x, y
-    return Recoded(data, part.boxes(index).astype(np.float64) * scale)
+    return Recoded(data, part.boxes(index).astype(np.float64) * scale, key)
 
 
 def _ordinary_jpeg(source: Source, side: int) -> bytes | None:

@@ -26,6 +26,9 @@ from verydeep.threads import in_order
 
 PIECE = 2**14
 """Bytes of each of the three pieces of a file that are looked at; one of up to three is whole."""
+BARE = (b"BM", *(b"P%d" % i for i in range(1, 7)), b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How BMP, Netpbm and TIFF begin, which may hold bare pixels: pictures of one size can then be
+alike in all three pieces, so that all of the file is looked at."""
 NO_KEY = 0
 """Of a picture that cannot be read."""
 UNKNOWN = len(ROLES)
@@ -149,9 +152,9 @@ def _redrawn(
     notes = []
     if (known < UNKNOWN).any():
         learnt, held = ((known == 0).sum(), ((known > 0) & (known < UNKNOWN)).sum())
-        notes.append(
-            f"{learnt:,} pictures that {whose} learnt stay in train, {held:,} stay out of it"
-        )
+        pictures, stay = ("picture", "stays") if learnt == 1 else ("pictures", "stay")
+        apart = f"{held:,} {'stays' if held == 1 else 'stay'} out of it"
+        notes.append(f"{learnt:,} {pictures} that {whose} learnt {stay} in train, {apart}")
     if (moved := np.flatnonzero(alike != roles)).size:
         notes.append(f"copies moved to the part of their like: {_count(whole.only(moved).names)}")
     found = {name: whole.only(np.flatnonzero(alike == ROLES.index(name))) for name in names}
@@ -194,7 +197,9 @@ def _bytes_of(source: Source) -> bytes:
 
 
 def _read_keys(part: Part, threads: int, watch: Watch) -> Keys:
-    """The key of every picture, read by threads."""
+    """The key of every picture, read by threads; those of a pack are in its index."""
+    if part.keys is not None:
+        return part.keys
     keys = np.full(len(part), NO_KEY)
 
     def read(i: int) -> int:
@@ -217,7 +222,8 @@ def keys_of(part: Part) -> Keys:
 def key_of(source: Source) -> int:
     """64 bits that say which picture it is: of its size, beginning, middle and end.
 
-    Raises OSError or PictureError where it cannot be read.
+    Of all of it where pixels may lie bare in it. Raises OSError or PictureError where it cannot be
+    read.
     """
     if isinstance(source, str | Path):
         file = os.open(source, os.O_RDONLY)
@@ -226,10 +232,13 @@ def key_of(source: Source) -> int:
             pieces = [os.pread(file, PIECE, at) for at in _places(size)]
         finally:
             os.close(file)
+        if pieces[0].startswith(BARE):
+            pieces = [_bytes_of(source)]
     else:
         data = _bytes_of(source)
         size = len(data)
-        pieces = [data[at : at + PIECE] for at in _places(size)]
+        whole = isinstance(source, np.ndarray) or data.startswith(BARE)
+        pieces = [data] if whole else [data[at : at + PIECE] for at in _places(size)]
     digest = blake2b(b"".join([size.to_bytes(8, "little"), *pieces]), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
 

@@ -2,7 +2,7 @@
 
 The index is a line with the format's name and the sha256 of all after it; a line of JSON padded to
 a multiple of eight bytes: classes, shards, what was left out; and then the arrays of `Entries`.
-Names stay bytes until they are asked for: a picture takes some 65 bytes of memory.
+Names stay bytes until they are asked for: a picture takes some 73 bytes of memory.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from jaxtyping import Float64, Int64, UInt8, UInt32
 
 from verydeep import schema
 from verydeep.datasets.dataset import ROLES, Boxes, Dataset, Labels, Part
+from verydeep.datasets.memory import NO_KEY
 from verydeep.datasets.names import Names
 from verydeep.errors import PictureError, UserError, one_line
 from verydeep.progress import SILENT, Watch
@@ -35,15 +36,18 @@ UNFINISHED = "unfinished.verydeep"
 """Name of the folder in a pack that is there until all its pictures are."""
 FORMAT = b"verydeep pack 2 "
 EARLIER = b"verydeep pack 1 "
-"""Of two parts, the second of which was called test and chose the weights."""
+"""Of two parts, the second of which was called test and chose the weights; without keys."""
 FIRST_LINE = len(FORMAT) + 64 + 1
 
 
 SHARD = re.compile(r"shard-\d{5,10}\.tar")
 LAYOUT = (
-    ("<i8", 1), ("<i8", 1), ("<u4", 1), ("<u4", 1), ("<u4", 1), ("<u4", 1), ("<f8", 2), ("|u1", 1),
+    ("<i8", 1), ("<i8", 1), ("<u4", 1), ("<u4", 1), ("<i8", 1), ("<u4", 1), ("<u4", 1), ("<f8", 2),
+    ("|u1", 1),
 )  # fmt: skip
 """Kind and number of axes of each array of `Entries`."""
+KEYS = 4
+"""Place of the keys among them."""
 
 
 class Record(TypedDict):
@@ -91,14 +95,16 @@ class _Arrays(TypedDict):
 class Entries:
     """Where pictures are, an entry for each in every array but the last two.
 
-    `offsets` count from the beginning of the picture's shard; a name has `name_sizes` bytes of
-    `names`, a picture `box_counts` rows of `boxes`.
+    `offsets` count from the beginning of the picture's shard; `keys` say which pictures they were
+    before they were packed; a name has `name_sizes` bytes of `names`, a picture `box_counts` rows
+    of `boxes`.
     """
 
     labels: Int64[np.ndarray, N]
     offsets: Int64[np.ndarray, N]
     sizes: UInt32[np.ndarray, N]
     checksums: UInt32[np.ndarray, N]
+    keys: Int64[np.ndarray, N]
     name_sizes: UInt32[np.ndarray, N]
     box_counts: UInt32[np.ndarray, N]
     boxes: Float64[np.ndarray, "R 4"]
@@ -160,7 +166,10 @@ def read_index(path: Path, kind: type = Header) -> tuple[dict[str, Any], Entries
             _rename_second(said)
         header = schema.fitting_keys(kind, said, beside=("arrays",))
         layout = schema.fitting_keys(_Arrays, said, beside=header)["arrays"]
-        entries = Entries(*_arrays(data, at, layout))
+        arrays = [*_arrays(data, at, layout, _layout_of(data))]
+        if data.startswith(EARLIER):
+            arrays.insert(KEYS, np.full(layout[0][1], NO_KEY))
+        entries = Entries(*arrays)
         _refuse_misfits(header, entries)
     except ValueError as error:
         raise UserError(f"{path} tells of no pack: {one_line(error)}; pack anew") from None
@@ -175,10 +184,17 @@ def _rename_second(said: Any) -> None:
             said["boxes"] = ["validation" if name == "test" else name for name in boxes]
 
 
-def _arrays(data: bytes, at: int, layout: list[tuple[str, list[int]]]) -> Iterator[np.ndarray]:
+def _layout_of(data: bytes) -> tuple[tuple[str, int], ...]:
+    """Kinds and axes of the arrays of an index, by its format."""
+    return LAYOUT[:KEYS] + LAYOUT[KEYS + 1 :] if data.startswith(EARLIER) else LAYOUT
+
+
+def _arrays(
+    data: bytes, at: int, layout: list[tuple[str, list[int]]], expected: Sequence[tuple[str, int]]
+) -> Iterator[np.ndarray]:
     """The arrays of `Entries` as they lie in an index; ValueError where they are others."""
     pictures = layout[0][1] if layout else []
-    for (kind, axes), (said, shape) in zip(LAYOUT, layout, strict=True):
+    for (kind, axes), (said, shape) in zip(expected, layout, strict=True):
         if said != kind or len(shape) != axes or (axes == 2 and shape[1] != 4):
             raise ValueError(f"an array is {said} of {len(shape)} axes, not {kind} of {axes}")
         array = np.frombuffer(data, kind, prod(shape), at).reshape(shape)
@@ -314,7 +330,8 @@ def _part(
         i = range(len(ours))[i]
         return here.boxes[int(box_ends[i]) - int(here.box_counts[i]) : int(box_ends[i])]
 
-    return Part(names, ours, source, None if box_ends is None else boxes)
+    keys = here.keys if here.keys.any() else None  # of an earlier format
+    return Part(names, ours, source, None if box_ends is None else boxes, keys)
 
 
 def read_member(shard: Path, name: str, offset: int, size: int, checksum: int) -> bytes:

@@ -23,6 +23,7 @@ from verydeep import schema
 from verydeep.datasets.dataset import Dataset, fingerprint
 from verydeep.datasets.folder import refuse_too_small, words_of
 from verydeep.datasets.members import QUALITY, Member, Recoded, class_names, members, recoded
+from verydeep.datasets.memory import Memory, settled
 from verydeep.datasets.packed import (
     FORMAT,
     INDEX,
@@ -63,6 +64,7 @@ def pack(
 ) -> dict[str, Any]:
     """Packs a dataset into a folder and gives the header of its index, with `kept` shards.
 
+    Copies of a picture go into one part, as they do before a training, where the parts were drawn.
     What is finished there of the same pack is kept where its sha256 still holds. Raises UserError
     where the folder holds anything else, or cannot be written.
     """
@@ -74,6 +76,10 @@ def pack(
             f"{dataset.where} has pictures to test on only, and a pack needs some to train on; the "
             f"other verbs take that folder as it is"
         )
+    said = len(dataset.notes)
+    dataset = settled(dataset, Memory(), threads=threads, watch=watch)
+    for note in dataset.notes[said:]:
+        watch.say(note)
     about = _about(dataset, side, shard_bytes)
     with _claimed(out, about, dataset.where):
         shards, kept = _shards(dataset, out, about, threads, watch)

@@ -38,7 +38,7 @@ class Tar:
         self.bytes, self.left_out = 0, list[str]()
         self._file, self._digest = file, sha256()
         self._members: list[tuple[Member, int, int, int]] = []  # with offset, size and checksum
-        self._boxes: list[Boxes] = []
+        self._boxes, self._keys = list[Boxes](), list[int]()
 
     def add(self, member: Member, picture: Recoded) -> None:
         """Writes a picture, with a header that is the same whenever and by whomever it is made."""
@@ -47,6 +47,7 @@ class Tar:
         self._write(picture.data + bytes(-len(picture.data) % BLOCKSIZE))
         self._members.append((member, *place))
         self._boxes.append(picture.boxes)
+        self._keys.append(picture.key)
 
     def end(self) -> None:
         """Writes the two empty blocks that tar files end with."""
@@ -76,6 +77,7 @@ class Tar:
             places[:, 0],
             places[:, 1].astype(np.uint32),
             places[:, 2].astype(np.uint32),
+            np.array(self._keys, np.int64),
             np.array([len(n) for n in names], np.uint32),
             np.array([len(boxes) for boxes in self._boxes], np.uint32),
             np.concatenate([np.zeros((0, 4)), *self._boxes]),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool
 
 from verydeep.conditions import Conditions
 from verydeep.datasets import Dataset, Memory, Part, open_dataset, settled
 from verydeep.datasets.dataset import ROLES, marks
+from verydeep.datasets.drawn import side_of
 from verydeep.datasets.memory import NO_KEYS, UNKNOWN, looked_into
 from verydeep.errors import UserError
 from verydeep.weights.file import WeightsInfo, read_info, read_memory
@@ -66,11 +69,12 @@ def to_test(
     """Data, the name of a part of it, that part, and what its pictures were for the weights.
 
     Without a `name`, what is fair to test on: the part set aside where the data has one, or where
-    the weights were trained on it; else all of it. From "all" nothing is left out, learnt or not.
-    Raises UserError where none is known to be.
+    the weights were trained on it; else all of it that they do not know. From "all" nothing is left
+    out, learnt or not. Raises UserError where none is known to be.
     """
     info, name = read_info(path), ALIASES.get(name or "", name)
-    dataset = open_dataset(data, split_of(info) if split is None else split)
+    split = split_of(info) if split is None else split
+    dataset = opened = open_dataset(data, split)
     if name in ("train", "all"):
         memory = read_memory(path)
     else:
@@ -80,20 +84,40 @@ def to_test(
         dataset = looked_into(dataset, threads, watch)
     elif memory:
         dataset = settled(dataset, memory, str(path), to_test=True, threads=threads, watch=watch)
-    name = name or _fair(dataset, memory)
-    part = part_of(dataset, name)
-    return dataset, name, part, _role(dataset, name, part, memory, info)
+    if name or not _is_new(dataset, memory):
+        name = name or dataset.held_out
+        part = part_of(dataset, name)
+    else:
+        name = "all"
+        part, note = _not_known(dataset.everything, memory, str(path))
+        dataset = replace(opened, notes=(*opened.notes, *note))
+    return dataset, name, part, _role(dataset, name, part, memory, info, split)
 
 
-def _fair(dataset: Dataset, memory: Memory) -> str:
-    """The part that is set aside, or all of what the weights have not seen."""
-    if dataset.held_out not in dataset.made or _knows(memory, dataset.everything):
-        return dataset.held_out
-    return "all"
+def _is_new(dataset: Dataset, memory: Memory) -> bool:
+    """Whether data without a part of its own to test on is none that the weights were made with.
+
+    It is where they know fewer than half of its pictures.
+    """
+    known = int(_known(dataset.everything, memory).sum())
+    return dataset.held_out in dataset.made and 2 * known < len(dataset.everything)
 
 
-def _knows(memory: Memory, part: Part) -> bool:
-    return part.keys is not None and bool((memory.roles(part.keys) < UNKNOWN).any())
+def _known(part: Part, memory: Memory) -> Bool[np.ndarray, M]:
+    """Which of the pictures the weights had to do with."""
+    if part.keys is None:
+        return np.zeros(len(part), bool)
+    return memory.roles(part.keys) < UNKNOWN
+
+
+def _not_known(part: Part, memory: Memory, whose: str) -> tuple[Part, list[str]]:
+    """What the weights had nothing to do with, and a line for the rest where there is any."""
+    known = _known(part, memory)
+    if not (count := int(known.sum())):
+        return part, []
+    pictures = f"{count:,} picture{'' if count == 1 else 's'}"
+    note = f"left out, learnt or set aside by {whose} before: {pictures}"
+    return part.only(np.flatnonzero(~known)), [note]
 
 
 def part_of(dataset: Dataset, name: str) -> Part:
@@ -105,13 +129,17 @@ def part_of(dataset: Dataset, name: str) -> Part:
     return parts[name]
 
 
-def _role(dataset: Dataset, name: str, part: Part, memory: Memory, info: WeightsInfo) -> str:
+def _role(
+    dataset: Dataset, name: str, part: Part, memory: Memory, info: WeightsInfo, split: int
+) -> str:
     """What the pictures were for the weights, the worst of it, as far as is known."""
-    if part.keys is not None:
+    if memory and part.keys is not None:
         worst = int(memory.roles(part.keys, own=name).min(initial=UNKNOWN))
         return ROLES[worst] if worst < UNKNOWN else "test"
     learnt = info.provenance.get("data", {})
-    if learnt.get("fingerprint") == dataset.fingerprint:
+    alike = dataset.kind == "drawn" and split == split_of(info)
+    alike = alike and side_of(dataset.where) == side_of(str(learnt.get("where")))
+    if alike or learnt.get("fingerprint") == dataset.fingerprint:
         earlier = "validation" not in learnt and name == "test"
         return "train" if name == "all" else "validation" if earlier else name
     return "validation" if (dataset.kind, name) == ("ilsvrc", "validation") else "test"

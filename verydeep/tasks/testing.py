@@ -96,13 +96,13 @@ def evaluate(
     """A weights file tested on labelled pictures by a protocol; the posteriors go to a file.
 
     The pictures are those set aside where the data has such a part, the test before the validation,
-    or where the network was trained on this data; else all of them. `part_name` ("train",
-    "validation", "test", "all") says otherwise; what the network has learnt is in the first and the
-    last of these alone. `split` is the seed of the split, by default that of the training. `engine`
-    names what runs the network; without it, the fastest there is for the machine. Pools that round
-    "up" (`pooling`) are Caffe's. A test that was cut short goes on where it was. Raises UserError
-    where the data has classes that the network does not know, or has changed since an earlier
-    version trained the network on it.
+    or where the network was trained on this data; else all that it does not know. `part_name`
+    ("train", "validation", "test", "all") says otherwise; what the network has learnt is in the
+    first and the last of these alone. `split` is the seed of the split, by default that of the
+    training. `engine` names what runs the network; without it, the fastest there is for the
+    machine. Pools that round "up" (`pooling`) are Caffe's. A test that was cut short goes on where
+    it was. Raises UserError where the data has classes that the network does not know, or has
+    changed since an earlier version trained the network on it.
     """
     conditions = conditions or Conditions()
     weights_path = weights.find(weights_path, conditions.watch)
