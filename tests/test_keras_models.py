@@ -126,6 +126,35 @@ def test_a_mean_and_a_variance_that_were_learnt_are_pixels() -> None:
     assert np.allclose(pixels.std, flat.std(0), rtol=1e-5)
 
 
+def test_s_is_the_side_of_the_pictures_that_a_model_takes() -> None:
+    for model in (net(size=(70, 70)), keras.Sequential([net(size=(70, 70))])):
+        path = saved(model)
+        found = imported(ours.read(path), path)
+        assert (found.network.pixels.scale, found.network.table.crop) == ((70, 70), 64)
+        assert "scale" not in found.guessed
+        assert not any(note.startswith("S is") for note in found.notes)
+    whole = net(first=[L.Rescaling(1 / 255)], size=(70, 70))
+    assert ours.read(saved(whole)).guessed == ()
+    for size in ((None, None), (224, 224)):  # 224 is the crop of nets of a larger S too
+        trunk = net(flatten=(), dense=(), size=size)
+        assert ours.read(saved(trunk)).guessed == ("pixels", "scale")
+
+
+def test_the_side_is_read_as_older_keras_says_it() -> None:
+    path = saved(net(size=(70, 70)))
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        given = config["config"]["layers"][0]["config"]
+        given["batch_input_shape"] = given.pop("batch_shape")
+        file.attrs["model_config"] = json.dumps(config)
+    assert ours.read(path).pixels.scale == (70, 70)
+
+
+def test_pictures_that_leave_fc6_another_map_are_refused() -> None:
+    reason = "pictures of 32 x 128, of which 5 poolings leave 1 x 4, where its first FC .* 2 x 2"
+    assert_refused(ours.read, saved(net(size=(32, 128))), reason)
+
+
 @pytest.mark.parametrize("name", ["plain", "ReLUs apart", "norms"])
 def test_posteriors_of_weights_alone_are_keras_own(name: str) -> None:
     make, table, _ = READ[name]
@@ -274,6 +303,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an activation of nothing": lambda model: first(model, activation={"config": [1]}),
     "an epsilon of words": lambda model: first(model, "BatchNormalization", epsilon="x"),
     "an epsilon of nothing": lambda model: first(model, "BatchNormalization", epsilon=float("nan")),
+    "a size of two": lambda model: first(model, "InputLayer", batch_shape=[1, 2]),
     "an axis of lists": lambda model: first(model, "BatchNormalization", axis=[[1]]),
 }
 
