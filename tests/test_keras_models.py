@@ -21,7 +21,9 @@ from tests.foreign_nets import assert_refused, assert_refused_or_read, damaged
 from tests.keras_nets import CLASSES, SIDE, net, posteriors, saved, with_random_weights
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import keras as ours
+from verydeep.weights.foreign.guesses import WINDOWS, informed
 from verydeep.weights.foreign.importing import imported
+from verydeep.weights.releases import RELEASES
 
 MEAN = np.array((103.939, 116.779, 123.68))
 PICTURES = np.random.default_rng(7).integers(0, 256, (4, SIDE, SIDE, 3), np.uint8)
@@ -163,10 +165,19 @@ def test_posteriors_of_weights_alone_are_keras_own(name: str) -> None:
     title, shown = found(path)
     assert title == table
     assert np.abs(shown - given(model, None)).max() < 1e-4
-    notes = ours.read(path).notes
+    first, *notes = ours.read(path).notes
+    assert first.startswith("ReLUs and max-pooling over 2 x 2 are a guess: the file does not say")
     assert [
         note.startswith("norms are a guess: before the ReLUs, with Keras's own") for note in notes
     ] == ([True] if name == "norms" else [])
+
+
+def test_activations_and_windows_of_weights_alone_are_a_guess_that_is_told() -> None:
+    for model in (net(activation="tanh"), net(pool=lambda: L.MaxPooling2D(3, 2, padding="same"))):
+        assert ours.read(saved(model, "net.weights.h5")).notes == (WINDOWS,)
+    found = ours.read("net.weights.h5")
+    assert informed(found, RELEASES[0], "net.weights.h5").notes == ()
+    assert informed(found, None, "net.weights.h5").notes == (WINDOWS,)
 
 
 def with_branch() -> Any:

@@ -21,7 +21,7 @@ from verydeep.bounds import Damaged, as_float32, refusals
 from verydeep.nets.table import Table
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import hdf5, keras_config, mat73
-from verydeep.weights.foreign.guesses import IMAGENET_CROP
+from verydeep.weights.foreign.guesses import IMAGENET_CROP, WINDOWS
 from verydeep.weights.foreign.hdf5 import HEAD, File, Node
 from verydeep.weights.foreign.keras_config import KerasLayer, Size
 from verydeep.weights.foreign.keras_export import MEAN, SCALE, TABLE
@@ -171,7 +171,7 @@ def _of_weights(groups: Groups, root: Node, order: list[Any]) -> Parameters:
     statistics = held.pop(NORMALIZATION, None)
     outputs = {name: _outputs(group) for name, group in held.items()}
     places = places_of(outputs, groups, table)
-    notes = []
+    notes = [WINDOWS] if table is None else []
     if any(name.startswith("bn") for name in places.values()):
         refuse_norms_after_relus(groups, [str(name) for name in order])
         notes.append(f"norms are a guess: before the ReLUs, with Keras's own epsilon of {EPSILON:g}"
