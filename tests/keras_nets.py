@@ -36,12 +36,13 @@ def net(
     between: Sequence[Layer] = (),
     last: Any = "softmax",
     kernels: Callable[[int, int], int] = lambda block, place: 3,
+    size: Sequence[int | None] = (SIDE, SIDE),
 ) -> Any:
     """A VGG of Keras's: `after` are the layers after each convolution, its own ReLU where None."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(1)
     own = activation if after is None else None
-    value = given = keras.Input((SIDE, SIDE, 3))
+    value = given = keras.Input((*size, 3))
     for layer in first:
         value = layer(value)
     for b, block in enumerate(WIDTHS[letter]):

@@ -78,10 +78,18 @@ def test_names_that_end_in_numbers_are_whole_names() -> None:
     cars = ["Audi A4 2012", "Audi A6 2011", "BMW 1 2012"]
     text(cars)(Path("cars.txt"))
     assert classes_in(Path("cars.txt")) == cars
-    text(["class 0", "class 1"])(Path("same.txt"))
-    assert classes_in(Path("same.txt")) == ["class 0", "class 1"]
+    for same in (["class 0", "class 1"], ["class 1", "class 2"]):
+        text(same)(Path("same.txt"))
+        assert classes_in(Path("same.txt")) == same
     text(["0", "1", "10", "11", "2"])(Path("numbers.txt"))
     assert classes_in(Path("numbers.txt")) == ["0", "1", "10", "11", "2"]
+
+
+@pytest.mark.parametrize("lines", [["dog 2", "cat 1", "ant 3"], ["1 cat", "2 dog", "3 ant"]])
+def test_numbers_from_one_are_refused_before_names_and_after(lines: list[str]) -> None:
+    text(lines)(Path("one.txt"))
+    with pytest.raises(UserError, match="it holds 3 names and none numbered 0"):
+        classes_in(Path("one.txt"))
 
 
 def test_wnids_keep_their_first_word_whatever_stands_between() -> None:

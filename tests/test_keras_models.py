@@ -21,7 +21,9 @@ from tests.foreign_nets import assert_refused, assert_refused_or_read, damaged
 from tests.keras_nets import CLASSES, SIDE, net, posteriors, saved, with_random_weights
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import keras as ours
+from verydeep.weights.foreign.guesses import WINDOWS, informed
 from verydeep.weights.foreign.importing import imported
+from verydeep.weights.releases import RELEASES
 
 MEAN = np.array((103.939, 116.779, 123.68))
 PICTURES = np.random.default_rng(7).integers(0, 256, (4, SIDE, SIDE, 3), np.uint8)
@@ -126,6 +128,35 @@ def test_a_mean_and_a_variance_that_were_learnt_are_pixels() -> None:
     assert np.allclose(pixels.std, flat.std(0), rtol=1e-5)
 
 
+def test_s_is_the_side_of_the_pictures_that_a_model_takes() -> None:
+    for model in (net(size=(70, 70)), keras.Sequential([net(size=(70, 70))])):
+        path = saved(model)
+        found = imported(ours.read(path), path)
+        assert (found.network.pixels.scale, found.network.table.crop) == ((70, 70), 64)
+        assert "scale" not in found.guessed
+        assert not any(note.startswith("S is") for note in found.notes)
+    whole = net(first=[L.Rescaling(1 / 255)], size=(70, 70))
+    assert ours.read(saved(whole)).guessed == ()
+    for size in ((None, None), (224, 224)):  # 224 is the crop of nets of a larger S too
+        trunk = net(flatten=(), dense=(), size=size)
+        assert ours.read(saved(trunk)).guessed == ("pixels", "scale")
+
+
+def test_the_side_is_read_as_older_keras_says_it() -> None:
+    path = saved(net(size=(70, 70)))
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        given = config["config"]["layers"][0]["config"]
+        given["batch_input_shape"] = given.pop("batch_shape")
+        file.attrs["model_config"] = json.dumps(config)
+    assert ours.read(path).pixels.scale == (70, 70)
+
+
+def test_pictures_that_leave_fc6_another_map_are_refused() -> None:
+    reason = "pictures of 32 x 128, of which 5 poolings leave 1 x 4, where its first FC .* 2 x 2"
+    assert_refused(ours.read, saved(net(size=(32, 128))), reason)
+
+
 @pytest.mark.parametrize("name", ["plain", "ReLUs apart", "norms"])
 def test_posteriors_of_weights_alone_are_keras_own(name: str) -> None:
     make, table, _ = READ[name]
@@ -134,10 +165,19 @@ def test_posteriors_of_weights_alone_are_keras_own(name: str) -> None:
     title, shown = found(path)
     assert title == table
     assert np.abs(shown - given(model, None)).max() < 1e-4
-    notes = ours.read(path).notes
+    first, *notes = ours.read(path).notes
+    assert first.startswith("ReLUs and max-pooling over 2 x 2 are a guess: the file does not say")
     assert [
         note.startswith("norms are a guess: before the ReLUs, with Keras's own") for note in notes
     ] == ([True] if name == "norms" else [])
+
+
+def test_activations_and_windows_of_weights_alone_are_a_guess_that_is_told() -> None:
+    for model in (net(activation="tanh"), net(pool=lambda: L.MaxPooling2D(3, 2, padding="same"))):
+        assert ours.read(saved(model, "net.weights.h5")).notes == (WINDOWS,)
+    found = ours.read("net.weights.h5")
+    assert informed(found, RELEASES[0], "net.weights.h5").notes == ()
+    assert informed(found, None, "net.weights.h5").notes == (WINDOWS,)
 
 
 def with_branch() -> Any:
@@ -274,6 +314,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an activation of nothing": lambda model: first(model, activation={"config": [1]}),
     "an epsilon of words": lambda model: first(model, "BatchNormalization", epsilon="x"),
     "an epsilon of nothing": lambda model: first(model, "BatchNormalization", epsilon=float("nan")),
+    "a size of two": lambda model: first(model, "InputLayer", batch_shape=[1, 2]),
     "an axis of lists": lambda model: first(model, "BatchNormalization", axis=[[1]]),
 }
 

@@ -37,6 +37,7 @@ from verydeep.nets.network import Network, build
 from verydeep.nets.table import Table, read_table
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import hdf5, keras, keras_export
+from verydeep.weights.foreign.guesses import WINDOWS
 from verydeep.weights.foreign.importing import imported
 from verydeep.weights.foreign.parameters import AUTHORS
 
@@ -140,7 +141,7 @@ def test_weights_come_out_as_they_went_in(
     found = keras.read(path)
     assert_same(found, weights)
     assert found.pixels == Pixels((256, 256), MEAN, order="BGR")
-    assert (found.family, found.classes, found.notes) == ("Keras", None, ())
+    assert (found.family, found.classes, found.notes) == ("Keras", None, (WINDOWS,))
     assert_runs_like(letter, found, scores(weights, picture()[:, :, ::-1] - np.array(MEAN)))
 
 
@@ -156,7 +157,7 @@ def test_without_its_top_it_has_convolutions_and_a_note(tmp_path: Path) -> None:
     for writer in WRITERS:
         found = keras.read(writer(tmp_path / "notop.h5", weights))
         assert_same(found, weights)
-        assert found.notes == ("has no FC layers: without its top",)
+        assert found.notes == ("has no FC layers: without its top", WINDOWS)
 
 
 @pytest.mark.parametrize(

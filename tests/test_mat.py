@@ -353,6 +353,22 @@ KRIZHEVSKYS = [5.0, 2.0, 1e-4 / 5, 0.75]
 """N, kappa, alpha, beta: by the text of vl_nnnormalize, alpha is not divided by N."""
 
 
+def test_settings_of_pixels_are_read_or_told(tmp_path: Path) -> None:
+    net = simplenn(tiny())
+    settings = net["meta"]["normalization"]
+    settings["keepAspect"], settings["cropSize"] = True, np.array([0.8, 0.8])
+    for writer in (level5, level73):
+        found = matconvnet.read(writer(tmp_path / "x.mat", net))
+        assert found.pixels.scale == (96, 96)
+        assert not any("squeezes" in note for note in found.notes)
+    settings["keepAspect"] = False
+    del settings["border"]
+    for writer in (level5, level73):
+        found = matconvnet.read(writer(tmp_path / "x.mat", net))
+        assert found.pixels.scale == (80, 80)
+        assert found.notes[0].startswith("it squeezes its pictures to a square (keepAspect)")
+
+
 def layers_of(net: dict[str, Any]) -> list[dict[str, Any]]:
     """The layers of a net of either kind, in the order of the graph."""
     layers = net.get("net", net)["layers"]

@@ -133,6 +133,32 @@ def test_wrapped_state_dicts_are_found(wrap: Callable[[Any], Any]) -> None:
     assert hash_of(ours(wrapped)) == hash_of(ours(saved(state, "bare.pth")))
 
 
+@pytest.mark.parametrize(
+    ("name", "wrap", "words"),
+    [
+        ("model", lambda s: s, "'model'"),
+        ("model", lambda s: {"epoch": 1, "state_dict": s}, "'model'"),
+        ("model_state_dict", lambda s: s, "'model_state_dict'"),
+        ("ema", lambda s: {"decay": 0.9, "module": s}, "an average of them, 'ema'"),
+        ("model", lambda s: {"letter": "A"}, None),
+        ("ema", lambda s: {"decay": 0.9}, None),
+    ],
+)
+def test_another_set_of_weights_is_told(
+    name: str, wrap: Callable[[Any], Any], words: str | None
+) -> None:
+    first, second = small("A"), small("A")
+    path = saved({"state_dict": first, name: wrap(second)}, "two.pth")
+    note = (
+        f"there are two sets of weights, 'state_dict' and {words}; 'state_dict' is taken, so save "
+        f"'{name}' alone if it was tested"
+    )
+    same = saved({"state_dict": first, "model": first}, "one.pth")
+    others = statedict.read(same).notes
+    assert not any("two sets" in other for other in others)
+    assert statedict.read(path).notes == ((note,) if words else ()) + others
+
+
 def with_classifier(*modules: Callable[..., Any]) -> Any:
     """torchvision's net with its FC layers among other modules."""
     built = theirs.network("A", True, seed=3)

@@ -151,7 +151,8 @@ def _lines(lines: list[str]) -> list[str]:
         return by_number([(int(found[1]), found[2]) for found in before])
     after = [found for line in lines if (found := AFTER.fullmatch(line))]
     numbers = sorted(int(found[2]) for found in after)
-    if numbers == list(range(len(lines))) and len({found[1] for found in after}) == len(lines):
+    counted = [list(range(start, start + len(lines))) for start in (0, 1)]
+    if numbers in counted and len({found[1] for found in after}) == len(lines):
         return by_number([(int(found[2]), found[1]) for found in after])
     return lines  # a name may end in a number, as a car's in its year
 

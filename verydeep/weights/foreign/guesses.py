@@ -16,6 +16,11 @@ from verydeep.weights.releases import Release, scale_of
 
 CLASSES = "classes"
 """The third thing that may be a guess: which class is which."""
+WINDOWS = (
+    "ReLUs and max-pooling over 2 x 2 are a guess: the file does not say; save the whole model to "
+    "have it checked"
+)
+"""The note of a file that names its layers with weights and tells nothing of the others."""
 IMAGENET_CROP, IMAGENET_S = 224, 256
 
 
@@ -33,11 +38,12 @@ def informed(
         return parameters
     known, note = (None, None) if scale else scale_of(release, file)
     told = set(parameters.guessed) if release else {SCALE} if known else set()
+    notes = tuple(x for x in parameters.notes if x != WINDOWS or release is None)
     return replace(
         parameters,
         pixels=replace(parameters.pixels, scale=known or parameters.pixels.scale),
         guessed=tuple(sorted(set(parameters.guessed) - told)),
-        notes=(*parameters.notes, note) if note else parameters.notes,
+        notes=(*notes, note) if note else notes,
     )
 
 

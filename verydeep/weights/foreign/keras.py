@@ -21,8 +21,9 @@ from verydeep.bounds import Damaged, as_float32, refusals
 from verydeep.nets.table import Table
 from verydeep.preprocessing import Pixels
 from verydeep.weights.foreign import hdf5, keras_config, mat73
+from verydeep.weights.foreign.guesses import IMAGENET_CROP, WINDOWS
 from verydeep.weights.foreign.hdf5 import HEAD, File, Node
-from verydeep.weights.foreign.keras_config import KerasLayer
+from verydeep.weights.foreign.keras_config import KerasLayer, Size
 from verydeep.weights.foreign.keras_export import MEAN, SCALE, TABLE
 from verydeep.weights.foreign.keras_names import (
     EPSILON,
@@ -76,7 +77,7 @@ def read(path: Path | str) -> Parameters:
         groups = _groups(file, model)
         config = root.attribute("model_config")
         if config:
-            return _of_model(groups, keras_config.layers_of(str(config[0])))
+            return _of_model(groups, *keras_config.layers_of(str(config[0])))
         return _of_weights(groups, root, file.node(model).attribute("layer_names"))
 
 
@@ -118,8 +119,12 @@ def _by_layer(groups: Groups, known: Callable[[str], bool]) -> dict[str, Group]:
     return found
 
 
-def _of_model(groups: Groups, layers: list[KerasLayer]) -> Parameters:
-    """The weights of a model that tells of its layers."""
+def _of_model(groups: Groups, layers: list[KerasLayer], size: Size | None) -> Parameters:
+    """The weights of a model that tells of its layers.
+
+    S is the side of the pictures that it takes; at 224 it stays a guess, for that is the crop of
+    nets of a larger S too.
+    """
     names = {layer.name for layer in layers}
     if len(names) < len(layers):
         raise Damaged("two of its layers have one name", NOT_OURS)
@@ -134,9 +139,22 @@ def _of_model(groups: Groups, layers: list[KerasLayer]) -> Parameters:
     tensors = _tensors(places, held, epsilons)
     statistics = {layer.name: _statistics(held[layer.name]) for layer in before
                   if layer.name in held}  # fmt: skip
-    guessed = (S,) if before else ALL_GUESSED
-    found = _parameters(tensors, keras_config.pixels(before, statistics), guessed)
-    return replace(found, lrn=False)
+    if size and "fc6.weight" in tensors:
+        _refuse_other_map(size, sum(step.kind == "pool" for step in told), tensors["fc6.weight"])
+    pixels = keras_config.pixels(before, statistics)
+    guessed: tuple[str, ...] = (S,) if before else ALL_GUESSED
+    if size and size[0] == size[1] != IMAGENET_CROP:
+        pixels, guessed = replace(pixels, scale=size), tuple(x for x in guessed if x != S)
+    return replace(_parameters(tensors, pixels, guessed), lrn=False)
+
+
+def _refuse_other_map(size: Size, pools: int, fc6: np.ndarray) -> None:
+    """Raises Damaged where pictures of the size that a model takes leave fc6 another map."""
+    left = tuple(side >> pools for side in size)
+    if left != fc6.shape[2:]:
+        taken, given, wanted = (" x ".join(map(str, x)) for x in (size, left, fc6.shape[2:]))
+        raise Damaged(f"it takes pictures of {taken}, of which {pools} poolings leave {given}, "
+                      f"where its first FC layer has {wanted}", NOT_OURS)  # fmt: skip
 
 
 def _refuse_other_tops(dense: list[Told]) -> None:
@@ -153,7 +171,7 @@ def _of_weights(groups: Groups, root: Node, order: list[Any]) -> Parameters:
     statistics = held.pop(NORMALIZATION, None)
     outputs = {name: _outputs(group) for name, group in held.items()}
     places = places_of(outputs, groups, table)
-    notes = []
+    notes = [WINDOWS] if table is None else []
     if any(name.startswith("bn") for name in places.values()):
         refuse_norms_after_relus(groups, [str(name) for name in order])
         notes.append(f"norms are a guess: before the ReLUs, with Keras's own epsilon of {EPSILON:g}"

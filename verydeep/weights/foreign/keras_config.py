@@ -41,14 +41,20 @@ class KerasLayer:
     config: Mapping[str, Any]
 
 
-def layers_of(text: str) -> list[KerasLayer]:
-    """The layers of a model, in the order in which a picture goes through them.
+Size = tuple[int, int]
+"""Height and width of a picture."""
 
-    Raises Damaged where the text is none of a model, or the model branches.
+
+def layers_of(text: str) -> tuple[list[KerasLayer], Size | None]:
+    """The layers of a model, in the order in which a picture goes through them, and its size.
+
+    The size is that of the pictures that the model takes, None where it leaves it open. Raises
+    Damaged where the text is none of a model, or the model branches.
     """
     try:
-        return _layers(json.loads(text), 0)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        model = json.loads(text)
+        return _layers(model, 0), _size(model)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         raise Damaged("its model_config is out of form", "save the model again") from None
 
 
@@ -70,6 +76,22 @@ def _layers(model: Mapping[str, Any], depth: int) -> list[KerasLayer]:
         else:
             found.append(KerasLayer(_name(entry), str(entry["class_name"]), dict(entry["config"])))
     return found
+
+
+def _size(model: Mapping[str, Any]) -> Size | None:
+    """The size that a model's input has, or that its first layer says, as Keras 1 and 2 may."""
+    config = model["config"]
+    entries = config if isinstance(config, list) else config["layers"]
+    entry = next((each for each in entries if each["class_name"] == "InputLayer"), entries[0])
+    if entry["class_name"] in MODELS:
+        return _size(entry)
+    said = entry["config"].get("batch_shape", entry["config"].get("batch_input_shape"))
+    if said is None:
+        return None
+    _, height, width, _ = said
+    if not all(type(side) is int and 0 < side < 1 << 16 for side in (height, width)):
+        return None
+    return height, width
 
 
 def _name(entry: Mapping[str, Any]) -> str:

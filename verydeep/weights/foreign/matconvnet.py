@@ -202,7 +202,13 @@ def _norm(layer: _Layer) -> dict[str, np.ndarray]:
 
 
 def _pixels(normalization: dict[str, Value], notes: list[str]) -> Pixels:
-    """RGB, 0-255, minus the file's mean, from pictures of the size that it names."""
+    """RGB, 0-255, minus the file's mean, from pictures of the size that it names.
+
+    `rgbVariance` only works while a net is trained.
+    """
+    if _number(normalization, "keepAspect") == 0:
+        notes.append("it squeezes its pictures to a square (keepAspect); here they keep their "
+                     "aspect")  # fmt: skip
     if "averageImage" not in normalization:
         return replace(IMAGENET, scale=_scale(normalization))
     average = as_float32(_numbers(normalization["averageImage"], "its averageImage"))
@@ -223,18 +229,26 @@ def _pixels(normalization: dict[str, Value], notes: list[str]) -> Pixels:
 
 
 def _scale(normalization: dict[str, Value]) -> tuple[int, int]:
-    """S: the crop and the border around it, 224 and 32 where the file does not say."""
-    crop, border = (
-        float(value.ravel()[0]) if _is_numeric(value) and value.size else default
-        for value, default in ((normalization.get(k, ""), d) for k, d in _SIZES.items())
-    )
-    scale = crop + border
+    """S: the crop and the border around it, or the crop by the part that it is (`cropSize`).
+
+    224 and 32 where the file does not say.
+    """
+    crop, border = _number(normalization, "imageSize"), _number(normalization, "border")
+    part = _number(normalization, "cropSize")
+    crop = 224.0 if crop is None else crop
+    if border is None and part is not None:
+        scale = round(crop / part) if 0 < part <= 1 and math.isfinite(crop) else math.nan
+    else:
+        scale = crop + (32.0 if border is None else border)
     if not (math.isfinite(scale) and 1 <= scale <= 1 << 16):
         raise Damaged("its imageSize is no size of a picture")
     return int(scale), int(scale)
 
 
-_SIZES = {"imageSize": 224.0, "border": 32.0}
+def _number(normalization: dict[str, Value], field: str) -> float | None:
+    """The first number of a setting; None where there is none."""
+    value: Any = normalization.get(field)
+    return float(value.ravel()[0]) if _is_numeric(value) and value.size else None
 
 
 def _classes(classes: dict[str, Value], scores: int, notes: list[str]) -> tuple[str, ...] | None:

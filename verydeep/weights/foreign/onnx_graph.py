@@ -225,11 +225,18 @@ class _Walk:
         if weight.ndim != 4:
             raise _NoVGG(f"a Conv has weights of {weight.ndim} axes")
         sides = weight.shape[2:]
-        same = node.attributes.get("auto_pad") in ("SAME_UPPER", "SAME_LOWER")
+        border = node.attributes.get("auto_pad", "NOTSET")
+        same = border in ("SAME_UPPER", "SAME_LOWER")
+        if not same and border not in ("NOTSET", "VALID"):
+            raise _NoVGG(f"a Conv has auto_pad {shown(str(border))}, which ONNX has not")
         window = {
             "kernel": [*sides, *node.integers("kernel_shape")],
             "stride": node.integers("strides"),
-            "pad": [side // 2 for side in sides] if same else node.integers("pads", 0),
+            "pad": [side // 2 for side in sides]
+            if same
+            else [0]
+            if border == "VALID"
+            else node.integers("pads", 0),
             "dilation": node.integers("dilations"),
             "groups": node.integers("group"),
         }
@@ -239,6 +246,9 @@ class _Walk:
     def _pool(self, node: Node) -> None:
         if any(node.integers("ceil_mode")):
             raise _NoVGG("a MaxPool rounds up, where a net of Table 1 rounds down")
+        if (border := node.attributes.get("auto_pad", "NOTSET")) not in ("NOTSET", "VALID"):
+            raise _NoVGG(f"a MaxPool has auto_pad {shown(str(border))}, where a net of Table 1 "
+                         f"has no border")  # fmt: skip
         window = {
             "kernel": node.integers("kernel_shape", 1),
             "stride": node.integers("strides", 1),

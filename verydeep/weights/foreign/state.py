@@ -102,7 +102,7 @@ def _unwrapped(found: Any, path: Path) -> tuple[dict[str, Any], Beside]:
         if not inner:
             break
         classes = class_names.beside(found) or classes
-        notes += _averages(found, inner[0])
+        notes += _other_sets(found, inner[0])
         found = dict.get(found, inner[0])
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in dict.keys(found)):
         raise UserError(
@@ -111,14 +111,24 @@ def _unwrapped(found: Any, path: Path) -> tuple[dict[str, Any], Beside]:
     return dict(dict.items(found)), Beside(about, classes, tuple(notes))
 
 
-def _averages(found: dict[Any, Any], taken: str) -> Iterator[str]:
+def _other_sets(found: dict[Any, Any], taken: str) -> Iterator[str]:
     """A note for each other set of weights that lies beside the one that is taken."""
     for name, value in dict.items(found):
-        if isinstance(name, str) and AVERAGES.fullmatch(name) and isinstance(value, dict):
+        if value is dict.get(found, taken) or not isinstance(name, str):
+            continue
+        average = bool(AVERAGES.fullmatch(name))
+        if (average or name in WRAPPERS) and _has_tensors(value, len(WRAPPERS)):
             yield (
-                f"there are two sets of weights, '{taken}' and an average of them, '{name}'; "
-                f"'{taken}' is taken, so save '{name}' alone if it was tested"
+                f"there are two sets of weights, '{taken}' and {'an average of them, ' * average}"
+                f"'{name}'; '{taken}' is taken, so save '{name}' alone if it was tested"
             )
+
+
+def _has_tensors(value: Any, depth: int) -> bool:
+    """Whether a dictionary holds a tensor, or one within it does."""
+    if not isinstance(value, dict) or not depth:
+        return False
+    return any(isinstance(v, Tensor) or _has_tensors(v, depth - 1) for v in dict.values(value))
 
 
 def _about(said: Mapping[Any, Any]) -> Mapping[str, Any]:

@@ -8,7 +8,8 @@ and pools are counted too, so that the gaps tell where the pools are; mmpretrain
 "features.N.conv" and "features.N.bn", with ReLUs not counted. torchvision's FC layers are matrices
 (classifier.0, .3, .6, or wherever else three stand); timm's first two are convolutions
 (pre_logits.fc1, .fc2, head.fc). The paper's own names, conv1_1 ... fc8, are taken as they are.
-Such a file holds no graph: what stands between its layers, or is done to its last map, is a guess.
+Such a file holds no graph: what stands between its layers, ReLUs and max-pooling over 2 x 2, or is
+done to its last map, is a guess. Numbering of torchvision or timm implies their constructors.
 """
 
 from __future__ import annotations
