@@ -10,10 +10,10 @@ CPU. `taken` is its peak resident set less what Python and PyTorch had before th
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -74,8 +74,9 @@ def taken(net: str) -> dict[str, int]:
 
 
 def peak() -> int:
-    """Bytes of the largest resident set so far."""
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Bytes of the largest resident set so far; `getrusage` would count that of who began us."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 
 if __name__ == "__main__":
