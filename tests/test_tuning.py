@@ -10,6 +10,7 @@ import shutil
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -393,13 +394,21 @@ def shapes(root: str, labels: range, count: int) -> str:
 
 @pytest.mark.slow
 def test_tuning_beats_learning_anew_on_few_pictures() -> None:
-    """Five drawn shapes are learnt from many, then the five others from few, for as long."""
+    """Five drawn shapes are learnt from many, then the five others from few, for as long.
+
+    The mean over three seeds: 60 pictures choose, of which 5 points are but three.
+    """
     given: dict[str, Any] = {
         "net": "A", "width": 0.25, "crop": 32, "scale": 40, "batch": 16, "initial": "he",
         "rate": 0.01, "patience": 20,
     }  # fmt: skip
     train(shapes("many", range(5), 300), "first", TWO_CORES, **given, epochs=10)
     few = shapes("few", range(5, 10), 60)
-    anew = train(few, "anew", TWO_CORES, **given, epochs=6)
-    tuned = train(few, "tuned", TWO_CORES, **given, epochs=6, start="first", tune="all")
-    assert tuned.best.top1 < anew.best.top1 - 5  # 56.7 and 70.0 % when this was written
+    ways: dict[str, dict[str, Any]] = {"anew": {}, "tuned": {"start": "first", "tune": "all"}}
+    errors: dict[str, list[float]] = {name: [] for name in ways}
+    for seed in range(3):
+        for name, start in ways.items():
+            run = train(few, f"{name}-{seed}", TWO_CORES, **given, **start, epochs=6, seed=seed)
+            errors[name].append(run.best.top1)
+    anew, tuned = map(mean, errors.values())
+    assert tuned < anew - 5  # 67.8 and 75.6 % when this was written
