@@ -33,10 +33,10 @@ import torch
 import torchvision  # type: ignore[import-untyped]
 
 from verydeep.engines.engine import ENGINES, PACKAGED, engine_for
+from verydeep.exporters.onnx import PICTURES, POSTERIORS, onnx_bytes
 from verydeep.nets.cost import cost
 from verydeep.nets.network import Network, build
-from verydeep.threads import one_thread_each
-from verydeep.weights.foreign.onnx_export import PICTURES, POSTERIORS, onnx_bytes
+from verydeep.runtime.threads import one_thread_each
 
 PEERS = {"A": "vgg11", "B": "vgg13", "D": "vgg16", "E": "vgg19"}
 Way = Callable[[], object]

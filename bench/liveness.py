@@ -13,11 +13,11 @@ import argparse
 
 from verydeep.datasets import open_dataset
 from verydeep.nets.network import build
-from verydeep.preprocessing import Pixels
+from verydeep.pictures.preprocessing import Pixels
+from verydeep.training.colours import colours
 from verydeep.training.liveness import LEAST, mean_of, strengths
 from verydeep.training.loader import Source
 from verydeep.training.settings import STEP, Settings
-from verydeep.training.statistics import colours
 
 INITIALS = ("he", "glorot", "whole-gaussian:0.01", "gaussian:0.01")
 

@@ -39,8 +39,8 @@ from torchvision.transforms import v2  # type: ignore[import-untyped]
 
 from verydeep.datasets import open_dataset
 from verydeep.datasets.drawing import draw
-from verydeep.preprocessing import IMAGENET
-from verydeep.threads import in_order, one_thread_each
+from verydeep.pictures.preprocessing import IMAGENET
+from verydeep.runtime.threads import in_order, one_thread_each
 from verydeep.training.loader import Batch, Source, batches
 from verydeep.training.settings import Settings
 

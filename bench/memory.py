@@ -20,8 +20,8 @@ import torch
 
 from verydeep.nets.cost import FLOAT, cost
 from verydeep.nets.network import build
-from verydeep.processes import Processes
-from verydeep.threads import one_thread_each
+from verydeep.runtime.distributed import Processes
+from verydeep.runtime.threads import one_thread_each
 from verydeep.training.footprint import footprint
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings

@@ -21,18 +21,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from verydeep.conditions import Conditions
 from verydeep.datasets import open_dataset
-from verydeep.datasets.packing import pack
-from verydeep.machine import Machine
-from verydeep.pictures import read_picture
-from verydeep.preprocessing import Pixels
-from verydeep.progress import SILENT
-from verydeep.tasks import classification
-from verydeep.tasks.testing import evaluate
+from verydeep.datasets.pack_writer import pack
+from verydeep.pictures.preprocessing import Pixels
+from verydeep.pictures.reading import read_picture
+from verydeep.runtime.machine import Machine
+from verydeep.runtime.progress import SILENT
+from verydeep.runtime.runtime import Conditions
+from verydeep.training.colours import colours
 from verydeep.training.loader import Source, batches, remember
 from verydeep.training.settings import Settings, checked
-from verydeep.training.statistics import colours
+from verydeep.verbs import train
+from verydeep.verbs.evaluate import evaluate
 
 WAYS = ("none", "seventh", "all", "png", "packed")
 SETTINGS: dict[str, Any] = {
@@ -92,7 +92,7 @@ def shown(where: Path, way: str) -> str:
 def trained(where: Path, out: Path) -> str:
     """What a training came to."""
     conditions = Conditions(Machine("cpu", 1))
-    run = classification.train(where, out, conditions, **SETTINGS)
+    run = train.train(where, out, conditions, **SETTINGS)
     centre, dense = (evaluate(run.folder, where, p, conditions) for p in ("centre", "dense"))
     answers = np.bincount(centre.scores.posteriors.argmax(1), minlength=len(run.network.classes))
     shares = answers / np.bincount(centre.scores.labels)

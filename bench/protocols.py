@@ -37,15 +37,15 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import vgg as peers  # type: ignore[import-untyped]
 
-from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.drawing import draw
 from verydeep.engines.engine import chosen
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import Pass, protocol
-from verydeep.machine import Machine
 from verydeep.nets.network import Network, build
 from verydeep.nets.table import FC, Conv, MaxPool
+from verydeep.runtime.machine import Machine
+from verydeep.runtime.runtime import Conditions
 
 SCALES = (256, 384, 512)
 RUNS = 5

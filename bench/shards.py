@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from verydeep.nets.network import build
-from verydeep.processes import Processes
-from verydeep.threads import one_thread_each
+from verydeep.runtime.distributed import Processes
+from verydeep.runtime.threads import one_thread_each
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training

@@ -12,11 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from verydeep.conditions import Conditions
 from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.evaluation.journal import Journal
-from verydeep.machine import Machine
+from verydeep.runtime.machine import Machine
+from verydeep.runtime.runtime import Conditions
 
 # of Keras, which writes files for tests and looks at these when it is imported
 os.environ |= {"KERAS_BACKEND": "torch", "KERAS_HOME": str(Path(gettempdir()) / "keras-of-tests")}
@@ -57,7 +57,7 @@ def journals(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
         kept.append(about)
         return Journal(folder, about)
 
-    monkeypatch.setattr("verydeep.tasks.testing.Journal", journal)
+    monkeypatch.setattr("verydeep.verbs.evaluate.Journal", journal)
     return kept
 
 

@@ -29,11 +29,11 @@ import torch._dynamo
 import torch.fx.experimental.symbolic_shapes
 import torch.utils.tensorboard  # noqa: F401 - these three so that forks need not import them
 
-from verydeep import processes, signs_of_life
-from verydeep.conditions import Conditions
 from verydeep.evaluation import journal
-from verydeep.machine import Machine
-from verydeep.tasks import classification, testing
+from verydeep.runtime import distributed, heartbeat
+from verydeep.runtime.machine import Machine
+from verydeep.runtime.runtime import Conditions
+from verydeep.verbs import evaluate, train
 
 DATA = "drawn:24x40"
 SETTINGS: dict[str, Any] = {
@@ -63,7 +63,7 @@ class Events:
     def watch(self) -> None:
         """From here on every change to a file, by whoever makes it, is an event."""
         opened, fsync, rmtree = Path.open, os.fsync, shutil.rmtree
-        together = processes.Processes.together
+        together = distributed.Processes.together
         events = self
 
         def open_(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
@@ -115,7 +115,7 @@ class Events:
 
             return changed
 
-        def together_(one: processes.Processes, what: str) -> Any:
+        def together_(one: distributed.Processes, what: str) -> Any:
             if one.count > 1:
                 events.happens(f"exchange {what}")
             return together(one, what)
@@ -125,7 +125,7 @@ class Events:
         Path.open = open_  # type: ignore[method-assign, assignment]
         os.fsync = fsync_  # type: ignore[assignment]
         shutil.rmtree = rmtree_  # type: ignore[assignment]
-        processes.Processes.together = together_  # type: ignore[method-assign, assignment]
+        distributed.Processes.together = together_  # type: ignore[method-assign, assignment]
 
 
 def _half_removed(folder: Path) -> None:
@@ -176,7 +176,7 @@ def _child(order: dict[str, Any], number: int, port: int, said: Path) -> NoRetur
             "RANK": str(number), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
         }  # fmt: skip
-        signs_of_life.DEAD, signs_of_life.BEAT = order.get("dead", 15.0), 0.3
+        heartbeat.DEAD, heartbeat.BEAT = order.get("dead", 15.0), 0.3
         kill = order.get("kill", {})
         events = Events(
             kill.get("event") if kill.get("number", 0) == number else None,
@@ -185,7 +185,7 @@ def _child(order: dict[str, Any], number: int, port: int, said: Path) -> NoRetur
             kill.get("signal", signal.SIGKILL),
         )
         events.watch()
-        signs_of_life.STALLED = order.get("stalled", 45.0)
+        heartbeat.STALLED = order.get("stalled", 45.0)
         settings = dict(order.get("settings", {}))
         if number == count - 1:
             settings |= order.get("differ", {})
@@ -205,16 +205,16 @@ def _child(order: dict[str, Any], number: int, port: int, said: Path) -> NoRetur
 
 def _work(order: dict[str, Any], settings: dict[str, Any]) -> None:
     folder = Path(order["folder"])
-    together = processes.join(in_order=True)
+    together = distributed.join(in_order=True)
     conditions = Conditions(Machine("cpu", 1), together, save_every=EVERY)
     if "weights" in order:
         journal.SECONDS = -1.0  # kept after every chunk
         out = folder / "scores.safetensors"
-        testing.evaluate(order["weights"], DATA, "both", conditions, scales=(34, 40), out=out)
+        evaluate.evaluate(order["weights"], DATA, "both", conditions, scales=(34, 40), out=out)
     elif order.get("resume"):
-        classification.resume(folder, conditions)
+        train.resume(folder, conditions)
     else:
-        classification.train(DATA, folder, conditions, **{**SETTINGS, **settings})
+        train.train(DATA, folder, conditions, **{**SETTINGS, **settings})
     together.close()
 
 

@@ -28,13 +28,14 @@ from tests.foreign_files import (
     weights_of_a,
 )
 from verydeep.errors import UserError
+from verydeep.exporters.caffe import write, write_prototxt
+from verydeep.formats import protobuf
+from verydeep.importers.caffe import is_caffe, read
+from verydeep.importers.importing import imported
+from verydeep.importers.parameters import AUTHORS, Parameters
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
-from verydeep.preprocessing import Pixels
-from verydeep.weights.foreign import wire
-from verydeep.weights.foreign.caffe import is_caffe, read, write, write_prototxt
-from verydeep.weights.foreign.importing import imported
-from verydeep.weights.foreign.parameters import AUTHORS, Parameters
+from verydeep.pictures.preprocessing import Pixels
 
 TYPES = {
     "Data": 5, "Split": 22, "Accuracy": 1, "SoftmaxWithLoss": 21, "Convolution": 4, "ReLU": 18,
@@ -688,13 +689,13 @@ def test_floats_are_views_of_the_file_and_writing_to_them_leaves_it_alone() -> N
     assert not weight.flags.owndata
     weight[:] = 7
     assert path.read_bytes() == content
-    assert wire.MOST_FIELDS == 50_000
+    assert protobuf.MOST_FIELDS == 50_000
 
 
 PEAK = """
 import re, sys
 from pathlib import Path
-from verydeep.weights.foreign.caffe import read
+from verydeep.importers.caffe import read
 def peak():
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) << 10

@@ -22,20 +22,20 @@ import torch
 
 from tests.conftest import TWO_CORES
 from tests.test_training import PIXELS, SETTINGS, drawn, source_of, weights_of
-from verydeep.datasets.memory import Memory
+from verydeep.datasets.seen import Memory
 from verydeep.errors import Stopped, UserError
 from verydeep.files import alone_in
 from verydeep.nets.network import build
-from verydeep.processes import Processes
-from verydeep.progress import Watch
-from verydeep.tasks.classification import resume, train
-from verydeep.training import checkpoints, keeper, loop
+from verydeep.runtime.distributed import Processes
+from verydeep.runtime.progress import Watch
+from verydeep.training import checkpoints, loop, recorder
 from verydeep.training.checkpoints import DamagedError, found, newest, restore, save, verified
 from verydeep.training.loader import Batch, batches
 from verydeep.training.loop import Hooks, fit
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
 from verydeep.training.step import Step, why_not_finite
+from verydeep.verbs.train import resume, train
 
 ABOUT = {"settings": {"seed": 0}, "data": {"fingerprint": "x"}}
 SMALL: dict[str, Any] = {
@@ -243,7 +243,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
 ) -> None:
     """SIGTERM in the second epoch, as a scheduler sends it; the handler is the real one."""
     train("drawn:40x48", tmp_path / "whole", conditions=TWO_CORES, **SMALL)
-    after_step = keeper.Keeper.after_step
+    after_step = recorder.Keeper.after_step
 
     def terminated(self: Any, training: Training, batch: Batch, loss: float) -> None:
         if self.steps(training) == 6:
@@ -251,7 +251,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
         after_step(self, training, batch, loss)
 
     with monkeypatch.context() as patch:
-        patch.setattr(keeper.Keeper, "after_step", terminated)
+        patch.setattr(recorder.Keeper, "after_step", terminated)
         with pytest.raises(Stopped, match=r"stopped after step 6 of 8, saved; go on with"):
             train("drawn:40x48", tmp_path / "cut", conditions=TWO_CORES, **SMALL)
     run = resume(tmp_path / "cut", conditions=TWO_CORES)
@@ -278,14 +278,14 @@ def test_a_run_that_reads_its_losses_late_goes_on_to_the_same_log(
     """Four steps an epoch, read after the third and the fourth."""
     as_on_a_gpu(monkeypatch, 3)
     whole = train("drawn:40x48", tmp_path / "whole", conditions=TWO_CORES, **SMALL)
-    after_step = keeper.Keeper.after_step
+    after_step = recorder.Keeper.after_step
 
     def asked(self: Any, training: Training, batch: Batch, loss: float) -> None:
         self._interruption.asked = self.steps(training) in (5, 6, 7)
         after_step(self, training, batch, loss)
 
     with monkeypatch.context() as patch:
-        patch.setattr(keeper.Keeper, "after_step", asked)
+        patch.setattr(recorder.Keeper, "after_step", asked)
         with pytest.raises(Stopped, match="after step 7 of 8"):
             train("drawn:40x48", tmp_path / "cut", conditions=TWO_CORES, **SMALL)
     run = resume(tmp_path / "cut", conditions=TWO_CORES)
@@ -297,14 +297,14 @@ def test_ctrl_c_while_testing_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train("drawn:40x48", tmp_path / "whole", conditions=TWO_CORES, **SMALL)
-    while_testing = keeper.Keeper.while_testing
+    while_testing = recorder.Keeper.while_testing
 
     def interrupted(self: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         while_testing(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(keeper.Keeper, "while_testing", interrupted)
+        patch.setattr(recorder.Keeper, "while_testing", interrupted)
         with pytest.raises(Stopped, match="stopped after step 4 of 8"):
             train("drawn:40x48", tmp_path / "cut", conditions=TWO_CORES, **SMALL)
     resume(tmp_path / "cut", conditions=TWO_CORES)
@@ -400,8 +400,8 @@ def test_a_picture_that_is_unreadable_every_epoch_is_counted_once(tmp_path: Path
     settings = replace(settings, bad_picture="skip")
     batch = next(batches(source_of(drawn()[0]), settings, 0, threads=1))
 
-    def kept() -> keeper.Keeper:
-        return keeper.Keeper(tmp_path, ABOUT, {}, settings, 6, TWO_CORES, Memory())
+    def kept() -> recorder.Keeper:
+        return recorder.Keeper(tmp_path, ABOUT, {}, settings, 6, TWO_CORES, Memory())
 
     one = kept()
     for _ in range(3):
@@ -442,7 +442,7 @@ def test_pictures_that_can_be_read_again_are_another_run(
     content = spoilt.read_bytes()
     spoilt.write_bytes(bytes(len(content)))  # names and sizes are what they were
     with monkeypatch.context() as patch:
-        patch.setattr(keeper.Keeper, "after_step", stopping_at(2))
+        patch.setattr(recorder.Keeper, "after_step", stopping_at(2))
         with pytest.raises(Stopped):
             train(root, "cut", TWO_CORES, **{**SMALL, "batch": 5})
     spoilt.write_bytes(content)
@@ -481,7 +481,7 @@ def test_who_was_started_again_goes_on_with_the_very_same_run(
 ) -> None:
     train("drawn:40x48", "whole", TWO_CORES, **SMALL)
     with monkeypatch.context() as patch:
-        patch.setattr(keeper.Keeper, "after_step", stopping_at(5))
+        patch.setattr(recorder.Keeper, "after_step", stopping_at(5))
         with pytest.raises(Stopped):
             train("drawn:40x48", "cut", replace(TWO_CORES, save_every=3), **SMALL)
     with pytest.raises(UserError, match="cut holds something already"):
@@ -503,7 +503,7 @@ def test_a_run_goes_on_from_another_folder(
     train("photos", "start", TWO_CORES, **{**small, "epochs": 1})
     train("photos", "whole", TWO_CORES, **small, start="start")
     with monkeypatch.context() as patch:
-        patch.setattr(keeper.Keeper, "after_step", stopping_at(3))
+        patch.setattr(recorder.Keeper, "after_step", stopping_at(3))
         with pytest.raises(Stopped):
             train("photos", "cut", TWO_CORES, **small, start="start")
     shutil.rmtree("start")
@@ -515,7 +515,7 @@ def test_a_run_goes_on_from_another_folder(
 
 
 def stopping_at(step: int) -> Any:
-    after_step = keeper.Keeper.after_step
+    after_step = recorder.Keeper.after_step
 
     def stops(self: Any, training: Training, batch: Batch, loss: float) -> None:
         after_step(self, training, batch, loss)
@@ -532,7 +532,7 @@ def test_a_run_goes_on_with_data_that_was_moved(
     small = {**SMALL, "batch": 5}
     train(root, "whole", TWO_CORES, **small)
     with monkeypatch.context() as patch:
-        patch.setattr(keeper.Keeper, "after_step", stopping_at(2))
+        patch.setattr(recorder.Keeper, "after_step", stopping_at(2))
         with pytest.raises(Stopped):
             train(root, "cut", TWO_CORES, **small)
     root.rename("moved")

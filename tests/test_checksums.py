@@ -18,8 +18,9 @@ from tests import test_mat as as_matlab
 from tests import theirs
 from tests.foreign_nets import random_weights
 from verydeep.errors import UserError
+from verydeep.exporters import caffe, onnx
+from verydeep.importers import families
 from verydeep.nets.network import Network, build
-from verydeep.weights.foreign import caffe_export, families, onnx_export
 
 
 def ours() -> Network:
@@ -27,8 +28,8 @@ def ours() -> Network:
 
 
 UNSEEN: dict[str, Callable[[Path], object]] = {
-    "w.caffemodel": lambda path: caffe_export.write(ours(), path),
-    "w.onnx": lambda path: onnx_export.write_onnx(ours(), path),
+    "w.caffemodel": lambda path: caffe.write(ours(), path),
+    "w.onnx": lambda path: onnx.write_onnx(ours(), path),
     "w.safetensors": lambda path: save_file(theirs.network("A").state_dict(), path),
     "plain.h5": lambda path: as_keras.keras2(path, random_weights()),
     "w.weights.h5": lambda path: as_keras.keras3(path, random_weights()),

@@ -21,8 +21,8 @@ from tests.test_commands import verydeep as verydeep  # a fixture
 from tests.test_weights_command import known, theirs_saved
 from verydeep import load
 from verydeep.errors import UserError
-from verydeep.weights.foreign import statedict
-from verydeep.weights.foreign.class_list import classes_in
+from verydeep.importers import state_dict
+from verydeep.importers.class_list import classes_in
 
 NAMES = ["cat", "dög", "a 320", "東京\u3000駅", "10", "tench, Tinca", "n1"]
 NUMBERED = list(enumerate(NAMES))
@@ -163,7 +163,7 @@ def saved(**beside: Any) -> str:
     ],
 )
 def test_class_names_in_a_checkpoint_are_taken_and_said(beside: dict[str, Any]) -> None:
-    found = statedict.read(saved(**beside))
+    found = state_dict.read(saved(**beside))
     assert found.classes == tuple(SEVEN)
     (note,) = (note for note in found.notes if "class names" in note)
     assert note.removeprefix("class names are those of its '").removesuffix("'") in beside
@@ -182,7 +182,7 @@ def test_class_names_in_a_checkpoint_are_taken_and_said(beside: dict[str, Any]) 
 def test_what_is_no_list_of_names_in_a_checkpoint_is_passed_over(
     beside: dict[str, Any], line: str | None
 ) -> None:
-    found = statedict.read(saved(**beside))
+    found = state_dict.read(saved(**beside))
     assert found.classes is None
     assert [note for note in found.notes if line and note.startswith(line)] == list(found.notes)
     assert bool(found.notes) == bool(line)

@@ -27,10 +27,10 @@ from verydeep.datasets.dataset import Labels
 from verydeep.errors import UserError
 from verydeep.evaluation.class_matching import other_orders, relabelled
 from verydeep.evaluation.class_order import BY_NUMBER, Numbering, doubts, refuse_other_order
+from verydeep.exporters import state_dict as state_dict_exporter
 from verydeep.nets.network import build
-from verydeep.tasks.testing import evaluate
+from verydeep.verbs.evaluate import evaluate
 from verydeep.weights.file import WeightsInfo, read_info
-from verydeep.weights.foreign import statedict
 
 IMPORTED = {"imported": {"file": "net.pth", "family": "torchvision"}}
 """What an import without names says, now and in earlier versions."""
@@ -55,7 +55,7 @@ def of_image_folder(root: Path, names: Sequence[str]) -> list[int]:
 
 def bare_pth(answers: Sequence[int]) -> None:
     """net.pth, a state dict and nothing beside it."""
-    statedict.write(reading_shades(answers), "net.pth", "torchvision")
+    state_dict_exporter.write(reading_shades(answers), "net.pth", "torchvision")
     torch.save(dict(torch.load("net.pth", weights_only=True)), "net.pth")
 
 

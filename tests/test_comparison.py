@@ -24,7 +24,7 @@ from verydeep.evaluation.fusion import fuse, row_of
 from verydeep.evaluation.scores import Scores, aligned, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.report.protocols import write_protocols_page
-from verydeep.tasks.comparing import _holm, compared, fused
+from verydeep.verbs.compare import _holm, compared, fused
 
 CENTRE, DENSE = Protocol("centre", 64, (64,)), Protocol("dense", 64, (96,))
 

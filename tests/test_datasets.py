@@ -19,9 +19,9 @@ from verydeep.datasets.entries import natural_key
 from verydeep.datasets.folder import class_name
 from verydeep.datasets.inspection import inspect, warnings
 from verydeep.datasets.outlines import SHAPES
-from verydeep.datasets.packing import pack
+from verydeep.datasets.pack_writer import pack
 from verydeep.errors import UserError
-from verydeep.pictures import read_picture
+from verydeep.pictures.reading import read_picture
 
 Photos = Callable[..., Path]
 

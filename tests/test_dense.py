@@ -29,7 +29,7 @@ from verydeep.nets.network import MaxPool, Network, build
 from verydeep.nets.rounding import pooled, pooling_up
 from verydeep.nets.table import FC, PICTURE, Conv, Table
 from verydeep.nets.table import MaxPool as Pool
-from verydeep.tasks.testing import evaluate
+from verydeep.verbs.evaluate import evaluate
 
 SIZE = (79, 102)
 """15 and 6 pixels more than whole windows of 32."""

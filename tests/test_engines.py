@@ -20,7 +20,6 @@ from torch.nn import functional as F
 from tests.test_folding import network as network_with_norms
 from verydeep import weights
 from verydeep.commands.main import main
-from verydeep.conditions import Conditions
 from verydeep.datasets import open_dataset
 from verydeep.engines import engine as engines
 from verydeep.engines import local, winograd
@@ -30,11 +29,12 @@ from verydeep.evaluation import posteriors as tests
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.scores import load_scores
 from verydeep.evaluation.views import protocol
-from verydeep.machine import Machine
 from verydeep.nets.network import Network, build
-from verydeep.preprocessing import IMAGENET
-from verydeep.tasks.testing import evaluate
-from verydeep.threads import one_thread_each
+from verydeep.pictures.preprocessing import IMAGENET
+from verydeep.runtime.machine import Machine
+from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.threads import one_thread_each
+from verydeep.verbs.evaluate import evaluate
 
 OTHERS = [name for name in ENGINES if name != "torch"]
 
@@ -314,11 +314,11 @@ def test_an_int8_file_is_tested_before_and_after(
     """A network with 8-bit weights answers like the whole one, and not to the last digit."""
     for name in ("onnx", "onnxruntime"):
         pytest.importorskip(name)
-    from verydeep.tasks import quantising
+    from verydeep.verbs import quantise
 
     out = tmp_path / "int8.onnx"
     monkeypatch.setattr(quantising, "CALIBRATION", 16)
-    done = quantising.export_int8(trained, "drawn:300", out, Conditions(Machine("cpu", 2)))
+    done = quantise.export_int8(trained, "drawn:300", out, Conditions(Machine("cpu", 2)))
     assert done.calibrated == 16
     difference = np.abs(done.after.posteriors - done.before.posteriors)
     assert 0 < difference.mean() < 0.02
@@ -353,7 +353,7 @@ def test_int8_without_its_tools_is_one_line_on_how_to_install_them(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from verydeep.engines import quantised
-    from verydeep.tasks.quantising import export_int8
+    from verydeep.verbs.quantise import export_int8
 
     monkeypatch.setattr(quantised, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs onnx and onnxruntime: pip install 'verydeep\[eng"):
@@ -363,16 +363,16 @@ def test_int8_without_its_tools_is_one_line_on_how_to_install_them(
 def test_int8_refuses_before_anything_is_calibrated(trained: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    from verydeep.tasks import quantising
+    from verydeep.verbs import quantise
 
     path = weights.find(trained)
     before = path.read_bytes()
     with pytest.raises(UserError, match="is the file that it is made of"):
-        quantising.export_int8(path, "drawn:300", path)
+        quantise.export_int8(path, "drawn:300", path)
     assert path.read_bytes() == before
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="cannot write .*file/x.onnx: .*; choose another --out"):
-        quantising.export_int8(path, "drawn:300", tmp_path / "file" / "x.onnx")
+        quantise.export_int8(path, "drawn:300", tmp_path / "file" / "x.onnx")
 
 
 def test_int8_is_for_onnx_alone(

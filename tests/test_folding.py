@@ -17,7 +17,7 @@ from verydeep.nets.cost import cost
 from verydeep.nets.folding import folded
 from verydeep.nets.network import Network, build
 from verydeep.nets.table import read_table
-from verydeep.preprocessing import IMAGENET
+from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.weights import hash_of, start_from
 
 

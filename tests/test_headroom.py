@@ -18,14 +18,14 @@ import numpy as np
 import pytest
 import torch
 
-from verydeep import headroom
 from verydeep.errors import UserError
 from verydeep.evaluation import metrics
 from verydeep.evaluation.class_order import by_chance
 from verydeep.nets import vgg
 from verydeep.nets.network import build
 from verydeep.nets.table import read_table
-from verydeep.processes import tree_merges, tree_sum
+from verydeep.runtime import memory
+from verydeep.runtime.distributed import tree_merges, tree_sum
 from verydeep.training.footprint import bytes_of_values, footprint, shard_of
 from verydeep.training.settings import Settings
 from verydeep.training.sums import Sums
@@ -46,12 +46,12 @@ def test_a_container_may_take_no_more_than_any_group_around_it(tmp_path: Path) -
     group(root / "pod", "1000", 700, 50)  # 350 left: what is kept of files is given up
     group(root / "pod" / "box", "900", 100, 0)
     group(root, "max", 5000, 0)
-    assert sorted(headroom._of_groups(root, listed)) == [350, 800]
+    assert sorted(memory._of_groups(root, listed)) == [350, 800]
 
 
 def test_without_groups_the_machine_alone_counts(tmp_path: Path) -> None:
-    assert list(headroom._of_groups(tmp_path, tmp_path / "none")) == []
-    there = headroom.available()
+    assert list(memory._of_groups(tmp_path, tmp_path / "none")) == []
+    there = memory.available()
     assert there is not None
     total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
     assert 0 < there <= total

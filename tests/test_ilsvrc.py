@@ -37,9 +37,9 @@ from verydeep.datasets.ilsvrc_lists import (
     xml_boxes,
 )
 from verydeep.errors import UserError
-from verydeep.pictures import read_picture
-from verydeep.tasks.classification import train
-from verydeep.tasks.testing import evaluate
+from verydeep.pictures.reading import read_picture
+from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.train import train
 
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 DEVKIT = "ILSVRC2012_devkit_t12/data"

@@ -16,16 +16,19 @@ import torch
 
 from tests.test_folding import network as network_with_norms
 from verydeep.errors import UserError, one_line
+from verydeep.exporters import caffe as caffe_exporter
+from verydeep.exporters import onnx as onnx_exporter
+from verydeep.exporters import state_dict as state_exporter
+from verydeep.importers import caffe, onnx, parameters_file, state_dict
+from verydeep.importers.class_list import classes_in
+from verydeep.importers.importing import imported, table_of
+from verydeep.importers.other_nets import no_place
+from verydeep.importers.parameters import Parameters
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
-from verydeep.preprocessing import Pixels
+from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights import hash_of, load, save
-from verydeep.weights.foreign import caffe, onnx, onnx_export, passing, statedict
-from verydeep.weights.foreign.class_list import classes_in
-from verydeep.weights.foreign.importing import imported, table_of
-from verydeep.weights.foreign.parameters import Parameters
-from verydeep.weights.foreign.refusals import no_place
-from verydeep.weights.said import names_of, pixels_of
+from verydeep.weights.schema import names_of, pixels_of
 
 PIXELS = Pixels((40, 60), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), order="BGR")
 
@@ -316,12 +319,16 @@ def test_class_names_are_what_they_were() -> None:
     assert names_of(list(ODD)) == ODD
     built = build("A", ODD, width=0.125, crop=32, fc=16)
     given = Parameters("test", parameters(built).tensors, PIXELS, ODD)
-    passing.write(given, Path("p"))
-    assert passing.read(Path("p"), "w").classes == ODD
+    parameters_file.write(given, Path("p"))
+    assert parameters_file.read(Path("p"), "w").classes == ODD
     for write, path, read in (
-        (onnx_export.write_onnx, "x.onnx", onnx.read),
-        (caffe.write, "x.caffemodel", caffe.read),
-        (lambda network, path: statedict.write(network, path, "timm"), "x.pth", statedict.read),
+        (onnx_exporter.write_onnx, "x.onnx", onnx.read),
+        (caffe_exporter.write, "x.caffemodel", caffe.read),
+        (
+            lambda network, path: state_exporter.write(network, path, "timm"),
+            "x.pth",
+            state_dict.read,
+        ),
     ):
         write(built, path)
         assert read(path).classes == ODD
@@ -333,10 +340,10 @@ def test_class_names_are_what_they_were() -> None:
 def test_class_names_that_leave_their_line_are_refused(name: str) -> None:
     built = build("A", ["dog", name], width=0.125, crop=32, fc=16)
     tensors = parameters(built).tensors
-    passing.write(Parameters("test", tensors, PIXELS, ("dog", name)), Path("p"))
+    parameters_file.write(Parameters("test", tensors, PIXELS, ("dog", name)), Path("p"))
     with pytest.raises(UserError, match="^w was read, but not to weights: a class name with "):
-        passing.read(Path("p"), "w")
-    onnx_export.write_onnx(built, "x.onnx")
+        parameters_file.read(Path("p"), "w")
+    onnx_exporter.write_onnx(built, "x.onnx")
     with pytest.raises(UserError, match="what it says of its pixels and classes"):
         onnx.read("x.onnx")
     with pytest.raises(UserError, match="a class name with .*, '") as raised:
@@ -349,11 +356,11 @@ def test_class_names_that_leave_their_line_are_refused(name: str) -> None:
 
 def test_parameters_pass_whole() -> None:
     given = parameters(network())
-    passing.write(given, Path("p"))
-    read = passing.read(Path("p"), "w")
+    parameters_file.write(given, Path("p"))
+    read = parameters_file.read(Path("p"), "w")
     assert read.lrn is None
-    passing.write(replace(given, lrn=True), Path("p"))
-    assert passing.read(Path("p"), "w").lrn is True
+    parameters_file.write(replace(given, lrn=True), Path("p"))
+    assert parameters_file.read(Path("p"), "w").lrn is True
     assert (read.family, read.pixels, read.classes, read.notes) == (
         given.family, given.pixels, given.classes, given.notes,
     )  # fmt: skip
@@ -373,9 +380,9 @@ def test_parameters_pass_whole() -> None:
     ],
 )  # fmt: skip
 def test_what_passes_is_looked_at_again(given: dict[str, np.ndarray], line: str) -> None:
-    passing.write(Parameters("test", given, PIXELS), Path("p"))
+    parameters_file.write(Parameters("test", given, PIXELS), Path("p"))
     with pytest.raises(UserError, match=line):
-        passing.read(Path("p"), "w")
+        parameters_file.read(Path("p"), "w")
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from keras import layers as L
 
 from tests.foreign_nets import assert_refused, assert_refused_or_read, damaged
 from tests.keras_nets import CLASSES, SIDE, net, posteriors, saved, with_random_weights
-from verydeep.preprocessing import Pixels
-from verydeep.weights.foreign import keras as ours
-from verydeep.weights.foreign.guesses import WINDOWS, informed
-from verydeep.weights.foreign.importing import imported
+from verydeep.importers import keras as ours
+from verydeep.importers.guesses import WINDOWS, informed
+from verydeep.importers.importing import imported
+from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.releases import RELEASES
 
 MEAN = np.array((103.939, 116.779, 123.68))

@@ -32,14 +32,16 @@ from tests.foreign_nets import (
     tiny,
 )
 from verydeep.errors import UserError
+from verydeep.exporters import keras as keras_exporter
+from verydeep.formats import hdf5
+from verydeep.importers import keras
+from verydeep.importers.guesses import WINDOWS
+from verydeep.importers.importing import imported
+from verydeep.importers.parameters import AUTHORS
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.nets.table import Table, read_table
-from verydeep.preprocessing import Pixels
-from verydeep.weights.foreign import hdf5, keras, keras_export
-from verydeep.weights.foreign.guesses import WINDOWS
-from verydeep.weights.foreign.importing import imported
-from verydeep.weights.foreign.parameters import AUTHORS
+from verydeep.pictures.preprocessing import Pixels
 
 MEAN = (103.939, 116.779, 123.68)
 PIXELS = Pixels((64, 64), MEAN, order="BGR")
@@ -173,7 +175,7 @@ def test_what_is_written_for_keras_gives_the_same_scores_there(
 ) -> None:
     network = build("D", 10, width=0.125, crop=64, fc=24, pixels=pixels, initial="he")
     path = tmp_path / "vgg.weights.h5"
-    keras_export.write(network, path)
+    keras_exporter.write(network, path)
     weights: Weights = {}
     with h5py.File(path) as file:  # as Keras finds them: by kind and number
         mean = file.attrs["verydeep_mean"]
@@ -200,14 +202,14 @@ def test_what_is_written_for_keras_gives_the_same_scores_there(
 def test_writing_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = build("A-LRN", 10, width=0.0625, crop=64, fc=24)
     with pytest.raises(UserError, match="no layer for 'norm1_1'"):
-        keras_export.write(network, tmp_path / "vgg.weights.h5")
+        keras_exporter.write(network, tmp_path / "vgg.weights.h5")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(UserError, match="pip install h5py"):
-        keras_export.write(network, tmp_path / "vgg.weights.h5")
+        keras_exporter.write(network, tmp_path / "vgg.weights.h5")
     monkeypatch.undo()
     for name in ("vgg.h5", "vgg.keras", "vgg.weights", "weights.h5"):
         with pytest.raises(UserError, match=f"{name} does not end in .weights.h5, by which Keras"):
-            keras_export.write(build("A", 10, width=0.0625, crop=64, fc=24), tmp_path / name)
+            keras_exporter.write(build("A", 10, width=0.0625, crop=64, fc=24), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
@@ -272,7 +274,7 @@ def test_ours_come_back_with_their_own_table(tmp_path: Path, table: Table) -> No
     network = Network.empty(table, [str(i) for i in range(table.class_count)], PIXELS)
     state = {k: torch.randn(t.shape) for k, t in network.state_dict().items()}
     network.load_state_dict(state, assign=True)
-    keras_export.write(network, tmp_path / "x.weights.h5")
+    keras_exporter.write(network, tmp_path / "x.weights.h5")
     found = imported(keras.read(tmp_path / "x.weights.h5"), tmp_path / "x.weights.h5").network
     assert found.table == table
     for name in [name for name in state if not name.startswith("conv1_1")]:  # whose colours turn
@@ -281,7 +283,7 @@ def test_ours_come_back_with_their_own_table(tmp_path: Path, table: Table) -> No
 
 def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
     network = build("A", 10, width=0.125, crop=64, fc=24, initial="he")
-    keras_export.write(network, tmp_path / "x.weights.h5")
+    keras_exporter.write(network, tmp_path / "x.weights.h5")
     for said, reason in {
         "{": "its attribute verydeep_table is no table",
         "[" * 100_000: "its attribute verydeep_table is no table",

@@ -19,11 +19,11 @@ from tests.conftest import TWO_CORES
 from verydeep.datasets import open_dataset
 from verydeep.errors import UserError
 from verydeep.nets.network import build
-from verydeep.preprocessing import Pixels
-from verydeep.tasks.classification import train
+from verydeep.pictures.preprocessing import Pixels
 from verydeep.training.liveness import mean_of, refuse_dead, strengths
 from verydeep.training.loader import Source
 from verydeep.training.settings import Settings
+from verydeep.verbs.train import train
 
 MEAN = (120.0, 115.0, 110.0)
 CROP, NARROW = 32, 0.125

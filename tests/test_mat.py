@@ -32,10 +32,10 @@ from tests.foreign_nets import (
     scores,
     tiny,
 )
-from verydeep import mat5
-from verydeep.preprocessing import Pixels
-from verydeep.weights.foreign import mat73, matconvnet
-from verydeep.weights.foreign.importing import imported
+from verydeep.formats import mat5, mat73
+from verydeep.importers import matconvnet
+from verydeep.importers.importing import imported
+from verydeep.pictures.preprocessing import Pixels
 
 MEAN = (123.68, 116.779, 103.939)
 WNIDS = [f"n{i:08}" for i in range(10)]

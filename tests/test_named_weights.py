@@ -37,12 +37,13 @@ from tests.test_commands import verydeep as verydeep  # a fixture
 from tests.test_keras_weights import keras2
 from verydeep.errors import UserError
 from verydeep.files import write_whole
+from verydeep.importers import pretrained
 from verydeep.nets.network import build
-from verydeep.progress import Watch
-from verydeep.tasks.weights import published
-from verydeep.weights import download, find, hash_of, named, place, releases, save, start_from
+from verydeep.runtime.progress import Watch
+from verydeep.verbs.weights import published
+from verydeep.weights import download, find, hash_of, paths, releases, save, start_from
 from verydeep.weights.file import read_info
-from verydeep.weights.place import kept
+from verydeep.weights.paths import kept
 from verydeep.weights.releases import RELEASES, Release
 
 WORDS = ["tench", "great_white_shark", "crane", "crane", "tabby", "tiger_cat", "ox", "ax", "a", "b"]
@@ -331,7 +332,7 @@ def test_a_part_that_is_whole_or_of_a_server_without_ranges_comes_to_the_same(
     part = OURS.parent / f"{KERAS}.part"
     write_whole(part, server.files[KERAS] if ranges else b"x" * 100)
     server.ranges = ranges
-    found = named._fetched(releases.named()["vgg16"], Heard())
+    found = pretrained._fetched(releases.named()["vgg16"], Heard())
     assert found.read_bytes() == server.files[KERAS]
     assert not part.exists()
 
@@ -525,9 +526,9 @@ def test_a_relative_place_of_the_cache_is_ignored(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HOME", "/home/somebody")
     for said in ("", "cache", "./cache"):
         monkeypatch.setenv("XDG_CACHE_HOME", said)
-        assert place.cache() == Path("/home/somebody/.cache/verydeep/weights")
+        assert paths.cache() == Path("/home/somebody/.cache/verydeep/weights")
     monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
-    assert place.cache() == Path("/elsewhere/verydeep/weights")
+    assert paths.cache() == Path("/elsewhere/verydeep/weights")
 
 
 def test_no_redirection_leads_away_from_https() -> None:

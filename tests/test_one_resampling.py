@@ -25,17 +25,17 @@ from PIL import Image, ImageDraw
 
 from tests.conftest import TWO_CORES
 from verydeep.datasets.dataset import Part
-from verydeep.datasets.members import recoded
+from verydeep.datasets.pack_members import recoded
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import build
-from verydeep.picture_files import shrinking
-from verydeep.pictures import read_picture
-from verydeep.preprocessing import Pixels, crop_at, rescaled_size
-from verydeep.progress import SILENT
-from verydeep.tasks import classification
+from verydeep.pictures.picture_files import shrinking
+from verydeep.pictures.preprocessing import Pixels, crop_at, rescaled_size
+from verydeep.pictures.reading import read_picture
+from verydeep.runtime.progress import SILENT
 from verydeep.training.loader import MEMORY, Source, batches, drawn, remember
 from verydeep.training.settings import Settings
+from verydeep.verbs import train
 
 PIXELS = Pixels((40, 40), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
 SIZE = (150, 210)
@@ -209,7 +209,7 @@ def test_how_pictures_are_kept_changes_no_bit_of_a_training(
 
     def weights(folder: str, limit: int) -> tuple[str, list[torch.Tensor]]:
         monkeypatch.setattr(classification, "remember", partial(remember, limit=limit))
-        run = classification.train(
+        run = train.train(
             tmp_path / folder, tmp_path / f"{folder}-{limit}", TWO_CORES, net="A", width=0.125,
             crop=32, scale=40, batch=8, epochs=1, rate=0.01, initial="he", dropout=0.25,
         )  # fmt: skip

@@ -24,13 +24,13 @@ from tests.test_commands import verydeep as verydeep  # a fixture
 from tests.test_folding import network as network_with_norms
 from verydeep import load, save
 from verydeep.errors import UserError
+from verydeep.exporters.onnx import onnx_bytes, write_onnx
+from verydeep.importers.importing import imported
+from verydeep.importers.onnx import read
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
-from verydeep.preprocessing import IMAGENET, Pixels
+from verydeep.pictures.preprocessing import IMAGENET, Pixels
 from verydeep.weights import hash_of
-from verydeep.weights.foreign.importing import imported
-from verydeep.weights.foreign.onnx import read
-from verydeep.weights.foreign.onnx_export import onnx_bytes, write_onnx
 
 CLASSES = ("cat", "dög", "newt", "eft", "rook", "owl", "bee")
 OUTPUTS = ("scores", "posteriors", "score_map")

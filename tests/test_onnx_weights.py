@@ -35,12 +35,12 @@ from tests.foreign_files import (
     weights_of_a,
 )
 from verydeep.errors import UserError
+from verydeep.importers.caffe import is_caffe
+from verydeep.importers.importing import imported
+from verydeep.importers.onnx import is_onnx, read
+from verydeep.importers.parameters import TORCHVISION
 from verydeep.nets.network import build
-from verydeep.preprocessing import Pixels
-from verydeep.weights.foreign.caffe import is_caffe
-from verydeep.weights.foreign.importing import imported
-from verydeep.weights.foreign.onnx import is_onnx, read
-from verydeep.weights.foreign.parameters import TORCHVISION
+from verydeep.pictures.preprocessing import Pixels
 
 NORM = ("weight", "bias", "running_mean", "running_var")
 

@@ -27,9 +27,9 @@ from tests.test_onnx_export import (
 )
 from verydeep import save
 from verydeep.errors import UserError
+from verydeep.exporters.openvino import write_openvino
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
-from verydeep.weights.foreign.openvino_export import write_openvino
 
 
 def compiled(path: str) -> Any:

@@ -22,7 +22,7 @@ from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import protocol
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
-from verydeep.preprocessing import Pixels
+from verydeep.pictures.preprocessing import Pixels
 
 PICTURES = 200
 CAFFE = Pixels((227, 227), (104.0, 117.0, 123.0), order="BGR")

@@ -30,14 +30,14 @@ from tests.test_commands import Run
 from tests.test_commands import verydeep as verydeep  # a fixture
 from verydeep.datasets import Dataset, open_dataset
 from verydeep.datasets.dataset import Part
-from verydeep.datasets.members import Member, member_names, recoded
-from verydeep.datasets.packed import INDEX, UNFINISHED, Entries, read_index, to_bytes, verify
-from verydeep.datasets.packing import pack
-from verydeep.datasets.shards import Tar
+from verydeep.datasets.pack import INDEX, UNFINISHED, Entries, read_index, to_bytes, verify
+from verydeep.datasets.pack_members import Member, member_names, recoded
+from verydeep.datasets.pack_shard import Tar
+from verydeep.datasets.pack_writer import pack
 from verydeep.errors import PictureError, UserError
-from verydeep.pictures import Source, read_picture
-from verydeep.progress import Watch
-from verydeep.tasks.classification import train
+from verydeep.pictures.reading import Source, read_picture
+from verydeep.runtime.progress import Watch
+from verydeep.verbs.train import train
 
 Photos = Callable[..., Path]
 SMALL: dict[str, Any] = {
@@ -281,7 +281,7 @@ def test_pictures_to_test_on_alone_are_refused_before_any_is_read(
         path.write_bytes((root / name / "0.png").read_bytes())
     dataset = open_dataset("data")
     assert dataset.kind == "ilsvrc"
-    monkeypatch.setattr("verydeep.datasets.packing.recoded", None)
+    monkeypatch.setattr("verydeep.datasets.pack_writer.recoded", None)
     with pytest.raises(UserError, match="^data has pictures to test on only, and a pack needs"):
         pack(dataset, Path("packed"), 64)
     assert not Path("packed").exists()
@@ -374,7 +374,7 @@ def test_another_encoder_halfway_leaves_neither_gaps_nor_repeats(
     first, out = packed(mixed)
     names = list(first.everything.names)
     (out / "shard-00001.tar").unlink()
-    monkeypatch.setattr("verydeep.datasets.members.QUALITY", 30)
+    monkeypatch.setattr("verydeep.datasets.pack_members.QUALITY", 30)
     found, _ = packed(mixed)
     assert list(found.everything.names) == names
     verify(out)
@@ -572,9 +572,9 @@ def test_a_pack_of_an_earlier_version_is_read_and_not_gone_on_with(
     about = {name: value for name, value in header["about"].items() if name != "format"}
     earlier = {**header, "about": about, "counts": {"train": train, "test": second}}
     with monkeypatch.context() as then:
-        then.setattr("verydeep.datasets.packed.FORMAT", b"verydeep pack 1 ")
+        then.setattr("verydeep.datasets.pack.FORMAT", b"verydeep pack 1 ")
         without = [field for field in fields(Entries) if field.name != "keys"]
-        then.setattr("verydeep.datasets.packed.fields", lambda _: without)
+        then.setattr("verydeep.datasets.pack.fields", lambda _: without)
         (Path("packed") / INDEX).write_bytes(to_bytes(earlier, entries))
     found = open_dataset("packed")
     assert found.fingerprint == now.fingerprint

@@ -24,17 +24,17 @@ from verydeep.commands.train import answer
 from verydeep.datasets import Memory, Part, open_dataset, settled
 from verydeep.datasets.dataset import marks
 from verydeep.datasets.folder import open_folder
-from verydeep.datasets.memory import PIECE, key_of
-from verydeep.datasets.packing import pack
+from verydeep.datasets.pack_writer import pack
+from verydeep.datasets.seen import PIECE, key_of
 from verydeep.errors import UserError
 from verydeep.nets.network import build
-from verydeep.pictures import Source
+from verydeep.pictures.reading import Source
 from verydeep.report.page import write_page
 from verydeep.report.protocols import _wherever
-from verydeep.tasks.classification import Run, resume, train
-from verydeep.tasks.comparing import compared
-from verydeep.tasks.parts import to_test
-from verydeep.tasks.testing import evaluate
+from verydeep.verbs.compare import compared
+from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.parts import to_test
+from verydeep.verbs.train import Run, resume, train
 from verydeep.weights.file import read_info, read_memory
 
 Photos = Callable[..., Path]

@@ -17,13 +17,14 @@ from tests.test_commands import verydeep as verydeep  # a fixture
 from tests.test_weights_command import known, theirs_saved
 from verydeep import load
 from verydeep.errors import UserError
+from verydeep.exporters import caffe as caffe_exporter
+from verydeep.importers import parameters_file
+from verydeep.importers.guesses import likely_scale
+from verydeep.importers.parameters import AUTHORS, TORCHVISION
+from verydeep.importers.pixel_words import pixels_in, scale_in
 from verydeep.nets.network import build
 from verydeep.weights import hash_of
 from verydeep.weights.file import read_info
-from verydeep.weights.foreign import caffe, passing
-from verydeep.weights.foreign.guesses import likely_scale
-from verydeep.weights.foreign.parameters import AUTHORS, TORCHVISION
-from verydeep.weights.foreign.pixel_words import pixels_in, scale_in
 
 PICTURE = torch.randint(0, 256, (1, 5, 4, 3), generator=torch.Generator().manual_seed(0)).to(
     torch.uint8
@@ -147,7 +148,7 @@ def test_what_is_given_is_taken_and_no_longer_a_guess(verydeep: Run) -> None:
 
 def test_the_authors_weights_under_torchvisions_names_are_the_caffemodels(verydeep: Run) -> None:
     network = build("D", 7, width=0.125, crop=64, fc=16, pixels=AUTHORS, initial="he")
-    caffe.write(network, Path("d.caffemodel"))
+    caffe_exporter.write(network, Path("d.caffemodel"))
     model = theirs.network("D")
     model.load_state_dict(
         {
@@ -187,13 +188,13 @@ def test_mistakes_in_words_are_told_before_the_file_is_read(verydeep: Run) -> No
 def test_s_is_the_crop_but_for_ilsvrcs() -> None:
     assert [likely_scale(crop) for crop in (32, 64, 150, 224)] == [32, 64, 150, 256]
     torch.save(theirs.network("A", crop=32).state_dict(), "cifar.pth")
-    from verydeep.weights.foreign import statedict
-    from verydeep.weights.foreign.importing import imported
+    from verydeep.importers import state_dict
+    from verydeep.importers.importing import imported
 
-    parameters = statedict.read("cifar.pth")
+    parameters = state_dict.read("cifar.pth")
     assert imported(parameters, "w").network.pixels.scale == (32, 32)
-    passing.write(parameters, Path("p"))
-    assert passing.read(Path("p"), "w").guessed == ("pixels", "scale")
+    parameters_file.write(parameters, Path("p"))
+    assert parameters_file.read(Path("p"), "w").guessed == ("pixels", "scale")
 
 
 # --- two sets of weights

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from verydeep.errors import PictureError, UserError
-from verydeep.preprocessing import (
+from verydeep.pictures.preprocessing import (
     IMAGENET,
     Pixels,
     centre_crop,

@@ -9,8 +9,7 @@ from datetime import timedelta
 import pytest
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from verydeep import signs_of_life
-from verydeep.processes import Processes
+from verydeep.runtime.distributed import Processes
 
 
 class Left(BaseException):

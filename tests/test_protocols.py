@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import engine_for
 from verydeep.errors import UserError
@@ -23,11 +22,12 @@ from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import faults, memory_of, posteriors, readable
 from verydeep.evaluation.published import three_scales
 from verydeep.evaluation.views import protocol
-from verydeep.machine import Machine
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
-from verydeep.pictures import Source
-from verydeep.preprocessing import Pixels
+from verydeep.pictures.preprocessing import Pixels
+from verydeep.pictures.reading import Source
+from verydeep.runtime.machine import Machine
+from verydeep.runtime.runtime import Conditions
 
 PIXELS = Pixels(scale=(64, 64), mean=(120.0, 115.0, 100.0), std=(50.0, 50.0, 50.0))
 

@@ -25,10 +25,10 @@ import pytest
 import torch
 
 from tests.conftest import real_pictures
+from verydeep.importers.importing import imported
+from verydeep.importers.parameters import Parameters
 from verydeep.nets.network import Network
-from verydeep.preprocessing import Pixels, centre_crop
-from verydeep.weights.foreign.importing import imported
-from verydeep.weights.foreign.parameters import Parameters
+from verydeep.pictures.preprocessing import Pixels, centre_crop
 
 MEAN = (103.939, 116.779, 123.68)
 PIXELS = Pixels((224, 224), MEAN, order="BGR")

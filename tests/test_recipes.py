@@ -14,11 +14,11 @@ import torch
 from tests.conftest import TWO_CORES
 from verydeep.datasets import open_dataset
 from verydeep.errors import Stopped, UserError
-from verydeep.pictures import read_picture
-from verydeep.tasks import classification, staged
-from verydeep.tasks.staged import resume_staged, train_staged
+from verydeep.pictures.reading import read_picture
 from verydeep.training.recipes import RECIPES, chain, recipe, settings_of
 from verydeep.training.settings import Settings
+from verydeep.verbs import stages, train
+from verydeep.verbs.stages import resume_staged, train_staged
 
 TABLE_3 = """
 A 29.6 10.4
@@ -115,13 +115,11 @@ def test_the_papers_recipes_subtract_the_mean_alone_and_cut_on_plateaus_alone(na
 
 
 def test_a_run_by_a_recipe_of_the_paper_has_pixels_less_the_mean_alone(tmp_path: Path) -> None:
-    run = classification.train(
-        "drawn:20x64", tmp_path / "a", TWO_CORES, recipe=RECIPES["A-256"], **SMALL
-    )
+    run = train.train("drawn:20x64", tmp_path / "a", TWO_CORES, recipe=RECIPES["A-256"], **SMALL)
     assert run.network.pixels.std == (1.0, 1.0, 1.0)
     images = np.stack([read_picture(run.dataset.train.source(i)) for i in range(20)])
     assert run.network.pixels.mean == pytest.approx(tuple(images.mean((0, 1, 2))), abs=0.01)
-    own = classification.train("drawn:20x64", tmp_path / "b", TWO_CORES, net="A", **SMALL)
+    own = train.train("drawn:20x64", tmp_path / "b", TWO_CORES, net="A", **SMALL)
     assert own.network.pixels.std[0] == pytest.approx(images.std((0, 1, 2)).mean(), rel=0.05)
 
 
@@ -144,9 +142,7 @@ def test_a_mistaken_recipe_is_named(tmp_path: Path) -> None:
 
 
 def test_a_runs_own_file_is_a_recipe(tmp_path: Path) -> None:
-    run = classification.train(
-        "drawn:20x48", tmp_path / "a", conditions=TWO_CORES, net="A", **SMALL
-    )
+    run = train.train("drawn:20x48", tmp_path / "a", conditions=TWO_CORES, net="A", **SMALL)
     again = recipe(str(run.folder / "run.toml"))
     assert Settings(**settings_of(again, {})) == run.settings
 
@@ -162,9 +158,7 @@ def test_the_seed_of_the_split_in_a_recipe_splits_the_data(photos: Callable[...,
     """A folder without its own split has that of the seed, here and where it is gone on with."""
     root = photos(12, 12, side=48)
     Path("mine.toml").write_text("split = 3")
-    run = classification.train(
-        root, "a", conditions=TWO_CORES, recipe=recipe("mine.toml"), net="A", **SMALL
-    )
+    run = train.train(root, "a", conditions=TWO_CORES, recipe=recipe("mine.toml"), net="A", **SMALL)
     assert run.settings.split == 3
     assert list(run.dataset.validation.names) == list(open_dataset(root, 3).validation.names)
     assert list(run.dataset.validation.names) != list(open_dataset(root, 0).validation.names)
@@ -184,7 +178,7 @@ def test_a_chain_trains_each_stage_from_the_one_before(tmp_path: Path) -> None:
 def test_a_chain_stopped_anywhere_goes_on_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from verydeep.training.keeper import Keeper
+    from verydeep.training.recorder import Keeper
 
     last = RECIPES["B-256"]
     train_staged("drawn:20x48", last, Path("whole"), conditions=TWO_CORES, **SMALL)
@@ -225,8 +219,8 @@ def test_a_stages_own_settings_are_refused() -> None:
 
 def test_only_the_fc_layers_learn_where_that_is_asked(tmp_path: Path) -> None:
     given: dict[str, Any] = {**SMALL, "net": "A", "scale": 40}
-    first = classification.train("drawn:20x48", tmp_path / "a", conditions=TWO_CORES, **given)
-    second = classification.train(
+    first = train.train("drawn:20x48", tmp_path / "a", conditions=TWO_CORES, **given)
+    second = train.train(
         "drawn:20x48",
         tmp_path / "b",
         conditions=TWO_CORES,
@@ -240,4 +234,4 @@ def test_only_the_fc_layers_learn_where_that_is_asked(tmp_path: Path) -> None:
 
 
 def test_staged_folders_are_known_by_their_chain(tmp_path: Path) -> None:
-    assert not staged.is_staged(tmp_path)
+    assert not stages.is_staged(tmp_path)

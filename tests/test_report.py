@@ -26,16 +26,16 @@ from verydeep.errors import UserError
 from verydeep.evaluation.scores import Scores, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.nets.network import build
-from verydeep.preprocessing import Pixels
+from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.page import write_page
 from verydeep.report.plots import error_curve, loss_curves
 from verydeep.report.protocols import write_protocols_page
 from verydeep.report.sheet import MARGIN, write_contact_sheet
 from verydeep.report.tables import percent, short, text_table
 from verydeep.report.thumbnails import _posterior_of_crops, data_uri, score_map_over
-from verydeep.tasks.classification import Run, train
-from verydeep.tasks.comparing import compared
 from verydeep.training.state import Epoch
+from verydeep.verbs.compare import compared
+from verydeep.verbs.train import Run, train
 
 PIXELS = Pixels((48, 48), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
 

@@ -20,12 +20,12 @@ import pytest
 
 from tests.test_statedict import GADGETS, damaged, gadget_files, kinds_of_file, saved, small
 from verydeep.errors import UserError
-from verydeep.weights.foreign import sandbox, statedict
-from verydeep.weights.foreign.sandbox import MIB, Limits
+from verydeep.importers import sandbox, state_dict
+from verydeep.importers.sandbox import MIB, Limits
 
 BEGIN = (
     "import sys; sys.path[:0] = [sys.argv.pop(1)]; sys.argv.pop(1); "
-    "from verydeep.weights.foreign import child, families, passing\n"
+    "from verydeep.importers import families, parameters_file, reader_process\n"
 )
 LIMITS = Limits(memory=300 * MIB, processor=60, clock=60, written=2 * MIB)
 
@@ -52,7 +52,9 @@ def refusal(path: Path | str, limits: Limits | None = None) -> str:
 def with_reader(monkeypatch: pytest.MonkeyPatch, body: str, limits: Limits = LIMITS) -> str:
     """The line for a file whose reader does this."""
     lines = "\n".join(f"    {line}" for line in body.strip().split("\n"))
-    program = f"{BEGIN}def read(path, prototxt):\n{lines}\nfamilies.read = read\nchild.main()"
+    program = (
+        f"{BEGIN}def read(path, prototxt):\n{lines}\nfamilies.read = read\nreader_process.main()"
+    )
     monkeypatch.setattr(sandbox, "START", program)
     Path("w").write_bytes(b"x")
     return refusal("w", limits)
@@ -60,7 +62,7 @@ def with_reader(monkeypatch: pytest.MonkeyPatch, body: str, limits: Limits = LIM
 
 def test_what_comes_back_is_what_the_reader_gave() -> None:
     path = saved({"state_dict": small("B", norms=True)}, "w.pth")
-    here, there = statedict.read(path), sandbox.read(path)
+    here, there = state_dict.read(path), sandbox.read(path)
     assert (there.family, there.pixels, there.classes, there.notes) == (
         here.family, here.pixels, here.classes, here.notes,
     )  # fmt: skip
@@ -178,7 +180,7 @@ def test_what_a_reader_gives_is_not_believed(
     body = f"""
 import numpy as np
 from verydeep.preprocessing import IMAGENET
-from verydeep.weights.foreign.parameters import Parameters
+from verydeep.importers.parameters import Parameters
 return Parameters("x", {tensors}, IMAGENET)
 """
     assert line in with_reader(monkeypatch, body)

@@ -26,25 +26,25 @@ from tests.test_commands import Said
 from tests.test_commands import verydeep as verydeep  # a fixture
 from verydeep import schema
 from verydeep.datasets import open_dataset
-from verydeep.datasets import packed as packs
-from verydeep.datasets.packing import pack
+from verydeep.datasets import pack as packs
+from verydeep.datasets.pack_writer import pack
 from verydeep.errors import UserError
 from verydeep.evaluation.scores import KEY as SCORES
 from verydeep.evaluation.scores import Scores, load_scores, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.nets.network import Network, build
-from verydeep.preprocessing import Pixels
+from verydeep.pictures.preprocessing import Pixels
 from verydeep.schema import AndOthers, Between, Count, MisfitError, Most, fitting
-from verydeep.tasks.classification import resume, train
-from verydeep.tasks.staged import CHAIN, resume_staged
 from verydeep.training import checkpoints
 from verydeep.training.recipes import recipe
 from verydeep.training.run import ORIGIN, RUN, described, read_origin, to_toml
 from verydeep.training.settings import Settings, checked
+from verydeep.verbs.stages import CHAIN, resume_staged
+from verydeep.verbs.train import resume, train
 from verydeep.weights import load, save
 from verydeep.weights.file import KEY as WEIGHTS
 from verydeep.weights.file import read_info, read_memory
-from verydeep.weights.start import Origin
+from verydeep.weights.warm_start import Origin
 
 Run = Callable[..., Said]
 SMALL: dict[str, Any] = {
@@ -326,7 +326,7 @@ def test_absurd_options_are_one_line(verydeep: Run, words: list[str]) -> None:
 def test_what_cannot_fit_is_refused_with_what_it_takes_and_what_there_is(
     verydeep: Run, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("verydeep.headroom.available", lambda device="cpu": 8 * 10**9)
+    monkeypatch.setattr("verydeep.runtime.memory.available", lambda device="cpu": 8 * 10**9)
     said = verydeep("train", "drawn:30x48", "--batch", "20", *words, "--quiet")
     assert "GB, and 8.00 GB of memory are free; take a smaller --crop" in said.mistake
     assert not Path("runs").exists()
@@ -474,7 +474,7 @@ def test_a_weights_file_larger_than_the_memory_there_is_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(network(), tmp_path / "w.safetensors")
-    monkeypatch.setattr("verydeep.headroom.available", lambda device="cpu": 1000)
+    monkeypatch.setattr("verydeep.runtime.memory.available", lambda device="cpu": 1000)
     with pytest.raises(UserError, match=r"w.safetensors takes about .* MB, and 0 MB of memory"):
         load(tmp_path / "w.safetensors")
 

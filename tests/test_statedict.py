@@ -32,22 +32,23 @@ from tests import theirs
 from tests.conftest import images
 from tests.test_folding import network as network_with_norms
 from verydeep.errors import UserError
+from verydeep.exporters import state_dict as state_dict_exporter
+from verydeep.importers import state_dict
+from verydeep.importers.constructors import loaded_by
+from verydeep.importers.importing import imported
+from verydeep.importers.parameters import Parameters
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.nets.table import read_table, with_norms
-from verydeep.preprocessing import Pixels
+from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights import hash_of
-from verydeep.weights.foreign import statedict
-from verydeep.weights.foreign.constructors import loaded_by
-from verydeep.weights.foreign.importing import imported
-from verydeep.weights.foreign.parameters import Parameters
 from verydeep.weights.pieces import LARGEST_HEADER, pieces
 
 TORCHVISION = Pixels((256, 256), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), maximum=1)
 
 
 def ours(path: Path | str) -> Network:
-    return imported(statedict.read(path), path).network
+    return imported(state_dict.read(path), path).network
 
 
 def small(letter: str = "A", norms: bool = False) -> theirs.State:
@@ -102,7 +103,7 @@ def test_timms_names_give_the_same_network(norms: bool, suffix: str) -> None:
     first = ours(saved(built.state_dict(), "torchvision.pth"))
     named = {k: t.contiguous() for k, t in theirs.as_timm(built.state_dict(), 2).items()}
     path = saved(named, f"timm{suffix}")
-    assert statedict.read(path).family == "timm"
+    assert state_dict.read(path).family == "timm"
     assert hash_of(ours(path)) == hash_of(first)
 
 
@@ -154,9 +155,9 @@ def test_another_set_of_weights_is_told(
         f"'{name}' alone if it was tested"
     )
     same = saved({"state_dict": first, "model": first}, "one.pth")
-    others = statedict.read(same).notes
+    others = state_dict.read(same).notes
     assert not any("two sets" in other for other in others)
-    assert statedict.read(path).notes == ((note,) if words else ()) + others
+    assert state_dict.read(path).notes == ((note,) if words else ()) + others
 
 
 def with_classifier(*modules: Callable[..., Any]) -> Any:
@@ -245,7 +246,7 @@ def test_convolutions_within_modules_may_be_numbered_as_torchvisions() -> None:
 def test_the_papers_names_come_with_a_guess_of_the_authors_pixels() -> None:
     state = Papers(theirs.network("A", channels=2, crop=32, fc=4, classes=3)).state_dict()
     for kept in (state, {k: t for k, t in state.items() if k.startswith("conv")}):
-        read = statedict.read(saved(OrderedDict(kept), "w.pth"))
+        read = state_dict.read(saved(OrderedDict(kept), "w.pth"))
         assert read.pixels == Pixels((256, 256), (103.939, 116.779, 123.68), order="BGR")
         assert read.guessed == ("pixels", "scale")
 
@@ -254,18 +255,18 @@ def test_a_last_map_of_one_position_is_a_guess() -> None:
     """A net that averages its last map has the weights of one of crop 32, and other scores."""
     built = theirs.network("A", channels=2, crop=32, fc=4, classes=3)
     built.avgpool = nn.AdaptiveAvgPool2d(1)
-    read = statedict.read(saved(built.state_dict(), "w.pth"))
+    read = state_dict.read(saved(built.state_dict(), "w.pth"))
     assert any("that its crop is 32 is a guess" in note for note in read.notes)
     state = theirs.network("A", crop=64).state_dict()
-    assert not statedict.read(saved(state, "w.pth")).notes
-    statedict.write(build("A", 3, width=0.125, crop=32, fc=8), "w.pth", "torchvision")
-    assert not statedict.read("w.pth").notes
+    assert not state_dict.read(saved(state, "w.pth")).notes
+    state_dict_exporter.write(build("A", 3, width=0.125, crop=32, fc=8), "w.pth", "torchvision")
+    assert not state_dict.read("w.pth").notes
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_floats_are_made_float32_and_said(kind: torch.dtype) -> None:
     state = {k: t.to(kind) for k, t in small().items()}
-    read = statedict.read(saved(state, "w.pth"))
+    read = state_dict.read(saved(state, "w.pth"))
     assert read.notes[0] == f"weights of {str(kind).removeprefix('torch.')}, made float32"
     assert read.tensors["conv1_1.weight"].dtype == np.float32
     expected = state["features.0.weight"].float().numpy()
@@ -273,7 +274,7 @@ def test_other_floats_are_made_float32_and_said(kind: torch.dtype) -> None:
 
 
 def test_parameters_have_caffes_names() -> None:
-    read = statedict.read(saved(small("B", norms=True), "w.pth"))
+    read = state_dict.read(saved(small("B", norms=True), "w.pth"))
     names = list(read.tensors)
     for layer in ("conv1_1", "conv1_2", "conv2_1", "conv5_2"):
         assert {f"{layer}.weight", f"{layer}.bias"} <= set(names)
@@ -287,7 +288,7 @@ def test_parameters_have_caffes_names() -> None:
 
 
 def test_pixels_are_torchvisions_where_nothing_is_said() -> None:
-    found = statedict.read(saved(small(), "w.pth"))
+    found = state_dict.read(saved(small(), "w.pth"))
     assert (found.pixels, found.guessed) == (TORCHVISION, ("pixels", "scale"))
 
 
@@ -301,7 +302,7 @@ def test_pixels_are_timms_where_it_says_them() -> None:
     said = {"pretrained_cfg": json.dumps(about)}
     Path("w.safetensors").write_bytes(safetensors_bytes(small(), said))
     for path in (in_pickle, "w.safetensors"):
-        read = statedict.read(path)
+        read = state_dict.read(path)
         assert (read.pixels, read.guessed) == (expected, ())
         assert read.classes == ("a", "b", "c")
 
@@ -317,7 +318,7 @@ def test_pixels_are_timms_where_it_says_them() -> None:
 )  # fmt: skip
 def test_records_that_say_nothing_sensible_are_not_believed(about: str) -> None:
     Path("w.safetensors").write_bytes(safetensors_bytes(small(), {"pretrained_cfg": about}))
-    read = statedict.read("w.safetensors")
+    read = state_dict.read("w.safetensors")
     assert (read.pixels, read.classes, read.guessed) == (TORCHVISION, None, ("pixels", "scale"))
 
 
@@ -325,16 +326,16 @@ def test_class_names_are_what_the_file_has_or_it_is_refused() -> None:
     for name in ("Misc.", "東京\u3000駅"):
         about = json.dumps({"label_names": ["a", name]})
         Path("w.safetensors").write_bytes(safetensors_bytes(small(), {"pretrained_cfg": about}))
-        assert statedict.read("w.safetensors").classes == ("a", name)
+        assert state_dict.read("w.safetensors").classes == ("a", name)
     about = json.dumps({"label_names": ["a", "\r\x1b[2Kcat"]})
     Path("w.safetensors").write_bytes(safetensors_bytes(small(), {"pretrained_cfg": about}))
     with pytest.raises(UserError, match=r"w.safetensors .* control character, '\\r\\x1b\[2Kcat'"):
-        statedict.read("w.safetensors")
+        state_dict.read("w.safetensors")
 
 
 def test_fc_layers_of_nan_are_left_out_with_the_authors_pixels() -> None:
     state = {k: t * torch.nan if "classifier" in k else t for k, t in small("D").items()}
-    read = statedict.read(saved(state, "w.pth"))
+    read = state_dict.read(saved(state, "w.pth"))
     assert not any(name.startswith("fc") for name in read.tensors)
     assert read.pixels.mean == (0.48235, 0.45882, 0.40784)
     assert read.pixels.std == (1 / 255,) * 3
@@ -348,7 +349,7 @@ def test_convolutions_alone_are_a_net_without_its_top(prefix: str) -> None:
     """`features` of torchvision's network alone: what it gives is what theirs gives."""
     built = theirs.network("D", True)
     state = {prefix + name: t for name, t in built.features.state_dict().items()}
-    network = imported(statedict.read(saved(state, "w.pth")), "w.pth").network
+    network = imported(state_dict.read(saved(state, "w.pth")), "w.pth").network
     assert (network.table.name, network.table.rows[-1].name) == ("D-BN", "pool5")
     crop = images(1, 96, 64)
     found = network.activations(crop, ["pool5"])["pool5"]
@@ -367,7 +368,7 @@ def test_a_network_comes_back_to_the_same_bits(name: str, family: str, suffix: s
         written = network_with_norms("D")
     else:
         written = build(name, ["cat", "dög", "x"], width=0.125, crop=64, fc=16, pixels=pixels)
-    statedict.write(written, f"out/w{suffix}", family)
+    state_dict_exporter.write(written, f"out/w{suffix}", family)
     read = ours(f"out/w{suffix}")
     assert hash_of(read) == hash_of(written)
     assert (read.table, read.pixels, read.classes) == (
@@ -380,7 +381,7 @@ def test_a_network_comes_back_to_the_same_bits(name: str, family: str, suffix: s
 def test_torchvision_runs_what_is_written_for_it(suffix: str, norms: bool) -> None:
     source = theirs.network("D", norms, seed=1)
     read = ours(saved(source.state_dict(), "theirs.pth"))
-    statedict.write(read, f"w{suffix}", "torchvision")
+    state_dict_exporter.write(read, f"w{suffix}", "torchvision")
     again = theirs.network("D", norms, seed=2)
     if suffix == ".pth":
         state = torch.load("w.pth", weights_only=True)
@@ -423,12 +424,12 @@ def test_the_constructor_that_is_named_loads_what_is_written(
     assert loaded_by(table, "torchvision") == f"it is loaded by {expected}"
     with torch.device("meta"):
         eval(expected, {"torchvision": torchvision}).load_state_dict(
-            statedict._state(written, "torchvision")
+            state_dict_exporter._state(written, "torchvision")
         )
     said = f'timm.create_model("{name}", num_classes=10)'
     assert loaded_by(table, "timm") == f"it is loaded by {said}"
     with torch.device("meta"):
-        eval(said, {"timm": timm}).load_state_dict(statedict._state(written, "timm"))
+        eval(said, {"timm": timm}).load_state_dict(state_dict_exporter._state(written, "timm"))
 
 
 @pytest.mark.parametrize("family", ["torchvision", "timm"])
@@ -443,7 +444,7 @@ def test_what_is_said_to_load_a_net_of_other_sizes_does(name: str, family: str) 
         written = Network.random(table, list("abc"), TORCHVISION, "he", 0)
     else:
         written = build(name, 3, width=0.125, crop=64, fc=16, initial="he")
-    words_said = statedict.write(written, "w.pth", family)
+    words_said = state_dict_exporter.write(written, "w.pth", family)
     state = torch.load("w.pth", weights_only=True)
     net = built_by(words_said)
     assert net.load_state_dict(state, assign=True).missing_keys == []
@@ -467,19 +468,19 @@ def test_timms_own_files_are_read_to_its_scores() -> None:
 
 def test_only_what_a_family_has_is_written() -> None:
     with pytest.raises(UserError, match="torchvision has no VGG with a layer 'norm1_1'"):
-        statedict.write(build("A-LRN", 2, width=0.125, crop=32), "w.pth", "torchvision")
+        state_dict_exporter.write(build("A-LRN", 2, width=0.125, crop=32), "w.pth", "torchvision")
     with pytest.raises(UserError, match=r"w.h5 ends in no .pth, .pt or .safetensors"):
-        statedict.write(build("A", 2, width=0.125, crop=32), "w.h5", "timm")
+        state_dict_exporter.write(build("A", 2, width=0.125, crop=32), "w.h5", "timm")
     Path("file").touch()
     for name in ("file/w.pth", "file/w.safetensors"):
         with pytest.raises(UserError, match=rf"cannot write {name} \([\d,]+ bytes\)"):
-            statedict.write(build("A", 2, width=0.125, crop=32), name, "timm")
+            state_dict_exporter.write(build("A", 2, width=0.125, crop=32), name, "timm")
 
 
 def test_a_file_has_no_bytes_of_other_tensors() -> None:
     written = build("A", 2, width=0.125, crop=32, fc=8)
     written.get_submodule("fc8").bias = torch.nn.Parameter(torch.zeros(10_000)[:2])
-    statedict.write(written, "w.pth", "timm")
+    state_dict_exporter.write(written, "w.pth", "timm")
     size = sum(p.nbytes for p in written.parameters())
     assert size < Path("w.pth").stat().st_size < size + 20_000
 
@@ -540,7 +541,7 @@ def gadget_files(content: Any) -> dict[str, bytes]:
 def refusal(path: Path | str) -> str:
     """The one line that a file gets."""
     with pytest.raises(UserError) as raised:
-        statedict.read(path)
+        state_dict.read(path)
     line = str(raised.value)
     assert line.startswith(str(path))
     assert line.isprintable(), line
@@ -677,7 +678,7 @@ def test_a_tar_of_before_2017_is_refused() -> None:
             info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, BytesIO(content))
-    assert statedict.is_statedict("w.pth")
+    assert state_dict.is_statedict("w.pth")
     assert "is a tar file, as PyTorch wrote them before 2017" in refusal("w.pth")
     assert not Path("ran").exists()
 
@@ -697,16 +698,16 @@ def test_headers_that_are_too_long_are_not_read() -> None:
 
 
 def test_only_such_files_are_taken_for_state_dicts() -> None:
-    assert statedict.is_statedict(saved(small(), "a.bin"))
-    assert statedict.is_statedict(saved(small(), "b", _use_new_zipfile_serialization=False))
-    assert statedict.is_statedict(saved(small(), "c.safetensors"))
+    assert state_dict.is_statedict(saved(small(), "a.bin"))
+    assert state_dict.is_statedict(saved(small(), "b", _use_new_zipfile_serialization=False))
+    assert state_dict.is_statedict(saved(small(), "c.safetensors"))
     for name, content in (
         ("a.h5", b"\x89HDF\r\n\x1a\n"), ("b.caffemodel", b"\n\x0bVGG"), ("c", b""),
         ("d.mat", b"MATLAB 5.0 MAT-file"),
         ("e.onnx", b"\x08\x07\x12"), ("f.npz", b"PK\x03\x04" + bytes(22) + b"\x05\0\0\0a.npy"),
     ):  # fmt: skip
         Path(name).write_bytes(content)
-        assert not statedict.is_statedict(name)
+        assert not state_dict.is_statedict(name)
 
 
 # --- damage
@@ -729,7 +730,7 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
 def read_or_refused(path: Path, made: bool) -> Parameters | None:
     """What comes of a file, and of making a network of it where that is wanted."""
     try:
-        read = statedict.read(path)
+        read = state_dict.read(path)
         if made:
             imported(read, path)
     except UserError as error:
@@ -769,7 +770,7 @@ def test_damaged_files_are_refused_or_harmless(name: str, count: int) -> None:
     content = kinds_of_file()[name]
     path = Path(name)
     path.write_bytes(content)
-    whole = statedict.read(path)
+    whole = state_dict.read(path)
     draw = random.Random(name)
     refused = 0
     for i in range(count):

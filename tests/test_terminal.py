@@ -26,11 +26,11 @@ from verydeep.commands.console import Console, harmless
 from verydeep.datasets import open_dataset
 from verydeep.errors import UserError, escaped, harm_of, one_line
 from verydeep.nets.network import build
-from verydeep.progress import Lines
 from verydeep.report import sheet
 from verydeep.report.html import write_html
 from verydeep.report.tables import text_table
-from verydeep.weights.said import names_of
+from verydeep.runtime.progress import Lines
+from verydeep.weights.schema import names_of
 
 RAW = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
@@ -230,7 +230,7 @@ def test_tables_are_aligned_by_what_is_shown() -> None:
 
 
 def test_a_refused_picture_is_named_in_one_harmless_line() -> None:
-    from verydeep.pictures import read_picture
+    from verydeep.pictures.reading import read_picture
 
     with pytest.raises(UserError) as refused:
         read_picture(f"{HARM}.png")

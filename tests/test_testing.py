@@ -25,11 +25,11 @@ from verydeep.evaluation.class_matching import of_ilsvrc, relabelled
 from verydeep.evaluation.scores import load_scores
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
-from verydeep.preprocessing import Pixels
-from verydeep.tasks.papers_nets import trained_as
-from verydeep.tasks.testing import evaluate
+from verydeep.pictures.preprocessing import Pixels
 from verydeep.training.recipes import RECIPES, settings_of
 from verydeep.training.settings import Settings
+from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.papers_nets import trained_as
 from verydeep.weights.file import WeightsInfo
 
 PIXELS = Pixels((32, 32), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
@@ -149,13 +149,13 @@ def test_the_papers_figure_is_of_the_whole_validation_set(
         heard.append(given[3]["net"])
         raise KeyboardInterrupt  # it is known, and the test need not be done
 
-    monkeypatch.setattr("verydeep.tasks.testing.measure", measure)
+    monkeypatch.setattr("verydeep.verbs.evaluate.measure", measure)
     found = dataset("folder", 1000, count)
     if part == "train":
         found = replace(found, parts={**found.parts, "train": found.validation})
-    monkeypatch.setattr("verydeep.tasks.parts.open_dataset", lambda *_: found)
+    monkeypatch.setattr("verydeep.verbs.parts.open_dataset", lambda *_: found)
     known = ("D", 256, 512)
-    monkeypatch.setattr("verydeep.tasks.testing.trained_as", lambda info: known)
+    monkeypatch.setattr("verydeep.verbs.evaluate.trained_as", lambda info: known)
     weights.save(build("A", 1000, width=0.125, crop=32, fc=8), "w.safetensors")
     with pytest.raises(KeyboardInterrupt):
         evaluate("w.safetensors", "data", "centre", TWO_CORES, part_name=part)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from verydeep.threads import in_order
+from verydeep.runtime.threads import in_order
 
 
 def test_results_come_in_the_order_of_the_items() -> None:

@@ -29,10 +29,10 @@ from tests.test_onnx_export import (
 )
 from verydeep import save
 from verydeep.errors import UserError
+from verydeep.exporters.torch_export import write_torch_export
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
 from verydeep.nets.rounding import pooling_up
-from verydeep.weights.foreign.torch_export import write_torch_export
 
 pytestmark = pytest.mark.filterwarnings("ignore:The given buffer is not writable")
 """PyTorch 2.11 warns of its own way of loading such a file."""

@@ -20,20 +20,17 @@ import torch
 from torch.nn import functional as F
 
 from tests.conftest import TWO_CORES
-from verydeep.conditions import Conditions
 from verydeep.datasets import open_dataset
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.scores import load_scores
 from verydeep.files import alone_in
-from verydeep.machine import Machine
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
-from verydeep.preprocessing import Pixels
-from verydeep.progress import SILENT
-from verydeep.tasks.beginning import first_network
-from verydeep.tasks.classification import train
-from verydeep.tasks.testing import evaluate
+from verydeep.pictures.preprocessing import Pixels
+from verydeep.runtime.machine import Machine
+from verydeep.runtime.progress import SILENT
+from verydeep.runtime.runtime import Conditions
 from verydeep.training.defaults import choose
 from verydeep.training.loader import (
     Drawn,
@@ -50,6 +47,9 @@ from verydeep.training.run import command_line, new_folder, to_toml
 from verydeep.training.settings import Settings, checked
 from verydeep.training.state import Epoch, Schedule, Training
 from verydeep.training.step import NotFiniteError
+from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.first_network import first_network
+from verydeep.verbs.train import train
 from verydeep.weights.file import load
 
 SMALL: dict[str, Any] = {

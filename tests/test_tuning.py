@@ -29,18 +29,18 @@ from verydeep.datasets import open_dataset
 from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import Stopped, UserError
-from verydeep.machine import Machine
+from verydeep.importers.importing import imported
+from verydeep.importers.parameters import Parameters
 from verydeep.nets.network import Dropout, Network, build
-from verydeep.preprocessing import Pixels
+from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.page import write_page
-from verydeep.tasks.classification import Run, resume, train
-from verydeep.training import defaults, keeper
+from verydeep.runtime.machine import Machine
+from verydeep.training import defaults, recorder
 from verydeep.training.defaults import FEW, choose
 from verydeep.training.settings import Settings, checked
 from verydeep.training.state import Training
+from verydeep.verbs.train import Run, resume, train
 from verydeep.weights import Origin, begun, hash_of, load, save, start_from
-from verydeep.weights.foreign.importing import imported
-from verydeep.weights.foreign.parameters import Parameters
 
 PIXELS = Pixels((40, 44), (104.0, 117.0, 123.0), (2.0, 3.0, 4.0), order="BGR", resize="bicubic")
 BRIEF: dict[str, Any] = {"batch": 10, "epochs": 1, "scale": 40}
@@ -348,7 +348,7 @@ def test_tuning_that_was_stopped_goes_on_to_the_same_bits(
     save(built, "source.safetensors")
     whole = tuned(out="whole", tune=tune, epochs=2, average=0.9)
     with monkeypatch.context() as patch:
-        patch.setattr(keeper.Keeper, "after_step", stopping_at(4))
+        patch.setattr(recorder.Keeper, "after_step", stopping_at(4))
         with pytest.raises(Stopped):
             tuned(out="cut", tune=tune, epochs=2, average=0.9)
     Path("source.safetensors").unlink()

@@ -17,10 +17,10 @@ from verydeep import load, save
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
-from verydeep.preprocessing import Pixels
+from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights import start_from
 from verydeep.weights.file import KEY, hash_of, read_info
-from verydeep.weights.start import Origin
+from verydeep.weights.warm_start import Origin
 
 PIXELS = Pixels((40, 60), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), order="BGR", resize="bicubic")
 

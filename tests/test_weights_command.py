@@ -16,10 +16,10 @@ from tests.test_commands import Run
 from tests.test_commands import verydeep as verydeep  # a fixture
 from tests.test_folding import network as network_with_norms
 from verydeep import load, save
+from verydeep.importers import sandbox, state_dict
+from verydeep.importers.pixel_words import in_words
 from verydeep.nets.network import build
 from verydeep.weights import hash_of, releases
-from verydeep.weights.foreign import sandbox, statedict
-from verydeep.weights.foreign.pixel_words import in_words
 from verydeep.weights.releases import RELEASES, Release, hashes_of, release_of
 
 
@@ -159,7 +159,7 @@ def test_a_network_goes_in_and_out_to_the_same_scores(
         said = verydeep("weights", "export", "d.safetensors", "--to", family, "--out", out)
         start = f"{out}: for {family}; its pixels are {in_words(ours.pixels)}; it is loaded by this"
         assert said.out.startswith(f"{start} net, of {family}.models.vgg and torch.nn: net = VGG(")
-        assert statedict.read(out).family == family
+        assert state_dict.read(out).family == family
     verydeep("weights", "import", "b.safetensors", "--out", "again.safetensors")
     assert hash_of(load("again.safetensors")) == hash_of(ours)
     assert load("again.safetensors").classes == ours.classes

@@ -17,9 +17,9 @@ from verydeep.errors import UserError
 if TYPE_CHECKING:
     from verydeep.datasets import open_dataset
     from verydeep.nets.network import Network, build
-    from verydeep.pictures import read_picture
-    from verydeep.tasks.classification import resume, train
-    from verydeep.tasks.testing import evaluate
+    from verydeep.pictures.reading import read_picture
+    from verydeep.verbs.evaluate import evaluate
+    from verydeep.verbs.train import resume, train
     from verydeep.weights import load, save
 
 __all__ = [
@@ -38,13 +38,13 @@ __all__ = [
 _HOMES = {
     "Network": "verydeep.nets.network",
     "build": "verydeep.nets.network",
-    "evaluate": "verydeep.tasks.testing",
+    "evaluate": "verydeep.verbs.evaluate",
     "load": "verydeep.weights",
     "open_dataset": "verydeep.datasets",
-    "read_picture": "verydeep.pictures",
-    "resume": "verydeep.tasks.classification",
+    "read_picture": "verydeep.pictures.reading",
+    "resume": "verydeep.verbs.train",
     "save": "verydeep.weights",
-    "train": "verydeep.tasks.classification",
+    "train": "verydeep.verbs.train",
 }
 
 

@@ -41,7 +41,7 @@ def compare(
     because the best is chosen from the same pictures).
     """
     from verydeep.errors import UserError
-    from verydeep.tasks.comparing import compared
+    from verydeep.verbs.compare import compared
 
     if page is not None and page.suffix not in (".html", ".htm"):
         raise UserError(f"--page {page}; it is HTML that is written: give a name such as page.html")
@@ -72,7 +72,7 @@ def fuse(
     """
     from verydeep.evaluation.comparison import compare as compared_with
     from verydeep.evaluation.scores import names_of
-    from verydeep.tasks.comparing import fused
+    from verydeep.verbs.compare import fused
 
     members, together = fused(files, out)
     best = min(members, key=lambda s: s.top(1))
@@ -80,7 +80,7 @@ def fuse(
     if json:
         from json import dumps
 
-        from verydeep.tasks.comparing import as_data
+        from verydeep.verbs.compare import as_data
 
         print(dumps([as_data([s]) for s in members] + [as_data(members, together)], indent=1))
     else:
@@ -121,7 +121,7 @@ def errors_table(
 ) -> str:
     """Errors with intervals, and what the paper has of the same test."""
     from verydeep.report.tables import text_table
-    from verydeep.tasks.comparing import as_data
+    from verydeep.verbs.compare import as_data
 
     rows = [["error, %", "top-1", "95 % interval", "top-5", "paper"]]
     found = [(name, as_data([s])) for name, s in zip(names, members, strict=True)]

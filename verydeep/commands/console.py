@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from verydeep.errors import escaped, escaped_lines
-from verydeep.progress import Watch
+from verydeep.runtime.progress import Watch
 
 REWRITE = "\r\x1b[2K"
 """Takes the line away that the cursor is in."""

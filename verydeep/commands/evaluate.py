@@ -79,16 +79,16 @@ def evaluate(
     from verydeep.weights import find
 
     find(weights, console, offline)  # here, before PyTorch, if it is a name not yet fetched
-    from verydeep.conditions import Conditions
-    from verydeep.machine import Machine
-    from verydeep.processes import join
-    from verydeep.tasks import testing
+    from verydeep.runtime.distributed import join
+    from verydeep.runtime.machine import Machine
+    from verydeep.runtime.runtime import Conditions
+    from verydeep.verbs import evaluate
 
     machine, processes = Machine.this(device, threads), join()
     console.quiet = quiet or not processes.first
     conditions = Conditions(machine, processes, console)
     try:
-        tested = testing.evaluate(
+        tested = evaluate.evaluate(
             weights, data, protocol, conditions,
             scales=scales, part_name=part, split=split_seed, out=out, precision=precision,
             engine=engine, pooling=pooling,
@@ -111,8 +111,8 @@ def answer(tested: Any) -> str:
     """What testing gave, for the terminal."""
     from verydeep.commands.compare import cells
     from verydeep.evaluation.chance import blind
-    from verydeep.tasks.comparing import as_data
-    from verydeep.tasks.parts import WORDS
+    from verydeep.verbs.compare import as_data
+    from verydeep.verbs.parts import WORDS
 
     scores = tested.scores
     about = as_data([scores])
@@ -158,7 +158,7 @@ def _as_data(tested: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
     from verydeep.evaluation.metrics import class_errors, confusion
-    from verydeep.tasks.comparing import as_data
+    from verydeep.verbs.compare import as_data
 
     scores = tested.scores
     few = len(scores.classes) <= CLASSES  # a million cells of 1,000 are of no use to anybody

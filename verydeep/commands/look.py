@@ -31,8 +31,8 @@ def look(
     from verydeep.datasets import Memory, open_dataset, settled
     from verydeep.datasets.inspection import inspect
     from verydeep.errors import UserError
-    from verydeep.machine import cores
     from verydeep.report.sheet import write_contact_sheet
+    from verydeep.runtime.machine import cores
 
     if threads is not None and threads < 1:
         raise UserError(f"{threads} threads; at least 1 is needed")

@@ -43,7 +43,7 @@ def predict(
     console = Console(quiet)
     weights = find(weights, console, offline)
 
-    from verydeep.tasks.prediction import answers, found_pictures
+    from verydeep.verbs.predict import answers, found_pictures
 
     paths = found_pictures(pictures, console)
     results, faults = [], 0

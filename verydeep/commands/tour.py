@@ -12,7 +12,7 @@ from verydeep.commands.options import Device, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
     from verydeep.datasets import Dataset
-    from verydeep.tasks.classification import Run
+    from verydeep.verbs.train import Run
 
 DATA = "drawn:2000x64"
 SMALL: dict[str, Any] = {
@@ -43,13 +43,13 @@ def tour(
 
     console = Console(quiet)
     console.say("verydeep tour: two of the paper's networks, small, on pictures drawn here and now")
-    from verydeep.conditions import Conditions
     from verydeep.datasets import open_dataset
-    from verydeep.machine import Machine
     from verydeep.report.page import write_page
     from verydeep.report.sheet import write_contact_sheet
-    from verydeep.tasks.classification import train
+    from verydeep.runtime.machine import Machine
+    from verydeep.runtime.runtime import Conditions
     from verydeep.training.run import new_folder
+    from verydeep.verbs.train import train
 
     folder = new_folder(out, "tour")
     dataset = open_dataset(DATA, seed or 0)
@@ -81,7 +81,7 @@ def write_some(dataset: Dataset, folder: Path) -> None:
     """Writes one test picture of each class as PNG, named after its class."""
     from PIL import Image
 
-    from verydeep.pictures import read_picture
+    from verydeep.pictures.reading import read_picture
 
     folder.mkdir()
     test = dataset.parts["test"]

@@ -10,7 +10,7 @@ import typer
 from verydeep.commands.options import Device, Json, Offline, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
-    from verydeep.conditions import Conditions
+    from verydeep.runtime.runtime import Conditions
 
 
 CHOSE = "the validation part chose the weights, so that its error flatters"
@@ -108,10 +108,10 @@ def train(
 
         # here, before PyTorch, if it is a name not yet fetched
         find(str(given["start"]), console, offline)
-    from verydeep.conditions import Conditions
     from verydeep.errors import UserError
-    from verydeep.machine import Machine
-    from verydeep.processes import join
+    from verydeep.runtime.distributed import join
+    from verydeep.runtime.machine import Machine
+    from verydeep.runtime.runtime import Conditions
 
     machine = Machine.this(device, threads)
     processes = join(deterministic, half_gradients)
@@ -157,20 +157,20 @@ def _done(
     """The run, or the stages, that the words on the command line ask for."""
     from verydeep.errors import UserError
     from verydeep.report.page import write_page
-    from verydeep.tasks import classification, staged
     from verydeep.training import recipes
+    from verydeep.verbs import stages, train
 
     processes = conditions.processes
     if processes.count > 1 and not (out or resume):
         raise UserError("several processes need --out, so that a restart finds its run")
-    if resume is not None and staged.is_staged(resume):
-        return staged.resume_staged(resume, conditions, data=data, finish=write_page)
+    if resume is not None and stages.is_staged(resume):
+        return stages.resume_staged(resume, conditions, data=data, finish=write_page)
     if resume is not None:
-        return classification.resume(resume, conditions, data=data)
+        return train.resume(resume, conditions, data=data)
     chosen = None if recipe is None else recipes.recipe(recipe)
     if chosen is not None and chosen.after and "start" not in given:
-        return staged.train_staged(str(data), chosen, out, conditions, finish=write_page, **given)
-    return classification.train(str(data), out, conditions, recipe=chosen, **given)
+        return stages.train_staged(str(data), chosen, out, conditions, finish=write_page, **given)
+    return train.train(str(data), out, conditions, recipe=chosen, **given)
 
 
 def _answer(run: Any, json: bool) -> str:
@@ -187,8 +187,8 @@ def _staged_answer(stages: list[Any], json: bool) -> str:
 
     from verydeep.evaluation.chance import Blind
     from verydeep.report.tables import percent, text_table
-    from verydeep.tasks.comparing import as_data
-    from verydeep.tasks.papers_nets import trained_as
+    from verydeep.verbs.compare import as_data
+    from verydeep.verbs.papers_nets import trained_as
     from verydeep.weights.file import read_info
 
     rows = [["top-1 error, %", "ours", "paper"]]
@@ -235,7 +235,7 @@ def answer(run: Any, page: Path) -> str:
     from verydeep.commands.compare import cells
     from verydeep.evaluation.chance import Blind
     from verydeep.report.tables import text_table
-    from verydeep.tasks.comparing import as_data
+    from verydeep.verbs.compare import as_data
 
     about = as_data([run.tests[-1].scores])
     warning, use = about["no_better"], f"use it   verydeep predict {run.folder} PICTURE"
@@ -262,7 +262,7 @@ def answer(run: Any, page: Path) -> str:
 def _as_json(run: Any, page: Path) -> str:
     from json import dumps
 
-    from verydeep.tasks.comparing import as_data
+    from verydeep.verbs.compare import as_data
 
     return dumps(
         {

@@ -11,7 +11,7 @@ from verydeep.commands.options import Json, Offline, Quiet, Weights
 
 if TYPE_CHECKING:
     from verydeep.commands.console import Console
-    from verydeep.tasks.weights import Published
+    from verydeep.verbs.weights import Published
 
 app = typer.Typer(
     help="""Say what a file of weights is, and take over other programs' files.
@@ -42,7 +42,7 @@ def list_(json: Json = False) -> None:
 
     verydeep predict vgg16 cat.jpg
     """
-    from verydeep.tasks.weights import published
+    from verydeep.verbs.weights import published
 
     found = published()
     if json:
@@ -67,7 +67,7 @@ def show(
     Other programs' files are read in a process of their own, and nothing in them is run.
     """
     from verydeep.commands.console import Console
-    from verydeep.tasks.weights import about
+    from verydeep.verbs.weights import about
     from verydeep.weights import find
 
     found = about(find(file, Console(), offline), prototxt)
@@ -119,7 +119,7 @@ def import_(
     ({"cat": 0}, {"0": "cat"}, ["cat"]), or the folder that the net was trained
     on, whose folders are numbered as torchvision's ImageFolder sorts them.
     """
-    from verydeep.tasks.weights import import_weights
+    from verydeep.verbs.weights import import_weights
 
     done = import_weights(file, out, prototxt, classes, fold_bn, pixels, scale)
     for note in done.notes:
@@ -136,7 +136,7 @@ def verify(file: Named, offline: Offline = False) -> None:
     verydeep weights verify vgg16-397923af.pth
     """
     from verydeep.commands.console import Console
-    from verydeep.tasks.weights import verified
+    from verydeep.verbs.weights import verified
     from verydeep.weights import find
 
     print(verified(find(file, Console(), offline)))
@@ -182,7 +182,7 @@ def export(
     if int8 is not None:
         print(_quantised(weights, to, out, int8, console))
         return
-    from verydeep.tasks.weights import export_weights
+    from verydeep.verbs.weights import export_weights
 
     print(f"{out}: for {to}; {export_weights(weights, to, out)}")
 
@@ -194,9 +194,9 @@ def _quantised(weights: Path, to: str, out: Path, data: str, console: Console) -
     if to != "onnx":
         raise UserError(f"--int8 makes a file of ONNX, not of {to}; give --to onnx")
     console.say("verydeep weights export: reading weights and names")
-    from verydeep.conditions import Conditions
-    from verydeep.machine import Machine
-    from verydeep.tasks.quantising import export_int8
+    from verydeep.runtime.machine import Machine
+    from verydeep.runtime.runtime import Conditions
+    from verydeep.verbs.quantise import export_int8
 
     done = export_int8(weights, data, out, Conditions(Machine.this("cpu"), watch=console))
     return f"{out}: int8, {out.stat().st_size:,} bytes\n{done}"
@@ -229,7 +229,7 @@ def answer(found: dict[str, Any]) -> str:
 def names(found: list[Published]) -> str:
     """Published weights, a line each, for the terminal."""
     from verydeep.report.tables import text_table
-    from verydeep.weights.place import cache
+    from verydeep.weights.paths import cache
 
     rows = [["name", "net", "trained by", "parameters", "top-1", "top-5", "MB", "here"]]
     for each in found:

@@ -6,8 +6,8 @@ from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.drawn import open_drawn
 from verydeep.datasets.folder import open_folder, refuse_too_small
 from verydeep.datasets.ilsvrc import is_ilsvrc, open_ilsvrc
-from verydeep.datasets.memory import Memory, settled
-from verydeep.datasets.packed import is_packed, open_packed
+from verydeep.datasets.pack import is_packed, open_packed
+from verydeep.datasets.seen import Memory, settled
 from verydeep.errors import UserError
 from verydeep.schema import MOST_SEED
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from verydeep.datasets.names import Chained, Chosen
-from verydeep.pictures import Source
+from verydeep.pictures.reading import Source
 
 Labels = Int64[np.ndarray, "N"]
 Boxes = Float[np.ndarray, "R 4"]

@@ -14,7 +14,7 @@ from verydeep.datasets.dataset import Boxes, Dataset, Part, fingerprint
 from verydeep.datasets.drawing import SMALLEST_SIDE, Drawing, draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import UserError
-from verydeep.pictures import Picture
+from verydeep.pictures.reading import Picture
 
 COUNT, SIDE = 2000, 96
 MOST, MOST_SIDE = 10**7, 4096

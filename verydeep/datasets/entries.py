@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from verydeep.errors import UserError, escaped
-from verydeep.pictures import SUFFIXES
+from verydeep.pictures.reading import SUFFIXES
 
 SYSTEM = frozenset({"@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "System Volume Information"})
 """Folders that storage devices and archives put between the user's."""

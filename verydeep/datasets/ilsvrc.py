@@ -40,7 +40,7 @@ from verydeep.datasets.ilsvrc_files import (
 )
 from verydeep.datasets.ilsvrc_lists import class_names
 from verydeep.errors import UserError
-from verydeep.pictures import picture_size
+from verydeep.pictures.reading import picture_size
 
 __all__ = ["WORDS", "class_names", "devkit_order", "find_list", "is_ilsvrc", "open_ilsvrc"]
 

@@ -21,9 +21,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from verydeep import mat5
 from verydeep.datasets.dataset import Boxes, Labels
 from verydeep.errors import UserError
+from verydeep.formats import mat5
 
 WNID = re.compile(r"n\d{8}")
 SOLUTION_HEADER = "ImageId,PredictionString"

@@ -15,12 +15,12 @@ import numpy as np
 
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.entries import some
-from verydeep.datasets.memory import NO_KEY, NO_KEYS, is_copy
+from verydeep.datasets.seen import NO_KEY, NO_KEYS, is_copy
 from verydeep.errors import PictureError
-from verydeep.picture_files import sample_bits
-from verydeep.pictures import Picture, Source, bytes_of, read_picture
-from verydeep.progress import SILENT, Watch
-from verydeep.threads import in_order
+from verydeep.pictures.picture_files import sample_bits
+from verydeep.pictures.reading import Picture, Source, bytes_of, read_picture
+from verydeep.runtime.progress import SILENT, Watch
+from verydeep.runtime.threads import in_order
 
 Place = tuple[str, int]
 """A picture: the name of its part, and where it stands in it."""

@@ -19,7 +19,7 @@ from verydeep.nets import table
 from verydeep.nets.folding import folded
 from verydeep.nets.network import Network, halved, rows_needed
 from verydeep.nets.table import PICTURE, Row
-from verydeep.threads import one_thread_each
+from verydeep.runtime.threads import one_thread_each
 
 CHANNELS = 128
 """Channels in and out from which on fewer multiplications are worth the additions they cost."""

@@ -23,9 +23,9 @@ from torch import Tensor
 
 from verydeep.engines.engine import Engine
 from verydeep.errors import UserError
+from verydeep.exporters.onnx import PICTURES, POSTERIORS, SCORES, onnx_bytes
 from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
-from verydeep.weights.foreign.onnx_export import PICTURES, POSTERIORS, SCORES, onnx_bytes
 
 NEEDED = ("onnx", "onnxruntime")
 

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from verydeep.exporters.onnx import PICTURES, onnx_bytes
 from verydeep.nets.network import Network
-from verydeep.weights.foreign.onnx_export import PICTURES, onnx_bytes
 
 
 class OnnxRuntime:

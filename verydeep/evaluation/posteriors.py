@@ -21,8 +21,6 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from verydeep import headroom
-from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import Engine, engine_for
 from verydeep.errors import PictureError, UserError
@@ -31,10 +29,12 @@ from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.views import Pass, Protocol
 from verydeep.nets.cost import FLOAT
 from verydeep.nets.network import Network
-from verydeep.pictures import Picture
-from verydeep.preprocessing import Pixels
-from verydeep.processes import Processes
-from verydeep.threads import in_order, one_thread_each
+from verydeep.pictures.preprocessing import Pixels
+from verydeep.pictures.reading import Picture
+from verydeep.runtime import memory
+from verydeep.runtime.distributed import Processes
+from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.threads import in_order, one_thread_each
 
 Posteriors = Float[np.ndarray, "N K"]
 
@@ -81,7 +81,7 @@ def posteriors(
     show = _Shower(engine, precision)
     size = chunk_of(len(part), protocol, network)
     shape = len(part), len(network.classes)
-    headroom.refuse(FLOAT * prod(shape), f"posteriors of {shape[0]:,} x {shape[1]:,}", REMEDY)
+    memory.refuse(FLOAT * prod(shape), f"posteriors of {shape[0]:,} x {shape[1]:,}", REMEDY)
     found = np.zeros(shape, np.float32)
     fault = partial(_fault, network, part, protocol)
     finished = _brought_back(found, size, journal, processes, fault)

@@ -15,14 +15,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verydeep import headroom
 from verydeep.errors import UserError
 from verydeep.nets import table, vgg
 from verydeep.nets.cost import FLOAT, cost
 from verydeep.nets.initialisation import initialise
 from verydeep.nets.table import PICTURE, Row, Shape, Table
-from verydeep.pictures import Source
-from verydeep.preprocessing import IMAGENET, Pixels, with_mirror
+from verydeep.pictures.preprocessing import IMAGENET, Pixels, with_mirror
+from verydeep.pictures.reading import Source
+from verydeep.runtime import memory
 
 
 def build(
@@ -90,7 +90,7 @@ class Network(nn.Module):
         Raises UserError where there is no memory for them.
         """
         size = FLOAT * cost(table).parameters
-        headroom.refuse(size, f"a network {table.name} of these sizes", "take smaller ones")
+        memory.refuse(size, f"a network {table.name} of these sizes", "take smaller ones")
         network = cls.empty(table, classes, pixels)
         zeros = {name: torch.zeros(t.shape) for name, t in network.state_dict().items()}
         network.load_state_dict(zeros, assign=True)

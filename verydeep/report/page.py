@@ -16,10 +16,10 @@ from verydeep.report.html import card, section, table, write_html
 from verydeep.report.plots import error_curve, loss_curves
 from verydeep.report.tables import percent, short
 from verydeep.report.thumbnails import data_uri, score_map_over
-from verydeep.tasks.classification import Run
-from verydeep.tasks.testing import Tested
 from verydeep.training.settings import scale_text
 from verydeep.training.state import tuned_layers
+from verydeep.verbs.evaluate import Tested
+from verydeep.verbs.train import Run
 
 MATRIX = 20
 """Classes up to which confusion is shown as a matrix; of more, the commonest mistakes."""

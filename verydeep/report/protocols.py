@@ -14,10 +14,10 @@ from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.comparison import points
 from verydeep.evaluation.metrics import Bin, calibration
 from verydeep.evaluation.scores import Scores
-from verydeep.pictures import Picture, read_picture
+from verydeep.pictures.reading import Picture, read_picture
 from verydeep.report.html import card, section, table, write_html
 from verydeep.report.thumbnails import data_uri
-from verydeep.tasks.comparing import Compared, as_data
+from verydeep.verbs.compare import Compared, as_data
 
 SHOWN = 12
 """Pictures shown of each pair of tests."""

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.errors import PictureError, UserError, escaped
-from verydeep.pictures import read_picture
+from verydeep.pictures.reading import read_picture
 
 TILE = 96
 GAP = 6

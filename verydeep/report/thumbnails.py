@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from verydeep.nets.locality import Locality
 from verydeep.nets.network import Network
-from verydeep.pictures import Picture
+from verydeep.pictures.reading import Picture
 
 HOT = (235, 94, 40)
 """Colour of a high posterior on a score map."""

@@ -15,15 +15,15 @@ from typing import Any
 from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
-from verydeep.machine import Machine
 from verydeep.nets import initialisation, vgg
 from verydeep.nets.cost import cost
 from verydeep.nets.table import Table
-from verydeep.pictures import picture_size
+from verydeep.pictures.reading import picture_size
+from verydeep.runtime.machine import Machine
 from verydeep.training.footprint import shard_of
 from verydeep.training.recipes import CROP, Recipe, settings_of
 from verydeep.training.settings import LATEST_CUTS, STEP, Settings, checked
-from verydeep.weights.start import Origin
+from verydeep.weights.warm_start import Origin
 
 BUDGET = 540.0
 """Seconds that training may take on a CPU, as `seconds_a_picture` reckons them, up to `MANY`

@@ -19,10 +19,10 @@ from torch import Tensor
 from verydeep import randomness
 from verydeep.datasets.dataset import Labels, Part
 from verydeep.errors import PictureError
-from verydeep.pictures import Picture
-from verydeep.preprocessing import Pixels, crop_at
-from verydeep.progress import Watch
-from verydeep.threads import in_order
+from verydeep.pictures.preprocessing import Pixels, crop_at
+from verydeep.pictures.reading import Picture
+from verydeep.runtime.progress import Watch
+from verydeep.runtime.threads import in_order
 from verydeep.training.settings import Settings
 
 MEMORY = 3 * 2**29

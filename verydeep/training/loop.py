@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from verydeep.conditions import Conditions
 from verydeep.datasets.dataset import Part
 from verydeep.evaluation.metrics import top_error
 from verydeep.evaluation.posteriors import posteriors, readable
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import Network
-from verydeep.processes import Processes
-from verydeep.threads import one_thread_each
+from verydeep.runtime.distributed import Processes
+from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.threads import one_thread_each
 from verydeep.training.loader import Batch, Source, batches, steps
 from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Training

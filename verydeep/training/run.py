@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from verydeep import schema
 from verydeep.datasets.dataset import Dataset
-from verydeep.datasets.memory import Memory
+from verydeep.datasets.seen import Memory
 from verydeep.errors import UserError, one_line
 from verydeep.files import write_whole
 from verydeep.nets import vgg
@@ -28,7 +28,7 @@ from verydeep.schema import Count, Line, Sha256
 from verydeep.training.settings import Settings, checked, scale_text
 from verydeep.training.state import Epoch
 from verydeep.weights.file import find, memory_of
-from verydeep.weights.said import pixels_of, table_of_words
+from verydeep.weights.schema import pixels_of, table_of_words
 
 OPTIONS = {
     **{name: name for name in ("net", "width", "crop", "fc", "batch", "epochs", "rate", "seed")},

@@ -13,7 +13,7 @@ from verydeep.nets.network import Dropout, Network
 from verydeep.nets.table import FC
 from verydeep.training.settings import Settings
 from verydeep.training.sgd import SGD
-from verydeep.weights.start import layers_of
+from verydeep.weights.warm_start import layers_of
 
 CUT = 10.0
 """What the rate is divided by (Sect. 3.1)."""

@@ -18,7 +18,7 @@ from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
-from verydeep.processes import Processes, tree_merges
+from verydeep.runtime.distributed import Processes, tree_merges
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training

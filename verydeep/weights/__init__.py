@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from verydeep.importers.pretrained import find, load
     from verydeep.weights.file import hash_of, save
-    from verydeep.weights.named import find, load
-    from verydeep.weights.start import Origin, begun, layers_of, start_from
+    from verydeep.weights.warm_start import Origin, begun, layers_of, start_from
 
 __all__ = ["Origin", "begun", "find", "hash_of", "layers_of", "load", "save", "start_from"]
 
@@ -22,6 +22,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'verydeep.weights' has no attribute '{name}'")
     from importlib import import_module
 
-    start = dict.fromkeys(("Origin", "begun", "layers_of", "start_from"), "start")
-    home = {**start, "find": "named", "load": "named"}.get(name, "file")
-    return getattr(import_module(f"verydeep.weights.{home}"), name)
+    home = "verydeep.weights.file"
+    if name in ("find", "load"):
+        home = "verydeep.importers.pretrained"
+    elif name in ("Origin", "begun", "layers_of", "start_from"):
+        home = "verydeep.weights.warm_start"
+    return getattr(import_module(home), name)

@@ -16,7 +16,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from verydeep.errors import UserError
 from verydeep.files import names_to_disk, to_disk
-from verydeep.progress import Watch
+from verydeep.runtime.progress import Watch
 from verydeep.weights.releases import CHUNK, Release, hashes_of
 
 SECONDS = 60

@@ -19,18 +19,18 @@ from typing import Annotated, Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from verydeep import headroom, schema
 from verydeep.datasets.dataset import ROLES
-from verydeep.datasets.memory import Memory
+from verydeep.datasets.seen import Memory
 from verydeep.errors import UserError, one_line
 from verydeep.files import write_whole
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table
-from verydeep.preprocessing import Pixels
-from verydeep.schema import AndOthers, Sha256
-from verydeep.weights import said
+from verydeep.pictures.preprocessing import Pixels
+from verydeep.runtime import memory
+from verydeep.schema import AndOthers, Sha256, fitting, of_json, shown
+from verydeep.weights import schema
+from verydeep.weights.paths import BEST, find
 from verydeep.weights.pieces import OURS, bytes_of, pieces
-from verydeep.weights.place import BEST, find
 
 __all__ = ["BEST", "find", "hash_of", "load", "pixels_of", "read_info", "read_memory", "save"]
 
@@ -97,7 +97,7 @@ def save(
     )
     text = json.dumps(asdict(info))
     try:
-        _ = _info_of(schema.of_json(text))
+        _ = _info_of(of_json(text))
     except ValueError as error:
         raise UserError(f"cannot write {path}, which could not be read again: {error}") from None
     write_whole(Path(path), *pieces({**tensors, **keys}, {KEY: text}))
@@ -119,7 +119,7 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Network:
     info = read_info(path)
     network = Network.empty(table_of(info), info.classes, pixels_of(info))
     _refuse_other_tensors(network, path)
-    headroom.refuse(path.stat().st_size, f"{path}", "close other programs")
+    memory.refuse(path.stat().st_size, f"{path}", "close other programs")
     network.load_state_dict(_read(path, info), assign=True)
     return network.to(device).eval()
 
@@ -137,7 +137,7 @@ def read_info(path: Path | str) -> WeightsInfo:
             f"{path} is a safetensors file, but none of verydeep's: no '{KEY}' in it; {_IMPORT}"
         )
     try:
-        about = schema.of_json(metadata[KEY])
+        about = of_json(metadata[KEY])
         number = about.get("format", FORMAT) if isinstance(about, dict) else FORMAT
         if number in READ:
             return _info_of(about)
@@ -145,7 +145,7 @@ def read_info(path: Path | str) -> WeightsInfo:
         raise UserError(f"{path} describes itself wrongly: {error}") from None
     # and nothing else of it, for another format may have other keys
     raise UserError(
-        f"{path} has format {schema.shown(number)}; this verydeep reads formats 1 and {FORMAT}"
+        f"{path} has format {shown(number)}; this verydeep reads formats 1 and {FORMAT}"
     )
 
 
@@ -169,7 +169,7 @@ def memory_of(keys: Mapping[str, torch.Tensor]) -> Memory:
     """What a file's keys of pictures by role say; ValueError where they are none."""
     for role, tensor in keys.items():
         if role not in ROLES:
-            raise ValueError(f"pictures that were {schema.shown(role)}")
+            raise ValueError(f"pictures that were {shown(role)}")
         if tensor.dtype != torch.int64 or tensor.ndim != 1:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise ValueError(f"its keys are none, but {kind} of {tensor.ndim} axes")
@@ -178,20 +178,20 @@ def memory_of(keys: Mapping[str, torch.Tensor]) -> Memory:
 
 def table_of(info: WeightsInfo) -> Table:
     """The table that a weights file says."""
-    return said.table_of_words(info.table)
+    return schema.table_of_words(info.table)
 
 
 def pixels_of(info: WeightsInfo) -> Pixels:
     """The pixels that a weights file says."""
-    return said.pixels_of(info.pixels)
+    return schema.pixels_of(info.pixels)
 
 
 def _info_of(about: Any) -> WeightsInfo:
     """What a header says; ValueError where it says what no file of ours does."""
-    info: WeightsInfo = schema.fitting(WeightsInfo, about)
-    classes, table = said.classes_of(info.classes), table_of(info)
+    info: WeightsInfo = fitting(WeightsInfo, about)
+    classes, table = schema.classes_of(info.classes), table_of(info)
     _ = pixels_of(info)
-    schema.fitting(Annotated[said.Provenance, AndOthers()], info.provenance, "provenance")
+    fitting(Annotated[schema.Provenance, AndOthers()], info.provenance, "provenance")
     if len(classes) != table.class_count:
         raise ValueError(f"{len(classes)} class names for a table of {table.class_count} classes")
     return info

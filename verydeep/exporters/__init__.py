@@ -1,0 +1,1 @@
+"""Our networks written as other programs want them, one writer for each."""

@@ -1,0 +1,95 @@
+"""Our networks as state dicts of torchvision's and timm's VGGs, to the same bits."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from verydeep.errors import UserError, one_line
+from verydeep.files import whole_file, write_whole
+from verydeep.importers.constructors import loaded_by
+from verydeep.importers.state import ABOUT
+from verydeep.importers.state_dict import TOPS
+from verydeep.nets.network import Network
+from verydeep.nets.table import FC, LRN
+from verydeep.weights.pieces import pieces
+
+
+def write(network: Network, path: Path | str, family: str) -> str:
+    """Writes a network's state dict as torchvision or timm name it, .pth or .safetensors.
+
+    Gives what loads it there, in words.
+
+    The tensors are ours, bit for bit. Neither family has a place for pixels: ours stand beside the
+    tensors, for us to read again, and for timm where its words can say them. Raises UserError for
+    a network with layers that the family has not.
+    """
+    path = Path(path)
+    if path.suffix not in (".pth", ".pt", ".safetensors"):
+        raise UserError(f"{path} ends in no .pth, .pt or .safetensors, which say the kind of file")
+    state = _state(network, family)
+    about = _record(network)
+    if path.suffix == ".safetensors":
+        write_whole(path, *pieces(state, {"format": "pt", ABOUT: json.dumps(about)}))
+        return loaded_by(network.table, family)
+    vars(state)[ABOUT] = about
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            torch.save(state, file)
+    except (OSError, RuntimeError) as error:
+        size = sum(t.nbytes for t in state.values())
+        raise UserError(f"cannot write {path} ({size:,} bytes): {one_line(error)}") from None
+    return loaded_by(network.table, family)
+
+
+def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
+    """The network's tensors by the family's names, in its order and layout."""
+    rows = network.table.rows
+    _ = network.table.last_fc  # neither family has a net without one
+    fcs = [row.name for row in rows if isinstance(row, FC)]
+    odd = [row.name for row in rows if isinstance(row, LRN)]
+    if odd or len(fcs) != 3:
+        raise UserError(
+            f"{family} has no VGG with a layer '{odd[0]}'"
+            if odd
+            else f"{family}'s VGGs have three FC layers, this network {len(fcs)}"
+        )
+    theirs = {row.name: f"features.{i}" for i, row in enumerate(rows)}
+    theirs |= dict(zip(fcs, TOPS[family], strict=True))
+    state: OrderedDict[str, Tensor] = OrderedDict()
+    for name, tensor in network.state_dict().items():
+        layer, _, kind = name.rpartition(".")
+        is_matrix = (
+            layer in fcs and kind == "weight" and (family == "torchvision" or layer == fcs[-1])
+        )
+        tensor = tensor.detach().cpu().contiguous()
+        if tensor.untyped_storage().nbytes() > tensor.nbytes:  # else all of it would be saved
+            tensor = tensor.clone()
+        state[f"{theirs[layer]}.{kind}"] = tensor.flatten(1) if is_matrix else tensor
+        if kind == "running_var":
+            state[f"{theirs[layer]}.num_batches_tracked"] = torch.tensor(0)
+    return state
+
+
+def _record(network: Network) -> dict[str, Any]:
+    """What timm keeps of a net, and our own pixels, which its words cannot all say."""
+    pixels, crop = network.pixels, network.table.crop
+    about = {
+        "pixels": asdict(pixels),
+        "input_size": [3, crop, crop],
+        "crop_pct": crop / pixels.test_scale,
+        "interpolation": pixels.resize,
+        "num_classes": len(network.classes),
+        "label_names": list(network.classes),
+    }
+    if pixels.order == "RGB":
+        about["mean"] = [v / pixels.maximum for v in pixels.mean]
+        about["std"] = [v / pixels.maximum for v in pixels.std]
+    return about

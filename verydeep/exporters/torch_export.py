@@ -1,0 +1,117 @@
+"""Our networks for PyTorch without our code: `.pt2` files of torch.export.
+
+In go RGB pictures as they are, uint8 [B, H, W, 3]; out come scores and posteriors, [B, K] each.
+`Network` takes another way for each size of map, and a file can hold but one: here FC rows are
+convolutions at every size, so that batch, height and width may be any.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.fx.experimental import _config as fx_config
+from torch.nn import functional as F
+
+from verydeep.errors import UserError, one_line
+from verydeep.files import whole_file
+from verydeep.nets import table
+from verydeep.nets.network import Network
+from verydeep.nets.table import PICTURE, Table
+from verydeep.weights import metadata
+
+ABOUT = f"{about.KEY}.json"
+"""The file inside that says pixels, classes and table."""
+
+
+def write_torch_export(network: Network, path: Path | str) -> str:
+    """Writes a network's `.pt2`; says what goes in and comes out.
+
+    Raises UserError for another suffix, or where the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".pt2":
+        raise UserError(f"{path} does not end in .pt2, which torch.export asks for")
+    try:
+        program = exported(network)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            torch.export.save(program, file, extra_files={ABOUT: metadata.to_text(network)})
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"cannot write {path}: {one_line(error)}") from None
+    return "in go RGB pictures, uint8 [B, H, W, 3]; out come scores and posteriors"
+
+
+def exported(network: Network) -> torch.export.ExportedProgram:
+    """The network as a program of PyTorch's operators, with the network's own tensors."""
+    side = network.table.least
+    dim = torch.export.Dim
+    sizes = {0: dim("B"), 1: dim("H", min=side), 2: dim("W", min=side)}
+    shown = torch.zeros(2, side + 96, side + 160, 3, dtype=torch.uint8)
+    form = _Form(network).eval()
+    # else a map of one position, which a training crop gives, would be a case by itself
+    one_as_any = fx_config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+    with torch.no_grad(), one_as_any:
+        return torch.export.export(form, (shown,), dynamic_shapes=(sizes,))
+
+
+class _Form(nn.Module):
+    """A network's rows, with its pixels before and the mean over space after them."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        pixels = network.pixels
+        std, mean = torch.tensor(pixels.std), torch.tensor(pixels.mean)
+        self.register_buffer("gain", (pixels.maximum / 255 / std)[:, None, None])
+        self.register_buffer("offset", -(mean / std)[:, None, None])
+
+    def forward(
+        self, pictures: UInt8[Tensor, "B H W 3"]
+    ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]]:
+        """Scores and posteriors."""
+        if self.network.pixels.order == "BGR":
+            pictures = pictures.flip(3)
+        for axis in (1, 2):
+            pictures = _shown(pictures, axis, self.network.table)
+        # in this order in memory, whose strides say nothing of sizes
+        images = pictures.permute(0, 3, 1, 2).float().contiguous()
+        values = {PICTURE: images * self.get_buffer("gain") + self.get_buffer("offset")}
+        for row in self.network.table.rows:
+            layer = self.network.get_submodule(row.name)
+            given = [values[name] for name in row.inputs]
+            if isinstance(row, table.FC):
+                weight, bias = layer.get_parameter("weight"), layer.get_parameter("bias")
+                values[row.name] = F.conv2d(given[0], weight, bias)
+            elif isinstance(row, table.MaxPool) and row.kernel == row.stride and not row.padding:
+                values[row.name] = _pooled(_filled(given[0], row), row.stride)
+            else:
+                values[row.name] = layer(*given)
+            if row == self.network.table.last_fc:
+                break
+        scores = values[row.name].mean((2, 3))
+        return scores, scores.softmax(1)
+
+
+def _shown(pictures: UInt8[Tensor, "B H W 3"], axis: int, net: Table) -> UInt8[Tensor, "B h w 3"]:
+    """The part of a side that `Table.shown` tells of, in a form that holds for every size."""
+    side = pictures.shape[axis]
+    covered = net.span + (side - net.least) // net.step * net.step
+    kept = covered if net.span == net.least else torch.sym_min(side, covered)
+    places = torch.arange(kept, device=pictures.device) + (side - kept) // 2
+    return pictures.index_select(axis, places)
+
+
+def _filled(values: Float[Tensor, "B C H W"], pool: table.MaxPool) -> Float[Tensor, "B C h w"]:
+    """Values with so many of minus infinity at the end of sides as pools that round up want."""
+    if not pool.up:
+        return values
+    more = pool.stride - 1
+    return F.pad(values, (0, more, 0, more), value=float("-inf"))
+
+
+def _pooled(values: Float[Tensor, "B C H W"], side: int) -> Float[Tensor, "B C h w"]:
+    """Max-pooling of squares that do not overlap, in a form that PyTorch 2.11 exports too."""
+    return values.unfold(2, side, side).unfold(3, side, side).amax((4, 5))

@@ -1,0 +1,1 @@
+"""Other programs' files as plain values, read within limits; nothing here knows networks."""

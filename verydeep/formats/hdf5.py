@@ -1,0 +1,309 @@
+"""HDF5 files, read by `pyfive` within limits: groups, attributes, numbers and references.
+
+`pyfive` trusts what it reads: a header that goes on with itself makes it read for ever, a sequence
+of sequences unfolds without end, and it raises whatever it stumbles on. So it is asked for a
+file's structure alone, through a file that gives out so many bytes and no more; attributes are
+taken only where they are plain; and numbers are read here, once their size is known to fit. Links
+to other places and files, virtual datasets and external storage are never followed. What remains
+is a few seconds of work for a file made to cause it; whoever reads files of strangers should still
+read them in a process that may be stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyfive.dataobjects import DataObjects, determine_data_shape
+from pyfive.datatype_msg import DatatypeMessage
+from pyfive.misc_low_level import GlobalHeap, SuperBlock
+from pyfive.p5t import (
+    P5FixedStringType,
+    P5FloatType,
+    P5IntegerType,
+    P5ReferenceType,
+    P5Type,
+    P5VlenStringType,
+)
+
+from verydeep.formats.hdf5_chunks import read_chunks
+from verydeep.limits import Damaged, memory_limit, refusals
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HEAD = 4096
+"""Bytes at a file's start among which its signature must be: at 0, 512, 1024 or 2048."""
+
+STRUCTURE = 2 << 20
+"""Bytes of structure that are read of a file, all in all; MATLAB's of E, with its classes, is the
+longest and has 0.7 MB. All of it made to be slow takes `pyfive` some seconds."""
+HEADER = 256 << 10
+"""Bytes of structure that are read for one object or one group's links."""
+INDEX = 16 << 20
+"""Bytes that are read besides to find the chunks of numbers."""
+
+ATTRIBUTE, ATTRIBUTE_INFO, LAYOUT, EXTERNAL = 0x0C, 0x15, 0x08, 0x07
+COMPACT, CONTIGUOUS, CHUNKED = 0, 1, 2
+UNDEFINED = (1 << 64) - 1
+
+
+def signature_at(start: bytes) -> int | None:
+    """Where in a file that starts so its HDF5 content begins, or None."""
+    for at in (0, 512, 1024, 2048):
+        if start[at : at + 8] == SIGNATURE:
+            return at
+    return None
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[File]:
+    """A file to read from; what goes wrong within is a UserError that names it."""
+    with refusals(path), Path(path).open("rb") as file:
+        base = signature_at(file.read(HEAD))
+        if base is None:
+            raise Damaged("it is no HDF5 file")
+        yield File(file, base)
+
+
+class File:
+    """An HDF5 file, its objects told apart by their addresses."""
+
+    def __init__(self, file: BufferedIOBase, base: int) -> None:
+        self.base, self.size = base, os.fstat(file.fileno()).st_size
+        self.memory = memory_limit(self.size)
+        self.measured = Measured(file, base, self.size)
+        self.heaps: dict[int, Any] = {}
+        with self.structure():
+            self.root_address: int = SuperBlock(self.measured, 0).offset_to_dataobjects
+
+    def node(self, address: int) -> Node:
+        """The group or dataset at an address; raises Damaged where there is none."""
+        with self.structure():
+            return Node(self, DataObjects(self.measured, address))
+
+    @contextmanager
+    def structure(self, most: int = HEADER) -> Iterator[None]:
+        """Within, `pyfive` may read so many bytes, and all that it raises is Damaged."""
+        self.measured.allow(most)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        except (Damaged, MemoryError):
+            raise
+        except Exception as error:
+            said = " ".join(f"{type(error).__name__} {error}".split())[:120]
+            raise Damaged(f"its structure is damaged ({said})") from None
+
+    @contextmanager
+    def index(self, most: int) -> Iterator[None]:
+        """The same for the index of a dataset's chunks, counted by itself."""
+        self.measured.add(most)
+        with self.structure(most):
+            yield
+
+    def room(self, length: int) -> None:
+        """Counts memory for numbers; raises Damaged where the file cannot hold so many."""
+        self.memory -= length
+        if self.memory < 0:
+            raise Damaged(f"its arrays say they have {length:,} bytes, which it cannot hold")
+
+    def work(self, length: int) -> None:
+        """Raises Damaged where so many bytes of chunks are out of proportion to the file."""
+        if length > memory_limit(self.size):
+            raise Damaged(f"its chunks say they have {length:,} bytes, which it cannot hold")
+
+    def bytes_at(self, address: int, length: int) -> np.ndarray:
+        """So many bytes, in memory of their own."""
+        if address < 0 or address + length > self.size - self.base:
+            raise Damaged(f"{length:,} bytes at {address:,} lie beyond its end")
+        content = np.empty(length, np.uint8)
+        self.measured.fill(address, content.data)
+        return content
+
+
+class Measured:
+    """A file as `pyfive` reads it, that gives out as much as is allowed and no more."""
+
+    path = "None"
+
+    def __init__(self, file: BufferedIOBase, base: int, size: int) -> None:
+        self._file, self._base, self._size = file, base, size
+        self._left = self._now = STRUCTURE
+        self._index = INDEX
+
+    def allow(self, most: int) -> None:
+        """From here on so many bytes may be read, or what is left for the whole file."""
+        self._now = min(most, self._left)
+
+    def add(self, most: int) -> None:
+        """Moves so many bytes from those for indices to those for all."""
+        self._index -= most
+        if self._index < 0:
+            raise Damaged("its numbers are in too many chunks", "write them in larger ones")
+        self._left += most
+
+    def seek(self, offset: int) -> int:
+        """Goes to an address, which must be within the file."""
+        if not 0 <= offset <= self._size - self._base:
+            raise Damaged(f"something is said to be at {offset:,}, beyond its end")
+        return self._file.seek(self._base + offset) - self._base
+
+    def tell(self) -> int:
+        """The address of the next byte."""
+        return self._file.tell() - self._base
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; each time counts as sixteen of them at least."""
+        self._now -= max(size, 16)
+        self._left -= max(size, 16)
+        if size < 0 or min(self._now, self._left) < 0:
+            raise Damaged("its structure has no end")
+        return self._file.read(size)
+
+    def fill(self, address: int, target: memoryview) -> None:
+        """Numbers, which are counted elsewhere."""
+        self._file.seek(self._base + address)
+        if self._file.readinto(target) != len(target):
+            raise Damaged("it is cut short")
+
+
+class Node:
+    """A group or a dataset."""
+
+    def __init__(self, file: File, objects: Any) -> None:
+        self.file, self._objects = file, objects
+        self.is_dataset: bool = objects.is_dataset
+
+    def links(self) -> dict[str, int]:
+        """Addresses of a group's members by name; links to other places are left out."""
+        with self.file.structure():
+            return {k: v for k, v in self._objects.get_links().items() if isinstance(v, int)}
+
+    def attribute(self, name: str) -> list[Any]:
+        """An attribute's texts or numbers, in order; none where it is missing or is no such."""
+        with self.file.structure():
+            self._refuse_attributes_elsewhere()
+            for message in self._objects.find_msg_type(ATTRIBUTE):
+                found, kind, count, at = self._attribute_head(message["offset_to_message"])
+                if found == name:
+                    return self._plain(kind, count, at)
+        return []
+
+    def _refuse_attributes_elsewhere(self) -> None:
+        """Raises Damaged where attributes are not in the header, for then none would be found."""
+        content = self._objects.msg_data
+        for message in self._objects.find_msg_type(ATTRIBUTE_INFO):
+            at = message["offset_to_message"]
+            (heap,) = struct.unpack_from("<Q", content, at + 2 + 2 * (content[at + 1] & 1))
+            if heap != UNDEFINED:
+                raise Damaged(
+                    "it has attributes that are stored in a way that is not read",
+                    "write it again with h5py and libver='earliest'",
+                )
+
+    def _attribute_head(self, at: int) -> tuple[str, P5Type, int, int]:
+        """Name, type and number of an attribute's values, and where they are."""
+        content = self._objects.msg_data
+        version, _, *sizes = struct.unpack_from("<BBHHH", content, at)
+        at += 9 if version == 3 else 8
+        pad = 8 if version == 1 else 1
+        name_at, type_at, space_at, values_at = (
+            at + sum(size + -size % pad for size in sizes[:i]) for i in range(4)
+        )
+        name = content[name_at : name_at + sizes[0]].rstrip(b"\0").decode()
+        kind = DatatypeMessage(content, type_at).ptype
+        shape, _ = determine_data_shape(content, space_at)
+        return name, kind, 0 if shape is None else math.prod(shape), values_at
+
+    def _plain(self, kind: P5Type, count: int, at: int) -> list[Any]:
+        content = self._objects.msg_data
+        if not count:
+            return []
+        if isinstance(kind, P5VlenStringType):
+            return [self._heap_text(content, at + 16 * i) for i in range(count)]
+        if isinstance(kind, P5FixedStringType | P5IntegerType | P5FloatType):
+            values = np.frombuffer(content, kind.dtype, count, at).tolist()
+            return [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values]
+        return []
+
+    def _heap_text(self, content: bytes, at: int) -> str:
+        """A text that an attribute has elsewhere, in the file's heap."""
+        length, address, index = struct.unpack_from("<IQI", content, at)
+        if not length:
+            return ""
+        heaps = self.file.heaps
+        if address not in heaps:
+            heaps[address] = GlobalHeap(self.file.measured, address)
+        text: bytes = heaps[address].objects[index]
+        return text[:length].decode("utf-8", "replace")
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """A dataset's shape."""
+        with self.file.structure():
+            return tuple(self._objects.shape)
+
+    @cached_property
+    def _type(self) -> P5Type:
+        with self.file.structure():
+            return self._objects.ptype
+
+    @property
+    def holds_references(self) -> bool:
+        """Whether a dataset's values are addresses of others."""
+        return isinstance(self._type, P5ReferenceType) and self._type.size == 8
+
+    def references(self) -> list[int]:
+        """The addresses that a dataset holds, in order."""
+        return [int(v) for v in self._content(np.dtype("<u8")).ravel()]
+
+    def numbers(self) -> np.ndarray:
+        """The numbers that a dataset holds, in the file's type and order of axes."""
+        if not isinstance(self._type, P5IntegerType | P5FloatType):
+            raise Damaged("a dataset holds something else than numbers")
+        return self._content(self._type.dtype)
+
+    def _content(self, dtype: np.dtype[Any]) -> np.ndarray:
+        """A dataset's values; raises Damaged before memory is taken for more than there is."""
+        length = math.prod(self.shape) * dtype.itemsize
+        self.file.room(length)
+        with self.file.structure():
+            if self._objects.find_msg_type(EXTERNAL):
+                raise Damaged("a dataset has its numbers in another file", "store them in this one")
+            _, layout, at = self._objects.get_id_storage_params()
+            message = self._objects.msg_data
+            version = message[self._objects.find_msg_type(LAYOUT)[0]["offset_to_message"]]
+        if not length:
+            return np.empty(self.shape, dtype)
+        if version == 3 and layout == CHUNKED:
+            return read_chunks(self.file, self._objects, self.shape, dtype, at)
+        if version < 3 or layout not in (COMPACT, CONTIGUOUS):
+            raise Damaged(
+                f"a dataset is stored in a way that is not read ({layout=}, {version=})",
+                "write it again with h5py and libver='earliest'",
+            )
+        return self._plain_content(message, layout, at, length).view(dtype).reshape(self.shape)
+
+    def _plain_content(self, message: bytes, layout: int, at: int, length: int) -> np.ndarray:
+        """The bytes of a dataset that is stored in one piece."""
+        form = "<H" if layout == COMPACT else "<QQ"
+        if at + struct.calcsize(form) > len(message):
+            raise Damaged("a dataset does not say where its numbers are")
+        *address, stored = struct.unpack_from(form, message, at)
+        if stored != length or address == [UNDEFINED]:
+            raise Damaged(f"a dataset of {length:,} bytes has {stored:,} stored")
+        if layout == CONTIGUOUS:
+            return self.file.bytes_at(address[0], length)
+        content = np.frombuffer(message, np.uint8)[at + 2 : at + 2 + length]
+        if len(content) != length:
+            raise Damaged("a dataset ends before its time")
+        return content.copy()

@@ -1,0 +1,118 @@
+"""What Caffe's layers are, read from a `.caffemodel` or a prototxt: settings -> places in a net.
+
+Field names and defaults are those of Caffe's `caffe.proto`. Layers that feed, split or judge a net
+are passed over by name; all others are held against Table 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from verydeep.importers.placing import NOTHING, Told, in_order, placed
+
+_KINDS = {
+    "convolution": "conv", "innerproduct": "fc", "relu": "relu", "pooling": "pool", "lrn": "lrn",
+    "softmax": "softmax", "dropout": NOTHING, "flatten": NOTHING,
+}  # fmt: skip
+_FEEDING = {
+    "data", "dummydata", "hdf5data", "imagedata", "input", "memorydata", "windowdata",
+}  # fmt: skip
+_JUDGING = {"accuracy", "argmax", "silence", "softmaxloss", "softmaxwithloss"}
+_LRN = {"local_size": 5.0, "k": 1.0, "alpha": 1.0, "beta": 0.75}
+"""Settings of response normalisation and what they are where nothing is said; `alpha` is divided by
+`local_size` here too."""
+
+
+@dataclass(frozen=True)
+class LayerText:
+    """A layer: type in small letters without underscores, settings, what it reads and gives.
+
+    Settings are numbers by Caffe's names, those that are said; enumerations count from 0 and truths
+    are 0 or 1. `shape` is that of its weights, where they are known.
+    """
+
+    name: str
+    type: str
+    settings: Mapping[str, list[float]] = field(default_factory=dict)
+    bottoms: Sequence[str] = ()
+    tops: Sequence[str] = ()
+    shape: tuple[int, ...] = ()
+
+
+def normal_type(text: str) -> str:
+    """A type as both encodings have it: INNER_PRODUCT and InnerProduct are the same."""
+    return text.replace("_", "").lower()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A layer that a picture goes through: its place in the file, its kind, its name in ours.
+
+    The name is empty for layers without weights.
+    """
+
+    place: int
+    kind: str
+    name: str
+
+
+def followed(layers: Sequence[LayerText]) -> list[Step]:
+    """The layers that a picture goes through, in that order.
+
+    Raises Damaged, by name, for what no net of Table 1 has.
+    """
+    makers: dict[str, int | None] = {}
+    places: list[int] = []
+    reads: list[list[int | None]] = []
+    for i, layer in enumerate(layers):
+        made: list[int | None] = [makers.get(name) for name in layer.bottoms]
+        if layer.type in _FEEDING | {"split"}:
+            makers |= dict.fromkeys(layer.tops, made[0] if made else None)
+        elif layer.type not in _JUDGING:
+            makers |= dict.fromkeys(layer.tops, len(places))
+            places.append(i)
+            reads.append(made)
+    order = [places[i] for i in in_order([layers[i].name for i in places], reads)]
+    told = [_told(layers[i]) for i in order]
+    names = placed(told)
+    return [Step(i, each.kind, name) for i, each, name in zip(order, told, names, strict=True)]
+
+
+def _told(layer: LayerText) -> Told:
+    kind, said = _KINDS.get(layer.type, layer.type), layer.settings
+    if kind == "lrn" and not any(said.get("norm_region", ())):  # across channels
+        constants = [said.get(name, [default])[-1] for name, default in _LRN.items()]
+        return Told(layer.name, kind, constants=constants)
+    return Told(layer.name, _odd(kind, said) or kind, _window(kind, layer))
+
+
+def _odd(kind: str, said: Mapping[str, list[float]]) -> str:
+    """What a layer is that does something else than others of its type; empty for most."""
+    pool = {1: "average pooling", 2: "stochastic pooling"}
+    if kind == "relu" and any(said.get("negative_slope", ())):
+        return f"ReLU with a slope of {said['negative_slope'][-1]:g}"
+    if kind == "pool" and any(said.get("global_pooling", ())):
+        return "global pooling"
+    if kind == "pool" and any(said.get("pool", ())):
+        return pool.get(int(said["pool"][-1]), "another pooling")
+    if kind == "fc" and (any(said.get("transpose", ())) or set(said.get("axis", [1])) != {1}):
+        return "inner product of other axes"
+    return ""
+
+
+def _window(kind: str, layer: LayerText) -> dict[str, list[float]]:
+    """The numbers of a window, by the words of `placing`; none where the file has none at all."""
+    if kind not in ("conv", "pool") or not layer.settings:
+        return {}
+    window = {
+        what: [n for key in (what, f"{what}_size", f"{what}_h", f"{what}_w")
+               for n in layer.settings.get(key, ())]
+        for what in ("kernel", "stride", "pad", "dilation")
+    }  # fmt: skip
+    return window | {
+        "kernel": [*layer.shape[2:], *window["kernel"]],
+        "stride": window["stride"] or [1],
+        "pad": window["pad"] or [0],
+        "groups": layer.settings.get("group", [1]),
+    }

@@ -1,0 +1,69 @@
+"""Another program's file of weights made ours, with where it is from.
+
+PyTorch is imported only once the process that reads the file has left: the two are never in memory
+at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verydeep.importers import sandbox
+from verydeep.importers.class_list import classes_in, notes_of_list
+from verydeep.weights.releases import hashes_of, release_of
+
+if TYPE_CHECKING:
+    from verydeep.importers.importing import Imported
+    from verydeep.pictures.preprocessing import Pixels
+
+
+def convert(
+    path: Path,
+    out: Path,
+    prototxt: Path | None = None,
+    classes: Path | None = None,
+    fold: bool = False,
+    pixels: Pixels | None = None,
+    scale: tuple[int, int] | None = None,
+) -> Imported:
+    """Writes our file of another program's weights, and gives what is in it.
+
+    `classes` is a list of class names, or the folder that the net was trained on; `fold` puts each
+    norm into the convolution before it; `pixels` and `scale` stand before what the file says.
+    Raises UserError where the file cannot be read, or is no whole net, and where the list is in
+    another order than the classes of a release.
+    """
+    names = None if classes is None else classes_in(classes)
+    parameters = sandbox.read(path, prototxt)
+
+    from verydeep.importers.guesses import informed
+    from verydeep.importers.importing import Imported, imported
+    from verydeep.nets.folding import folded
+    from verydeep.weights.file import save
+
+    hashes = hashes_of(path)
+    release = release_of(hashes)
+    listed = notes_of_list(classes, names, release) if classes and names else ()
+    parameters = informed(parameters, release, path.name, scale)
+    found = imported(parameters, path, names, pixels, scale)
+    network = folded(found.network) if fold else found.network
+    notes = (*found.notes, *listed)
+    given = {"classes": names, "pixels": pixels, "scale": scale}
+    provenance = {
+        "imported": {
+            "file": path.name,
+            "family": parameters.family,
+            **asdict(hashes),
+            "release": release and release.name,
+            "measured": release and release.measured,
+            "net": found.network.table.name,
+            "folded": network is not found.network,
+            "guessed": list(found.guessed),
+            "given": [what for what, said in given.items() if said is not None],
+            "notes": list(notes),
+        }
+    }
+    save(network, out, provenance)
+    return Imported(network, notes, found.guessed)

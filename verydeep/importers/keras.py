@@ -1,0 +1,309 @@
+"""Keras's `.h5` files of VGG nets -> `Parameters`, of Keras 1, 2 or 3, whole models or weights.
+
+A whole model tells of its layers and is held against Table 1 by them (`keras_config.py`); a file
+of weights alone has nothing but names (`keras_names.py`). Kernels are H, W, I, O; the first FC
+layer's rows go through H, W, C. Pixels are BGR in 0-255 minus the mean of the authors' files, but
+where a model makes its own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from verydeep.formats import hdf5, mat73
+from verydeep.formats.hdf5 import HEAD, File, Node
+from verydeep.formats.protobuf import shown
+from verydeep.importers import keras_config
+from verydeep.importers.guesses import IMAGENET_CROP, WINDOWS
+from verydeep.importers.keras_config import KerasLayer, Size
+from verydeep.importers.keras_names import (
+    EPSILON,
+    NORMALIZATION,
+    NOT_OURS,
+    is_layer,
+    places_of,
+    refuse_norms_after_relus,
+    refuse_other_layers,
+)
+from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, Parameters
+from verydeep.importers.parameters import SCALE as S
+from verydeep.importers.placing import Told, of_our_epsilon, placed
+from verydeep.limits import Damaged, as_float32, refusals
+from verydeep.nets.table import Table
+from verydeep.pictures.preprocessing import Pixels
+from verydeep.weights.schema import table_of_words
+
+FAMILY = "Keras"
+
+MEAN, SCALE, TABLE = "verydeep_mean", "verydeep_scale", "verydeep_table"
+"""Attributes of our own files: what has to be subtracted, S and the table; Keras looks at none."""
+
+OBJECTS, DEPTH = 5000, 8
+"""Most groups and datasets in a file, and how deep; a whole model of VGG19 has some 200 in 5."""
+
+_OTHERS = {"optimizer_weights", "optimizer", "_layer_checkpoint_dependencies"}
+"""Groups beside a model's own weights."""
+_SEED = "seed_generator"
+"""Where layers keep the state of their randomness."""
+
+Group = dict[str, Node]
+"""The datasets of a group, by name or number."""
+Groups = dict[tuple[str, ...], Group]
+"""Those of each group of a file, by its path."""
+
+
+def is_keras(path: Path | str) -> bool:
+    """Whether a file is HDF5 and not MATLAB's, by its first bytes; of the rest `read` tells."""
+    with refusals(path), Path(path).open("rb") as file:
+        start = file.read(HEAD)
+    return hdf5.signature_at(start) is not None and not mat73.is_mat73(start)
+
+
+def read(path: Path | str) -> Parameters:
+    """Weights of a VGG, with or without norms or its FC layers.
+
+    Every layer that the file tells of is placed in a net of Table 1, and every weight. Arrays are
+    views where they can be. Raises UserError, one line, where the file is damaged or holds no VGG.
+    """
+    with hdf5.opened(path) as file:
+        root = file.node(file.root_address)
+        model = root.links().get("model_weights", file.root_address)
+        if "theano" in file.node(model).attribute("backend"):
+            raise Damaged("its kernels are mirrored, as Theano has them", "save it on TensorFlow")
+        groups = _groups(file, model)
+        config = root.attribute("model_config")
+        if config:
+            return _of_model(groups, *keras_config.layers_of(str(config[0])))
+        return _of_weights(groups, root, file.node(model).attribute("layer_names"))
+
+
+def _groups(file: File, model: int) -> Groups:
+    """All groups, and the datasets right in each."""
+    found: Groups = {}
+    waiting: list[tuple[int, tuple[str, ...]]] = [(model, ())]
+    seen = {model}
+    while waiting:
+        address, path = waiting.pop()
+        found[path] = {}
+        for name, at in file.node(address).links().items():
+            if at in seen or (not path and name in _OTHERS) or name == _SEED:
+                continue
+            seen.add(at)
+            if len(seen) > OBJECTS or len(path) > DEPTH:
+                raise Damaged("it has more groups than any VGG net", NOT_OURS)
+            node = file.node(at)
+            if node.is_dataset:
+                found[path][name.removesuffix(":0")] = node
+            else:
+                waiting.append((at, (*path, name)))
+    return found
+
+
+def _by_layer(groups: Groups, known: Callable[[str], bool]) -> dict[str, Group]:
+    """The datasets of each layer: the nearest group around them whose name is a layer's."""
+    found: dict[str, Group] = {}
+    for path, datasets in groups.items():
+        if not datasets:
+            continue
+        layer = next((name for name in reversed(path) if known(name)), None)
+        if layer is None:
+            group = shown("/".join(path))
+            raise Damaged(f"its group {group} has weights, and no place in a VGG net", NOT_OURS)
+        if layer in found:
+            raise Damaged(f"its layer {shown(layer)} is there twice", NOT_OURS)
+        found[layer] = datasets
+    return found
+
+
+def _of_model(groups: Groups, layers: list[KerasLayer], size: Size | None) -> Parameters:
+    """The weights of a model that tells of its layers.
+
+    S is the side of the pictures that it takes; at 224 it stays a guess, for that is the crop of
+    nets of a larger S too.
+    """
+    names = {layer.name for layer in layers}
+    if len(names) < len(layers):
+        raise Damaged("two of its layers have one name", NOT_OURS)
+    held = _by_layer(groups, names.__contains__)
+    before, net = keras_config.split(layers)
+    told = keras_config.told(net)
+    _refuse_other_tops([step for step in told if step.kind == "fc"])
+    places = {step.name: name for step, name in zip(told, placed(told), strict=True) if name}
+    if left := held.keys() - places.keys() - {layer.name for layer in before}:
+        raise Damaged(f"its layer {shown(min(left))} has weights, and no place for them", NOT_OURS)
+    epsilons = {layer.name: keras_config.epsilon(layer) for layer in net}
+    tensors = _tensors(places, held, epsilons)
+    statistics = {layer.name: _statistics(held[layer.name]) for layer in before
+                  if layer.name in held}  # fmt: skip
+    if size and "fc6.weight" in tensors:
+        _refuse_other_map(size, sum(step.kind == "pool" for step in told), tensors["fc6.weight"])
+    pixels = keras_config.pixels(before, statistics)
+    guessed: tuple[str, ...] = (S,) if before else ALL_GUESSED
+    if size and size[0] == size[1] != IMAGENET_CROP:
+        pixels, guessed = replace(pixels, scale=size), tuple(x for x in guessed if x != S)
+    return replace(_parameters(tensors, pixels, guessed), lrn=False)
+
+
+def _refuse_other_map(size: Size, pools: int, fc6: np.ndarray) -> None:
+    """Raises Damaged where pictures of the size that a model takes leave fc6 another map."""
+    left = tuple(side >> pools for side in size)
+    if left != fc6.shape[2:]:
+        taken, given, wanted = (" x ".join(map(str, x)) for x in (size, left, fc6.shape[2:]))
+        raise Damaged(f"it takes pictures of {taken}, of which {pools} poolings leave {given}, "
+                      f"where its first FC layer has {wanted}", NOT_OURS)  # fmt: skip
+
+
+def _refuse_other_tops(dense: list[Told]) -> None:
+    if len(dense) not in (0, 3):
+        names = ", ".join(shown(step.name) for step in dense[:4])
+        raise Damaged(f"it has {len(dense)} dense layers, {names}, where its net has 3", NOT_OURS)
+
+
+def _of_weights(groups: Groups, root: Node, order: list[Any]) -> Parameters:
+    """The weights of a file that has nothing but the names of its layers."""
+    table = _table(root)
+    refuse_other_layers(groups)
+    held = _by_layer(groups, is_layer)
+    statistics = held.pop(NORMALIZATION, None)
+    outputs = {name: _outputs(group) for name, group in held.items()}
+    places = places_of(outputs, groups, table)
+    notes = [WINDOWS] if table is None else []
+    if any(name.startswith("bn") for name in places.values()):
+        refuse_norms_after_relus(groups, [str(name) for name in order])
+        notes.append(f"norms are a guess: before the ReLUs, with Keras's own epsilon of {EPSILON:g}"
+                     f"; the file does not say")  # fmt: skip
+    tensors = _tensors(places, held, {})
+    if statistics is None:
+        guessed = () if root.attribute(MEAN) else ALL_GUESSED
+        return _parameters(tensors, _pixels(root), guessed, table, notes)
+    first = KerasLayer(NORMALIZATION, "Normalization", {})
+    kept = {NORMALIZATION: _statistics(statistics)}
+    return _parameters(tensors, keras_config.pixels([first], kept), (S,), table, notes)
+
+
+def _outputs(group: Group) -> int:
+    """Channels that a layer gives: the length of its bias, or else its kernel's last side."""
+    shapes = sorted((node.shape for node in group.values() if node.shape), key=len)
+    return shapes[0][-1] if shapes else 0
+
+
+def _parameters(
+    tensors: dict[str, np.ndarray],
+    pixels: Pixels,
+    guessed: tuple[str, ...],
+    table: Table | None = None,
+    notes: Any = (),
+) -> Parameters:
+    if "conv1_1.weight" not in tensors:
+        raise Damaged("it holds no weights of a VGG net's first layer", NOT_OURS)
+    if "fc6.weight" not in tensors:
+        notes = ("has no FC layers: without its top", *notes)
+    return Parameters(FAMILY, tensors, pixels, None, tuple(notes), table, guessed=guessed)
+
+
+def _tensors(
+    places: Mapping[str, str], held: Mapping[str, Group], epsilons: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    """Tensors by our names; `places` are those of layers, in the net's order."""
+    tensors: dict[str, np.ndarray] = {}
+    channels = 0
+    for theirs, name in places.items():
+        group = held.get(theirs, {})
+        if name.startswith("bn"):
+            parts = _norm(theirs, group, epsilons.get(theirs, EPSILON))
+            tensors |= {f"{name}.{part}": as_float32(values) for part, values in parts.items()}
+            continue
+        kernel, bias = _kernel_and_bias(name, group)
+        if kernel.ndim == 4:
+            weight = kernel.transpose(3, 2, 0, 1)
+            channels = len(weight)
+        else:
+            weight = _fully_connected(kernel, channels if name == "fc6" else len(kernel))
+        tensors[f"{name}.weight"] = as_float32(weight)
+        tensors[f"{name}.bias"] = as_float32(bias)
+    return tensors
+
+
+def _kernel_and_bias(name: str, group: Group) -> tuple[np.ndarray, np.ndarray]:
+    """A layer's kernel and bias, told apart by their shapes; zeros where there is no bias."""
+    axes = (4,) if name.startswith("conv") else (2, 4)
+    kernels = [node for node in group.values() if len(node.shape) in axes]
+    biases = [node for node in group.values() if len(node.shape) == 1]
+    if len(kernels) != 1 or len(biases) > 1 or len(group) != 1 + len(biases):
+        raise Damaged(f"its layer '{name}' has not one kernel and one bias", NOT_OURS)
+    (kernel,) = kernels
+    outputs = biases[0].shape[0] if biases else kernel.shape[-1]
+    if kernel.shape[-1] != outputs or not all(kernel.shape):
+        shape = " x ".join(map(str, kernel.shape))
+        raise Damaged(f"the kernel of '{name}', {shape}, has not its outputs last", NOT_OURS)
+    return kernel.numbers(), biases[0].numbers() if biases else np.zeros(outputs, np.float32)
+
+
+_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean",
+         "running_var": "moving_variance"}  # fmt: skip
+"""Keras's names of the parts of a norm, in the order in which Keras 3 numbers them."""
+
+
+def _norm(layer: str, group: Group, epsilon: float) -> dict[str, np.ndarray]:
+    """A norm's arrays by our names: ones and zeros for factors and summands that it has not."""
+    numbered = dict(zip(("0", "1", "2", "3"), _NORM.values(), strict=True))
+    named = {numbered.get(name, name) if len(group) == 4 else name: node
+             for name, node in group.items()}  # fmt: skip
+    sides = {node.shape for node in named.values()}
+    unknown = named.keys() - set(_NORM.values())
+    if unknown or not {"moving_mean", "moving_variance"} <= named.keys() or len(sides) != 1:
+        raise Damaged(f"its layer {shown(layer)} has not the arrays of a norm", NOT_OURS)
+    ones = np.ones(sides.pop(), np.float32)
+    defaults = {"weight": ones, "bias": 0 * ones}
+    parts = {part: named[theirs].numbers() if theirs in named else defaults[part]
+             for part, theirs in _NORM.items()}  # fmt: skip
+    parts["running_var"] = of_our_epsilon(parts["running_var"], epsilon, shown(layer))
+    return parts
+
+
+def _statistics(group: Group) -> tuple[Any, Any]:
+    """The mean and the variance that a Normalization keeps; nothing where it has none."""
+    pairs = (("mean", "0"), ("variance", "1"))
+    found = [next((group[name].numbers() for name in names if name in group), None)
+             for names in pairs]  # fmt: skip
+    return found[0], found[1]
+
+
+def _fully_connected(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """[rows, O] as [O, C, h, w]; rows go through h, w, C."""
+    rows, outputs = kernel.shape
+    side = math.isqrt(rows // channels) if channels else 0
+    if side * side * channels != rows:
+        raise Damaged(f"{rows:,} rows of its first FC layer are no square of {channels} channels")
+    return kernel.reshape(side, side, channels, outputs).transpose(3, 2, 0, 1)
+
+
+def _pixels(root: Node) -> Pixels:
+    """Those of the authors' files, or those that a file of our own names."""
+    mean, scale = root.attribute(MEAN), root.attribute(SCALE)
+    if len(mean) != 3 or len(scale) != 2:
+        return AUTHORS
+    try:
+        blue, green, red = map(float, mean)
+        smallest, largest = map(int, scale)
+    except (ValueError, OverflowError):
+        raise Damaged(f"its attributes {MEAN} and {SCALE} are no numbers") from None
+    if not all(map(math.isfinite, (blue, green, red))) or not 1 <= smallest <= largest <= 1 << 16:
+        raise Damaged(f"its attributes {MEAN} and {SCALE} are no mean and no sizes")
+    return Pixels((smallest, largest), (blue, green, red), order="BGR")
+
+
+def _table(root: Node) -> Table | None:
+    """The table that a file of our own names."""
+    said = root.attribute(TABLE)
+    try:
+        return table_of_words(json.loads(said[0])) if said else None
+    except (ValueError, TypeError, RecursionError):
+        raise Damaged(f"its attribute {TABLE} is no table") from None

@@ -1,0 +1,261 @@
+"""What a whole Keras model says of itself (`model_config`): its layers, and what makes its pixels.
+
+In comes JSON, believed no more than any foreign file; out go layers in the order in which a picture
+goes through them, those of models within the model in their place. Names and defaults are those of
+Keras 2 and 3.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from verydeep.formats.protobuf import shown
+from verydeep.importers.parameters import AUTHORS
+from verydeep.importers.placing import NOTHING, REMEDY, Told, in_order
+from verydeep.limits import Damaged
+from verydeep.pictures.preprocessing import Pixels
+from verydeep.weights.schema import pixels_of
+
+MODELS = {"Functional", "Model", "Sequential"}
+PIXELS = {"Rescaling", "Normalization"}
+AT_REST = {
+    "Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout",
+    "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast",
+    "RandomBrightness",
+}  # fmt: skip
+"""Layers that change nothing but while a net is trained."""
+DEEPEST = 8
+
+
+@dataclass(frozen=True)
+class KerasLayer:
+    """A layer: its name, its class and its own settings."""
+
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+
+
+Size = tuple[int, int]
+"""Height and width of a picture."""
+
+
+def layers_of(text: str) -> tuple[list[KerasLayer], Size | None]:
+    """The layers of a model, in the order in which a picture goes through them, and its size.
+
+    The size is that of the pictures that the model takes, None where it leaves it open. Raises
+    Damaged where the text is none of a model, or the model branches.
+    """
+    try:
+        model = json.loads(text)
+        return _layers(model, 0), _size(model)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        raise Damaged("its model_config is out of form", "save the model again") from None
+
+
+def _layers(model: Mapping[str, Any], depth: int) -> list[KerasLayer]:
+    kind, config = model["class_name"], model["config"]
+    if kind not in MODELS or depth > DEEPEST:
+        raise Damaged(f"it is a model of the class {shown(str(kind))}", REMEDY)
+    entries = config if isinstance(config, list) else config["layers"]
+    entries = [entry for entry in entries if entry["class_name"] != "InputLayer"]
+    names = [_name(entry) for entry in entries]
+    if kind != "Sequential":
+        places = {name: i for i, name in enumerate(names)}
+        reads = [[places.get(name) for name in _sources(entry)] for entry in entries]
+        entries = [entries[i] for i in in_order(names, reads)]
+    found: list[KerasLayer] = []
+    for entry in entries:
+        if entry["class_name"] in MODELS:
+            found += _layers(entry, depth + 1)
+        else:
+            found.append(KerasLayer(_name(entry), str(entry["class_name"]), dict(entry["config"])))
+    return found
+
+
+def _size(model: Mapping[str, Any]) -> Size | None:
+    """The size that a model's input has, or that its first layer says, as Keras 1 and 2 may."""
+    config = model["config"]
+    entries = config if isinstance(config, list) else config["layers"]
+    entry = next((each for each in entries if each["class_name"] == "InputLayer"), entries[0])
+    if entry["class_name"] in MODELS:
+        return _size(entry)
+    said = entry["config"].get("batch_shape", entry["config"].get("batch_input_shape"))
+    if said is None:
+        return None
+    _, height, width, _ = said
+    if not all(type(side) is int and 0 < side < 1 << 16 for side in (height, width)):
+        return None
+    return height, width
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    return str(entry["name"] if "name" in entry else entry["config"]["name"])
+
+
+def _sources(entry: Mapping[str, Any]) -> list[str]:
+    """The names of the layers that a layer of a graph reads."""
+    nodes = entry["inbound_nodes"]
+    if len(nodes) != 1:
+        raise Damaged(f"its layer {shown(_name(entry))} is used {len(nodes)} times", REMEDY)
+    return [*_histories(nodes[0])]
+
+
+def _histories(node: Any) -> Iterator[str]:
+    """Names of layers wherever a node tells of a value, as Keras 2 or 3 does."""
+    history = node.get("keras_history", ()) if isinstance(node, dict) else node
+    if isinstance(history, list) and len(history) >= 3 and isinstance(history[0], str):
+        yield history[0]
+    elif isinstance(node, dict | list):
+        for inner in node.values() if isinstance(node, dict) else node:
+            yield from _histories(inner)
+
+
+def split(layers: Sequence[KerasLayer]) -> tuple[list[KerasLayer], list[KerasLayer]]:
+    """The layers that make the pixels, and all after them; layers at rest are left out."""
+    awake = [layer for layer in layers if layer.kind not in AT_REST]
+    count = next((i for i, each in enumerate(awake) if each.kind not in PIXELS), len(awake))
+    return awake[:count], awake[count:]
+
+
+def told(layers: Sequence[KerasLayer]) -> list[Told]:
+    """The layers in the words of `placing`; an activation within a layer is one after it."""
+    found: list[Told] = []
+    flat = False
+    for layer in layers:
+        flat = flat or layer.kind == "Flatten"
+        try:
+            found += _told(layer, flat)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise Damaged(f"what it says of its layer {shown(layer.name)} is out of form") from None
+    return found
+
+
+def _told(layer: KerasLayer, flat: bool) -> Iterator[Told]:
+    kind, config = layer.kind, layer.config
+    if config.get("data_format", "channels_last") != "channels_last":
+        kind = f"{kind} over {config['data_format']}"
+    readers: dict[str, Callable[[], Told]] = {
+        "Conv2D": lambda: Told(layer.name, "conv", _convolution(config)),
+        "MaxPooling2D": lambda: Told(layer.name, *_pooling(config)),
+        "Dense": lambda: Told(layer.name, "fc" if flat else "Dense over a map"),
+        "BatchNormalization": lambda: Told(layer.name, _norm(config)),
+        "ReLU": lambda: Told(layer.name, _relu(config)),
+        "Softmax": lambda: Told(layer.name, "softmax"),
+        "Flatten": lambda: Told(layer.name, NOTHING),
+        "Activation": lambda: Told(layer.name, NOTHING),
+    }
+    yield readers[kind]() if kind in readers else Told(layer.name, kind)
+    if "activation" in config and kind in readers:
+        activation = _activation(config["activation"])
+        yield Told(layer.name, NOTHING if activation == "linear" else activation)
+
+
+def _convolution(config: Mapping[str, Any]) -> dict[str, list[float]]:
+    kernel = _numbers(config["kernel_size"])
+    borders: dict[str, list[float]] = {"same": [side // 2 for side in kernel], "valid": [0]}
+    return {
+        "kernel": kernel,
+        "stride": _numbers(config["strides"]),
+        "pad": borders[config["padding"]],
+        "dilation": _numbers(config.get("dilation_rate", 1)),
+        "groups": _numbers(config.get("groups", 1)),
+    }
+
+
+def _pooling(config: Mapping[str, Any]) -> tuple[str, dict[str, list[float]]]:
+    window = {"kernel": _numbers(config["pool_size"]),
+              "stride": _numbers(config["strides"] or config["pool_size"])}  # fmt: skip
+    kind = "pool" if config["padding"] == "valid" else f"max pooling of '{config['padding']}'"
+    return kind, window
+
+
+def _norm(config: Mapping[str, Any]) -> str:
+    axis = config["axis"]
+    right = (axis if isinstance(axis, int) else [*axis]) in (-1, 3, [-1], [3])
+    return "norm" if right else f"BatchNormalization of axis {axis}"
+
+
+def _relu(config: Mapping[str, Any]) -> str:
+    settings = ("max_value", "negative_slope", "threshold")
+    odd = [f"{name} {config[name]}" for name in settings if config.get(name)]
+    return f"ReLU with {', '.join(odd)}" if odd or config.get("max_value") == 0 else "relu"
+
+
+def _activation(value: Any) -> str:
+    """The name of an activation, "linear" where there is none."""
+    if isinstance(value, Mapping):  # a function, as Keras 3 may write it
+        inner = value.get("config")
+        return inner if isinstance(inner, str) else str(value.get("class_name"))
+    return "linear" if value is None else str(value)
+
+
+def _numbers(value: Any) -> list[float]:
+    return [float(each) for each in (value if isinstance(value, list) else [value])]
+
+
+def epsilon(layer: KerasLayer) -> float:
+    """What a norm adds to its variance; Damaged where that is no number."""
+    found = layer.config.get("epsilon", 1e-3)
+    if not isinstance(found, float):
+        raise Damaged(f"its layer {shown(layer.name)} has an epsilon that is none", REMEDY)
+    return found
+
+
+def pixels(layers: Sequence[KerasLayer], statistics: Mapping[str, tuple[Any, Any]]) -> Pixels:
+    """The pixels that these layers make of RGB in 0-255; the authors' where there are none.
+
+    `statistics` are the mean and variance that the file keeps for a layer. The layers come to a
+    factor and a summand for each channel, worked out in float64. Raises Damaged, by name, for what
+    is no such thing.
+    """
+    if not layers:
+        return AUTHORS
+    factor, summand = np.ones(3), np.zeros(3)
+    for layer in layers:
+        try:
+            by, plus = _factor_and_summand(layer, statistics.get(layer.name))
+            factor, summand = factor * by, summand * by + plus
+        except (ValueError, TypeError, KeyError):
+            raise Damaged(
+                f"its layer {shown(layer.name)} is no factor and summand for three channels", REMEDY
+            ) from None
+    first = layers[0].config.get("scale")
+    maximum = 1 if isinstance(first, float) and np.isclose(first, 1 / 255, rtol=1e-6) else 255
+    with np.errstate(all="ignore"):
+        std = maximum / 255 / factor
+        mean = -summand * std
+    said = {"scale": AUTHORS.scale, "mean": (mean + 0.0).tolist(), "std": std.tolist(),
+            "order": "RGB", "maximum": maximum, "resize": AUTHORS.resize}  # fmt: skip
+    try:
+        return pixels_of(said)
+    except ValueError:
+        raise Damaged(f"its layer {shown(layers[0].name)} makes pixels that are none") from None
+
+
+def _factor_and_summand(
+    layer: KerasLayer, kept: tuple[Any, Any] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a layer multiplies by and then adds, for each of three channels."""
+    config = layer.config
+    if layer.kind == "Rescaling":
+        return _three(config["scale"]), _three(config["offset"])
+    if config.get("invert") or config.get("axis") not in (None, -1, 3, [-1], [3]):
+        raise ValueError(layer.name)
+    mean, variance = kept or (config["mean"], config["variance"])
+    with np.errstate(all="ignore"):
+        deviation = np.maximum(np.sqrt(_three(variance)), 1e-7)  # Keras's own least
+    return 1 / deviation, -_three(mean) / deviation
+
+
+def _three(value: Any) -> np.ndarray:
+    """A number for each channel, one being three; ValueError for anything else."""
+    numbers = np.asarray(value, np.float64).reshape(-1)
+    if not np.isfinite(numbers).all():
+        raise ValueError("no numbers")
+    return np.broadcast_to(numbers, 3)

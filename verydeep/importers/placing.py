@@ -1,0 +1,188 @@
+"""Layers as a file tells of them, each given its place in a net of Table 1, or refused by name.
+
+All families whose files tell the whole net are held against this: their readers put each layer into
+the words below, in the order in which a picture goes through them. A convolution after the n-th
+pooling is of block n + 1, what stands after the last pooling is an FC layer. Names count for
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from verydeep.formats.protobuf import shown
+from verydeep.limits import Damaged
+from verydeep.nets.table import LRN, BatchNorm
+
+REMEDY = "only nets of Table 1 are read"
+
+_FOLLOWERS = {
+    "the picture": ("conv",),
+    "conv": ("norm", "relu"),
+    "norm": ("relu",),
+    "relu": ("conv", "lrn", "pool"),
+    "lrn": ("conv", "pool"),
+    "pool": ("conv", "fc"),
+    "fc": ("relu", "softmax"),
+    "an FC layer's relu": ("fc",),
+    "softmax": (),
+}
+"""What may follow what in a net of Table 1, or in one with norms."""
+_ENDS = ("relu", "lrn", "pool", "fc", "softmax")
+_WORDS = {
+    "conv": "a convolution", "norm": "batch normalisation", "relu": "a ReLU", "pool": "max pooling",
+    "lrn": "local response normalisation", "fc": "an FC layer", "softmax": "the soft-max",
+}  # fmt: skip
+NOTHING = "nothing"
+"""The kind of what changes no value when a net is tested: dropout, flattening and the like."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One layer as its file tells of it.
+
+    `kind` is a key of the table above, NOTHING, or else whatever the file calls it, to be refused.
+    `window` has the numbers of a convolution or a pooling that the file tells, one or one for each
+    side: "kernel", "stride", "pad", "dilation", "groups". `constants` are a response
+    normalisation's size, k, alpha divided by size, and beta.
+    """
+
+    name: str
+    kind: str
+    window: Mapping[str, Collection[float]] = field(default_factory=dict)
+    constants: Sequence[float] = ()
+
+
+def placed(layers: Sequence[Told]) -> list[str]:
+    """Our name for each layer with weights, in their order; empty for the others.
+
+    Raises Damaged, in the name of the first layer that no net of Table 1 has there.
+    """
+    walk = _Walk(sum(layer.kind == "pool" for layer in layers))
+    names = [walk.take(layer) for layer in layers]
+    if walk.last not in _ENDS:
+        raise Damaged(f"it ends with {walk.before}, after which a net of Table 1 has "
+                      f"{_either(walk.last)}", REMEDY)  # fmt: skip
+    return names
+
+
+class _Walk:
+    """Where the walk along a net is: the kind of the last layer, the block and the place in it."""
+
+    def __init__(self, pools: int) -> None:
+        self.pools_left = pools
+        self.last = self.before = "the picture"
+        self.block, self.place = 1, 0
+
+    def take(self, layer: Told) -> str:
+        """The name of the next layer."""
+        if layer.kind == NOTHING:
+            return ""
+        kind = "fc" if self._is_fc(layer) else layer.kind
+        if kind == "lrn" and not self._is_lrn(layer):
+            raise Damaged(f"its layer {shown(layer.name)} {_OTHER_LRN}", REMEDY)
+        if kind not in _FOLLOWERS[self.last]:
+            raise Damaged(f"its layer {shown(layer.name)} is {_WORDS.get(kind) or shown(kind)}, "
+                          f"where a net of Table 1 has {_either(self.last)}", REMEDY)  # fmt: skip
+        _check_window(layer, kind)
+        self.before = shown(layer.name)
+        self.last = f"an FC layer's {kind}" if (self.last, kind) == ("fc", "relu") else kind
+        return self._named(kind)
+
+    def _is_fc(self, layer: Told) -> bool:
+        """Whether a convolution is an FC layer: over the whole map after the last pooling."""
+        bare = not any(layer.window.get("pad", ()))
+        whole = self.last == "pool" and not self.pools_left and bare
+        return layer.kind == "conv" and (whole or self.last.startswith("an FC"))
+
+    def _is_lrn(self, layer: Told) -> bool:
+        """Whether response normalisation is A-LRN's, in constants and place."""
+        ours = (LRN.size, LRN.k, LRN.alpha, LRN.beta)
+        there = (self.block, self.place, self.last) == (1, 1, "relu")
+        right = len(layer.constants) == 4 and np.allclose(layer.constants, ours, rtol=1e-6, atol=0)
+        return there and right
+
+    def _named(self, kind: str) -> str:
+        """The name of a layer of this kind here; goes on to the next block where it ends one."""
+        name = ""
+        if kind == "conv":
+            self.place += 1
+        if kind in ("conv", "norm"):
+            name = f"{'bn' if kind == 'norm' else kind}{self.block}_{self.place}"
+        if kind in ("pool", "fc"):
+            name = f"fc{self.block}" if kind == "fc" else ""
+            self.block, self.place = self.block + 1, 0
+            self.pools_left -= kind == "pool"
+        return name
+
+
+_OTHER_LRN = (
+    "is local response normalisation other than A-LRN's, which is over 5 channels after "
+    "conv1_1's ReLU, with k 2, alpha 0.0001 and beta 0.75"
+)
+
+
+def _either(last: str) -> str:
+    """What may come after a layer, in words."""
+    kinds = [_WORDS[kind] for kind in _FOLLOWERS[last] if kind != "norm"]
+    *others, final = kinds or ["nothing more"]
+    return f"{', '.join(others)} or {final}" if others else final
+
+
+def _check_window(layer: Told, kind: str) -> None:
+    """Refuses windows that no net of Table 1 has: strides, groups, holes, other borders."""
+    side = next(iter(layer.window.get("kernel", ())), 1)
+    wanted = {"kernel": side, "stride": 1, "pad": side // 2, "dilation": 1, "groups": 1}
+    if kind == "fc":
+        wanted["pad"] = 0
+    elif kind == "pool":
+        wanted |= {"kernel": 2, "stride": 2, "pad": 0}
+    for what, value in wanted.items():
+        for found in layer.window.get(what, ()):
+            if found != value:
+                raise Damaged(f"its layer {shown(layer.name)} has {what} {found:g}, where a net of "
+                              f"Table 1 has {value:g}", REMEDY)  # fmt: skip
+
+
+def in_order(names: Sequence[str], reads: Sequence[Sequence[int | None]]) -> list[int]:
+    """The places of layers in the order in which a picture goes through them, one after the other.
+
+    `reads` has for each the places of those whose values it takes, None for the picture. Raises
+    Damaged, by name, where the net branches or a layer is left over.
+    """
+    readers: dict[int | None, list[int]] = {}
+    for place, taken in enumerate(reads):
+        if len(taken) != 1:
+            raise Damaged(f"its layer {shown(names[place])} reads {len(taken)} values, where each "
+                          f"layer of a net of Table 1 reads one", REMEDY)  # fmt: skip
+        readers.setdefault(taken[0], []).append(place)
+    path: list[int] = []
+    last: int | None = None
+    while after := readers.pop(last, []):
+        if len(after) > 1:
+            both = " and ".join(shown(names[place]) for place in after[:2])
+            raise Damaged(f"its layers {both} read the same value: it branches", REMEDY)
+        path += after
+        last = after[0]
+    if left := [place for taken in readers.values() for place in taken]:
+        raise Damaged(f"its layer {shown(names[min(left)])} is on no path from the picture", REMEDY)
+    return path
+
+
+def of_our_epsilon(variance: np.ndarray, epsilon: float, layer: str) -> np.ndarray:
+    """The variance that gives with our epsilon the sum that this one gives with its own.
+
+    Worked out in float64. Raises Damaged for an epsilon that is none, or a sum below ours.
+    """
+    if not 0 <= epsilon < np.inf:
+        raise Damaged(f"the norm {layer} has an epsilon that is none", REMEDY)
+    if np.float32(epsilon) == np.float32(BatchNorm.epsilon):
+        return variance
+    shifted = variance.astype(np.float64) + (epsilon - BatchNorm.epsilon)
+    if shifted.min(initial=0) < 0 <= variance.min(initial=0):
+        raise Damaged(f"the norm {layer} has an epsilon of {epsilon:g} and variances too "
+                      f"small for ours of {BatchNorm.epsilon:g}", REMEDY)  # fmt: skip
+    return shifted.astype(np.float32)

@@ -1,0 +1,1 @@
+"""Pictures: any file to RGB, and what a network is shown of it."""

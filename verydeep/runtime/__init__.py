@@ -1,0 +1,1 @@
+"""What work runs under: the machine, the ranks beside it, who listens."""

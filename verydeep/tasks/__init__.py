@@ -1,1 +1,0 @@
-"""Tasks: from data to a trained thing, and from that to answers."""

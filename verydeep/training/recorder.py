@@ -1,0 +1,245 @@
+"""What is kept of a training while it runs: its log, its best weights, its checkpoints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any, NoReturn
+
+from verydeep import schema, weights
+from verydeep.datasets.seen import Memory
+from verydeep.errors import Stopped, UserError, one_line
+from verydeep.runtime.runtime import Conditions
+from verydeep.training import checkpoints
+from verydeep.training.interruption import Interruption, interruption
+from verydeep.training.loader import Batch
+from verydeep.training.loop import Hooks
+from verydeep.training.run import Log
+from verydeep.training.settings import Settings
+from verydeep.training.state import Epoch, Training, best_of
+from verydeep.training.step import NotFiniteError
+from verydeep.weights.file import BEST
+
+INTERVAL = 60.0
+"""Seconds between two checkpoints, where nothing else is asked for."""
+SHARE = 20
+"""And no more than one part in so many of the time is spent on them."""
+SECONDS_A_LINE = 5.0
+"""Seconds of training for each line that is said of it."""
+CHECKPOINTS = "checkpoints"
+"""Name of their folder in that of the run."""
+FAULTS = 100
+"""Pictures that may turn out unreadable while training, before that ends it."""
+
+
+class Keeper(Hooks):
+    """Keeps what a run must not lose, in its folder; process 0 writes, the others follow it.
+
+    `about` is what travels with the weights, `read` what was found in the pictures, which a run
+    that goes on must find again; `memory` are the pictures that the weights have to do with.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        about: Mapping[str, Any],
+        read: Mapping[str, Any],
+        settings: Settings,
+        total: int,
+        conditions: Conditions,
+        memory: Memory,
+    ) -> None:
+        self.memory = memory
+        self.folder, self.about, self.read = folder, about, read
+        self.settings, self.total = settings, total
+        self.processes, self.watch = conditions.processes, conditions.watch
+        self.every = conditions.save_every
+        self.notes: list[str] = []
+        self._place = folder / CHECKPOINTS
+        self._saved, self._saved_step, self._took = monotonic(), 0, 0.0
+        self._faults: list[str] = []
+        self._interruption = Interruption()
+        self._log: Log | None = None
+        self._said = 0.0
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Around the training: signals are taken note of, and the log is closed after it."""
+        with interruption() as self._interruption:
+            try:
+                yield
+            finally:
+                if self._log is not None:
+                    self._log.close()
+
+    def restore(self, training: Training) -> None:
+        """Brings back the newest checkpoint there is, and sees that there is room for the next."""
+        files = None
+        if self.processes.first:
+            self._place.mkdir(parents=True, exist_ok=True)
+            checkpoints.need_space(self._place, checkpoints.bytes_of(training))
+            with self.processes.aside("reading a checkpoint"):
+                files = self._newest()
+        files = self.processes.share(files)
+        if files is not None:
+            self._must_agree(files)
+            checkpoints.restore(training, files)
+            self._saved_step = self.steps(training)
+            self.notes += map(self._fault_line, training.faults)
+            self.watch.say(f"going on after step {self.steps(training):,} of {self.total:,}")
+        if self.processes.first:
+            self._log = Log(self.folder, training.epochs)
+
+    def _newest(self) -> dict[str, bytes] | None:
+        """The newest checkpoint that is whole; UserError where there are some and none is."""
+        files = checkpoints.newest(self._place, self.watch.say)
+        if files is None and checkpoints.found(self._place):
+            raise UserError(
+                f"no checkpoint in {self._place} is whole; take that folder away to begin the run "
+                f"anew"
+            )
+        return files
+
+    def steps(self, training: Training) -> int:
+        """Steps done in all."""
+        return len(training.epochs) * (self.total // self.settings.epochs) + training.step
+
+    def after_step(self, training: Training, batch: Batch, loss: float) -> None:
+        """Tells how far it is; saves when it is time; stops where that was asked for.
+
+        While the loss is not known yet none of it: what would be saved might be no number.
+        """
+        self._faults += batch.faults
+        if math.isnan(loss):
+            return
+        done = self.steps(training)
+        best = training.epochs[-1:]
+        error = f", validation error {best[0].top1:.1f} %" if best else ""
+        self.watch.step("training", done, self.total, f"loss {loss:.3f}{error}")
+        ours = self._interruption.asked, self.processes.first and self._due(done), self._faults
+        asked, due, faults = self.processes.largest(
+            [float(bool(found)) for found in ours], f"the end of step {done}"
+        )
+        if faults:
+            self._take_note_of_faults(training)
+        if asked:
+            raise Stopped
+        if due:
+            self.save(training)
+
+    def while_testing(self) -> None:
+        """Stops where that was asked for; among several processes that waits for the next step."""
+        if self._interruption.asked and self.processes.count == 1:
+            raise Stopped
+
+    def after_epoch(self, training: Training, epoch: Epoch) -> None:
+        """Writes the epoch's line, and its weights where they are the best so far."""
+        if self._log is None:
+            return
+        self._log.add(epoch)
+        self._said += epoch.seconds
+        if len(training.epochs) == 1 or self._said > SECONDS_A_LINE or self._last(epoch):
+            self._said = 0.0
+            self.watch.say(_line(epoch, self.settings))
+        if best_of(training.epochs) is epoch:
+            with self.processes.aside("the best weights"):
+                about = {**self.about, "epoch": epoch.epoch}
+                weights.save(training.network, self.folder / BEST, about, self.memory)
+
+    def save(self, training: Training) -> None:
+        """Writes a checkpoint, now."""
+        start = monotonic()
+        if self.processes.first:
+            with self.processes.aside("a checkpoint"):
+                about = {**self.about, "read": self.read}
+                checkpoints.save(training, self._place, about, self.steps(training))
+        self._saved, self._saved_step = monotonic(), self.steps(training)
+        self._took = self._saved - start
+
+    def stop(self, training: Training) -> NoReturn:
+        """Saves, and leaves with the command that goes on; raises Stopped."""
+        self.save(training)
+        self.processes.close()
+        raise Stopped(f"step {self.steps(training):,} of {self.total:,}", self.folder)
+
+    def kept(self, training: Training) -> str:
+        """What of the weights is kept, for the line that ends a run."""
+        best = best_of(training.epochs)
+        if best is None:
+            return "of the weights none were kept yet"
+        return f"of the weights, {self.folder / BEST} has those of epoch {best.epoch}"
+
+    def roll_back(self, training: Training, error: NotFiniteError) -> None:
+        """Goes back to the newest checkpoint, to leave out the step whose loss was not finite."""
+        left_out = [*training.left_out, error.step]
+        with self.processes.aside("reading a checkpoint"):
+            files = self._newest() if self.processes.first else None
+        files = self.processes.share(files)
+        if files is None:
+            raise UserError(f"{error}; there is no checkpoint yet to go back to")
+        checkpoints.restore(training, files)
+        training.left_out = left_out
+        self._saved_step = self.steps(training)
+        if self._log is not None:
+            self._log.close()
+            self._log = Log(self.folder, training.epochs)
+        self.note(f"{error.what}: back to step {self.steps(training):,}, leaving that batch out")
+
+    def note(self, line: str) -> None:
+        """Says a line that the page tells too."""
+        self.notes.append(line)
+        self.watch.say(line)
+
+    def _take_note_of_faults(self, training: Training) -> None:
+        """Adds up the pictures that turned out unreadable, of all processes, each of them once."""
+        for fault in sorted({f for found in self.processes.gathered(self._faults) for f in found}):
+            if fault not in training.faults:
+                training.faults.append(fault)
+                self.note(self._fault_line(fault))
+        self._faults.clear()
+        if len(training.faults) > FAULTS:
+            raise UserError(
+                f"more than {FAULTS} pictures could not be read; {self._fault_line(fault)}"
+            )
+
+    def _fault_line(self, fault: str) -> str:
+        return f"{self.settings.bad_picture}, unreadable: {fault}"
+
+    def _due(self, done: int) -> bool:
+        if self.every is not None:
+            return done // self.every > self._saved_step // self.every
+        return monotonic() - self._saved > max(INTERVAL, SHARE * self._took)
+
+    def _last(self, epoch: Epoch) -> bool:
+        return epoch.epoch == self.settings.epochs
+
+    def _must_agree(self, files: Mapping[str, bytes]) -> None:
+        """Raises UserError where a checkpoint is of another run than this."""
+        theirs = checkpoints.state_of(files)["about"]
+        if not self.processes.first:
+            return
+        named = {"settings": theirs["settings"], "data": theirs["data"]}
+        for table, found in named.items():
+            for name, ours in self.about[table].items():
+                if found.get(name) != ours:
+                    raise UserError(
+                        f"the checkpoint in {self._place} is of another run: its {name} is "
+                        f"{schema.shown(found.get(name))}, {schema.shown(ours)} is needed"
+                    )
+        for name, ours in self.read.items():
+            was = theirs.get("read", {}).get(name)
+            if was != ours:
+                raise UserError(
+                    f"other pictures can be read now than when {self.folder} was begun: {name} was "
+                    f"{one_line(was)} and is {ours}; bring them back, or train anew"
+                )
+
+
+def _line(epoch: Epoch, settings: Settings) -> str:
+    return (
+        f"epoch {epoch.epoch:3}/{settings.epochs}  rate {epoch.rate:<6g} loss {epoch.loss:.3f}  "
+        f"validation error {epoch.top1:5.1f} %  {epoch.seconds:.0f} s, {epoch.waiting:.0%} waiting"
+    )

@@ -1,0 +1,259 @@
+"""Testing: a trained network and labelled pictures in, errors and a score file out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from verydeep import weights
+from verydeep.datasets import Part
+from verydeep.datasets.dataset import Labels, fingerprint
+from verydeep.engines import engine as engines
+from verydeep.errors import UserError
+from verydeep.evaluation.class_matching import (
+    guess_in_words,
+    of_ilsvrc,
+    other_orders,
+    relabelled,
+)
+from verydeep.evaluation.class_order import Numbering, doubts, refuse_other_order
+from verydeep.evaluation.journal import Journal
+from verydeep.evaluation.posteriors import chunk_of, faults, posteriors, readable
+from verydeep.evaluation.scores import Scores, refuse_other, save_scores
+from verydeep.evaluation.views import Protocol, protocol
+from verydeep.nets.network import Network
+from verydeep.nets.rounding import pooled
+from verydeep.runtime.runtime import Conditions
+from verydeep.verbs.papers_nets import trained_as
+from verydeep.verbs.parts import WORDS, split_of, to_test
+from verydeep.weights.file import read_info, table_of
+from verydeep.weights.paths import beside
+
+ILSVRC_VAL = 50_000
+"""Pictures of ILSVRC-2012's validation set, which the paper's figures are of."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """What runs a network in a test, in which numbers its layers work, and how its pools round."""
+
+    engine: str
+    precision: str = "float32"
+    pooling: str = "down"
+
+    def unusual(self, device: str) -> list[str]:
+        """What of it is not what a test on that device takes of itself, for a file's name."""
+        usual = Way(engines.chosen(None, device, self.precision))
+        pairs = zip(astuple(self), astuple(usual), strict=True)
+        return [ours for ours, theirs in pairs if ours != theirs]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What testing gave: a score file's content, the part it is of, and where it was written.
+
+    `doubts` say in a line each what else would explain the answers better.
+    """
+
+    scores: Scores
+    part: Part
+    path: Path | None
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def top1(self) -> float:
+        """Top-1 error in %."""
+        return self.scores.top(1)
+
+    @property
+    def top5(self) -> float:
+        """Top-5 error in %; 0 where there are five classes or fewer."""
+        return self.scores.top(5)
+
+
+def evaluate(
+    weights_path: str | Path,
+    data: str | Path,
+    protocol_name: str = "dense",
+    conditions: Conditions | None = None,
+    *,
+    scales: str | int | Sequence[int] | None = None,
+    part_name: str | None = None,
+    split: int | None = None,
+    out: str | Path | None = None,
+    precision: str = "float32",
+    engine: str | None = None,
+    pooling: str = "down",
+) -> Tested:
+    """A weights file tested on labelled pictures by a protocol; the posteriors go to a file.
+
+    The pictures are those set aside where the data has such a part, the test before the validation,
+    or where the network was trained on this data; else all that it does not know. `part_name`
+    ("train", "validation", "test", "all") says otherwise; what the network has learnt is in the
+    first and the last of these alone. `split` is the seed of the split, by default that of the
+    training. `engine` names what runs the network; without it, the fastest there is for the
+    machine. Pools that round "up" (`pooling`) are Caffe's. A test that was cut short goes on where
+    it was. Raises UserError where the data has classes that the network does not know, or has
+    changed since an earlier version trained the network on it.
+    """
+    conditions = conditions or Conditions()
+    weights_path = weights.find(weights_path, conditions.watch)
+    way = Way(engines.chosen(engine, conditions.machine.device, precision), precision, pooling)
+    info = read_info(weights_path)
+    _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
+    dataset, part_name, part, role = to_test(weights_path, data, split, part_name, conditions)
+    part = relabelled(part, dataset, info)
+    for note in dataset.notes:
+        conditions.watch.say(note)
+    conditions.watch.say(
+        f"testing on {len(part):,} pictures ({part_name}{WORDS[role]}) of {dataset.where}"
+    )
+    conditions.watch.say(engines.words(way.engine, asked=engine is not None))
+    network = weights.load(weights_path, conditions.machine.device)
+    chosen = protocol(network, protocol_name, scales)
+    whole = of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL
+    about = {
+        "where": dataset.where,
+        "fingerprint": dataset.fingerprint,
+        "part": part_name,
+        "role": role,
+        "split": split_of(info) if split is None else split,
+        "net": trained_as(info) if whole else None,
+    }
+    path = Path(out) if out else None
+    if guess := guess_in_words(dataset, info):
+        conditions.watch.say(guess)
+    orders = other_orders(dataset, info)
+    folder = beside(weights_path)
+    return measure(
+        network, part, chosen, about, folder, conditions,
+        path=path, orders=orders, way=way,
+    )  # fmt: skip
+
+
+def measure(
+    network: Network,
+    part: Part,
+    chosen: Protocol,
+    about: Mapping[str, Any],
+    folder: Path,
+    conditions: Conditions,
+    *,
+    path: Path | None = None,
+    orders: Sequence[Numbering] = (),
+    way: Way | None = None,
+) -> Tested:
+    """Tests one part by one protocol and writes the score file.
+
+    Without a `way`, in float32 by the fastest engine there is for the machine. Pictures that
+    cannot be read are left out, and named in the file. Raises UserError where the classes turn out
+    to be in one of the other orders.
+    """
+    device = conditions.machine.device
+    way = way or Way(engines.chosen(None, device))
+    digest = _digest_of(network)
+    path = path or folder / "scores" / _file_name(chosen, about, digest, way.unusual(device))
+    refuse_other(path)
+    if not len(part):
+        raise UserError(f"no pictures to test on in the {about['part']} part of {about['where']}")
+    journal = Journal(
+        path.with_name(f"{path.name}.unfinished"),
+        {
+            "weights": digest,
+            "pictures": fingerprint(part.names),
+            "protocol": asdict(chosen),
+            "data": dict(about),
+            "device": device,
+            **asdict(way),
+            "chunk": chunk_of(len(part), chosen, network),
+        },
+    )
+    with journal.alone() if conditions.processes.first else nullcontext():
+        scores, read = _scores(
+            network, part, chosen, about, digest, conditions, journal, orders, way
+        )
+        if conditions.processes.first:
+            save_scores(scores, path)
+            journal.remove()
+    doubted = tuple(doubts(scores.posteriors.argmax(1), scores.labels, orders))
+    return Tested(scores, part.only(read), path, doubted)
+
+
+def _digest_of(network: Network) -> str:
+    """The sha256 of what posteriors are made with: a network's tensors and its pixels."""
+    pixels = json.dumps(asdict(network.pixels), sort_keys=True)
+    return hashlib.sha256(f"{weights.hash_of(network)} {pixels}".encode()).hexdigest()
+
+
+def _scores(
+    network: Network,
+    part: Part,
+    chosen: Protocol,
+    about: Mapping[str, Any],
+    digest: str,
+    conditions: Conditions,
+    journal: Journal,
+    orders: Sequence[Numbering],
+    way: Way,
+) -> tuple[Scores, Labels]:
+    """The scores of the pictures that can be read, and which those are."""
+    watch, share = conditions.watch, math.ceil(len(part) / conditions.processes.count)
+    found = posteriors(
+        pooled(network, way.pooling),
+        part,
+        chosen,
+        conditions,
+        lambda done: watch.step(f"testing, {chosen.name}", min(done, share), share),
+        journal,
+        way.precision,
+        way.engine,
+    )
+    left_out = tuple(faults(network, part, chosen, found))
+    for fault in left_out:
+        watch.say(f"left out, unreadable: {fault}")
+    read = np.flatnonzero(readable(found))
+    if not len(read):
+        raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
+    if left_out:
+        found = found[read]
+    refuse_other_order(found.argmax(1), part.labels[read], orders)
+    scores = Scores(
+        found,
+        part.labels[read],
+        tuple(part.names[i] for i in read.tolist()),
+        network.classes,
+        chosen,
+        weights=digest,
+        data=str(about["fingerprint"]),
+        part=str(about.get("part", "test")),
+        role=str(about.get("role", "test")),
+        split=int(about.get("split", 0)),
+        left_out=left_out,
+        net=about.get("net") if not left_out else None,
+        engine=way.engine,
+        precision=way.precision,
+        pooling=way.pooling,
+    )
+    return scores, read
+
+
+def _file_name(
+    chosen: Protocol, about: Mapping[str, Any], digest: str, unusual: Sequence[str]
+) -> str:
+    """What a score file is called: data, part, protocol, and whose they are, in a few digits.
+
+    What is unusual in the way of the test stands between, that no other test's file is replaced.
+    """
+    data = Path(str(about["where"])).name.replace(":", "-")[:60] or "data"
+    words = [data, about.get("part", "test"), chosen.name, *map(str, chosen.scales)]
+    split = [f"split{about['split']}"] if about.get("split") else []
+    whose = [str(about["fingerprint"])[:6], digest[:6]]
+    return f"{'-'.join([*words, *split, *unusual, *whose])}.safetensors"

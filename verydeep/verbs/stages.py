@@ -1,0 +1,148 @@
+"""Staged training as the paper did it: A, then deeper nets from its layers, then larger S.
+
+Each stage is a run in a folder of its own, started from the best weights of the one before; the
+whole can be stopped anywhere and gone on with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from verydeep import schema
+from verydeep.errors import Stopped, UserError, one_line
+from verydeep.evaluation.scores import Scores, load_scores
+from verydeep.files import write_whole
+from verydeep.runtime.runtime import Conditions
+from verydeep.schema import Line
+from verydeep.training.recipes import RECIPES, Recipe, chain
+from verydeep.training.run import RUN, new_folder, to_toml
+from verydeep.training.settings import checked
+from verydeep.verbs.train import Run, resume, train
+
+CHAIN = "chain.toml"
+"""What a staged training is made of, in its folder."""
+FINISHED = ".finished"
+"""Marks the folder of a stage that is trained and tested."""
+Finish = Callable[[Run], object]
+"""What is done with the run of each stage when it is finished, such as writing its page."""
+
+
+class Chain(TypedDict):
+    """Which recipe is the last, and where the data lies."""
+
+    recipe: Line
+    data: Line
+
+
+class Described(TypedDict):
+    """What chain.toml says."""
+
+    chain: Chain
+    given: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage that is finished: its recipe, its folder, and its score files' content."""
+
+    recipe: Recipe
+    folder: Path
+    tests: tuple[Scores, ...]
+
+
+def train_staged(
+    data: str | Path,
+    last: Recipe,
+    out: str | Path | None = None,
+    conditions: Conditions | None = None,
+    *,
+    finish: Finish = lambda run: None,
+    **given: Any,
+) -> list[Stage]:
+    """Trains all that a recipe stands on and then itself, one stage after another.
+
+    `given` are settings laid over those of every stage, such as `width`; the stages' own net,
+    scale and start cannot be among them. Raises UserError as `train` does.
+    """
+    conditions = conditions or Conditions()
+    processes = conditions.processes
+    for name in ("net", "scale", "start"):
+        if name in given:
+            raise UserError(f"{name} is each stage's own in recipe {last.name}; leave it out")
+    folder = Path(out) if out else None
+    if processes.first:
+        where = str(Path(data).resolve()) if Path(data).exists() else str(data)
+        about = {"chain": {"recipe": last.name, "data": where}, "given": checked(given)}
+        text = to_toml(about).encode()
+        begun = folder is not None and is_staged(folder) and processes.started_by_another
+        if folder is None or not begun or (folder / CHAIN).read_bytes() != text:
+            folder = new_folder(folder, last.name)
+            (folder / "log.csv").unlink()
+            write_whole(folder / CHAIN, text)
+    folder = Path(processes.say(str(folder)))
+    return _go_through(data, last, folder, given, conditions, finish)
+
+
+def resume_staged(
+    folder: str | Path,
+    conditions: Conditions | None = None,
+    *,
+    data: str | Path | None = None,
+    finish: Finish = lambda run: None,
+) -> list[Stage]:
+    """Goes on with a staged training wherever it was stopped."""
+    folder = Path(folder)
+    try:
+        said = schema.of_toml((folder / CHAIN).read_bytes())
+        about: Described = schema.fitting(Described, said)
+        where, given = data or about["chain"]["data"], checked(about["given"])
+        last = RECIPES[about["chain"]["recipe"]]
+    except OSError as error:
+        raise UserError(f"{folder / CHAIN} cannot be read: {error.strerror}") from None
+    except KeyError as error:
+        raise UserError(f"{folder / CHAIN} names no recipe: {one_line(error)}") from None
+    except ValueError as error:
+        raise UserError(f"{folder / CHAIN} cannot be gone on with: {error}") from None
+    return _go_through(where, last, folder, given, conditions or Conditions(), finish)
+
+
+def is_staged(folder: Path) -> bool:
+    """Whether a folder holds a staged training."""
+    return (folder / CHAIN).is_file()
+
+
+def _go_through(
+    data: str | Path,
+    last: Recipe,
+    folder: Path,
+    given: Mapping[str, Any],
+    conditions: Conditions,
+    finish: Finish,
+) -> list[Stage]:
+    """Every stage in turn: left alone where it is finished, gone on with, or begun."""
+    stages: list[Stage] = []
+    processes = conditions.processes
+    for recipe in chain(last):
+        place = folder / recipe.name
+        conditions.watch.say(f"\nstage {recipe.name}")
+        finished = processes.say(str((place / FINISHED).exists())) == "True"
+        if not finished:
+            begun = processes.say(str((place / RUN).exists())) == "True"
+            start: dict[str, Any] = {"start": str(stages[-1].folder)} if stages else {}
+            try:
+                run = (
+                    resume(place, conditions, data=data)
+                    if begun
+                    else train(data, place, conditions, recipe=recipe, **given, **start)
+                )
+            except Stopped as stopped:
+                raise Stopped(f"{stopped.after} of {recipe.name}", folder) from None
+            if processes.first:
+                finish(run)
+                (place / FINISHED).touch()
+        scores = sorted((place / "scores").glob("*.safetensors"))
+        stages.append(Stage(recipe, place, tuple(load_scores(path) for path in scores)))
+    return stages

@@ -1,0 +1,137 @@
+"""What a file says of a network, believed only where it can be so: table, pixels, class names.
+
+In comes what JSON made of it, of any kind; out goes what it says, or a ValueError in a few words.
+Our own files are held against this as those of other programs are.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypedDict
+
+from verydeep.errors import UserError, escaped, harm_of, one_line
+from verydeep.nets import vgg
+from verydeep.nets.cost import cost
+from verydeep.nets.table import NORM_NAME, Conv, Table, read_table
+from verydeep.pictures.preprocessing import Pixels
+from verydeep.schema import AndOthers, Between, Line, MisfitError, Most, Seed, fitting
+
+MOST_WEIGHTS = 2**36
+"""Of a table; E at four times its width has 2.3 thousand million, a thirtieth of this."""
+Word = Annotated[str, Most(32)]
+"""Of a table; E has 25, of up to 12 letters with a norm."""
+Side = Annotated[int, Between(1, 2**16 - 1)]
+Mean = Annotated[float, Between(-1e6, 1e6)]
+Deviation = Annotated[float, Between(1e-6, 1e6)]
+
+
+class TableSaid(TypedDict):
+    """A table, as a file tells of it."""
+
+    name: Word
+    words: Annotated[list[Word], Most(256)]
+    crop: Side
+
+
+class PixelsSaid(TypedDict):
+    """Pixels, as a file tells of them."""
+
+    scale: tuple[Side, Side]
+    mean: tuple[Mean, Mean, Mean]
+    std: tuple[Deviation, Deviation, Deviation]
+    order: Literal["RGB", "BGR"]
+    maximum: Literal[1, 255]
+    resize: Literal["bilinear", "bicubic", "lanczos"]
+
+
+class SettingsSaid(TypedDict, total=False):
+    """Of the settings that a net was trained with, those that are asked for later."""
+
+    seed: Seed
+    split: Seed
+    width: Annotated[float, Between(0, 4, "(]")]
+    fc: Annotated[int, Between(1, 2**24)] | None
+
+
+class DataSaid(TypedDict, total=False):
+    """Of the data that a net was trained on, what is asked for later."""
+
+    fingerprint: Line
+    marks: list[Line]
+
+
+class ImportedSaid(TypedDict, total=False):
+    """Of the file that a net was imported from, what is asked for later."""
+
+    measured: Line | None
+    notes: list[Line]
+    guessed: list[Line]
+    given: list[Line]
+
+
+class Provenance(TypedDict, total=False):
+    """Where weights come from: plain data, of which these are asked for."""
+
+    settings: Annotated[SettingsSaid, AndOthers()]
+    data: Annotated[DataSaid, AndOthers()]
+    imported: Annotated[ImportedSaid, AndOthers()]
+
+
+def table_of_words(said: Any) -> Table:
+    """The table that a file tells of; ValueError where it tells of none."""
+    about: TableSaid = fitting(TableSaid, said, "table")
+    name, words = about["name"], about["words"]
+    if name.removesuffix(NORM_NAME) not in vgg.CONFIGURATIONS or not words:
+        raise MisfitError(f"a table that is none: no '{one_line(name)}' in Table 1, or no words")
+    if not _ends_right(words):
+        raise MisfitError("a table that is none: it ends in no 'FC-1000', 'soft-max' or the like")
+    try:
+        table = read_table(name, words, about["crop"])
+        weights = cost(table).parameters
+    except UserError as error:
+        raise MisfitError(f"a table that is none: {one_line(error)}") from None
+    names = [row.name for row in table.rows]
+    if len(set(names)) < len(names) or table.class_count == 1:
+        raise MisfitError("a table that is none: two rows of one name, or one class")
+    if not any(type(row) is Conv for row in table.rows):
+        raise MisfitError("a table that is none: no row is a convolution")
+    if weights > MOST_WEIGHTS:
+        raise MisfitError(f"a table of {float(weights):.3g} weights, which no machine trains")
+    return table
+
+
+def table_in_words(table: Table) -> dict[str, Any]:
+    """A table as plain data."""
+    return {"name": table.name, "words": list(table.words), "crop": table.crop}
+
+
+def _ends_right(words: list[str]) -> bool:
+    """Whether there are scores and one soft-max of them at the end, or neither."""
+    if not any(word.startswith("FC-") for word in words):
+        return "soft-max" not in words
+    return words.index("soft-max") == len(words) - 1 and words[-2].startswith("FC-")
+
+
+def pixels_of(said: Any) -> Pixels:
+    """The pixels that a file tells of; ValueError where it tells of none."""
+    about: PixelsSaid = fitting(PixelsSaid, said, "pixels")
+    if about["scale"][0] > about["scale"][1]:
+        raise MisfitError("pixels.scale is the wrong way round")
+    return Pixels(**about)
+
+
+def classes_of(said: Any) -> tuple[str, ...]:
+    """The class names that a file tells of; ValueError where it tells of none, or of one twice."""
+    names = names_of(said)
+    if len(set(names)) != len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise MisfitError(f"two classes are called '{escaped(twice)}'")
+    return names
+
+
+def names_of(said: Any) -> tuple[str, ...]:
+    """Class names as they are; ValueError where they are none, or cannot be shown in a line."""
+    names: tuple[str, ...] = fitting(tuple[Line, ...], said, "classes")
+    for name in names:
+        if harm := harm_of(name):
+            raise MisfitError(f"a class name with {harm}, '{escaped(name)}'")
+    return names

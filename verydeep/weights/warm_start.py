@@ -1,0 +1,181 @@
+"""Starting a network from another's weights, by the names of layers (Sect. 3.1).
+
+In comes a weights file; out goes what a net that starts from it has in common with it: the table,
+with a last layer for other classes, the pixels, and the layers themselves. A net of another
+configuration takes those that the paper's deeper nets took from A.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from verydeep.datasets.ilsvrc_lists import class_key
+from verydeep.errors import UserError
+from verydeep.nets import vgg
+from verydeep.nets.folding import folded
+from verydeep.nets.network import Network
+from verydeep.nets.table import (
+    FC,
+    NORM_NAME,
+    BatchNorm,
+    Conv,
+    Table,
+    read_table,
+)
+from verydeep.pictures.preprocessing import Pixels
+from verydeep.weights.file import hash_of, load, pixels_of, read_info, table_of
+
+TAKEN_FROM_ANOTHER_CONFIGURATION = (
+    "conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8",
+)  # fmt: skip
+"""The first four convolutional layers of A and its three FC layers, as the paper's deeper nets
+take them. By name, not by place: only so do the shapes fit (A's second conv layer is 64 -> 128)."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a net is to start from: its table and its pixels.
+
+    `sizes` are the settings that such a net has: net, width, crop and fc.
+    """
+
+    table: Table
+    pixels: Pixels
+    sizes: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, path: Path | str) -> Origin:
+        """That of a weights file, from its header; raises UserError as `load` does."""
+        info = read_info(path)
+        table = table_of(info)
+        return cls(table, pixels_of(info), _sizes(table, info.provenance.get("settings", {})))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all the convolutions of its configuration."""
+        paper = vgg.table(self.table.configuration).rows
+        return sum(type(row) is Conv for row in self.table.rows) == sum(
+            type(row) is Conv for row in paper
+        )
+
+    def is_of(self, sizes: Mapping[str, Any]) -> bool:
+        """Whether a net of these sizes is this one again, with classes of its own.
+
+        The crop is not looked at; nor is fc, where there are no FC layers yet.
+        """
+        names = ("net", "width", "fc") if self.table.has_top else ("net", "width")
+        if all(sizes[name] == self.sizes[name] for name in names):
+            return True
+        if sizes["net"] != self.table.name:
+            return False
+        width, crop, fc = (sizes[name] for name in ("width", "crop", "fc"))
+        asked = vgg.table(self.table.configuration, 2, width, crop, fc).words
+        own = self.table.plain_words
+        count = len(own) - 2 if self.table.has_top else len(own)  # up to the classes' own
+        return list(asked[:count]) == own[:count]
+
+    def table_for(self, sizes: Mapping[str, Any], classes: int) -> Table:
+        """The table of a net of these sizes: this one with another last layer, where it is this.
+
+        What this one lacks at its end is as Table 1 has it.
+        """
+        width, crop, fc = (sizes[name] for name in ("width", "crop", "fc"))
+        if not self.is_of(sizes):
+            return vgg.table(sizes["net"].removesuffix(NORM_NAME), classes, width, crop, fc)
+        words = list(self.table.words)
+        if not self.table.has_top:
+            like = vgg.table(self.table.configuration, classes, width, crop, fc)
+            words += like.words[len(words) :]
+        words[words.index("soft-max") - 1] = f"FC-{classes}"
+        return read_table(self.table.name, words, crop)
+
+    def described(self, table: Table) -> dict[str, Any]:
+        """Plain data from which `begun` makes the same net again, without the weights file."""
+        pixels = {name: v for name, v in asdict(self.pixels).items() if name != "scale"}
+        return {"net": table.name, "words": list(table.words), **pixels}
+
+
+def _sizes(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the net that a table is of: those it was trained with, or read off its rows."""
+    if "width" in settings:
+        width, fc = settings["width"], settings.get("fc")
+    else:
+        whole = vgg.table(table.configuration)
+        convs = [row for row in table.rows if type(row) is Conv]
+        first_fc = next((row for row in table.rows if isinstance(row, FC)), None)
+        paper = whole[convs[-1].name]
+        assert isinstance(paper, Conv)
+        width = convs[-1].channels / paper.channels
+        fc = first_fc.channels if first_fc else None
+    return {"net": table.name, "width": width, "crop": table.crop, "fc": fc}
+
+
+def begun(
+    described: Mapping[str, Any],
+    classes: tuple[str, ...],
+    crop: int,
+    scale: tuple[int, int],
+    initial: str,
+    seed: int,
+) -> Network:
+    """The random network that is to start from an origin, as `Origin.described` tells of it."""
+    mean, std = (tuple(described[name]) for name in ("mean", "std"))
+    order, maximum, resize = (described[name] for name in ("order", "maximum", "resize"))
+    pixels = Pixels(scale, mean, std, order, maximum, resize)
+    table = read_table(described["net"], described["words"], crop)
+    return Network.random(table, classes, pixels, initial, seed)
+
+
+def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
+    """Copies layers of a weights file into a network; gives their names, and the file's hash.
+
+    From the same configuration all layers are taken, and from a net without its top; from another
+    those that the paper takes. The last layer is taken only where the classes are the same; norms
+    are put into the convolutions that they follow, unless the network has norms itself. Raises
+    UserError where a layer's shape is not that of the network's.
+    """
+    loaded = load(path)
+    norms = any(isinstance(row, BatchNorm) for row in network.table.rows)
+    source = loaded if norms else folded(loaded)
+    same = source.table.name == network.table.name or not source.table.has_top
+    same_classes = not read_info(path).is_unnamed and (
+        [*map(class_key, source.classes)] == [*map(class_key, network.classes)]
+    )
+    copied = []
+    for name in layers_of(source):
+        if name not in layers_of(network):
+            continue
+        if not (same or name in TAKEN_FROM_ANOTHER_CONFIGURATION):
+            continue
+        if name == network.table.last_fc.name and not same_classes:
+            continue
+        _copy(source.get_submodule(name), network.get_submodule(name), name, path)
+        copied.append(name)
+    return copied, hash_of(loaded)
+
+
+def layers_of(network: Network) -> list[str]:
+    """Names of the layers that have weights, in order."""
+    return [name for name, module in network.named_children() if len(list(module.parameters()))]
+
+
+@torch.no_grad()
+def _copy(source: torch.nn.Module, target: torch.nn.Module, name: str, path: Path | str) -> None:
+    given = source.state_dict()
+    for part, own in target.state_dict().items():
+        if own.shape != given[part].shape:
+            raise UserError(
+                f"{path} cannot start this network: its {name} has weights of "
+                f"{_shape(given[part])}, {_shape(own)} are needed; give it the same width, crop "
+                f"and fc"
+            )
+        own.copy_(given[part])
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return " x ".join(map(str, tensor.shape))
