@@ -16,7 +16,7 @@ from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.training.colours import colours
 from verydeep.training.liveness import LEAST, mean_of, strengths
-from verydeep.training.loader import Source
+from verydeep.training.loader import CropSource
 from verydeep.training.settings import STEP, Settings
 
 INITIALS = ("he", "glorot", "whole-gaussian:0.01", "gaussian:0.01")
@@ -48,7 +48,7 @@ def main() -> None:
             for deviation in (1.0, found.deviation):
                 pixels = Pixels(scale, found.mean, (deviation,) * 3)
                 by_layer, _ = strengths(
-                    network, Source(dataset.train, pixels, found.axes), settings
+                    network, CropSource(dataset.train, pixels, found.axes), settings
                 )
                 line.append(f"{mean_of(by_layer):8.2g} (fc6 {by_layer['fc6']:.2g})")
             print(f"{net:9} {initial:20} {'  '.join(line)}", flush=True)

@@ -41,7 +41,7 @@ from verydeep.datasets import open_dataset
 from verydeep.datasets.drawing import draw
 from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime.threads import in_order, one_thread_each
-from verydeep.training.loader import Batch, Source, batches
+from verydeep.training.loader import Batch, CropSource, batches
 from verydeep.training.settings import Settings
 
 RUNS = 7
@@ -99,7 +99,7 @@ def ours(folder: Path, cores: int, shown: bool) -> Way:
     """An epoch of our loader; shown in its own threads, where it is."""
     part = open_dataset(folder).everything
     settings = Settings(batch=BATCH)
-    source = Source(part, IMAGENET, AXES)
+    source = CropSource(part, IMAGENET, AXES)
 
     def work(batch: Batch) -> int:
         return len(batch.shown(IMAGENET)) if shown else len(batch.labels)

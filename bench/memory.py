@@ -20,7 +20,7 @@ import torch
 
 from verydeep.nets.cost import FLOAT, cost
 from verydeep.nets.network import build
-from verydeep.runtime.distributed import Processes
+from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.threads import one_thread_each
 from verydeep.training.footprint import footprint
 from verydeep.training.loader import Batch
@@ -47,11 +47,11 @@ def main() -> None:
 def taken(net: str) -> dict[str, int]:
     """Bytes that training a net takes, and what is reckoned."""
     name, *numbers = net.split(",")
-    width, crop, batch, shard = float(numbers[0]), *map(int, numbers[1:])
+    width, crop, batch, micro_batch = float(numbers[0]), *map(int, numbers[1:])
     before = peak()
     network = build(name, 10, width=width, crop=crop, initial="he").train()
     settings = Settings(
-        net=name, width=width, crop=crop, scale=(crop, crop), batch=batch, shard=shard
+        net=name, width=width, crop=crop, scale=(crop, crop), batch=batch, micro_batch=micro_batch
     )
     training = Training.of(network, settings)
     size = (batch, crop, crop, 3)
@@ -65,7 +65,7 @@ def taken(net: str) -> dict[str, int]:
         batch,
     )
     with ThreadPoolExecutor(THREADS) as pool, one_thread_each():
-        step = Step(training, settings, pool, Processes())
+        step = Step(training, settings, pool, Ranks())
         for number in range(STEPS):
             step(crops, number)
     reckoned = footprint(network.table, settings, THREADS, 0).total

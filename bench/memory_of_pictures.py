@@ -27,9 +27,9 @@ from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import SILENT
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.runtime import Runtime
 from verydeep.training.colours import colours
-from verydeep.training.loader import Source, batches, remember
+from verydeep.training.loader import CropSource, batches, remember
 from verydeep.training.settings import Settings, checked
 from verydeep.verbs import train
 from verydeep.verbs.evaluate import evaluate
@@ -81,7 +81,7 @@ def shown(where: Path, way: str) -> str:
     found = colours(part, plain)
     digest = hashlib.sha256(str(found).encode())
     for epoch in range(2):
-        for batch in batches(Source(part, plain, found.axes), settings, epoch, threads=1):
+        for batch in batches(CropSource(part, plain, found.axes), settings, epoch, threads=1):
             for tensor in (batch.images, batch.labels, batch.mirrored, batch.shift):
                 digest.update(tensor.numpy().data)
     for i in range(len(tested)):
@@ -91,9 +91,9 @@ def shown(where: Path, way: str) -> str:
 
 def trained(where: Path, out: Path) -> str:
     """What a training came to."""
-    conditions = Conditions(Machine("cpu", 1))
-    run = train.train(where, out, conditions, **SETTINGS)
-    centre, dense = (evaluate(run.folder, where, p, conditions) for p in ("centre", "dense"))
+    runtime = Runtime(Machine("cpu", 1))
+    run = train.train(where, out, runtime, **SETTINGS)
+    centre, dense = (evaluate(run.folder, where, p, runtime) for p in ("centre", "dense"))
     answers = np.bincount(centre.scores.posteriors.argmax(1), minlength=len(run.network.classes))
     shares = answers / np.bincount(centre.scores.labels)
     return f"{centre.top1:5.1f} {dense.top1:5.1f}  {' '.join(f'{s:.2f}' for s in shares)}"

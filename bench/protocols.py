@@ -45,7 +45,7 @@ from verydeep.evaluation.views import Pass, protocol
 from verydeep.nets.network import Network, build
 from verydeep.nets.table import FC, Conv, MaxPool
 from verydeep.runtime.machine import Machine
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.runtime import Runtime
 
 SCALES = (256, 384, 512)
 RUNS = 5
@@ -84,7 +84,7 @@ def memory(machine: Machine) -> None:
     part = Part([str(i) for i in range(4)], np.zeros(4, np.int64), lambda i: images[i])
     before = peak()
     posteriors(
-        network, part, protocol(network, "dense", (512,)), Conditions(machine),
+        network, part, protocol(network, "dense", (512,)), Runtime(machine),
         engine=chosen(None, machine.device),
     )  # fmt: skip
     print(f"{before:.2f} GB at most before the first picture, {peak():.2f} GB after all")
@@ -109,14 +109,14 @@ def drawn(folder: Path) -> Path:
 def ways(network: Network, paths: list[Path], name: str, machine: Machine) -> tuple[Way, Way]:
     """Ours, and the peer's."""
     part = Part([str(p) for p in paths], np.zeros(len(paths), np.int64), lambda i: paths[i])
-    shown, conditions = protocol(network, name, SCALES), Conditions(machine)
+    shown, runtime = protocol(network, name, SCALES), Runtime(machine)
     peer = dense_peer(network) if name == "dense" else crops_peer(network)
     gpu = machine.device == "cuda"
 
     def ours() -> np.ndarray:
         precision = "bf16" if gpu else "float32"
         engine = chosen(None, machine.device)
-        return posteriors(network, part, shown, conditions, precision=precision, engine=engine)
+        return posteriors(network, part, shown, runtime, precision=precision, engine=engine)
 
     @torch.inference_mode()
     def theirs() -> np.ndarray:

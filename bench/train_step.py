@@ -26,7 +26,7 @@ from torch import nn
 
 from verydeep.nets.cost import cost
 from verydeep.nets.network import build
-from verydeep.runtime.distributed import Processes
+from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.threads import one_thread_each
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
@@ -106,7 +106,7 @@ def ours(given: argparse.Namespace, device: str, compiled: bool) -> Way:
     )
     if device == "cuda":
         batch = batch.pinned()
-    step = Step(Training.of(network, settings), settings, ThreadPoolExecutor(2), Processes())
+    step = Step(Training.of(network, settings), settings, ThreadPoolExecutor(2), Ranks())
     numbers = iter(range(10**9))
 
     def run() -> object:

@@ -16,13 +16,13 @@ from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.evaluation.journal import Journal
 from verydeep.runtime.machine import Machine
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.runtime import Runtime
 
 # of Keras, which writes files for tests and looks at these when it is imported
 os.environ |= {"KERAS_BACKEND": "torch", "KERAS_HOME": str(Path(gettempdir()) / "keras-of-tests")}
 # beside other work, threads inside each operation wait for each other for most of the time
 torch.set_num_threads(1)
-TWO_CORES = Conditions(Machine("cpu", 2))
+TWO_CORES = Runtime(Machine("cpu", 2))
 
 
 @pytest.fixture(autouse=True)

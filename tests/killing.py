@@ -32,12 +32,12 @@ import torch.utils.tensorboard  # noqa: F401 - these three so that forks need no
 from verydeep.evaluation import journal
 from verydeep.runtime import distributed, heartbeat
 from verydeep.runtime.machine import Machine
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.runtime import Runtime
 from verydeep.verbs import evaluate, train
 
 DATA = "drawn:24x40"
 SETTINGS: dict[str, Any] = {
-    "net": "A", "width": 0.125, "crop": 32, "fc": 16, "scale": 34, "batch": 8, "shard": 2,
+    "net": "A", "width": 0.125, "crop": 32, "fc": 16, "scale": 34, "batch": 8, "micro_batch": 2,
     "epochs": 2, "patience": 2, "rate": 0.01, "initial": "he", "average": 0.5,
 }  # fmt: skip
 EVERY = 2
@@ -60,10 +60,10 @@ class Events:
                 time.sleep(60)
             os.kill(os.getpid(), self.sent)
 
-    def watch(self) -> None:
+    def progress(self) -> None:
         """From here on every change to a file, by whoever makes it, is an event."""
         opened, fsync, rmtree = Path.open, os.fsync, shutil.rmtree
-        together = distributed.Processes.together
+        together = distributed.Ranks.together
         events = self
 
         def open_(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
@@ -115,8 +115,8 @@ class Events:
 
             return changed
 
-        def together_(one: distributed.Processes, what: str) -> Any:
-            if one.count > 1:
+        def together_(one: distributed.Ranks, what: str) -> Any:
+            if one.world_size > 1:
                 events.happens(f"exchange {what}")
             return together(one, what)
 
@@ -125,7 +125,7 @@ class Events:
         Path.open = open_  # type: ignore[method-assign, assignment]
         os.fsync = fsync_  # type: ignore[assignment]
         shutil.rmtree = rmtree_  # type: ignore[assignment]
-        distributed.Processes.together = together_  # type: ignore[method-assign, assignment]
+        distributed.Ranks.together = together_  # type: ignore[method-assign, assignment]
 
 
 def _half_removed(folder: Path) -> None:
@@ -184,7 +184,7 @@ def _child(order: dict[str, Any], number: int, port: int, said: Path) -> NoRetur
             order.get("stall", False),
             kill.get("signal", signal.SIGKILL),
         )
-        events.watch()
+        events.progress()
         heartbeat.STALLED = order.get("stalled", 45.0)
         settings = dict(order.get("settings", {}))
         if number == count - 1:
@@ -206,15 +206,15 @@ def _child(order: dict[str, Any], number: int, port: int, said: Path) -> NoRetur
 def _work(order: dict[str, Any], settings: dict[str, Any]) -> None:
     folder = Path(order["folder"])
     together = distributed.join(in_order=True)
-    conditions = Conditions(Machine("cpu", 1), together, save_every=EVERY)
+    runtime = Runtime(Machine("cpu", 1), together, save_every=EVERY)
     if "weights" in order:
         journal.SECONDS = -1.0  # kept after every chunk
         out = folder / "scores.safetensors"
-        evaluate.evaluate(order["weights"], DATA, "both", conditions, scales=(34, 40), out=out)
+        evaluate.evaluate(order["weights"], DATA, "both", runtime, scales=(34, 40), out=out)
     elif order.get("resume"):
-        train.resume(folder, conditions)
+        train.resume(folder, runtime)
     else:
-        train.train(DATA, folder, conditions, **{**SETTINGS, **settings})
+        train.train(DATA, folder, runtime, **{**SETTINGS, **settings})
     together.close()
 
 

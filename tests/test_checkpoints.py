@@ -24,10 +24,10 @@ from tests.conftest import TWO_CORES
 from tests.test_training import PIXELS, SETTINGS, drawn, source_of, weights_of
 from verydeep.datasets.seen import Memory
 from verydeep.errors import Stopped, UserError
-from verydeep.files import alone_in
+from verydeep.files import folder_lock
 from verydeep.nets.network import build
-from verydeep.runtime.distributed import Processes
-from verydeep.runtime.progress import Watch
+from verydeep.runtime.distributed import Ranks
+from verydeep.runtime.progress import Progress
 from verydeep.training import checkpoints, loop, recorder
 from verydeep.training.checkpoints import DamagedError, found, newest, restore, save, verified
 from verydeep.training.loader import Batch, batches
@@ -40,7 +40,7 @@ from verydeep.verbs.train import resume, train
 ABOUT = {"settings": {"seed": 0}, "data": {"fingerprint": "x"}}
 SMALL: dict[str, Any] = {
     "net": "A", "width": 0.125, "crop": 32, "fc": 16, "scale": 40, "batch": 10, "rate": 0.01,
-    "shard": 5, "initial": "he", "epochs": 2, "patience": 2,
+    "micro_batch": 5, "initial": "he", "epochs": 2, "patience": 2,
 }  # fmt: skip
 
 
@@ -242,8 +242,8 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGTERM in the second epoch, as a scheduler sends it; the handler is the real one."""
-    train("drawn:40x48", tmp_path / "whole", conditions=TWO_CORES, **SMALL)
-    after_step = recorder.Keeper.after_step
+    train("drawn:40x48", tmp_path / "whole", runtime=TWO_CORES, **SMALL)
+    after_step = recorder.Recorder.after_step
 
     def terminated(self: Any, training: Training, batch: Batch, loss: float) -> None:
         if self.steps(training) == 6:
@@ -251,10 +251,10 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
         after_step(self, training, batch, loss)
 
     with monkeypatch.context() as patch:
-        patch.setattr(recorder.Keeper, "after_step", terminated)
+        patch.setattr(recorder.Recorder, "after_step", terminated)
         with pytest.raises(Stopped, match=r"stopped after step 6 of 8, saved; go on with"):
-            train("drawn:40x48", tmp_path / "cut", conditions=TWO_CORES, **SMALL)
-    run = resume(tmp_path / "cut", conditions=TWO_CORES)
+            train("drawn:40x48", tmp_path / "cut", runtime=TWO_CORES, **SMALL)
+    run = resume(tmp_path / "cut", runtime=TWO_CORES)
     assert ends(tmp_path / "cut") == ends(tmp_path / "whole")
     assert [e.epoch for e in run.epochs] == [1, 2]
     assert len((tmp_path / "cut" / "log.csv").read_text().splitlines()) == 3
@@ -277,18 +277,18 @@ def test_a_run_that_reads_its_losses_late_goes_on_to_the_same_log(
 ) -> None:
     """Four steps an epoch, read after the third and the fourth."""
     as_on_a_gpu(monkeypatch, 3)
-    whole = train("drawn:40x48", tmp_path / "whole", conditions=TWO_CORES, **SMALL)
-    after_step = recorder.Keeper.after_step
+    whole = train("drawn:40x48", tmp_path / "whole", runtime=TWO_CORES, **SMALL)
+    after_step = recorder.Recorder.after_step
 
     def asked(self: Any, training: Training, batch: Batch, loss: float) -> None:
         self._interruption.asked = self.steps(training) in (5, 6, 7)
         after_step(self, training, batch, loss)
 
     with monkeypatch.context() as patch:
-        patch.setattr(recorder.Keeper, "after_step", asked)
+        patch.setattr(recorder.Recorder, "after_step", asked)
         with pytest.raises(Stopped, match="after step 7 of 8"):
-            train("drawn:40x48", tmp_path / "cut", conditions=TWO_CORES, **SMALL)
-    run = resume(tmp_path / "cut", conditions=TWO_CORES)
+            train("drawn:40x48", tmp_path / "cut", runtime=TWO_CORES, **SMALL)
+    run = resume(tmp_path / "cut", runtime=TWO_CORES)
     assert ends(tmp_path / "cut") == ends(tmp_path / "whole")
     assert [e.loss for e in run.epochs] == [e.loss for e in whole.epochs]
 
@@ -296,50 +296,50 @@ def test_a_run_that_reads_its_losses_late_goes_on_to_the_same_log(
 def test_ctrl_c_while_testing_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train("drawn:40x48", tmp_path / "whole", conditions=TWO_CORES, **SMALL)
-    while_testing = recorder.Keeper.while_testing
+    train("drawn:40x48", tmp_path / "whole", runtime=TWO_CORES, **SMALL)
+    while_testing = recorder.Recorder.while_testing
 
     def interrupted(self: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         while_testing(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(recorder.Keeper, "while_testing", interrupted)
+        patch.setattr(recorder.Recorder, "while_testing", interrupted)
         with pytest.raises(Stopped, match="stopped after step 4 of 8"):
-            train("drawn:40x48", tmp_path / "cut", conditions=TWO_CORES, **SMALL)
-    resume(tmp_path / "cut", conditions=TWO_CORES)
+            train("drawn:40x48", tmp_path / "cut", runtime=TWO_CORES, **SMALL)
+    resume(tmp_path / "cut", runtime=TWO_CORES)
     assert ends(tmp_path / "cut") == ends(tmp_path / "whole")
 
 
 def test_a_finished_run_is_only_tested_again(tmp_path: Path) -> None:
-    train("drawn:40x48", tmp_path / "run", conditions=TWO_CORES, **SMALL)
+    train("drawn:40x48", tmp_path / "run", runtime=TWO_CORES, **SMALL)
     before = ends(tmp_path / "run")
     said: list[str] = []
 
-    class Ear(Watch):
+    class Ear(Progress):
         def say(self, line: str) -> None:
             said.append(line)
 
-    resume(tmp_path / "run", replace(TWO_CORES, watch=Ear()))
+    resume(tmp_path / "run", replace(TWO_CORES, progress=Ear()))
     assert ends(tmp_path / "run") == before
     assert "going on after step 8 of 8" in said
 
 
 def test_changed_data_is_refused(tmp_path: Path, photos: Callable[..., Path]) -> None:
     root = photos(8, 8, side=48)
-    train(root, tmp_path / "run", conditions=TWO_CORES, **{**SMALL, "batch": 5})
+    train(root, tmp_path / "run", runtime=TWO_CORES, **{**SMALL, "batch": 5})
     (root / "arrow" / "0.png").unlink()
     with pytest.raises(UserError, match="has changed since .* was begun: its fingerprint was"):
-        resume(tmp_path / "run", conditions=TWO_CORES)
+        resume(tmp_path / "run", runtime=TWO_CORES)
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     for name, rate in (("one", 0.01), ("two", 0.02)):
-        train("drawn:40x48", tmp_path / name, conditions=TWO_CORES, **{**SMALL, "rate": rate})
+        train("drawn:40x48", tmp_path / name, runtime=TWO_CORES, **{**SMALL, "rate": rate})
     shutil.rmtree(tmp_path / "one" / "checkpoints")
     shutil.copytree(tmp_path / "two" / "checkpoints", tmp_path / "one" / "checkpoints")
     with pytest.raises(UserError, match=r"is of another run: its rate is 0.02, 0.01 is needed"):
-        resume(tmp_path / "one", conditions=TWO_CORES)
+        resume(tmp_path / "one", runtime=TWO_CORES)
 
 
 def test_a_folder_that_is_no_runs_is_refused(tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ def test_what_is_not_finite_is_named_by_layer_and_picture(
         dict(training.network.named_parameters())["conv2_1.bias"][0] = float("inf")
     source = source_of(drawn()[0])
     batch = next(batches(source, settings, 0, threads=1))
-    error = why_not_finite(training.network, batch, 7, 0.01, source.part, Processes())
+    error = why_not_finite(training.network, batch, 7, 0.01, source.part, Ranks())
     named = [source.part.names[i] for i in batch.samples[:5]]
     assert f"at step 8 (rate 0.01): the first layer is conv2_1; pictures {', '.join(named)}" in str(
         error
@@ -400,8 +400,8 @@ def test_a_picture_that_is_unreadable_every_epoch_is_counted_once(tmp_path: Path
     settings = replace(settings, bad_picture="skip")
     batch = next(batches(source_of(drawn()[0]), settings, 0, threads=1))
 
-    def kept() -> recorder.Keeper:
-        return recorder.Keeper(tmp_path, ABOUT, {}, settings, 6, TWO_CORES, Memory())
+    def kept() -> recorder.Recorder:
+        return recorder.Recorder(tmp_path, ABOUT, {}, settings, 6, TWO_CORES, Memory())
 
     one = kept()
     for _ in range(3):
@@ -442,7 +442,7 @@ def test_pictures_that_can_be_read_again_are_another_run(
     content = spoilt.read_bytes()
     spoilt.write_bytes(bytes(len(content)))  # names and sizes are what they were
     with monkeypatch.context() as patch:
-        patch.setattr(recorder.Keeper, "after_step", stopping_at(2))
+        patch.setattr(recorder.Recorder, "after_step", stopping_at(2))
         with pytest.raises(Stopped):
             train(root, "cut", TWO_CORES, **{**SMALL, "batch": 5})
     spoilt.write_bytes(content)
@@ -481,7 +481,7 @@ def test_who_was_started_again_goes_on_with_the_very_same_run(
 ) -> None:
     train("drawn:40x48", "whole", TWO_CORES, **SMALL)
     with monkeypatch.context() as patch:
-        patch.setattr(recorder.Keeper, "after_step", stopping_at(5))
+        patch.setattr(recorder.Recorder, "after_step", stopping_at(5))
         with pytest.raises(Stopped):
             train("drawn:40x48", "cut", replace(TWO_CORES, save_every=3), **SMALL)
     with pytest.raises(UserError, match="cut holds something already"):
@@ -503,7 +503,7 @@ def test_a_run_goes_on_from_another_folder(
     train("photos", "start", TWO_CORES, **{**small, "epochs": 1})
     train("photos", "whole", TWO_CORES, **small, start="start")
     with monkeypatch.context() as patch:
-        patch.setattr(recorder.Keeper, "after_step", stopping_at(3))
+        patch.setattr(recorder.Recorder, "after_step", stopping_at(3))
         with pytest.raises(Stopped):
             train("photos", "cut", TWO_CORES, **small, start="start")
     shutil.rmtree("start")
@@ -515,7 +515,7 @@ def test_a_run_goes_on_from_another_folder(
 
 
 def stopping_at(step: int) -> Any:
-    after_step = recorder.Keeper.after_step
+    after_step = recorder.Recorder.after_step
 
     def stops(self: Any, training: Training, batch: Batch, loss: float) -> None:
         after_step(self, training, batch, loss)
@@ -532,7 +532,7 @@ def test_a_run_goes_on_with_data_that_was_moved(
     small = {**SMALL, "batch": 5}
     train(root, "whole", TWO_CORES, **small)
     with monkeypatch.context() as patch:
-        patch.setattr(recorder.Keeper, "after_step", stopping_at(2))
+        patch.setattr(recorder.Recorder, "after_step", stopping_at(2))
         with pytest.raises(Stopped):
             train(root, "cut", TWO_CORES, **small)
     root.rename("moved")
@@ -544,7 +544,10 @@ def test_a_run_goes_on_with_data_that_was_moved(
 
 def test_a_folder_in_which_another_process_trains_is_refused() -> None:
     train("drawn:40x48", "run", TWO_CORES, **SMALL)
-    with alone_in(Path("run")), pytest.raises(UserError, match="another process is working in run"):
+    with (
+        folder_lock(Path("run")),
+        pytest.raises(UserError, match="another process is working in run"),
+    ):
         resume("run", TWO_CORES)
     resume("run", TWO_CORES)  # let go
 

@@ -32,7 +32,7 @@ from verydeep.evaluation.views import protocol
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime.machine import Machine
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import one_thread_each
 from verydeep.verbs.evaluate import evaluate
 
@@ -231,9 +231,9 @@ def test_a_part_is_tested_with_every_engine_as_with_pytorch(name: str, trained: 
     there(name)
     network, part = weights.load(trained), open_dataset("drawn").parts["test"].only(range(24))
     chosen_protocol = protocol(network, "both")
-    conditions = Conditions(Machine("cpu", 3))
-    expected = posteriors(network, part, chosen_protocol, conditions)
-    found = posteriors(network, part, chosen_protocol, conditions, engine=name)
+    runtime = Runtime(Machine("cpu", 3))
+    expected = posteriors(network, part, chosen_protocol, runtime)
+    found = posteriors(network, part, chosen_protocol, runtime, engine=name)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
@@ -317,8 +317,8 @@ def test_an_int8_file_is_tested_before_and_after(
     from verydeep.verbs import quantise
 
     out = tmp_path / "int8.onnx"
-    monkeypatch.setattr(quantising, "CALIBRATION", 16)
-    done = quantise.export_int8(trained, "drawn:300", out, Conditions(Machine("cpu", 2)))
+    monkeypatch.setattr(quantise, "CALIBRATION", 16)
+    done = quantise.export_int8(trained, "drawn:300", out, Runtime(Machine("cpu", 2)))
     assert done.calibrated == 16
     difference = np.abs(done.after.posteriors - done.before.posteriors)
     assert 0 < difference.mean() < 0.02

@@ -11,7 +11,7 @@ import pytest
 
 from verydeep import files
 from verydeep.errors import UserError
-from verydeep.files import alone_in, whole_file, write_whole
+from verydeep.files import atomic_file, folder_lock, write_atomic
 
 
 def here() -> list[str]:
@@ -20,8 +20,8 @@ def here() -> list[str]:
 
 def test_a_file_is_replaced_as_a_whole() -> None:
     path = Path("some [1].txt")
-    write_whole(path, b"before")
-    with whole_file(path) as file:
+    write_atomic(path, b"before")
+    with atomic_file(path) as file:
         file.write(b"after")
         file.flush()
         assert path.read_bytes() == b"before"
@@ -31,8 +31,8 @@ def test_a_file_is_replaced_as_a_whole() -> None:
 
 def test_an_error_while_writing_leaves_what_was_there() -> None:
     path = Path("some.txt")
-    write_whole(path, b"before")
-    with pytest.raises(RuntimeError), whole_file(path):
+    write_atomic(path, b"before")
+    with pytest.raises(RuntimeError), atomic_file(path):
         raise RuntimeError
     assert path.read_bytes() == b"before"
     assert here() == [path.name]
@@ -65,27 +65,27 @@ def test_what_a_killed_process_left_is_cleared_away_and_nothing_else(
     ]
     for name in (f"a.{files._HOST}-{ended.pid}.part", f"a.{files._HOST}-x.part", *others):
         Path(name).touch()
-    write_whole(Path("a"), b"whole")
+    write_atomic(Path("a"), b"whole")
     assert here() == sorted(["a", *others])
 
 
 def test_a_file_that_cannot_be_written_is_one_line_with_its_bytes() -> None:
     Path("file").touch()
     with pytest.raises(UserError, match=r"cannot write file/x \(5 bytes\): "):
-        write_whole(Path("file/x"), b"12345")
+        write_atomic(Path("file/x"), b"12345")
 
 
 def test_a_folder_is_anothers_until_that_one_ends() -> None:
     program = (
-        "import sys\nfrom pathlib import Path\nfrom verydeep.files import alone_in\n"
-        "with alone_in(Path('.')):\n    print(flush=True)\n    sys.stdin.read()\n"
+        "import sys\nfrom pathlib import Path\nfrom verydeep.files import folder_lock\n"
+        "with folder_lock(Path('.')):\n    print(flush=True)\n    sys.stdin.read()\n"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     other = subprocess.Popen([sys.executable, "-c", program], **pipes)  # type: ignore[call-overload]
     other.stdout.readline()
-    with pytest.raises(UserError, match="another process is working in"), alone_in(Path()):
+    with pytest.raises(UserError, match="another process is working in"), folder_lock(Path()):
         pass
     other.kill()
     other.communicate()
-    with alone_in(Path()):
+    with folder_lock(Path()):
         pass

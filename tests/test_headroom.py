@@ -26,7 +26,7 @@ from verydeep.nets.network import build
 from verydeep.nets.table import read_table
 from verydeep.runtime import memory
 from verydeep.runtime.distributed import tree_merges, tree_sum
-from verydeep.training.footprint import bytes_of_values, footprint, shard_of
+from verydeep.training.footprint import bytes_of_values, footprint, micro_batch_of
 from verydeep.training.settings import Settings
 from verydeep.training.sums import Sums
 
@@ -73,7 +73,7 @@ def test_a_footprint_is_that_worked_out_by_hand() -> None:
     table = read_table("A", ["conv3-8", "maxpool", "FC-2", "soft-max"], 8)
     each = 4 * 192 + 4 * 512 + (4 + 8) * 128 + 4 * 4 * 2 + 4 * 4 * 512
     assert bytes_of_values(table, 1) == each
-    settings = Settings(net="A", crop=8, scale=(8, 8), batch=4, shard=2)
+    settings = Settings(net="A", crop=8, scale=(8, 8), batch=4, micro_batch=2)
     found = footprint(table, settings, threads=2, pictures=1000)
     assert found.weights == 2 * 4 * 482  # and momentum
     assert found.gradients == 4 * (482 + 258)
@@ -81,16 +81,16 @@ def test_a_footprint_is_that_worked_out_by_hand() -> None:
     assert found.pictures == 1000 + 5 * 4 * 3 * 64
     ordered = footprint(table, settings, threads=2, pictures=0, in_order=True)
     assert ordered.gradients == 4 * (2 * 482 + 258)
-    averaged = Settings(net="A", crop=8, scale=(8, 8), batch=4, shard=2, average=0.9)
+    averaged = Settings(net="A", crop=8, scale=(8, 8), batch=4, micro_batch=2, average=0.9)
     assert footprint(table, averaged, 2, 0).weights == 3 * 4 * 482
-    last = Settings(net="A", crop=8, scale=(8, 8), batch=4, shard=2, tune="last")
+    last = Settings(net="A", crop=8, scale=(8, 8), batch=4, micro_batch=2, tune="last")
     assert footprint(table, last, 2, 0).gradients == 4 * 2 * 258
 
 
 def test_whole_nets_at_the_papers_crop_are_worked_on_few_pictures_at_a_time() -> None:
-    assert shard_of(vgg.table("D"), 16) == 2
-    assert shard_of(vgg.table("A", width=0.25, crop=96), 16) == 16
-    assert shard_of(vgg.table("E", width=4), 16) == 1
+    assert micro_batch_of(vgg.table("D"), 16) == 2
+    assert micro_batch_of(vgg.table("A", width=0.25, crop=96), 16) == 16
+    assert micro_batch_of(vgg.table("E", width=4), 16) == 1
 
 
 def test_what_is_reckoned_is_what_a_process_takes() -> None:
@@ -124,7 +124,7 @@ def test_sums_are_added_in_order_whichever_thread_comes_first() -> None:
     assert sums.totals[0].item() == (parts[0] + parts[1] + parts[2]).item() == 0.0
 
 
-def test_a_shard_that_fails_lets_go_of_those_after_it() -> None:
+def test_a_micro_batch_that_fails_lets_go_of_those_after_it() -> None:
     sums, waits = Sums(1, [0, 1]), Event()
 
     def later() -> None:
@@ -135,7 +135,7 @@ def test_a_shard_that_fails_lets_go_of_those_after_it() -> None:
         second = pool.submit(later)
         waits.wait()
         sums.fail()
-        with pytest.raises(RuntimeError, match="another shard has failed"):
+        with pytest.raises(RuntimeError, match="another micro-batch has failed"):
             second.result()
     sums.add(0, 0, torch.zeros(1))  # whose turn it is may still go on
 

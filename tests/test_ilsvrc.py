@@ -368,14 +368,14 @@ def test_a_network_is_trained_on_it_and_tested_on_the_validation_set_alone() -> 
         "batch": 4,
         "epochs": 1,
     }
-    run = train("data", "run", conditions=TWO_CORES, **small)
+    run = train("data", "run", runtime=TWO_CORES, **small)
     assert run.network.classes == (TENCH, SHARK, HEN)
     flat("only/val", 1, 2)
     write("only/LOC_val_solution.csv", SOLUTION)
-    tested = evaluate("run", "only", conditions=TWO_CORES)
+    tested = evaluate("run", "only", runtime=TWO_CORES)
     assert tested.scores.labels.tolist() == [0, 2]
     with pytest.raises(UserError, match="no pictures to train on"):
-        train("only", "other", conditions=TWO_CORES, **small)
+        train("only", "other", runtime=TWO_CORES, **small)
 
 
 def test_ten_thousand_names_take_little_memory() -> None:

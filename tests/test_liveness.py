@@ -21,7 +21,7 @@ from verydeep.errors import UserError
 from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.training.liveness import mean_of, refuse_dead, strengths
-from verydeep.training.loader import Source
+from verydeep.training.loader import CropSource
 from verydeep.training.settings import Settings
 from verydeep.verbs.train import train
 
@@ -32,9 +32,9 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def source_of(divide: bool) -> Source:
+def source_of(divide: bool) -> CropSource:
     std = (58.0,) * 3 if divide else (1.0,) * 3
-    return Source(open_dataset("drawn:40x48").train, Pixels((48, 48), MEAN, std))
+    return CropSource(open_dataset("drawn:40x48").train, Pixels((48, 48), MEAN, std))
 
 
 def asked(net: str, initial: str, divide: bool, **given: Any) -> None:

@@ -36,10 +36,10 @@ from tests.test_commands import Run
 from tests.test_commands import verydeep as verydeep  # a fixture
 from tests.test_keras_weights import keras2
 from verydeep.errors import UserError
-from verydeep.files import write_whole
+from verydeep.files import write_atomic
 from verydeep.importers import pretrained
 from verydeep.nets.network import build
-from verydeep.runtime.progress import Watch
+from verydeep.runtime.progress import Progress
 from verydeep.verbs.weights import published
 from verydeep.weights import download, find, hash_of, paths, releases, save, start_from
 from verydeep.weights.file import read_info
@@ -114,7 +114,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     at_home(monkeypatch, server, replace(real, url=f"{server.url}/{KERAS}"))
     names = replace(releases.CLASS_LIST, url=f"{server.url}/classes.json")
     names = replace(names, md5=hashlib.md5(server.files["classes.json"]).hexdigest())
-    monkeypatch.setattr(named, "CLASS_LIST", names)
+    monkeypatch.setattr(pretrained, "CLASS_LIST", names)
     yield server
     server.http.shutdown()
     server.http.server_close()
@@ -141,7 +141,7 @@ def picture(name: str = "cat.png") -> str:
     return name
 
 
-class Heard(Watch):
+class Heard(Progress):
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.steps: list[tuple[str, int, int]] = []
@@ -330,7 +330,7 @@ def test_a_part_that_is_whole_or_of_a_server_without_ranges_comes_to_the_same(
     server: Server, ranges: bool
 ) -> None:
     part = OURS.parent / f"{KERAS}.part"
-    write_whole(part, server.files[KERAS] if ranges else b"x" * 100)
+    write_atomic(part, server.files[KERAS] if ranges else b"x" * 100)
     server.ranges = ranges
     found = pretrained._fetched(releases.named()["vgg16"], Heard())
     assert found.read_bytes() == server.files[KERAS]
@@ -340,9 +340,9 @@ def test_a_part_that_is_whole_or_of_a_server_without_ranges_comes_to_the_same(
 def test_a_file_laid_into_the_cache_by_hand_is_held_against_its_hash(
     verydeep: Run, server: Server
 ) -> None:
-    write_whole(OURS.parent / KERAS, b"something else")
+    write_atomic(OURS.parent / KERAS, b"something else")
     assert "is not what Keras published" in fetched_wrongly(verydeep)
-    write_whole(OURS.parent / KERAS, server.files[KERAS])
+    write_atomic(OURS.parent / KERAS, server.files[KERAS])
     assert find("vgg16").is_file()
     assert server.names() == ["classes.json"]
 
@@ -450,7 +450,7 @@ def test_a_disk_without_room_is_told_before_and_while_it_fills(
     verydeep: Run, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = len(server.files[KERAS])
-    write_whole(CACHE / "imagenet_class_index.json", server.files["classes.json"])
+    write_atomic(CACHE / "imagenet_class_index.json", server.files["classes.json"])
     with monkeypatch.context() as little:
         usage = shutil.disk_usage(".")
         little.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2 * size - 1))
@@ -482,9 +482,9 @@ def test_a_cache_of_somebody_elses_is_told(
     verydeep: Run, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One in which nothing may be written or removed, as a mount that may only be read."""
-    write_whole(CACHE / "imagenet_class_index.json", server.files["classes.json"])
+    write_atomic(CACHE / "imagenet_class_index.json", server.files["classes.json"])
     part = OURS.parent / f"{KERAS}.part"
-    write_whole(part, server.files[KERAS][:1000])
+    write_atomic(part, server.files[KERAS][:1000])
     usual_open, usual_unlink = Path.open, Path.unlink
 
     def opened(path: Path, mode: str = "r", *how: Any, **more: Any) -> Any:
@@ -510,7 +510,7 @@ def test_an_error_of_the_disk_leaves_what_came(
     def failing(_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    write_whole(CACHE / "imagenet_class_index.json", server.files["classes.json"])
+    write_atomic(CACHE / "imagenet_class_index.json", server.files["classes.json"])
     with monkeypatch.context() as little:
         little.setattr(download, "to_disk", failing)
         assert "Input/output error; XDG_CACHE_HOME names" in fetched_wrongly(verydeep)

@@ -33,7 +33,7 @@ from verydeep.pictures.picture_files import shrinking
 from verydeep.pictures.preprocessing import Pixels, crop_at, rescaled_size
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.progress import SILENT
-from verydeep.training.loader import MEMORY, Source, batches, drawn, remember
+from verydeep.training.loader import MEMORY, CropSource, batches, drawn, remember
 from verydeep.training.settings import Settings
 from verydeep.verbs import train
 
@@ -123,7 +123,7 @@ def test_a_crop_is_what_a_test_sees_there_to_the_bit(side: int, kept: int, rule:
     settings = Settings(crop=32, scale=(side, side), batch=3)
     limit = kept * side * round(side * 98 / 70) * 3
     remembered, _ = remember(part, pixels, 1, SILENT, limit)
-    for batch in batches(Source(remembered, pixels), settings, 5, threads=2):
+    for batch in batches(CropSource(remembered, pixels), settings, 5, threads=2):
         for crop, i in zip(batch.images.numpy(), batch.samples.tolist(), strict=True):
             whole = pixels.read(part.source(i), side)
             assert (crop == crop_at(whole, *drawn(settings, 5, i).place, 32)).all()
@@ -208,7 +208,7 @@ def test_how_pictures_are_kept_changes_no_bit_of_a_training(
                 (png / f"{i}.png").write_bytes(encoded(pixels, "PNG"))
 
     def weights(folder: str, limit: int) -> tuple[str, list[torch.Tensor]]:
-        monkeypatch.setattr(classification, "remember", partial(remember, limit=limit))
+        monkeypatch.setattr(train, "remember", partial(remember, limit=limit))
         run = train.train(
             tmp_path / folder, tmp_path / f"{folder}-{limit}", TWO_CORES, net="A", width=0.125,
             crop=32, scale=40, batch=8, epochs=1, rate=0.01, initial="he", dropout=0.25,

@@ -36,7 +36,7 @@ from verydeep.datasets.pack_shard import Tar
 from verydeep.datasets.pack_writer import pack
 from verydeep.errors import PictureError, UserError
 from verydeep.pictures.reading import Source, read_picture
-from verydeep.runtime.progress import Watch
+from verydeep.runtime.progress import Progress
 from verydeep.verbs.train import train
 
 Photos = Callable[..., Path]
@@ -144,7 +144,7 @@ def test_training_on_a_pack_and_on_the_folder_it_unpacks_to_gives_the_same_tenso
 ) -> None:
     _, out = packed(photos(10, 10, 10, side=48), side=44)
     folder = unpacked(out)
-    one, two = (train(data, conditions=TWO_CORES, **SMALL) for data in (out, folder))
+    one, two = (train(data, runtime=TWO_CORES, **SMALL) for data in (out, folder))
     assert one.dataset.kind == "packed"
     assert one.folder == Path("runs/packed-A")
     first, second = (run.network.state_dict() for run in (one, two))
@@ -222,7 +222,7 @@ def test_the_bytes_depend_neither_on_threads_nor_on_when(mixed: Path) -> None:
 # --- what cannot be read
 
 
-class Heard(Watch):
+class Heard(Progress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
@@ -237,7 +237,7 @@ def test_unreadable_pictures_are_left_out_and_named(photos: Photos) -> None:
     for path in Path("photos/train/crescent").iterdir():
         path.write_text("<html>")
     heard = Heard()
-    header = pack(open_dataset("photos"), Path("packed"), 64, watch=heard)
+    header = pack(open_dataset("photos"), Path("packed"), 64, progress=heard)
     lines = [line for shard in header["shards"] for line in shard["left_out"]]
     assert heard.lines == [f"left out: {line}" for line in lines]
     assert lines[0].startswith("train/arrow/bad.jpg: JPEG that cannot be decoded")
@@ -634,14 +634,14 @@ def test_a_folder_that_may_not_be_written_is_one_line(verydeep: Run, photos: Pho
 def test_two_packs_at_once_in_one_folder_are_refused(mixed: Path) -> None:
     inside: list[str] = []
 
-    class Second(Watch):
+    class Second(Progress):
         def step(self, what: str, done: int, total: int, note: str = "") -> None:
             if what == "packing" and not inside:
                 inside.append("tried")
                 with pytest.raises(UserError, match="another process is working in packed"):
                     packed(mixed)
 
-    pack(open_dataset(mixed), Path("packed"), 64, watch=Second(), shard_bytes=SHARD)
+    pack(open_dataset(mixed), Path("packed"), 64, progress=Second(), shard_bytes=SHARD)
     assert inside
 
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from verydeep.runtime.distributed import Processes
+from verydeep.runtime import heartbeat
+from verydeep.runtime.distributed import Ranks
 
 
 class Left(BaseException):
@@ -17,23 +18,23 @@ class Left(BaseException):
 
 
 @pytest.fixture
-def lost(monkeypatch: pytest.MonkeyPatch) -> Processes:
+def lost(monkeypatch: pytest.MonkeyPatch) -> Ranks:
     """Process 1 of 2, whose process 0 has died with the store that it kept."""
 
     def leave(code: int) -> None:
         raise Left(code)
 
     monkeypatch.setattr(os, "_exit", leave)
-    monkeypatch.setattr(signs_of_life, "BEAT", 1e6)  # the thread that watches sees nothing of it
+    monkeypatch.setattr(heartbeat, "BEAT", 1e6)  # the thread that watches sees nothing of it
     wait = timedelta(seconds=5)
     kept = TCPStore("127.0.0.1", 0, 2, True, wait, wait_for_workers=False)
     store = TCPStore("127.0.0.1", kept.port, 2, False, wait)
-    one = Processes(1, 2, store)
+    one = Ranks(1, 2, store)
     del kept
     return one
 
 
-def set_aside(one: Processes) -> None:
+def set_aside(one: Ranks) -> None:
     """More than once: what is sent first after the other end is gone still seems to arrive."""
     for _ in range(5):
         with one.aside("a checkpoint"):
@@ -51,7 +52,7 @@ def set_aside(one: Processes) -> None:
     ids=["aside", "say", "agree", "share"],
 )
 def test_whoever_kept_the_processes_together_is_named_when_gone(
-    lost: Processes, asks: Callable[[Processes], object], capfd: pytest.CaptureFixture[str]
+    lost: Ranks, asks: Callable[[Ranks], object], capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(Left):
         asks(lost)
@@ -61,5 +62,5 @@ def test_whoever_kept_the_processes_together_is_named_when_gone(
     )
 
 
-def test_a_process_that_failed_keeps_its_own_cause_when_nobody_hears_it(lost: Processes) -> None:
+def test_a_process_that_failed_keeps_its_own_cause_when_nobody_hears_it(lost: Ranks) -> None:
     lost.failed("no such folder")  # and goes on to say so itself

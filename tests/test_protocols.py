@@ -27,7 +27,7 @@ from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import Source
 from verydeep.runtime.machine import Machine
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.runtime import Runtime
 
 PIXELS = Pixels(scale=(64, 64), mean=(120.0, 115.0, 100.0), std=(50.0, 50.0, 50.0))
 
@@ -239,7 +239,7 @@ def test_what_is_not_of_this_test_is_not_gone_on_with(tmp_path: Path, harm: str)
 def test_the_number_of_threads_changes_nothing() -> None:
     net, part = network(), part_of_shapes(*MIXED)
     one, four = (
-        posteriors(net, part, protocol(net, "dense"), Conditions(Machine("cpu", t))) for t in (1, 4)
+        posteriors(net, part, protocol(net, "dense"), Runtime(Machine("cpu", t))) for t in (1, 4)
     )
     assert (one == four).all()
 
@@ -250,7 +250,7 @@ def test_many_rare_shapes_are_all_tested(monkeypatch: pytest.MonkeyPatch) -> Non
     net = network()
     part = part_of_shapes(*[(64, 64 + i % 29) for i in range(120)])
     done: list[int] = []
-    found = posteriors(net, part, protocol(net, "dense"), watch=done.append)
+    found = posteriors(net, part, protocol(net, "dense"), progress=done.append)
     np.testing.assert_allclose(found, plainly(net, part, "dense", (64,)), atol=1e-5)
     assert done[-1] == 120
     assert done == sorted(done)

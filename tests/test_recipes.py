@@ -35,7 +35,7 @@ D 26.6 8.6 26.5 8.6 24.8 7.5
 E 26.9 8.7 26.7 8.6 24.8 7.5
 """
 SMALL: dict[str, Any] = {
-    "width": 0.125, "crop": 32, "fc": 16, "batch": 10, "epochs": 1, "shard": 5,
+    "width": 0.125, "crop": 32, "fc": 16, "batch": 10, "epochs": 1, "micro_batch": 5,
     "bad_start": "train",
 }  # fmt: skip
 
@@ -142,7 +142,7 @@ def test_a_mistaken_recipe_is_named(tmp_path: Path) -> None:
 
 
 def test_a_runs_own_file_is_a_recipe(tmp_path: Path) -> None:
-    run = train.train("drawn:20x48", tmp_path / "a", conditions=TWO_CORES, net="A", **SMALL)
+    run = train.train("drawn:20x48", tmp_path / "a", runtime=TWO_CORES, net="A", **SMALL)
     again = recipe(str(run.folder / "run.toml"))
     assert Settings(**settings_of(again, {})) == run.settings
 
@@ -158,7 +158,7 @@ def test_the_seed_of_the_split_in_a_recipe_splits_the_data(photos: Callable[...,
     """A folder without its own split has that of the seed, here and where it is gone on with."""
     root = photos(12, 12, side=48)
     Path("mine.toml").write_text("split = 3")
-    run = train.train(root, "a", conditions=TWO_CORES, recipe=recipe("mine.toml"), net="A", **SMALL)
+    run = train.train(root, "a", runtime=TWO_CORES, recipe=recipe("mine.toml"), net="A", **SMALL)
     assert run.settings.split == 3
     assert list(run.dataset.validation.names) == list(open_dataset(root, 3).validation.names)
     assert list(run.dataset.validation.names) != list(open_dataset(root, 0).validation.names)
@@ -166,7 +166,7 @@ def test_the_seed_of_the_split_in_a_recipe_splits_the_data(photos: Callable[...,
 
 def test_a_chain_trains_each_stage_from_the_one_before(tmp_path: Path) -> None:
     stages = train_staged(
-        "drawn:20x48", RECIPES["C-384"], tmp_path / "x", conditions=TWO_CORES, **SMALL
+        "drawn:20x48", RECIPES["C-384"], tmp_path / "x", runtime=TWO_CORES, **SMALL
     )
     assert [stage.recipe.name for stage in stages] == ["A-256", "C-256", "C-384"]
     assert [len(stage.tests) for stage in stages] == [4, 4, 4]  # validation and test, two ways
@@ -178,27 +178,27 @@ def test_a_chain_trains_each_stage_from_the_one_before(tmp_path: Path) -> None:
 def test_a_chain_stopped_anywhere_goes_on_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from verydeep.training.recorder import Keeper
+    from verydeep.training.recorder import Recorder
 
     last = RECIPES["B-256"]
-    train_staged("drawn:20x48", last, Path("whole"), conditions=TWO_CORES, **SMALL)
+    train_staged("drawn:20x48", last, Path("whole"), runtime=TWO_CORES, **SMALL)
     whole = [Path("whole", name, "best.safetensors").read_bytes() for name in ("A-256", "B-256")]
     Path("whole").rename("kept")
-    after_step = Keeper.after_step
+    after_step = Recorder.after_step
     for stage, at in (("A-256", 1), ("B-256", 1), ("B-256", 2)):
 
-        def stops(self: Keeper, *given: object, stage: str = stage, at: int = at) -> None:
+        def stops(self: Recorder, *given: object, stage: str = stage, at: int = at) -> None:
             if self.folder.name == stage and self.steps(given[0]) == at:  # type: ignore[arg-type]
                 self._interruption.asked = True
             after_step(self, *given)  # type: ignore[arg-type]
 
         with monkeypatch.context() as patch:
-            patch.setattr(Keeper, "after_step", stops)
+            patch.setattr(Recorder, "after_step", stops)
             line = f"of {stage}, saved; go on with `verydeep train --resume whole`"
             with pytest.raises(Stopped, match=line):
-                train_staged("drawn:20x48", last, Path("whole"), conditions=TWO_CORES, **SMALL)
+                train_staged("drawn:20x48", last, Path("whole"), runtime=TWO_CORES, **SMALL)
         if at == 1:
-            stages = resume_staged(Path("whole"), conditions=TWO_CORES)
+            stages = resume_staged(Path("whole"), runtime=TWO_CORES)
         else:  # as a job that Slurm has put into its queue again
             monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
             with pytest.raises(UserError, match="whole holds something already"):
@@ -219,11 +219,11 @@ def test_a_stages_own_settings_are_refused() -> None:
 
 def test_only_the_fc_layers_learn_where_that_is_asked(tmp_path: Path) -> None:
     given: dict[str, Any] = {**SMALL, "net": "A", "scale": 40}
-    first = train.train("drawn:20x48", tmp_path / "a", conditions=TWO_CORES, **given)
+    first = train.train("drawn:20x48", tmp_path / "a", runtime=TWO_CORES, **given)
     second = train.train(
         "drawn:20x48",
         tmp_path / "b",
-        conditions=TWO_CORES,
+        runtime=TWO_CORES,
         start=str(first.folder),
         tune="fc",
         **given,

@@ -233,9 +233,9 @@ def test_a_frozen_process_is_named(obey: Obey) -> None:
 def test_a_batch_that_processes_do_not_divide_is_refused(obey: Obey) -> None:
     answer = obey("three", count=2, settings={"batch": 9})
     assert "a batch of 9 cannot be shared by 2 processes; take --batch 8" in answer["said"]
-    answer = obey("shards", count=2, settings={"shard": 8})
-    assert "shards of 8 do not divide the 4 pictures a step" in answer["said"]
-    assert "take --set shard=4" in answer["said"]
+    answer = obey("shards", count=2, settings={"micro_batch": 8})
+    assert "micro-batches of 8 do not divide the 4 pictures a step" in answer["said"]
+    assert "take --set micro_batch=4" in answer["said"]
 
 
 def test_a_signal_to_one_of_two_processes_stops_both_and_they_go_on(
@@ -263,7 +263,18 @@ def test_torchrun_starts_a_lost_process_again_and_the_run_goes_on(
     Of two machines, the one whose worker is killed counts a restart and the other does not.
     """
     words = ["-m", "verydeep", "train", "drawn:200x40", "--net", "A", "--width", "0.125"]
-    words += ["--crop", "32", "--fc", "16", "--scale", "34", "--batch", "8", "--set", "shard=4"]
+    words += [
+        "--crop",
+        "32",
+        "--fc",
+        "16",
+        "--scale",
+        "34",
+        "--batch",
+        "8",
+        "--set",
+        "micro_batch=4",
+    ]
     words += ["--epochs", "8", "--deterministic", "--save-every", "5"]
     subprocess.run([sys.executable, *words, "--out", "whole"], check=True, capture_output=True)
     given = [*TWO_MACHINES, "--rdzv-endpoint", f"localhost:{free_port()}"]

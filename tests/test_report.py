@@ -44,7 +44,7 @@ PIXELS = Pixels((48, 48), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("page") / "run <b>"
     small = {"net": "A", "width": 0.125, "crop": 32, "batch": 10}
-    return train("drawn:40x48", folder, conditions=TWO_CORES, epochs=2, **small)  # type: ignore[arg-type]
+    return train("drawn:40x48", folder, runtime=TWO_CORES, epochs=2, **small)  # type: ignore[arg-type]
 
 
 class Page(HTMLParser):

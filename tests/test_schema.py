@@ -49,7 +49,7 @@ from verydeep.weights.warm_start import Origin
 Run = Callable[..., Said]
 SMALL: dict[str, Any] = {
     "net": "A", "width": 0.125, "crop": 32, "fc": 16, "scale": 40, "batch": 10, "rate": 0.01,
-    "shard": 5, "initial": "he", "epochs": 1, "patience": 2,
+    "micro_batch": 5, "initial": "he", "epochs": 1, "patience": 2,
 }  # fmt: skip
 GONE = object()
 DEEP: Any = []
@@ -202,7 +202,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tuned run that is finished, with all that run.toml may say."""
     home = tmp_path_factory.mktemp("runs")
     train("drawn:30x48", home / "first", TWO_CORES, **SMALL)
-    tuned: dict[str, Any] = {"start": str(home / "first"), "batch": 10, "epochs": 1, "shard": 5}
+    tuned: dict[str, Any] = {
+        "start": str(home / "first"),
+        "batch": 10,
+        "epochs": 1,
+        "micro_batch": 5,
+    }
     train("drawn:30x48", home / "run", TWO_CORES, **tuned)
     return home / "run"
 

@@ -24,17 +24,17 @@ from verydeep.datasets import open_dataset
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.scores import load_scores
-from verydeep.files import alone_in
+from verydeep.files import folder_lock
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import SILENT
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.runtime import Runtime
 from verydeep.training.defaults import choose
 from verydeep.training.loader import (
-    Drawn,
-    Source,
+    Augmentation,
+    CropSource,
     _read,
     batches,
     epoch_in_words,
@@ -55,7 +55,7 @@ from verydeep.weights.file import load
 SMALL: dict[str, Any] = {
     "net": "A", "width": 0.125, "crop": 32, "scale": 40, "batch": 10, "initial": "he", "rate": 0.01,
 }  # fmt: skip
-SETTINGS = Settings(**checked(SMALL), epochs=3, patience=3, shard=4)
+SETTINGS = Settings(**checked(SMALL), epochs=3, patience=3, micro_batch=4)
 PIXELS = Pixels((40, 40), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
 
 
@@ -72,13 +72,13 @@ def trained(settings: Settings = SETTINGS, threads: int = 2) -> tuple[Network, l
     net = network(settings)
     train_part, test_part = drawn()
     training = Training.of(net, settings)
-    conditions = Conditions(Machine("cpu", threads))
-    return net, list(fit(training, source_of(train_part), test_part, settings, conditions))
+    runtime = Runtime(Machine("cpu", threads))
+    return net, list(fit(training, source_of(train_part), test_part, settings, runtime))
 
 
-def source_of(part: Part) -> Source:
+def source_of(part: Part) -> CropSource:
     """A part with axes of colour that are the channels' own: a shift of 10 grey levels each."""
-    return Source(part, PIXELS, ((10.0, 0.0, 0.0), (0.0, 10.0, 0.0), (0.0, 0.0, 10.0)))
+    return CropSource(part, PIXELS, ((10.0, 0.0, 0.0), (0.0, 10.0, 0.0), (0.0, 0.0, 10.0)))
 
 
 def weights_of(net: Network) -> torch.Tensor:
@@ -168,7 +168,9 @@ def test_a_jittered_scale_is_drawn_with_both_its_ends() -> None:
     assert sides == {40, 41, 42, 43, 44}
 
 
-def crop(part: Part, settings: Settings, epoch: int, sample: int) -> tuple[np.ndarray, Drawn]:
+def crop(
+    part: Part, settings: Settings, epoch: int, sample: int
+) -> tuple[np.ndarray, Augmentation]:
     out = np.empty((32, 32, 3), np.uint8)
     drawn_, _, _ = _read(source_of(part), settings, epoch, sample, out)
     return out, drawn_
@@ -244,7 +246,7 @@ def test_pictures_beyond_the_memory_limit_are_read_when_asked_for() -> None:
 
 
 def test_sgd_is_the_papers_written_out_by_hand() -> None:
-    settings = replace(SETTINGS, dropout=0.0, epochs=2, latest_cuts=(0.5,), shard=100)
+    settings = replace(SETTINGS, dropout=0.0, epochs=2, latest_cuts=(0.5,), micro_batch=100)
     found, epochs = trained(settings)
     assert [e.rate for e in epochs] == pytest.approx([0.01, 0.001])
 
@@ -290,7 +292,7 @@ def test_an_average_of_the_weights_forgets_those_it_began_with() -> None:
 
 def test_shards_give_the_gradient_of_the_whole_batch() -> None:
     whole, sharded = (
-        trained(replace(SETTINGS, dropout=0.0, epochs=1, shard=size))[0] for size in (10, 3)
+        trained(replace(SETTINGS, dropout=0.0, epochs=1, micro_batch=size))[0] for size in (10, 3)
     )
     torch.testing.assert_close(weights_of(whole), weights_of(sharded), rtol=1e-3, atol=1e-5)
 
@@ -344,7 +346,7 @@ def test_ten_pictures_are_learnt_by_heart() -> None:
     part, _ = drawn(10)
     pixels = replace(PIXELS, scale=(32, 32))
     net = build("A", 10, width=0.25, crop=32, pixels=pixels, initial="he")
-    *_, last = fit(Training.of(net, settings), Source(part, pixels), part, settings)
+    *_, last = fit(Training.of(net, settings), CropSource(part, pixels), part, settings)
     assert last.top1 == 0
 
 
@@ -477,7 +479,7 @@ def test_a_mistaken_setting_is_named(given: dict[str, Any], message: str) -> Non
 
 
 def test_a_run_writes_all_that_is_needed_to_repeat_it(tmp_path: Path) -> None:
-    run = train("drawn:40x48", tmp_path / "run", conditions=TWO_CORES, epochs=2, **SMALL)
+    run = train("drawn:40x48", tmp_path / "run", runtime=TWO_CORES, epochs=2, **SMALL)
     about = tomllib.loads((run.folder / "run.toml").read_text())
     assert about["settings"]["epochs"] == 2
     assert about["repeat"]["command"].startswith("verydeep train drawn:40x48 --net A")
@@ -493,16 +495,16 @@ def test_a_run_writes_all_that_is_needed_to_repeat_it(tmp_path: Path) -> None:
 
 def test_the_same_run_gives_the_same_weights_file(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        train("drawn:40x48", tmp_path / name, conditions=TWO_CORES, epochs=1, **SMALL)
+        train("drawn:40x48", tmp_path / name, runtime=TWO_CORES, epochs=1, **SMALL)
     one, two = ((tmp_path / n / "best.safetensors").read_bytes() for n in ("one", "two"))
     assert one == two
 
 
 def test_a_run_starts_from_the_layers_of_another(tmp_path: Path) -> None:
-    a = train("drawn:40x48", tmp_path / "a", conditions=TWO_CORES, epochs=1, **SMALL)
+    a = train("drawn:40x48", tmp_path / "a", runtime=TWO_CORES, epochs=1, **SMALL)
     given: dict[str, Any] = {"net": "B", "start": str(a.folder), "rate": 1e-9, "decay": 0.0}
     given |= {"scale": 40, "batch": 10, "epochs": 1}
-    b = train("drawn:40x48", tmp_path / "b", conditions=TWO_CORES, **given)
+    b = train("drawn:40x48", tmp_path / "b", runtime=TWO_CORES, **given)
     assert (b.settings.width, b.settings.crop) == (0.125, 32)
     assert b.reasons["crop"] == f"as in {a.folder}"
     ours, theirs = (dict(run.network.named_parameters())["conv3_2.weight"] for run in (b, a))
@@ -513,22 +515,20 @@ def test_a_run_starts_from_the_layers_of_another(tmp_path: Path) -> None:
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
-    run = train("drawn:40x48", tmp_path / "run", conditions=TWO_CORES, epochs=3, **SMALL)
+    run = train("drawn:40x48", tmp_path / "run", runtime=TWO_CORES, epochs=3, **SMALL)
     assert run.best.top1 == min(e.top1 for e in run.epochs)
-    again = evaluate(
-        run.folder, "drawn:40x48", "centre", conditions=TWO_CORES, part_name="validation"
-    )
+    again = evaluate(run.folder, "drawn:40x48", "centre", runtime=TWO_CORES, part_name="validation")
     assert again.top1 == run.best.top1
 
 
 def test_the_tests_of_a_run_and_evaluate_write_the_same_score_file(tmp_path: Path) -> None:
     given = {"epochs": 1, "seed": 3, **SMALL}
-    run = train("drawn:40x48", tmp_path / "run", conditions=TWO_CORES, **given)
+    run = train("drawn:40x48", tmp_path / "run", runtime=TWO_CORES, **given)
     parts = [(t.scores.part, t.scores.protocol.name) for t in run.tests]
     ours = run.tests[parts.index(("test", "centre"))]
     assert ours.path is not None
     before = ours.path.read_bytes()
-    again = evaluate(run.folder, "drawn:40x48", "centre", conditions=TWO_CORES)
+    again = evaluate(run.folder, "drawn:40x48", "centre", runtime=TWO_CORES)
     assert again.path == ours.path
     assert ours.path.read_bytes() == before
 
@@ -539,7 +539,7 @@ def test_the_last_good_weights_stay_when_the_loss_runs_away(
     """The first epoch is trained well; then the rate is made absurd behind the loop's back."""
     monkeypatch.setattr(Schedule, "rate", lambda self, epoch: 0.01 if epoch == 0 else 1e6)
     with pytest.raises(UserError, match=r"best.safetensors has those of epoch 1"):
-        train("drawn:40x48", tmp_path / "run", conditions=TWO_CORES, epochs=3, **SMALL)
+        train("drawn:40x48", tmp_path / "run", runtime=TWO_CORES, epochs=3, **SMALL)
     assert torch.isfinite(weights_of(load(tmp_path / "run"))).all()
 
 
@@ -586,11 +586,11 @@ def test_toml_is_read_back_as_it_was() -> None:
 @pytest.fixture
 def run_folder(photos: Callable[..., Path]) -> Path:
     root = photos(10, 10, 10, side=48)
-    return train(root, "run", conditions=TWO_CORES, epochs=1, **{**SMALL, "batch": 8}).folder
+    return train(root, "run", runtime=TWO_CORES, epochs=1, **{**SMALL, "batch": 8}).folder
 
 
 def test_the_pictures_set_aside_are_tested_on_again(run_folder: Path) -> None:
-    tested = evaluate(run_folder, "photos", conditions=TWO_CORES)
+    tested = evaluate(run_folder, "photos", runtime=TWO_CORES)
     assert len(tested.scores.labels) == 6
     assert tested.path is not None
     assert re.fullmatch(
@@ -618,7 +618,7 @@ def test_a_test_that_another_process_runs_is_not_run_twice(run_folder: Path) -> 
     assert path is not None
     unfinished = path.with_name(f"{path.name}.unfinished")
     unfinished.mkdir()
-    with alone_in(unfinished), pytest.raises(UserError, match="another process is working in"):
+    with folder_lock(unfinished), pytest.raises(UserError, match="another process is working in"):
         evaluate(run_folder, "photos", "centre", TWO_CORES)
 
 
@@ -669,14 +669,14 @@ def test_classes_are_the_same_however_their_letters_are_composed(
 def test_a_folder_the_network_has_not_seen_is_tested_whole(
     run_folder: Path, photos: Callable[..., Path]
 ) -> None:
-    tested = evaluate(run_folder, photos(3, 3, root="new", first=60), conditions=TWO_CORES)
+    tested = evaluate(run_folder, photos(3, 3, root="new", first=60), runtime=TWO_CORES)
     assert len(tested.scores.labels) == 6
     assert tested.scores.classes == ("arrow", "crescent", "cross")
 
 
 def test_classes_are_matched_by_name(run_folder: Path, photos: Callable[..., Path]) -> None:
     """Without "arrow" the folder's labels are 0 and 1; the network's are 1 and 2."""
-    tested = evaluate(run_folder, photos(0, 3, 3, root="new", first=60), conditions=TWO_CORES)
+    tested = evaluate(run_folder, photos(0, 3, 3, root="new", first=60), runtime=TWO_CORES)
     assert sorted(tested.scores.labels.tolist()) == [1, 1, 1, 2, 2, 2]
     names = [name.split("/")[0] for name in tested.scores.names]
     assert [tested.scores.classes[k] for k in tested.scores.labels] == names
@@ -686,11 +686,11 @@ def test_classes_the_network_does_not_know_are_refused(
     run_folder: Path, photos: Callable[..., Path]
 ) -> None:
     with pytest.raises(UserError, match="a class 'disc' that the network does not know"):
-        evaluate(run_folder, photos(3, 3, 3, 3, root="new"), conditions=TWO_CORES)
+        evaluate(run_folder, photos(3, 3, 3, 3, root="new"), runtime=TWO_CORES)
 
 
 def test_an_unknown_part_is_refused(run_folder: Path) -> None:
     with pytest.raises(
         UserError, match="no part 'test' in photos; there are train, validation, all"
     ):
-        evaluate(run_folder, "photos", part_name="test", conditions=TWO_CORES)
+        evaluate(run_folder, "photos", part_name="test", runtime=TWO_CORES)

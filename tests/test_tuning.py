@@ -348,7 +348,7 @@ def test_tuning_that_was_stopped_goes_on_to_the_same_bits(
     save(built, "source.safetensors")
     whole = tuned(out="whole", tune=tune, epochs=2, average=0.9)
     with monkeypatch.context() as patch:
-        patch.setattr(recorder.Keeper, "after_step", stopping_at(4))
+        patch.setattr(recorder.Recorder, "after_step", stopping_at(4))
         with pytest.raises(Stopped):
             tuned(out="cut", tune=tune, epochs=2, average=0.9)
     Path("source.safetensors").unlink()

@@ -23,14 +23,14 @@ def cache_home() -> Path:
     return home if home.is_absolute() else Path("~/.cache").expanduser()
 
 
-def write_whole(path: Path, *content: bytes | memoryview) -> None:
+def write_atomic(path: Path, *content: bytes | memoryview) -> None:
     """Writes a file, in one piece or several one after another.
 
     Raises UserError, with what was there before untouched, where it cannot.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
+        with atomic_file(path) as file:
             file.writelines(content)
     except OSError as error:
         size = sum(len(piece) for piece in content)
@@ -38,7 +38,7 @@ def write_whole(path: Path, *content: bytes | memoryview) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write beside its place, and moved there when all of it is on the disk."""
     beside = path.with_name(f"{path.name}.{_HOST}-{os.getpid()}.part")
     try:
@@ -90,7 +90,7 @@ def names_to_disk(folder: Path) -> None:
 
 
 @contextmanager
-def alone_in(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+def folder_lock(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Within, no other process may say the same of this folder, however this one ends.
 
     Where another already does, calls `waiting` and waits until it has left; raises UserError where

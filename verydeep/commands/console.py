@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from verydeep.errors import escaped, escaped_lines
-from verydeep.runtime.progress import Watch
+from verydeep.runtime.progress import Progress
 
 REWRITE = "\r\x1b[2K"
 """Takes the line away that the cursor is in."""
@@ -59,7 +59,7 @@ class _Outlet:
         return getattr(self._stream, name)
 
 
-class Console(Watch):
+class Console(Progress):
     """Watches long work on stderr: one line that is rewritten, or plain lines in a pipe."""
 
     def __init__(self, quiet: bool = False) -> None:

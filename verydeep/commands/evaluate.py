@@ -81,23 +81,23 @@ def evaluate(
     find(weights, console, offline)  # here, before PyTorch, if it is a name not yet fetched
     from verydeep.runtime.distributed import join
     from verydeep.runtime.machine import Machine
-    from verydeep.runtime.runtime import Conditions
+    from verydeep.runtime.runtime import Runtime
     from verydeep.verbs import evaluate
 
-    machine, processes = Machine.this(device, threads), join()
-    console.quiet = quiet or not processes.first
-    conditions = Conditions(machine, processes, console)
+    machine, ranks = Machine.this(device, threads), join()
+    console.quiet = quiet or not ranks.is_main
+    runtime = Runtime(machine, ranks, console)
     try:
         tested = evaluate.evaluate(
-            weights, data, protocol, conditions,
+            weights, data, protocol, runtime,
             scales=scales, part_name=part, split=split_seed, out=out, precision=precision,
             engine=engine, pooling=pooling,
         )  # fmt: skip
     except UserError as error:
-        processes.failed(str(error))
+        ranks.failed(str(error))
         raise
-    processes.close()
-    if not processes.first:
+    ranks.close()
+    if not ranks.is_main:
         return
     if json:
         from json import dumps

@@ -40,7 +40,7 @@ def look(
     console.say("verydeep look: reading names")
     threads = threads or cores()
     dataset = open_dataset(data, split_seed or 0)
-    dataset = settled(dataset, Memory(), threads=threads, watch=console)  # as `train` does
+    dataset = settled(dataset, Memory(), threads=threads, progress=console)  # as `train` does
     write_contact_sheet(dataset, sheet)
     found = inspect(dataset, threads, console)
     if json:

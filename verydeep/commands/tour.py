@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DATA = "drawn:2000x64"
 SMALL: dict[str, Any] = {
-    "crop": 64, "scale": 64, "width": 0.125, "batch": 16, "shard": 8, "rate": 0.007,
+    "crop": 64, "scale": 64, "width": 0.125, "batch": 16, "micro_batch": 8, "rate": 0.007,
     "dropout": 0.0, "colour": 0.0,
 }  # fmt: skip
 """How the networks are scaled down, to be trained in about a minute each."""
@@ -47,7 +47,7 @@ def tour(
     from verydeep.report.page import write_page
     from verydeep.report.sheet import write_contact_sheet
     from verydeep.runtime.machine import Machine
-    from verydeep.runtime.runtime import Conditions
+    from verydeep.runtime.runtime import Runtime
     from verydeep.training.run import new_folder
     from verydeep.verbs.train import train
 
@@ -65,7 +65,7 @@ def tour(
         runs[name] = train(
             DATA,
             folder / name,
-            Conditions(machine, watch=console),
+            Runtime(machine, progress=console),
             net=name,
             epochs=epochs,
             seed=seed or 0,

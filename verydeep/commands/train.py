@@ -10,7 +10,7 @@ import typer
 from verydeep.commands.options import Device, Json, Offline, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
-    from verydeep.runtime.runtime import Conditions
+    from verydeep.runtime.runtime import Runtime
 
 
 CHOSE = "the validation part chose the weights, so that its error flatters"
@@ -111,19 +111,19 @@ def train(
     from verydeep.errors import UserError
     from verydeep.runtime.distributed import join
     from verydeep.runtime.machine import Machine
-    from verydeep.runtime.runtime import Conditions
+    from verydeep.runtime.runtime import Runtime
 
     machine = Machine.this(device, threads)
-    processes = join(deterministic, half_gradients)
-    console.quiet = quiet or not processes.first
-    conditions = Conditions(machine, processes, console, save_every)
+    ranks = join(deterministic, half_gradients)
+    console.quiet = quiet or not ranks.is_main
+    runtime = Runtime(machine, ranks, console, save_every)
     try:
-        done = _done(data, out, resume, recipe, given, conditions)
+        done = _done(data, out, resume, recipe, given, runtime)
     except UserError as error:
-        processes.failed(str(error))
+        ranks.failed(str(error))
         raise
-    processes.close()
-    if processes.first:
+    ranks.close()
+    if ranks.is_main:
         print(_staged_answer(done, json) if isinstance(done, list) else _answer(done, json))
 
 
@@ -152,7 +152,7 @@ def _done(
     resume: Path | None,
     recipe: str | None,
     given: dict[str, Any],
-    conditions: Conditions,
+    runtime: Runtime,
 ) -> Any:
     """The run, or the stages, that the words on the command line ask for."""
     from verydeep.errors import UserError
@@ -160,17 +160,17 @@ def _done(
     from verydeep.training import recipes
     from verydeep.verbs import stages, train
 
-    processes = conditions.processes
-    if processes.count > 1 and not (out or resume):
+    ranks = runtime.ranks
+    if ranks.world_size > 1 and not (out or resume):
         raise UserError("several processes need --out, so that a restart finds its run")
     if resume is not None and stages.is_staged(resume):
-        return stages.resume_staged(resume, conditions, data=data, finish=write_page)
+        return stages.resume_staged(resume, runtime, data=data, finish=write_page)
     if resume is not None:
-        return train.resume(resume, conditions, data=data)
+        return train.resume(resume, runtime, data=data)
     chosen = None if recipe is None else recipes.recipe(recipe)
     if chosen is not None and chosen.after and "start" not in given:
-        return stages.train_staged(str(data), chosen, out, conditions, finish=write_page, **given)
-    return train.train(str(data), out, conditions, recipe=chosen, **given)
+        return stages.train_staged(str(data), chosen, out, runtime, finish=write_page, **given)
+    return train.train(str(data), out, runtime, recipe=chosen, **given)
 
 
 def _answer(run: Any, json: bool) -> str:

@@ -195,10 +195,10 @@ def _quantised(weights: Path, to: str, out: Path, data: str, console: Console) -
         raise UserError(f"--int8 makes a file of ONNX, not of {to}; give --to onnx")
     console.say("verydeep weights export: reading weights and names")
     from verydeep.runtime.machine import Machine
-    from verydeep.runtime.runtime import Conditions
+    from verydeep.runtime.runtime import Runtime
     from verydeep.verbs.quantise import export_int8
 
-    done = export_int8(weights, data, out, Conditions(Machine.this("cpu"), watch=console))
+    done = export_int8(weights, data, out, Runtime(Machine.this("cpu"), progress=console))
     return f"{out}: int8, {out.stat().st_size:,} bytes\n{done}"
 
 

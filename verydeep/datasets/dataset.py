@@ -17,9 +17,9 @@ from jaxtyping import Float, Int64
 from verydeep.datasets.names import Chained, Chosen
 from verydeep.pictures.reading import Source
 
-Labels = Int64[np.ndarray, "N"]
+Labels = Int64[np.ndarray, " N"]
 Boxes = Float[np.ndarray, "R 4"]
-Keys = Int64[np.ndarray, "N"]
+Keys = Int64[np.ndarray, " N"]
 
 ROLES = ("train", "validation", "test")
 """What a part is for: to learn from, to choose the weights by, and to test on once, at the end."""

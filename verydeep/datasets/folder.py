@@ -128,8 +128,8 @@ class _Class:
 
     folder: str
     names: bytes
-    lengths: UInt32[np.ndarray, N]
-    sizes: UInt64[np.ndarray, N]
+    lengths: UInt32[np.ndarray, " N"]
+    sizes: UInt64[np.ndarray, " N"]
 
     def __len__(self) -> int:
         return len(self.sizes)

@@ -19,7 +19,7 @@ from verydeep.datasets.seen import NO_KEY, NO_KEYS, is_copy
 from verydeep.errors import PictureError
 from verydeep.pictures.picture_files import sample_bits
 from verydeep.pictures.reading import Picture, Source, bytes_of, read_picture
-from verydeep.runtime.progress import SILENT, Watch
+from verydeep.runtime.progress import SILENT, Progress
 from verydeep.runtime.threads import in_order
 
 Place = tuple[str, int]
@@ -49,11 +49,11 @@ class Inspection:
     dark: list[tuple[str, int]]
 
 
-def inspect(dataset: Dataset, threads: int = 2, watch: Watch = SILENT) -> Inspection:
+def inspect(dataset: Dataset, threads: int = 2, progress: Progress = SILENT) -> Inspection:
     """Reads every picture of every part, and tells what was found."""
     sizes, faults, dark = [], [], []
     same: dict[bytes, list[Place]] = defaultdict(list)
-    for (part, i), found in _read(dataset, threads, watch):
+    for (part, i), found in _read(dataset, threads, progress):
         if isinstance(found, str):
             faults.append(found)
             continue
@@ -160,7 +160,7 @@ Found = tuple[tuple[int, int], bytes, int] | str
 """Size, hash of the pixels and few bits of a readable picture, or why it is not readable."""
 
 
-def _read(dataset: Dataset, threads: int, watch: Watch) -> Iterator[tuple[Place, Found]]:
+def _read(dataset: Dataset, threads: int, progress: Progress) -> Iterator[tuple[Place, Found]]:
     items = [(name, i) for name, part in dataset.parts.items() for i in range(len(part))]
 
     def read(item: Place) -> tuple[Place, Found]:
@@ -176,5 +176,5 @@ def _read(dataset: Dataset, threads: int, watch: Watch) -> Iterator[tuple[Place,
         return item, ((height, width), digest, bits)
 
     for done, found in enumerate(in_order(read, items, threads, ahead=8 * threads)):
-        watch.step("looking at pictures", done + 1, len(items))
+        progress.step("looking at pictures", done + 1, len(items))
         yield found

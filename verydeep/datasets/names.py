@@ -35,9 +35,9 @@ class Names(_Made):
 
     def __init__(
         self,
-        text: UInt8[np.ndarray, T],
-        ends: Int64[np.ndarray, N],
-        labels: Int64[np.ndarray, N],
+        text: UInt8[np.ndarray, " T"],
+        ends: Int64[np.ndarray, " N"],
+        labels: Int64[np.ndarray, " N"],
         classes: Sequence[str],
     ) -> None:
         self._text, self._ends, self._labels, self._classes = text, ends, labels, classes
@@ -53,7 +53,7 @@ class Names(_Made):
 class Chosen(_Made):
     """Some of the names, in another order."""
 
-    def __init__(self, names: Sequence[str], places: Int64[np.ndarray, N]) -> None:
+    def __init__(self, names: Sequence[str], places: Int64[np.ndarray, " N"]) -> None:
         self._names, self._places = names, places
 
     def __len__(self) -> int:

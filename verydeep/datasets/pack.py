@@ -27,7 +27,7 @@ from verydeep.datasets.dataset import ROLES, Boxes, Dataset, Labels, Part
 from verydeep.datasets.names import Names
 from verydeep.datasets.seen import NO_KEY
 from verydeep.errors import PictureError, UserError, one_line
-from verydeep.runtime.progress import SILENT, Watch
+from verydeep.runtime.progress import SILENT, Progress
 from verydeep.runtime.threads import in_order
 from verydeep.schema import Count, Line, Sha256
 
@@ -100,15 +100,15 @@ class Entries:
     of `boxes`.
     """
 
-    labels: Int64[np.ndarray, N]
-    offsets: Int64[np.ndarray, N]
-    sizes: UInt32[np.ndarray, N]
-    checksums: UInt32[np.ndarray, N]
-    keys: Int64[np.ndarray, N]
-    name_sizes: UInt32[np.ndarray, N]
-    box_counts: UInt32[np.ndarray, N]
+    labels: Int64[np.ndarray, " N"]
+    offsets: Int64[np.ndarray, " N"]
+    sizes: UInt32[np.ndarray, " N"]
+    checksums: UInt32[np.ndarray, " N"]
+    keys: Int64[np.ndarray, " N"]
+    name_sizes: UInt32[np.ndarray, " N"]
+    box_counts: UInt32[np.ndarray, " N"]
     boxes: Float64[np.ndarray, "R 4"]
-    names: UInt8[np.ndarray, T]
+    names: UInt8[np.ndarray, " T"]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -359,7 +359,7 @@ def sha256_of(path: Path) -> str:
         return ""
 
 
-def verify(root: Path, threads: int = 2, watch: Watch = SILENT) -> dict[str, Any]:
+def verify(root: Path, threads: int = 2, progress: Progress = SILENT) -> dict[str, Any]:
     """The header of a pack of which every byte is as it was written; else raises UserError."""
     dataset = open_packed(root)
     header, _ = read_index(root / INDEX)
@@ -367,7 +367,7 @@ def verify(root: Path, threads: int = 2, watch: Watch = SILENT) -> dict[str, Any
     paths = [root / shard["name"] for shard in shards]
     damaged = []
     for i, found in enumerate(in_order(sha256_of, paths, threads, ahead=threads)):
-        watch.step("verifying shards", i + 1, len(shards))
+        progress.step("verifying shards", i + 1, len(shards))
         if found != shards[i]["sha256"]:
             damaged.append(shards[i]["name"])
     if not damaged:

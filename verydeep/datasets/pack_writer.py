@@ -38,8 +38,8 @@ from verydeep.datasets.pack_members import QUALITY, Member, Recoded, class_names
 from verydeep.datasets.pack_shard import Shard, Tar
 from verydeep.datasets.seen import Memory, settled
 from verydeep.errors import PictureError, UserError
-from verydeep.files import alone_in, whole_file, write_whole
-from verydeep.runtime.progress import SILENT, Watch
+from verydeep.files import atomic_file, folder_lock, write_atomic
+from verydeep.runtime.progress import SILENT, Progress
 from verydeep.runtime.threads import in_order
 
 SIDE = 512
@@ -59,7 +59,7 @@ def pack(
     out: Path,
     side: int = SIDE,
     threads: int = 2,
-    watch: Watch = SILENT,
+    progress: Progress = SILENT,
     shard_bytes: int = SHARD_BYTES,
 ) -> dict[str, Any]:
     """Packs a dataset into a folder and gives the header of its index, with `kept` shards.
@@ -77,12 +77,12 @@ def pack(
             f"other verbs take that folder as it is"
         )
     said = len(dataset.notes)
-    dataset = settled(dataset, Memory(), threads=threads, watch=watch)
+    dataset = settled(dataset, Memory(), threads=threads, progress=progress)
     for note in dataset.notes[said:]:
-        watch.say(note)
+        progress.say(note)
     about = _about(dataset, side, shard_bytes)
     with _claimed(out, about, dataset.where):
-        shards, kept = _shards(dataset, out, about, threads, watch)
+        shards, kept = _shards(dataset, out, about, threads, progress)
         header = _finish(dataset, out, about, shards)
     return {**header, "kept": kept}
 
@@ -118,8 +118,8 @@ def _claimed(out: Path, about: dict[str, Any], where: str) -> Iterator[None]:
         journal.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot pack into {out}: {error.strerror}") from None
-    with alone_in(out):
-        write_whole(settings, json.dumps(about).encode())
+    with folder_lock(out):
+        write_atomic(settings, json.dumps(about).encode())
         if finished:
             _unfold(*finished, journal)
         yield
@@ -172,7 +172,7 @@ def _unfold(header: dict[str, Any], entries: Entries, journal: Path) -> None:
     start = 0
     for number, record in enumerate(header["shards"]):
         end = start + record["pictures"]
-        write_whole(_record_path(journal, number), to_bytes(record, entries.cut(start, end)))
+        write_atomic(_record_path(journal, number), to_bytes(record, entries.cut(start, end)))
         start = end
 
 
@@ -181,7 +181,7 @@ def _record_path(journal: Path, number: int) -> Path:
 
 
 def _shards(
-    dataset: Dataset, out: Path, about: dict[str, Any], threads: int, watch: Watch
+    dataset: Dataset, out: Path, about: dict[str, Any], threads: int, progress: Progress
 ) -> tuple[list[Shard], int]:
     """Every shard of the dataset, and how many of them were there already."""
     total, place, kept = len(dataset.everything), 0, 0
@@ -191,14 +191,14 @@ def _shards(
     while place < total:
         shard = _kept(out, len(shards), place)
         if shard is None:
-            found = found or _found(dataset, about["side"], place, threads, watch)
+            found = found or _found(dataset, about["side"], place, threads, progress)
             shard = _write(out, len(shards), place, found, about["shard_bytes"], trained)
         else:
             kept, found = kept + 1, None
             trained.update(shard.entries.labels[: shard.record["counts"].get("train", 0)].tolist())
-            watch.step("checking what is packed", shard.record["next"], total)
+            progress.step("checking what is packed", shard.record["next"], total)
         for line in shard.record["left_out"]:
-            watch.say(f"left out: {line}")
+            progress.say(f"left out: {line}")
         shards.append(shard)
         place = shard.record["next"]
     return shards, kept
@@ -213,7 +213,9 @@ def _kept(out: Path, number: int, place: int) -> Shard | None:
     return None
 
 
-def _found(dataset: Dataset, side: int, place: int, threads: int, watch: Watch) -> Iterator[Found]:
+def _found(
+    dataset: Dataset, side: int, place: int, threads: int, progress: Progress
+) -> Iterator[Found]:
     """The pictures from a place on, recoded by threads, in order."""
     parts, total = dataset.parts, len(dataset.everything)
 
@@ -225,7 +227,7 @@ def _found(dataset: Dataset, side: int, place: int, threads: int, watch: Watch) 
 
     waiting = islice(members(dataset), place, None)
     for done, found in enumerate(in_order(work, waiting, threads, ahead=4 * threads), place + 1):
-        watch.step("packing", done, total)
+        progress.step("packing", done, total)
         yield found
 
 
@@ -239,7 +241,7 @@ def _write(
     """
     path, first = out / f"shard-{number:05}.tar", place
     try:
-        with whole_file(path) as file:
+        with atomic_file(path) as file:
             (out / INDEX).unlink(missing_ok=True)  # it would tell of what is about to be replaced
             tar = Tar(file)
             while tar.bytes < most and (pair := next(found, None)):
@@ -252,7 +254,7 @@ def _write(
             f"goes on from there"
         ) from None
     shard = tar.shard(path.name, first, place)
-    write_whole(_record_path(out / UNFINISHED, number), to_bytes(shard.record, shard.entries))
+    write_atomic(_record_path(out / UNFINISHED, number), to_bytes(shard.record, shard.entries))
     return shard
 
 
@@ -285,7 +287,7 @@ def _finish(
         "fingerprint": _fingerprint(entries, classes, counts),
         "shards": [shard.record for shard in shards],
     }
-    write_whole(out / INDEX, to_bytes(header, entries))
+    write_atomic(out / INDEX, to_bytes(header, entries))
     keep = {INDEX, *(shard.record["name"] for shard in shards)}
     for path in out.iterdir():
         if OURS.fullmatch(path.name) and path.name not in keep:

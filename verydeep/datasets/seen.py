@@ -21,7 +21,7 @@ from verydeep.datasets.dataset import ROLES, Dataset, Keys, Part, together
 from verydeep.datasets.entries import some
 from verydeep.errors import PictureError
 from verydeep.pictures.reading import Source
-from verydeep.runtime.progress import SILENT, Watch
+from verydeep.runtime.progress import SILENT, Progress
 from verydeep.runtime.threads import in_order
 
 PIECE = 2**14
@@ -34,7 +34,7 @@ NO_KEY = 0
 UNKNOWN = len(ROLES)
 NO_KEYS = np.zeros(0, np.int64)
 
-Roles = Int64[np.ndarray, "N"]
+Roles = Int64[np.ndarray, " N"]
 """For each picture the place of its role in `ROLES`, or `UNKNOWN`."""
 
 
@@ -76,7 +76,7 @@ class Memory:
         return roles
 
 
-def _sorted(keys: Keys) -> Int64[np.ndarray, M]:
+def _sorted(keys: Keys) -> Int64[np.ndarray, " M"]:
     return np.unique(keys[keys != NO_KEY])
 
 
@@ -87,7 +87,7 @@ def settled(
     *,
     to_test: bool = False,
     threads: int = 2,
-    watch: Watch = SILENT,
+    progress: Progress = SILENT,
 ) -> Dataset:
     """The dataset, its keys read, with nothing set aside that weights of this memory have learnt.
 
@@ -100,7 +100,7 @@ def settled(
     if dataset.kind == "drawn":
         return dataset
     unread = ("train",) if to_test and not dataset.made else ()
-    parts = _looked_into(dataset, threads, watch, unread)
+    parts = _looked_into(dataset, threads, progress, unread)
     parts, notes = _redrawn(parts, dataset.made, memory, whose)
     for role in [role for role in parts if role not in ("train", *dataset.made)]:
         learnt = memory.roles(keys_of(parts[role]), own=role) == ROLES.index("train")
@@ -116,18 +116,18 @@ def settled(
     return replace(dataset, parts=parts, notes=(*dataset.notes, *notes))
 
 
-def looked_into(dataset: Dataset, threads: int = 2, watch: Watch = SILENT) -> Dataset:
+def looked_into(dataset: Dataset, threads: int = 2, progress: Progress = SILENT) -> Dataset:
     """The dataset as it is, its keys read; that of drawn pictures, which have none."""
     if dataset.kind == "drawn":
         return dataset
-    return replace(dataset, parts=_looked_into(dataset, threads, watch))
+    return replace(dataset, parts=_looked_into(dataset, threads, progress))
 
 
 def _looked_into(
-    dataset: Dataset, threads: int, watch: Watch, unread: Sequence[str] = ()
+    dataset: Dataset, threads: int, progress: Progress, unread: Sequence[str] = ()
 ) -> dict[str, Part]:
     return {
-        role: part if role in unread else replace(part, keys=_read_keys(part, threads, watch))
+        role: part if role in unread else replace(part, keys=_read_keys(part, threads, progress))
         for role, part in dataset.parts.items()
     }
 
@@ -196,7 +196,7 @@ def _bytes_of(source: Source) -> bytes:
     return source if isinstance(source, bytes) else Path(source).read_bytes()
 
 
-def _read_keys(part: Part, threads: int, watch: Watch) -> Keys:
+def _read_keys(part: Part, threads: int, progress: Progress) -> Keys:
     """The key of every picture, read by threads; those of a pack are in its index."""
     if part.keys is not None:
         return part.keys
@@ -209,7 +209,7 @@ def _read_keys(part: Part, threads: int, watch: Watch) -> Keys:
 
     for i, key in enumerate(in_order(read, range(len(part)), threads, ahead=64 * threads)):
         keys[i] = key
-        watch.step("looking for copies", i + 1, len(part))
+        progress.step("looking for copies", i + 1, len(part))
     return keys
 
 

@@ -55,7 +55,7 @@ def transformed(filters: Float[Tensor, "K C 3 3"]) -> Float[Tensor, "36 C K"]:
 def convolution(
     images: Float[Tensor, "B H W C"],
     filters: Float[Tensor, "36 C K"],
-    bias: Float[Tensor, K],
+    bias: Float[Tensor, " K"],
     *,
     relu: bool = False,
     pool: bool = False,

@@ -26,7 +26,7 @@ from jaxtyping import Int64
 from verydeep.datasets.dataset import Labels
 from verydeep.errors import UserError
 
-Order = Int64[np.ndarray, "K"]
+Order = Int64[np.ndarray, " K"]
 """What each class is numbered in an order: a permutation."""
 
 WRONG = 0.8

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from verydeep.errors import UserError
-from verydeep.files import alone_in, write_whole
+from verydeep.files import folder_lock, write_atomic
 
 KEY = "verydeep-journal"
 SECONDS = 5.0
@@ -47,7 +47,7 @@ class Journal:
             raise UserError(
                 f"cannot write into {self.folder.parent}: {error.strerror}; choose another --out"
             ) from None
-        with alone_in(self.folder):
+        with folder_lock(self.folder):
             yield
 
     def kept(self) -> dict[int, np.ndarray]:
@@ -75,7 +75,7 @@ class Journal:
         if self._rows:
             about = {KEY: self.about, "sha256": _digest(self._rows)}
             content = to_bytes({str(chunk): rows for chunk, rows in self._rows.items()}, about)
-            write_whole(self.folder / f"chunks-{min(self._rows):07}.safetensors", content)
+            write_atomic(self.folder / f"chunks-{min(self._rows):07}.safetensors", content)
         self._rows, self._saved = {}, monotonic()
 
     def remove(self) -> None:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float64, Int64
 from verydeep.datasets.dataset import Labels
 from verydeep.evaluation.posteriors import Posteriors
 
-Missed = Bool[np.ndarray, "N"]
+Missed = Bool[np.ndarray, " N"]
 Interval = tuple[float, float]
 BLOCK = 2**22
 """Posteriors that are looked at together."""
@@ -87,7 +87,7 @@ def interval(missed: Missed, level: float = 0.95) -> Interval:
     return 100 * max(0.0, middle - reach), 100 * min(1.0, middle + reach)
 
 
-def middle(values: Float64[np.ndarray, draws], level: float) -> Interval:
+def middle(values: Float64[np.ndarray, " draws"], level: float) -> Interval:
     """The values between which the middle share `level` of them lies."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -32,8 +32,8 @@ from verydeep.nets.network import Network
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import Picture
 from verydeep.runtime import memory
-from verydeep.runtime.distributed import Processes
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.distributed import Ranks
+from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import in_order, one_thread_each
 
 Posteriors = Float[np.ndarray, "N K"]
@@ -60,21 +60,21 @@ def posteriors(
     network: Network,
     part: Part,
     protocol: Protocol,
-    conditions: Conditions | None = None,
-    watch: Callable[[int], None] = lambda done: None,
+    runtime: Runtime | None = None,
+    progress: Callable[[int], None] = lambda done: None,
     journal: Journal | None = None,
     precision: str = "float32",
     engine: str | Engine = "torch",
 ) -> Posteriors:
     """Class posteriors of every picture, averaged over its views; each row sums to one.
 
-    The row of a picture that cannot be read is NaN. `watch` is told how many pictures this process
-    has done; `journal` keeps what is done against a kill. In precision "bf16" layers work in
-    bfloat16, and scores are averaged in float32 all the same. `engine` is one of this network's,
+    The row of a picture that cannot be read is NaN. `progress` is told how many pictures this
+    process has done; `journal` keeps what is done against a kill. In precision "bf16" layers work
+    in bfloat16, and scores are averaged in float32 all the same. `engine` is one of this network's,
     or the name of one.
     """
-    conditions, network = conditions or Conditions(), network.eval()
-    processes, threads = conditions.processes, conditions.machine.threads
+    runtime, network = runtime or Runtime(), network.eval()
+    ranks, threads = runtime.ranks, runtime.machine.threads
     callers = threads if network.device.type == "cpu" else 1  # a GPU works on one batch at a time
     if isinstance(engine, str):
         engine = engine_for(network, engine, threads, calls=callers)
@@ -84,13 +84,13 @@ def posteriors(
     memory.refuse(FLOAT * prod(shape), f"posteriors of {shape[0]:,} x {shape[1]:,}", REMEDY)
     found = np.zeros(shape, np.float32)
     fault = partial(_fault, network, part, protocol)
-    finished = _brought_back(found, size, journal, processes, fault)
+    finished = _brought_back(found, size, journal, ranks, fault)
     waiting = [chunk for chunk in range(math.ceil(len(part) / size)) if chunk not in finished]
-    chunks = waiting[processes.number :: processes.count]
+    chunks = waiting[ranks.rank :: ranks.world_size]
     passes, shown_in_all = len(protocol.passes), 0
-    done = min(len(part), len(finished) * size) // processes.count
-    watch(done)
-    with one_thread_each(), processes.aside("the test"):
+    done = min(len(part), len(finished) * size) // ranks.world_size
+    progress(done)
+    with one_thread_each(), ranks.aside("the test"):
         batches = _batches(part, protocol, network.pixels, show.limit, chunks, size, threads)
         for batch, shown in in_order(show, batches, callers, ahead=callers):
             if shown is None:
@@ -103,8 +103,8 @@ def posteriors(
                 continue
             found[batch.numbers] += shown
             shown_in_all += len(batch.numbers)
-            watch(done + shown_in_all // passes)
-    return processes.joined(found, "the test")
+            progress(done + shown_in_all // passes)
+    return ranks.all_reduce_rows(found, "the test")
 
 
 def chunk_of(pictures: int, protocol: Protocol, network: Network) -> int:
@@ -122,12 +122,12 @@ def _refuse_not_finite(part: Part, first: int, rows: Posteriors) -> None:
         )
 
 
-def readable(found: Posteriors) -> Bool[np.ndarray, N]:
+def readable(found: Posteriors) -> Bool[np.ndarray, " N"]:
     """Which of the pictures could be read."""
     return np.asarray(~np.isnan(found[:, 0]))
 
 
-def are_posteriors(rows: Posteriors, block: int = 2**22) -> Bool[np.ndarray, N]:
+def are_posteriors(rows: Posteriors, block: int = 2**22) -> Bool[np.ndarray, " N"]:
     """Which rows are finite, from 0 to 1, and sum to one as closely as float32 does.
 
     Looked at some at a time: of many classes a copy would be large.
@@ -165,7 +165,7 @@ def _brought_back(
     found: Posteriors,
     size: int,
     journal: Journal | None,
-    processes: Processes,
+    ranks: Ranks,
     fault: Callable[[int], str | None],
 ) -> set[int]:
     """Puts what a journal has in its place, and gives the numbers of those chunks.
@@ -174,7 +174,7 @@ def _brought_back(
     """
     if journal is None:
         return set()
-    kept = journal.kept() if processes.first else {}
+    kept = journal.kept() if ranks.is_main else {}
     taken = []
     for chunk, rows in kept.items():
         place = found[chunk * size : (chunk + 1) * size]
@@ -183,7 +183,7 @@ def _brought_back(
             if all(fault(i) for i in without.tolist()):
                 place[:] = rows
                 taken.append(chunk)
-    return set(json.loads(processes.say(json.dumps(taken))))
+    return set(json.loads(ranks.broadcast(json.dumps(taken))))
 
 
 def _are_of_a_test(rows: np.ndarray) -> bool:

@@ -25,7 +25,7 @@ from verydeep.evaluation.metrics import top_error
 from verydeep.evaluation.posteriors import Posteriors, are_posteriors
 from verydeep.evaluation.published import Trained
 from verydeep.evaluation.views import WAYS, Protocol
-from verydeep.files import write_whole
+from verydeep.files import write_atomic
 from verydeep.schema import Line, Seed
 from verydeep.weights.pieces import pieces
 
@@ -87,7 +87,7 @@ def save_scores(scores: Scores, path: Path) -> None:
     arrays = {
         name: torch.from_numpy(np.ascontiguousarray(getattr(scores, name))) for name in ARRAYS
     }
-    write_whole(path, *pieces(arrays, {KEY: json.dumps(about)}))
+    write_atomic(path, *pieces(arrays, {KEY: json.dumps(about)}))
 
 
 def is_scores(path: Path) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from verydeep.errors import UserError
-from verydeep.files import write_whole
+from verydeep.files import write_atomic
 from verydeep.formats.protobuf import (
     MOST_BYTES,
     Parts,
@@ -56,7 +56,7 @@ def write(network: Network, path: Path | str) -> None:
     for row in network.table.rows:
         parts += message_field(100, _layer(row, network))
     parts += text_field(OURS, metadata.to_text(network))
-    write_whole(path, *parts)
+    write_atomic(path, *parts)
 
 
 def write_prototxt(network: Network, path: Path | str) -> None:
@@ -73,7 +73,7 @@ def write_prototxt(network: Network, path: Path | str) -> None:
     ]
     exact = side % network.table.step == 0
     lines += [_layer_text(row, exact) for row in network.table.rows]
-    write_whole(Path(path), "\n".join([*lines, ""]).encode())
+    write_atomic(Path(path), "\n".join([*lines, ""]).encode())
 
 
 def is_ours(prototxt: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from verydeep.errors import UserError
 from verydeep.exporters import caffe, keras, onnx, openvino, state_dict, torch_export
+from verydeep.importers.keras import MEAN
 from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
 
@@ -33,7 +34,7 @@ def _caffe(network: Network, path: Path) -> str:
 
 def _keras(network: Network, path: Path) -> str:
     keras.write(folded(network), path)
-    return f"its first layer now wants BGR, 0 to 255, minus its attribute '{keras_export.MEAN}'"
+    return f"its first layer now wants BGR, 0 to 255, minus its attribute '{MEAN}'"
 
 
 WRITERS: dict[str, Callable[[Network, Path], str]] = {

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.errors import UserError
-from verydeep.files import write_whole
+from verydeep.files import write_atomic
 from verydeep.importers.keras import MEAN, SCALE, TABLE
 from verydeep.nets.network import Network
 from verydeep.nets.table import FC, LRN, Conv
@@ -52,7 +52,7 @@ def write(network: Network, path: Path | str) -> None:
         for name, arrays in _for_keras(network):
             for i, array in enumerate(arrays):
                 file[f"layers/{name}/vars/{i}"] = array
-    write_whole(path, content.getbuffer())
+    write_atomic(path, content.getbuffer())
 
 
 def _mean(pixels: Pixels) -> list[float]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from verydeep.errors import UserError
 from verydeep.exporters.onnx_message import BYTES, FLOATS, Attribute, described, model, node, tensor
-from verydeep.files import write_whole
+from verydeep.files import write_atomic
 from verydeep.formats.protobuf import MOST_BYTES, Parts
 from verydeep.nets import table
 from verydeep.nets.network import Network, rows_needed
@@ -35,7 +35,7 @@ def write_onnx(network: Network, path: Path | str, outputs: Sequence[str] = OUTP
 
     Raises UserError where the file cannot be written, or would be of 2 GB and over.
     """
-    write_whole(Path(path), *onnx_parts(network, outputs))
+    write_atomic(Path(path), *onnx_parts(network, outputs))
     return f"in go '{PICTURES}', RGB, uint8 [B, H, W, 3]; out come {_quoted(outputs)}"
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from verydeep.errors import UserError, one_line
-from verydeep.files import whole_file, write_whole
+from verydeep.files import atomic_file, write_atomic
 from verydeep.importers.constructors import loaded_by
 from verydeep.importers.state import ABOUT
 from verydeep.importers.state_dict import TOPS
@@ -36,12 +36,12 @@ def write(network: Network, path: Path | str, family: str) -> str:
     state = _state(network, family)
     about = _record(network)
     if path.suffix == ".safetensors":
-        write_whole(path, *pieces(state, {"format": "pt", ABOUT: json.dumps(about)}))
+        write_atomic(path, *pieces(state, {"format": "pt", ABOUT: json.dumps(about)}))
         return loaded_by(network.table, family)
     vars(state)[ABOUT] = about
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
+        with atomic_file(path) as file:
             torch.save(state, file)
     except (OSError, RuntimeError) as error:
         size = sum(t.nbytes for t in state.values())

@@ -16,13 +16,13 @@ from torch.fx.experimental import _config as fx_config
 from torch.nn import functional as F
 
 from verydeep.errors import UserError, one_line
-from verydeep.files import whole_file
+from verydeep.files import atomic_file
 from verydeep.nets import table
 from verydeep.nets.network import Network
 from verydeep.nets.table import PICTURE, Table
 from verydeep.weights import metadata
 
-ABOUT = f"{about.KEY}.json"
+ABOUT = f"{metadata.KEY}.json"
 """The file inside that says pixels, classes and table."""
 
 
@@ -37,7 +37,7 @@ def write_torch_export(network: Network, path: Path | str) -> str:
     try:
         program = exported(network)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
+        with atomic_file(path) as file:
             torch.export.save(program, file, extra_files={ABOUT: metadata.to_text(network)})
     except (OSError, RuntimeError) as error:
         raise UserError(f"cannot write {path}: {one_line(error)}") from None

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verydeep.errors import UserError
-from verydeep.files import alone_in
+from verydeep.files import folder_lock
 from verydeep.importers.converting import convert
-from verydeep.runtime.progress import Lines, Watch
+from verydeep.runtime.progress import Lines, Progress
 from verydeep.weights import paths
 from verydeep.weights.download import fetch
 from verydeep.weights.pieces import OURS, header
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from verydeep.nets.network import Network
 
 
-def find(path: Path | str, watch: Watch | None = None, offline: bool = False) -> Path:
+def find(path: Path | str, progress: Progress | None = None, offline: bool = False) -> Path:
     """The weights file at a path, of a run's folder, or of a name, which is fetched the first time.
 
-    What is fetched is told to `watch`; without one, to stderr. Raises UserError where there is no
-    such file, and where a name's cannot be fetched.
+    What is fetched is told to `progress`; without one, to stderr. Raises UserError where there is
+    no such file, and where a name's cannot be fetched.
     """
     release = paths.wanted(path)
     if release is not None and not paths.kept(release).is_file():
         if offline or os.environ.get("VERYDEEP_OFFLINE", "0") not in ("", "0"):
             _refuse_missing(release)
-        _take(release, watch or Lines())
+        _take(release, progress or Lines())
     elif release is not None and _says_another_scale(release):
-        _put_right(release, watch or Lines())
+        _put_right(release, progress or Lines())
     return paths.find(path)
 
 
@@ -64,21 +64,21 @@ def _refuse_missing(release: Release) -> None:
     missing = [r.url for r in (release, CLASS_LIST) if not (_folder(r) / r.name).is_file()]
     if missing:
         raise UserError(
-            f"{release.called} is not in {place.cache()}, and --offline, or VERYDEEP_OFFLINE, "
+            f"{release.called} is not in {paths.cache()}, and --offline, or VERYDEEP_OFFLINE, "
             f"forbids to fetch {' and '.join(missing)}"
         )
 
 
-def _take(release: Release, watch: Watch) -> None:
+def _take(release: Release, progress: Progress) -> None:
     """Fetches a release and makes it ours; whoever asks for it meanwhile waits."""
-    with _alone(release, watch):
+    with _alone(release, progress):
         ours = paths.kept(release)
         if ours.is_file():  # of the process that was waited for
             return
-        with _alone(CLASS_LIST, watch):
-            classes = _fetched(CLASS_LIST, watch)
-        theirs = _fetched(release, watch)
-        watch.say(f"making {release.called} ours: {ours}")
+        with _alone(CLASS_LIST, progress):
+            classes = _fetched(CLASS_LIST, progress)
+        theirs = _fetched(release, progress)
+        progress.say(f"making {release.called} ours: {ours}")
         convert(theirs, ours, classes=classes)
         theirs.unlink()
 
@@ -92,29 +92,29 @@ def _says_another_scale(release: Release) -> bool:
         return False
 
 
-def _put_right(release: Release, watch: Watch) -> None:
+def _put_right(release: Release, progress: Progress) -> None:
     """Has what an earlier version kept of a release say at which S it was trained."""
     from verydeep.weights import file
 
     ours = paths.kept(release)
-    with _alone(release, watch):
+    with _alone(release, progress):
         network, about = file.load(ours), file.read_info(ours)
         assert release.scale is not None
         network.pixels = replace(network.pixels, scale=release.scale)
-        watch.say(f"{ours}: S put right, {release.scale[0]}-{release.scale[1]} in training")
+        progress.say(f"{ours}: S put right, {release.scale[0]}-{release.scale[1]} in training")
         file.save(network, ours, about.provenance)
 
 
-def _fetched(release: Release, watch: Watch) -> Path:
+def _fetched(release: Release, progress: Progress) -> Path:
     folder = _folder(release)
     if not (folder / release.name).is_file():
         size = f"{release.megabytes} MB" if release.megabytes else "under 1 MB"
-        watch.say(f"fetching {release.called} once: {size} from {release.url}")
-    return fetch(release, folder, watch)
+        progress.say(f"fetching {release.called} once: {size} from {release.url}")
+    return fetch(release, folder, progress)
 
 
 @contextmanager
-def _alone(release: Release, watch: Watch) -> Iterator[None]:
+def _alone(release: Release, progress: Progress) -> Iterator[None]:
     """Within, no other process fetches the same."""
     folder = _folder(release)
     try:
@@ -124,7 +124,9 @@ def _alone(release: Release, watch: Watch) -> Iterator[None]:
             f"cannot make {folder} to keep {release.url} in: {error.strerror}; XDG_CACHE_HOME "
             f"names another cache"
         ) from None
-    with alone_in(folder, lambda: watch.say(f"another process fetches {release.called}; waiting")):
+    with folder_lock(
+        folder, lambda: progress.say(f"another process fetches {release.called}; waiting")
+    ):
         yield
 
 

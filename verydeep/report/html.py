@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from verydeep.errors import escaped_lines
-from verydeep.files import write_whole
+from verydeep.files import write_atomic
 
 
 def write_html(path: Path, title: str, sections: Sequence[str]) -> Path:
@@ -21,7 +21,7 @@ def write_html(path: Path, title: str, sections: Sequence[str]) -> Path:
         + "\n".join(sections)
         + "\n</main>\n</html>\n"
     )
-    write_whole(path, escaped_lines(page).encode())
+    write_atomic(path, escaped_lines(page).encode())
     return path
 
 

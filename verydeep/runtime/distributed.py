@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from verydeep.errors import UserError, one_line
-from verydeep.runtime.heartbeat import SignsOfLife
+from verydeep.runtime.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
 PATIENCE = timedelta(days=30)
-"""How long PyTorch may wait for another process: who is lost is for `SignsOfLife` to say."""
+"""How long PyTorch may wait for another process: who is lost is for `Heartbeat` to say."""
 BUCKET = 2**25
 """Bytes that are exchanged at once: 32 MiB."""
 
 
-class Processes:
+class Ranks:
     """The processes that work together, seen from number `number` of `count`.
 
     Gradients are summed in the order of the processes where `in_order`, and travel as bfloat16
@@ -38,24 +38,24 @@ class Processes:
 
     def __init__(
         self,
-        number: int = 0,
-        count: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
         store: Store | None = None,
         *,
         in_order: bool = False,
         half: bool = False,
     ) -> None:
-        self.number, self.count = number, count
+        self.rank, self.world_size = rank, world_size
         self.in_order, self.half = in_order, half
-        self._signs = None if store is None else SignsOfLife(number, count, store)
+        self._heartbeat = None if store is None else Heartbeat(rank, world_size, store)
 
     def __str__(self) -> str:
-        return f"process {self.number} of {self.count}"
+        return f"process {self.rank} of {self.world_size}"
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the one that writes files and speaks."""
-        return self.number == 0
+        return self.rank == 0
 
     @property
     def started_by_another(self) -> bool:
@@ -65,23 +65,23 @@ class Processes:
         whether that has happened.
         """
         again = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
-        return self.count > 1 or any(int(os.environ.get(name, "0")) > 0 for name in again)
+        return self.world_size > 1 or any(int(os.environ.get(name, "0")) > 0 for name in again)
 
     @contextmanager
     def together(self, what: str) -> Iterator[None]:
         """Around each exchange: a process that waits here for another says so."""
-        if self._signs is None:
+        if self._heartbeat is None:
             yield
             return
-        with self._signs.inside(what):
+        with self._heartbeat.inside(what):
             try:
                 yield
             except RuntimeError as error:
-                self._signs.name_the_lost(one_line(error))
+                self._heartbeat.name_the_lost(one_line(error))
 
-    def sum(self, tensors: Sequence[Tensor], what: str) -> None:
+    def all_reduce(self, tensors: Sequence[Tensor], what: str) -> None:
         """Sums tensors over all processes, in place, in the way that was chosen."""
-        if self.count == 1:
+        if self.world_size == 1:
             return
         import torch
 
@@ -99,14 +99,14 @@ class Processes:
         if not self.in_order:
             dist.all_reduce(sent)
             return sent
-        all_of_them = [torch.empty_like(sent) for _ in range(self.count)]
+        all_of_them = [torch.empty_like(sent) for _ in range(self.world_size)]
         dist.all_gather(all_of_them, sent)
         summed: Tensor = tree_sum(all_of_them)
         return summed
 
-    def largest(self, values: Sequence[float], what: str) -> list[float]:
+    def all_reduce_max(self, values: Sequence[float], what: str) -> list[float]:
         """The largest of each value over all processes."""
-        if self.count == 1:
+        if self.world_size == 1:
             return list(values)
         import torch
         import torch.distributed as dist
@@ -116,9 +116,9 @@ class Processes:
             dist.all_reduce(found, dist.ReduceOp.MAX)
         return [float(value) for value in found.tolist()]
 
-    def joined(self, rows: np.ndarray, what: str) -> np.ndarray:
+    def all_reduce_rows(self, rows: np.ndarray, what: str) -> np.ndarray:
         """Rows that each process has filled in part, the others left at zero, put together."""
-        if self.count == 1:
+        if self.world_size == 1:
             return rows
         import torch
         import torch.distributed as dist
@@ -130,40 +130,40 @@ class Processes:
 
     def agree(self, about: Mapping[str, Any]) -> None:
         """Raises UserError, naming process and setting, where one was started differently."""
-        if self._signs is None:
+        if self._heartbeat is None:
             return
         ours = json.loads(json.dumps(about))
-        for number, theirs in enumerate(self._signs.exchanged(ours)):
+        for rank, theirs in enumerate(self._heartbeat.exchanged(ours)):
             for name in ours.keys() | theirs.keys():
                 if ours.get(name) != theirs.get(name):
                     raise UserError(
-                        f"process {number} was started differently: its {name} is "
-                        f"{theirs.get(name)}, that of process {self.number} is {ours.get(name)}"
+                        f"process {rank} was started differently: its {name} is "
+                        f"{theirs.get(name)}, that of process {self.rank} is {ours.get(name)}"
                     )
 
-    def gathered(self, value: Any) -> list[Any]:
+    def all_gather(self, value: Any) -> list[Any]:
         """What every process gives, plain data, in the order of their numbers."""
-        return [value] if self._signs is None else self._signs.exchanged(value)
+        return [value] if self._heartbeat is None else self._heartbeat.exchanged(value)
 
-    def say(self, text: str) -> str:
+    def broadcast(self, text: str) -> str:
         """The text of process 0, on every process."""
-        first: str = self.gathered(text)[0]
+        first: str = self.all_gather(text)[0]
         return first
 
-    def share(self, files: dict[str, bytes] | None) -> dict[str, bytes] | None:
+    def broadcast_files(self, files: dict[str, bytes] | None) -> dict[str, bytes] | None:
         """Process 0's files, on every process."""
-        if self._signs is None:
+        if self._heartbeat is None:
             return files
         import torch
         import torch.distributed as dist
 
-        sizes = self._signs.exchanged(files and {k: len(v) for k, v in files.items()})[0]
+        sizes = self._heartbeat.exchanged(files and {k: len(v) for k, v in files.items()})[0]
         if sizes is None:
             return None
         given = files or {}
         for name, size in sizes.items():
             content = torch.empty(size, dtype=torch.uint8, device=_device())
-            if self.first:
+            if self.is_main:
                 content.copy_(torch.frombuffer(bytearray(given[name]), dtype=torch.uint8))
             with self.together(f"what process 0 has read of {name}"):
                 dist.broadcast(content, 0)
@@ -173,23 +173,23 @@ class Processes:
     @contextmanager
     def aside(self, what: str) -> Iterator[None]:
         """Around work that the others may have to wait for as long as it takes."""
-        if self._signs is None:
+        if self._heartbeat is None:
             yield
             return
-        self._signs.busy(what)
+        self._heartbeat.busy(what)
         try:
             yield
         finally:
-            self._signs.busy("")
+            self._heartbeat.busy("")
 
     def failed(self, cause: str) -> None:
         """Tells the others why this process will leave."""
-        if self._signs is not None:
-            self._signs.fail(cause)
+        if self._heartbeat is not None:
+            self._heartbeat.fail(cause)
 
-    def wait(self, what: str) -> None:
+    def barrier(self, what: str) -> None:
         """Goes on when all processes have come here."""
-        if self._signs is not None:
+        if self._heartbeat is not None:
             import torch.distributed as dist
 
             with self.together(what):
@@ -197,28 +197,28 @@ class Processes:
 
     def close(self) -> None:
         """Leaves the others when all is done."""
-        if self._signs is not None:
+        if self._heartbeat is not None:
             import torch.distributed as dist
 
-            self.wait("the end")
-            self._signs.end()
+            self.barrier("the end")
+            self._heartbeat.end()
             dist.destroy_process_group()
 
 
-def join(in_order: bool = False, half: bool = False) -> Processes:
+def join(in_order: bool = False, half: bool = False) -> Ranks:
     """The processes that torchrun started, or this one alone. Uses NCCL on GPUs, else gloo.
 
     Raises UserError where sums in order are asked of a number that is no power of two, and where
     the others cannot be met.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if in_order and count & (count - 1):
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if in_order and world_size & (world_size - 1):
         raise UserError(
-            f"{count} processes cannot sum in an order that one process has too; "
+            f"{world_size} processes cannot sum in an order that one process has too; "
             f"take 1, 2, 4, 8 ... or leave --deterministic out"
         )
-    if count == 1:
-        return Processes(in_order=in_order, half=half)
+    if world_size == 1:
+        return Ranks(in_order=in_order, half=half)
     import torch
     import torch.distributed as dist
     from torch.distributed.rendezvous import rendezvous
@@ -228,38 +228,38 @@ def join(in_order: bool = False, half: bool = False) -> Processes:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         backend = "nccl"
     try:
-        store, number, count = next(rendezvous("env://"))
-        meeting = _meeting(store, number, count)
+        store, rank, world_size = next(rendezvous("env://"))
+        meeting = _meeting(store, rank, world_size)
         store = dist.PrefixStore(meeting, store)  # type: ignore[attr-defined]
         dist.init_process_group(
-            backend, store=store, rank=number, world_size=count, timeout=PATIENCE
+            backend, store=store, rank=rank, world_size=world_size, timeout=PATIENCE
         )
     except RuntimeError as error:
-        raise UserError(f"the {count} processes could not meet: {one_line(error)}") from None
-    return Processes(number, count, store.clone(), in_order=in_order, half=half)
+        raise UserError(f"the {world_size} processes could not meet: {one_line(error)}") from None
+    return Ranks(rank, world_size, store.clone(), in_order=in_order, half=half)
 
 
-def _meeting(store: Store, number: int, count: int) -> str:
+def _meeting(store: Store, rank: int, world_size: int) -> str:
     """What this meeting of the processes is called: the same by all of them, and as none before.
 
     torchrun keeps its store when it starts processes again, with all that the lost ones said; and
     how often it has done so is told differently on different machines. So process 0 counts, and
     answers each of the others, by a name that no other process has had.
     """
-    if number == 0:
+    if rank == 0:
         meeting = f"verydeep/{store.add('verydeep/meetings', 1)}"
-        here = [f"{meeting}/here/{other}" for other in range(1, count)]
+        here = [f"{meeting}/here/{other}" for other in range(1, world_size)]
         while not store.check(here):
-            for other in range(1, count):
+            for other in range(1, world_size):
                 if store.check([f"verydeep/name/{other}"]):
                     name = store.get(f"verydeep/name/{other}").decode()
                     store.set(f"verydeep/answer/{name}", meeting)
             sleep(0.02)
         return meeting
     name = uuid4().hex
-    store.set(f"verydeep/name/{number}", name)
+    store.set(f"verydeep/name/{rank}", name)
     meeting = store.get(f"verydeep/answer/{name}").decode()
-    store.set(f"{meeting}/here/{number}", "")
+    store.set(f"{meeting}/here/{rank}", "")
     return meeting
 
 
@@ -275,16 +275,16 @@ def tree_sum(parts: Sequence[Any]) -> Any:
     return sum(parts[1:], parts[0])
 
 
-def tree_merges(count: int) -> list[int]:
+def tree_merges(world_size: int) -> list[int]:
     """How many sums of two are due after each of so many parts, to be `tree_sum` as they come.
 
     >>> tree_merges(4)   # 1, 1 + 2, 3, (3 + 4) and (1 + 2) + (3 + 4)
     [0, 1, 0, 2]
     """
-    if count % 2 == 0:
-        half = tree_merges(count // 2)
+    if world_size % 2 == 0:
+        half = tree_merges(world_size // 2)
         return [*half, *half[:-1], half[-1] + 1]
-    return [min(1, number) for number in range(count)]
+    return [min(1, rank) for rank in range(world_size)]
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:

@@ -28,11 +28,11 @@ STALLED = 45.0
 """Seconds that the others wait for a process, at the least, before it is taken for stalled."""
 
 
-class SignsOfLife:
+class Heartbeat:
     """Signs of life, exchanged through the store that torchrun keeps; one thread a process."""
 
-    def __init__(self, number: int, count: int, store: Store) -> None:
-        self.number, self.count = number, count
+    def __init__(self, rank: int, world_size: int, store: Store) -> None:
+        self.rank, self.world_size = rank, world_size
         self._store, self._beats = store, store.clone()
         self._asked = 0
         self._at: dict[str, Any] = {"beat": 0, "place": 0, "inside": "", "busy": "", "fault": ""}
@@ -44,9 +44,9 @@ class SignsOfLife:
     def exchanged(self, value: Any) -> list[Any]:
         """What every process gave, in the order of their numbers."""
         self._asked += 1
-        keys = [f"given/{self._asked}/{number}" for number in range(self.count)]
+        keys = [f"given/{self._asked}/{rank}" for rank in range(self.world_size)]
         with self.inside("what the others have to say"), self._asking():
-            self._store.set(keys[self.number], json.dumps(value))
+            self._store.set(keys[self.rank], json.dumps(value))
             while not self._store.check(keys):
                 sleep(0.02)
             return [json.loads(self._store.get(key)) for key in keys]
@@ -90,40 +90,40 @@ class SignsOfLife:
         while not self._ended.wait(BEAT):
             try:
                 self._beat()
-                theirs = {n: self._of(n) for n in range(self.count) if n != self.number}
+                theirs = {n: self._of(n) for n in range(self.world_size) if n != self.rank}
             except Exception as error:
                 if not self._ended.is_set():
                     self._leave_alone(error)
                 return
-            for number, at in theirs.items():
-                self._judge(number, at, seen)
+            for rank, at in theirs.items():
+                self._judge(rank, at, seen)
 
-    def _judge(self, number: int, at: dict[str, Any], seen: dict[int, tuple[int, float]]) -> None:
+    def _judge(self, rank: int, at: dict[str, Any], seen: dict[int, tuple[int, float]]) -> None:
         """Leaves, naming the process, where it has failed, died or stalled."""
         now = monotonic()
         if at["fault"]:
-            self._leave(f"process {number} of {self.count} failed: {at['fault']}")
-        if number not in seen or seen[number][0] != at["beat"]:
-            seen[number] = at["beat"], now
-        elif now - seen[number][1] > DEAD:
+            self._leave(f"process {rank} of {self.world_size} failed: {at['fault']}")
+        if rank not in seen or seen[rank][0] != at["beat"]:
+            seen[rank] = at["beat"], now
+        elif now - seen[rank][1] > DEAD:
             self._leave(
-                f"process {number} of {self.count} is dead: no sign of life for {DEAD:.0f} s"
+                f"process {rank} of {self.world_size} is dead: no sign of life for {DEAD:.0f} s"
             )
         ours = self._at
         waited = now - self._entered if ours["inside"] else 0.0
         behind = at["place"] < ours["place"] or not at["inside"]
         if waited > max(STALLED, 2 * self._longest) and behind and not at["busy"]:
             self._leave(
-                f"process {number} of {self.count} has stalled: the others have waited "
+                f"process {rank} of {self.world_size} has stalled: the others have waited "
                 f"{waited:.0f} s for it at {ours['inside']}"
             )
 
     def _beat(self) -> None:
         self._at["beat"] += 1
-        self._beats.set(f"beat/{self.number}", json.dumps(self._at))
+        self._beats.set(f"beat/{self.rank}", json.dumps(self._at))
 
-    def _of(self, number: int) -> dict[str, Any]:
-        key = f"beat/{number}"
+    def _of(self, rank: int) -> dict[str, Any]:
+        key = f"beat/{rank}"
         if not self._beats.check([key]):  # none yet: it may be lost before its first
             return {"beat": -1, "place": -1, "inside": "", "busy": "", "fault": ""}
         found: dict[str, Any] = json.loads(self._beats.get(key))

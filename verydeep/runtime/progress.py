@@ -5,7 +5,7 @@ import sys
 from verydeep.errors import escaped
 
 
-class Watch:
+class Progress:
     """Listens to long work; this one hears and says nothing."""
 
     def say(self, line: str) -> None:
@@ -15,7 +15,7 @@ class Watch:
         """Takes how far work is, `done` of `total`; `note` is the latest figure."""
 
 
-class Lines(Watch):
+class Lines(Progress):
     """Says the lines worth reading on stderr, and nothing of how far work is."""
 
     def say(self, line: str) -> None:
@@ -23,4 +23,4 @@ class Lines(Watch):
         print(escaped(line), file=sys.stderr, flush=True)
 
 
-SILENT = Watch()
+SILENT = Progress()

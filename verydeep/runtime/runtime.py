@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from verydeep.runtime.distributed import Processes
+from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.machine import Machine
-from verydeep.runtime.progress import SILENT, Watch
+from verydeep.runtime.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
-class Conditions:
+class Runtime:
     """The machine, the processes that work together, and who is told how far they are.
 
     A run writes a checkpoint every `save_every` steps, or about once a minute without it.
     """
 
     machine: Machine = field(default_factory=Machine.this)
-    processes: Processes = field(default_factory=Processes)
-    watch: Watch = SILENT
+    ranks: Ranks = field(default_factory=Ranks)
+    progress: Progress = SILENT
     save_every: int | None = None

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
-from verydeep.files import cache_home, write_whole
+from verydeep.files import cache_home, write_atomic
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import bytes_of
 
@@ -56,7 +56,7 @@ def colours(part: Part, pixels: Pixels) -> Colours:
         return Colours(tuple(found["mean"]), found["deviation"], tuple(map(tuple, found["axes"])))
     measured = from_moments(_moments(part, pixels, sample))
     with suppress(UserError):  # it is measured again another time
-        write_whole(kept, json.dumps(asdict(measured)).encode())
+        write_atomic(kept, json.dumps(asdict(measured)).encode())
     return measured
 
 

@@ -20,7 +20,7 @@ from verydeep.nets.cost import cost
 from verydeep.nets.table import Table
 from verydeep.pictures.reading import picture_size
 from verydeep.runtime.machine import Machine
-from verydeep.training.footprint import shard_of
+from verydeep.training.footprint import micro_batch_of
 from verydeep.training.recipes import CROP, Recipe, settings_of
 from verydeep.training.settings import LATEST_CUTS, STEP, Settings, checked
 from verydeep.weights.warm_start import Origin
@@ -40,8 +40,8 @@ FEW = 200
 ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
 SIZES = ("net", "width", "crop", "fc")
 BESIDES = (
-    "fc", "start", "tune", "average", "shard", "precision", "compiled", "bad_start", "bad_loss",
-    "bad_picture", "seed", "split",
+    "fc", "start", "tune", "average", "micro_batch", "precision", "compiled", "bad_start",
+    "bad_loss", "bad_picture", "seed", "split",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
 LEAST_EPOCHS, HOURS = 3, 1.0
@@ -86,11 +86,14 @@ def choose(
         for name, value, reason in _choices(train, machine, dict(given), chosen, origin):
             chosen[name], why[name] = value, reason
     why |= dict.fromkeys(given, "as given")
-    if "shard" not in chosen and "shard" not in given and machine.device == "cpu":
+    if "micro_batch" not in chosen and "micro_batch" not in given and machine.device == "cpu":
         sizes = {**vars(Settings()), **chosen, **given}
-        size = shard_of(_table(sizes, origin), Settings().shard)
-        if size < Settings().shard:
-            chosen["shard"], why["shard"] = size, "more pictures at a time would take much memory"
+        size = micro_batch_of(_table(sizes, origin), Settings().micro_batch)
+        if size < Settings().micro_batch:
+            chosen["micro_batch"], why["micro_batch"] = (
+                size,
+                "more pictures at a time would take much memory",
+            )
     settings = replace(Settings(), **{**chosen, **given})
     reasons = {
         field.name: why.get(field.name, "the paper's")

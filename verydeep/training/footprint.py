@@ -1,8 +1,8 @@
 """What memory a training takes, reckoned from its table and settings before any of it is taken.
 
 What is counted is what stays: weights, their momentum, gradients and average; the values that the
-backward pass needs of the shards at work; batches that wait; pictures kept in memory. Held against
-what processes take in `bench/memory.py`.
+backward pass needs of the micro-batches at work; batches that wait; pictures kept in memory. Held
+against what processes take in `bench/memory.py`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ AT_WORK = 4
 their gradient, and the same as the processor wants them laid out."""
 KERNEL = 2**26
 """Bytes that the layers of one thread need beside, for weights as the processor wants them."""
-SHARD_BYTES = 3 * 2**27
-"""Bytes that the values of a shard may take; 16 pictures of all but wide nets with large crops."""
+MICRO_BATCH_BYTES = 3 * 2**27
+"""Bytes of a micro-batch's values at most; 16 pictures of all but wide nets with large crops."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ def footprint(
     rows = [row for row in cost(table).rows if row.parameters]
     learnt = [FLOAT * row.parameters for row in rows if _is_learnt(row.name, table, settings.tune)]
     weights = FLOAT * sum(row.parameters for row in rows)
-    held = 1 + (int(log2(max(1, share // settings.shard))) if in_order else 0)
+    held = 1 + (int(log2(max(1, share // settings.micro_batch))) if in_order else 0)
     kept = weights * (2 if settings.average else 1) + sum(learnt)
     if device == "cpu":
-        at_once = min(threads, -(-share // settings.shard))
-        values = bytes_of_values(table, min(share, settings.shard), settings.tune)
+        at_once = min(threads, -(-share // settings.micro_batch))
+        values = bytes_of_values(table, min(share, settings.micro_batch), settings.tune)
         values = at_once * (values + KERNEL)
     else:
-        size = settings.shard if in_order else share
+        size = settings.micro_batch if in_order else share
         values = bytes_of_values(table, size, settings.tune)
         values //= 2 if settings.precision == "bf16" else 1
     crops = (2 * threads + 1) * share * 3 * settings.crop**2
@@ -97,10 +97,10 @@ def bytes_of_values(table: Table, pictures: int, tune: str = "all") -> int:
     return pictures * (kept + AT_WORK * FLOAT * largest)
 
 
-def shard_of(table: Table, most: int) -> int:
-    """Pictures whose values take up to `SHARD_BYTES`: `most`, or a half of it, a quarter ..."""
+def micro_batch_of(table: Table, most: int) -> int:
+    """Pictures whose values take `MICRO_BATCH_BYTES` at most: `most`, a half of it, a quarter ..."""
     size = most
-    while size > 1 and bytes_of_values(table, size) > SHARD_BYTES:
+    while size > 1 and bytes_of_values(table, size) > MICRO_BATCH_BYTES:
         size //= 2
     return size
 

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from verydeep.errors import UserError
 from verydeep.nets.cost import cost
 from verydeep.nets.network import Network
-from verydeep.training.loader import Source, batches
+from verydeep.training.loader import CropSource, batches
 from verydeep.training.settings import Settings
 
 DECAY = 5e-4
@@ -38,7 +38,7 @@ LEARNT = 0.9
 
 
 def strengths(
-    network: Network, source: Source, settings: Settings
+    network: Network, source: CropSource, settings: Settings
 ) -> tuple[dict[str, float], float]:
     """By layer that is trained, the norm of one picture's gradient over that of the decay.
 
@@ -64,7 +64,7 @@ def strengths(
     return found, float(loss.detach())
 
 
-def refuse_dead(network: Network, source: Source, settings: Settings) -> None:
+def refuse_dead(network: Network, source: CropSource, settings: Settings) -> None:
     """Raises UserError where a net would stay at chance, unless settings say to train it.
 
     One that was trained, and fits the pictures already, has small gradients as well: it is known

@@ -21,7 +21,7 @@ from verydeep.datasets.dataset import Labels, Part
 from verydeep.errors import PictureError
 from verydeep.pictures.preprocessing import Pixels, crop_at
 from verydeep.pictures.reading import Picture
-from verydeep.runtime.progress import Watch
+from verydeep.runtime.progress import Progress
 from verydeep.runtime.threads import in_order
 from verydeep.training.settings import Settings
 
@@ -41,10 +41,10 @@ class Batch:
     """
 
     images: UInt8[Tensor, "B H W 3"]
-    labels: Int64[Tensor, B]
-    mirrored: Bool[Tensor, B]
+    labels: Int64[Tensor, " B"]
+    mirrored: Bool[Tensor, " B"]
     shift: Float[Tensor, "B 3"]
-    weight: Float[Tensor, B]
+    weight: Float[Tensor, " B"]
     samples: Labels
     whole: int
     faults: tuple[str, ...] = ()
@@ -82,7 +82,9 @@ class Batch:
         return pixels.normalise(_mirrored(self.images, self.mirrored), self.shift)
 
 
-def _mirrored(images: UInt8[Tensor, "B H W 3"], which: Bool[Tensor, B]) -> UInt8[Tensor, "B H W 3"]:
+def _mirrored(
+    images: UInt8[Tensor, "B H W 3"], which: Bool[Tensor, " B"]
+) -> UInt8[Tensor, "B H W 3"]:
     """The pictures, some of them mirrored; a GPU is not waited for to know which."""
     if images.device.type != "cpu":
         return torch.where(which[:, None, None, None], images.flip(2), images)
@@ -93,7 +95,7 @@ def _mirrored(images: UInt8[Tensor, "B H W 3"], which: Bool[Tensor, B]) -> UInt8
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Augmentation:
     """What is drawn for one crop: S, its place, and how the device is to show it.
 
     `place` is (y, x) in [0, 1]; `shift` is in deviations along the axes of colour.
@@ -106,7 +108,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Source:
+class CropSource:
     """What batches are made from: a part, the pixels it is read to, and the axes of its colours.
 
     `share` is (number of this process, number of processes): each takes its part of every batch.
@@ -121,7 +123,7 @@ class Source:
 
 
 def batches(
-    source: Source, settings: Settings, epoch: int, threads: int, first: int = 0
+    source: CropSource, settings: Settings, epoch: int, threads: int, first: int = 0
 ) -> Iterator[Batch]:
     """The batches of one epoch from step `first` on; those left over by the last wait their turn.
 
@@ -178,18 +180,18 @@ def order(pictures: int, settings: Settings, epoch: int) -> Labels:
     return randomness.generator(settings.seed, "order", epoch).permutation(pictures)
 
 
-def drawn(settings: Settings, epoch: int, sample: int) -> Drawn:
+def drawn(settings: Settings, epoch: int, sample: int) -> Augmentation:
     """What is drawn for picture `sample` in this epoch: a random S and place, mirrored or not."""
     draw = randomness.generator(settings.seed, "crop", epoch, sample)
     y, x, mirrored = draw.random(3)
     scale = int(draw.integers(settings.scale[0], settings.scale[1], endpoint=True))
     shift = draw.normal(0, 1, 3) * settings.colour
-    return Drawn(scale, (y, x), bool(mirrored < 0.5), shift.astype(np.float32))
+    return Augmentation(scale, (y, x), bool(mirrored < 0.5), shift.astype(np.float32))
 
 
 def _read(
-    source: Source, settings: Settings, epoch: int, sample: int, out: Picture
-) -> tuple[Drawn, int, str | None]:
+    source: CropSource, settings: Settings, epoch: int, sample: int, out: Picture
+) -> tuple[Augmentation, int, str | None]:
     """Writes the crop of a picture to `out`; the picture it is of, and what was wrong, if anything.
 
     Which picture stands in for one that cannot be read depends on (seed, epoch, sample) alone, so
@@ -226,7 +228,7 @@ def bytes_remembered(pictures: int, settings: Settings) -> int:
 
 
 def remember(
-    part: Part, pixels: Pixels, threads: int, watch: Watch, limit: int = MEMORY
+    part: Part, pixels: Pixels, threads: int, progress: Progress, limit: int = MEMORY
 ) -> tuple[Part, list[str]]:
     """The part with its pictures rescaled in memory, less those that cannot be read; and why.
 
@@ -245,7 +247,7 @@ def remember(
             return str(error)
 
     for i, found in enumerate(in_order(read, range(len(part)), threads, ahead=8 * threads)):
-        watch.step("reading pictures", i + 1, len(part))
+        progress.step("reading pictures", i + 1, len(part))
         if isinstance(found, str):
             faults[i] = found
         elif (taken := taken + found.nbytes) > limit:

@@ -21,10 +21,10 @@ from verydeep.evaluation.metrics import top_error
 from verydeep.evaluation.posteriors import posteriors, readable
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import Network
-from verydeep.runtime.distributed import Processes
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.distributed import Ranks
+from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import one_thread_each
-from verydeep.training.loader import Batch, Source, batches, steps
+from verydeep.training.loader import Batch, CropSource, batches, steps
 from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Training
 from verydeep.training.step import Step, why_not_finite
@@ -48,10 +48,10 @@ NO_HOOKS = Hooks()
 
 def fit(
     training: Training,
-    source: Source,
+    source: CropSource,
     validation: Part,
     settings: Settings,
-    conditions: Conditions | None = None,
+    runtime: Runtime | None = None,
     hooks: Hooks = NO_HOOKS,
 ) -> Iterator[Epoch]:
     """Trains until the schedule ends, and yields after each epoch, with the weights to be kept.
@@ -59,16 +59,16 @@ def fit(
     Raises NotFiniteError when the loss or a gradient is not finite, and PictureError where a
     picture cannot be read and may not be.
     """
-    conditions = conditions or Conditions()
+    runtime = runtime or Runtime()
     schedule, ended = training.schedule(settings)
     while not ended:
         number = len(training.epochs)
         rate = schedule.rate(number)
         training.optimiser.set_rate(rate)
-        _train(training, source, settings, conditions, hooks)
+        _train(training, source, settings, runtime, hooks)
         start = perf_counter()
         with training.averaged():
-            loss, top1, top5 = check(training.network, validation, conditions, hooks.while_testing)
+            loss, top1, top5 = check(training.network, validation, runtime, hooks.while_testing)
         count = steps(len(source.part), settings)
         epoch = Epoch(
             number + 1,
@@ -90,21 +90,21 @@ def fit(
 
 def _train(
     training: Training,
-    source: Source,
+    source: CropSource,
     settings: Settings,
-    conditions: Conditions,
+    runtime: Runtime,
     hooks: Hooks,
 ) -> None:
     """What is left of an epoch's steps."""
     network = training.network.train()
-    threads, processes = conditions.machine.threads, conditions.processes
+    threads, ranks = runtime.machine.threads, runtime.ranks
     epoch, count = len(training.epochs), steps(len(source.part), settings)
     coming = batches(source, settings, epoch, threads, first=training.step)
     look_back = LOOK_BACK[network.device.type]
     nothing = torch.zeros((), device=network.device)  # the loss of a step that is left out
     unread: list[tuple[int, Batch, Tensor]] = []
     with ThreadPoolExecutor(threads) as pool, one_thread_each():
-        step = Step(training, settings, pool, processes)
+        step = Step(training, settings, pool, ranks)
         while training.step < count:
             asked = perf_counter()
             batch = next(coming)
@@ -115,7 +115,7 @@ def _train(
             training.step += 1
             latest = float("nan")
             if len(unread) == look_back or training.step == count:
-                latest = _read_back(training, unread, source, processes)
+                latest = _read_back(training, unread, source, ranks)
             training.seconds += perf_counter() - asked
             hooks.after_step(training, batch, latest)
 
@@ -123,15 +123,15 @@ def _train(
 def _read_back(
     training: Training,
     unread: list[tuple[int, Batch, Tensor]],
-    source: Source,
-    processes: Processes,
+    source: CropSource,
+    ranks: Ranks,
 ) -> float:
     """Adds up the latest steps' losses, and gives the last; raises where one is not finite."""
     rate = training.optimiser.rate
     losses = torch.stack([loss for *_, loss in unread]).tolist()
     for (number, batch, _), loss in zip(unread, losses, strict=True):
         if not math.isfinite(loss):
-            raise why_not_finite(training.network, batch, number, rate, source.part, processes)
+            raise why_not_finite(training.network, batch, number, rate, source.part, ranks)
         training.loss += loss
     unread.clear()
     return float(losses[-1])
@@ -140,7 +140,7 @@ def _read_back(
 def check(
     network: Network,
     part: Part,
-    conditions: Conditions,
+    runtime: Runtime,
     while_testing: Callable[[], None] = lambda: None,
 ) -> tuple[float, float, float]:
     """Mean negative log posterior, top-1 and top-5 error in %, on one centre crop a picture.
@@ -148,7 +148,7 @@ def check(
     Pictures that cannot be read are left out.
     """
     found = posteriors(
-        network, part, protocol(network, "centre"), conditions, lambda done: while_testing()
+        network, part, protocol(network, "centre"), runtime, lambda done: while_testing()
     )
     read = np.flatnonzero(readable(found))
     found, labels = found[read], part.labels[read]

@@ -84,7 +84,7 @@ RECIPES = {
             {
                 "net": "A", "width": 0.125, "crop": 64, "scale": 96, "batch": 16, "rate": 7e-3,
                 "dropout": 0.0, "initial": "he", "divide": True, "epochs": 6, "patience": 2,
-                "latest_cuts": LATEST_CUTS, "shard": 8,
+                "latest_cuts": LATEST_CUTS, "micro_batch": 8,
             },
         ),
     )

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from verydeep import schema, weights
 from verydeep.datasets.seen import Memory
 from verydeep.errors import Stopped, UserError, one_line
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.runtime import Runtime
 from verydeep.training import checkpoints
 from verydeep.training.interruption import Interruption, interruption
 from verydeep.training.loader import Batch
@@ -35,7 +35,7 @@ FAULTS = 100
 """Pictures that may turn out unreadable while training, before that ends it."""
 
 
-class Keeper(Hooks):
+class Recorder(Hooks):
     """Keeps what a run must not lose, in its folder; process 0 writes, the others follow it.
 
     `about` is what travels with the weights, `read` what was found in the pictures, which a run
@@ -49,14 +49,14 @@ class Keeper(Hooks):
         read: Mapping[str, Any],
         settings: Settings,
         total: int,
-        conditions: Conditions,
+        runtime: Runtime,
         memory: Memory,
     ) -> None:
         self.memory = memory
         self.folder, self.about, self.read = folder, about, read
         self.settings, self.total = settings, total
-        self.processes, self.watch = conditions.processes, conditions.watch
-        self.every = conditions.save_every
+        self.ranks, self.progress = runtime.ranks, runtime.progress
+        self.every = runtime.save_every
         self.notes: list[str] = []
         self._place = folder / CHECKPOINTS
         self._saved, self._saved_step, self._took = monotonic(), 0, 0.0
@@ -78,24 +78,24 @@ class Keeper(Hooks):
     def restore(self, training: Training) -> None:
         """Brings back the newest checkpoint there is, and sees that there is room for the next."""
         files = None
-        if self.processes.first:
+        if self.ranks.is_main:
             self._place.mkdir(parents=True, exist_ok=True)
             checkpoints.need_space(self._place, checkpoints.bytes_of(training))
-            with self.processes.aside("reading a checkpoint"):
+            with self.ranks.aside("reading a checkpoint"):
                 files = self._newest()
-        files = self.processes.share(files)
+        files = self.ranks.broadcast_files(files)
         if files is not None:
             self._must_agree(files)
             checkpoints.restore(training, files)
             self._saved_step = self.steps(training)
             self.notes += map(self._fault_line, training.faults)
-            self.watch.say(f"going on after step {self.steps(training):,} of {self.total:,}")
-        if self.processes.first:
+            self.progress.say(f"going on after step {self.steps(training):,} of {self.total:,}")
+        if self.ranks.is_main:
             self._log = Log(self.folder, training.epochs)
 
     def _newest(self) -> dict[str, bytes] | None:
         """The newest checkpoint that is whole; UserError where there are some and none is."""
-        files = checkpoints.newest(self._place, self.watch.say)
+        files = checkpoints.newest(self._place, self.progress.say)
         if files is None and checkpoints.found(self._place):
             raise UserError(
                 f"no checkpoint in {self._place} is whole; take that folder away to begin the run "
@@ -118,9 +118,9 @@ class Keeper(Hooks):
         done = self.steps(training)
         best = training.epochs[-1:]
         error = f", validation error {best[0].top1:.1f} %" if best else ""
-        self.watch.step("training", done, self.total, f"loss {loss:.3f}{error}")
-        ours = self._interruption.asked, self.processes.first and self._due(done), self._faults
-        asked, due, faults = self.processes.largest(
+        self.progress.step("training", done, self.total, f"loss {loss:.3f}{error}")
+        ours = self._interruption.asked, self.ranks.is_main and self._due(done), self._faults
+        asked, due, faults = self.ranks.all_reduce_max(
             [float(bool(found)) for found in ours], f"the end of step {done}"
         )
         if faults:
@@ -132,7 +132,7 @@ class Keeper(Hooks):
 
     def while_testing(self) -> None:
         """Stops where that was asked for; among several processes that waits for the next step."""
-        if self._interruption.asked and self.processes.count == 1:
+        if self._interruption.asked and self.ranks.world_size == 1:
             raise Stopped
 
     def after_epoch(self, training: Training, epoch: Epoch) -> None:
@@ -143,17 +143,17 @@ class Keeper(Hooks):
         self._said += epoch.seconds
         if len(training.epochs) == 1 or self._said > SECONDS_A_LINE or self._last(epoch):
             self._said = 0.0
-            self.watch.say(_line(epoch, self.settings))
+            self.progress.say(_line(epoch, self.settings))
         if best_of(training.epochs) is epoch:
-            with self.processes.aside("the best weights"):
+            with self.ranks.aside("the best weights"):
                 about = {**self.about, "epoch": epoch.epoch}
                 weights.save(training.network, self.folder / BEST, about, self.memory)
 
     def save(self, training: Training) -> None:
         """Writes a checkpoint, now."""
         start = monotonic()
-        if self.processes.first:
-            with self.processes.aside("a checkpoint"):
+        if self.ranks.is_main:
+            with self.ranks.aside("a checkpoint"):
                 about = {**self.about, "read": self.read}
                 checkpoints.save(training, self._place, about, self.steps(training))
         self._saved, self._saved_step = monotonic(), self.steps(training)
@@ -162,7 +162,7 @@ class Keeper(Hooks):
     def stop(self, training: Training) -> NoReturn:
         """Saves, and leaves with the command that goes on; raises Stopped."""
         self.save(training)
-        self.processes.close()
+        self.ranks.close()
         raise Stopped(f"step {self.steps(training):,} of {self.total:,}", self.folder)
 
     def kept(self, training: Training) -> str:
@@ -175,9 +175,9 @@ class Keeper(Hooks):
     def roll_back(self, training: Training, error: NotFiniteError) -> None:
         """Goes back to the newest checkpoint, to leave out the step whose loss was not finite."""
         left_out = [*training.left_out, error.step]
-        with self.processes.aside("reading a checkpoint"):
-            files = self._newest() if self.processes.first else None
-        files = self.processes.share(files)
+        with self.ranks.aside("reading a checkpoint"):
+            files = self._newest() if self.ranks.is_main else None
+        files = self.ranks.broadcast_files(files)
         if files is None:
             raise UserError(f"{error}; there is no checkpoint yet to go back to")
         checkpoints.restore(training, files)
@@ -191,11 +191,11 @@ class Keeper(Hooks):
     def note(self, line: str) -> None:
         """Says a line that the page tells too."""
         self.notes.append(line)
-        self.watch.say(line)
+        self.progress.say(line)
 
     def _take_note_of_faults(self, training: Training) -> None:
         """Adds up the pictures that turned out unreadable, of all processes, each of them once."""
-        for fault in sorted({f for found in self.processes.gathered(self._faults) for f in found}):
+        for fault in sorted({f for found in self.ranks.all_gather(self._faults) for f in found}):
             if fault not in training.faults:
                 training.faults.append(fault)
                 self.note(self._fault_line(fault))
@@ -219,7 +219,7 @@ class Keeper(Hooks):
     def _must_agree(self, files: Mapping[str, bytes]) -> None:
         """Raises UserError where a checkpoint is of another run than this."""
         theirs = checkpoints.state_of(files)["about"]
-        if not self.processes.first:
+        if not self.ranks.is_main:
             return
         named = {"settings": theirs["settings"], "data": theirs["data"]}
         for table, found in named.items():

@@ -21,7 +21,7 @@ from verydeep import schema
 from verydeep.datasets.dataset import Dataset
 from verydeep.datasets.seen import Memory
 from verydeep.errors import UserError, one_line
-from verydeep.files import write_whole
+from verydeep.files import write_atomic
 from verydeep.nets import vgg
 from verydeep.nets.table import NORM_NAME
 from verydeep.schema import Count, Line, Sha256
@@ -180,7 +180,7 @@ def describe(
         machine["start"] = str((start if start.exists() else find(start)).resolve())
     text = to_toml({**about, "reasons": dict(reasons), "machine": machine})
     try:
-        write_whole(folder / RUN, text.encode())
+        write_atomic(folder / RUN, text.encode())
     except UnicodeEncodeError:
         raise UserError(
             f"the path {str(machine['data'])!r} is not UTF-8, and {RUN} must name it; rename that "
@@ -191,7 +191,7 @@ def describe(
 
 def write_origin(folder: Path, memory: Memory) -> None:
     """Puts down what the weights that a run starts from have learnt from, for whoever goes on."""
-    write_whole(folder / ORIGIN, to_bytes(dict(memory.keys)))
+    write_atomic(folder / ORIGIN, to_bytes(dict(memory.keys)))
 
 
 def read_origin(folder: Path) -> Memory:

@@ -18,7 +18,7 @@ LATEST_CUTS = (0.6, 0.8, 0.93)
 STEP = 32
 """Pixels between neighbouring positions of the dense net: how far S is above the crop, or several
 times as far, so that the net sees all of a picture of that side."""
-RENAMED = {"learn": "tune"}
+RENAMED = {"learn": "tune", "shard": "micro_batch"}
 """Settings by the names that they had in earlier versions, for the runs begun by those."""
 BEFORE = {"divide": True, "bad_start": "train"}
 """What earlier versions did without a setting, for the runs begun by those."""
@@ -44,8 +44,9 @@ class Settings:
     fully-connected ones, or "last" for the one that gives the scores.
     `average` above 0 tests and keeps an exponential moving average of the weights with that decay.
 
-    A batch is cut into shards of so many pictures, each with its own dropout, whose gradients are
-    summed in a fixed order on a CPU: the number of threads cannot change what is learnt.
+    A batch is cut into micro-batches of so many pictures, each with its own dropout, whose
+    gradients are summed in a fixed order on a CPU: the number of threads cannot change what is
+    learnt.
 
     `seed` is that of all that is random in training; `split` that of the split of the data into
     parts, where it has none of its own, so that other seeds train other nets on the same parts.
@@ -74,7 +75,7 @@ class Settings:
     start: Line | None = None
     tune: Literal["all", "fc", "last"] = "all"
     average: Share = 0.0
-    shard: Annotated[int, Between(1, MANY)] = 16
+    micro_batch: Annotated[int, Between(1, MANY)] = 16
     precision: Literal["float32", "bf16"] = "float32"
     compiled: bool = False
     bad_start: Literal["stop", "train"] = "stop"

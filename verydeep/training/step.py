@@ -1,8 +1,8 @@
-"""One step of training: a batch's gradients, summed over shards and processes, and the update.
+"""One step of training: gradients, summed over micro-batches and processes, and the update.
 
-On a CPU a shard is worked on by one thread; shards are summed in their order, whichever is done
+On a CPU a micro-batch is worked on by one thread; they are summed in their order, whichever is done
 first: one after another, or as a tree where several processes are to add in the same order. On a
-GPU a process's whole share of the batch is one shard, but where sums are in order.
+GPU a process's whole share of the batch is one micro-batch, but where sums are in order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
-from verydeep.runtime.distributed import Processes, tree_merges
+from verydeep.runtime.distributed import Ranks, tree_merges
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
@@ -43,10 +43,10 @@ class Step:
     """A step of a training, to be called with one batch after another."""
 
     def __init__(
-        self, training: Training, settings: Settings, pool: Executor, processes: Processes
+        self, training: Training, settings: Settings, pool: Executor, ranks: Ranks
     ) -> None:
         self.training, self.settings = training, settings
-        self.pool, self.processes = pool, processes
+        self.pool, self.ranks = pool, ranks
         network = training.network
         self.learnt = training.optimiser.weights
         self.on_gpu = network.device.type != "cpu"
@@ -68,15 +68,15 @@ class Step:
     def gradients(self, batch: Batch, number: int) -> tuple[Tensor, list[Tensor]]:
         """The mean loss over the whole batch, and each parameter's gradient of it."""
         local = len(batch.labels)
-        whole = self.on_gpu and not self.processes.in_order
-        size = local if whole else self.settings.shard
+        whole = self.on_gpu and not self.ranks.in_order
+        size = local if whole else self.settings.micro_batch
 
         starts = range(0, local, size)
         one_by_one = [min(1, number) for number in range(len(starts))]
-        merges = tree_merges(len(starts)) if self.processes.in_order else one_by_one
+        merges = tree_merges(len(starts)) if self.ranks.in_order else one_by_one
         sums = Sums(1 + len(self.learnt), merges)
 
-        def shard(start: int) -> None:
+        def work(start: int) -> None:
             try:
                 piece = batch.part(start, size, self.training.network.device)
                 self._add(piece, start, number, sums, start // size)
@@ -84,32 +84,32 @@ class Step:
                 sums.fail()
                 raise
 
-        for _ in map(shard, starts) if self.on_gpu else self.pool.map(shard, starts):
+        for _ in map(work, starts) if self.on_gpu else self.pool.map(work, starts):
             pass
         *gradients, loss = sums.totals
-        self.processes.sum([loss, *gradients], f"step {number + 1}")
+        self.ranks.all_reduce([loss, *gradients], f"step {number + 1}")
         if_finite: Tensor = 0 * torch.stack(torch._foreach_norm(gradients)).sum()
         return loss[0] + if_finite, gradients
 
-    def _add(self, piece: Batch, start: int, number: int, sums: Sums, shard: int) -> None:
-        """Adds a shard's share of the loss, [1], and of each parameter's gradient, to the sums."""
+    def _add(self, piece: Batch, start: int, number: int, sums: Sums, place: int) -> None:
+        """Adds a micro-batch's share of the loss, [1], and of each gradient, to the sums."""
         if self.on_gpu:  # where one comes after another
             loss = self._loss(self.forward, piece, start, number)
             for i, gradient in enumerate(torch.autograd.grad(loss, [*self.learnt.values()])):
-                sums.add(i, shard, gradient)
+                sums.add(i, place, gradient)
         else:
             twin = self._twins.pop() if self._twins else Twin(self.training.network, self.learnt)
             loss = self._loss(twin.network, piece, start, number)
-            twin.backward(loss, sums, shard)
+            twin.backward(loss, sums, place)
             self._twins.append(twin)
-        sums.add(len(self.learnt), shard, loss.detach()[None])
+        sums.add(len(self.learnt), place, loss.detach()[None])
 
     def _loss(self, forward: Forward, piece: Batch, start: int, number: int) -> Tensor:
-        """A shard's share of the batch's mean loss."""
+        """A micro-batch's share of the batch's mean loss."""
         network, settings = self.training.network, self.settings
-        start += self.processes.number * (settings.batch // self.processes.count)
+        start += self.ranks.rank * (settings.batch // self.ranks.world_size)
         drawn = []
-        for place in range(start, start + len(piece.labels), settings.shard):
+        for place in range(start, start + len(piece.labels), settings.micro_batch):
             generator = torch.Generator(network.device)
             generator.manual_seed(randomness.torch_seed(settings.seed, "dropout", number, place))
             drawn.append(generator)
@@ -129,7 +129,7 @@ def why_not_finite(
     number: int,
     rate: float,
     source: Part,
-    processes: Processes,
+    ranks: Ranks,
 ) -> NotFiniteError:
     """Names the step, the first layer that gives what is not finite, and the pictures."""
     names = [row.name for row in network.table.rows if row.name != "prob"]
@@ -151,7 +151,7 @@ def why_not_finite(
     if pictures:
         more = f" and {len(pictures) - NAMED} more" if len(pictures) > NAMED else ""
         where += f"; pictures {', '.join(pictures[:NAMED])}{more}"
-    whose = f" of process {processes.number}" if processes.count > 1 else ""
+    whose = f" of process {ranks.rank}" if ranks.world_size > 1 else ""
     return NotFiniteError(
         f"the loss is not finite at step {number + 1}{whose} (rate {rate:g}): {where}",
         f"try --rate {rate / 10:g}",

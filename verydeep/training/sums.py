@@ -1,6 +1,6 @@
-"""Gradients of shards, summed as they come: in an order that no thread changes, few held at once.
+"""Gradients of micro-batches, summed as they come in an order that no thread changes.
 
-Threads work on shards side by side. The backward pass of each waits at a layer until the shards
+Threads work on micro-batches side by side. The backward pass of each waits at a layer until those
 before it have added theirs there, so that beside the sum there is the gradient of one layer at a
 time for each thread, and not that of a whole network.
 """
@@ -19,9 +19,9 @@ from verydeep.nets.network import Network
 
 
 class Sums:
-    """A sum for each of some tensors; what a shard adds waits for the shards before it.
+    """A sum for each of some tensors; what a micro-batch adds waits for those before it.
 
-    `merges` says how many sums of two are due after each shard (`processes.tree_merges`): 1 after
+    `merges` says how many sums of two are due after each (`distributed.tree_merges`): 1 after
     each but the first is one after another.
     """
 
@@ -32,35 +32,35 @@ class Sums:
         self._changed = Condition()
         self._failed = False
 
-    def wait(self, tensor: int, shard: int) -> None:
-        """Returns when it is this shard's turn."""
+    def wait(self, tensor: int, micro_batch: int) -> None:
+        """Returns when it is this micro-batch's turn."""
         with self._changed:
-            self._changed.wait_for(lambda: self._failed or self._next[tensor] == shard)
-            if self._next[tensor] != shard:
-                raise RuntimeError("another shard has failed")
+            self._changed.wait_for(lambda: self._failed or self._next[tensor] == micro_batch)
+            if self._next[tensor] != micro_batch:
+                raise RuntimeError("another micro-batch has failed")
 
     @torch.no_grad()
-    def add(self, tensor: int, shard: int, value: Tensor) -> None:
-        """Adds a shard's value, in its turn; the memory is from now on the sum's."""
-        self.wait(tensor, shard)
+    def add(self, tensor: int, micro_batch: int, value: Tensor) -> None:
+        """Adds a micro-batch's value, in its turn; the memory is from now on the sum's."""
+        self.wait(tensor, micro_batch)
         partial = self._partial[tensor]
         partial.append(value)
-        for _ in range(self._merges[shard]):
+        for _ in range(self._merges[micro_batch]):
             last = partial.pop()
             partial[-1].add_(last)
         with self._changed:
-            self._next[tensor] = shard + 1
+            self._next[tensor] = micro_batch + 1
             self._changed.notify_all()
 
     def fail(self) -> None:
-        """Lets go of those who wait for a shard that will not come."""
+        """Lets go of those who wait for a micro-batch that will not come."""
         with self._changed:
             self._failed = True
             self._changed.notify_all()
 
     @property
     def totals(self) -> list[Tensor]:
-        """The sums, when every shard has added its own."""
+        """The sums, when every micro-batch has added its own."""
         return [total for (total,) in self._partial]
 
 
@@ -75,21 +75,21 @@ class Twin:
         for weight in network.parameters():
             same[id(weight)] = nn.Parameter(weight.detach(), weight.requires_grad)
         self.network = deepcopy(network, same)
-        self._sums, self._shard = Sums(0, ()), 0
+        self._sums, self._micro_batch = Sums(0, ()), 0
         weights = dict(self.network.named_parameters())
         for number, name in enumerate(learnt):
             self._follow(number, name, weights[name])
 
-    def backward(self, loss: Tensor, sums: Sums, shard: int) -> None:
-        """Adds the gradient of a shard's loss to the sums."""
-        self._sums, self._shard = sums, shard
+    def backward(self, loss: Tensor, sums: Sums, micro_batch: int) -> None:
+        """Adds the gradient of a micro-batch's loss to the sums."""
+        self._sums, self._micro_batch = sums, micro_batch
         loss.backward()  # type: ignore[no-untyped-call]
 
     def _follow(self, number: int, name: str, weight: Tensor) -> None:
         """Has a weight's gradient, which is the sums' tensor `number`, waited for and passed on."""
 
         def wait(gradient: Tensor) -> None:
-            self._sums.wait(number, self._shard)
+            self._sums.wait(number, self._micro_batch)
 
         def wait_before(layer: nn.Module, given: Any, values: Tensor) -> None:
             if values.requires_grad:
@@ -98,7 +98,7 @@ class Twin:
         def add(weight: Tensor) -> None:
             assert weight.grad is not None
             gradient, weight.grad = weight.grad, None
-            self._sums.add(number, self._shard, gradient)
+            self._sums.add(number, self._micro_batch, gradient)
 
         self.network.get_submodule(name.rpartition(".")[0]).register_forward_hook(wait_before)
         weight.register_post_accumulate_grad_hook(add)  # type: ignore[no-untyped-call]

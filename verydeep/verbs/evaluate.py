@@ -31,7 +31,7 @@ from verydeep.evaluation.scores import Scores, refuse_other, save_scores
 from verydeep.evaluation.views import Protocol, protocol
 from verydeep.nets.network import Network
 from verydeep.nets.rounding import pooled
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.runtime import Runtime
 from verydeep.verbs.papers_nets import trained_as
 from verydeep.verbs.parts import WORDS, split_of, to_test
 from verydeep.weights.file import read_info, table_of
@@ -83,7 +83,7 @@ def evaluate(
     weights_path: str | Path,
     data: str | Path,
     protocol_name: str = "dense",
-    conditions: Conditions | None = None,
+    runtime: Runtime | None = None,
     *,
     scales: str | int | Sequence[int] | None = None,
     part_name: str | None = None,
@@ -104,20 +104,20 @@ def evaluate(
     it was. Raises UserError where the data has classes that the network does not know, or has
     changed since an earlier version trained the network on it.
     """
-    conditions = conditions or Conditions()
-    weights_path = weights.find(weights_path, conditions.watch)
-    way = Way(engines.chosen(engine, conditions.machine.device, precision), precision, pooling)
+    runtime = runtime or Runtime()
+    weights_path = weights.find(weights_path, runtime.progress)
+    way = Way(engines.chosen(engine, runtime.machine.device, precision), precision, pooling)
     info = read_info(weights_path)
     _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
-    dataset, part_name, part, role = to_test(weights_path, data, split, part_name, conditions)
+    dataset, part_name, part, role = to_test(weights_path, data, split, part_name, runtime)
     part = relabelled(part, dataset, info)
     for note in dataset.notes:
-        conditions.watch.say(note)
-    conditions.watch.say(
+        runtime.progress.say(note)
+    runtime.progress.say(
         f"testing on {len(part):,} pictures ({part_name}{WORDS[role]}) of {dataset.where}"
     )
-    conditions.watch.say(engines.words(way.engine, asked=engine is not None))
-    network = weights.load(weights_path, conditions.machine.device)
+    runtime.progress.say(engines.words(way.engine, asked=engine is not None))
+    network = weights.load(weights_path, runtime.machine.device)
     chosen = protocol(network, protocol_name, scales)
     whole = of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL
     about = {
@@ -130,11 +130,11 @@ def evaluate(
     }
     path = Path(out) if out else None
     if guess := guess_in_words(dataset, info):
-        conditions.watch.say(guess)
+        runtime.progress.say(guess)
     orders = other_orders(dataset, info)
     folder = beside(weights_path)
     return measure(
-        network, part, chosen, about, folder, conditions,
+        network, part, chosen, about, folder, runtime,
         path=path, orders=orders, way=way,
     )  # fmt: skip
 
@@ -145,7 +145,7 @@ def measure(
     chosen: Protocol,
     about: Mapping[str, Any],
     folder: Path,
-    conditions: Conditions,
+    runtime: Runtime,
     *,
     path: Path | None = None,
     orders: Sequence[Numbering] = (),
@@ -157,7 +157,7 @@ def measure(
     cannot be read are left out, and named in the file. Raises UserError where the classes turn out
     to be in one of the other orders.
     """
-    device = conditions.machine.device
+    device = runtime.machine.device
     way = way or Way(engines.chosen(None, device))
     digest = _digest_of(network)
     path = path or folder / "scores" / _file_name(chosen, about, digest, way.unusual(device))
@@ -176,11 +176,9 @@ def measure(
             "chunk": chunk_of(len(part), chosen, network),
         },
     )
-    with journal.alone() if conditions.processes.first else nullcontext():
-        scores, read = _scores(
-            network, part, chosen, about, digest, conditions, journal, orders, way
-        )
-        if conditions.processes.first:
+    with journal.alone() if runtime.ranks.is_main else nullcontext():
+        scores, read = _scores(network, part, chosen, about, digest, runtime, journal, orders, way)
+        if runtime.ranks.is_main:
             save_scores(scores, path)
             journal.remove()
     doubted = tuple(doubts(scores.posteriors.argmax(1), scores.labels, orders))
@@ -199,26 +197,26 @@ def _scores(
     chosen: Protocol,
     about: Mapping[str, Any],
     digest: str,
-    conditions: Conditions,
+    runtime: Runtime,
     journal: Journal,
     orders: Sequence[Numbering],
     way: Way,
 ) -> tuple[Scores, Labels]:
     """The scores of the pictures that can be read, and which those are."""
-    watch, share = conditions.watch, math.ceil(len(part) / conditions.processes.count)
+    progress, share = runtime.progress, math.ceil(len(part) / runtime.ranks.world_size)
     found = posteriors(
         pooled(network, way.pooling),
         part,
         chosen,
-        conditions,
-        lambda done: watch.step(f"testing, {chosen.name}", min(done, share), share),
+        runtime,
+        lambda done: progress.step(f"testing, {chosen.name}", min(done, share), share),
         journal,
         way.precision,
         way.engine,
     )
     left_out = tuple(faults(network, part, chosen, found))
     for fault in left_out:
-        watch.say(f"left out, unreadable: {fault}")
+        progress.say(f"left out, unreadable: {fault}")
     read = np.flatnonzero(readable(found))
     if not len(read):
         raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")

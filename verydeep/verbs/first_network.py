@@ -14,7 +14,7 @@ from verydeep.nets.network import Network
 from verydeep.nets.table import Table, read_table
 from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime import memory
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.runtime import Runtime
 from verydeep.training.footprint import footprint
 from verydeep.training.loader import bytes_remembered
 from verydeep.training.settings import Settings
@@ -40,33 +40,33 @@ def table_of(dataset: Dataset, settings: Settings, started: Mapping[str, Any]) -
 
 
 def within_memory(
-    dataset: Dataset, settings: Settings, started: Mapping[str, Any], conditions: Conditions
-) -> tuple[Conditions, str]:
+    dataset: Dataset, settings: Settings, started: Mapping[str, Any], runtime: Runtime
+) -> tuple[Runtime, str]:
     """The conditions, with as many threads as there is memory for; and what it takes, in words.
 
     Raises UserError where one thread is too many.
     """
-    table, machine = table_of(dataset, settings, started), conditions.machine
-    processes = conditions.processes
+    table, machine = table_of(dataset, settings, started), runtime.machine
+    ranks = runtime.ranks
     pictures = sum(bytes_remembered(len(part), settings) for part in dataset.parts.values())
     most = machine.threads if machine.device == "cpu" else 1
     there = memory.available(machine.device)
     for threads in range(most, 0, -1):
         needed = footprint(
             table, settings, threads, pictures, device=machine.device,
-            in_order=processes.in_order, share=-(-settings.batch // processes.count),
+            in_order=ranks.in_order, share=-(-settings.batch // ranks.world_size),
         )  # fmt: skip
         takes = machine.beside * needed.total if machine.device == "cpu" else needed.device
         if there is None or takes <= there:
             break
-    what = f"training {table.name}, {settings.shard} pictures of {settings.crop} at a time,"
-    remedy = "take a smaller --crop, --width, --fc or --batch, or --set shard=1"
+    what = f"training {table.name}, {settings.micro_batch} pictures of {settings.crop} at a time,"
+    remedy = "take a smaller --crop, --width, --fc or --batch, or --set micro_batch=1"
     memory.refuse(takes, what, remedy, machine.device)
     if threads < most:
         fewer = replace(machine, cores=threads * machine.beside)
-        conditions = replace(conditions, machine=fewer)
-    there_too = "" if there is None else f" of {headroom.in_words(there)} that are free"
-    return conditions, f"takes about {headroom.in_words(takes)}{there_too}"
+        runtime = replace(runtime, machine=fewer)
+    there_too = "" if there is None else f" of {memory.in_words(there)} that are free"
+    return runtime, f"takes about {memory.in_words(takes)}{there_too}"
 
 
 def first_network(dataset: Dataset, settings: Settings) -> tuple[Network, dict[str, Any]]:

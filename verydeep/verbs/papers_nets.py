@@ -23,7 +23,7 @@ from verydeep.weights.releases import RELEASES, THE_AUTHORS
 CLASSES, PICTURES = 1000, 1_281_167
 """Of ILSVRC-2012's training part."""
 HOW_IT_RUNS = (
-    "start", "seed", "split", "shard", "precision", "compiled", "bad_start", "bad_loss",
+    "start", "seed", "split", "micro_batch", "precision", "compiled", "bad_start", "bad_loss",
     "bad_picture",
 )  # fmt: skip
 """Settings that make no other training of it."""

@@ -13,7 +13,7 @@ from verydeep.datasets.dataset import ROLES, marks
 from verydeep.datasets.drawn import side_of
 from verydeep.datasets.seen import NO_KEYS, UNKNOWN, looked_into
 from verydeep.errors import UserError
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.runtime import Runtime
 from verydeep.weights.file import WeightsInfo, read_info, read_memory
 
 ALIASES = {"val": "validation"}
@@ -64,7 +64,7 @@ def _of_two_parts(dataset: Dataset) -> Memory:
 
 
 def to_test(
-    path: Path, data: str | Path, split: int | None, name: str | None, conditions: Conditions
+    path: Path, data: str | Path, split: int | None, name: str | None, runtime: Runtime
 ) -> tuple[Dataset, str, Part, str]:
     """Data, the name of a part of it, that part, and what its pictures were for the weights.
 
@@ -79,11 +79,13 @@ def to_test(
         memory = read_memory(path)
     else:
         memory = remembered(path, dataset, "give --part all to test on all of it")
-    threads, watch = conditions.machine.threads, conditions.watch
+    threads, progress = runtime.machine.threads, runtime.progress
     if memory and name == "all":
-        dataset = looked_into(dataset, threads, watch)
+        dataset = looked_into(dataset, threads, progress)
     elif memory:
-        dataset = settled(dataset, memory, str(path), to_test=True, threads=threads, watch=watch)
+        dataset = settled(
+            dataset, memory, str(path), to_test=True, threads=threads, progress=progress
+        )
     if name or not _is_new(dataset, memory):
         name = name or dataset.held_out
         part = part_of(dataset, name)
@@ -103,7 +105,7 @@ def _is_new(dataset: Dataset, memory: Memory) -> bool:
     return dataset.held_out in dataset.made and 2 * known < len(dataset.everything)
 
 
-def _known(part: Part, memory: Memory) -> Bool[np.ndarray, M]:
+def _known(part: Part, memory: Memory) -> Bool[np.ndarray, " M"]:
     """Which of the pictures the weights had to do with."""
     if part.keys is None:
         return np.zeros(len(part), bool)

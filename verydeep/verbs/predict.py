@@ -13,7 +13,7 @@ from verydeep.engines.engine import chosen, engine_for, words
 from verydeep.errors import PictureError, UserError
 from verydeep.pictures.reading import SUFFIXES
 from verydeep.runtime.machine import Machine
-from verydeep.runtime.progress import SILENT, Watch
+from verydeep.runtime.progress import SILENT, Progress
 from verydeep.weights.file import read_info
 
 Answer = list[tuple[str, float]]
@@ -24,7 +24,7 @@ UNNAMED = (
 """What is said before the answers of a network that nobody has named the classes of."""
 
 
-def found_pictures(named: Sequence[str], watch: Watch = SILENT) -> list[str]:
+def found_pictures(named: Sequence[str], progress: Progress = SILENT) -> list[str]:
     """The pictures that files, folders and globs name, in order.
 
     A folder stands for every picture below it, by name; pictures of other formats there are told
@@ -37,7 +37,7 @@ def found_pictures(named: Sequence[str], watch: Watch = SILENT) -> list[str]:
             seen = [str(p) for p in below if not is_hidden(p.relative_to(name).as_posix())]
             pictures = [path for path in seen if is_picture(path)]
             for why, count in Counter(filter(None, map(why_no_picture, seen))).items():
-                watch.say(f"left out in {name}: {count} {why}")
+                progress.say(f"left out in {name}: {count} {why}")
         elif Path(name).exists() or not has_magic(name):
             pictures = [name]
         else:
@@ -54,7 +54,7 @@ def answers(
     top: int = 5,
     device: str | None = None,
     engine: str | None = None,
-    watch: Watch | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[tuple[str, Answer | str]]:
     """(picture, its most probable classes), or (picture, why it cannot be read), one by one.
 
@@ -62,11 +62,11 @@ def answers(
     """
     machine = Machine.this(device)
     runner = chosen(engine, machine.device)
-    (watch or Watch()).say(words(runner, asked=engine is not None))
+    (progress or Progress()).say(words(runner, asked=engine is not None))
     network = weights.load(weights_path, machine.device)
     _ = network.table.last_fc  # refuses a net without scores before any picture is read
     if read_info(weights_path).is_unnamed:
-        (watch or Watch()).say(UNNAMED)
+        (progress or Progress()).say(UNNAMED)
     shower = engine_for(network, runner, machine.threads)
     show = None if runner == "torch" else shower.posteriors
     for picture in pictures:

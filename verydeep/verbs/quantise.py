@@ -19,7 +19,7 @@ from verydeep.evaluation.views import Protocol, protocol
 from verydeep.pictures.preprocessing import Pixels, centre_crop
 from verydeep.pictures.reading import Picture
 from verydeep.randomness import generator
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.runtime import Runtime
 from verydeep.verbs.parts import to_test
 from verydeep.verbs.weights import refuse_place
 from verydeep.weights.file import read_info, table_of
@@ -56,7 +56,7 @@ class Quantised:
 
 
 def export_int8(
-    weights_path: Path, data: str, out: Path, conditions: Conditions | None = None
+    weights_path: Path, data: str, out: Path, runtime: Runtime | None = None
 ) -> Quantised:
     """Writes an ONNX file in int8, calibrated and tested with labelled pictures.
 
@@ -64,29 +64,29 @@ def export_int8(
     """
     require()
     refuse_place(Path(weights_path), out)
-    conditions = conditions or Conditions()
+    runtime = runtime or Runtime()
     info = read_info(weights_path)
     _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
-    dataset, _, _, _ = to_test(weights_path, data, None, None, conditions)
+    dataset, _, _, _ = to_test(weights_path, data, None, None, runtime)
     name = dataset.held_out
     train, test = (relabelled(dataset.parts[role], dataset, info) for role in ("train", name))
     network = weights.load(weights_path)
     centre = protocol(network, "centre")
-    watch = conditions.watch
+    progress = runtime.progress
     if guess := guess_in_words(dataset, info):
-        watch.say(guess)
+        progress.say(guess)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from None
-    watch.say(f"calibrating with pictures of the training part of {dataset.where}")
+    progress.say(f"calibrating with pictures of the training part of {dataset.where}")
     crops = _crops(train, network.pixels, centre)
     engine = engine_for(network, chosen(None, "cpu"))
 
     def tested(by: str | Engine) -> Scores:
         found = posteriors(
-            network, test, centre, conditions,
-            lambda done: watch.step(f"testing {by if isinstance(by, str) else by.name}",
+            network, test, centre, runtime,
+            lambda done: progress.step(f"testing {by if isinstance(by, str) else by.name}",
                                     done, len(test)),
             engine=by,
         )  # fmt: skip
@@ -103,7 +103,7 @@ def export_int8(
         before = tested(engine.name)
         answers = before.posteriors.argmax(1), before.labels
         refuse_other_order(*answers, other_orders(dataset, info))
-        after = tested(whole(unfinished, engine, conditions.machine.threads))
+        after = tested(whole(unfinished, engine, runtime.machine.threads))
         unfinished.replace(out)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from None

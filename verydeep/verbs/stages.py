@@ -14,8 +14,8 @@ from typing import Any, TypedDict
 from verydeep import schema
 from verydeep.errors import Stopped, UserError, one_line
 from verydeep.evaluation.scores import Scores, load_scores
-from verydeep.files import write_whole
-from verydeep.runtime.runtime import Conditions
+from verydeep.files import write_atomic
+from verydeep.runtime.runtime import Runtime
 from verydeep.schema import Line
 from verydeep.training.recipes import RECIPES, Recipe, chain
 from verydeep.training.run import RUN, new_folder, to_toml
@@ -57,7 +57,7 @@ def train_staged(
     data: str | Path,
     last: Recipe,
     out: str | Path | None = None,
-    conditions: Conditions | None = None,
+    runtime: Runtime | None = None,
     *,
     finish: Finish = lambda run: None,
     **given: Any,
@@ -67,28 +67,28 @@ def train_staged(
     `given` are settings laid over those of every stage, such as `width`; the stages' own net,
     scale and start cannot be among them. Raises UserError as `train` does.
     """
-    conditions = conditions or Conditions()
-    processes = conditions.processes
+    runtime = runtime or Runtime()
+    ranks = runtime.ranks
     for name in ("net", "scale", "start"):
         if name in given:
             raise UserError(f"{name} is each stage's own in recipe {last.name}; leave it out")
     folder = Path(out) if out else None
-    if processes.first:
+    if ranks.is_main:
         where = str(Path(data).resolve()) if Path(data).exists() else str(data)
         about = {"chain": {"recipe": last.name, "data": where}, "given": checked(given)}
         text = to_toml(about).encode()
-        begun = folder is not None and is_staged(folder) and processes.started_by_another
+        begun = folder is not None and is_staged(folder) and ranks.started_by_another
         if folder is None or not begun or (folder / CHAIN).read_bytes() != text:
             folder = new_folder(folder, last.name)
             (folder / "log.csv").unlink()
-            write_whole(folder / CHAIN, text)
-    folder = Path(processes.say(str(folder)))
-    return _go_through(data, last, folder, given, conditions, finish)
+            write_atomic(folder / CHAIN, text)
+    folder = Path(ranks.broadcast(str(folder)))
+    return _go_through(data, last, folder, given, runtime, finish)
 
 
 def resume_staged(
     folder: str | Path,
-    conditions: Conditions | None = None,
+    runtime: Runtime | None = None,
     *,
     data: str | Path | None = None,
     finish: Finish = lambda run: None,
@@ -106,7 +106,7 @@ def resume_staged(
         raise UserError(f"{folder / CHAIN} names no recipe: {one_line(error)}") from None
     except ValueError as error:
         raise UserError(f"{folder / CHAIN} cannot be gone on with: {error}") from None
-    return _go_through(where, last, folder, given, conditions or Conditions(), finish)
+    return _go_through(where, last, folder, given, runtime or Runtime(), finish)
 
 
 def is_staged(folder: Path) -> bool:
@@ -119,28 +119,28 @@ def _go_through(
     last: Recipe,
     folder: Path,
     given: Mapping[str, Any],
-    conditions: Conditions,
+    runtime: Runtime,
     finish: Finish,
 ) -> list[Stage]:
     """Every stage in turn: left alone where it is finished, gone on with, or begun."""
     stages: list[Stage] = []
-    processes = conditions.processes
+    ranks = runtime.ranks
     for recipe in chain(last):
         place = folder / recipe.name
-        conditions.watch.say(f"\nstage {recipe.name}")
-        finished = processes.say(str((place / FINISHED).exists())) == "True"
+        runtime.progress.say(f"\nstage {recipe.name}")
+        finished = ranks.broadcast(str((place / FINISHED).exists())) == "True"
         if not finished:
-            begun = processes.say(str((place / RUN).exists())) == "True"
+            begun = ranks.broadcast(str((place / RUN).exists())) == "True"
             start: dict[str, Any] = {"start": str(stages[-1].folder)} if stages else {}
             try:
                 run = (
-                    resume(place, conditions, data=data)
+                    resume(place, runtime, data=data)
                     if begun
-                    else train(data, place, conditions, recipe=recipe, **given, **start)
+                    else train(data, place, runtime, recipe=recipe, **given, **start)
                 )
             except Stopped as stopped:
                 raise Stopped(f"{stopped.after} of {recipe.name}", folder) from None
-            if processes.first:
+            if ranks.is_main:
                 finish(run)
                 (place / FINISHED).touch()
         scores = sorted((place / "scores").glob("*.safetensors"))

@@ -27,20 +27,20 @@ from verydeep.datasets import (
 from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.chance import blind
 from verydeep.evaluation.views import protocol
-from verydeep.files import alone_in
+from verydeep.files import folder_lock
 from verydeep.nets.network import Network
 from verydeep.pictures.preprocessing import Pixels
-from verydeep.runtime.distributed import Processes
-from verydeep.runtime.progress import Watch
-from verydeep.runtime.runtime import Conditions
+from verydeep.runtime.distributed import Ranks
+from verydeep.runtime.progress import Progress
+from verydeep.runtime.runtime import Runtime
 from verydeep.training import checkpoints
 from verydeep.training.colours import colours
 from verydeep.training.defaults import Choice, choose
 from verydeep.training.liveness import refuse_dead
-from verydeep.training.loader import Source, epoch_in_words, remember, steps
+from verydeep.training.loader import CropSource, epoch_in_words, remember, steps
 from verydeep.training.loop import fit
 from verydeep.training.recipes import Recipe
-from verydeep.training.recorder import CHECKPOINTS, Keeper
+from verydeep.training.recorder import CHECKPOINTS, Recorder
 from verydeep.training.run import (
     ORIGIN,
     RUN,
@@ -104,7 +104,7 @@ class Run:
 def train(
     data: str | Path,
     out: str | Path | None = None,
-    conditions: Conditions | None = None,
+    runtime: Runtime | None = None,
     *,
     recipe: Recipe | None = None,
     **given: Any,
@@ -117,40 +117,40 @@ def train(
     `checkpoints/`. What weights started from have learnt is never set aside. Raises UserError for
     what the user can mend.
     """
-    conditions = conditions or Conditions()
+    runtime = runtime or Runtime()
     given = checked(given)
-    processes = conditions.processes
+    ranks = runtime.ranks
     asked = {**(recipe.settings if recipe else {}), **given}
     if asked.get("start"):
-        weights.find(asked["start"], conditions.watch)  # here, if it is a name not yet fetched
+        weights.find(asked["start"], runtime.progress)  # here, if it is a name not yet fetched
     dataset = open_dataset(data, asked.get("split", 0))
     refuse_too_small(dataset)
     origin = Memory()
     if asked.get("start"):
         start = weights.find(asked["start"])
         origin = remembered(start, dataset, "train anew, without --from")
-    dataset = _set_apart(dataset, origin, asked.get("start"), conditions)
-    choice = choose(dataset.train, conditions.machine, given, recipe)
+    dataset = _set_apart(dataset, origin, asked.get("start"), runtime)
+    choice = choose(dataset.train, runtime.machine, given, recipe)
     _refuse_nothing_apart(dataset, choice.settings.start)
-    begun = processes.first and processes.started_by_another and out is not None
+    begun = ranks.is_main and ranks.started_by_another and out is not None
     begun = begun and _is_of(Path(str(out)), dataset, choice.settings)
-    if processes.say(str(begun)) == "True":
-        return resume(str(out), conditions, data=data)
+    if ranks.broadcast(str(begun)) == "True":
+        return resume(str(out), runtime, data=data)
     described_start = begun_with(dataset, choice.settings)
-    conditions, takes = within_memory(dataset, choice.settings, described_start, conditions)
+    runtime, takes = within_memory(dataset, choice.settings, described_start, runtime)
     network, started = first_network(dataset, choice.settings)
-    if processes.first:
+    if ranks.is_main:
         name = f"{_name(dataset)}-{choice.settings.net}"
         folder = new_folder(Path(out) if out else None, name)
-        device = str(conditions.machine)
+        device = str(runtime.machine)
         describe(folder, dataset, choice.settings, choice.reasons, device, started)
         if choice.settings.start:
             write_origin(folder, origin)
-    folder = Path(processes.say(str(folder) if processes.first else ""))
-    _tell(conditions.watch, dataset, choice.settings, choice.reasons, takes, folder)
+    folder = Path(ranks.broadcast(str(folder) if ranks.is_main else ""))
+    _tell(runtime.progress, dataset, choice.settings, choice.reasons, takes, folder)
     for line in in_words(network, choice.settings, started):
-        conditions.watch.say(line)
-    return _run(folder, dataset, choice, network, conditions, origin)
+        runtime.progress.say(line)
+    return _run(folder, dataset, choice, network, runtime, origin)
 
 
 def _origin(folder: Path, dataset: Dataset, start: str | None) -> Memory:
@@ -160,12 +160,10 @@ def _origin(folder: Path, dataset: Dataset, start: str | None) -> Memory:
     return remembered(weights.find(start), dataset, "train anew")
 
 
-def _set_apart(
-    dataset: Dataset, origin: Memory, start: str | None, conditions: Conditions
-) -> Dataset:
+def _set_apart(dataset: Dataset, origin: Memory, start: str | None, runtime: Runtime) -> Dataset:
     """The dataset with nothing set aside that was learnt by what training starts from."""
-    threads, watch = conditions.machine.threads, conditions.watch
-    dataset = settled(dataset, origin, str(start), threads=threads, watch=watch)
+    threads, progress = runtime.machine.threads, runtime.progress
+    dataset = settled(dataset, origin, str(start), threads=threads, progress=progress)
     return replace(dataset, notes=(*dataset.notes, *inspection.warnings(dataset)))
 
 
@@ -180,14 +178,14 @@ def _refuse_nothing_apart(dataset: Dataset, start: str | None) -> None:
 
 
 def resume(
-    folder: str | Path, conditions: Conditions | None = None, *, data: str | Path | None = None
+    folder: str | Path, runtime: Runtime | None = None, *, data: str | Path | None = None
 ) -> Run:
     """Goes on with a run from its newest checkpoint, to the bits it would have come to.
 
     `data` says where the data lies now, if it was moved. Raises UserError where the folder is no
     run's, or the data is not what it was.
     """
-    conditions, folder = conditions or Conditions(), Path(folder)
+    runtime, folder = runtime or Runtime(), Path(folder)
     about = described(folder)
     machine, settings = about["machine"], settings_of(about)
     where = data or machine["data"]
@@ -203,17 +201,17 @@ def resume(
             f"{about['data']['fingerprint']} and is {dataset.fingerprint}; train anew"
         )
     origin = _origin(folder, dataset, machine.get("start"))
-    dataset = _set_apart(dataset, origin, settings.start, conditions)
+    dataset = _set_apart(dataset, origin, settings.start, runtime)
     dataset = replace(dataset, where=about["data"]["where"])
     started: Mapping[str, Any] = about.get("start", {})
-    conditions, _ = within_memory(dataset, settings, started, conditions)
+    runtime, _ = within_memory(dataset, settings, started, runtime)
     network = random_network(dataset, settings, started)
     if settings.start and not checkpoints.found(folder / CHECKPOINTS):
         _, digest = weights.start_from(network, machine["start"])
         if digest != started["hash"]:
             raise UserError(f"{machine['start']} is not what {folder} was begun from; train anew")
-    conditions.watch.say(f"going on with {folder}/")
-    return _run(folder, dataset, Choice(settings, about["reasons"]), network, conditions, origin)
+    runtime.progress.say(f"going on with {folder}/")
+    return _run(folder, dataset, Choice(settings, about["reasons"]), network, runtime, origin)
 
 
 def _is_of(folder: Path, dataset: Dataset, settings: Settings) -> bool:
@@ -230,48 +228,48 @@ def _run(
     dataset: Dataset,
     choice: Choice,
     network: Network,
-    conditions: Conditions,
+    runtime: Runtime,
     origin: Memory,
 ) -> Run:
     """Trains from wherever the folder stands, and tests what came of it."""
-    settings, processes, machine = choice.settings, conditions.processes, conditions.machine
-    with alone_in(folder) if processes.first else nullcontext():
-        about: dict[str, Any] = {**described(folder)} if processes.first else {}
+    settings, ranks, machine = choice.settings, runtime.ranks, runtime.machine
+    with folder_lock(folder) if ranks.is_main else nullcontext():
+        about: dict[str, Any] = {**described(folder)} if ranks.is_main else {}
         about = {name: about[name] for name in about if name not in ("reasons", "machine")}
-        _check_shares(settings, processes)
-        _agree(dataset, settings, processes)
+        _check_shares(settings, ranks)
+        _agree(dataset, settings, ranks)
         kept = None if settings.start is None else network.pixels
-        source, held_out, read, faults = _read(dataset, settings, kept, conditions)
+        source, held_out, read, faults = _read(dataset, settings, kept, runtime)
         network.pixels = source.pixels
         network.to(machine.device)
         if machine.device == "cuda":
             network.to(memory_format=torch.channels_last)  # as batches come; 1.2 times as fast
-            torch.backends.cudnn.deterministic = processes.in_order
+            torch.backends.cudnn.deterministic = ranks.in_order
         training = Training.of(network, settings)
         if not checkpoints.found(folder / CHECKPOINTS):
             _refuse_dead(network, source, settings, folder)
         total = settings.epochs * steps(len(source.part), settings)
         memory = Memory.of(dataset) | origin
-        keeper = Keeper(folder, about, read, settings, total, conditions, memory)
-        with keeper.keeping():
-            keeper.restore(training)
-            _fit(training, source, held_out["validation"], settings, keeper, conditions)
-            keeper.save(training)
+        recorder = Recorder(folder, about, read, settings, total, runtime, memory)
+        with recorder.keeping():
+            recorder.restore(training)
+            _fit(training, source, held_out["validation"], settings, recorder, runtime)
+            recorder.save(training)
         tests: tuple[Tested, ...] = ()
         epochs = tuple(training.epochs)
         del training  # momentum and average, before the best weights are loaded
-        if processes.first:
+        if ranks.is_main:
             network = weights.load(folder / BEST, machine.device)
-            with processes.aside("the test"):
+            with ranks.aside("the test"):
                 tested = {**about["data"], "split": settings.split}
-                tests = _tested(network, held_out, tested, folder, conditions)
-        processes.wait("the test")
-    notes = (*dataset.notes, *faults, *keeper.notes)
+                tests = _tested(network, held_out, tested, folder, runtime)
+        ranks.barrier("the test")
+    notes = (*dataset.notes, *faults, *recorder.notes)
     started = about.get("start", {})
     return Run(folder, network, dataset, settings, choice.reasons, started, notes, epochs, tests)
 
 
-def _refuse_dead(network: Network, source: Source, settings: Settings, folder: Path) -> None:
+def _refuse_dead(network: Network, source: CropSource, settings: Settings, folder: Path) -> None:
     """Raises UserError where the net would not learn, and leaves the folder as if not begun."""
     try:
         refuse_dead(network, source, settings)
@@ -286,10 +284,10 @@ def _tested(
     parts: Mapping[str, Part],
     about: Mapping[str, Any],
     folder: Path,
-    conditions: Conditions,
+    runtime: Runtime,
 ) -> tuple[Tested, ...]:
     """The tests that every run ends with, by this process alone; the last says most of it."""
-    alone = replace(conditions, processes=Processes())
+    alone = replace(runtime, ranks=Ranks())
     return tuple(
         measure(
             network, part, protocol(network, name), {**about, "part": role, "role": role}, folder,
@@ -302,32 +300,32 @@ def _tested(
 
 def _fit(
     training: Training,
-    source: Source,
+    source: CropSource,
     validation: Part,
     settings: Settings,
-    keeper: Keeper,
-    conditions: Conditions,
+    recorder: Recorder,
+    runtime: Runtime,
 ) -> None:
     """Trains to the end; back to a checkpoint where a loss is not finite and settings say so."""
     while True:
         try:
-            for epoch in fit(training, source, validation, settings, conditions, keeper):
-                keeper.after_epoch(training, epoch)
+            for epoch in fit(training, source, validation, settings, runtime, recorder):
+                recorder.after_epoch(training, epoch)
         except Stopped:
-            keeper.stop(training)
+            recorder.stop(training)
         except NotFiniteError as error:
             if settings.bad_loss == "stop" or len(training.left_out) == ROLLBACKS:
-                raise UserError(f"{error}; {keeper.kept(training)}") from None
-            keeper.roll_back(training, error)
+                raise UserError(f"{error}; {recorder.kept(training)}") from None
+            recorder.roll_back(training, error)
         else:
             return
 
 
-def _agree(dataset: Dataset, settings: Settings, processes: Processes) -> None:
+def _agree(dataset: Dataset, settings: Settings, ranks: Ranks) -> None:
     """Raises UserError where a process was started differently."""
     said = {name: str(value) for name, value in vars(settings).items()}
-    ways = [processes.in_order, processes.half]
-    processes.agree({"data": dataset.fingerprint, **said, "way of summing": ways})
+    ways = [ranks.in_order, ranks.half]
+    ranks.agree({"data": dataset.fingerprint, **said, "way of summing": ways})
 
 
 def _name(dataset: Dataset) -> str:
@@ -338,7 +336,7 @@ def _name(dataset: Dataset) -> str:
 
 
 def _tell(
-    watch: Watch,
+    progress: Progress,
     dataset: Dataset,
     settings: Settings,
     reasons: Mapping[str, str],
@@ -346,16 +344,16 @@ def _tell(
     folder: Path,
 ) -> None:
     """Says what was found and what was chosen, before the long work begins."""
-    watch.say(f"{dataset.where}: {len(dataset.classes)} classes, {dataset.kind}")
+    progress.say(f"{dataset.where}: {len(dataset.classes)} classes, {dataset.kind}")
     for note in dataset.notes:
-        watch.say(f"  {note}")
-    watch.say("chosen:")
+        progress.say(f"  {note}")
+    progress.say("chosen:")
     for name, reason in reasons.items():
-        watch.say(f"  {name:11} {_in_words(name, getattr(settings, name)):>19}  {reason}")
-    watch.say(takes)
-    watch.say(epoch_in_words(len(dataset.train), settings))
-    watch.say(str(blind(dataset.parts[dataset.held_out].labels, dataset.classes)))
-    watch.say(f"writing to {folder}/")
+        progress.say(f"  {name:11} {_in_words(name, getattr(settings, name)):>19}  {reason}")
+    progress.say(takes)
+    progress.say(epoch_in_words(len(dataset.train), settings))
+    progress.say(str(blind(dataset.parts[dataset.held_out].labels, dataset.classes)))
+    progress.say(f"writing to {folder}/")
 
 
 def _in_words(name: str, value: Any) -> str:
@@ -367,12 +365,12 @@ def _in_words(name: str, value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _check_shares(settings: Settings, processes: Processes) -> None:
-    """Refuses a batch that the processes, and the shards within them, do not divide.
+def _check_shares(settings: Settings, ranks: Ranks) -> None:
+    """Refuses a batch that the processes, and the micro-batches within them, do not divide.
 
-    On a GPU too, where shards are but the pictures that dropout is drawn for together.
+    On a GPU too, where micro-batches are but the pictures that dropout is drawn for together.
     """
-    count = processes.count
+    count = ranks.world_size
     if count == 1:
         return
     if settings.batch % count:
@@ -381,31 +379,32 @@ def _check_shares(settings: Settings, processes: Processes) -> None:
             f"{settings.batch // count * count or count}, or another number of processes"
         )
     share = settings.batch // count
-    if share % settings.shard:
-        fitting = max(n for n in range(1, min(settings.shard, share) + 1) if share % n == 0)
+    if share % settings.micro_batch:
+        fitting = max(n for n in range(1, min(settings.micro_batch, share) + 1) if share % n == 0)
         raise UserError(
-            f"shards of {settings.shard} do not divide the {share} pictures a step that each of "
-            f"{count} processes has; take --set shard={fitting}, with any number of processes"
+            f"micro-batches of {settings.micro_batch} do not divide the {share} pictures a step "
+            f"that each of {count} processes has; take --set micro_batch={fitting}, with any "
+            f"number of processes"
         )
 
 
 def _read(
-    dataset: Dataset, settings: Settings, kept: Pixels | None, conditions: Conditions
-) -> tuple[Source, dict[str, Part], dict[str, Any], tuple[str, ...]]:
+    dataset: Dataset, settings: Settings, kept: Pixels | None, runtime: Runtime
+) -> tuple[CropSource, dict[str, Part], dict[str, Any], tuple[str, ...]]:
     """What to train on, and the parts set aside by role, in memory, less what is unreadable.
 
     With it come what was found, which every process must find, and again whoever goes on; and
     what is unreadable. Pixels are those `kept` from the weights that training starts from, or else
     less the training set's mean, and divided by its deviation where settings say so.
     """
-    machine, processes, watch = conditions.machine, conditions.processes, conditions.watch
+    machine, ranks, progress = runtime.machine, runtime.ranks, runtime.progress
     plain = kept or Pixels(scale=settings.scale, mean=(0.0, 0.0, 0.0))
     parts, faults = {}, []
     for role, part in dataset.parts.items():
-        parts[role], unreadable = remember(part, plain, machine.threads, watch)
+        parts[role], unreadable = remember(part, plain, machine.threads, progress)
         faults += [f"left out, unreadable: {fault}" for fault in unreadable]
     for fault in faults:
-        watch.say(fault)
+        progress.say(fault)
     counts = {f"number of pictures in {role}": len(part) for role, part in parts.items()}
     train_part = parts.pop("train")
     if len(np.unique(train_part.labels)) < 2 or not len(parts["validation"]):
@@ -418,7 +417,7 @@ def _read(
         "pixels": str(pixels),
         "axes of colour": str(found.axes),
     }
-    processes.agree(read)
-    share = (processes.number, processes.count)
-    source = Source(train_part, pixels, found.axes, share, pinned=machine.device == "cuda")
+    ranks.agree(read)
+    share = (ranks.rank, ranks.world_size)
+    source = CropSource(train_part, pixels, found.axes, share, pinned=machine.device == "cuda")
     return source, {r: p for r, p in parts.items() if len(p)}, read, tuple(faults)

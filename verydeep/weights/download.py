@@ -16,7 +16,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from verydeep.errors import UserError
 from verydeep.files import names_to_disk, to_disk
-from verydeep.runtime.progress import Watch
+from verydeep.runtime.progress import Progress
 from verydeep.weights.releases import CHUNK, Release, hashes_of
 
 SECONDS = 60
@@ -24,7 +24,7 @@ SECONDS = 60
 MB = 10**6
 
 
-def fetch(release: Release, folder: Path, watch: Watch) -> Path:
+def fetch(release: Release, folder: Path, progress: Progress) -> Path:
     """The release's file in a folder, fetched if it is not there; its hash is looked at always.
 
     Nobody else may write in the folder. Raises UserError, one line with the URL, where there is no
@@ -34,7 +34,7 @@ def fetch(release: Release, folder: Path, watch: Watch) -> Path:
     part = path.with_name(f"{path.name}.part")
     try:
         if not path.is_file():
-            _fill(part, release, watch)
+            _fill(part, release, progress)
             _refuse_other(part, release)
             part.replace(path)
             names_to_disk(folder)
@@ -61,7 +61,7 @@ def _refuse_other(path: Path, release: Release) -> None:
         )
 
 
-def _fill(part: Path, release: Release, watch: Watch) -> None:
+def _fill(part: Path, release: Release, progress: Progress) -> None:
     """Fetches a file, from where an earlier connection was cut."""
     done = part.stat().st_size if part.is_file() else 0
     answer = _opened(release, done)
@@ -79,7 +79,7 @@ def _fill(part: Path, release: Release, watch: Watch) -> None:
                 raise _cut(release, f"over {most:,} bytes came, more than the file has")
             file.write(chunk)
             if done <= total:  # else its length was not said
-                watch.step(f"fetching {release.called}, bytes", done, total)
+                progress.step(f"fetching {release.called}, bytes", done, total)
         to_disk(file)
     if done < total:
         raise _cut(release, f"the connection was cut after {done:,} of {total:,} bytes")

@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from verydeep.datasets.dataset import ROLES
 from verydeep.datasets.seen import Memory
 from verydeep.errors import UserError, one_line
-from verydeep.files import write_whole
+from verydeep.files import write_atomic
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import Pixels
@@ -100,7 +100,7 @@ def save(
         _ = _info_of(of_json(text))
     except ValueError as error:
         raise UserError(f"cannot write {path}, which could not be read again: {error}") from None
-    write_whole(Path(path), *pieces({**tensors, **keys}, {KEY: text}))
+    write_atomic(Path(path), *pieces({**tensors, **keys}, {KEY: text}))
     return info.hash
 
 

@@ -1,6 +1,6 @@
 """Where weights lie: a file, the folder of a run, or the user's cache, for those known by name.
 
-Nothing here opens a connection or imports PyTorch; `named.py` fetches what the cache lacks.
+Nothing here opens a connection or imports PyTorch; `pretrained.py` fetches what the cache lacks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A training step on the CPU: shards with a thread each, beside threads inside each operation.
 
-    uv run python bench/shards.py
+    uv run python bench/micro_batches.py
 
 Both ways take the same batches of A at width 0.25 and crop 64, in turns in one process, on a quiet
 machine and beside one process that keeps a core busy. Milliseconds a picture, medians and extremes.
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from verydeep.nets.network import build
-from verydeep.runtime.distributed import Processes
+from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.threads import one_thread_each
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
@@ -71,11 +71,11 @@ def steps() -> tuple[Callable[[], object], Callable[[], object]]:
         np.arange(BATCH),
         BATCH,
     )
-    settings = Settings(crop=64, batch=BATCH, shard=BATCH // CORES)
+    settings = Settings(crop=64, batch=BATCH, micro_batch=BATCH // CORES)
     training = Training.of(network, settings)
-    whole_settings = replace(settings, shard=BATCH)
-    by_shards_step = Step(training, settings, ThreadPoolExecutor(CORES), Processes())
-    whole_step = Step(training, whole_settings, ThreadPoolExecutor(1), Processes())
+    whole_settings = replace(settings, micro_batch=BATCH)
+    by_shards_step = Step(training, settings, ThreadPoolExecutor(CORES), Ranks())
+    whole_step = Step(training, whole_settings, ThreadPoolExecutor(1), Ranks())
 
     def by_shards() -> object:
         with one_thread_each():
