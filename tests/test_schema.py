@@ -21,9 +21,9 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch
 
+from tests.commands.test_commands import Said
+from tests.commands.test_commands import verydeep as verydeep  # a fixture
 from tests.conftest import TWO_CORES
-from tests.test_commands import Said
-from tests.test_commands import verydeep as verydeep  # a fixture
 from verydeep import schema
 from verydeep.datasets import open_dataset
 from verydeep.datasets import pack as packs

@@ -98,7 +98,7 @@ def bytes_of_values(table: Table, pictures: int, tune: str = "all") -> int:
 
 
 def micro_batch_of(table: Table, most: int) -> int:
-    """Pictures whose values take `MICRO_BATCH_BYTES` at most: `most`, a half of it, a quarter ..."""
+    """Pictures whose values take up to `MICRO_BATCH_BYTES`: `most`, half of it, a quarter ..."""
     size = most
     while size > 1 and bytes_of_values(table, size) > MICRO_BATCH_BYTES:
         size //= 2

@@ -18,7 +18,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_statedict import GADGETS, damaged, gadget_files, kinds_of_file, saved, small
+from tests.importers.test_state_dict import (
+    GADGETS,
+    damaged,
+    gadget_files,
+    kinds_of_file,
+    saved,
+    small,
+)
 from verydeep.errors import UserError
 from verydeep.importers import sandbox, state_dict
 from verydeep.importers.sandbox import MIB, Limits

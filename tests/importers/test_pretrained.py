@@ -31,10 +31,10 @@ from PIL import Image
 
 import verydeep as public
 from tests import theirs
+from tests.commands.test_commands import Run
+from tests.commands.test_commands import verydeep as verydeep  # a fixture
 from tests.foreign_nets import random_weights
-from tests.test_commands import Run
-from tests.test_commands import verydeep as verydeep  # a fixture
-from tests.test_keras_weights import keras2
+from tests.importers.test_keras_weights import keras2
 from verydeep.errors import UserError
 from verydeep.files import write_atomic
 from verydeep.importers import pretrained

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from tests import theirs
+from tests.commands.test_commands import Run
+from tests.commands.test_commands import verydeep as verydeep  # a fixture
 from tests.conftest import images
-from tests.test_commands import Run
-from tests.test_commands import verydeep as verydeep  # a fixture
-from tests.test_folding import network as network_with_norms
+from tests.nets.test_folding import network as network_with_norms
 from verydeep import load, save
 from verydeep.importers import sandbox, state_dict
 from verydeep.importers.pixel_words import in_words

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_folding import network as network_with_norms
+from tests.nets.test_folding import network as network_with_norms
 from verydeep.errors import UserError, one_line
 from verydeep.exporters import caffe as caffe_exporter
 from verydeep.exporters import onnx as onnx_exporter

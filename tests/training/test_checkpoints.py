@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from tests.conftest import TWO_CORES
-from tests.test_training import PIXELS, SETTINGS, drawn, source_of, weights_of
+from tests.training.test_loop import PIXELS, SETTINGS, drawn, source_of, weights_of
 from verydeep.datasets.seen import Memory
 from verydeep.errors import Stopped, UserError
 from verydeep.files import folder_lock

@@ -13,10 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.test_commands import Run
-from tests.test_commands import verydeep as verydeep  # a fixture
-from tests.test_folding import network as network_with_norms
-from tests.test_onnx_export import (
+from tests.commands.test_commands import Run
+from tests.commands.test_commands import verydeep as verydeep  # a fixture
+from tests.exporters.test_onnx import (
     BGR,
     CLASSES,
     SIZES,
@@ -25,6 +24,7 @@ from tests.test_onnx_export import (
     ours,
     pictures,
 )
+from tests.nets.test_folding import network as network_with_norms
 from verydeep import save
 from verydeep.errors import UserError
 from verydeep.exporters.openvino import write_openvino

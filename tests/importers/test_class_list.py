@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from tests import theirs
-from tests.test_commands import Run
-from tests.test_commands import verydeep as verydeep  # a fixture
-from tests.test_weights_command import known, theirs_saved
+from tests.commands.test_commands import Run
+from tests.commands.test_commands import verydeep as verydeep  # a fixture
+from tests.commands.test_weights_command import known, theirs_saved
 from verydeep import load
 from verydeep.errors import UserError
 from verydeep.importers import state_dict

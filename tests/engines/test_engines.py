@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.test_folding import network as network_with_norms
+from tests.nets.test_folding import network as network_with_norms
 from verydeep import weights
 from verydeep.commands.main import main
 from verydeep.datasets import open_dataset

@@ -19,9 +19,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.test_commands import Run
-from tests.test_commands import verydeep as verydeep  # a fixture
-from tests.test_folding import network as network_with_norms
+from tests.commands.test_commands import Run
+from tests.commands.test_commands import verydeep as verydeep  # a fixture
+from tests.nets.test_folding import network as network_with_norms
 from verydeep import load, save
 from verydeep.errors import UserError
 from verydeep.exporters.onnx import onnx_bytes, write_onnx

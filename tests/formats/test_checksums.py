@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests import test_keras_weights as as_keras
-from tests import test_mat as as_matlab
 from tests import theirs
 from tests.foreign_nets import random_weights
+from tests.importers import test_keras_weights as as_keras
+from tests.importers import test_matconvnet as as_matlab
 from verydeep.errors import UserError
 from verydeep.exporters import caffe, onnx
 from verydeep.importers import families

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tests.test_engines import there
+from tests.engines.test_engines import there
 from verydeep import save
 from verydeep.commands.main import main
 from verydeep.datasets import open_dataset

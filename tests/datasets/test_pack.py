@@ -25,9 +25,9 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.commands.test_commands import Run
+from tests.commands.test_commands import verydeep as verydeep  # a fixture
 from tests.conftest import TWO_CORES
-from tests.test_commands import Run
-from tests.test_commands import verydeep as verydeep  # a fixture
 from verydeep.datasets import Dataset, open_dataset
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.pack import INDEX, UNFINISHED, Entries, read_index, to_bytes, verify

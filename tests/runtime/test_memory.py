@@ -30,7 +30,7 @@ from verydeep.training.footprint import bytes_of_values, footprint, micro_batch_
 from verydeep.training.settings import Settings
 from verydeep.training.sums import Sums
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def group(place: Path, most: str, used: int, inactive: int) -> None:

@@ -16,10 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.commands.test_commands import Run
+from tests.commands.test_commands import verydeep as verydeep  # a fixture
 from tests.conftest import TWO_CORES
-from tests.test_commands import Run
-from tests.test_commands import verydeep as verydeep  # a fixture
-from tests.test_testing import PIXELS, reading_shades
+from tests.verbs.test_evaluate import PIXELS, reading_shades
 from verydeep import weights
 from verydeep.commands.evaluate import answer
 from verydeep.datasets import Dataset, Part

@@ -38,7 +38,7 @@ def obey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Obey]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         env={"PATH": "", "XDG_CACHE_HOME": str(root / "cache"), "PYTHONWARNINGS": "ignore"},
     )
     assert child.stdin is not None

@@ -30,7 +30,7 @@ from torch import nn
 
 from tests import theirs
 from tests.conftest import images
-from tests.test_folding import network as network_with_norms
+from tests.nets.test_folding import network as network_with_norms
 from verydeep.errors import UserError
 from verydeep.exporters import state_dict as state_dict_exporter
 from verydeep.importers import state_dict
