@@ -20,7 +20,7 @@ from verydeep.commands import main as command_line
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.network import build
-from verydeep.nets.table import read_table, with_norms
+from verydeep.nets.words import read_table, with_norms
 from verydeep.runtime.machine import Machine
 
 SMALL = ["--net=A", "--width=0.125", "--crop=32", "--scale=40", "--batch=8", "--epochs=1"]

@@ -22,7 +22,7 @@ from verydeep import weights
 from verydeep.commands.main import main
 from verydeep.datasets import open_dataset
 from verydeep.engines import engine as engines
-from verydeep.engines import local, winograd
+from verydeep.engines import trunk, winograd
 from verydeep.engines.engine import ENGINES, chosen, engine_for
 from verydeep.errors import UserError
 from verydeep.evaluation import posteriors as tests
@@ -42,7 +42,7 @@ OTHERS = [name for name in ENGINES if name != "torch"]
 @pytest.fixture(autouse=True)
 def winograd_of_few_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small nets are run by Winograd too, though they gain nothing from it."""
-    monkeypatch.setattr(local, "CHANNELS", 4)
+    monkeypatch.setattr(trunk, "CHANNELS", 4)
 
 
 def there(name: str) -> None:
@@ -57,7 +57,7 @@ def net(name: str = "D", crop: int = 32) -> Network:
         for parameter in network.parameters():
             if parameter.ndim == 1:
                 parameter.uniform_(-0.5, 0.5, generator=torch.Generator().manual_seed(3))
-        network.get_submodule(network.table.last_fc.name).get_parameter("weight").div_(50)
+        network.get_submodule(network.table.last_layer).get_parameter("weight").div_(50)
     return network
 
 
@@ -169,7 +169,7 @@ def test_strips_of_a_convolution_are_joined_without_a_seam(
 def test_threads_inside_a_call_change_no_bit() -> None:
     network, views = net(), pictures(3, 64, 64)
     with torch.inference_mode(), one_thread_each():
-        one, three = (local.Local(network, threads)(views) for threads in (1, 3))
+        one, three = (trunk.WinogradTrunk(network, threads)(views) for threads in (1, 3))
     assert torch.equal(one, three)
 
 

@@ -48,7 +48,7 @@ def network(name: str = "D", pixels: Pixels = UNIT, crop: int = 64) -> Network:
         for key, parameter in built.named_parameters():
             if key.endswith(".bias"):
                 parameter.normal_(0, 0.1, generator=draw)
-        built.get_submodule(built.table.last_fc.name).get_parameter("weight").mul_(0.2)
+        built.get_submodule(built.table.last_layer).get_parameter("weight").mul_(0.2)
     return built
 
 
@@ -166,7 +166,7 @@ def test_a_graph_may_begin_at_what_a_row_gave() -> None:
     built = network("B")
     values = torch.randn(2, 64, 3, 5, generator=torch.Generator().manual_seed(0))
     found = run(onnx_bytes(built, ["score_map"], begin="pool5"), {"pool5": values.numpy()})
-    assert_the_same(found, {"score_map": built.score_map_from("pool5", values)})
+    assert_the_same(found, {"score_map": built.run({"pool5": values}, ["scores"])["scores"]})
 
 
 def test_outputs_and_beginnings_that_are_none_are_named() -> None:

@@ -66,7 +66,7 @@ def test_layers_may_each_have_a_width_of_their_own() -> None:
     words = ("conv3-3", "maxpool", "conv3-5", "maxpool", "conv3-7", "conv3-2", "maxpool", "conv3-4",
              "conv3-6", "maxpool", "conv3-9", "conv3-8", "maxpool", "FC-11", "FC-5", "FC-2",
              "soft-max")  # fmt: skip
-    from verydeep.nets.table import read_table
+    from verydeep.nets.words import read_table
 
     built = Network.empty(read_table("A", words, 64), ["a", "b"], PIXELS)
     built.load_state_dict({k: torch.ones(t.shape) for k, t in built.state_dict().items()},

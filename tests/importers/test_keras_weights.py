@@ -40,7 +40,8 @@ from verydeep.importers.importing import imported
 from verydeep.importers.parameters import AUTHORS
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
-from verydeep.nets.table import Table, read_table
+from verydeep.nets.table import Table
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 
 MEAN = (103.939, 116.779, 123.68)

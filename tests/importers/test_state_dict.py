@@ -39,7 +39,7 @@ from verydeep.importers.importing import imported
 from verydeep.importers.parameters import Parameters
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
-from verydeep.nets.table import read_table, with_norms
+from verydeep.nets.words import read_table, with_norms
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights import hash_of
 from verydeep.weights.pieces import LARGEST_HEADER, pieces
@@ -341,7 +341,7 @@ def test_fc_layers_of_nan_are_left_out_with_the_authors_pixels() -> None:
     assert read.pixels.std == (1 / 255,) * 3
     assert "FC layers are NaN" in read.notes[0]
     network = imported(read, "w.pth").network
-    assert (network.table.name, network.table.has_top, network.classes) == ("D", False, ())
+    assert (network.table.name, network.table.has_scores, network.classes) == ("D", False, ())
 
 
 @pytest.mark.parametrize("prefix", ["features.", ""])

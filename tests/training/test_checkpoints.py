@@ -363,12 +363,12 @@ def test_a_run_rolls_back_and_leaves_the_batch_out(
     gradients = Step.gradients
     spoilt = []
 
-    def spoils(self: Step, batch: Batch, number: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        loss, found = gradients(self, batch, number)
+    def spoils(self: Step, batch: Batch, number: int) -> Any:
+        loss, found, norms = gradients(self, batch, number)
         if number == 5:
             spoilt.append(number)
-            return loss * float("nan"), [f * float("nan") for f in found]
-        return loss, found
+            return loss * float("nan"), [f * float("nan") for f in found], norms
+        return loss, found, norms
 
     monkeypatch.setattr(Step, "gradients", spoils)
     given = {**SMALL, "bad_loss": "rollback"}

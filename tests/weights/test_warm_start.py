@@ -31,7 +31,7 @@ from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import Stopped, UserError
 from verydeep.importers.importing import imported
 from verydeep.importers.parameters import Parameters
-from verydeep.nets.network import Dropout, Network, build
+from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.page import write_page
 from verydeep.runtime.machine import Machine
@@ -158,7 +158,7 @@ def test_dropout_comes_back_where_a_file_has_none() -> None:
     given = parameters(network_of())
     network = imported(Parameters("Keras", given.tensors, PIXELS), "w").network
     Training.of(network, Settings(dropout=0.3))
-    layers = [m for m in network.modules() if isinstance(m, Dropout)]
+    layers = [m for m in network.modules() if isinstance(m, torch.nn.Dropout)]
     assert [layer.p for layer in layers] == [0.3, 0.3]
     network.train()
     crop = images(2, 32, 32)

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from verydeep.errors import UserError
+from verydeep.exporters.rows import refuse_others
 from verydeep.files import write_atomic
 from verydeep.formats.protobuf import (
     MOST_BYTES,
@@ -50,6 +51,7 @@ def write(network: Network, path: Path | str) -> None:
             f"cannot write {path}: {size:,} bytes are more than the 2 GB that Caffe reads; keep "
             f"our own file, or train the net narrower"
         )
+    refuse_others(network.table, _TYPES, "Caffe")
     parts = text_field(1, f"verydeep {network.table.name}")
     parts += text_field(3, PICTURE)
     parts += message_field(8, integers_field(1, (1, 3, side, side)))

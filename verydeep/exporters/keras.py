@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.errors import UserError
+from verydeep.exporters.rows import refuse_others
 from verydeep.files import write_atomic
 from verydeep.importers.keras import MEAN, SCALE, TABLE
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC, LRN, Conv
+from verydeep.nets.table import FC, LRN, Conv, Dropout, MaxPool, ReLU, Softmax
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import table_in_words
 
@@ -45,6 +46,8 @@ def write(network: Network, path: Path | str) -> None:
     for row in network.table.rows:
         if isinstance(row, LRN):
             raise UserError(f"Keras has no layer for '{row.name}' of configuration A-LRN; train A")
+    kinds = (Conv, FC, MaxPool, ReLU, Dropout, Softmax)
+    refuse_others(network.table, kinds, "Keras's VGG")
     content = io.BytesIO()
     with h5py.File(content, "w", libver="earliest") as file:
         file.attrs[MEAN], file.attrs[SCALE] = _mean(network.pixels), network.pixels.scale

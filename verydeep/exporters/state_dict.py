@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from verydeep.errors import UserError, one_line
+from verydeep.exporters.rows import refuse_others
 from verydeep.files import atomic_file, write_atomic
 from verydeep.importers.constructors import loaded_by
 from verydeep.importers.state import ABOUT
 from verydeep.importers.state_dict import TOPS
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC, LRN
+from verydeep.nets.table import FC, LRN, BatchNorm, Conv, Dropout, MaxPool, ReLU, Softmax
 from verydeep.weights.pieces import pieces
 
 
@@ -52,7 +53,7 @@ def write(network: Network, path: Path | str, family: str) -> str:
 def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
     """The network's tensors by the family's names, in its order and layout."""
     rows = network.table.rows
-    _ = network.table.last_fc  # neither family has a net without one
+    _ = network.table.scores  # neither family has a net without one
     fcs = [row.name for row in rows if isinstance(row, FC)]
     odd = [row.name for row in rows if isinstance(row, LRN)]
     if odd or len(fcs) != 3:
@@ -61,6 +62,8 @@ def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
             if odd
             else f"{family}'s VGGs have three FC layers, this network {len(fcs)}"
         )
+    kinds = (BatchNorm, Conv, FC, MaxPool, ReLU, Dropout, Softmax)
+    refuse_others(network.table, kinds, f"{family}'s VGG")
     theirs = {row.name: f"features.{i}" for i, row in enumerate(rows)}
     theirs |= dict(zip(fcs, TOPS[family], strict=True))
     state: OrderedDict[str, Tensor] = OrderedDict()

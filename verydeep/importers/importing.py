@@ -24,15 +24,8 @@ from verydeep.importers.parameters import Parameters
 from verydeep.importers.parameters_file import refuse_not_finite
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
-from verydeep.nets.table import (
-    FC,
-    NORM_NAME,
-    NORM_WORD,
-    BatchNorm,
-    Conv,
-    Table,
-    read_table,
-)
+from verydeep.nets.table import FC, NORM_NAME, NORM_WORD, BatchNorm, Conv, Table
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 
 LAYER = re.compile(r"(conv|bn)\d{1,2}_\d{1,2}|fc[678]")

@@ -5,7 +5,8 @@ each pair of 3 x 3 layers replaced by one 5 x 5 layer of the same receptive fiel
 """
 
 from verydeep.errors import UserError
-from verydeep.nets.table import Table, read_table
+from verydeep.nets.table import Table
+from verydeep.nets.words import read_table, with_classes
 
 TABLE_1 = """
 A         | A-LRN     | B         | C         | D         | E         | B-shallow
@@ -65,8 +66,7 @@ def table(
     if fc is not None and fc < 1:
         raise UserError(f"{fc} channels for the FC layers; at least 1 is needed")
     words = [_scaled(word, width, fc) for word in CONFIGURATIONS[name]]
-    words[words.index("soft-max") - 1] = f"FC-{classes}"
-    return read_table(name, words, crop)
+    return read_table(name, with_classes(words, classes), crop)
 
 
 def _scaled(word: str, width: float, fc: int | None) -> str:

@@ -226,11 +226,11 @@ def _tuning(
     if not origin.is_whole:
         yield "tune", "all", "convolutions are new, too"
     elif machine.device == "cpu" and hours > HOURS * _budget(train) / BUDGET:
-        tune = "last" if origin.table.has_top else "fc"
+        tune = "last" if origin.table.has_scores else "fc"
         yield "tune", tune, f"all layers would take {hours:.0f} hours or more here"
     elif len(train) >= FEW:
         yield "tune", "all", f"{pictures} are enough for every layer"
-    elif origin.table.has_top:
+    elif origin.table.has_scores:
         yield "tune", "last", f"{pictures} are few: the other layers stay as they are"
     else:
         yield "tune", "fc", f"{pictures} are few: the convolutions stay as they are"

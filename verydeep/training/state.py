@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from verydeep.nets.network import Dropout, Network
+from verydeep.nets.network import Network
 from verydeep.nets.table import FC
 from verydeep.training.settings import Settings
 from verydeep.training.sgd import SGD
@@ -94,7 +94,7 @@ def tuned_layers(network: Network, tune: str) -> list[str]:
     if tune == "all":
         return layers_of(network)
     fc = [row.name for row in network.table.rows if isinstance(row, FC)]
-    return fc if tune == "fc" else fc[-1:]
+    return fc if tune == "fc" else [network.table.last_layer]
 
 
 @dataclass
@@ -122,7 +122,7 @@ class Training:
     def of(cls, network: Network, settings: Settings) -> Training:
         """A training that has not begun."""
         for module in network.modules():
-            if isinstance(module, Dropout):
+            if isinstance(module, nn.Dropout):
                 module.p = settings.dropout
         tuned = tuned_layers(network, settings.tune)
         for name, parameter in network.named_parameters():
@@ -131,7 +131,7 @@ class Training:
         optimiser = SGD(learning, settings.rate, settings.momentum, settings.decay)
         if not settings.average:
             return cls(network, optimiser)
-        average = {n: p.detach().clone() for n, p in network.named_parameters()}
+        average = {name: tensor.detach().clone() for name, tensor in _tensors(network)}
         return cls(network, optimiser, average)
 
     def schedule(self, settings: Settings) -> tuple[Schedule, bool]:
@@ -152,8 +152,8 @@ class Training:
         if self.average is not None:
             updates = number + 1 - sum(step < number for step in self.left_out)
             share = (1 - decay) / (1 - decay**updates)
-            for name, parameter in self.network.named_parameters():
-                self.average[name].lerp_(parameter, share)
+            for name, tensor in _tensors(self.network):
+                self.average[name].lerp_(tensor, share)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -167,7 +167,13 @@ class Training:
     @torch.no_grad()
     def _swap(self) -> None:
         if self.average is not None:
-            for name, parameter in self.network.named_parameters():
+            for name, tensor in _tensors(self.network):
                 # by exchange of their memory, for the largest layer is most of a network
-                kept = parameter.data
-                parameter.data, self.average[name] = self.average[name], kept
+                kept = tensor.data
+                tensor.data, self.average[name] = self.average[name], kept
+
+
+def _tensors(network: Network) -> Iterator[tuple[str, Tensor]]:
+    """A network's parameters, and the statistics that its norms keep."""
+    yield from network.named_parameters()
+    yield from network.named_buffers()

@@ -108,7 +108,7 @@ def evaluate(
     weights_path = weights.find(weights_path, runtime.progress)
     way = Way(engines.chosen(engine, runtime.machine.device, precision), precision, pooling)
     info = read_info(weights_path)
-    _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
+    _ = table_of(info).scores  # refuses a net without scores before any picture is read
     dataset, part_name, part, role = to_test(weights_path, data, split, part_name, runtime)
     part = relabelled(part, dataset, info)
     for note in dataset.notes:

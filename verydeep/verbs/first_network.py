@@ -11,7 +11,8 @@ from verydeep.datasets import Dataset
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
-from verydeep.nets.table import Table, read_table
+from verydeep.nets.table import Table
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime import memory
 from verydeep.runtime.runtime import Runtime

@@ -64,7 +64,7 @@ def answers(
     runner = chosen(engine, machine.device)
     (progress or Progress()).say(words(runner, asked=engine is not None))
     network = weights.load(weights_path, machine.device)
-    _ = network.table.last_fc  # refuses a net without scores before any picture is read
+    _ = network.table.scores  # refuses a net without scores before any picture is read
     if read_info(weights_path).is_unnamed:
         (progress or Progress()).say(UNNAMED)
     shower = engine_for(network, runner, machine.threads)

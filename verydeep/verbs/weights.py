@@ -72,7 +72,7 @@ def import_weights(
     from verydeep.importers.pixel_words import in_words
 
     network = found.network
-    count = f"{len(network.classes):,} classes" if network.table.has_top else "no classes"
+    count = f"{len(network.classes):,} classes" if network.table.has_scores else "no classes"
     return Done(f"{_net(network.table)}, {count}; {in_words(network.pixels)}", found.notes)
 
 
@@ -120,7 +120,8 @@ def published() -> list[Published]:
 
 def _table_of(release: Release) -> Table:
     from verydeep.nets import vgg
-    from verydeep.nets.table import NORM_NAME, read_table, with_norms
+    from verydeep.nets.table import NORM_NAME
+    from verydeep.nets.words import read_table, with_norms
 
     plain = vgg.table(release.net.removesuffix(NORM_NAME))
     words = with_norms(plain.words) if release.net != plain.name else plain.words
@@ -236,6 +237,6 @@ def _net(table: Table) -> str:
     from verydeep.nets.cost import cost
 
     count = f"{cost(table).parameters:,} parameters"
-    if not table.has_top:  # its crop fixes nothing
+    if not table.has_scores:  # its crop fixes nothing
         return f"{table.name} without its top (to {table.rows[-1].name}), {count}"
     return f"{table.name}, crop {table.crop}, {count}"

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, TypedDict
 from verydeep.errors import UserError, escaped, harm_of, one_line
 from verydeep.nets import vgg
 from verydeep.nets.cost import cost
-from verydeep.nets.table import NORM_NAME, Conv, Table, read_table
+from verydeep.nets.table import NORM_NAME, Conv, Table
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.schema import AndOthers, Between, Line, MisfitError, Most, Seed, fitting
 

@@ -19,14 +19,8 @@ from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
-from verydeep.nets.table import (
-    FC,
-    NORM_NAME,
-    BatchNorm,
-    Conv,
-    Table,
-    read_table,
-)
+from verydeep.nets.table import FC, NORM_NAME, BatchNorm, Conv, Table
+from verydeep.nets.words import read_table, with_classes, without_norms
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.file import hash_of, load, pixels_of, read_info, table_of
 
@@ -68,16 +62,16 @@ class Origin:
 
         The crop is not looked at; nor is fc, where there are no FC layers yet.
         """
-        names = ("net", "width", "fc") if self.table.has_top else ("net", "width")
+        names = ("net", "width", "fc") if self.table.has_scores else ("net", "width")
         if all(sizes[name] == self.sizes[name] for name in names):
             return True
         if sizes["net"] != self.table.name:
             return False
         width, crop, fc = (sizes[name] for name in ("width", "crop", "fc"))
         asked = vgg.table(self.table.configuration, 2, width, crop, fc).words
-        own = self.table.plain_words
-        count = len(own) - 2 if self.table.has_top else len(own)  # up to the classes' own
-        return list(asked[:count]) == own[:count]
+        own = without_norms(self.table.words)
+        count = len(own) - 2 if self.table.has_scores else len(own)  # up to the classes' own
+        return asked[:count] == own[:count]
 
     def table_for(self, sizes: Mapping[str, Any], classes: int) -> Table:
         """The table of a net of these sizes: this one with another last layer, where it is this.
@@ -87,12 +81,11 @@ class Origin:
         width, crop, fc = (sizes[name] for name in ("width", "crop", "fc"))
         if not self.is_of(sizes):
             return vgg.table(sizes["net"].removesuffix(NORM_NAME), classes, width, crop, fc)
-        words = list(self.table.words)
-        if not self.table.has_top:
+        words = self.table.words
+        if not self.table.has_scores:
             like = vgg.table(self.table.configuration, classes, width, crop, fc)
             words += like.words[len(words) :]
-        words[words.index("soft-max") - 1] = f"FC-{classes}"
-        return read_table(self.table.name, words, crop)
+        return read_table(self.table.name, with_classes(words, classes), crop)
 
     def described(self, table: Table) -> dict[str, Any]:
         """Plain data from which `begun` makes the same net again, without the weights file."""
@@ -142,7 +135,7 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
     loaded = load(path)
     norms = any(isinstance(row, BatchNorm) for row in network.table.rows)
     source = loaded if norms else folded(loaded)
-    same = source.table.name == network.table.name or not source.table.has_top
+    same = source.table.name == network.table.name or not source.table.has_scores
     same_classes = not read_info(path).is_unnamed and (
         [*map(class_key, source.classes)] == [*map(class_key, network.classes)]
     )
@@ -152,7 +145,7 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
             continue
         if not (same or name in TAKEN_FROM_ANOTHER_CONFIGURATION):
             continue
-        if name == network.table.last_fc.name and not same_classes:
+        if name == network.table.last_layer and not same_classes:
             continue
         _copy(source.get_submodule(name), network.get_submodule(name), name, path)
         copied.append(name)
