@@ -145,16 +145,25 @@ def test_winograds_convolution_is_the_plain_one(
     torch.testing.assert_close(found.permute(0, 3, 1, 2).double(), expected, rtol=0, atol=3e-5)
 
 
-def test_winograds_rounding_is_at_most_twice_that_of_a_plain_convolution() -> None:
+def test_winograds_rounding_is_two_thirds_of_that_at_the_usual_points(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Against float64; plain convolutions differ by five times from one processor to another."""
     random = torch.Generator().manual_seed(0)
     images = torch.randn(1, 256, 16, 16, generator=random).relu()
     filters = torch.randn(64, 256, 3, 3, generator=random) / 48
-    bias = torch.zeros(64)
     exact = F.conv2d(images.double(), filters.double(), padding=1)
-    plain = F.conv2d(images, filters, padding=1)
-    found = winograd.convolution(images.permute(0, 2, 3, 1), winograd.transformed(filters), bias)
-    error = (found.permute(0, 3, 1, 2) - exact).square().mean().sqrt()
-    assert error < 2 * (plain - exact).square().mean().sqrt()
+
+    def error() -> float:
+        rows, points = images.permute(0, 2, 3, 1), winograd.transformed(filters)
+        found = winograd.convolution(rows, points, torch.zeros(64)).permute(0, 3, 1, 2)
+        return (found - exact).square().mean().sqrt().item()
+
+    ours = error()
+    monkeypatch.setattr(winograd, "A", 1.0)
+    monkeypatch.setattr(winograd, "B", 2.0)
+    assert ours < 2 / 3 * error()
+    assert ours < 2e-6
 
 
 def test_strips_of_a_convolution_are_joined_without_a_seam(
