@@ -115,6 +115,12 @@ def test_a_run_on_four_processes_comes_to_the_bits_of_one(
     assert ends(answer["folder"]) == undisturbed["ends"]
 
 
+def test_norms_come_to_the_same_bits_on_one_process_and_on_two(obey: Obey) -> None:
+    one, two = (obey(f"norms-{n}", count=n, settings={"net": "A-BN"}) for n in (1, 2))
+    assert two["codes"] == [0] * 2, two["said"]
+    assert ends(two["folder"]) == ends(one["folder"])
+
+
 def kills(events: list[str], of: range) -> list[tuple[int, bool]]:
     """Each of these events, before it, and where it writes or removes torn in the middle too.
 

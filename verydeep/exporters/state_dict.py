@@ -53,6 +53,8 @@ def write(network: Network, path: Path | str, family: str) -> str:
 def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
     """The network's tensors by the family's names, in its order and layout."""
     rows = network.table.rows
+    kinds = (BatchNorm, Conv, FC, LRN, MaxPool, ReLU, Dropout, Softmax)
+    refuse_others(network.table, kinds, f"{family}'s VGG")
     _ = network.table.scores  # neither family has a net without one
     fcs = [row.name for row in rows if isinstance(row, FC)]
     odd = [row.name for row in rows if isinstance(row, LRN)]
@@ -62,8 +64,6 @@ def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
             if odd
             else f"{family}'s VGGs have three FC layers, this network {len(fcs)}"
         )
-    kinds = (BatchNorm, Conv, FC, MaxPool, ReLU, Dropout, Softmax)
-    refuse_others(network.table, kinds, f"{family}'s VGG")
     theirs = {row.name: f"features.{i}" for i, row in enumerate(rows)}
     theirs |= dict(zip(fcs, TOPS[family], strict=True))
     state: OrderedDict[str, Tensor] = OrderedDict()

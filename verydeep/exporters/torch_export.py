@@ -45,7 +45,18 @@ def write_torch_export(network: Network, path: Path | str) -> str:
 
 
 def exported(network: Network) -> torch.export.ExportedProgram:
-    """The network as a program of PyTorch's operators, with the network's own tensors."""
+    """The network as a program of PyTorch's operators, with the network's own tensors.
+
+    Raises UserError for a row whose rounding no program can have at every size.
+    """
+    for row in network.table.rows:
+        if not (isinstance(row, table.Pool) and row.up):
+            continue
+        if isinstance(row, table.AvePool) or row.kernel < row.padding + row.stride:
+            raise UserError(
+                f"torch.export has no place for '{row.name}' of {network.table.name}, which "
+                f"rounds up; take --to onnx or openvino"
+            )
     side = network.table.least
     dim = torch.export.Dim
     sizes = {0: dim("B"), 1: dim("H", min=side), 2: dim("W", min=side)}
@@ -90,13 +101,17 @@ def _convolved(row: table.FC, layer: nn.Module, values: Tensor) -> Float[Tensor,
 
 
 def _pooled(row: table.MaxPool, layer: nn.Module, values: Tensor) -> Float[Tensor, "B C h w"]:
-    """Max-pooling; of squares that do not overlap in a form that PyTorch 2.11 exports too."""
-    side = row.kernel
-    if side != row.stride or row.padding:
-        found: Tensor = layer(values)
-        return found
-    if row.up:  # so many of minus infinity at the end of sides as it wants
-        values = F.pad(values, (0, side - 1, 0, side - 1), value=float("-inf"))
+    """Max-pooling, rounded down once so much of minus infinity stands around as it would look at.
+
+    Of squares that do not overlap it is in a form that PyTorch 2.11 exports too. A pool that rounds
+    up is right like that where its last window begins before the end, which `exported` looks at.
+    """
+    side, stride, before = row.kernel, row.stride, row.padding
+    after = before + (stride - 1 if row.up else 0)
+    if after:
+        values = F.pad(values, (before, after, before, after), value=float("-inf"))
+    if side != stride:
+        return F.max_pool2d(values, side, stride)
     return values.unfold(2, side, side).unfold(3, side, side).amax((4, 5))
 
 

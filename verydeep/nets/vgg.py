@@ -4,9 +4,11 @@ The last column is the "shallow" net of Sect. 4.1, which the paper describes in 
 each pair of 3 x 3 layers replaced by one 5 x 5 layer of the same receptive field.
 """
 
+from collections.abc import Sequence
+
 from verydeep.errors import UserError
-from verydeep.nets.table import Table
-from verydeep.nets.words import read_table, with_classes
+from verydeep.nets.table import NORM_NAME, Table
+from verydeep.nets.words import read_table, with_classes, with_norms
 
 TABLE_1 = """
 A         | A-LRN     | B         | C         | D         | E         | B-shallow
@@ -53,11 +55,14 @@ def table(
 ) -> Table:
     """Table of a configuration, whole by default, or scaled down for small data.
 
+    "A-BN" and the like have a norm after each convolution, as released re-trainings do.
+
     `width` multiplies the channels of every hidden layer (rounded to eights); `fc` sets those of
     the hidden FC layers by themselves; `crop` is the side of the training crop, in pixels.
     Raises UserError for an unknown name or a size that leaves nothing to learn.
     """
-    if name not in CONFIGURATIONS:
+    configuration = name.removesuffix(NORM_NAME)
+    if configuration not in CONFIGURATIONS:
         raise UserError(f"no configuration '{name}'; there are {', '.join(CONFIGURATIONS)}")
     if not 0 < width <= 4:
         raise UserError(f"a width of {width} is not in (0, 4]; 1 is the paper's net")
@@ -65,7 +70,8 @@ def table(
         raise UserError(f"{classes} class(es) leave nothing to tell apart; at least 2 are needed")
     if fc is not None and fc < 1:
         raise UserError(f"{fc} channels for the FC layers; at least 1 is needed")
-    words = [_scaled(word, width, fc) for word in CONFIGURATIONS[name]]
+    words: Sequence[str] = [_scaled(word, width, fc) for word in CONFIGURATIONS[configuration]]
+    words = with_norms(words) if name != configuration else words
     return read_table(name, with_classes(words, classes), crop)
 
 

@@ -52,6 +52,8 @@ from verydeep.nets.table import (
 POOL, POOL_UP, SOFTMAX = "maxpool", "maxpool-up", "soft-max"
 """The word of Table 1's pooling, that of one which rounds up as Caffe's do, and of the last row."""
 
+MOST_ROWS = 4096
+"""Of a table; a ResNet of 152 layers has some 500."""
 _TIMES = re.compile(r"(\d{1,3}) x (.+)")
 _CONV = re.compile(rf"conv(\d+)-(\d+)({NORM_WORD})?")
 _POOL = re.compile(r"(max|ave)pool(\d*)(-up)?")
@@ -230,6 +232,8 @@ class _Reader:
         return f"{self._prefix}{kind}{self._block}_{self._place}"
 
     def _add(self, row: Row) -> None:
+        if len(self.rows) == MOST_ROWS:
+            raise UserError(f"a table of more than {MOST_ROWS:,} rows, which nothing runs")
         if row.name in self._shapes:
             raise UserError(f"two rows of a table would be called '{row.name}'")
         self.rows.append(row)

@@ -20,6 +20,8 @@ from torch.nn import functional as F
 from verydeep.errors import UserError
 from verydeep.nets.cost import cost
 from verydeep.nets.network import Network
+from verydeep.nets.norms import Norms, learnt_norms
+from verydeep.nets.table import PICTURE, SCORES, BatchNorm
 from verydeep.training.loader import CropSource, batches
 from verydeep.training.settings import Settings
 
@@ -50,7 +52,8 @@ def strengths(
     first = next(batches(replace(source, share=(0, 1)), few, epoch=0, threads=1))
     batch = first.part(0, few.batch, network.device)
     learning = {name: p for name, p in network.named_parameters() if p.requires_grad}
-    scores = network(batch.shown(source.pixels))
+    given, norms = {PICTURE: batch.shown(source.pixels)}, Norms(learnt_norms(network))
+    scores = network.run(given, [SCORES], {BatchNorm: norms})[SCORES].mean((2, 3))
     losses = F.cross_entropy(scores, batch.labels, reduction="none")
     loss = (losses * batch.weight).mean()
     gradients = torch.autograd.grad(loss, [*learning.values()])

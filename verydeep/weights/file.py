@@ -87,7 +87,7 @@ def save(
     keys = {PICTURES + role: torch.from_numpy(k) for role, k in (memory or Memory()).keys.items()}
     layers = _layer_hashes(tensors)
     info = WeightsInfo(
-        table={"name": table.name, "crop": table.crop, "words": table.words},
+        table=schema.table_in_words(table),
         classes=list(network.classes),
         pixels=asdict(network.pixels),
         provenance=provenance or {},
