@@ -52,6 +52,15 @@ GOOGLENET = (
 )  # fmt: skip
 
 
+ODD = (
+    "conv5-128 /2 pad 1 no bias", "LRN n 3 k 1 alpha 0.01", "maxpool3 /2 pad 1 ceil",
+    "[", "(", "conv3-64 groups 4 dilation 2", "|", "conv1-64-bn linear", "|", "avepool3 pad 1",
+    ")", "conv1-128 linear", "|", "] linear", "avepool3 /2", "2 x conv3-256 groups 2", "L2",
+    "FC-256", "dropout 0.3", "FC-1000", "soft-max",
+)  # fmt: skip
+"""A row of every kind that the other two have not."""
+
+
 def with_weights_of(theirs: nn.Module, name: str, words: tuple[str, ...], crop: int) -> Network:
     """A net of these words with another's weights, layer after layer in the order of both."""
     table = read_table(name, words, crop)

@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.conftest import TWO_CORES, images
-from tests.nets.others import GOOGLENET, RESNET_18, small, with_weights_of
+from tests.nets.others import GOOGLENET, ODD, RESNET_18, small, with_weights_of
 from verydeep import load, save
 from verydeep.datasets import open_dataset
 from verydeep.engines.engine import ENGINES, engine_for
@@ -40,6 +40,7 @@ from verydeep.training.settings import Settings, checked
 from verydeep.training.state import Training
 
 NETS = {"ResNet-18": RESNET_18, "GoogLeNet": GOOGLENET}
+ALL = {**NETS, "odd": ODD}
 
 
 def peer(name: str) -> nn.Module:
@@ -92,11 +93,11 @@ def test_scores_and_statistics_are_torchvisions_in_training(
                                    rtol=1e-2, atol=1e-3)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", ALL)
 @torch.inference_mode()
 def test_a_position_of_the_map_is_the_score_of_what_it_sees(name: str) -> None:
     """A step to the right in the picture is a position to the right in the map."""
-    built = small(NETS[name], 5)
+    built = small(ALL[name], 5)
     step, reach = built.table.step, built.table.reaches[built.table.scores]
     ours = built.score_map(wide := images(1, 64, 1280))
     assert ours.shape == (1, 5, 1, (1280 - 64) // step + 1)
@@ -106,11 +107,11 @@ def test_a_position_of_the_map_is_the_score_of_what_it_sees(name: str) -> None:
     torch.testing.assert_close(moved[..., edge:-edge], ours[..., edge + 1 : -edge])
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("engine", ENGINES)
 @torch.inference_mode()
 def test_every_engine_gives_the_scores_whole_and_in_tiles(name: str, engine: str) -> None:
-    built = small(NETS[name], 5)
+    built = small(ALL[name], 5)
     views = torch.randint(0, 256, (2, 96, 131, 3)).to(torch.uint8)
     expected = built.score_map(built.pixels.normalise(views))
     run = engine_for(built, engine, 2)
@@ -121,24 +122,34 @@ def test_every_engine_gives_the_scores_whole_and_in_tiles(name: str, engine: str
     torch.testing.assert_close(tiled, whole, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", ALL)
 @torch.no_grad()
-def test_exports_give_the_scores(name: str, tmp_path: Path) -> None:
-    built = small(NETS[name], 5)
+def test_a_graph_of_onnx_gives_the_scores(name: str, tmp_path: Path) -> None:
+    built = small(ALL[name], 5)
     write_onnx(built, tmp_path / "net.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
-    program = exported(built).module()
     for side in (64, 97):
         pictures = torch.randint(0, 256, (2, side, side + 32, 3)).to(torch.uint8)
         expected = built(built.pixels.normalise(pictures))
         found = session.run(["scores"], {"pictures": pictures.numpy()})[0]
         np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL)
+@torch.no_grad()
+def test_a_program_of_torch_export_gives_the_scores(name: str) -> None:
+    built = small(ALL[name], 5)
+    program = exported(built).module()
+    for side in (64, 97):
+        pictures = torch.randint(0, 256, (2, side, side + 32, 3)).to(torch.uint8)
+        expected = built(built.pixels.normalise(pictures))
         torch.testing.assert_close(program(pictures)[0], expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", ALL)
 def test_formats_of_vggs_refuse_it_by_the_row(name: str, tmp_path: Path) -> None:
-    built = small(NETS[name], 5)
+    built = small(ALL[name], 5)
     for write, whom in (
         (lambda: caffe.write(built, tmp_path / "x.caffemodel"), "Caffe"),
         (lambda: keras.write(built, tmp_path / "x.weights.h5"), "Keras's VGG"),
@@ -148,10 +159,10 @@ def test_formats_of_vggs_refuse_it_by_the_row(name: str, tmp_path: Path) -> None
             write()
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", ALL)
 @torch.inference_mode()
 def test_norms_are_folded_along_every_branch(name: str) -> None:
-    built, crop = small(NETS[name], 5), images(2, 64, 64)
+    built, crop = small(ALL[name], 5), images(2, 64, 64)
     for module in built.modules():
         if isinstance(module, layers.BatchNorm):
             module.get_buffer("running_var").uniform_(0.5, 2.0)
@@ -161,12 +172,12 @@ def test_norms_are_folded_along_every_branch(name: str) -> None:
     torch.testing.assert_close(plain(crop), built(crop), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", ALL)
 def test_it_is_trained_and_comes_back_from_its_file(name: str, tmp_path: Path) -> None:
     dataset = open_dataset("drawn:40x64")
     given = {"crop": 32, "scale": 64, "batch": 20, "epochs": 1, "rate": 0.01, "micro_batch": 10}
     settings = Settings(**checked(given))
-    built = small(NETS[name], 10, crop=32)
+    built = small(ALL[name], 10, crop=32)
     built.pixels = Pixels((64, 64), (120.0,) * 3, (60.0,) * 3)
     before = {key: tensor.clone() for key, tensor in built.state_dict().items()}
     training = Training.of(built, settings)

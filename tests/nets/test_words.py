@@ -193,5 +193,5 @@ def test_a_concatenation_has_the_channels_of_all() -> None:
 
 
 def test_norms_are_put_into_convolutions_with_biases() -> None:
-    words = ("conv7-64-bn /2 no bias epsilon 0.001", "conv3-8-bn linear", "conv3-8", "FC-5")
-    assert without_norms(words) == ("conv7-64 /2", "conv3-8 linear", "conv3-8", "FC-5")
+    words = ("conv7-64-bn /2 no bias epsilon 0.001", "conv3-8-bn linear", "conv3-8 no bias")
+    assert without_norms(words) == ("conv7-64 /2", "conv3-8 linear", "conv3-8 no bias")

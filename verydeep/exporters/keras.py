@@ -43,11 +43,11 @@ def write(network: Network, path: Path | str) -> None:
         raise UserError(
             "Keras files are written by h5py, which is missing: `pip install h5py`"
         ) from None
+    kinds = (Conv, FC, LRN, MaxPool, ReLU, Dropout, Softmax)
+    refuse_others(network.table, kinds, "Keras's VGG")
     for row in network.table.rows:
         if isinstance(row, LRN):
             raise UserError(f"Keras has no layer for '{row.name}' of configuration A-LRN; train A")
-    kinds = (Conv, FC, MaxPool, ReLU, Dropout, Softmax)
-    refuse_others(network.table, kinds, "Keras's VGG")
     content = io.BytesIO()
     with h5py.File(content, "w", libver="earliest") as file:
         file.attrs[MEAN], file.attrs[SCALE] = _mean(network.pixels), network.pixels.scale

@@ -89,8 +89,9 @@ def with_norms(words: Iterable[str]) -> tuple[str, ...]:
 
 def without_norms(words: Iterable[str]) -> tuple[str, ...]:
     """The words of the table that has its norms put into convolutions with biases."""
-    options = re.compile(rf"{NORM_WORD}(?=$| )| no bias| epsilon [\d.e-]+")
-    return tuple(options.sub("", word) for word in words)
+    norm = re.compile(rf"{NORM_WORD}(?=$| )")
+    options = re.compile(rf"{norm.pattern}| no bias| epsilon [\d.e-]+")
+    return tuple(options.sub("", word) if norm.search(word) else word for word in words)
 
 
 def with_classes(words: Sequence[str], classes: int) -> tuple[str, ...]:
@@ -210,9 +211,9 @@ class _Reader:
         elif match := _POOL.fullmatch(kind):
             self._pool(match[1] == "max", match[2], bool(match[3]), options)
         elif kind == "LRN":
-            size, k = options.pop("n", 5), options.pop("k", 2.0)
-            alpha, beta = options.pop("alpha", 1e-4), options.pop("beta", 0.75)
-            self._add(LRN(self._named("norm"), self._reads, size, k, alpha, beta))
+            size, given = options.pop("n", LRN.size), ("k", "alpha", "beta")
+            factors = [float(options.pop(name, getattr(LRN, name))) for name in given]
+            self._add(LRN(self._named("norm"), self._reads, size, *factors))
         elif kind == "dropout":
             self._add(Dropout(self._named("drop"), self._reads, options.pop("p", 0.5)))
         elif kind == "L2":
