@@ -24,18 +24,17 @@ from verydeep.formats.protobuf import (
     SLICE,
     Budget,
     Field,
-    MalformedError,
     fields,
     looks_like,
-    naming,
     open_content,
-    shown,
 )
 from verydeep.importers import prototxt as prototxts
 from verydeep.importers.caffe_layers import LayerText, Step, followed, normal_type
 from verydeep.importers.chain import Layer, assembled, tensors_of
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, Parameters
+from verydeep.importers.placing import REMEDY
 from verydeep.importers.prototxt import Description
+from verydeep.limits import FormatError, quoted, reading
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights import metadata
 
@@ -60,6 +59,7 @@ _LRN = {1: "local_size", 2: "alpha", 3: "beta", 4: "norm_region", 5: "k"}
 _RELU = {1: "negative_slope"}
 _PRODUCT = {5: "axis", 6: "transpose"}
 MOST_LAYERS, MOST_BLOBS, MOST_PIECES = 1000, 8, 64
+OTHER_TEXT = "give the prototxt of these weights"
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def is_caffe(path: Path | str) -> bool:
                 return looks_like(field, {1: SLICE, 2: SLICE, 3: SLICE, 4: SLICE, 5: SLICE}, 2)
             if known.get(field.number) != field.kind or i > 64:
                 return False
-    except (MalformedError, UserError):
+    except (FormatError, UserError):
         return False
     return False
 
@@ -115,7 +115,7 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
     piece. Raises UserError where the file is damaged or is no net of Table 1.
     """
     path = Path(path)
-    with naming(path, "a caffemodel"):
+    with reading(path, "a caffemodel"):
         layers, own = _read_net(open_content(path))
         said = metadata.from_text(own) if own else metadata.About(AUTHORS)
         steps = _placed(layers) if said.table is None else _named(layers)
@@ -130,7 +130,7 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
     )
     if prototxt is not None:
         description = prototxts.read(Path(prototxt))
-        with naming(Path(prototxt), "the prototxt of these weights"):
+        with reading(Path(prototxt), "the prototxt of these weights"):
             _check_text(description, layers, steps)
             notes += _check_crop(description.crop, tensors)
         if not own or description.mean is not None:
@@ -153,9 +153,9 @@ def _read_net(content: memoryview) -> tuple[list[_Layer], str]:
         elif field.number == OURS:
             own = field.text()
         if len(layers) > MOST_LAYERS:
-            raise MalformedError(f"it has over {MOST_LAYERS} layers; only nets of Table 1 are read")
+            raise FormatError(f"it has over {MOST_LAYERS} layers", REMEDY)
     if not layers:
-        raise MalformedError("it has no layers; is it a solver's state or a mean?")
+        raise FormatError("it has no layers", "is it a solver's state or a mean?")
     return layers, own
 
 
@@ -176,12 +176,12 @@ def _read_layer(field: Field, encoding: _Encoding) -> _Layer:
         elif part.number in encoding.settings:
             _read_settings(part, encoding.settings[part.number], settings)
         elif part.number == 1 and encoding is _ENCODINGS[2]:
-            raise MalformedError(
-                "its layers are in Caffe's very first encoding; upgrade_net_proto_binary of Caffe "
-                "makes a later one of it"
+            raise FormatError(
+                "its layers are in Caffe's very first encoding",
+                "upgrade_net_proto_binary of Caffe makes a later one of it",
             )
         if max(len(blobs), *map(len, wires.values())) > MOST_BLOBS:
-            raise MalformedError(f"layer {shown(name)} has over {MOST_BLOBS} blobs")
+            raise FormatError(f"layer {quoted(name)} has over {MOST_BLOBS} blobs")
     shape = blobs[0].shape if blobs else ()
     bottoms, tops = wires.values()
     return _Layer(LayerText(name, kind, settings, bottoms, tops, shape), tuple(blobs))
@@ -219,10 +219,10 @@ def _read_blob(field: Field, layer: str) -> np.ndarray:
         elif part.number == 8:
             doubles.append(part.floats(DOUBLE))
         if max(len(floats), len(doubles), len(shape)) > MOST_PIECES:
-            raise MalformedError(f"a blob of layer {shown(layer)} is in over {MOST_PIECES} pieces")
+            raise FormatError(f"a blob of layer {quoted(layer)} is in over {MOST_PIECES} pieces")
     if old:
         shape = [old.get(i, 0) for i in (1, 2, 3, 4)]
-    return assembled(f"a blob of layer {shown(layer)}", shape, doubles or floats)
+    return assembled(f"a blob of layer {quoted(layer)}", shape, doubles or floats)
 
 
 def _placed(layers: Sequence[_Layer]) -> list[Step]:
@@ -231,8 +231,8 @@ def _placed(layers: Sequence[_Layer]) -> list[Step]:
     for step in steps:
         layer = layers[step.place]
         if len(layer.blobs) not in ((1, 2) if step.name else (0,)):
-            raise MalformedError(
-                f"layer {shown(layer.text.name)} of type {shown(layer.text.type)} has "
+            raise FormatError(
+                f"layer {quoted(layer.text.name)} of type {quoted(layer.text.type)} has "
                 f"{len(layer.blobs)} blobs"
             )
     return steps
@@ -255,9 +255,9 @@ def _layer(name: str, layer: _Layer) -> Layer:
     if layer.text.type == "innerproduct":
         weight = weight.reshape(weight.shape[-2:] if weight.ndim > 1 else weight.shape)
         if weight.size != layer.blobs[0].size or weight.ndim != 2:
-            raise MalformedError(f"{name} has a shape of {list(layer.blobs[0].shape)}")
+            raise FormatError(f"{name} has a shape of {list(layer.blobs[0].shape)}")
     if any(bias.shape[-1] != bias.size for bias in biases):
-        raise MalformedError(f"{name} has a bias of the shape {list(biases[0].shape)}")
+        raise FormatError(f"{name} has a bias of the shape {list(biases[0].shape)}")
     return Layer(name, weight, biases[0].reshape(-1) if biases else None)
 
 
@@ -295,29 +295,31 @@ def _of_mean(description: Description) -> list[str]:
 
 
 def _check_text(description: Description, layers: Sequence[_Layer], steps: Sequence[Step]) -> None:
-    """Raises MalformedError or Damaged where the text and the weights are of two nets."""
+    """Raises FormatError or FormatError where the text and the weights are of two nets."""
     text_of = {text.name: text for text in description.layers}
     weighted = {layers[step.place].text.name: step for step in steps if step.name}
     for name, step in weighted.items():
         layer, text = layers[step.place], text_of.get(name)
         if text is None:
-            raise MalformedError(f"it has no layer {shown(name)}, which has weights")
+            raise FormatError(f"it has no layer {quoted(name)}, which has weights", OTHER_TEXT)
         if text.type != layer.text.type:
-            raise MalformedError(
-                f"its layer {shown(name)} is {shown(text.type)}, not {layer.text.type}"
+            raise FormatError(
+                f"its layer {quoted(name)} is {quoted(text.type)}, not {layer.text.type}",
+                OTHER_TEXT,
             )
         for said in text.settings.get("num_output", ()):
             if len(layer.blobs) == 2 and said != layer.blobs[1].size:
-                raise MalformedError(
-                    f"its layer {shown(name)} has {said:g} outputs, not {layer.blobs[1].size}"
+                raise FormatError(
+                    f"its layer {quoted(name)} has {said:g} outputs, not {layer.blobs[1].size}",
+                    OTHER_TEXT,
                 )
         text_of[name] = replace(text, shape=layer.text.shape)
     texts = [text_of[text.name] for text in description.layers]
     read = followed(texts)
     if [texts[step.place].name for step in read if step.name] != list(weighted):
-        raise MalformedError("its layers with weights are in another order, or are others")
+        raise FormatError("its layers with weights are in another order, or are others", OTHER_TEXT)
     if _has_lrn(read) != _has_lrn(steps):
-        raise MalformedError("of it and the weights' file, one has response normalisation")
+        raise FormatError("of it and the weights' file, one has response normalisation", OTHER_TEXT)
 
 
 def _check_crop(crop: int | None, tensors: dict[str, np.ndarray]) -> list[str]:
@@ -328,8 +330,9 @@ def _check_crop(crop: int | None, tensors: dict[str, np.ndarray]) -> list[str]:
     (name, side), *_ = sides
     pools = int(name[2:-7]) - 1
     if crop >> pools != side:
-        raise MalformedError(
+        raise FormatError(
             f"its pictures of {crop} x {crop} leave {crop >> pools} positions a side, not the "
-            f"{side} of {name}"
+            f"{side} of {name}",
+            OTHER_TEXT,
         )
     return [f"pictures are {crop} x {crop}, as the prototxt says"]

@@ -60,7 +60,7 @@ class Step:
 def followed(layers: Sequence[LayerText]) -> list[Step]:
     """The layers that a picture goes through, in that order.
 
-    Raises Damaged, by name, for what no net of Table 1 has.
+    Raises FormatError, by name, for what no net of Table 1 has.
     """
     makers: dict[str, int | None] = {}
     places: list[int] = []

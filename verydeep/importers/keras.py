@@ -19,7 +19,6 @@ import numpy as np
 
 from verydeep.formats import hdf5, mat73
 from verydeep.formats.hdf5 import HEAD, File, Node
-from verydeep.formats.protobuf import shown
 from verydeep.importers import keras_config
 from verydeep.importers.guesses import IMAGENET_CROP, WINDOWS
 from verydeep.importers.keras_config import KerasLayer, Size
@@ -35,7 +34,7 @@ from verydeep.importers.keras_names import (
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, Parameters
 from verydeep.importers.parameters import SCALE as S
 from verydeep.importers.placing import Told, of_our_epsilon, placed
-from verydeep.limits import Damaged, as_float32, refusals
+from verydeep.limits import FormatError, as_float32, quoted, reading
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import table_of_words
@@ -61,7 +60,7 @@ Groups = dict[tuple[str, ...], Group]
 
 def is_keras(path: Path | str) -> bool:
     """Whether a file is HDF5 and not MATLAB's, by its first bytes; of the rest `read` tells."""
-    with refusals(path), Path(path).open("rb") as file:
+    with reading(path), Path(path).open("rb") as file:
         start = file.read(HEAD)
     return hdf5.signature_at(start) is not None and not mat73.is_mat73(start)
 
@@ -76,7 +75,9 @@ def read(path: Path | str) -> Parameters:
         root = file.node(file.root_address)
         model = root.links().get("model_weights", file.root_address)
         if "theano" in file.node(model).attribute("backend"):
-            raise Damaged("its kernels are mirrored, as Theano has them", "save it on TensorFlow")
+            raise FormatError(
+                "its kernels are mirrored, as Theano has them", "save it on TensorFlow"
+            )
         groups = _groups(file, model)
         config = root.attribute("model_config")
         if config:
@@ -97,7 +98,7 @@ def _groups(file: File, model: int) -> Groups:
                 continue
             seen.add(at)
             if len(seen) > OBJECTS or len(path) > DEPTH:
-                raise Damaged("it has more groups than any VGG net", NOT_OURS)
+                raise FormatError("it has more groups than any VGG net", NOT_OURS)
             node = file.node(at)
             if node.is_dataset:
                 found[path][name.removesuffix(":0")] = node
@@ -114,10 +115,10 @@ def _by_layer(groups: Groups, known: Callable[[str], bool]) -> dict[str, Group]:
             continue
         layer = next((name for name in reversed(path) if known(name)), None)
         if layer is None:
-            group = shown("/".join(path))
-            raise Damaged(f"its group {group} has weights, and no place in a VGG net", NOT_OURS)
+            group = quoted("/".join(path))
+            raise FormatError(f"its group {group} has weights, and no place in a VGG net", NOT_OURS)
         if layer in found:
-            raise Damaged(f"its layer {shown(layer)} is there twice", NOT_OURS)
+            raise FormatError(f"its layer {quoted(layer)} is there twice", NOT_OURS)
         found[layer] = datasets
     return found
 
@@ -130,14 +131,16 @@ def _of_model(groups: Groups, layers: list[KerasLayer], size: Size | None) -> Pa
     """
     names = {layer.name for layer in layers}
     if len(names) < len(layers):
-        raise Damaged("two of its layers have one name", NOT_OURS)
+        raise FormatError("two of its layers have one name", NOT_OURS)
     held = _by_layer(groups, names.__contains__)
     before, net = keras_config.split(layers)
     told = keras_config.told(net)
     _refuse_other_tops([step for step in told if step.kind == "fc"])
     places = {step.name: name for step, name in zip(told, placed(told), strict=True) if name}
     if left := held.keys() - places.keys() - {layer.name for layer in before}:
-        raise Damaged(f"its layer {shown(min(left))} has weights, and no place for them", NOT_OURS)
+        raise FormatError(
+            f"its layer {quoted(min(left))} has weights, and no place for them", NOT_OURS
+        )
     epsilons = {layer.name: keras_config.epsilon(layer) for layer in net}
     tensors = _tensors(places, held, epsilons)
     statistics = {layer.name: _statistics(held[layer.name]) for layer in before
@@ -152,18 +155,20 @@ def _of_model(groups: Groups, layers: list[KerasLayer], size: Size | None) -> Pa
 
 
 def _refuse_other_map(size: Size, pools: int, fc6: np.ndarray) -> None:
-    """Raises Damaged where pictures of the size that a model takes leave fc6 another map."""
+    """Raises FormatError where pictures of the size that a model takes leave fc6 another map."""
     left = tuple(side >> pools for side in size)
     if left != fc6.shape[2:]:
         taken, given, wanted = (" x ".join(map(str, x)) for x in (size, left, fc6.shape[2:]))
-        raise Damaged(f"it takes pictures of {taken}, of which {pools} poolings leave {given}, "
+        raise FormatError(f"it takes pictures of {taken}, of which {pools} poolings leave {given}, "
                       f"where its first FC layer has {wanted}", NOT_OURS)  # fmt: skip
 
 
 def _refuse_other_tops(dense: list[Told]) -> None:
     if len(dense) not in (0, 3):
-        names = ", ".join(shown(step.name) for step in dense[:4])
-        raise Damaged(f"it has {len(dense)} dense layers, {names}, where its net has 3", NOT_OURS)
+        names = ", ".join(quoted(step.name) for step in dense[:4])
+        raise FormatError(
+            f"it has {len(dense)} dense layers, {names}, where its net has 3", NOT_OURS
+        )
 
 
 def _of_weights(groups: Groups, root: Node, order: list[Any]) -> Parameters:
@@ -202,7 +207,7 @@ def _parameters(
     notes: Any = (),
 ) -> Parameters:
     if "conv1_1.weight" not in tensors:
-        raise Damaged("it holds no weights of a VGG net's first layer", NOT_OURS)
+        raise FormatError("it holds no weights of a VGG net's first layer", NOT_OURS)
     if "fc6.weight" not in tensors:
         notes = ("has no FC layers: without its top", *notes)
     return Parameters(FAMILY, tensors, pixels, None, tuple(notes), table, guessed=guessed)
@@ -237,12 +242,12 @@ def _kernel_and_bias(name: str, group: Group) -> tuple[np.ndarray, np.ndarray]:
     kernels = [node for node in group.values() if len(node.shape) in axes]
     biases = [node for node in group.values() if len(node.shape) == 1]
     if len(kernels) != 1 or len(biases) > 1 or len(group) != 1 + len(biases):
-        raise Damaged(f"its layer '{name}' has not one kernel and one bias", NOT_OURS)
+        raise FormatError(f"its layer '{name}' has not one kernel and one bias", NOT_OURS)
     (kernel,) = kernels
     outputs = biases[0].shape[0] if biases else kernel.shape[-1]
     if kernel.shape[-1] != outputs or not all(kernel.shape):
         shape = " x ".join(map(str, kernel.shape))
-        raise Damaged(f"the kernel of '{name}', {shape}, has not its outputs last", NOT_OURS)
+        raise FormatError(f"the kernel of '{name}', {shape}, has not its outputs last", NOT_OURS)
     return kernel.numbers(), biases[0].numbers() if biases else np.zeros(outputs, np.float32)
 
 
@@ -259,12 +264,12 @@ def _norm(layer: str, group: Group, epsilon: float) -> dict[str, np.ndarray]:
     sides = {node.shape for node in named.values()}
     unknown = named.keys() - set(_NORM.values())
     if unknown or not {"moving_mean", "moving_variance"} <= named.keys() or len(sides) != 1:
-        raise Damaged(f"its layer {shown(layer)} has not the arrays of a norm", NOT_OURS)
+        raise FormatError(f"its layer {quoted(layer)} has not the arrays of a norm", NOT_OURS)
     ones = np.ones(sides.pop(), np.float32)
     defaults = {"weight": ones, "bias": 0 * ones}
     parts = {part: named[theirs].numbers() if theirs in named else defaults[part]
              for part, theirs in _NORM.items()}  # fmt: skip
-    parts["running_var"] = of_our_epsilon(parts["running_var"], epsilon, shown(layer))
+    parts["running_var"] = of_our_epsilon(parts["running_var"], epsilon, quoted(layer))
     return parts
 
 
@@ -281,7 +286,9 @@ def _fully_connected(kernel: np.ndarray, channels: int) -> np.ndarray:
     rows, outputs = kernel.shape
     side = math.isqrt(rows // channels) if channels else 0
     if side * side * channels != rows:
-        raise Damaged(f"{rows:,} rows of its first FC layer are no square of {channels} channels")
+        raise FormatError(
+            f"{rows:,} rows of its first FC layer are no square of {channels} channels"
+        )
     return kernel.reshape(side, side, channels, outputs).transpose(3, 2, 0, 1)
 
 
@@ -294,9 +301,9 @@ def _pixels(root: Node) -> Pixels:
         blue, green, red = map(float, mean)
         smallest, largest = map(int, scale)
     except (ValueError, OverflowError):
-        raise Damaged(f"its attributes {MEAN} and {SCALE} are no numbers") from None
+        raise FormatError(f"its attributes {MEAN} and {SCALE} are no numbers") from None
     if not all(map(math.isfinite, (blue, green, red))) or not 1 <= smallest <= largest <= 1 << 16:
-        raise Damaged(f"its attributes {MEAN} and {SCALE} are no mean and no sizes")
+        raise FormatError(f"its attributes {MEAN} and {SCALE} are no mean and no sizes")
     return Pixels((smallest, largest), (blue, green, red), order="BGR")
 
 
@@ -306,4 +313,4 @@ def _table(root: Node) -> Table | None:
     try:
         return table_of_words(json.loads(said[0])) if said else None
     except (ValueError, TypeError, RecursionError):
-        raise Damaged(f"its attribute {TABLE} is no table") from None
+        raise FormatError(f"its attribute {TABLE} is no table") from None

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from verydeep.formats.protobuf import shown
 from verydeep.importers.parameters import AUTHORS
 from verydeep.importers.placing import NOTHING, REMEDY, Told, in_order
-from verydeep.limits import Damaged
+from verydeep.limits import FormatError, quoted
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import pixels_of
 
@@ -49,19 +48,19 @@ def layers_of(text: str) -> tuple[list[KerasLayer], Size | None]:
     """The layers of a model, in the order in which a picture goes through them, and its size.
 
     The size is that of the pictures that the model takes, None where it leaves it open. Raises
-    Damaged where the text is none of a model, or the model branches.
+    FormatError where the text is none of a model, or the model branches.
     """
     try:
         model = json.loads(text)
         return _layers(model, 0), _size(model)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        raise Damaged("its model_config is out of form", "save the model again") from None
+        raise FormatError("its model_config is out of form", "save the model again") from None
 
 
 def _layers(model: Mapping[str, Any], depth: int) -> list[KerasLayer]:
     kind, config = model["class_name"], model["config"]
     if kind not in MODELS or depth > DEEPEST:
-        raise Damaged(f"it is a model of the class {shown(str(kind))}", REMEDY)
+        raise FormatError(f"it is a model of the class {quoted(str(kind))}", REMEDY)
     entries = config if isinstance(config, list) else config["layers"]
     entries = [entry for entry in entries if entry["class_name"] != "InputLayer"]
     names = [_name(entry) for entry in entries]
@@ -102,7 +101,7 @@ def _sources(entry: Mapping[str, Any]) -> list[str]:
     """The names of the layers that a layer of a graph reads."""
     nodes = entry["inbound_nodes"]
     if len(nodes) != 1:
-        raise Damaged(f"its layer {shown(_name(entry))} is used {len(nodes)} times", REMEDY)
+        raise FormatError(f"its layer {quoted(_name(entry))} is used {len(nodes)} times", REMEDY)
     return [*_histories(nodes[0])]
 
 
@@ -132,7 +131,9 @@ def told(layers: Sequence[KerasLayer]) -> list[Told]:
         try:
             found += _told(layer, flat)
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise Damaged(f"what it says of its layer {shown(layer.name)} is out of form") from None
+            raise FormatError(
+                f"what it says of its layer {quoted(layer.name)} is out of form"
+            ) from None
     return found
 
 
@@ -200,10 +201,10 @@ def _numbers(value: Any) -> list[float]:
 
 
 def epsilon(layer: KerasLayer) -> float:
-    """What a norm adds to its variance; Damaged where that is no number."""
+    """What a norm adds to its variance; FormatError where that is no number."""
     found = layer.config.get("epsilon", 1e-3)
     if not isinstance(found, float):
-        raise Damaged(f"its layer {shown(layer.name)} has an epsilon that is none", REMEDY)
+        raise FormatError(f"its layer {quoted(layer.name)} has an epsilon that is none", REMEDY)
     return found
 
 
@@ -211,8 +212,8 @@ def pixels(layers: Sequence[KerasLayer], statistics: Mapping[str, tuple[Any, Any
     """The pixels that these layers make of RGB in 0-255; the authors' where there are none.
 
     `statistics` are the mean and variance that the file keeps for a layer. The layers come to a
-    factor and a summand for each channel, worked out in float64. Raises Damaged, by name, for what
-    is no such thing.
+    factor and a summand for each channel, worked out in float64. Raises FormatError, by name, for
+    what is no such thing.
     """
     if not layers:
         return AUTHORS
@@ -222,8 +223,9 @@ def pixels(layers: Sequence[KerasLayer], statistics: Mapping[str, tuple[Any, Any
             by, plus = _factor_and_summand(layer, statistics.get(layer.name))
             factor, summand = factor * by, summand * by + plus
         except (ValueError, TypeError, KeyError):
-            raise Damaged(
-                f"its layer {shown(layer.name)} is no factor and summand for three channels", REMEDY
+            raise FormatError(
+                f"its layer {quoted(layer.name)} is no factor and summand for three channels",
+                REMEDY,
             ) from None
     first = layers[0].config.get("scale")
     maximum = 1 if isinstance(first, float) and np.isclose(first, 1 / 255, rtol=1e-6) else 255
@@ -235,7 +237,9 @@ def pixels(layers: Sequence[KerasLayer], statistics: Mapping[str, tuple[Any, Any
     try:
         return pixels_of(said)
     except ValueError:
-        raise Damaged(f"its layer {shown(layers[0].name)} makes pixels that are none") from None
+        raise FormatError(
+            f"its layer {quoted(layers[0].name)} makes pixels that are none"
+        ) from None
 
 
 def _factor_and_summand(

@@ -22,7 +22,7 @@ from verydeep.formats.hdf5 import HEAD
 from verydeep.formats.mat5 import Value
 from verydeep.importers.parameters import PIXELS, SCALE, Parameters
 from verydeep.importers.placing import NOTHING, Told, in_order, of_our_epsilon, placed
-from verydeep.limits import Damaged, as_float32, refusals
+from verydeep.limits import FormatError, as_float32, reading
 from verydeep.pictures.preprocessing import IMAGENET, RESIZE_RULES, Pixels
 
 FAMILY = "MatConvNet"
@@ -43,7 +43,7 @@ _JUDGING = {"", "softmaxlog", "log", "classerror", "topkerror"}
 
 def is_matconvnet(path: Path | str) -> bool:
     """Whether a file is MATLAB's, by its first bytes; no other family's is."""
-    with refusals(path), Path(path).open("rb") as file:
+    with reading(path), Path(path).open("rb") as file:
         start = file.read(HEAD)
     return mat5.is_mat5(start) or mat73.is_mat73(start)
 
@@ -54,16 +54,16 @@ def read(path: Path | str) -> Parameters:
     Arrays are views where they can be. Raises UserError, one line, where the file is damaged or
     holds no VGG net.
     """
-    with refusals(path), Path(path).open("rb") as file:
+    with reading(path), Path(path).open("rb") as file:
         start = file.read(HEAD)
     variables = mat73.read(path) if mat73.is_mat73(start) else mat5.read(path)
-    with refusals(path):
+    with reading(path):
         return _parameters(_struct(variables.get("net")) or variables)
 
 
 def _parameters(net: dict[str, Value]) -> Parameters:
     if "layers" not in net:
-        raise Damaged("it holds no 'layers' of a net", NOT_OURS)
+        raise FormatError("it holds no 'layers' of a net", NOT_OURS)
     layers = [_Layer.of(_struct(each)) for each in _each(net["layers"])]
     layers = [layer for layer in layers if not layer.judges]
     values = {_text(each.get("name")): each.get("value")
@@ -130,7 +130,7 @@ class _Layer:
         """Filters H, W, I, O; MATLAB leaves out last axes of one."""
         numbers = _numbers(self.weights[0] if self.weights else None, f"filters of '{self.name}'")
         if numbers.ndim > 4 or not numbers.size:
-            raise Damaged(f"the filters of '{self.name[:40]}' have no four axes")
+            raise FormatError(f"the filters of '{self.name[:40]}' have no four axes")
         return numbers.reshape(numbers.shape + (1,) * (4 - numbers.ndim), order="F")
 
     def numbers(self, setting: str) -> list[float]:
@@ -178,7 +178,7 @@ def _biases(layer: _Layer, count: int) -> np.ndarray:
         return np.zeros(count, np.float32)
     numbers = _numbers(layer.weights[1], f"the biases of '{layer.name}'")
     if numbers.size != count:
-        raise Damaged(f"'{layer.name[:40]}' has {numbers.size:,} biases for {count:,} filters")
+        raise FormatError(f"'{layer.name[:40]}' has {numbers.size:,} biases for {count:,} filters")
     return as_float32(numbers.reshape(-1, order="F"))
 
 
@@ -190,7 +190,7 @@ def _norm(layer: _Layer) -> dict[str, np.ndarray]:
     arrays = [_numbers(each, f"the weights of '{layer.name}'") for each in layer.weights]
     count = arrays[0].size if arrays else 0
     if [each.size for each in arrays] != [count, count, 2 * count] or arrays[2].shape[1] != 2:
-        raise Damaged(f"its layer '{layer.name[:40]}' has not a norm's factors and moments")
+        raise FormatError(f"its layer '{layer.name[:40]}' has not a norm's factors and moments")
     with np.errstate(all="ignore"):
         mean, variance = arrays[2][:, 0], as_float32(np.square(arrays[2][:, 1], dtype=np.float64))
     parts = {
@@ -217,7 +217,7 @@ def _pixels(normalization: dict[str, Value], notes: list[str]) -> Pixels:
             average = average.mean((0, 1), dtype=np.float64)
         notes.append(f"its mean picture of {height} x {width} is taken as its mean of each channel")
     if average.size != 3 or not np.isfinite(average).all():
-        raise Damaged("its averageImage is neither three numbers nor a picture")
+        raise FormatError("its averageImage is neither three numbers nor a picture")
     red, green, blue = average.ravel().tolist()
     rule = _text(normalization.get("interpolation"))
     return Pixels(
@@ -240,7 +240,7 @@ def _scale(normalization: dict[str, Value]) -> tuple[int, int]:
     else:
         scale = crop + (32.0 if border is None else border)
     if not (math.isfinite(scale) and 1 <= scale <= 1 << 16):
-        raise Damaged("its imageSize is no size of a picture")
+        raise FormatError("its imageSize is no size of a picture")
     return int(scale), int(scale)
 
 
@@ -291,6 +291,6 @@ def _is_numeric(value: Value) -> bool:
 
 def _numbers(value: Value, what: str) -> np.ndarray:
     if not _is_numeric(value):
-        raise Damaged(f"{what} are missing, or are no numbers", NOT_OURS)
+        raise FormatError(f"{what} are missing, or are no numbers", NOT_OURS)
     numbers: np.ndarray = value
     return numbers

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from verydeep.formats.protobuf import MalformedError
+from verydeep.limits import FormatError
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import Pixels
@@ -38,13 +38,14 @@ def to_text(network: Network) -> str:
 
 
 def from_text(text: str) -> About:
-    """What such a text says; MalformedError where it is none."""
+    """What such a text says; FormatError where it is none."""
     try:
         about = json.loads(text)
         pixels, classes = pixels_of(about["pixels"]), classes_of(about["classes"])
         table = table_of_words(about["table"]) if "table" in about else None
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise MalformedError(
-            f"what it says of its pixels and classes under '{KEY}' is out of form"
+        raise FormatError(
+            f"what it says of its pixels and classes under '{KEY}' is out of form",
+            "export it again",
         ) from None
     return About(pixels, classes, table)
