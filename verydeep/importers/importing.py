@@ -19,7 +19,7 @@ import torch
 
 from verydeep.errors import UserError, one_line
 from verydeep.importers.guesses import CLASSES, notes_of, pixels_for
-from verydeep.importers.other_nets import no_place
+from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import Parameters
 from verydeep.importers.parameters_file import refuse_not_finite
 from verydeep.nets import vgg
@@ -124,7 +124,7 @@ def _found(parameters: Parameters, source: Path | str) -> Table:
 def _refuse_other_nets(layers: set[str], source: Path | str) -> None:
     unknown = sorted(name for name in layers if not LAYER.fullmatch(name))
     if unknown:
-        raise no_place(source, unknown, "conv1_1 ... fc8")
+        raise UserError(f"{source} has {out_of_place(unknown)}; expected are conv1_1 ... fc8")
 
 
 def _configuration(
@@ -218,7 +218,9 @@ def _refuse_misfits(table: Table, tensors: Mapping[str, np.ndarray], source: Pat
             raise UserError(f"{source} has a variance below 0 in {name}; it is damaged")
     more = sorted(tensors.keys() - expected.keys())
     if more:
-        raise no_place(source, more, "weights and biases of conv1_1 ... fc8")
+        raise UserError(
+            f"{source} has {out_of_place(more)}; expected are weights and biases of conv1_1 ... fc8"
+        )
 
 
 def _expected(table: Table) -> dict[str, tuple[int, ...]]:

@@ -13,9 +13,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from verydeep.errors import UserError, one_line
+from verydeep.errors import one_line
 from verydeep.formats import pth
 from verydeep.importers import class_names
+from verydeep.limits import FormatError
 from verydeep.weights.pieces import header
 
 ABOUT = "pretrained_cfg"
@@ -59,11 +60,11 @@ class Beside:
 def content(path: Path) -> tuple[dict[str, Tensor], Beside]:
     """The tensors of a file by name, prefixes taken off, and what lies beside them."""
     if pth.is_pth(path):
-        found, beside = _unwrapped(pth.load(path), path)
+        found, beside = _unwrapped(pth.load(path))
     else:
         head = header(path)
         if head is None:
-            raise UserError(f"{path} is no safetensors file, or its header is damaged or too long")
+            raise FormatError("its header is damaged or too long")
         beside = Beside(_about(head.get("__metadata__", {})))
         with safe_open(path, "pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -73,9 +74,9 @@ def content(path: Path) -> tuple[dict[str, Tensor], Beside]:
     odd = [name for name, tensor in state.items() if not _is_plain(tensor)]
     if odd or len(state) < len(found):
         name = odd[0] if odd else "one name twice"
-        raise UserError(f"{path} is no state dict of a VGG: it has {one_line(name)} in it")
+        raise FormatError(f"it has {one_line(name)} in it", "save the model's state_dict alone")
     if sum(t.nbytes for t in state.values()) > path.stat().st_size:
-        raise UserError(f"{path} has tensors that take more bytes than it has; it is damaged")
+        raise FormatError("its tensors take more bytes than it has")
     return state, beside
 
 
@@ -90,7 +91,7 @@ def _shared(names: Collection[str]) -> str:
     return shared if all(name.startswith(shared) for name in names) else ""
 
 
-def _unwrapped(found: Any, path: Path) -> tuple[dict[str, Any], Beside]:
+def _unwrapped(found: Any) -> tuple[dict[str, Any], Beside]:
     """The dictionary of tensors in what was pickled, and what lies beside it."""
     about: Mapping[str, Any] = {}
     classes, notes = None, list[str]()
@@ -106,8 +107,8 @@ def _unwrapped(found: Any, path: Path) -> tuple[dict[str, Any], Beside]:
         notes += _other_sets(found, inner[0])
         found = dict.get(found, inner[0])
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in dict.keys(found)):
-        raise UserError(
-            f"{path} holds no state dict but a {type(found).__name__}; save the model's state_dict"
+        raise FormatError(
+            f"it holds no state dict but a {type(found).__name__}", "save the model's state_dict"
         )
     return dict(dict.items(found)), Beside(about, classes, tuple(notes))
 

@@ -25,11 +25,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from verydeep.errors import UserError, one_line
+from verydeep.errors import one_line
 from verydeep.importers.class_names import in_order
-from verydeep.importers.other_nets import no_place
+from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, TORCHVISION, Parameters
 from verydeep.importers.state import Beside, content, is_state
+from verydeep.limits import FormatError, reading
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import names_of, pixels_of
 
@@ -39,7 +40,7 @@ TOPS = {
 }
 """What each family calls fc6, fc7 and fc8."""
 OURS = ("fc6", "fc7", "fc8")
-EXPECTED = "features.N and classifier.N, timm's names, or conv1_1 ... fc8"
+EXPECTED = "expected are features.N and classifier.N, timm's names, or conv1_1 ... fc8"
 AMDEGROOT = Pixels((256, 256), (0.48235, 0.45882, 0.40784), (1 / 255,) * 3, maximum=1)
 """The authors' own pixels, as torchvision gives them with the convolutions that it took over."""
 FEATURE = re.compile(r"features\.(\d{1,3})\.(?:(conv|bn)\.)?(weight|bias|running_mean|running_var)")
@@ -64,27 +65,27 @@ def read(path: Path | str) -> Parameters:
     in torchvision's `vgg16_features`, are left out. Raises UserError for a damaged or hostile
     file, and for one of another net.
     """
-    path = Path(path)
-    try:
-        return _parameters(*content(path), path)
-    except UserError:
-        raise
-    except Exception as error:  # a damaged file has PyTorch raise anything
-        raise UserError(f"{path} cannot be read as a state dict: {one_line(error)}") from None
+    with reading(path, "a state dict"):
+        try:
+            return _parameters(*content(Path(path)))
+        except (FormatError, OSError, MemoryError):
+            raise
+        except Exception as error:  # a damaged file has PyTorch raise anything
+            raise FormatError(one_line(error)) from None
 
 
-def _parameters(state: dict[str, Tensor], beside: Beside, path: Path) -> Parameters:
+def _parameters(state: dict[str, Tensor], beside: Beside) -> Parameters:
     state = {k: t for k, t in state.items() if not k.endswith(".num_batches_tracked")}
     if all(map(BARE.fullmatch, state)):
         state = {f"features.{name}": tensor for name, tensor in state.items()}
     family = "timm" if any(k.startswith(("pre_logits", "head.")) for k in state) else "torchvision"
-    tops = _tops(state, path) if family == "torchvision" else TOPS[family]
+    tops = _tops(state) if family == "torchvision" else TOPS[family]
     layers = {m[1]: m[1] for name in state if (m := PAPERS.fullmatch(name))}
-    layers |= {**_features(state, path), **dict(zip(tops, OURS, strict=False))}
+    layers |= {**_features(state), **dict(zip(tops, OURS, strict=False))}
     ours = {f"{layer}.{kind}": f"{layers[layer]}.{kind}" for layer in layers for kind in KINDS}
     unknown = sorted(state.keys() - ours.keys())
     if unknown:
-        raise no_place(path, unknown, EXPECTED)
+        raise FormatError(f"it has {out_of_place(unknown)}", EXPECTED)
     notes = list(beside.notes)
     pixels, guessed = _pixels(beside.about)
     kinds = {str(t.dtype).removeprefix("torch.") for t in state.values()} - {"float32"}
@@ -97,7 +98,7 @@ def _parameters(state: dict[str, Tensor], beside: Beside, path: Path) -> Paramet
     if not beside.about and any(map(PAPERS.fullmatch, state)):  # of a port of Caffe's files, then
         pixels = AUTHORS
     state = {ours[k]: t for k, t in sorted(state.items())}
-    arrays = {k: _laid_out(t, k, state, path).numpy() for k, t in state.items()}
+    arrays = {k: _laid_out(t, k, state).numpy() for k, t in state.items()}
     if arrays.get("fc6.weight", _NOTHING).shape[2:] == (1, 1) and "pixels" not in beside.about:
         notes.append(
             "that its crop is 32 is a guess: its first FC layer sees one position, which is also "
@@ -110,18 +111,18 @@ def _parameters(state: dict[str, Tensor], beside: Beside, path: Path) -> Paramet
 _NOTHING = np.zeros(0)
 
 
-def _tops(state: Mapping[str, Tensor], path: Path) -> list[str]:
+def _tops(state: Mapping[str, Tensor]) -> list[str]:
     """The layers of a classifier, whatever their numbers: dropout may stand before them, or not."""
     places = sorted(int(found[1]) for name in state if (found := CLASSIFIER.fullmatch(name)))
     if len(places) not in (0, 3):
-        raise UserError(
-            f"{path} has {len(places)} layers with weights in its classifier "
-            f"({', '.join(f'classifier.{place}' for place in places[:4])}), where a VGG has 3"
+        first = ", ".join(f"classifier.{place}" for place in places[:4])
+        raise FormatError(
+            f"it has {len(places)} layers with weights in its classifier ({first})", "a VGG has 3"
         )
     return [f"classifier.{place}" for place in places]
 
 
-def _features(state: Mapping[str, Tensor], path: Path) -> dict[str, str]:
+def _features(state: Mapping[str, Tensor]) -> dict[str, str]:
     """Caffe's name of each convolution and norm, by its place in the sequence."""
     found = [match for name in state if (match := FEATURE.fullmatch(name))]
     places = sorted({int(match[1]) for match in found})
@@ -134,7 +135,7 @@ def _features(state: Mapping[str, Tensor], path: Path) -> dict[str, str]:
         is_norm = f"features.{i}.running_mean" in state
         pools = 0 if is_norm else i - next_free
         if pools not in (0, 1) or (pools and place == 0) or (is_norm and i != next_free - 1):
-            raise no_place(path, [f"features.{i}"], EXPECTED)
+            raise FormatError(f"it has {out_of_place([f'features.{i}'])}", EXPECTED)
         if pools:
             block, place = block + 1, 0
         if not is_norm:
@@ -148,18 +149,18 @@ def _features(state: Mapping[str, Tensor], path: Path) -> dict[str, str]:
     return names
 
 
-def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor], path: Path) -> Tensor:
+def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor]) -> Tensor:
     """A tensor as ours are: float32, contiguous, an FC layer's matrix as a convolution."""
     if tensor.dtype not in FLOATS:
-        raise UserError(f"{path} has weights of {tensor.dtype} in {name}; floats are needed")
+        raise FormatError(f"it has weights of {tensor.dtype} in {name}", "floats are needed")
     if tensor.ndim == 2:
         columns, side = tensor.shape[1], 1
         if name == "fc6.weight":
             channels = _last_channels(state)
             side = math.isqrt(columns // max(1, channels))
             if side < 1 or columns != channels * side * side:
-                raise UserError(
-                    f"{path} has {columns:,} columns in {name}, which are no square map of the "
+                raise FormatError(
+                    f"it has {columns:,} columns in {name}, which are no square map of the "
                     f"{channels:,} channels before it"
                 )
         tensor = tensor.reshape(tensor.shape[0], -1, side, side)
