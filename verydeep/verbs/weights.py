@@ -16,7 +16,7 @@ from verydeep.importers.converting import convert
 from verydeep.importers.pretrained import find
 from verydeep.weights.paths import kept, wanted
 from verydeep.weights.pieces import OURS, header
-from verydeep.weights.releases import Release, hashes_of, named, release_of
+from verydeep.weights.releases import Hashes, Release, hashes_of, named, release_of
 
 if TYPE_CHECKING:
     from verydeep.nets.table import Table
@@ -24,26 +24,85 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Done:
+class Net:
+    """The net that a file of weights holds: its table, and what it comes to."""
+
+    table: Table
+    parameters: int
+
+    @property
+    def in_words(self) -> str:
+        """Name, crop and size in words."""
+        count = f"{self.parameters:,} parameters"
+        if not self.table.has_top:  # its crop fixes nothing
+            return f"{self.table.name} without its top (to {self.table.rows[-1].name}), {count}"
+        return f"{self.table.name}, crop {self.table.crop}, {count}"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file of weights is, whoever made it.
+
+    `net` is None where the weights are no whole net, and `no_net` says then what they lack.
+    `guessed` tells of files of others what of their pixels is a guess, `provenance` and
+    `layers_hash` of ours where they are from, and the hash of all their layers.
+    """
+
+    file: Path
+    bytes: int
+    hashes: Hashes
+    release: Release | None
+    family: str
+    net: Net | None
+    pixels: Pixels
+    pixels_in_words: str
+    classes: tuple[str, ...] | None
+    notes: tuple[str, ...]
+    no_net: str = ""
+    guessed: tuple[str, ...] | None = None
+    provenance: dict[str, Any] | None = None
+    layers_hash: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data; what does not apply to the file is left out."""
+        net, release = self.net, self.release
+        of_net = {"net": None, "no_net": self.no_net} if net is None else {
+            "net": net.table.name, "net_in_words": net.in_words, "crop": net.table.crop,
+            "words": net.table.words, "class_count": net.table.class_count,
+            "parameters": net.parameters,
+        }  # fmt: skip
+        optional = {
+            "guessed": self.guessed,
+            "provenance": self.provenance,
+            "hash": self.layers_hash,
+            "release": release and {**asdict(release), "measured": release.measured},
+        }
+        return {
+            "file": str(self.file), "bytes": self.bytes, "family": self.family, **of_net,
+            "pixels": asdict(self.pixels), "pixels_in_words": self.pixels_in_words,
+            "classes": self.classes, "notes": self.notes,
+            **{key: value for key, value in optional.items() if value is not None},
+            **asdict(self.hashes),
+        }  # fmt: skip
+
+
+def described(path: Path, prototxt: Path | None = None) -> Description:
+    """What a file of weights is; ours are asked, others read and recognised.
+
+    Raises UserError for a file that cannot be read.
+    """
+    path = _found(path)
+    if _is_ours(path):
+        return _of_ours(path)
+    return _of_foreign(path, prototxt)
+
+
+@dataclass(frozen=True)
+class ImportResult:
     """What an import gave: in words for the terminal, with notes of what a user should know."""
 
     words: str
     notes: tuple[str, ...]
-
-
-def about(path: Path, prototxt: Path | None = None) -> dict[str, Any]:
-    """What a file of weights is, as plain data; ours are asked, others read and recognised.
-
-    Raises UserError for a file that cannot be read; what is no whole net is told under "no_net".
-    """
-    path = _found(path)
-    hashes = hashes_of(path)
-    release = release_of(hashes)
-    is_ours = _is_ours(path)
-    found = _about_ours(path) if is_ours else _about_foreign(path, prototxt, release)
-    if release is not None:
-        found["release"] = {**asdict(release), "measured": release.measured}
-    return {"file": str(path), "bytes": path.stat().st_size, **found, **asdict(hashes)}
 
 
 def import_weights(
@@ -54,7 +113,7 @@ def import_weights(
     fold: bool = False,
     pixels: str | None = None,
     scale: str | None = None,
-) -> Done:
+) -> ImportResult:
     """Writes our file of another program's weights; raises UserError where they are no whole net.
 
     `classes` is a list of class names, or a folder of class folders; `fold` puts each norm into the
@@ -73,7 +132,8 @@ def import_weights(
 
     network = found.network
     count = f"{len(network.classes):,} classes" if network.table.has_top else "no classes"
-    return Done(f"{_net(network.table)}, {count}; {in_words(network.pixels)}", found.notes)
+    words = f"{_net(network.table).in_words}, {count}; {in_words(network.pixels)}"
+    return ImportResult(words, found.notes)
 
 
 def _pixels_given(
@@ -100,7 +160,7 @@ def refuse_place(path: Path, out: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Published:
+class NamedRelease:
     """Published weights that have a name: their release, parameters, and whether they are here."""
 
     release: Release
@@ -108,12 +168,12 @@ class Published:
     here: bool
 
 
-def published() -> list[Published]:
+def named_releases() -> list[NamedRelease]:
     """The published weights that have a name, the authors' first."""
     from verydeep.nets.cost import cost
 
     return [
-        Published(release, cost(_table_of(release)).parameters, kept(release).is_file())
+        NamedRelease(release, cost(_table_of(release)).parameters, kept(release).is_file())
         for release in named().values()
     ]
 
@@ -176,66 +236,62 @@ def _is_ours(path: Path) -> bool:
     return isinstance(said, dict) and OURS in said
 
 
-def _about_ours(path: Path) -> dict[str, Any]:
+def _of_ours(path: Path) -> Description:
     from verydeep.importers.pixel_words import in_words
     from verydeep.weights.file import pixels_of, read_info, table_of
 
-    info = read_info(path)
-    return {
-        "family": OURS,
-        **_about_table(table_of(info)),
-        "pixels": info.pixels,
-        "pixels_in_words": in_words(pixels_of(info)),
-        "classes": info.classes,
-        "provenance": info.provenance,
-        "notes": [one_line(note) for note in info.provenance.get("imported", {}).get("notes", [])],
-        "hash": info.hash,
-    }
+    info, hashes = read_info(path), hashes_of(path)
+    pixels = pixels_of(info)
+    notes = info.provenance.get("imported", {}).get("notes", [])
+    return Description(
+        path,
+        path.stat().st_size,
+        hashes,
+        release_of(hashes),
+        OURS,
+        _net(table_of(info)),
+        pixels,
+        in_words(pixels),
+        tuple(info.classes),
+        tuple(map(one_line, notes)),
+        provenance=info.provenance,
+        layers_hash=info.hash,
+    )
 
 
-def _about_foreign(path: Path, prototxt: Path | None, release: Release | None) -> dict[str, Any]:
+def _of_foreign(path: Path, prototxt: Path | None) -> Description:
     parameters = sandbox.read(path, prototxt)
 
     from verydeep.importers.guesses import informed, notes_of, pixels_for
     from verydeep.importers.importing import CROP, table_of
     from verydeep.importers.pixel_words import in_words
 
-    crop = CROP
+    hashes = hashes_of(path)
+    release = release_of(hashes)
+    net, no_net = None, ""
     try:
-        table = table_of(parameters, path)
-        net, crop = _about_table(table), table.crop
+        net = _net(table_of(parameters, path))
     except UserError as error:
-        net = {"net": None, "no_net": str(error)}
+        no_net = str(error)
     parameters = informed(parameters, release, path.name)
-    pixels, guessed = pixels_for(parameters, crop)
-    return {
-        "family": parameters.family,
-        **net,
-        "pixels": asdict(pixels),
-        "pixels_in_words": in_words(pixels),
-        "classes": None if parameters.classes is None else list(parameters.classes),
-        "guessed": list(guessed),
-        "notes": [*parameters.notes, *notes_of(pixels, guessed)],
-    }
+    pixels, guessed = pixels_for(parameters, net.table.crop if net else CROP)
+    return Description(
+        path,
+        path.stat().st_size,
+        hashes,
+        release,
+        parameters.family,
+        net,
+        pixels,
+        in_words(pixels),
+        parameters.classes,
+        (*parameters.notes, *notes_of(pixels, guessed)),
+        no_net,
+        guessed,
+    )
 
 
-def _about_table(table: Table) -> dict[str, Any]:
+def _net(table: Table) -> Net:
     from verydeep.nets.cost import cost
 
-    return {
-        "net": table.name,
-        "net_in_words": _net(table),
-        "crop": table.crop,
-        "words": list(table.words),
-        "class_count": table.class_count,
-        "parameters": cost(table).parameters,
-    }
-
-
-def _net(table: Table) -> str:
-    from verydeep.nets.cost import cost
-
-    count = f"{cost(table).parameters:,} parameters"
-    if not table.has_top:  # its crop fixes nothing
-        return f"{table.name} without its top (to {table.rows[-1].name}), {count}"
-    return f"{table.name}, crop {table.crop}, {count}"
+    return Net(table, cost(table).parameters)
