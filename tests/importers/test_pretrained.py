@@ -398,8 +398,8 @@ def test_no_network_is_told_and_torch_was_not_waited_for() -> None:
     program = (
         "import sys\n"
         "from dataclasses import replace\n"
-        "from verydeep.weights import named\n"
-        "named.CLASS_LIST = replace(named.CLASS_LIST, url='http://127.0.0.1:9/classes.json')\n"
+        "from verydeep.weights import releases\n"
+        "releases.CLASS_LIST = replace(releases.CLASS_LIST, url='http://127.0.0.1:9/classes.json')\n"
         "from verydeep.commands.main import main\n"
         "try:\n    main()\nexcept SystemExit as leaving:\n    print(leaving.code)\n"
         "print('torch' in sys.modules)\n"

@@ -11,7 +11,8 @@ from verydeep.commands.options import Json, Offline, Quiet, Weights
 
 if TYPE_CHECKING:
     from verydeep.commands.console import Console
-    from verydeep.verbs.weights import Description, NamedRelease
+    from verydeep.verbs.describe import Description
+    from verydeep.verbs.weights import NamedRelease
 
 app = typer.Typer(
     help="""Say what a file of weights is, and take over other programs' files.
@@ -67,7 +68,7 @@ def show(
     Other programs' files are read in a process of their own, and nothing in them is run.
     """
     from verydeep.commands.console import Console
-    from verydeep.verbs.weights import described
+    from verydeep.verbs.describe import described
     from verydeep.weights import find
 
     found = described(find(file, Console(), offline), prototxt)

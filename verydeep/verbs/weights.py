@@ -1,4 +1,4 @@
-"""Files of weights, whole: what one is, another program's made ours, ours made another's.
+"""Files of weights, whole: another program's made ours, ours made another's, either verified.
 
 PyTorch is imported only where it is needed: while another process reads a foreign file, this one
 is small.
@@ -6,95 +6,20 @@ is small.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from verydeep.errors import UserError, one_line
-from verydeep.importers import sandbox
+from verydeep.errors import UserError
 from verydeep.importers.converting import convert
 from verydeep.importers.pretrained import find
+from verydeep.verbs.describe import file_at, is_ours, net_of
 from verydeep.weights.paths import kept, wanted
-from verydeep.weights.pieces import OURS, header
-from verydeep.weights.releases import Hashes, Release, hashes_of, named, release_of
+from verydeep.weights.releases import Release, hashes_of, named, release_of
 
 if TYPE_CHECKING:
     from verydeep.nets.table import Table
     from verydeep.pictures.preprocessing import Pixels
-
-
-@dataclass(frozen=True)
-class Net:
-    """The net that a file of weights holds: its table, and what it comes to."""
-
-    table: Table
-    parameters: int
-
-    @property
-    def in_words(self) -> str:
-        """Name, crop and size in words."""
-        count = f"{self.parameters:,} parameters"
-        if not self.table.has_top:  # its crop fixes nothing
-            return f"{self.table.name} without its top (to {self.table.rows[-1].name}), {count}"
-        return f"{self.table.name}, crop {self.table.crop}, {count}"
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a file of weights is, whoever made it.
-
-    `net` is None where the weights are no whole net, and `no_net` says then what they lack.
-    `guessed` tells of files of others what of their pixels is a guess, `provenance` and
-    `layers_hash` of ours where they are from, and the hash of all their layers.
-    """
-
-    file: Path
-    bytes: int
-    hashes: Hashes
-    release: Release | None
-    family: str
-    net: Net | None
-    pixels: Pixels
-    pixels_in_words: str
-    classes: tuple[str, ...] | None
-    notes: tuple[str, ...]
-    no_net: str = ""
-    guessed: tuple[str, ...] | None = None
-    provenance: dict[str, Any] | None = None
-    layers_hash: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain data; what does not apply to the file is left out."""
-        net, release = self.net, self.release
-        of_net = {"net": None, "no_net": self.no_net} if net is None else {
-            "net": net.table.name, "net_in_words": net.in_words, "crop": net.table.crop,
-            "words": net.table.words, "class_count": net.table.class_count,
-            "parameters": net.parameters,
-        }  # fmt: skip
-        optional = {
-            "guessed": self.guessed,
-            "provenance": self.provenance,
-            "hash": self.layers_hash,
-            "release": release and {**asdict(release), "measured": release.measured},
-        }
-        return {
-            "file": str(self.file), "bytes": self.bytes, "family": self.family, **of_net,
-            "pixels": asdict(self.pixels), "pixels_in_words": self.pixels_in_words,
-            "classes": self.classes, "notes": self.notes,
-            **{key: value for key, value in optional.items() if value is not None},
-            **asdict(self.hashes),
-        }  # fmt: skip
-
-
-def described(path: Path, prototxt: Path | None = None) -> Description:
-    """What a file of weights is; ours are asked, others read and recognised.
-
-    Raises UserError for a file that cannot be read.
-    """
-    path = _found(path)
-    if _is_ours(path):
-        return _of_ours(path)
-    return _of_foreign(path, prototxt)
 
 
 @dataclass(frozen=True)
@@ -121,8 +46,8 @@ def import_weights(
     """
     if wanted(path) is not None:
         raise UserError(f"{path} names published weights; every verb takes the name as it is")
-    path = _found(path)
-    if _is_ours(path):
+    path = file_at(path)
+    if is_ours(path):
         raise UserError(f"{path} is verydeep's own already; every verb takes it as it is")
     refuse_place(path, out)
     given = _pixels_given(pixels, scale)
@@ -132,7 +57,7 @@ def import_weights(
 
     network = found.network
     count = f"{len(network.classes):,} classes" if network.table.has_top else "no classes"
-    words = f"{_net(network.table).in_words}, {count}; {in_words(network.pixels)}"
+    words = f"{net_of(network.table).in_words}, {count}; {in_words(network.pixels)}"
     return ImportResult(words, found.notes)
 
 
@@ -189,8 +114,8 @@ def _table_of(release: Release) -> Table:
 
 def verified(path: Path) -> str:
     """What a file's hashes prove, in a line; UserError where they prove nothing, or damage."""
-    path = _found(path)
-    if _is_ours(path):
+    path = file_at(path)
+    if is_ours(path):
         from verydeep.weights.file import load, read_info
 
         load(path)
@@ -221,77 +146,3 @@ def export_weights(weights: Path, family: str, out: Path) -> str:
     if family in families.TAKES_OTHER_PIXELS:
         return said
     return "; ".join(filter(None, (f"its pixels are {in_words(network.pixels)}", said)))
-
-
-def _found(path: Path) -> Path:
-    """The file of weights at a path, of a run's folder, or of a name."""
-    path = find(path)
-    if not path.is_file():
-        raise UserError(f"{path} is no file")
-    return path
-
-
-def _is_ours(path: Path) -> bool:
-    said = (header(path) or {}).get("__metadata__")
-    return isinstance(said, dict) and OURS in said
-
-
-def _of_ours(path: Path) -> Description:
-    from verydeep.importers.pixel_words import in_words
-    from verydeep.weights.file import pixels_of, read_info, table_of
-
-    info, hashes = read_info(path), hashes_of(path)
-    pixels = pixels_of(info)
-    notes = info.provenance.get("imported", {}).get("notes", [])
-    return Description(
-        path,
-        path.stat().st_size,
-        hashes,
-        release_of(hashes),
-        OURS,
-        _net(table_of(info)),
-        pixels,
-        in_words(pixels),
-        tuple(info.classes),
-        tuple(map(one_line, notes)),
-        provenance=info.provenance,
-        layers_hash=info.hash,
-    )
-
-
-def _of_foreign(path: Path, prototxt: Path | None) -> Description:
-    parameters = sandbox.read(path, prototxt)
-
-    from verydeep.importers.guesses import informed, notes_of, pixels_for
-    from verydeep.importers.importing import CROP, table_of
-    from verydeep.importers.pixel_words import in_words
-
-    hashes = hashes_of(path)
-    release = release_of(hashes)
-    net, no_net = None, ""
-    try:
-        net = _net(table_of(parameters, path))
-    except UserError as error:
-        no_net = str(error)
-    parameters = informed(parameters, release, path.name)
-    pixels, guessed = pixels_for(parameters, net.table.crop if net else CROP)
-    return Description(
-        path,
-        path.stat().st_size,
-        hashes,
-        release,
-        parameters.family,
-        net,
-        pixels,
-        in_words(pixels),
-        parameters.classes,
-        (*parameters.notes, *notes_of(pixels, guessed)),
-        no_net,
-        guessed,
-    )
-
-
-def _net(table: Table) -> Net:
-    from verydeep.nets.cost import cost
-
-    return Net(table, cost(table).parameters)
