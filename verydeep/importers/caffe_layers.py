@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from verydeep.importers.placing import NOTHING, Told, in_order, placed
+from verydeep.importers.placing import NOTHING, Told, Window, in_order, placed
 
 _KINDS = {
     "convolution": "conv", "innerproduct": "fc", "relu": "relu", "pooling": "pool", "lrn": "lrn",
@@ -101,18 +101,14 @@ def _odd(kind: str, said: Mapping[str, list[float]]) -> str:
     return ""
 
 
-def _window(kind: str, layer: LayerText) -> dict[str, list[float]]:
-    """The numbers of a window, by the words of `placing`; none where the file has none at all."""
+def _window(kind: str, layer: LayerText) -> Window:
+    """The numbers of a window; none where the file has none at all."""
     if kind not in ("conv", "pool") or not layer.settings:
-        return {}
-    window = {
-        what: [n for key in (what, f"{what}_size", f"{what}_h", f"{what}_w")
-               for n in layer.settings.get(key, ())]
+        return Window()
+    kernel, stride, pad, dilation = (
+        [n for key in (what, f"{what}_size", f"{what}_h", f"{what}_w")
+         for n in layer.settings.get(key, ())]
         for what in ("kernel", "stride", "pad", "dilation")
-    }  # fmt: skip
-    return window | {
-        "kernel": [*layer.shape[2:], *window["kernel"]],
-        "stride": window["stride"] or [1],
-        "pad": window["pad"] or [0],
-        "groups": layer.settings.get("group", [1]),
-    }
+    )  # fmt: skip
+    groups = layer.settings.get("group", [1])
+    return Window([*layer.shape[2:], *kernel], stride or [1], pad or [0], dilation, groups)

@@ -6,7 +6,7 @@ at once.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,26 @@ from verydeep.weights.releases import hashes_of, release_of
 if TYPE_CHECKING:
     from verydeep.importers.importing import Imported
     from verydeep.pictures.preprocessing import Pixels
+
+
+@dataclass(frozen=True)
+class ImportRecord:
+    """Where weights of another program are from, as our file keeps it under "imported".
+
+    `guessed` is what of them is a guess, `given` what the user said: "classes", "pixels", "scale".
+    """
+
+    file: str
+    family: str
+    sha256: str
+    md5: str
+    release: str | None
+    measured: str | None
+    net: str
+    folded: bool
+    guessed: tuple[str, ...]
+    given: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def convert(
@@ -51,19 +71,18 @@ def convert(
     network = folded(found.network) if fold else found.network
     notes = (*found.notes, *listed)
     given = {"classes": names, "pixels": pixels, "scale": scale}
-    provenance = {
-        "imported": {
-            "file": path.name,
-            "family": parameters.family,
-            **asdict(hashes),
-            "release": release and release.name,
-            "measured": release and release.measured,
-            "net": found.network.table.name,
-            "folded": network is not found.network,
-            "guessed": list(found.guessed),
-            "given": [what for what, said in given.items() if said is not None],
-            "notes": list(notes),
-        }
-    }
-    save(network, out, provenance)
+    record = ImportRecord(
+        file=path.name,
+        family=parameters.family,
+        sha256=hashes.sha256,
+        md5=hashes.md5,
+        release=release.name if release else None,
+        measured=release.measured if release else None,
+        net=found.network.table.name,
+        folded=network is not found.network,
+        guessed=found.guessed,
+        given=tuple(what for what, value in given.items() if value is not None),
+        notes=notes,
+    )
+    save(network, out, {"imported": asdict(record)})
     return Imported(network, notes, found.guessed)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from verydeep.importers.parameters import AUTHORS
-from verydeep.importers.placing import NOTHING, REMEDY, Told, in_order
+from verydeep.importers.placing import NOTHING, REMEDY, Told, Window, in_order
 from verydeep.limits import FormatError, quoted
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import pixels_of
@@ -157,23 +157,22 @@ def _told(layer: KerasLayer, flat: bool) -> Iterator[Told]:
         yield Told(layer.name, NOTHING if activation == "linear" else activation)
 
 
-def _convolution(config: Mapping[str, Any]) -> dict[str, list[float]]:
+def _convolution(config: Mapping[str, Any]) -> Window:
     kernel = _numbers(config["kernel_size"])
     borders: dict[str, list[float]] = {"same": [side // 2 for side in kernel], "valid": [0]}
-    return {
-        "kernel": kernel,
-        "stride": _numbers(config["strides"]),
-        "pad": borders[config["padding"]],
-        "dilation": _numbers(config.get("dilation_rate", 1)),
-        "groups": _numbers(config.get("groups", 1)),
-    }
+    return Window(
+        kernel,
+        _numbers(config["strides"]),
+        borders[config["padding"]],
+        _numbers(config.get("dilation_rate", 1)),
+        _numbers(config.get("groups", 1)),
+    )
 
 
-def _pooling(config: Mapping[str, Any]) -> tuple[str, dict[str, list[float]]]:
-    window = {"kernel": _numbers(config["pool_size"]),
-              "stride": _numbers(config["strides"] or config["pool_size"])}  # fmt: skip
+def _pooling(config: Mapping[str, Any]) -> tuple[str, Window]:
     kind = "pool" if config["padding"] == "valid" else f"max pooling of '{config['padding']}'"
-    return kind, window
+    stride = config["strides"] or config["pool_size"]
+    return kind, Window(_numbers(config["pool_size"]), _numbers(stride))
 
 
 def _norm(config: Mapping[str, Any]) -> str:

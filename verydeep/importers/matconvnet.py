@@ -21,7 +21,7 @@ from verydeep.formats import mat5, mat73
 from verydeep.formats.hdf5 import HEAD
 from verydeep.formats.mat5 import Value
 from verydeep.importers.parameters import PIXELS, SCALE, Parameters
-from verydeep.importers.placing import NOTHING, Told, in_order, of_our_epsilon, placed
+from verydeep.importers.placing import NOTHING, Told, Window, in_order, of_our_epsilon, placed
 from verydeep.limits import FormatError, as_float32, reading
 from verydeep.pictures.preprocessing import IMAGENET, RESIZE_RULES, Pixels
 
@@ -149,13 +149,10 @@ class _Layer:
         if self.kind not in ("conv", "pool"):
             return Told(self.name, self.kind)
         kernel: Sequence[float] = self.numbers("poolSize") or self.numbers("pool")
-        window = {
-            "kernel": self.filters.shape[:2] if self.kind == "conv" else kernel,
-            "stride": self.numbers("stride"),
-            "pad": self.numbers("pad"),
-            "dilation": self.numbers("dilate"),
-        }
-        return Told(self.name, self.kind, window)
+        if self.kind == "conv":
+            kernel = self.filters.shape[:2]
+        stride, pad, dilation = map(self.numbers, ("stride", "pad", "dilate"))
+        return Told(self.name, self.kind, Window(kernel, stride, pad, dilation))
 
 
 def _order(layers: list[_Layer]) -> list[int]:

@@ -18,7 +18,7 @@ import numpy as np
 from verydeep.formats.protobuf import FOUR_BYTES, NUMBER, SLICE, Field
 from verydeep.importers.chain import Layer
 from verydeep.importers.onnx_tensor import array_of, name_of
-from verydeep.importers.placing import NOTHING, REMEDY, Told, of_our_epsilon, placed
+from verydeep.importers.placing import NOTHING, REMEDY, Told, Window, of_our_epsilon, placed
 from verydeep.limits import FormatError, quoted
 from verydeep.nets.table import BatchNorm
 
@@ -233,17 +233,14 @@ class _Walk:
         same = border in ("SAME_UPPER", "SAME_LOWER")
         if not same and border not in ("NOTSET", "VALID"):
             raise self.refusal(f"a Conv has auto_pad {quoted(str(border))}, which ONNX has not")
-        window = {
-            "kernel": [*sides, *node.integers("kernel_shape")],
-            "stride": node.integers("strides"),
-            "pad": [side // 2 for side in sides]
-            if same
-            else [0]
-            if border == "VALID"
-            else node.integers("pads", 0),
-            "dilation": node.integers("dilations"),
-            "groups": node.integers("group"),
-        }
+        pad = [side // 2 for side in sides] if same else node.integers("pads", 0)
+        window = Window(
+            [*sides, *node.integers("kernel_shape")],
+            node.integers("strides"),
+            [0] if border == "VALID" else pad,
+            node.integers("dilations"),
+            node.integers("group"),
+        )
         self._tell(node, "conv", window=window)
         self.layers.append(Layer("", weight, self._array(node, 2)))
 
@@ -254,12 +251,12 @@ class _Walk:
             raise self.refusal(
                 f"a MaxPool has auto_pad {quoted(str(border))}, where Table 1 has none"
             )
-        window = {
-            "kernel": node.integers("kernel_shape", 1),
-            "stride": node.integers("strides", 1),
-            "pad": node.integers("pads"),
-            "dilation": node.integers("dilations"),
-        }
+        window = Window(
+            node.integers("kernel_shape", 1),
+            node.integers("strides", 1),
+            node.integers("pads"),
+            node.integers("dilations"),
+        )
         self._tell(node, "pool", window=window)
 
     def _average(self, node: Node) -> None:

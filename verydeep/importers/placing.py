@@ -8,8 +8,8 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -40,18 +40,27 @@ NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
+class Window:
+    """The numbers of a convolution or a pooling that a file tells, one or one for each side."""
+
+    kernel: Collection[float] = ()
+    stride: Collection[float] = ()
+    pad: Collection[float] = ()
+    dilation: Collection[float] = ()
+    groups: Collection[float] = ()
+
+
+@dataclass(frozen=True)
 class Told:
     """One layer as its file tells of it.
 
     `kind` is a key of the table above, NOTHING, or else whatever the file calls it, to be refused.
-    `window` has the numbers of a convolution or a pooling that the file tells, one or one for each
-    side: "kernel", "stride", "pad", "dilation", "groups". `constants` are a response
-    normalisation's size, k, alpha divided by size, and beta.
+    `constants` are a response normalisation's size, k, alpha divided by size, and beta.
     """
 
     name: str
     kind: str
-    window: Mapping[str, Collection[float]] = field(default_factory=dict)
+    window: Window = Window()
     constants: Sequence[float] = ()
 
 
@@ -94,7 +103,7 @@ class _Walk:
 
     def _is_fc(self, layer: Told) -> bool:
         """Whether a convolution is an FC layer: over the whole map after the last pooling."""
-        bare = not any(layer.window.get("pad", ()))
+        bare = not any(layer.window.pad)
         whole = self.last == "pool" and not self.pools_left and bare
         return layer.kind == "conv" and (whole or self.last.startswith("an FC"))
 
@@ -134,17 +143,14 @@ def _either(last: str) -> str:
 
 def _check_window(layer: Told, kind: str) -> None:
     """Refuses windows that no net of Table 1 has: strides, groups, holes, other borders."""
-    side = next(iter(layer.window.get("kernel", ())), 1)
-    wanted = {"kernel": side, "stride": 1, "pad": side // 2, "dilation": 1, "groups": 1}
-    if kind == "fc":
-        wanted["pad"] = 0
-    elif kind == "pool":
-        wanted |= {"kernel": 2, "stride": 2, "pad": 0}
-    for what, value in wanted.items():
-        for found in layer.window.get(what, ()):
+    side = next(iter(layer.window.kernel), 1)
+    pad = 0 if kind == "fc" else side // 2
+    ours = (2, 2, 0, 1, 1) if kind == "pool" else (side, 1, pad, 1, 1)
+    for field, value in zip(fields(Window), ours, strict=True):
+        for found in getattr(layer.window, field.name):
             if found != value:
-                raise FormatError(f"its layer {quoted(layer.name)} has {what} {found:g}, where a "
-                                  f"net of Table 1 has {value:g}", REMEDY)  # fmt: skip
+                raise FormatError(f"its layer {quoted(layer.name)} has {field.name} {found:g}, "
+                                  f"where a net of Table 1 has {value:g}", REMEDY)  # fmt: skip
 
 
 def in_order(names: Sequence[str], reads: Sequence[Sequence[int | None]]) -> list[int]:
