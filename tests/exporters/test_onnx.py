@@ -25,8 +25,8 @@ from tests.nets.test_folding import network as network_with_norms
 from verydeep import load, save
 from verydeep.errors import UserError
 from verydeep.exporters.onnx import onnx_bytes, write_onnx
-from verydeep.importers.importing import imported
 from verydeep.importers.onnx import read
+from verydeep.importers.to_network import imported
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import IMAGENET, Pixels

@@ -31,8 +31,8 @@ from verydeep.errors import UserError
 from verydeep.exporters.caffe import write, write_prototxt
 from verydeep.formats import protobuf
 from verydeep.importers.caffe import is_caffe, read
-from verydeep.importers.importing import imported
 from verydeep.importers.parameters import AUTHORS, Parameters
+from verydeep.importers.to_network import imported
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels

@@ -21,7 +21,7 @@ from tests.foreign_nets import assert_refused, assert_refused_or_read, damaged
 from tests.keras_nets import CLASSES, SIDE, net, posteriors, saved, with_random_weights
 from verydeep.importers import keras as ours
 from verydeep.importers.guesses import WINDOWS, informed
-from verydeep.importers.importing import imported
+from verydeep.importers.to_network import imported
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.releases import RELEASES
 

@@ -36,8 +36,8 @@ from verydeep.exporters import keras as keras_exporter
 from verydeep.formats import hdf5
 from verydeep.importers import keras
 from verydeep.importers.guesses import WINDOWS
-from verydeep.importers.importing import imported
 from verydeep.importers.parameters import AUTHORS
+from verydeep.importers.to_network import imported
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.nets.table import Table, read_table

@@ -34,7 +34,7 @@ from tests.foreign_nets import (
 )
 from verydeep.formats import mat5, mat73
 from verydeep.importers import matconvnet
-from verydeep.importers.importing import imported
+from verydeep.importers.to_network import imported
 from verydeep.pictures.preprocessing import Pixels
 
 MEAN = (123.68, 116.779, 103.939)

@@ -36,9 +36,9 @@ from tests.foreign_files import (
 )
 from verydeep.errors import UserError
 from verydeep.importers.caffe import is_caffe
-from verydeep.importers.importing import imported
 from verydeep.importers.onnx import is_onnx, read
 from verydeep.importers.parameters import TORCHVISION
+from verydeep.importers.to_network import imported
 from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
 

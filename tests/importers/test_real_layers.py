@@ -25,8 +25,8 @@ import pytest
 import torch
 
 from tests.conftest import real_pictures
-from verydeep.importers.importing import imported
 from verydeep.importers.parameters import Parameters
+from verydeep.importers.to_network import imported
 from verydeep.nets.network import Network
 from verydeep.pictures.preprocessing import Pixels, centre_crop
 

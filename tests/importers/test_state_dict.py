@@ -35,8 +35,8 @@ from verydeep.errors import UserError
 from verydeep.exporters import state_dict as state_dict_exporter
 from verydeep.importers import state_dict
 from verydeep.importers.constructors import loaded_by
-from verydeep.importers.importing import imported
 from verydeep.importers.parameters import Parameters
+from verydeep.importers.to_network import imported
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.nets.table import read_table, with_norms

@@ -29,8 +29,8 @@ from verydeep.datasets import open_dataset
 from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import Stopped, UserError
-from verydeep.importers.importing import imported
 from verydeep.importers.parameters import Parameters
+from verydeep.importers.to_network import imported
 from verydeep.nets.network import Dropout, Network, build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.page import write_page

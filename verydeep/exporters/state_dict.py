@@ -14,8 +14,8 @@ from torch import Tensor
 from verydeep.errors import UserError, one_line
 from verydeep.files import atomic_file, write_atomic
 from verydeep.importers.constructors import loaded_by
-from verydeep.importers.state import ABOUT
 from verydeep.importers.state_dict import TOPS
+from verydeep.importers.state_dict_file import ABOUT
 from verydeep.nets.network import Network
 from verydeep.nets.table import FC, LRN
 from verydeep.weights.pieces import pieces

@@ -30,9 +30,9 @@ from verydeep.formats.protobuf import (
 )
 from verydeep.importers import prototxt as prototxts
 from verydeep.importers.caffe_layers import LayerText, Step, followed, normal_type
-from verydeep.importers.chain import Layer, assembled, tensors_of
+from verydeep.importers.layer_names import REMEDY
+from verydeep.importers.layer_shapes import Layer, assembled, tensors_of
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, Parameters
-from verydeep.importers.placing import REMEDY
 from verydeep.importers.prototxt import Description
 from verydeep.limits import FormatError, quoted, reading
 from verydeep.pictures.preprocessing import Pixels

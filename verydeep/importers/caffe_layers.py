@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from verydeep.importers.placing import NOTHING, Told, Window, in_order, placed
+from verydeep.importers.layer_names import NOTHING, Told, Window, in_order, placed
 
 _KINDS = {
     "convolution": "conv", "innerproduct": "fc", "relu": "relu", "pooling": "pool", "lrn": "lrn",

@@ -31,9 +31,9 @@ from verydeep.importers.keras_names import (
     refuse_norms_after_relus,
     refuse_other_layers,
 )
+from verydeep.importers.layer_names import Told, of_our_epsilon, placed
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, Parameters
 from verydeep.importers.parameters import SCALE as S
-from verydeep.importers.placing import Told, of_our_epsilon, placed
 from verydeep.limits import FormatError, as_float32, quoted, reading
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import Pixels

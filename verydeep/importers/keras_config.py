@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from verydeep.importers.layer_names import NOTHING, REMEDY, Told, Window, in_order
 from verydeep.importers.parameters import AUTHORS
-from verydeep.importers.placing import NOTHING, REMEDY, Told, Window, in_order
 from verydeep.limits import FormatError, quoted
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import pixels_of

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
-from verydeep.importers.placing import REMEDY
+from verydeep.importers.layer_names import REMEDY
 from verydeep.limits import FormatError, quoted
 from verydeep.nets import vgg
 from verydeep.nets.table import FC, Conv, MaxPool, Table

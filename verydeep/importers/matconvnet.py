@@ -20,8 +20,8 @@ import numpy as np
 from verydeep.formats import mat5, mat73
 from verydeep.formats.hdf5 import HEAD
 from verydeep.formats.mat5 import Value
+from verydeep.importers.layer_names import NOTHING, Told, Window, in_order, of_our_epsilon, placed
 from verydeep.importers.parameters import PIXELS, SCALE, Parameters
-from verydeep.importers.placing import NOTHING, Told, Window, in_order, of_our_epsilon, placed
 from verydeep.limits import FormatError, as_float32, reading
 from verydeep.pictures.preprocessing import IMAGENET, RESIZE_RULES, Pixels
 

@@ -19,7 +19,7 @@ from verydeep.formats.protobuf import (
     looks_like,
     open_content,
 )
-from verydeep.importers.chain import tensors_of
+from verydeep.importers.layer_shapes import tensors_of
 from verydeep.importers.onnx_graph import Graph, follow, read_graph
 from verydeep.importers.parameters import ALL_GUESSED, TORCHVISION, Parameters
 from verydeep.limits import FormatError, reading

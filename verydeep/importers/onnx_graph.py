@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from verydeep.formats.protobuf import FOUR_BYTES, NUMBER, SLICE, Field
-from verydeep.importers.chain import Layer
+from verydeep.importers.layer_names import NOTHING, REMEDY, Told, Window, of_our_epsilon, placed
+from verydeep.importers.layer_shapes import Layer
 from verydeep.importers.onnx_tensor import array_of, name_of
-from verydeep.importers.placing import NOTHING, REMEDY, Told, Window, of_our_epsilon, placed
 from verydeep.limits import FormatError, quoted
 from verydeep.nets.table import BatchNorm
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from verydeep.formats.protobuf import DOUBLE, FLOAT, Field
-from verydeep.importers.chain import assembled
+from verydeep.importers.layer_shapes import assembled
 from verydeep.limits import FormatError, quoted
 
 _RAW: dict[int, np.dtype[Any]] = {1: FLOAT, 10: np.dtype("<f2"), 11: DOUBLE}

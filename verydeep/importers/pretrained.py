@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from verydeep.errors import UserError
 from verydeep.files import folder_lock
-from verydeep.importers.converting import convert
+from verydeep.importers.convert import convert
 from verydeep.runtime.progress import Lines, Progress
 from verydeep.weights import paths
 from verydeep.weights.download import fetch

@@ -29,7 +29,7 @@ from verydeep.errors import one_line
 from verydeep.importers.class_names import in_order
 from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, TORCHVISION, Parameters
-from verydeep.importers.state import Beside, content, is_state
+from verydeep.importers.state_dict_file import Beside, content, is_state
 from verydeep.limits import FormatError, reading
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import names_of, pixels_of

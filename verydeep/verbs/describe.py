@@ -122,8 +122,8 @@ def _of_foreign(path: Path, prototxt: Path | None) -> Description:
     parameters = sandbox.read(path, prototxt)
 
     from verydeep.importers.guesses import informed, notes_of, pixels_for
-    from verydeep.importers.importing import CROP, table_of
     from verydeep.importers.pixel_words import in_words
+    from verydeep.importers.to_network import CROP, table_of
 
     hashes = hashes_of(path)
     release = release_of(hashes)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verydeep.errors import UserError
-from verydeep.importers.converting import convert
+from verydeep.importers.convert import convert
 from verydeep.importers.pretrained import find
 from verydeep.verbs.describe import file_at, is_ours, net_of
 from verydeep.weights.paths import kept, wanted

@@ -21,9 +21,9 @@ from verydeep.exporters import onnx as onnx_exporter
 from verydeep.exporters import state_dict as state_exporter
 from verydeep.importers import caffe, onnx, parameters_file, state_dict
 from verydeep.importers.class_list import classes_in
-from verydeep.importers.importing import imported, table_of
 from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import Parameters
+from verydeep.importers.to_network import imported, table_of
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels

@@ -15,7 +15,7 @@ from verydeep.importers.class_list import classes_in, notes_of_list
 from verydeep.weights.releases import hashes_of, release_of
 
 if TYPE_CHECKING:
-    from verydeep.importers.importing import Imported
+    from verydeep.importers.to_network import Imported
     from verydeep.pictures.preprocessing import Pixels
 
 
@@ -59,7 +59,7 @@ def convert(
     parameters = sandbox.read(path, prototxt)
 
     from verydeep.importers.guesses import informed
-    from verydeep.importers.importing import Imported, imported
+    from verydeep.importers.to_network import Imported, imported
     from verydeep.nets.folding import folded
     from verydeep.weights.file import save
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from verydeep.importers.placing import REMEDY
+from verydeep.importers.layer_names import REMEDY
 from verydeep.limits import FormatError
 
 
