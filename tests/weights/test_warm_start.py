@@ -21,8 +21,8 @@ from PIL import Image
 from tests.commands.test_commands import Run as Cli
 from tests.commands.test_commands import verydeep as verydeep  # a fixture
 from tests.conftest import TWO_CORES, images
-from tests.importers.test_importing import network as network_of
-from tests.importers.test_importing import parameters, parameters_of, without
+from tests.importers.test_to_network import network as network_of
+from tests.importers.test_to_network import parameters, parameters_of, without
 from tests.nets.test_folding import network as network_with_norms
 from tests.training.test_checkpoints import stopping_at
 from verydeep.datasets import open_dataset

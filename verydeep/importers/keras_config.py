@@ -123,7 +123,7 @@ def split(layers: Sequence[KerasLayer]) -> tuple[list[KerasLayer], list[KerasLay
 
 
 def told(layers: Sequence[KerasLayer]) -> list[Told]:
-    """The layers in the words of `placing`; an activation within a layer is one after it."""
+    """The layers as `layer_names` takes them; an activation within a layer is one after it."""
     found: list[Told] = []
     flat = False
     for layer in layers:

@@ -113,7 +113,7 @@ class _Layer:
 
     @property
     def kind(self) -> str:
-        """Its kind, by the words of `placing`, or its type where it is none of those."""
+        """Its kind, by the words of `layer_names`, or its type where it is none of those."""
         kind = _KINDS.get(self.type, self.type)
         if kind == "relu" and any(leak := self.numbers("leak")):
             return f"{self.type} with a leak of {leak[0]:g}"
