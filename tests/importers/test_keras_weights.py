@@ -37,7 +37,7 @@ from verydeep.formats import hdf5
 from verydeep.importers import keras
 from verydeep.importers.guesses import WINDOWS
 from verydeep.importers.parameters import AUTHORS
-from verydeep.importers.to_network import imported
+from verydeep.importers.to_network import to_network
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.nets.table import Table, read_table
@@ -275,7 +275,7 @@ def test_ours_come_back_with_their_own_table(tmp_path: Path, table: Table) -> No
     state = {k: torch.randn(t.shape) for k, t in network.state_dict().items()}
     network.load_state_dict(state, assign=True)
     keras_exporter.write(network, tmp_path / "x.weights.h5")
-    found = imported(keras.read(tmp_path / "x.weights.h5"), tmp_path / "x.weights.h5").network
+    found = to_network(keras.read(tmp_path / "x.weights.h5"), tmp_path / "x.weights.h5").network
     assert found.table == table
     for name in [name for name in state if not name.startswith("conv1_1")]:  # whose colours turn
         assert torch.equal(found.state_dict()[name], state[name])

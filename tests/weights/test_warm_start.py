@@ -30,7 +30,7 @@ from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import Stopped, UserError
 from verydeep.importers.parameters import Parameters
-from verydeep.importers.to_network import imported
+from verydeep.importers.to_network import to_network
 from verydeep.nets.network import Dropout, Network, build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.page import write_page
@@ -156,7 +156,7 @@ def test_what_is_taken_made_and_trained_is_said(verydeep: Cli) -> None:
 def test_dropout_comes_back_where_a_file_has_none() -> None:
     """Keras's VGGs have no dropout; Table 1's nets do, so what is imported can be trained."""
     given = parameters(network_of())
-    network = imported(Parameters("Keras", given.tensors, PIXELS), "w").network
+    network = to_network(Parameters("Keras", given.tensors, PIXELS), "w").network
     Training.of(network, Settings(dropout=0.3))
     layers = [m for m in network.modules() if isinstance(m, Dropout)]
     assert [layer.p for layer in layers] == [0.3, 0.3]
@@ -198,7 +198,7 @@ def test_norms_are_tuned_with_their_statistics_kept() -> None:
 
 def bare(name: str = "A", *more: str, path: str = "bare.safetensors") -> Network:
     tensors = without("fc6", "fc7", "fc8", *more, name=name)
-    found = imported(parameters_of(network_of(name, pixels=PIXELS), tensors), "w").network
+    found = to_network(parameters_of(network_of(name, pixels=PIXELS), tensors), "w").network
     save(found, path)
     return found
 

@@ -117,7 +117,7 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
     path = Path(path)
     with reading(path, "a caffemodel"):
         layers, own = _read_net(open_content(path))
-        said = metadata.from_text(own) if own else metadata.About(AUTHORS)
+        said = metadata.from_text(own) if own else metadata.Metadata(AUTHORS)
         steps = _placed(layers) if said.table is None else _named(layers)
         tensors = tensors_of([_layer(s.name, layers[s.place]) for s in steps if s.name])
     pixels, told = said.pixels, bool(own)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from verydeep.importers.layer_names import NOTHING, Told, Window, in_order, placed
+from verydeep.importers.layer_names import NOTHING, ForeignLayer, Window, layer_names, path_order
 
 _KINDS = {
     "convolution": "conv", "innerproduct": "fc", "relu": "relu", "pooling": "pool", "lrn": "lrn",
@@ -73,18 +73,18 @@ def followed(layers: Sequence[LayerText]) -> list[Step]:
             makers |= dict.fromkeys(layer.tops, len(places))
             places.append(i)
             reads.append(made)
-    order = [places[i] for i in in_order([layers[i].name for i in places], reads)]
+    order = [places[i] for i in path_order([layers[i].name for i in places], reads)]
     told = [_told(layers[i]) for i in order]
-    names = placed(told)
+    names = layer_names(told)
     return [Step(i, each.kind, name) for i, each, name in zip(order, told, names, strict=True)]
 
 
-def _told(layer: LayerText) -> Told:
+def _told(layer: LayerText) -> ForeignLayer:
     kind, said = _KINDS.get(layer.type, layer.type), layer.settings
     if kind == "lrn" and not any(said.get("norm_region", ())):  # across channels
         constants = [said.get(name, [default])[-1] for name, default in _LRN.items()]
-        return Told(layer.name, kind, constants=constants)
-    return Told(layer.name, _odd(kind, said) or kind, _window(kind, layer))
+        return ForeignLayer(layer.name, kind, constants=constants)
+    return ForeignLayer(layer.name, _odd(kind, said) or kind, _window(kind, layer))
 
 
 def _odd(kind: str, said: Mapping[str, list[float]]) -> str:

@@ -59,7 +59,7 @@ def convert(
     parameters = sandbox.read(path, prototxt)
 
     from verydeep.importers.guesses import informed
-    from verydeep.importers.to_network import Imported, imported
+    from verydeep.importers.to_network import Imported, to_network
     from verydeep.nets.folding import folded
     from verydeep.weights.file import save
 
@@ -67,7 +67,7 @@ def convert(
     release = release_of(hashes)
     listed = notes_of_list(classes, names, release) if classes and names else ()
     parameters = informed(parameters, release, path.name, scale)
-    found = imported(parameters, path, names, pixels, scale)
+    found = to_network(parameters, path, names, pixels, scale)
     network = folded(found.network) if fold else found.network
     notes = (*found.notes, *listed)
     given = {"classes": names, "pixels": pixels, "scale": scale}

@@ -31,7 +31,7 @@ from verydeep.importers.keras_names import (
     refuse_norms_after_relus,
     refuse_other_layers,
 )
-from verydeep.importers.layer_names import Told, of_our_epsilon, placed
+from verydeep.importers.layer_names import ForeignLayer, layer_names, of_our_epsilon
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, Parameters
 from verydeep.importers.parameters import SCALE as S
 from verydeep.limits import FormatError, as_float32, quoted, reading
@@ -136,7 +136,7 @@ def _of_model(groups: Groups, layers: list[KerasLayer], size: Size | None) -> Pa
     before, net = keras_config.split(layers)
     told = keras_config.told(net)
     _refuse_other_tops([step for step in told if step.kind == "fc"])
-    places = {step.name: name for step, name in zip(told, placed(told), strict=True) if name}
+    places = {step.name: name for step, name in zip(told, layer_names(told), strict=True) if name}
     if left := held.keys() - places.keys() - {layer.name for layer in before}:
         raise FormatError(
             f"its layer {quoted(min(left))} has weights, and no place for them", NOT_OURS
@@ -163,7 +163,7 @@ def _refuse_other_map(size: Size, pools: int, fc6: np.ndarray) -> None:
                       f"where its first FC layer has {wanted}", NOT_OURS)  # fmt: skip
 
 
-def _refuse_other_tops(dense: list[Told]) -> None:
+def _refuse_other_tops(dense: list[ForeignLayer]) -> None:
     if len(dense) not in (0, 3):
         names = ", ".join(quoted(step.name) for step in dense[:4])
         raise FormatError(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from verydeep.importers.layer_names import NOTHING, REMEDY, Told, Window, in_order
+from verydeep.importers.layer_names import NOTHING, REMEDY, ForeignLayer, Window, path_order
 from verydeep.importers.parameters import AUTHORS
 from verydeep.limits import FormatError, quoted
 from verydeep.pictures.preprocessing import Pixels
@@ -67,7 +67,7 @@ def _layers(model: Mapping[str, Any], depth: int) -> list[KerasLayer]:
     if kind != "Sequential":
         places = {name: i for i, name in enumerate(names)}
         reads = [[places.get(name) for name in _sources(entry)] for entry in entries]
-        entries = [entries[i] for i in in_order(names, reads)]
+        entries = [entries[i] for i in path_order(names, reads)]
     found: list[KerasLayer] = []
     for entry in entries:
         if entry["class_name"] in MODELS:
@@ -122,9 +122,9 @@ def split(layers: Sequence[KerasLayer]) -> tuple[list[KerasLayer], list[KerasLay
     return awake[:count], awake[count:]
 
 
-def told(layers: Sequence[KerasLayer]) -> list[Told]:
+def told(layers: Sequence[KerasLayer]) -> list[ForeignLayer]:
     """The layers as `layer_names` takes them; an activation within a layer is one after it."""
-    found: list[Told] = []
+    found: list[ForeignLayer] = []
     flat = False
     for layer in layers:
         flat = flat or layer.kind == "Flatten"
@@ -137,24 +137,24 @@ def told(layers: Sequence[KerasLayer]) -> list[Told]:
     return found
 
 
-def _told(layer: KerasLayer, flat: bool) -> Iterator[Told]:
+def _told(layer: KerasLayer, flat: bool) -> Iterator[ForeignLayer]:
     kind, config = layer.kind, layer.config
     if config.get("data_format", "channels_last") != "channels_last":
         kind = f"{kind} over {config['data_format']}"
-    readers: dict[str, Callable[[], Told]] = {
-        "Conv2D": lambda: Told(layer.name, "conv", _convolution(config)),
-        "MaxPooling2D": lambda: Told(layer.name, *_pooling(config)),
-        "Dense": lambda: Told(layer.name, "fc" if flat else "Dense over a map"),
-        "BatchNormalization": lambda: Told(layer.name, _norm(config)),
-        "ReLU": lambda: Told(layer.name, _relu(config)),
-        "Softmax": lambda: Told(layer.name, "softmax"),
-        "Flatten": lambda: Told(layer.name, NOTHING),
-        "Activation": lambda: Told(layer.name, NOTHING),
+    readers: dict[str, Callable[[], ForeignLayer]] = {
+        "Conv2D": lambda: ForeignLayer(layer.name, "conv", _convolution(config)),
+        "MaxPooling2D": lambda: ForeignLayer(layer.name, *_pooling(config)),
+        "Dense": lambda: ForeignLayer(layer.name, "fc" if flat else "Dense over a map"),
+        "BatchNormalization": lambda: ForeignLayer(layer.name, _norm(config)),
+        "ReLU": lambda: ForeignLayer(layer.name, _relu(config)),
+        "Softmax": lambda: ForeignLayer(layer.name, "softmax"),
+        "Flatten": lambda: ForeignLayer(layer.name, NOTHING),
+        "Activation": lambda: ForeignLayer(layer.name, NOTHING),
     }
-    yield readers[kind]() if kind in readers else Told(layer.name, kind)
+    yield readers[kind]() if kind in readers else ForeignLayer(layer.name, kind)
     if "activation" in config and kind in readers:
         activation = _activation(config["activation"])
-        yield Told(layer.name, NOTHING if activation == "linear" else activation)
+        yield ForeignLayer(layer.name, NOTHING if activation == "linear" else activation)
 
 
 def _convolution(config: Mapping[str, Any]) -> Window:

@@ -51,7 +51,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Told:
+class ForeignLayer:
     """One layer as its file tells of it.
 
     `kind` is a key of the table above, NOTHING, or else whatever the file calls it, to be refused.
@@ -64,7 +64,7 @@ class Told:
     constants: Sequence[float] = ()
 
 
-def placed(layers: Sequence[Told]) -> list[str]:
+def layer_names(layers: Sequence[ForeignLayer]) -> list[str]:
     """Our name for each layer with weights, in their order; empty for the others.
 
     Raises FormatError, in the name of the first layer that no net of Table 1 has there.
@@ -85,7 +85,7 @@ class _Walk:
         self.last = self.before = "the picture"
         self.block, self.place = 1, 0
 
-    def take(self, layer: Told) -> str:
+    def take(self, layer: ForeignLayer) -> str:
         """The name of the next layer."""
         if layer.kind == NOTHING:
             return ""
@@ -101,13 +101,13 @@ class _Walk:
         self.last = f"an FC layer's {kind}" if (self.last, kind) == ("fc", "relu") else kind
         return self._named(kind)
 
-    def _is_fc(self, layer: Told) -> bool:
+    def _is_fc(self, layer: ForeignLayer) -> bool:
         """Whether a convolution is an FC layer: over the whole map after the last pooling."""
         bare = not any(layer.window.pad)
         whole = self.last == "pool" and not self.pools_left and bare
         return layer.kind == "conv" and (whole or self.last.startswith("an FC"))
 
-    def _is_lrn(self, layer: Told) -> bool:
+    def _is_lrn(self, layer: ForeignLayer) -> bool:
         """Whether response normalisation is A-LRN's, in constants and place."""
         ours = (LRN.size, LRN.k, LRN.alpha, LRN.beta)
         there = (self.block, self.place, self.last) == (1, 1, "relu")
@@ -141,7 +141,7 @@ def _either(last: str) -> str:
     return f"{', '.join(others)} or {final}" if others else final
 
 
-def _check_window(layer: Told, kind: str) -> None:
+def _check_window(layer: ForeignLayer, kind: str) -> None:
     """Refuses windows that no net of Table 1 has: strides, groups, holes, other borders."""
     side = next(iter(layer.window.kernel), 1)
     pad = 0 if kind == "fc" else side // 2
@@ -153,7 +153,7 @@ def _check_window(layer: Told, kind: str) -> None:
                                   f"where a net of Table 1 has {value:g}", REMEDY)  # fmt: skip
 
 
-def in_order(names: Sequence[str], reads: Sequence[Sequence[int | None]]) -> list[int]:
+def path_order(names: Sequence[str], reads: Sequence[Sequence[int | None]]) -> list[int]:
     """The places of layers in the order in which a picture goes through them, one after the other.
 
     `reads` has for each the places of those whose values it takes, None for the picture. Raises

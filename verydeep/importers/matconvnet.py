@@ -20,7 +20,14 @@ import numpy as np
 from verydeep.formats import mat5, mat73
 from verydeep.formats.hdf5 import HEAD
 from verydeep.formats.mat5 import Value
-from verydeep.importers.layer_names import NOTHING, Told, Window, in_order, of_our_epsilon, placed
+from verydeep.importers.layer_names import (
+    NOTHING,
+    ForeignLayer,
+    Window,
+    layer_names,
+    of_our_epsilon,
+    path_order,
+)
 from verydeep.importers.parameters import PIXELS, SCALE, Parameters
 from verydeep.limits import FormatError, as_float32, reading
 from verydeep.pictures.preprocessing import IMAGENET, RESIZE_RULES, Pixels
@@ -71,7 +78,7 @@ def _parameters(net: dict[str, Value]) -> Parameters:
     order = _order(layers) if "params" in net else range(len(layers))
     path = [layers[i].with_parameters(values) for i in order]
     tensors: dict[str, np.ndarray] = {}
-    for layer, name in zip(path, placed([layer.told() for layer in path]), strict=True):
+    for layer, name in zip(path, layer_names([layer.told() for layer in path]), strict=True):
         if layer.kind == "norm":
             tensors |= {f"{name}.{part}": values for part, values in _norm(layer).items()}
         elif name:
@@ -141,18 +148,18 @@ class _Layer:
         found: list[float] = _numbers(value, f"{setting} of '{self.name}'").ravel()[:64].tolist()
         return found
 
-    def told(self) -> Told:
+    def told(self) -> ForeignLayer:
         """What the file tells of it."""
         if self.kind == "lrn":
             size, kappa, alpha, beta, *_ = [*self.numbers("param"), *[math.nan] * 4]
-            return Told(self.name, "lrn", constants=(size, kappa, alpha * size, beta))
+            return ForeignLayer(self.name, "lrn", constants=(size, kappa, alpha * size, beta))
         if self.kind not in ("conv", "pool"):
-            return Told(self.name, self.kind)
+            return ForeignLayer(self.name, self.kind)
         kernel: Sequence[float] = self.numbers("poolSize") or self.numbers("pool")
         if self.kind == "conv":
             kernel = self.filters.shape[:2]
         stride, pad, dilation = map(self.numbers, ("stride", "pad", "dilate"))
-        return Told(self.name, self.kind, Window(kernel, stride, pad, dilation))
+        return ForeignLayer(self.name, self.kind, Window(kernel, stride, pad, dilation))
 
 
 def _order(layers: list[_Layer]) -> list[int]:
@@ -161,7 +168,7 @@ def _order(layers: list[_Layer]) -> list[int]:
               for each in _each(layer.fields.get("outputs"))}  # fmt: skip
     reads = [[makers.get(_text(each)) for each in _each(layer.fields.get("inputs"))]
              for layer in layers]  # fmt: skip
-    return in_order([layer.name for layer in layers], reads)
+    return path_order([layer.name for layer in layers], reads)
 
 
 def _as_ours(filters: np.ndarray) -> np.ndarray:

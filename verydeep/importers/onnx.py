@@ -59,7 +59,7 @@ def read(path: Path | str) -> Parameters:
     path = Path(path)
     with reading(path, "an ONNX file of a VGG net"):
         graph, own = _read_model(open_content(path))
-        said = metadata.from_text(own) if own else metadata.About(TORCHVISION)
+        said = metadata.from_text(own) if own else metadata.Metadata(TORCHVISION)
         layers, lrn = follow(graph.after(PICTURE) if own else graph)
         tensors = tensors_of(layers)
     guessed = () if own else ALL_GUESSED

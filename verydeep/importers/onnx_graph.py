@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 
 from verydeep.formats.protobuf import FOUR_BYTES, NUMBER, SLICE, Field
-from verydeep.importers.layer_names import NOTHING, REMEDY, Told, Window, of_our_epsilon, placed
+from verydeep.importers.layer_names import (
+    NOTHING,
+    REMEDY,
+    ForeignLayer,
+    Window,
+    layer_names,
+    of_our_epsilon,
+)
 from verydeep.importers.layer_shapes import Layer
 from verydeep.importers.onnx_tensor import array_of, name_of
 from verydeep.limits import FormatError, quoted
@@ -135,7 +142,7 @@ def follow(graph: Graph) -> tuple[list[Layer], bool]:
     for node in graph.nodes:
         walk.step(node)
     try:
-        names = [name for name in placed(walk.told) if name and not name.startswith("bn")]
+        names = [name for name in layer_names(walk.told) if name and not name.startswith("bn")]
     except FormatError as error:
         raise walk.refusal(str(error)) from None
     layers = [replace(layer, name=name) for layer, name in zip(walk.layers, names, strict=True)]
@@ -152,7 +159,7 @@ class _Walk:
         self.value: str | None = None
         self.last = self.flattened = ""
         self.channels_last = False
-        self.told: list[Told] = []
+        self.told: list[ForeignLayer] = []
         self.layers: list[Layer] = []
 
     def step(self, node: Node) -> None:
@@ -202,7 +209,7 @@ class _Walk:
             self._tell(node, _KINDS.get(node.op, node.op))
 
     def _tell(self, node: Node, kind: str, **more: Any) -> None:
-        self.told.append(Told(node.output, kind, **more))
+        self.told.append(ForeignLayer(node.output, kind, **more))
 
     def _array(self, node: Node, place: int) -> np.ndarray | None:
         """The tensor that is a node's input at a place; None where there is none."""

@@ -25,7 +25,7 @@ from verydeep.weights.pieces import header, pieces
 from verydeep.weights.schema import (
     PixelsSaid,
     TableSaid,
-    names_of,
+    class_names_of,
     pixels_of,
     table_in_words,
     table_of_words,
@@ -83,7 +83,7 @@ def read(path: Path, source: Path | str) -> Parameters:
             one_line(said["family"]),
             tensors,
             pixels_of(said["pixels"]),
-            None if said["classes"] is None else names_of(said["classes"]),
+            None if said["classes"] is None else class_names_of(said["classes"]),
             tuple(map(one_line, said["notes"])),
             None if said["table"] is None else table_of_words(said["table"]),
             said["lrn"],

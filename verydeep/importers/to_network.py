@@ -52,7 +52,7 @@ class Imported:
     guessed: tuple[str, ...] = ()
 
 
-def imported(
+def to_network(
     parameters: Parameters,
     source: Path | str,
     classes: Sequence[str] | None = None,
