@@ -50,6 +50,12 @@ def quoted(name: str) -> str:
     return ascii(name if len(name) <= 40 else f"{name[:37]}...")
 
 
+def start_of(path: Path | str, count: int = 4096) -> bytes:
+    """The first bytes of a file, at most so many; UserError where it cannot be read."""
+    with reading(path), Path(path).open("rb") as file:
+        return file.read(count)
+
+
 def memory_limit(file_size: int) -> int:
     """Bytes that a file of this size may unfold to: 16 times its own, for the sake of zeros."""
     return min((64 << 20) + 16 * file_size, MOST)

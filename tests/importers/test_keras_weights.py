@@ -235,7 +235,7 @@ def test_nets_that_are_no_vgg_are_named(tmp_path: Path) -> None:
     wrong = net | {"conv1_1": (conv.transpose(3, 2, 0, 1), bias)}
     assert_refused(keras.read, file_of(wrong), "8 x 3 x 3 x 3, has not its outputs last")
     wrong = net | {"fc6": (fc[:, :1], fc_bias)}
-    assert_refused(keras.read, file_of(wrong), "128 rows of its first FC layer are no square")
+    assert_refused(keras.read, file_of(wrong), "fc6 has 128 columns, which are no square")
 
 
 @pytest.mark.parametrize(

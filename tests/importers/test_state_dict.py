@@ -652,7 +652,7 @@ def test_members_that_lie_over_each_other_are_refused() -> None:
         (lambda: {**small(), "module.features.0.bias": torch.zeros(2)}, "'module.features.0.bias'"),
         (lambda: {**small(), "aux.weight": torch.zeros(2)}, "has 'aux.weight', which is at no"),
         (lambda: {"features.5.weight": torch.zeros(2, 3, 3, 3)}, "has 'features.5', which is at"),
-        (lambda: {**small(), "classifier.0.weight": torch.zeros(4, 17)}, "17 columns in"),
+        (lambda: {**small(), "classifier.0.weight": torch.zeros(4, 17)}, "fc6 has 17 columns"),
         (lambda: {k: t.int() for k, t in small().items()}, "weights of torch.int32"),
         (lambda: {"bn1.bias": torch.zeros(1), "layer1.0.conv1.weight": torch.zeros(1)},
          "has 'layer1.0.conv1.weight', as a ResNet has, which is at no place of a VGG; expected"),

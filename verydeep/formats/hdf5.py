@@ -36,11 +36,9 @@ from pyfive.p5t import (
 )
 
 from verydeep.formats.hdf5_chunks import read_chunks
-from verydeep.limits import FormatError, memory_limit, reading
+from verydeep.limits import FormatError, memory_limit, reading, start_of
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-HEAD = 4096
-"""Bytes at a file's start among which its signature must be: at 0, 512, 1024 or 2048."""
 
 STRUCTURE = 2 << 20
 """Bytes of structure that are read of a file, all in all; MATLAB's of E, with its classes, is the
@@ -66,8 +64,8 @@ def signature_at(start: bytes) -> int | None:
 @contextmanager
 def opened(path: Path | str) -> Iterator[File]:
     """A file to read from; what goes wrong within is a UserError that names it."""
+    base = signature_at(start_of(path))
     with reading(path), Path(path).open("rb") as file:
-        base = signature_at(file.read(HEAD))
         if base is None:
             raise FormatError("it is no HDF5 file")
         yield File(file, base)

@@ -16,7 +16,7 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 import torch
 
 from verydeep.errors import one_line
-from verydeep.limits import FormatError
+from verydeep.limits import FormatError, start_of
 
 ARCHIVE = b"PK\x03\x04"
 OLDER = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -33,8 +33,7 @@ CHUNK = 2**20
 
 def is_pth(path: Path) -> bool:
     """Whether a file is PyTorch's, or passes for one: an archive of its, or a pickle."""
-    with path.open("rb") as file:
-        start = file.read(512)
+    start = start_of(path, 512)
     named = path.suffix.casefold() in (".pth", ".pt", ".pkl", ".pickle", ".ckpt")
     if start.startswith(ARCHIVE):
         length = int.from_bytes(start[26:28], "little")
@@ -48,8 +47,7 @@ def load(path: Path) -> Any:
     Raises FormatError for a file that would have to be run to be read, and for an archive that is
     not as PyTorch writes it; whatever PyTorch raises for a damaged one comes through.
     """
-    with path.open("rb") as file:
-        start = file.read(512)
+    start = start_of(path, 512)
     if start[257:262] == TAR:
         raise FormatError(
             "it is a tar file, as PyTorch wrote them before 2017, which only runs to be read",

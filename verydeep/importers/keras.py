@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from verydeep.formats import hdf5, mat73
-from verydeep.formats.hdf5 import HEAD, File, Node
+from verydeep.formats.hdf5 import File, Node
 from verydeep.importers import keras_config
 from verydeep.importers.guesses import IMAGENET_CROP, WINDOWS
 from verydeep.importers.keras_config import KerasLayer, Size
@@ -32,9 +32,10 @@ from verydeep.importers.keras_names import (
     refuse_other_layers,
 )
 from verydeep.importers.layer_names import ForeignLayer, layer_names, of_our_epsilon
+from verydeep.importers.layer_shapes import map_side
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, Parameters
 from verydeep.importers.parameters import SCALE as S
-from verydeep.limits import FormatError, as_float32, quoted, reading
+from verydeep.limits import FormatError, as_float32, quoted, start_of
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import table_of_words
@@ -60,8 +61,7 @@ Groups = dict[tuple[str, ...], Group]
 
 def is_keras(path: Path | str) -> bool:
     """Whether a file is HDF5 and not MATLAB's, by its first bytes; of the rest `read` tells."""
-    with reading(path), Path(path).open("rb") as file:
-        start = file.read(HEAD)
+    start = start_of(path)
     return hdf5.signature_at(start) is not None and not mat73.is_mat73(start)
 
 
@@ -284,11 +284,7 @@ def _statistics(group: Group) -> tuple[Any, Any]:
 def _fully_connected(kernel: np.ndarray, channels: int) -> np.ndarray:
     """[rows, O] as [O, C, h, w]; rows go through h, w, C."""
     rows, outputs = kernel.shape
-    side = math.isqrt(rows // channels) if channels else 0
-    if side * side * channels != rows:
-        raise FormatError(
-            f"{rows:,} rows of its first FC layer are no square of {channels} channels"
-        )
+    side = map_side("fc6", rows, channels)
     return kernel.reshape(side, side, channels, outputs).transpose(3, 2, 0, 1)
 
 

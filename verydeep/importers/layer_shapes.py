@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from verydeep.importers.layer_names import REMEDY
-from verydeep.limits import FormatError
+from verydeep.limits import FormatError, as_float32
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,11 @@ def tensors_of(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
 
 def _as_filters(layer: Layer, channels: int, later: bool) -> np.ndarray:
     """The weights as filters [O, I, h, w] over so many channels; `later` than the first FC."""
-    shape = layer.weight.shape
-    if len(shape) == 2 and layer.name.startswith("fc"):
-        side = math.isqrt(shape[1] // channels)
-        if channels * side**2 != shape[1] or side < 1 or (later and side != 1):
-            raise FormatError(
-                f"{layer.name} has {shape[1]:,} columns, which are no square of positions of the "
-                f"{channels:,} channels before it",
-                REMEDY,
-            )
-        return layer.weight.reshape(shape[0], channels, side, side)
+    weight = layer.weight
+    if weight.ndim == 2 and layer.name.startswith("fc"):
+        side = map_side(layer.name, weight.shape[1], channels)
+        weight = weight.reshape(len(weight), channels, side, side)
+    shape = weight.shape
     if len(shape) != 4 or shape[2] != shape[3] or shape[1] != channels:
         raise FormatError(
             f"{layer.name} has weights of {' x '.join(map(str, shape))}, where square filters over "
@@ -72,7 +67,22 @@ def _as_filters(layer: Layer, channels: int, later: bool) -> np.ndarray:
     even = layer.name.startswith("conv") and shape[2] % 2 == 0
     if even or (later and shape[2] != 1):
         raise FormatError(f"{layer.name} has filters of the side {shape[2]}", REMEDY)
-    return layer.weight
+    return weight
+
+
+def map_side(name: str, columns: int, channels: int) -> int:
+    """Side of the square map that an inner product of so many columns reads: 7 for fc6 of D.
+
+    Raises FormatError, in the name of the layer, where there is none.
+    """
+    side = math.isqrt(columns // max(1, channels))
+    if side < 1 or columns != channels * side**2:
+        raise FormatError(
+            f"{name} has {columns:,} columns, which are no square of positions of the "
+            f"{channels:,} channels before it",
+            REMEDY,
+        )
+    return side
 
 
 def _check_finite(name: str, values: np.ndarray) -> None:
@@ -87,6 +97,5 @@ def assembled(what: str, shape: Sequence[int], pieces: Sequence[np.ndarray]) -> 
     count = sum(len(piece) for piece in pieces)
     if not shape or min(shape) < 1 or math.prod(shape) != count:
         raise FormatError(f"{what} has the shape {list(shape[:8])} and {count:,} values")
-    with np.errstate(all="ignore"):
-        joined = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        return joined.astype(np.float32, copy=False).reshape(shape)
+    joined = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    return as_float32(joined).reshape(shape)

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from verydeep.formats import mat5, mat73
-from verydeep.formats.hdf5 import HEAD
 from verydeep.formats.mat5 import Value
 from verydeep.importers.layer_names import (
     NOTHING,
@@ -29,7 +28,7 @@ from verydeep.importers.layer_names import (
     path_order,
 )
 from verydeep.importers.parameters import PIXELS, SCALE, Parameters
-from verydeep.limits import FormatError, as_float32, reading
+from verydeep.limits import FormatError, as_float32, reading, start_of
 from verydeep.pictures.preprocessing import IMAGENET, RESIZE_RULES, Pixels
 
 FAMILY = "MatConvNet"
@@ -50,8 +49,7 @@ _JUDGING = {"", "softmaxlog", "log", "classerror", "topkerror"}
 
 def is_matconvnet(path: Path | str) -> bool:
     """Whether a file is MATLAB's, by its first bytes; no other family's is."""
-    with reading(path), Path(path).open("rb") as file:
-        start = file.read(HEAD)
+    start = start_of(path)
     return mat5.is_mat5(start) or mat73.is_mat73(start)
 
 
@@ -61,8 +59,7 @@ def read(path: Path | str) -> Parameters:
     Arrays are views where they can be. Raises UserError, one line, where the file is damaged or
     holds no VGG net.
     """
-    with reading(path), Path(path).open("rb") as file:
-        start = file.read(HEAD)
+    start = start_of(path)
     variables = mat73.read(path) if mat73.is_mat73(start) else mat5.read(path)
     with reading(path):
         return _parameters(_struct(variables.get("net")) or variables)

@@ -24,7 +24,7 @@ from verydeep.importers.layer_names import (
     layer_names,
     of_our_epsilon,
 )
-from verydeep.importers.layer_shapes import Layer
+from verydeep.importers.layer_shapes import Layer, map_side
 from verydeep.importers.onnx_tensor import array_of, name_of
 from verydeep.limits import FormatError, quoted
 from verydeep.nets.table import BatchNorm
@@ -317,9 +317,7 @@ class _Walk:
         """An FC layer [O, columns]; columns in h, w, C order are put into ours."""
         if self.channels_last and self.layers:
             channels = len(self.layers[-1].weight)
-            side = round((weight.shape[1] / channels) ** 0.5)
-            if side * side * channels != weight.shape[1]:
-                raise self.refusal("its first inner product does not fit its convolutions")
+            side = map_side("its first inner product", weight.shape[1], channels)
             # [O, h, w, C] -> [O, C, h, w]
             weight = weight.reshape(-1, side, side, channels).transpose(0, 3, 1, 2)
             weight, self.channels_last = weight.reshape(len(weight), -1), False

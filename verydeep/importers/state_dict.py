@@ -14,7 +14,6 @@ done to its last map, is a guess. Numbering of torchvision or timm implies their
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from itertools import pairwise
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from verydeep.errors import one_line
 from verydeep.importers.class_names import in_order
+from verydeep.importers.layer_shapes import map_side
 from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, TORCHVISION, Parameters
 from verydeep.importers.state_dict_file import Extras, content, is_state
@@ -157,15 +157,9 @@ def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor]) -> Tensor:
     if tensor.dtype not in FLOATS:
         raise FormatError(f"it has weights of {tensor.dtype} in {name}", "floats are needed")
     if tensor.ndim == 2:
-        columns, side = tensor.shape[1], 1
+        side = 1
         if name == "fc6.weight":
-            channels = _last_channels(state)
-            side = math.isqrt(columns // max(1, channels))
-            if side < 1 or columns != channels * side * side:
-                raise FormatError(
-                    f"it has {columns:,} columns in {name}, which are no square map of the "
-                    f"{channels:,} channels before it"
-                )
+            side = map_side("fc6", tensor.shape[1], _last_channels(state))
         tensor = tensor.reshape(tensor.shape[0], -1, side, side)
     return tensor.float().contiguous()
 

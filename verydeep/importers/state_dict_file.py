@@ -16,7 +16,7 @@ from torch import Tensor
 from verydeep.errors import one_line
 from verydeep.formats import pth
 from verydeep.importers import class_names
-from verydeep.limits import FormatError
+from verydeep.limits import FormatError, start_of
 from verydeep.weights.pieces import header
 
 PRETRAINED_CFG = "pretrained_cfg"
@@ -39,8 +39,7 @@ def is_state(path: Path) -> bool:
 
 
 def _is_safetensors(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(9)
+    start = start_of(path, 9)
     return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < 2**40
 
 
