@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from verydeep.formats.protobuf import (
-    FLOAT,
+from verydeep.formats.protobuf import FLOAT
+from verydeep.formats.protobuf_writer import (
     Parts,
     float_field,
     integers_field,

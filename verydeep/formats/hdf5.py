@@ -35,18 +35,11 @@ from pyfive.p5t import (
     P5VlenStringType,
 )
 
+from verydeep.formats.hdf5_bounded import HEADER, BoundedFile
 from verydeep.formats.hdf5_chunks import read_chunks
 from verydeep.limits import FormatError, memory_limit, reading, start_of
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
-STRUCTURE = 2 << 20
-"""Bytes of structure that are read of a file, all in all; MATLAB's of E, with its classes, is the
-longest and has 0.7 MB. All of it made to be slow takes `pyfive` some seconds."""
-HEADER = 256 << 10
-"""Bytes of structure that are read for one object or one group's links."""
-INDEX = 16 << 20
-"""Bytes that are read besides to find the chunks of numbers."""
 
 ATTRIBUTE, ATTRIBUTE_INFO, LAYOUT, EXTERNAL = 0x0C, 0x15, 0x08, 0x07
 COMPACT, CONTIGUOUS, CHUNKED = 0, 1, 2
@@ -77,20 +70,20 @@ class File:
     def __init__(self, file: BufferedIOBase, base: int) -> None:
         self.base, self.size = base, os.fstat(file.fileno()).st_size
         self.memory = memory_limit(self.size)
-        self.measured = Measured(file, base, self.size)
+        self.bounded = BoundedFile(file, base, self.size)
         self.heaps: dict[int, Any] = {}
         with self.structure():
-            self.root_address: int = SuperBlock(self.measured, 0).offset_to_dataobjects
+            self.root_address: int = SuperBlock(self.bounded, 0).offset_to_dataobjects
 
     def node(self, address: int) -> Node:
         """The group or dataset at an address; raises FormatError where there is none."""
         with self.structure():
-            return Node(self, DataObjects(self.measured, address))
+            return Node(self, DataObjects(self.bounded, address))
 
     @contextmanager
     def structure(self, most: int = HEADER) -> Iterator[None]:
         """Within, `pyfive` may read so many bytes, and all that it raises is FormatError."""
-        self.measured.allow(most)
+        self.bounded.allow(most)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -104,7 +97,7 @@ class File:
     @contextmanager
     def index(self, most: int) -> Iterator[None]:
         """The same for the index of a dataset's chunks, counted by itself."""
-        self.measured.add(most)
+        self.bounded.add(most)
         with self.structure(most):
             yield
 
@@ -124,54 +117,8 @@ class File:
         if address < 0 or address + length > self.size - self.base:
             raise FormatError(f"{length:,} bytes at {address:,} lie beyond its end")
         content = np.empty(length, np.uint8)
-        self.measured.fill(address, content.data)
+        self.bounded.fill(address, content.data)
         return content
-
-
-class Measured:
-    """A file as `pyfive` reads it, that gives out as much as is allowed and no more."""
-
-    path = "None"
-
-    def __init__(self, file: BufferedIOBase, base: int, size: int) -> None:
-        self._file, self._base, self._size = file, base, size
-        self._left = self._now = STRUCTURE
-        self._index = INDEX
-
-    def allow(self, most: int) -> None:
-        """From here on so many bytes may be read, or what is left for the whole file."""
-        self._now = min(most, self._left)
-
-    def add(self, most: int) -> None:
-        """Moves so many bytes from those for indices to those for all."""
-        self._index -= most
-        if self._index < 0:
-            raise FormatError("its numbers are in too many chunks", "write them in larger ones")
-        self._left += most
-
-    def seek(self, offset: int) -> int:
-        """Goes to an address, which must be within the file."""
-        if not 0 <= offset <= self._size - self._base:
-            raise FormatError(f"something is said to be at {offset:,}, beyond its end")
-        return self._file.seek(self._base + offset) - self._base
-
-    def tell(self) -> int:
-        """The address of the next byte."""
-        return self._file.tell() - self._base
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes; each time counts as sixteen of them at least."""
-        self._now -= max(size, 16)
-        self._left -= max(size, 16)
-        if size < 0 or min(self._now, self._left) < 0:
-            raise FormatError("its structure has no end")
-        return self._file.read(size)
-
-    def fill(self, address: int, target: memoryview) -> None:
-        """Numbers, which are counted elsewhere."""
-        self._file.seek(self._base + address)
-        if self._file.readinto(target) != len(target):
-            raise FormatError("it is cut short")
 
 
 class Node:
@@ -240,7 +187,7 @@ class Node:
             return ""
         heaps = self.file.heaps
         if address not in heaps:
-            heaps[address] = GlobalHeap(self.file.measured, address)
+            heaps[address] = GlobalHeap(self.file.bounded, address)
         text: bytes = heaps[address].objects[index]
         return text[:length].decode("utf-8", "replace")
 

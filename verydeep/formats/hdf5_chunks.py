@@ -58,7 +58,7 @@ def _index(
 ) -> dict[tuple[int, ...], tuple[int, int, int]]:
     """Length, mask of filters and address of each chunk, by its first corner."""
     with file.index(8192 + 2 * count * (16 + 8 * rank)):
-        tree = BTreeV1RawDataChunks(file.measured, address, rank)
+        tree = BTreeV1RawDataChunks(file.bounded, address, rank)
     found = {}
     for node in tree.all_nodes.get(0, []):
         for key, place in zip(node["keys"], node["addresses"], strict=True):

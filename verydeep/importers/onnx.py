@@ -20,7 +20,8 @@ from verydeep.formats.protobuf import (
     open_content,
 )
 from verydeep.importers.layer_shapes import tensors_of
-from verydeep.importers.onnx_graph import Graph, follow, read_graph
+from verydeep.importers.onnx_graph import Graph, read_graph
+from verydeep.importers.onnx_walk import follow
 from verydeep.importers.parameters import ALL_GUESSED, TORCHVISION, Parameters
 from verydeep.limits import FormatError, reading
 from verydeep.nets.table import PICTURE
