@@ -25,8 +25,8 @@ from tests.nets.test_folding import network as network_with_norms
 from verydeep import load, save
 from verydeep.errors import UserError
 from verydeep.exporters.onnx import onnx_bytes, write_onnx
-from verydeep.importers.importing import imported
 from verydeep.importers.onnx import read
+from verydeep.importers.to_network import to_network
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import IMAGENET, Pixels
@@ -212,7 +212,7 @@ def test_what_is_exported_comes_back_to_the_bit(name: str, pixels: Pixels, crop:
     built = network(name, pixels, crop)
     said = write_onnx(built, "out.onnx")
     assert said == ("in go 'pictures', RGB, uint8 [B, H, W, 3]; out come 'scores', 'posteriors'")
-    found = imported(read("out.onnx"), "out.onnx")
+    found = to_network(read("out.onnx"), "out.onnx")
     assert found.notes == ()
     back = found.network
     assert (back.table, back.classes, back.pixels) == (built.table, CLASSES, pixels)
@@ -223,7 +223,7 @@ def test_score_maps_and_norms_come_back_too() -> None:
     built = network_with_norms("D")
     for outputs in (OUTPUTS, OUTPUTS[::-1], ("score_map",), ("posteriors",)):
         write_onnx(built, "out.onnx", outputs)
-        back = imported(read("out.onnx"), "out.onnx").network
+        back = to_network(read("out.onnx"), "out.onnx").network
         assert (back.table, hash_of(back)) == (built.table, hash_of(built))
 
 
@@ -289,7 +289,7 @@ def test_tables_that_the_tensors_do_not_fill_are_refused(
         changed[place] = word
     path = with_table(built, crop=crop, words=changed)
     with pytest.raises(UserError, match=f"^out.onnx {line}"):
-        imported(read(path), path)
+        to_network(read(path), path)
 
 
 @pytest.mark.parametrize("changes", [{"axes": [1, 2]}, {"axes": [2]}, {}])

@@ -36,8 +36,8 @@ from verydeep.exporters import keras as keras_exporter
 from verydeep.formats import hdf5
 from verydeep.importers import keras
 from verydeep.importers.guesses import WINDOWS
-from verydeep.importers.importing import imported
 from verydeep.importers.parameters import AUTHORS
+from verydeep.importers.to_network import to_network
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.nets.table import Table
@@ -236,7 +236,7 @@ def test_nets_that_are_no_vgg_are_named(tmp_path: Path) -> None:
     wrong = net | {"conv1_1": (conv.transpose(3, 2, 0, 1), bias)}
     assert_refused(keras.read, file_of(wrong), "8 x 3 x 3 x 3, has not its outputs last")
     wrong = net | {"fc6": (fc[:, :1], fc_bias)}
-    assert_refused(keras.read, file_of(wrong), "128 rows of its first FC layer are no square")
+    assert_refused(keras.read, file_of(wrong), "fc6 has 128 columns, which are no square")
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_ours_come_back_with_their_own_table(tmp_path: Path, table: Table) -> No
     state = {k: torch.randn(t.shape) for k, t in network.state_dict().items()}
     network.load_state_dict(state, assign=True)
     keras_exporter.write(network, tmp_path / "x.weights.h5")
-    found = imported(keras.read(tmp_path / "x.weights.h5"), tmp_path / "x.weights.h5").network
+    found = to_network(keras.read(tmp_path / "x.weights.h5"), tmp_path / "x.weights.h5").network
     assert found.table == table
     for name in [name for name in state if not name.startswith("conv1_1")]:  # whose colours turn
         assert torch.equal(found.state_dict()[name], state[name])

@@ -34,7 +34,7 @@ from tests.foreign_nets import (
 )
 from verydeep.formats import mat5, mat73
 from verydeep.importers import matconvnet
-from verydeep.importers.importing import imported
+from verydeep.importers.to_network import to_network
 from verydeep.pictures.preprocessing import Pixels
 
 MEAN = (123.68, 116.779, 103.939)
@@ -414,11 +414,11 @@ def test_response_normalisation_after_conv1_1_is_that_of_a_lrn(
     tmp_path: Path, writer: Callable[..., Path], kind: str
 ) -> None:
     path = writer(tmp_path / "x.mat", with_lrn(kind, "relu1_1", KRIZHEVSKYS))
-    found = imported(matconvnet.read(path), path)
+    found = to_network(matconvnet.read(path), path)
     assert found.network.table.name == "A-LRN"
     assert not any("LRN" in note for note in found.notes)
     path = writer(tmp_path / "x.mat", KINDS[kind](random_weights("A")))
-    assert imported(matconvnet.read(path), path).network.table.name == "A"
+    assert to_network(matconvnet.read(path), path).network.table.name == "A"
 
 
 @pytest.mark.parametrize("kind", ["simplenn", "dagnn"])
@@ -491,7 +491,7 @@ def test_scores_of_a_net_with_norms_are_the_familys(tmp_path: Path, kind: str) -
         net = inserted(net, name, norm)
         plain[name] = kernel * (g / sigma), (bias - mu) * (g / sigma) + b
     path = level5(tmp_path / "x.mat", net)
-    network = imported(matconvnet.read(path), path).network.eval()
+    network = to_network(matconvnet.read(path), path).network.eval()
     assert network.table.name == "A-BN"
     with torch.inference_mode():
         found = network(network.pixels.normalise(torch.from_numpy(picture()[None])))[0].numpy()

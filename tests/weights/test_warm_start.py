@@ -21,16 +21,16 @@ from PIL import Image
 from tests.commands.test_commands import Run as Cli
 from tests.commands.test_commands import verydeep as verydeep  # a fixture
 from tests.conftest import TWO_CORES, images
-from tests.importers.test_importing import network as network_of
-from tests.importers.test_importing import parameters, parameters_of, without
+from tests.importers.test_to_network import network as network_of
+from tests.importers.test_to_network import parameters, parameters_of, without
 from tests.nets.test_folding import network as network_with_norms
 from tests.training.test_checkpoints import stopping_at
 from verydeep.datasets import open_dataset
 from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import Stopped, UserError
-from verydeep.importers.importing import imported
 from verydeep.importers.parameters import Parameters
+from verydeep.importers.to_network import to_network
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.page import write_page
@@ -156,7 +156,7 @@ def test_what_is_taken_made_and_trained_is_said(verydeep: Cli) -> None:
 def test_dropout_comes_back_where_a_file_has_none() -> None:
     """Keras's VGGs have no dropout; Table 1's nets do, so what is imported can be trained."""
     given = parameters(network_of())
-    network = imported(Parameters("Keras", given.tensors, PIXELS), "w").network
+    network = to_network(Parameters("Keras", given.tensors, PIXELS), "w").network
     Training.of(network, Settings(dropout=0.3))
     layers = [m for m in network.modules() if isinstance(m, torch.nn.Dropout)]
     assert [layer.p for layer in layers] == [0.3, 0.3]
@@ -199,7 +199,7 @@ def test_norms_learn_with_the_layers_before_them_and_stay_with_those() -> None:
 
 def bare(name: str = "A", *more: str, path: str = "bare.safetensors") -> Network:
     tensors = without("fc6", "fc7", "fc8", *more, name=name)
-    found = imported(parameters_of(network_of(name, pixels=PIXELS), tensors), "w").network
+    found = to_network(parameters_of(network_of(name, pixels=PIXELS), tensors), "w").network
     save(found, path)
     return found
 

@@ -230,7 +230,7 @@ def _refuse_misfits(header: Mapping[str, Any], entries: Entries) -> None:
             raise ValueError(f"its {name} are not those of its shards")
 
 
-def names_of(entries: Entries, classes: Sequence[str]) -> Names:
+def picture_names(entries: Entries, classes: Sequence[str]) -> Names:
     """Their names, in folders by class."""
     ends = np.cumsum(entries.name_sizes, dtype=np.int64)
     return Names(entries.names, ends, entries.labels, classes)
@@ -316,7 +316,7 @@ def _part(
     shards = header["shards"]
     firsts = np.cumsum([0] + [shard["pictures"] for shard in shards])
     here, ours = entries.cut(start, end), labels[start:end]
-    names = names_of(replace(here, labels=ours), classes)
+    names = picture_names(replace(here, labels=ours), classes)
     box_ends = np.cumsum(here.box_counts, dtype=np.int64) if part in header["boxes"] else None
 
     def source(i: int) -> bytes:

@@ -29,7 +29,7 @@ from verydeep.datasets.pack import (
     About,
     Entries,
     Record,
-    names_of,
+    picture_names,
     read_index,
     sha256_of,
     to_bytes,
@@ -322,7 +322,7 @@ def _fingerprint(entries: Entries, classes: list[str], counts: Mapping[str, int]
     lines, start = [*used], 0
     for word, count in zip(words_of(counts), counts.values(), strict=True):
         here = entries.cut(start, start := start + count)
-        names = names_of(here, classes)
+        names = picture_names(here, classes)
         found = sorted(zip(names, here.sizes.tolist(), strict=True))
         lines += [word, *(f"{name} {size}" for name, size in found)]
     return fingerprint(lines)

@@ -234,7 +234,7 @@ def _check_labels(first: Scores, called: str, other: Scores, name: str) -> None:
         )
 
 
-def names_of(scores: Sequence[Scores]) -> list[str]:
+def titles_of(scores: Sequence[Scores]) -> list[str]:
     """What each is called: its title, and its weights where they are not all the same."""
     alike = len({s.weights for s in scores}) == 1
     return [s.title if alike or s.members else f"{s.weights[:8]} ({s.title})" for s in scores]

@@ -14,7 +14,7 @@ import torch
 from verydeep.errors import UserError
 from verydeep.exporters.rows import refuse_others
 from verydeep.files import write_atomic
-from verydeep.formats.protobuf import (
+from verydeep.formats.protobuf_writer import (
     MOST_BYTES,
     Parts,
     floats_field,
@@ -22,7 +22,7 @@ from verydeep.formats.protobuf import (
     message_field,
     text_field,
 )
-from verydeep.importers.caffe import OURS
+from verydeep.importers.caffe_message import OURS
 from verydeep.nets import table
 from verydeep.nets.network import Network
 from verydeep.nets.table import PICTURE, Row

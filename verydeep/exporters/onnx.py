@@ -16,7 +16,7 @@ import numpy as np
 from verydeep.errors import UserError
 from verydeep.exporters.onnx_message import BYTES, FLOATS, Attribute, described, model, node, tensor
 from verydeep.files import write_atomic
-from verydeep.formats.protobuf import MOST_BYTES, Parts
+from verydeep.formats.protobuf_writer import MOST_BYTES, Parts
 from verydeep.nets import table
 from verydeep.nets.network import Network
 from verydeep.nets.table import PICTURE, Row

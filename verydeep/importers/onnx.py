@@ -15,15 +15,15 @@ from verydeep.formats.protobuf import (
     NUMBER,
     SLICE,
     Budget,
-    MalformedError,
     fields,
     looks_like,
-    naming,
     open_content,
 )
-from verydeep.importers.chain import tensors_of
-from verydeep.importers.onnx_graph import Graph, follow, read_graph
+from verydeep.importers.layer_shapes import tensors_of
+from verydeep.importers.onnx_graph import Graph, read_graph
+from verydeep.importers.onnx_walk import follow
 from verydeep.importers.parameters import ALL_GUESSED, TORCHVISION, Parameters
+from verydeep.limits import FormatError, reading
 from verydeep.nets.table import PICTURE
 from verydeep.weights import metadata
 
@@ -44,7 +44,7 @@ def is_onnx(path: Path | str) -> bool:
             if known.get(field.number) != field.kind or i > 64:
                 return False
             version = version or (field.number == 1 and 0 < field.integer() < 1000)
-    except (MalformedError, UserError):
+    except (FormatError, UserError):
         return False
     return False
 
@@ -58,9 +58,9 @@ def read(path: Path | str) -> Parameters:
     UserError where the file is damaged, keeps its weights elsewhere or is no net of Table 1.
     """
     path = Path(path)
-    with naming(path, "an ONNX file of a VGG net"):
+    with reading(path, "an ONNX file of a VGG net"):
         graph, own = _read_model(open_content(path))
-        said = metadata.from_text(own) if own else metadata.About(TORCHVISION)
+        said = metadata.from_text(own) if own else metadata.Metadata(TORCHVISION)
         layers, lrn = follow(graph.after(PICTURE) if own else graph)
         tensors = tensors_of(layers)
     guessed = () if own else ALL_GUESSED
@@ -75,11 +75,11 @@ def _read_model(content: memoryview) -> tuple[Graph, str]:
     for field in fields(content, Budget()):
         if field.number == 7:
             if graph is not None:
-                raise MalformedError("it holds two graphs")
+                raise FormatError("it holds two graphs")
             graph = read_graph(field)
         elif field.number == 14:
             words = {part.number: part.text() for part in field.fields() if part.number in (1, 2)}
             own = words.get(2, "") if words.get(1) == metadata.KEY else own
     if graph is None:
-        raise MalformedError("it holds no graph")
+        raise FormatError("it holds no graph")
     return graph, own

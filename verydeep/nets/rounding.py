@@ -28,10 +28,11 @@ def pooling_up(network: Network) -> Network:
     before = network.table
     words = [POOL_UP if word == POOL else word for word in before.words]
     table = read_table(before.name, words, before.crop, before.channels)
-    if table.has_scores and table.first_fc.kernel != before.first_fc.kernel:
+    (_, was, _), (_, side, _) = (t.shapes(t.crop, t.crop)[t.trunk] for t in (before, table))
+    if table.has_scores and side != was:
         raise UserError(
-            f"pooling up makes {table.first_fc.kernel} positions a side of a crop of "
-            f"{before.crop} where the net was trained with {before.first_fc.kernel}; leave it out"
+            f"pooling up makes {side} positions a side of a crop of {before.crop} where the net "
+            f"was trained with {was}; leave it out"
         )
     rounded = Network.empty(table, network.classes, network.pixels)
     rounded.load_state_dict(network.state_dict(), assign=True)

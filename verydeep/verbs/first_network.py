@@ -20,7 +20,7 @@ from verydeep.training.footprint import footprint
 from verydeep.training.loader import bytes_remembered
 from verydeep.training.settings import Settings
 from verydeep.training.state import tuned_layers
-from verydeep.weights.schema import names_of
+from verydeep.weights.schema import class_names_of
 
 
 def begun_with(dataset: Dataset, settings: Settings) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def random_network(dataset: Dataset, settings: Settings, started: Mapping[str, A
     Raises UserError for classes whose names no weights file takes.
     """
     try:
-        names_of(dataset.classes)
+        class_names_of(dataset.classes)
     except ValueError as error:
         raise UserError(f"{dataset.where} has {error}; rename its folder") from None
     initial, seed = settings.initial, settings.seed

@@ -122,14 +122,14 @@ def pixels_of(said: Any) -> Pixels:
 
 def classes_of(said: Any) -> tuple[str, ...]:
     """The class names that a file tells of; ValueError where it tells of none, or of one twice."""
-    names = names_of(said)
+    names = class_names_of(said)
     if len(set(names)) != len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
         raise MisfitError(f"two classes are called '{escaped(twice)}'")
     return names
 
 
-def names_of(said: Any) -> tuple[str, ...]:
+def class_names_of(said: Any) -> tuple[str, ...]:
     """Class names as they are; ValueError where they are none, or cannot be shown in a line."""
     names: tuple[str, ...] = fitting(tuple[Line, ...], said, "classes")
     for name in names:
