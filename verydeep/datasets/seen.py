@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from verydeep.datasets.dataset import ROLES, Dataset, Keys, Part, together
+from verydeep.datasets.dataset import ROLES, Dataset, Keys, Part, joined
 from verydeep.datasets.entries import some
 from verydeep.errors import PictureError
 from verydeep.pictures.reading import Source
@@ -139,7 +139,7 @@ def _redrawn(
     if not made:
         return parts, []
     names = ("train", *made)
-    whole = together([parts[name] for name in names])
+    whole = joined([parts[name] for name in names])
     drawn = np.repeat([ROLES.index(name) for name in names], [len(parts[name]) for name in names])
     keys = keys_of(whole)
     known = memory.roles(keys)
@@ -169,7 +169,7 @@ def _copies_across(parts: Mapping[str, Part]) -> Iterator[str]:
     """A line for the pictures of each part that are in an earlier one, too, byte for byte."""
     roles = [role for role in ROLES if role in parts]
     for place, role in enumerate(roles[1:], 1):
-        part, earlier = parts[role], together([parts[name] for name in roles[:place]])
+        part, earlier = parts[role], joined([parts[name] for name in roles[:place]])
         keys, theirs = keys_of(part), keys_of(earlier)
         alike = np.isin(keys, theirs) & (keys != NO_KEY)
         where = {theirs[k]: k for k in np.flatnonzero(np.isin(theirs, keys[alike])).tolist()}
