@@ -79,7 +79,7 @@ def refuse_too_small(dataset: Dataset) -> None:
             f"one class folder only in {dataset.where}: '{dataset.classes[0]}'; at least 2 are "
             f"needed"
         )
-    labels = np.concatenate([part.labels for part in dataset.parts.values()])
+    labels = np.concatenate([part.labels for part in dataset.by_role.values()])
     alone = np.flatnonzero(np.bincount(labels) == 1)
     if len(alone):
         raise UserError(

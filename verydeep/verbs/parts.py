@@ -123,11 +123,15 @@ def _not_known(part: Part, memory: Memory, whose: str) -> tuple[Part, list[str]]
 
 
 def part_of(dataset: Dataset, name: str) -> Part:
-    """The part of that name, or "all"; UserError where there is none."""
-    parts = {**dataset.parts, "all": dataset.everything}
+    """The part of that role or that name, or "all"; UserError where there is none."""
+    if name == "all":
+        return dataset.everything
+    parts = {**dataset.parts, **dataset.by_role}
     if name not in parts:
         why = "; what chose the weights is no test" if name == "test" else ""
-        raise UserError(f"no part '{name}' in {dataset.where}; there are {', '.join(parts)}{why}")
+        raise UserError(
+            f"no part '{name}' in {dataset.where}; there are {', '.join(parts)}, all{why}"
+        )
     return parts[name]
 
 
