@@ -122,7 +122,7 @@ def test_positions_of_d_stand_for_crops_as_by_hand() -> None:
 
 @pytest.mark.parametrize("crop", [32, 64, 70])
 def test_the_position_of_a_training_crop_stands_for_all_of_it(crop: int) -> None:
-    """Of 70 pixels the nets are shown 64, in a training and in each crop of a larger picture."""
+    """Of 70 pixels the pools leave the last six out, in each crop of a larger picture as well."""
     table = net("A", crop).table
     alone = Window.whole((crop, crop))
     assert crop_at_position(table, alone, 0, 0) == alone

@@ -88,8 +88,7 @@ def crop_at_position(table: Table, view: Window, row: int, column: int) -> Windo
     borders see more of the picture about it (`sight_at_position`).
     """
     places = zip(view.size, (row, column), strict=True)
-    first = table.shown(table.crop).start
-    top, left = (table.shown(side).start + place * table.step - first for side, place in places)
+    top, left = (table.shown(side).start + place * table.step for side, place in places)
     return view.cropped(top, left, (table.crop, table.crop))
 
 
