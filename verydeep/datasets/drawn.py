@@ -72,17 +72,23 @@ def _count_and_side(where: str) -> tuple[int, int] | None:
 
 
 def _part(name: str, seed: int, first: int, count: int, side: int) -> Part:
-    """`count` drawings from the one numbered `first` on."""
+    """`count` drawings from the one numbered `first` on.
+
+    The box of one is known once it was drawn, and it is not drawn anew for that.
+    """
+    boxes = np.zeros((count, 4))
 
     def drawing(i: int) -> Drawing:
-        return draw(seed, first + i, (side, side))
+        found = draw(seed, first + i, (side, side))
+        boxes[i] = found.box
+        return found
 
     def picture(i: int) -> Picture:
         return drawing(i).image
 
     def objects(i: int) -> Objects:
-        found = drawing(i)
-        return Objects.of_class(np.array([found.box]), found.label)
+        box = boxes[i] if boxes[i].any() else np.array(drawing(i).box)
+        return Objects.of_class(box[None].copy(), int(labels[i]))
 
     numbers = np.arange(first, first + count, dtype=np.int64)
     labels = numbers % len(SHAPES)

@@ -29,7 +29,7 @@ from verydeep.pictures.picture_files import (
     refuse_size,
     shrinking,
 )
-from verydeep.pictures.windows import Size, Window
+from verydeep.pictures.windows import Size, Window, turns
 
 Picture = UInt8[np.ndarray, "H W 3"]
 Source = str | Path | bytes | np.ndarray
@@ -77,7 +77,7 @@ def read_with_window(
 
 def _decoded(image: ImageFile, orientation: int) -> Window:
     (width, height), by = full_size(image)
-    return decoded_window((height, width), by, orientation)
+    return Window.decoded((height, width), by, orientation)
 
 
 def _as_it_is(picture: Picture) -> tuple[Picture, Window]:
@@ -103,24 +103,7 @@ def _ordinary_jpeg(
         return None
     orientation = orientation_of(exif.removeprefix(EXIF))
     picture = np.ascontiguousarray(upright(image, orientation))
-    return picture, decoded_window((height, width), by, orientation)
-
-
-def decoded_window(stored: Size, by: int, orientation: int) -> Window:
-    """The window of a picture stored with a (height, width), shrunk in its decoder, and upright.
-
-    A pixel decoded at 1 / `by` is that many of the file's. The last of a side that they do not
-    divide reaches beyond the picture, and comes first where the picture is turned round.
-
-    >>> decoded_window((80, 101), by=2, orientation=3).shown
-    (-1.0, 0.0, 101.0, 80.0)
-    """
-    swapped, flipped = turns(orientation)
-    picture = (stored[1], stored[0]) if swapped else stored
-    height, width = (-(-side // by) for side in picture)
-    beyond = height - picture[0] / by, width - picture[1] / by
-    y, x = (more if flip else 0.0 for more, flip in zip(beyond, flipped, strict=True))
-    return Window(picture, (height, width), (1 / by, 1 / by), (y, x))
+    return picture, Window.decoded((height, width), by, orientation)
 
 
 def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> Size:
@@ -213,11 +196,6 @@ def upright(pixels: Picture, orientation: int) -> UInt8[np.ndarray, "h w 3"]:
     if swapped:
         pixels = pixels.swapaxes(0, 1)
     return pixels[:: -1 if rows else 1, :: -1 if columns else 1]
-
-
-def turns(orientation: int) -> tuple[bool, tuple[bool, bool]]:
-    """Whether an EXIF orientation swaps rows and columns, and then reverses each of the two."""
-    return orientation >= 5, (orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7))
 
 
 def _rgb_of_image(image: ImageFile) -> Picture:

@@ -36,6 +36,23 @@ class Window:
         """That of a picture as it is."""
         return cls(size, size)
 
+    @classmethod
+    def decoded(cls, stored: Size, by: int, orientation: int) -> Window:
+        """That of a picture stored with a size, shrunk in its decoder, and turned upright.
+
+        A pixel decoded at 1 / `by` is that many of the file's. The last of a side that they do not
+        divide reaches beyond the picture, and comes first where the picture is turned round.
+
+        >>> Window.decoded((80, 101), by=2, orientation=3).shown
+        (-1.0, 0.0, 101.0, 80.0)
+        """
+        swapped, flipped = turns(orientation)
+        picture = (stored[1], stored[0]) if swapped else stored
+        height, width = (-(-side // by) for side in picture)
+        beyond = height - picture[0] / by, width - picture[1] / by
+        y, x = (more if flip else 0.0 for more, flip in zip(beyond, flipped, strict=True))
+        return cls(picture, (height, width), (1 / by, 1 / by), (y, x))
+
     @property
     def mirrored(self) -> bool:
         """Whether left is right in it."""
@@ -75,3 +92,8 @@ class Window:
         (sy, sx), (oy, ox), (y, x) = self.scale, self.offset, view.scale
         offset = oy * y + view.offset[0], ox * x + view.offset[1]
         return Window(self.picture, view.size, (sy * y, sx * x), offset)
+
+
+def turns(orientation: int) -> tuple[bool, tuple[bool, bool]]:
+    """Whether an EXIF orientation swaps rows and columns, and then reverses each of the two."""
+    return orientation >= 5, (orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7))
