@@ -276,6 +276,9 @@ def test_roles_say_which_of_any_number_of_parts_is_for_what() -> None:
     assert dataset.train is dataset.parts["trainval"]
     assert dataset.validation is dataset.parts["val"]
     assert dataset.held_out == "test"
+    assert [dataset.role_of(name) for name in ("trainval", "val", "train", "extra")] == [
+        "train", "validation", None, None,
+    ]  # fmt: skip
     assert [*dataset.everything.names] == [f"c/{i}" for i in (0, 1, 2, 3, 2, 3, 4, 5, 6)]
     assert list(replace(dataset, roles={"train": "val"}).by_role) == ["train"]
 

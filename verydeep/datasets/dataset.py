@@ -159,6 +159,10 @@ class Dataset:
         named = ((role, self.roles.get(role, "")) for role in ROLES)
         return {role: self.parts[name] for role, name in named if name in self.parts}
 
+    def role_of(self, name: str) -> str | None:
+        """The role of the part of that name; None where it has none."""
+        return next((role for role, part in self.roles.items() if part == name), None)
+
     @property
     def train(self) -> Part:
         """The part to learn from; empty where the data can only be tested on."""

@@ -102,10 +102,11 @@ def settled(
     unread = (dataset.roles["train"],) if to_test and not dataset.made else ()
     parts = _looked_into(dataset, threads, progress, unread)
     parts, notes = _redrawn(parts, dataset.made, memory, whose)
-    role_of = {name: role for role, name in dataset.roles.items()}
-    for name in [name for name in parts if role_of.get(name) not in ("train", *dataset.made)]:
-        own = role_of.get(name, "")
-        learnt = memory.roles(keys_of(parts[name]), own) == ROLES.index("train")
+    for name in parts:
+        role = dataset.role_of(name)
+        if role in ("train", *dataset.made):
+            continue
+        learnt = memory.roles(keys_of(parts[name]), own=role or "") == ROLES.index("train")
         if learnt.any():
             parts[name], gone = (parts[name].only(np.flatnonzero(m)) for m in (~learnt, learnt))
             notes.append(f"left out of {name}, learnt by {whose}: {_count(gone.names)}")

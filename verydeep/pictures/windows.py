@@ -63,8 +63,8 @@ class Window:
         """What it shows, as a box of the picture: x_min, y_min, x_max, y_max."""
         height, width = self.size
         (sy, sx), (oy, ox) = self.scale, self.offset
-        left, right = sorted((-ox / sx, (width - ox) / sx))
-        return left, -oy / sy, right, (height - oy) / sy
+        left, right = sorted(((0 - ox) / sx, (width - ox) / sx))
+        return left, (0 - oy) / sy, right, (height - oy) / sy
 
     def rescaled(self, size: Size) -> Window:
         """That of the same at another size, each axis by its own factor."""
