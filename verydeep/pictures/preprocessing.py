@@ -125,17 +125,11 @@ def refuse_narrow(size: tuple[int, int], smaller_side: int) -> None:
         )
 
 
-def crop_at(image: Picture, y: float, x: float, side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:
-    """The square crop at a place; `y` and `x` in [0, 1] run over all the places there are.
+def crop_place(size: tuple[int, int], y: float, x: float, side: int) -> tuple[int, int]:
+    """(top, left) of a square crop; `y` and `x` in [0, 1] run over all the places there are.
 
     0 and 1 are the first and the last place; raises UserError where the picture is smaller.
     """
-    top, left = crop_place(image.shape[:2], y, x, side)
-    return image[top : top + side, left : left + side]
-
-
-def crop_place(size: tuple[int, int], y: float, x: float, side: int) -> tuple[int, int]:
-    """Where the first pixel of that crop is, (top, left), in a picture of (height, width)."""
     height, width = size
     if min(height, width) < side:
         raise UserError(f"a picture of {height} x {width} is smaller than the crop of {side}")
