@@ -12,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from verydeep.datasets.annotations import Objects
+from verydeep.datasets.dataset import Part
 from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.evaluation.journal import Journal
@@ -65,6 +67,13 @@ def images(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
     """Random pictures in a network's pixels, [B, 3, H, W]."""
     noise = np.random.default_rng(seed).normal(0, 50, (count, 3, height, width))
     return torch.from_numpy(noise.astype(np.float32))
+
+
+def objects(part: Part, i: int) -> Objects:
+    """The objects of a picture of which they are told."""
+    found = part.objects and part.objects(i)
+    assert found is not None
+    return found
 
 
 def real_pictures(name: str) -> Path:

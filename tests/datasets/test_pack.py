@@ -27,9 +27,10 @@ from PIL import Image
 
 from tests.commands.test_commands import Run
 from tests.commands.test_commands import verydeep as verydeep  # a fixture
-from tests.conftest import TWO_CORES
+from tests.conftest import TWO_CORES, objects
 from verydeep.datasets import Dataset, open_dataset
 from verydeep.datasets.dataset import Part
+from verydeep.datasets.outlines import SHAPES
 from verydeep.datasets.pack import INDEX, UNFINISHED, Entries, read_index, to_bytes, verify
 from verydeep.datasets.pack_members import Member, member_names, recoded
 from verydeep.datasets.pack_shard import Tar
@@ -131,12 +132,12 @@ def test_a_drawn_set_is_packed_class_by_class_with_its_boxes() -> None:
     other = open_dataset(unpacked(out))
     assert list(found.train.names) == list(other.train.names)
     assert found.train.labels.tolist() == sorted(drawn.train.labels)
-    assert found.train.boxes is not None
-    assert drawn.train.boxes is not None
     for i, name in enumerate(found.train.names):
         number = int(name.split("/")[1].removesuffix(".jpg"))
         # half the side, so half of every coordinate
-        np.testing.assert_array_equal(found.train.boxes(i), drawn.train.boxes(number) / 2)
+        ours, theirs = objects(found.train, i), objects(drawn.train, number)
+        np.testing.assert_array_equal(ours.boxes, theirs.boxes / 2)
+        assert [found.classes[k] for k in ours.labels] == [SHAPES[number % 10]]
 
 
 def test_training_on_a_pack_and_on_the_folder_it_unpacks_to_gives_the_same_tensors(
@@ -325,15 +326,15 @@ def test_a_pack_that_was_killed_goes_on_to_the_same_bytes(mixed: Path) -> None:
     _, whole = packed(mixed, "whole")
     program = (
         "import os, sys\nfrom pathlib import Path\n"
-        "from verydeep.datasets import open_dataset\nfrom verydeep.datasets import packing\n"
-        "from verydeep.datasets.shards import Tar\n"
+        "from verydeep.datasets import open_dataset, pack_writer\n"
+        "from verydeep.datasets.pack_shard import Tar\n"
         "add, left = Tar.add, iter(range(11))\n"
         "def dying(*given):\n"
         "    if next(left, None) is None:\n"
         "        os.kill(os.getpid(), 9)\n"
         "    add(*given)\n"
         "Tar.add = dying\n"
-        f"packing.pack(open_dataset(sys.argv[1]), Path('packed'), 64, shard_bytes={SHARD})\n"
+        f"pack_writer.pack(open_dataset(sys.argv[1]), Path('packed'), 64, shard_bytes={SHARD})\n"
     )
     done = subprocess.run([sys.executable, "-c", program, mixed])
     assert done.returncode == -9

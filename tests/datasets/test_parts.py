@@ -18,12 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import TWO_CORES
+from tests.conftest import TWO_CORES, objects
 from verydeep import weights
 from verydeep.commands.train import answer
-from verydeep.datasets import Memory, Part, open_dataset, settled
+from verydeep.datasets import Memory, Part, folder, open_dataset, settled
 from verydeep.datasets.dataset import marks
-from verydeep.datasets.folder import open_folder
 from verydeep.datasets.pack_writer import pack
 from verydeep.datasets.seen import PIECE, key_of
 from verydeep.errors import UserError
@@ -135,14 +134,13 @@ def test_drawn_parts_share_no_picture_and_tests_are_what_they_were() -> None:
 def test_all_parts_together_have_pictures_names_and_boxes_in_order() -> None:
     dataset = open_dataset("drawn:20x32")
     whole = dataset.everything
-    assert whole.boxes is not None
     for i, (part, k) in {0: ("train", 0), 21: ("validation", 1), 39: ("test", 9)}.items():
         own = dataset.parts[part]
-        assert own.boxes is not None
         assert whole.names[i] == own.names[k]
-        assert whole.boxes(i).tolist() == own.boxes(k).tolist()
+        assert objects(whole, i).boxes.tolist() == objects(own, k).boxes.tolist()
         assert np.array_equal(np.asarray(whole.source(i)), np.asarray(own.source(k)))
-    assert replace(dataset, parts={"train": replace(whole, boxes=None)}).everything.boxes is None
+    bare = replace(dataset, parts={"train": replace(whole, objects=None)})
+    assert bare.everything.objects is None
 
 
 # --- which picture it is
@@ -459,7 +457,7 @@ def test_one_picture_is_counted_as_one(photos: Photos) -> None:
 
 def of_an_earlier_version(root: Path) -> None:
     """Weights as they were written before they remembered more than 64 marks; seed 3."""
-    dataset = open_folder(root, 3)
+    dataset = folder.open(root, 3)
     about = {
         "settings": {"seed": 3},
         "data": {

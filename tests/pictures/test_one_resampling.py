@@ -30,7 +30,7 @@ from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import build
 from verydeep.pictures.picture_files import shrinking
-from verydeep.pictures.preprocessing import Pixels, crop_at, rescaled_size
+from verydeep.pictures.preprocessing import Pixels, crop_place, rescaled_size
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.progress import SILENT
 from verydeep.training.loader import MEMORY, CropSource, batches, drawn, remember
@@ -126,7 +126,8 @@ def test_a_crop_is_what_a_test_sees_there_to_the_bit(side: int, kept: int, rule:
     for batch in batches(CropSource(remembered, pixels), settings, 5, threads=2):
         for crop, i in zip(batch.images.numpy(), batch.samples.tolist(), strict=True):
             whole = pixels.read(part.source(i), side)
-            assert (crop == crop_at(whole, *drawn(settings, 5, i).place, 32)).all()
+            top, left = crop_place(whole.shape[:2], *drawn(settings, 5, i).place, 32)
+            assert (crop == whole[top : top + 32, left : left + 32]).all()
 
 
 @pytest.mark.parametrize("pixels_off", [0, 1], ids=["whole blocks", "cut blocks"])

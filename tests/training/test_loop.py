@@ -172,7 +172,7 @@ def crop(
     part: Part, settings: Settings, epoch: int, sample: int
 ) -> tuple[np.ndarray, Augmentation]:
     out = np.empty((32, 32, 3), np.uint8)
-    drawn_, _, _ = _read(source_of(part), settings, epoch, sample, out)
+    drawn_, *_ = _read(source_of(part), settings, epoch, sample, out)
     return out, drawn_
 
 

@@ -23,7 +23,8 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt8, UInt32
 
 from verydeep import schema
-from verydeep.datasets.dataset import ROLES, Boxes, Dataset, Labels, Part
+from verydeep.datasets.annotations import FlatObjects, Labels, Objects, ObjectsOf
+from verydeep.datasets.dataset import ROLES, Dataset, Part
 from verydeep.datasets.names import Names
 from verydeep.datasets.seen import NO_KEY
 from verydeep.errors import PictureError, UserError, one_line
@@ -236,19 +237,21 @@ def picture_names(entries: Entries, classes: Sequence[str]) -> Names:
     return Names(entries.names, ends, entries.labels, classes)
 
 
-def is_packed(root: Path) -> bool:
+def is_here(where: str | Path) -> bool:
     """Whether a folder is a pack, finished or not."""
     with suppress(OSError, ValueError):  # which the listing of the folder will name
-        return (root / INDEX).is_file() or (root / UNFINISHED).is_dir()
+        return (Path(where) / INDEX).is_file() or (Path(where) / UNFINISHED).is_dir()
     return False
 
 
-def open_packed(root: Path) -> Dataset:
-    """Dataset of a packed folder: what `open_dataset` gives of its shards unpacked, and boxes.
+def open(where: str | Path, split: int = 0) -> Dataset:
+    """Dataset of a packed folder: what `open_dataset` gives of its shards unpacked, and objects.
 
-    Reads the index alone. Raises UserError where it is damaged, or a shard is missing or cut short.
+    It is split already. Reads the index alone. Raises UserError where it is damaged, or a shard is
+    missing or cut short.
     """
-    if not is_packed(root):
+    root = Path(where)
+    if not is_here(root):
         raise UserError(f"no pack in {root}; `verydeep pack` writes one, with an {INDEX}")
     if not (root / INDEX).is_file():
         raise UserError(f"{root} is a pack that is not finished; run its `verydeep pack` again")
@@ -317,7 +320,6 @@ def _part(
     firsts = np.cumsum([0] + [shard["pictures"] for shard in shards])
     here, ours = entries.cut(start, end), labels[start:end]
     names = picture_names(replace(here, labels=ours), classes)
-    box_ends = np.cumsum(here.box_counts, dtype=np.int64) if part in header["boxes"] else None
 
     def source(i: int) -> bytes:
         i = range(len(ours))[i]
@@ -325,13 +327,17 @@ def _part(
         place = int(here.offsets[i]), int(here.sizes[i]), int(here.checksums[i])
         return read_member(root / shard["name"], f"{part}/{names[i]}", *place)
 
-    def boxes(i: int) -> Boxes:
-        assert box_ends is not None
-        i = range(len(ours))[i]
-        return here.boxes[int(box_ends[i]) - int(here.box_counts[i]) : int(box_ends[i])]
-
+    objects = _objects(here, ours) if part in header["boxes"] else None
     keys = here.keys if here.keys.any() else None  # of an earlier format
-    return Part(names, ours, source, None if box_ends is None else boxes, keys)
+    return Part(names, ours, source, objects, keys=keys)
+
+
+def _objects(here: Entries, labels: Labels) -> ObjectsOf:
+    """Those of pictures that have boxes, each of its picture's own class."""
+    ends = np.cumsum(here.box_counts, dtype=np.int64)
+    classes = np.repeat(labels, here.box_counts)
+    found = FlatObjects(Objects(here.boxes, classes, np.zeros(len(classes), bool)), ends)
+    return lambda i: found(i) if here.box_counts[i] else None
 
 
 def read_member(shard: Path, name: str, offset: int, size: int, checksum: int) -> bytes:
@@ -361,7 +367,7 @@ def sha256_of(path: Path) -> str:
 
 def verify(root: Path, threads: int = 2, progress: Progress = SILENT) -> dict[str, Any]:
     """The header of a pack of which every byte is as it was written; else raises UserError."""
-    dataset = open_packed(root)
+    dataset = open(root)
     header, _ = read_index(root / INDEX)
     shards = header["shards"]
     paths = [root / shard["name"] for shard in shards]

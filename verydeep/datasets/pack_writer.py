@@ -76,6 +76,8 @@ def pack(
             f"{dataset.where} has pictures to test on only, and a pack needs some to train on; the "
             f"other verbs take that folder as it is"
         )
+    if any(part.masks for part in dataset.by_role.values()):
+        raise UserError(f"{dataset.where} has masks, which a pack does not keep; use it as it is")
     said = len(dataset.notes)
     dataset = settled(dataset, Memory(), threads=threads, progress=progress)
     for note in dataset.notes[said:]:
@@ -94,9 +96,9 @@ def _about(dataset: Dataset, side: int, shard_bytes: int) -> dict[str, Any]:
         "data": dataset.fingerprint,
         "split": fingerprint(
             f"{role} {name}"
-            for role in dataset.parts
+            for role, part in dataset.by_role.items()
             if role != "train"
-            for name in dataset.parts[role].names
+            for name in part.names
         ),
         "side": side,
         "quality": QUALITY,
@@ -217,7 +219,7 @@ def _found(
     dataset: Dataset, side: int, place: int, threads: int, progress: Progress
 ) -> Iterator[Found]:
     """The pictures from a place on, recoded by threads, in order."""
-    parts, total = dataset.parts, len(dataset.everything)
+    parts, total = dataset.by_role, len(dataset.everything)
 
     def work(member: Member) -> Found:
         try:
@@ -275,7 +277,7 @@ def _finish(
     """Writes the index, takes away what is not needed any more, and gives the index's header."""
     entries = Entries.joined([shard.entries for shard in shards])
     of_shards = [shard.record["counts"] for shard in shards]
-    counts = {role: sum(found.get(role, 0) for found in of_shards) for role in dataset.parts}
+    counts = {role: sum(found.get(role, 0) for found in of_shards) for role in dataset.by_role}
     classes = class_names(dataset)
     _refuse_too_few(out, entries, counts, classes)
     header = {
@@ -283,7 +285,7 @@ def _finish(
         "where": Path(dataset.where).name,
         "classes": classes,
         "counts": counts,
-        "boxes": [name for name, part in dataset.parts.items() if part.boxes is not None],
+        "boxes": [role for role, part in dataset.by_role.items() if part.objects is not None],
         "fingerprint": _fingerprint(entries, classes, counts),
         "shards": [shard.record for shard in shards],
     }
@@ -317,7 +319,7 @@ def _refuse_too_few(
 
 
 def _fingerprint(entries: Entries, classes: list[str], counts: Mapping[str, int]) -> str:
-    """The fingerprint that `open_folder` gives of the shards unpacked."""
+    """The fingerprint that `folder.open` gives of the shards unpacked."""
     used = [name for label, name in enumerate(classes) if (entries.labels == label).any()]
     lines, start = [*used], 0
     for word, count in zip(words_of(counts), counts.values(), strict=True):

@@ -161,7 +161,7 @@ def describe(
             "where": dataset.where,
             "fingerprint": dataset.fingerprint,
             "classes": len(dataset.classes),
-            **{role: len(part) for role, part in dataset.parts.items()},
+            **{role: len(part) for role, part in dataset.by_role.items()},
             "made": list(dataset.made),
         },
         "versions": {name: version(name) for name in ("verydeep", "torch", "numpy", "pillow")},

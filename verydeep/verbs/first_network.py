@@ -49,7 +49,7 @@ def within_memory(
     """
     table, machine = table_of(dataset, settings, started), runtime.machine
     ranks = runtime.ranks
-    pictures = sum(bytes_remembered(len(part), settings) for part in dataset.parts.values())
+    pictures = sum(bytes_remembered(len(part), settings) for part in dataset.by_role.values())
     most = machine.threads if machine.device == "cpu" else 1
     there = memory.available(machine.device)
     for threads in range(most, 0, -1):

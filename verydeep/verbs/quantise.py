@@ -69,7 +69,7 @@ def export_int8(
     _ = table_of(info).scores  # refuses a net without scores before any picture is read
     dataset, _, _, _ = to_test(weights_path, data, None, None, runtime)
     name = dataset.held_out
-    train, test = (relabelled(dataset.parts[role], dataset, info) for role in ("train", name))
+    train, test = (relabelled(dataset.by_role[role], dataset, info) for role in ("train", name))
     network = weights.load(weights_path)
     centre = protocol(network, "centre")
     progress = runtime.progress

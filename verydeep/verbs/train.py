@@ -352,7 +352,7 @@ def _tell(
         progress.say(f"  {name:11} {_in_words(name, getattr(settings, name)):>19}  {reason}")
     progress.say(takes)
     progress.say(epoch_in_words(len(dataset.train), settings))
-    progress.say(str(blind(dataset.parts[dataset.held_out].labels, dataset.classes)))
+    progress.say(str(blind(dataset.by_role[dataset.held_out].labels, dataset.classes)))
     progress.say(f"writing to {folder}/")
 
 
@@ -400,7 +400,7 @@ def _read(
     machine, ranks, progress = runtime.machine, runtime.ranks, runtime.progress
     plain = kept or Pixels(scale=settings.scale, mean=(0.0, 0.0, 0.0))
     parts, faults = {}, []
-    for role, part in dataset.parts.items():
+    for role, part in dataset.by_role.items():
         parts[role], unreadable = remember(part, plain, machine.threads, progress)
         faults += [f"left out, unreadable: {fault}" for fault in unreadable]
     for fault in faults:
