@@ -128,9 +128,9 @@ def _go_through(
     for recipe in chain(last):
         place = folder / recipe.name
         runtime.progress.say(f"\nstage {recipe.name}")
-        finished = ranks.broadcast(str((place / FINISHED).exists())) == "True"
+        finished = ranks.broadcast((place / FINISHED).exists())
         if not finished:
-            begun = ranks.broadcast(str((place / RUN).exists())) == "True"
+            begun = ranks.broadcast((place / RUN).exists())
             start: dict[str, Any] = {"start": str(stages[-1].folder)} if stages else {}
             try:
                 run = (

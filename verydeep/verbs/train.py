@@ -134,7 +134,7 @@ def train(
     _refuse_nothing_apart(dataset, choice.settings.start)
     begun = ranks.is_main and ranks.started_by_another and out is not None
     begun = begun and _is_of(Path(str(out)), dataset, choice.settings)
-    if ranks.broadcast(str(begun)) == "True":
+    if ranks.broadcast(begun):
         return resume(str(out), runtime, data=data)
     described_start = begun_with(dataset, choice.settings)
     runtime, takes = within_memory(dataset, choice.settings, described_start, runtime)
