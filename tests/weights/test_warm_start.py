@@ -73,7 +73,7 @@ def changed(run: Run, before: Network) -> set[str]:
 def test_all_but_the_last_layer_begin_as_they_were() -> None:
     built = source("D")
     origin = Origin.of("source.safetensors")
-    described = origin.described(origin.table_for(origin.sizes, 7))
+    described = origin.described(origin.table_for(origin.sizes, ["FC-7", "soft-max"]))
     network = begun(described, tuple("abcdefg"), 32, (40, 40), "glorot", 0)
     copied, _ = start_from(network, "source.safetensors")
     assert copied == [f"conv{b}_{i}" for b in range(1, 6) for i in range(1, 3 + (b > 2))] + [

@@ -181,6 +181,16 @@ class Table:
             f"and `verydeep nets {self.configuration}` lists them all"
         )
 
+    def ending_in(self, last: Iterable[str]) -> Table:
+        """The same table with other last rows, in the paper's words, from its last FC row on."""
+        return read_table(self.name, [*self.words[: self.body], *last], self.crop)
+
+    @property
+    def body(self) -> int:
+        """How many of its words come before its last FC row; all where there is none."""
+        fc = [i for i, word in enumerate(self.words) if word.startswith("FC-")]
+        return fc[-1] if fc else len(self.words)
+
     def shapes(self, height: int, width: int) -> dict[str, Shape]:
         """Shape of what every row gives for a picture of this size; UserError if too small.
 

@@ -4,6 +4,11 @@ The last column is the "shallow" net of Sect. 4.1, which the paper describes in 
 each pair of 3 x 3 layers replaced by one 5 x 5 layer of the same receptive field.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from verydeep.errors import UserError
 from verydeep.nets.table import Table, read_table
 
@@ -45,6 +50,26 @@ def _columns(text: str) -> dict[str, tuple[str, ...]]:
 
 CONFIGURATIONS = _columns(TABLE_1)
 """Words of each configuration, by its letter."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Which configuration a net is of, and how it is scaled down, as `table` has it."""
+
+    net: str
+    width: float = 1.0
+    crop: int = 224
+    fc: int | None = None
+
+    def table(self, last: Iterable[str]) -> Table:
+        """The table of a net of these sizes, with `last` in place of its own last FC row and on.
+
+        Raises UserError for sizes that no net has.
+
+        >>> Sizes("D", width=0.25, crop=96).table(["FC-10", "soft-max"]).last_fc.channels
+        10
+        """
+        return table(self.net, 2, self.width, self.crop, self.fc).ending_in(last)
 
 
 def table(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from verydeep import schema
 from verydeep.errors import UserError
+from verydeep.nets.vgg import Sizes
 from verydeep.schema import Between, Line, Most, Positive, Seed, Share
 
 SIDE, MANY = 2**16 - 1, 2**24
@@ -83,6 +84,11 @@ class Settings:
     bad_picture: Literal["stop", "skip", "substitute"] = "stop"
     seed: Seed = 0
     split: Seed = 0
+
+    @property
+    def sizes(self) -> Sizes:
+        """What of them makes the net's table."""
+        return Sizes(self.net, self.width, self.crop, self.fc)
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, with a line for the user."""

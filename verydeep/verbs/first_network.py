@@ -9,7 +9,6 @@ from typing import Any
 from verydeep import weights
 from verydeep.datasets import Dataset
 from verydeep.errors import UserError
-from verydeep.nets import vgg
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table, read_table
 from verydeep.pictures.preprocessing import IMAGENET
@@ -27,16 +26,15 @@ def begun_with(dataset: Dataset, settings: Settings) -> dict[str, Any]:
     if settings.start is None:
         return {}
     origin = weights.Origin.of(settings.start)
-    sizes = {name: getattr(settings, name) for name in ("net", "width", "crop", "fc")}
-    return origin.described(origin.table_for(sizes, len(dataset.classes)))
+    last = (f"FC-{len(dataset.classes)}", "soft-max")
+    return origin.described(origin.table_for(settings.sizes, last))
 
 
 def table_of(dataset: Dataset, settings: Settings, started: Mapping[str, Any]) -> Table:
     """The table of a run's net, with what it began with, if it did with other weights."""
     if started:
         return read_table(started["net"], started["words"], settings.crop)
-    width, crop, fc = settings.width, settings.crop, settings.fc
-    return vgg.table(settings.net, len(dataset.classes), width, crop, fc)
+    return settings.sizes.table((f"FC-{len(dataset.classes)}", "soft-max"))
 
 
 def within_memory(
