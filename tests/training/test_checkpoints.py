@@ -31,7 +31,7 @@ from verydeep.runtime.progress import Progress
 from verydeep.training import checkpoints, loop, recorder
 from verydeep.training.checkpoints import DamagedError, found, newest, restore, save, verified
 from verydeep.training.loader import Batch, batches
-from verydeep.training.loop import Hooks, fit
+from verydeep.training.loop import fit
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
 from verydeep.training.step import Step, why_not_finite
@@ -54,13 +54,13 @@ def steps_of(training: Training, settings: Settings, stop: int | None = None) ->
     """Trains until so many steps are done in all, or to the end."""
     train_part, test_part = drawn()
 
-    class Stopping(Hooks):
-        def after_step(self, training: Training, batch: Batch, loss: float) -> None:
-            if 3 * len(training.epochs) + training.step == stop:
-                raise Stopped
+    def after_step(training: Training, batch: Batch, loss: float) -> None:
+        if 3 * len(training.epochs) + training.step == stop:
+            raise Stopped
 
+    source = source_of(train_part)
     try:
-        for _ in fit(training, source_of(train_part), test_part, settings, hooks=Stopping()):
+        for _ in fit(training, source, test_part, settings, after_step=after_step):
             pass
     except Stopped:
         pass

@@ -33,17 +33,12 @@ LOOK_BACK = {"cpu": 1, "cuda": 10}
 """Steps after which losses are read: a GPU must not be waited for at every one."""
 
 
-class Hooks:
-    """What a training calls as it goes; these do nothing. Each may raise to stop the run."""
-
-    def after_step(self, training: Training, batch: Batch, loss: float) -> None:
-        """After each step, with its batch and its loss, NaN while that is not known yet."""
-
-    def while_testing(self) -> None:
-        """After every batch of the check that ends an epoch."""
+AfterStep = Callable[[Training, Batch, float], None]
+"""Called after each step, with its batch and its loss, NaN while that is not known yet."""
 
 
-NO_HOOKS = Hooks()
+def go_on(*told: object) -> None:
+    """Nothing is done about what is told."""
 
 
 def fit(
@@ -52,12 +47,14 @@ def fit(
     validation: Part,
     settings: Settings,
     runtime: Runtime | None = None,
-    hooks: Hooks = NO_HOOKS,
+    after_step: AfterStep = go_on,
+    while_testing: Callable[[], None] = go_on,
 ) -> Iterator[Epoch]:
     """Trains until the schedule ends, and yields after each epoch, with the weights to be kept.
 
-    Raises NotFiniteError when the loss or a gradient is not finite, and PictureError where a
-    picture cannot be read and may not be.
+    `while_testing` is called after every batch of the check that ends an epoch; that and
+    `after_step` may raise, to stop the run. Raises NotFiniteError when the loss or a gradient is
+    not finite, and PictureError where a picture cannot be read and may not be.
     """
     runtime = runtime or Runtime()
     schedule, ended = training.schedule(settings)
@@ -65,10 +62,10 @@ def fit(
         number = len(training.epochs)
         rate = schedule.rate(number)
         training.optimiser.set_rate(rate)
-        _train(training, source, settings, runtime, hooks)
+        _train(training, source, settings, runtime, after_step)
         start = perf_counter()
         with training.averaged():
-            loss, top1, top5 = check(training.network, validation, runtime, hooks.while_testing)
+            loss, top1, top5 = check(training.network, validation, runtime, while_testing)
         count = steps(len(source.part), settings)
         epoch = Epoch(
             number + 1,
@@ -93,7 +90,7 @@ def _train(
     source: CropSource,
     settings: Settings,
     runtime: Runtime,
-    hooks: Hooks,
+    after_step: AfterStep,
 ) -> None:
     """What is left of an epoch's steps."""
     network = training.network.train()
@@ -117,7 +114,7 @@ def _train(
             if len(unread) == look_back or training.step == count:
                 latest = _read_back(training, unread, source, ranks)
             training.seconds += perf_counter() - asked
-            hooks.after_step(training, batch, latest)
+            after_step(training, batch, latest)
 
 
 def _read_back(

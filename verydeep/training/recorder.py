@@ -16,7 +16,6 @@ from verydeep.runtime.runtime import Runtime
 from verydeep.training import checkpoints
 from verydeep.training.interruption import Interruption, interruption
 from verydeep.training.loader import Batch
-from verydeep.training.loop import Hooks
 from verydeep.training.run import Log
 from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Training, best_of
@@ -35,7 +34,7 @@ FAULTS = 100
 """Pictures that may turn out unreadable while training, before that ends it."""
 
 
-class Recorder(Hooks):
+class Recorder:
     """Keeps what a run must not lose, in its folder; process 0 writes, the others follow it.
 
     `about` is what travels with the weights, `read` what was found in the pictures, which a run

@@ -309,7 +309,10 @@ def _fit(
     """Trains to the end; back to a checkpoint where a loss is not finite and settings say so."""
     while True:
         try:
-            for epoch in fit(training, source, validation, settings, runtime, recorder):
+            for epoch in fit(
+                training, source, validation, settings, runtime,
+                recorder.after_step, recorder.while_testing,
+            ):  # fmt: skip
                 recorder.after_epoch(training, epoch)
         except Stopped:
             recorder.stop(training)
