@@ -38,7 +38,8 @@ from verydeep.pictures.preprocessing import Pixels
 from verydeep.schema import AndOthers, Between, Count, MisfitError, Most, fitting
 from verydeep.training import checkpoints
 from verydeep.training.recipes import recipe
-from verydeep.training.run import ORIGIN, RUN, described, read_origin, to_toml
+from verydeep.training.run import ORIGIN, read_origin
+from verydeep.training.run_toml import RUN, described, to_toml
 from verydeep.training.settings import Settings, checked
 from verydeep.verbs.stages import CHAIN, resume_staged
 from verydeep.verbs.train import resume, train

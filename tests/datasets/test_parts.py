@@ -34,7 +34,8 @@ from verydeep.report.protocols import _wherever
 from verydeep.verbs.compare import compared
 from verydeep.verbs.evaluate import evaluate
 from verydeep.verbs.parts import to_test
-from verydeep.verbs.train import Run, resume, train
+from verydeep.verbs.run import Run
+from verydeep.verbs.train import resume, train
 from verydeep.weights.file import read_info, read_memory
 
 Photos = Callable[..., Path]
@@ -508,7 +509,7 @@ def test_a_run_tells_what_chose_the_weights_from_what_tested_them() -> None:
         (role, name) for role in ("validation", "test") for name in ("centre", "dense")
     ]
     chosen, tested = run.tests[0].scores, run.tests[-1].scores
-    assert chosen.top(1) == run.best.top1
+    assert chosen.top(1) == run.best.figures["top1"]
     assert not {*chosen.names} & {*tested.names}
     printed = answer(run, write_page(run))
     assert "validation error, dense" in printed

@@ -86,7 +86,7 @@ def test_a_training_goes_on_from_any_step_to_the_same_bits(
         assert second.average is not None
         assert torch.equal(second.average[name], tensor)
     assert [e.loss for e in second.epochs] == [e.loss for e in whole.epochs]
-    assert [e.top1 for e in second.epochs] == [e.top1 for e in whole.epochs]
+    assert [e.figures for e in second.epochs] == [e.figures for e in whole.epochs]
 
 
 @pytest.fixture(scope="module")
@@ -388,7 +388,7 @@ def test_what_is_not_finite_is_named_by_layer_and_picture(
         dict(training.network.named_parameters())["conv2_1.bias"][0] = float("inf")
     source = source_of(drawn()[0])
     batch = next(batches(source, settings, 0, threads=1))
-    error = why_not_finite(training.network, batch, 7, 0.01, source.part, Ranks())
+    error = why_not_finite(training, batch, 7, source.part, Ranks())
     named = [source.part.names[i] for i in batch.samples[:5]]
     assert f"at step 8 (rate 0.01): the first layer is conv2_1; pictures {', '.join(named)}" in str(
         error

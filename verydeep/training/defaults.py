@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from verydeep import randomness
+from verydeep import randomness, tasks
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.nets import initialisation
@@ -40,7 +40,7 @@ FEW = 200
 """Pictures below which the layers of a trained net are left as they are, but for the last or the FC
 ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
 BESIDES = (
-    "fc", "start", "tune", "average", "micro_batch", "precision", "compiled", "bad_start",
+    "task", "fc", "start", "tune", "average", "micro_batch", "precision", "compiled", "bad_start",
     "bad_loss", "bad_picture", "seed", "split",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
@@ -104,6 +104,7 @@ def choose(
     }
     _table(settings.sizes, origin)
     initialisation.parsed(settings.initial)
+    tasks.named(settings.task)
     if settings.tune != "all" and origin is None:
         raise UserError(
             f"tune is '{settings.tune}', which leaves the other layers as they are; say whose they "

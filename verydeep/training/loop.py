@@ -1,4 +1,4 @@
-"""The training loop: mini-batch SGD with momentum on the multinomial logistic loss (Sect. 3.1).
+"""The training loop: mini-batch SGD with momentum (Sect. 3.1) on the loss of a task.
 
 In comes a `Training`, which is all that changes while a net is trained, and what does not: a part
 to train on, a part to choose the weights by, settings. Out comes one `Epoch` after another. A
@@ -12,15 +12,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from verydeep.datasets.dataset import Part
-from verydeep.evaluation.metrics import top_error
-from verydeep.evaluation.posteriors import posteriors, readable
-from verydeep.evaluation.views import protocol
-from verydeep.nets.network import Network
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import one_thread_each
@@ -65,16 +60,15 @@ def fit(
         _train(training, source, settings, runtime, after_step)
         start = perf_counter()
         with training.averaged():
-            loss, top1, top5 = check(training.network, validation, runtime, while_testing)
+            judged = training.task.judge(training.network, validation, runtime, while_testing)
         count = steps(len(source.part), settings)
         epoch = Epoch(
             number + 1,
             (number + 1) * count,
             rate,
             training.loss / count,
-            loss,
-            top1,
-            top5,
+            judged.loss,
+            judged.figures,
             training.seconds + perf_counter() - start,
             training.waiting / max(training.seconds, 1e-9),
         )
@@ -124,31 +118,10 @@ def _read_back(
     ranks: Ranks,
 ) -> float:
     """Adds up the latest steps' losses, and gives the last; raises where one is not finite."""
-    rate = training.optimiser.rate
     losses = torch.stack([loss for *_, loss in unread]).tolist()
     for (number, batch, _), loss in zip(unread, losses, strict=True):
         if not math.isfinite(loss):
-            raise why_not_finite(training.network, batch, number, rate, source.part, ranks)
+            raise why_not_finite(training, batch, number, source.part, ranks)
         training.loss += loss
     unread.clear()
     return float(losses[-1])
-
-
-def check(
-    network: Network,
-    part: Part,
-    runtime: Runtime,
-    while_testing: Callable[[], None] = lambda: None,
-) -> tuple[float, float, float]:
-    """Mean negative log posterior, top-1 and top-5 error in %, on one centre crop a picture.
-
-    Pictures that cannot be read are left out.
-    """
-    found = posteriors(
-        network, part, protocol(network, "centre"), runtime, lambda done: while_testing()
-    )
-    read = np.flatnonzero(readable(found))
-    found, labels = found[read], part.labels[read]
-    own = found[range(len(labels)), labels]
-    loss = -torch.from_numpy(own).clamp_min(1e-12).log().mean().item()
-    return loss, top_error(found, labels), top_error(found, labels, 5)

@@ -12,12 +12,10 @@ from concurrent.futures import Executor
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
-from verydeep.nets.network import Network
 from verydeep.runtime.distributed import Ranks, tree_merges
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
@@ -67,7 +65,7 @@ class Step:
 
     def gradients(self, batch: Batch, number: int) -> tuple[Tensor, list[Tensor]]:
         """The mean loss over the whole batch, and each parameter's gradient of it."""
-        local = len(batch.labels)
+        local = len(batch.samples)
         whole = self.on_gpu and not self.ranks.in_order
         size = local if whole else self.settings.micro_batch
 
@@ -109,7 +107,7 @@ class Step:
         network, settings = self.training.network, self.settings
         start += self.ranks.rank * (settings.batch // self.ranks.world_size)
         drawn = []
-        for place in range(start, start + len(piece.labels), settings.micro_batch):
+        for place in range(start, start + len(piece.samples), settings.micro_batch):
             generator = torch.Generator(network.device)
             generator.manual_seed(randomness.torch_seed(settings.seed, "dropout", number, place))
             drawn.append(generator)
@@ -117,31 +115,27 @@ class Step:
             network.device.type, torch.bfloat16, enabled=settings.precision == "bf16"
         ):
             scores = forward(piece.shown(network.pixels), drawn)
-            losses = F.cross_entropy(scores.float(), piece.labels, reduction="none")
+            losses = self.training.task.loss(scores, piece.targets)
         loss: Tensor = (losses * piece.weight).sum() / piece.whole
         return loss
 
 
 @torch.no_grad()
 def why_not_finite(
-    network: Network,
-    batch: Batch,
-    number: int,
-    rate: float,
-    source: Part,
-    ranks: Ranks,
+    training: Training, batch: Batch, number: int, source: Part, ranks: Ranks
 ) -> NotFiniteError:
     """Names the step, the first layer that gives what is not finite, and the pictures."""
+    network, rate = training.network, training.optimiser.rate
     names = [row.name for row in network.table.rows if row.name != "prob"]
     found: set[str] = set()
     pictures: list[str] = []
     network.eval()
-    for start in range(0, len(batch.labels), AT_ONCE):
+    for start in range(0, len(batch.samples), AT_ONCE):
         piece = batch.part(start, AT_ONCE, network.device)
         values = network.activations(piece.shown(network.pixels), names)
         found |= {name for name in names if not values[name].isfinite().all()}
         scores = values[network.table.last_fc.name].mean((2, 3))
-        losses = F.cross_entropy(scores, piece.labels, reduction="none")
+        losses = training.task.loss(scores, piece.targets)
         pictures += [source.names[i] for i in piece.samples[~losses.isfinite().cpu().numpy()]]
     network.train()
     bad = [name for name in names if name in found]

@@ -8,7 +8,7 @@ configuration takes those that the paper's deeper nets took from A.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,14 @@ take them. By name, not by place: only so do the shapes fit (A's second conv lay
 
 ANY_LAST = ("FC-2", "soft-max")
 """Last rows of a table that is looked at up to them only."""
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Of a net that is to start from other weights all but its weights: table, and pixels but S."""
+
+    table: Table
+    pixels: Pixels
 
 
 @dataclass(frozen=True)
@@ -96,11 +104,6 @@ class Origin:
             words += like.words[len(words) :]
         return read_table(self.table.name, words, sizes.crop).ending_in(last)
 
-    def described(self, table: Table) -> dict[str, Any]:
-        """Plain data from which `begun` makes the same net again, without the weights file."""
-        pixels = {name: v for name, v in asdict(self.pixels).items() if name != "scale"}
-        return {"net": table.name, "words": list(table.words), **pixels}
-
 
 def _sizes(table: Table, settings: Mapping[str, Any]) -> Sizes:
     """Settings of the net that a table is of: those it was trained with, or read off its rows."""
@@ -118,19 +121,15 @@ def _sizes(table: Table, settings: Mapping[str, Any]) -> Sizes:
 
 
 def begun(
-    described: Mapping[str, Any],
+    beginning: Beginning,
     classes: tuple[str, ...],
-    crop: int,
     scale: tuple[int, int],
     initial: str,
     seed: int,
 ) -> Network:
-    """The random network that is to start from an origin, as `Origin.described` tells of it."""
-    mean, std = (tuple(described[name]) for name in ("mean", "std"))
-    order, maximum, resize = (described[name] for name in ("order", "maximum", "resize"))
-    pixels = Pixels(scale, mean, std, order, maximum, resize)
-    table = read_table(described["net"], described["words"], crop)
-    return Network.random(table, classes, pixels, initial, seed)
+    """The random network that is to start from other weights, to be trained at S = `scale`."""
+    pixels = replace(beginning.pixels, scale=scale)
+    return Network.random(beginning.table, classes, pixels, initial, seed)
 
 
 def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
