@@ -140,7 +140,7 @@ def test_the_last_layer_is_kept_where_the_classes_are_the_same() -> None:
     after = run.network.get_submodule("fc8").get_parameter("weight")
     torch.testing.assert_close(after, before, rtol=0, atol=1e-6)
     assert run.started is not None
-    assert run.started.new == []
+    assert run.started.new == ()
 
 
 def test_what_is_taken_made_and_trained_is_said(verydeep: Cli) -> None:
@@ -215,7 +215,7 @@ def test_a_net_without_its_top_is_given_one() -> None:
     for name, tensor in run.network.state_dict().items():
         assert name.startswith("fc") or torch.equal(old[name], tensor), name
     assert run.started is not None
-    assert run.started.new == ["fc6", "fc7", "fc8"]
+    assert run.started.new == ("fc6", "fc7", "fc8")
     assert "--crop 64" in run.command
 
 
@@ -225,7 +225,7 @@ def test_the_rest_of_a_beginning_is_as_table_1_has_it() -> None:
     assert run.settings.tune == "all"
     assert run.started is not None
     assert run.started.layers[-1] == "conv4_2"
-    assert run.started.new == ["conv4_3", "conv5_1", "conv5_2", "conv5_3", "fc6", "fc7", "fc8"]
+    assert run.started.new == ("conv4_3", "conv5_1", "conv5_2", "conv5_3", "fc6", "fc7", "fc8")
     whole = build("D", 10, width=0.125, crop=32, fc=24)
     assert run.network.table.words == whole.table.words
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from verydeep import randomness, tasks
+from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.nets import initialisation
@@ -104,7 +104,6 @@ def choose(
     }
     _table(settings.sizes, origin)
     initialisation.parsed(settings.initial)
-    tasks.named(settings.task)
     if settings.tune != "all" and origin is None:
         raise UserError(
             f"tune is '{settings.tune}', which leaves the other layers as they are; say whose they "

@@ -48,7 +48,7 @@ class Data:
     train: Count
     validation: Count
     test: Count | None = None
-    made: list[Line]
+    made: tuple[Line, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,29 +56,37 @@ class Started:
     """What weights a run began with, and all that makes the same net again without them."""
 
     hash: Sha256
-    layers: list[Line]
-    new: list[Line]
+    layers: tuple[Line, ...]
+    new: tuple[Line, ...]
     net: Line
-    words: list[Line]
-    mean: list[float]
-    std: list[float]
+    words: tuple[Line, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
     order: Line
     maximum: int
     resize: Line
 
     @classmethod
-    def of(cls, beginning: Beginning, digest: str, layers: list[str], new: list[str]) -> Started:
-        """What is told of weights of that hash, of which so many layers were taken."""
-        pixels = {k: v for k, v in asdict(beginning.pixels).items() if k != "scale"}
-        table = beginning.table
-        net, words = table.name, list(table.words)
-        return cls(hash=digest, layers=layers, new=new, net=net, words=words, **pixels)
+    def of(
+        cls, beginning: Beginning, digest: Sha256, layers: Iterable[str], new: Iterable[str]
+    ) -> Started:
+        """What is told of weights of that hash, of which such layers were taken."""
+        table, pixels = beginning.table, asdict(beginning.pixels)
+        del pixels["scale"]  # the run's own
+        return cls(
+            hash=digest,
+            layers=tuple(layers),
+            new=tuple(new),
+            net=table.name,
+            words=tuple(table.words),
+            **pixels,
+        )
 
     def beginning(self, crop: int, scale: tuple[int, int]) -> Beginning:
         """That net, for crops and an S; MisfitError where it is none."""
         kept = ("mean", "std", "order", "maximum", "resize")
         pixels = {**{name: vars(self)[name] for name in kept}, "scale": list(scale)}
-        table = {"name": self.net, "words": self.words, "crop": crop}
+        table = {"name": self.net, "words": list(self.words), "crop": crop}
         return Beginning(table_of_words(table), pixels_of(pixels))
 
 
@@ -163,7 +171,7 @@ def describe(
             where=dataset.where,
             fingerprint=dataset.fingerprint,
             classes=len(dataset.classes),
-            made=list(dataset.made),
+            made=dataset.made,
             **{role: len(part) for role, part in dataset.parts.items()},
         ),
         versions={name: version(name) for name in ("verydeep", "torch", "numpy", "pillow")},

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from verydeep import weights
+from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, open_dataset, refuse_too_small
 from verydeep.errors import UserError
 from verydeep.runtime.runtime import Runtime
@@ -59,6 +59,7 @@ def train(
     given = checked(given)
     ranks = runtime.ranks
     asked = {**(recipe.settings if recipe else {}), **given}
+    tasks.named(asked.get("task", Settings.task))
     if asked.get("start"):
         weights.find(asked["start"], runtime.progress)  # here, if it is a name not yet fetched
     dataset = open_dataset(data, asked.get("split", 0))
