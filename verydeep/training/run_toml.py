@@ -117,7 +117,7 @@ class Described:
     @property
     def tables(self) -> dict[str, Any]:
         """The same as plain data, a table for each of its records."""
-        return asdict(self, dict_factory=_without_none)
+        return asdict(self, dict_factory=_plain)
 
     @property
     def travelling(self) -> dict[str, Any]:
@@ -125,8 +125,10 @@ class Described:
         return {k: v for k, v in self.tables.items() if k not in ("reasons", "machine")}
 
 
-def _without_none(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in pairs if value is not None}
+def _plain(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """What TOML has, and gives back as the same: lists, and nothing where there is nothing."""
+    some = {name: value for name, value in pairs if value is not None}
+    return {name: [*v] if isinstance(v, tuple) else v for name, v in some.items()}
 
 
 def command_line(where: str, settings: Settings) -> str:

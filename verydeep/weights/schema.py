@@ -105,10 +105,11 @@ def table_in_words(table: Table) -> dict[str, Any]:
 
 
 def _ends_right(words: list[str]) -> bool:
-    """Whether there are scores and one soft-max of them at the end, or neither."""
+    """Whether an FC row is last, but for one soft-max of it; or there is neither of the two."""
     if not any(word.startswith("FC-") for word in words):
         return "soft-max" not in words
-    return words.index("soft-max") == len(words) - 1 and words[-2].startswith("FC-")
+    before = words[:-1] if words[-1] == "soft-max" else words
+    return "soft-max" not in before and before[-1].startswith("FC-")
 
 
 def pixels_of(said: Any) -> Pixels:
