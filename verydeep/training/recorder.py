@@ -38,14 +38,15 @@ FAULTS = 100
 class Recorder:
     """Keeps what a run must not lose, in its folder; process 0 writes, the others follow it.
 
-    `about` is what travels with the weights, `read` what was found in the pictures, which a run
-    that goes on must find again; `memory` are the pictures that the weights have to do with.
+    `provenance` is what travels with the weights, plain data; `read` what was found in the
+    pictures, which a run that goes on must find again; `memory` are the pictures that the weights
+    have to do with.
     """
 
     def __init__(
         self,
         folder: Path,
-        about: Mapping[str, Any],
+        provenance: Mapping[str, Any],
         read: Mapping[str, Any],
         settings: Settings,
         total: int,
@@ -53,7 +54,7 @@ class Recorder:
         memory: Memory,
     ) -> None:
         self.memory = memory
-        self.folder, self.about, self.read = folder, about, read
+        self.folder, self.provenance, self.read = folder, provenance, read
         self.settings, self.total = settings, total
         self.ranks, self.progress = runtime.ranks, runtime.progress
         self.every = runtime.save_every
@@ -145,15 +146,15 @@ class Recorder:
             self.progress.say(_line(epoch, training.task, self.settings))
         if best_of(training.epochs, training.task.watched) is epoch:
             with self.ranks.aside("the best weights"):
-                about = {**self.about, "epoch": epoch.epoch}
-                weights.save(training.network, self.folder / BEST, about, self.memory)
+                provenance = {**self.provenance, "epoch": epoch.epoch}
+                weights.save(training.network, self.folder / BEST, provenance, self.memory)
 
     def save(self, training: Training) -> None:
         """Writes a checkpoint, now."""
         start = monotonic()
         if self.ranks.is_main:
             with self.ranks.aside("a checkpoint"):
-                about = {**self.about, "read": self.read}
+                about = {**self.provenance, "read": self.read}
                 checkpoints.save(training, self._place, about, self.steps(training))
         self._saved, self._saved_step = monotonic(), self.steps(training)
         self._took = self._saved - start
@@ -222,7 +223,7 @@ class Recorder:
             return
         named = {"settings": {**LATER, **theirs["settings"]}, "data": theirs["data"]}
         for table, found in named.items():
-            for name, ours in self.about[table].items():
+            for name, ours in self.provenance[table].items():
                 if found.get(name) != ours:
                     raise UserError(
                         f"the checkpoint in {self._place} is of another run: its {name} is "

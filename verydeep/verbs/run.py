@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -27,7 +28,6 @@ from verydeep.training.recorder import CHECKPOINTS, Recorder
 from verydeep.training.run import ORIGIN
 from verydeep.training.run_toml import (
     RUN,
-    Data,
     Started,
     command_line,
     described,
@@ -98,10 +98,7 @@ def go_through(
         agree(dataset, settings, ranks)
         found = read(dataset, settings, network.pixels if settings.start else None, runtime)
         network.pixels = found.source.pixels
-        network.to(machine.device)
-        if machine.device == "cuda":
-            network.to(memory_format=torch.channels_last)  # as batches come; 1.2 times as fast
-            torch.backends.cudnn.deterministic = ranks.in_order
+        _to_device(network, runtime)
         training = Training.of(network, settings)
         if not checkpoints.found(folder / CHECKPOINTS):
             _refuse_dead(network, found.source, settings, folder)
@@ -117,16 +114,25 @@ def go_through(
         judged: dict[str, Judgement] = {}
         task, epochs = training.task, tuple(training.epochs)
         del training  # momentum and average, before the best weights are loaded
-        if about:
+        if ranks.is_main:
             network = weights.load(folder / BEST, machine.device)
             with ranks.aside("the test"):
                 alone = replace(runtime, ranks=Ranks())
-                tests = _tested(network, task, found.held_out, about.data, settings, folder, alone)
+                tested = {**provenance["data"], "split": settings.split}
+                tests = _tested(network, task, found.held_out, tested, folder, alone)
                 judged = {} if tests else _judged(network, task, found.held_out, alone)
         ranks.barrier("the test")
     notes = (*dataset.notes, *found.faults, *recorder.notes)
     started, reasons = about.start if about else None, choice.reasons
     return Run(folder, network, dataset, settings, reasons, started, notes, epochs, tests, judged)
+
+
+def _to_device(network: Network, runtime: Runtime) -> None:
+    """Brings a network to where it is trained, laid out as batches come there."""
+    network.to(runtime.machine.device)
+    if runtime.machine.device == "cuda":
+        network.to(memory_format=torch.channels_last)  # 1.2 times as fast
+        torch.backends.cudnn.deterministic = runtime.ranks.in_order
 
 
 def _refuse_dead(network: Network, source: CropSource, settings: Settings, folder: Path) -> None:
@@ -143,13 +149,11 @@ def _tested(
     network: Network,
     task: Task,
     parts: Mapping[str, Part],
-    data: Data,
-    settings: Settings,
+    about: Mapping[str, Any],
     folder: Path,
     runtime: Runtime,
 ) -> tuple[Tested, ...]:
     """The tests by the task's protocols that a run ends with; the last says most of it."""
-    about = {**asdict(data), "split": settings.split}
     return tuple(
         measure(
             network, part, protocol(network, name), {**about, "part": role, "role": role}, folder,
