@@ -18,7 +18,7 @@ from verydeep.training import checkpoints
 from verydeep.training.interruption import Interruption, interruption
 from verydeep.training.loader import Batch
 from verydeep.training.run import Log
-from verydeep.training.settings import LATER, Settings
+from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.step import NotFiniteError
 from verydeep.weights.file import BEST
@@ -221,7 +221,7 @@ class Recorder:
         theirs = checkpoints.state_of(files)["about"]
         if not self.ranks.is_main:
             return
-        named = {"settings": {**LATER, **theirs["settings"]}, "data": theirs["data"]}
+        named = {"settings": theirs["settings"], "data": theirs["data"]}
         for table, found in named.items():
             for name, ours in self.provenance[table].items():
                 if found.get(name) != ours:
