@@ -33,11 +33,13 @@ from verydeep.evaluation.scores import KEY as SCORES
 from verydeep.evaluation.scores import Scores, load_scores, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.nets.network import Network, build
+from verydeep.nets.vgg import Sizes
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.schema import AndOthers, Between, Count, MisfitError, Most, fitting
 from verydeep.training import checkpoints
 from verydeep.training.recipes import recipe
-from verydeep.training.run import ORIGIN, RUN, described, read_origin, to_toml
+from verydeep.training.run import ORIGIN, read_origin
+from verydeep.training.run_toml import RUN, described, to_toml
 from verydeep.training.settings import Settings, checked
 from verydeep.verbs.stages import CHAIN, resume_staged
 from verydeep.verbs.train import resume, train
@@ -226,7 +228,9 @@ def test_whatever_run_toml_says_is_read_or_refused_in_one_line(
     free = {"repeat", "versions", "reasons"}  # told of, and no more
     taken = [at for at in taken if at[0] not in free and not in_a_list(at)]
     if value is GONE:
-        assert {*taken} <= {("settings", "fc"), ("machine", "given"), ("data", "test")}
+        assert {*taken} <= {
+            ("settings", "fc"), ("settings", "task"), ("machine", "given"), ("data", "test"),
+        }  # fmt: skip
     elif isinstance(value, str):
         assert {at for at in taken if at[0] == "settings"} <= {("settings", "initial")}, taken
     else:
@@ -365,7 +369,7 @@ def test_whatever_a_weights_file_says_is_read_or_refused_in_one_line(value: Any)
     def read() -> None:
         load(path)
         origin = Origin.of(path)
-        origin.table_for({"net": "A", "width": 0.125, "crop": 32, "fc": 16}, 3)
+        origin.table_for(Sizes("A", 0.125, 32, 16), ["FC-3", "soft-max"])
 
     taken = taken_of(about, value, lambda said: written(path, tensors, said), read)
     taken = [at for at in taken if at[0] != "provenance" and at != ("format",)]
@@ -409,7 +413,7 @@ def test_a_provenance_with_other_keys_or_none_can_be_started_from() -> None:
     for provenance in kinds:
         save(network(), Path("w.safetensors"), provenance)
         origin = Origin.of("w.safetensors")
-        assert origin.table_for(origin.sizes, 3).class_count == 3
+        assert origin.table_for(origin.sizes, ["FC-3", "soft-max"]).class_count == 3
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])

@@ -410,6 +410,7 @@ def test_mistakes_with_settings(verydeep: Run, photos: Photos) -> None:
         (["--recipe", "no.toml"], "no.toml: no such file"),
         (["--save-every", "0"], "--save-every 0; at least 1 step"),
         (["--set", "bad_loss=go"], "bad_loss is 'go'; one of stop, rollback is needed"),
+        (["--task", "paint"], "no task 'paint'; --task takes classify"),
         (["--from", "nowhere"], "no weights file nowhere"),
         (["--resume", "x"], "no run.toml in x; --resume takes the folder of a run"),
     ):

@@ -20,7 +20,7 @@ from PIL import Image
 
 from tests.conftest import TWO_CORES, objects
 from verydeep import weights
-from verydeep.commands.train import answer
+from verydeep.commands.train_answer import as_json, in_words
 from verydeep.datasets import Memory, Part, folder, open_dataset, settled
 from verydeep.datasets.dataset import marks
 from verydeep.datasets.pack_writer import pack
@@ -33,7 +33,8 @@ from verydeep.report.protocols import _wherever
 from verydeep.verbs.compare import compared
 from verydeep.verbs.evaluate import evaluate
 from verydeep.verbs.parts import to_test
-from verydeep.verbs.train import Run, resume, train
+from verydeep.verbs.run import Run
+from verydeep.verbs.train import resume, train
 from verydeep.weights.file import read_info, read_memory
 
 Photos = Callable[..., Path]
@@ -506,9 +507,9 @@ def test_a_run_tells_what_chose_the_weights_from_what_tested_them() -> None:
         (role, name) for role in ("validation", "test") for name in ("centre", "dense")
     ]
     chosen, tested = run.tests[0].scores, run.tests[-1].scores
-    assert chosen.top(1) == run.best.top1
+    assert chosen.top(1) == run.best.figures["top1"]
     assert not {*chosen.names} & {*tested.names}
-    printed = answer(run, write_page(run))
+    printed = in_words(run, write_page(run))
     assert "validation error, dense" in printed
     assert "test error, dense" in printed
     assert "95 % interval" in printed
@@ -525,7 +526,7 @@ def test_a_run_tells_what_chose_the_weights_from_what_tested_them() -> None:
 
 
 def test_without_a_test_part_the_answer_says_so(begun: Run) -> None:
-    assert "there is no test part" in answer(begun, Path("page"))
+    assert "there is no test part" in in_words(begun, Path("page"))
     assert {t.scores.role for t in begun.tests} == {"validation"}
 
 
@@ -537,9 +538,7 @@ def test_a_run_of_an_earlier_version_is_not_gone_on_with(begun: Run) -> None:
 
 
 def test_the_answer_as_json_has_parts_and_intervals(begun: Run) -> None:
-    from verydeep.commands.train import _as_json
-
-    (centre, _) = json.loads(_as_json(begun, Path("page")))["tests"]
+    (centre, _) = json.loads(as_json(begun, Path("page")))["tests"]
     assert (centre["part"], centre["role"], len(centre["interval"])) == (
         "validation", "validation", 2,
     )  # fmt: skip

@@ -257,7 +257,7 @@ def with_table(built: Network, **said: Any) -> Path:
         {"words": ["conv3-8", "soft-max"]}, {"words": ["FC-1", "soft-max"]}, {"words": "conv3-8"},
         {"crop": 0}, {"crop": "64"}, {"crop": True}, {"crop": 1 << 40}, {"name": "A\n"},
         {"name": "A" * 33}, {"name": None}, {"name": "F"}, {"name": "A-BN-BN"},
-        {"words": ["conv3-8", "FC-7"]}, {"words": ["conv3-8", "soft-max", "FC-7"]},
+        {"words": ["conv3-8", "FC-7", "LRN"]}, {"words": ["conv3-8", "soft-max", "FC-7"]},
         {"words": ["conv3-8", "FC-7", "soft-max", "soft-max"]},
         {"words": ["conv3-8", "FC-7", "maxpool", "soft-max"]},
         {"words": ["conv3-8", "LRN", "LRN", "FC-7", "soft-max"]},

@@ -35,7 +35,7 @@ from verydeep.pictures.reading import read_picture
 from verydeep.runtime.progress import SILENT
 from verydeep.training.loader import MEMORY, CropSource, batches, drawn, remember
 from verydeep.training.settings import Settings
-from verydeep.verbs import train
+from verydeep.verbs import train, training_data
 
 PIXELS = Pixels((40, 40), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
 SIZE = (150, 210)
@@ -209,7 +209,7 @@ def test_how_pictures_are_kept_changes_no_bit_of_a_training(
                 (png / f"{i}.png").write_bytes(encoded(pixels, "PNG"))
 
     def weights(folder: str, limit: int) -> tuple[str, list[torch.Tensor]]:
-        monkeypatch.setattr(train, "remember", partial(remember, limit=limit))
+        monkeypatch.setattr(training_data, "remember", partial(remember, limit=limit))
         run = train.train(
             tmp_path / folder, tmp_path / f"{folder}-{limit}", TWO_CORES, net="A", width=0.125,
             crop=32, scale=40, batch=8, epochs=1, rate=0.01, initial="he", dropout=0.25,

@@ -31,7 +31,7 @@ from verydeep.runtime.progress import Progress
 from verydeep.training import checkpoints, loop, recorder
 from verydeep.training.checkpoints import DamagedError, found, newest, restore, save, verified
 from verydeep.training.loader import Batch, batches
-from verydeep.training.loop import Hooks, fit
+from verydeep.training.loop import fit
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
 from verydeep.training.step import Step, why_not_finite
@@ -54,13 +54,13 @@ def steps_of(training: Training, settings: Settings, stop: int | None = None) ->
     """Trains until so many steps are done in all, or to the end."""
     train_part, test_part = drawn()
 
-    class Stopping(Hooks):
-        def after_step(self, training: Training, batch: Batch, loss: float) -> None:
-            if 3 * len(training.epochs) + training.step == stop:
-                raise Stopped
+    def after_step(training: Training, batch: Batch, loss: float) -> None:
+        if 3 * len(training.epochs) + training.step == stop:
+            raise Stopped
 
+    source = source_of(train_part)
     try:
-        for _ in fit(training, source_of(train_part), test_part, settings, hooks=Stopping()):
+        for _ in fit(training, source, test_part, settings, after_step=after_step):
             pass
     except Stopped:
         pass
@@ -86,7 +86,7 @@ def test_a_training_goes_on_from_any_step_to_the_same_bits(
         assert second.average is not None
         assert torch.equal(second.average[name], tensor)
     assert [e.loss for e in second.epochs] == [e.loss for e in whole.epochs]
-    assert [e.top1 for e in second.epochs] == [e.top1 for e in whole.epochs]
+    assert [e.figures for e in second.epochs] == [e.figures for e in whole.epochs]
 
 
 @pytest.fixture(scope="module")
@@ -388,7 +388,7 @@ def test_what_is_not_finite_is_named_by_layer_and_picture(
         dict(training.network.named_parameters())["conv2_1.bias"][0] = float("inf")
     source = source_of(drawn()[0])
     batch = next(batches(source, settings, 0, threads=1))
-    error = why_not_finite(training.network, batch, 7, 0.01, source.part, Ranks())
+    error = why_not_finite(training, batch, 7, source.part, Ranks())
     named = [source.part.names[i] for i in batch.samples[:5]]
     assert f"at step 8 (rate 0.01): the first layer is conv2_1; pictures {', '.join(named)}" in str(
         error

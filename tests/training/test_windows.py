@@ -154,7 +154,7 @@ def test_a_substitutes_window_is_of_the_picture_that_is_shown() -> None:
     batch = crops(part, replace(SETTINGS, bad_picture="substitute"), 1)[0]
     pairs = [*zip(batch.samples.tolist(), batch.shown_of, strict=True)]
     assert all(taken == i if i > 3 else taken > 3 for i, taken in pairs)
-    assert batch.labels.tolist() == [taken % 2 for taken in batch.shown_of]
+    assert batch.targets.tolist() == [taken % 2 for taken in batch.shown_of]
     for i, window in enumerate(batch.windows):
         boxes = objects(part, batch.shown_of[i]).boxes
         found = found_in(as_shown(batch, i))

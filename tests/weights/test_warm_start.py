@@ -39,8 +39,9 @@ from verydeep.training import defaults, recorder
 from verydeep.training.defaults import FEW, choose
 from verydeep.training.settings import Settings, checked
 from verydeep.training.state import Training
-from verydeep.verbs.train import Run, resume, train
-from verydeep.weights import Origin, begun, hash_of, load, save, start_from
+from verydeep.verbs.run import Run
+from verydeep.verbs.train import resume, train
+from verydeep.weights import Beginning, Origin, begun, hash_of, load, save, start_from
 
 PIXELS = Pixels((40, 44), (104.0, 117.0, 123.0), (2.0, 3.0, 4.0), order="BGR", resize="bicubic")
 BRIEF: dict[str, Any] = {"batch": 10, "epochs": 1, "scale": 40}
@@ -73,8 +74,9 @@ def changed(run: Run, before: Network) -> set[str]:
 def test_all_but_the_last_layer_begin_as_they_were() -> None:
     built = source("D")
     origin = Origin.of("source.safetensors")
-    described = origin.described(origin.table_for(origin.sizes, 7))
-    network = begun(described, tuple("abcdefg"), 32, (40, 40), "glorot", 0)
+    table = origin.table_for(origin.sizes, ["FC-7", "soft-max"])
+    beginning = Beginning(table, origin.pixels)
+    network = begun(beginning, tuple("abcdefg"), (40, 40), "glorot", 0)
     copied, _ = start_from(network, "source.safetensors")
     assert copied == [f"conv{b}_{i}" for b in range(1, 6) for i in range(1, 3 + (b > 2))] + [
         "fc6", "fc7",
@@ -137,7 +139,8 @@ def test_the_last_layer_is_kept_where_the_classes_are_the_same() -> None:
     before = load("source.safetensors").get_submodule("fc8").get_parameter("weight")
     after = run.network.get_submodule("fc8").get_parameter("weight")
     torch.testing.assert_close(after, before, rtol=0, atol=1e-6)
-    assert run.started["new"] == []
+    assert run.started is not None
+    assert run.started.new == ()
 
 
 def test_what_is_taken_made_and_trained_is_said(verydeep: Cli) -> None:
@@ -212,7 +215,8 @@ def test_a_net_without_its_top_is_given_one() -> None:
     old = built.state_dict()
     for name, tensor in run.network.state_dict().items():
         assert name.startswith("fc") or torch.equal(old[name], tensor), name
-    assert run.started["new"] == ["fc6", "fc7", "fc8"]
+    assert run.started is not None
+    assert run.started.new == ("fc6", "fc7", "fc8")
     assert "--crop 64" in run.command
 
 
@@ -220,8 +224,9 @@ def test_the_rest_of_a_beginning_is_as_table_1_has_it() -> None:
     bare("D", "conv4_3", "conv5_1", "conv5_2", "conv5_3")
     run = tuned("bare.safetensors", crop=32, fc=24)
     assert run.settings.tune == "all"
-    assert run.started["layers"][-1] == "conv4_2"
-    assert run.started["new"] == ["conv4_3", "conv5_1", "conv5_2", "conv5_3", "fc6", "fc7", "fc8"]
+    assert run.started is not None
+    assert run.started.layers[-1] == "conv4_2"
+    assert run.started.new == ("conv4_3", "conv5_1", "conv5_2", "conv5_3", "fc6", "fc7", "fc8")
     whole = build("D", 10, width=0.125, crop=32, fc=24)
     assert run.network.table.words == whole.table.words
 
@@ -410,6 +415,6 @@ def test_tuning_beats_learning_anew_on_few_pictures() -> None:
     for seed in range(3):
         for name, start in ways.items():
             run = train(few, f"{name}-{seed}", TWO_CORES, **given, **start, epochs=6, seed=seed)
-            errors[name].append(run.best.top1)
+            errors[name].append(run.best.figures["top1"])
     anew, tuned = map(mean, errors.values())
     assert tuned < anew - 5  # 67.8 and 75.6 % when this was written

@@ -8,7 +8,6 @@ the numbers are the same however that went.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -183,7 +182,7 @@ def _brought_back(
             if all(fault(i) for i in without.tolist()):
                 place[:] = rows
                 taken.append(chunk)
-    return set(json.loads(ranks.broadcast(json.dumps(taken))))
+    return set(ranks.broadcast(taken))
 
 
 def _are_of_a_test(rows: np.ndarray) -> bool:

@@ -4,11 +4,14 @@ The last column is the "shallow" net of Sect. 4.1, which the paper describes in 
 each pair of 3 x 3 layers replaced by one 5 x 5 layer of the same receptive field.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from verydeep.errors import UserError
 from verydeep.nets.table import NORM_NAME, Table
-from verydeep.nets.words import read_table, with_classes, with_norms
+from verydeep.nets.words import read_table, with_classes, with_last, with_norms
 
 TABLE_1 = """
 A         | A-LRN     | B         | C         | D         | E         | B-shallow
@@ -48,6 +51,27 @@ def _columns(text: str) -> dict[str, tuple[str, ...]]:
 
 CONFIGURATIONS = _columns(TABLE_1)
 """Words of each configuration, by its letter."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Which configuration a net is of, and how it is scaled down, as `table` has it."""
+
+    net: str
+    width: float = 1.0
+    crop: int = 224
+    fc: int | None = None
+
+    def table(self, last: Iterable[str]) -> Table:
+        """The table of a net of these sizes, with `last` in place of its own last layer and on.
+
+        Raises UserError for sizes that no net has.
+
+        >>> Sizes("D", width=0.25, crop=96).table(["FC-10", "soft-max"]).class_count
+        10
+        """
+        own = table(self.net, 2, self.width, self.crop, self.fc)
+        return read_table(own.name, with_last(own.words, last), own.crop)
 
 
 def table(

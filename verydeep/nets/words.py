@@ -112,6 +112,28 @@ def with_classes(words: Sequence[str], classes: int) -> tuple[str, ...]:
     return tuple(found)
 
 
+def with_last(words: Sequence[str], last: Iterable[str]) -> tuple[str, ...]:
+    """The words with others from the last layer on, that of the scores.
+
+    Of a net whose last layer is no FC row, but averaged after it, the channels alone are taken.
+    """
+    last, place = tuple(last), body(words)
+    match = _CHANNELS.fullmatch(last[0])
+    if place == len(words) or match is None:
+        return (*words[:place], *last)
+    found = with_classes(words, int(match[2]))
+    return (*found[:place], *last) if words[place].startswith("FC-") else found
+
+
+def body(words: Sequence[str]) -> int:
+    """How many words come before the last layer, that of the scores; all where there are none."""
+    if SOFTMAX not in words and not (words and words[-1].startswith("FC-")):
+        return len(words)
+    end = words.index(SOFTMAX) if SOFTMAX in words else len(words)
+    place = _layer_before(words, end)
+    return len(words) if place is None else place
+
+
 def _layer_before(words: Sequence[str], end: int) -> int | None:
     """The place of the last word with channels before a place, outside of side heads."""
     inside = 0

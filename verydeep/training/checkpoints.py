@@ -15,7 +15,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -28,6 +27,7 @@ from verydeep import schema
 from verydeep.errors import UserError, one_line
 from verydeep.files import names_to_disk, to_disk
 from verydeep.schema import AndOthers, Count, Positive, Sha256
+from verydeep.tasks.task import Task
 from verydeep.training.state import Epoch, Training
 from verydeep.weights.pieces import pieces
 
@@ -55,7 +55,7 @@ class State(TypedDict):
 
     format: int
     about: Annotated[About, AndOthers()]
-    epochs: list[Epoch]
+    epochs: list[dict[str, Any]]
     rate: Positive
     step: Count
     loss: float
@@ -184,15 +184,31 @@ def restore(training: Training, files: Mapping[str, bytes]) -> None:
     Raises UserError, with the training as it was, where it is of another.
     """
     state, network = state_of(files), training.network.state_dict()
+    epochs = _epochs(state["epochs"], training.task)
     _fill(network, files, "network")
     _fill(training.optimiser.momentum, files, "momentum")
     if training.average is not None:
         _fill(training.average, files, "average")
     training.optimiser.rate = state["rate"]
-    training.epochs = state["epochs"]
+    training.epochs = epochs
     training.step, training.loss = state["step"], state["loss"]
     training.seconds, training.waiting = state["seconds"], state["waiting"]
     training.left_out, training.faults = state["left_out"], state["faults"]
+
+
+def _epochs(lines: Sequence[Mapping[str, Any]], task: Task) -> list[Epoch]:
+    """The epochs that a checkpoint tells of; UserError where a task's figures are others."""
+    try:
+        epochs = [Epoch.of_line(line) for line in lines]
+    except ValueError as error:
+        raise UserError(f"the checkpoint's {STATE} cannot be gone on with: {error}") from None
+    for epoch in epochs:
+        if epoch.figures.keys() != {*task.names}:
+            raise UserError(
+                f"the checkpoint has figures {one_line(', '.join(epoch.figures) or 'none')}, and "
+                f"task {task.name} is judged by {', '.join(task.names)}; begin anew"
+            )
+    return epochs
 
 
 @torch.no_grad()
@@ -242,7 +258,7 @@ def _files(training: Training, about: Mapping[str, Any]) -> dict[str, Content]:
     state = {
         "format": FORMAT,
         "about": about,
-        "epochs": [asdict(epoch) for epoch in training.epochs],
+        "epochs": [epoch.line for epoch in training.epochs],
         "rate": training.optimiser.rate,
         "step": training.step,
         "loss": training.loss,

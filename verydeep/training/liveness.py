@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from torch.nn import functional as F
 
+from verydeep import tasks
 from verydeep.errors import UserError
 from verydeep.nets.cost import cost
 from verydeep.nets.network import Network
@@ -36,7 +36,7 @@ FEWEST = 4
 
 
 LEARNT = 0.9
-"""Share of a guess's loss, ln K: below it a net tells classes apart already, and is not asked."""
+"""Share of a guess's loss, such as ln K: below it a net has learnt already, and is not asked."""
 
 
 def strengths(
@@ -44,8 +44,8 @@ def strengths(
 ) -> tuple[dict[str, float], float]:
     """By layer that is trained, the norm of one picture's gradient over that of the decay.
 
-    With them comes the mean loss. Of the first batch of the training, or some of its crops where
-    the net is large, without dropout.
+    With them comes the mean loss, as a share of a guess's. Of the first batch of the training, or
+    some of its crops where the net is large, without dropout.
     """
     count = max(FEWEST, int(MULTIPLY_ADDS / cost(network.table).multiply_adds))
     few = replace(settings, batch=min(settings.batch, len(source.part), count))
@@ -54,7 +54,8 @@ def strengths(
     learning = {name: p for name, p in network.named_parameters() if p.requires_grad}
     given, norms = {PICTURE: batch.shown(source.pixels)}, Norms(learnt_norms(network))
     scores = network.run(given, [SCORES], {BatchNorm: norms})[SCORES].mean((2, 3))
-    losses = F.cross_entropy(scores, batch.labels, reduction="none")
+    task = tasks.named(settings.task)
+    losses = task.loss(scores, batch.targets)
     loss = (losses * batch.weight).mean()
     gradients = torch.autograd.grad(loss, [*learning.values()])
     pairs = zip(learning.items(), gradients, strict=True)
@@ -64,7 +65,7 @@ def strengths(
         for (name, weights), gradient in pairs
         if name.endswith(".weight")
     }
-    return found, float(loss.detach())
+    return found, float(loss.detach()) / task.guess(network, batch.targets)
 
 
 def refuse_dead(network: Network, source: CropSource, settings: Settings) -> None:
@@ -78,7 +79,7 @@ def refuse_dead(network: Network, source: CropSource, settings: Settings) -> Non
     if settings.bad_start == "train":
         return
     found, loss = strengths(network, source, settings)
-    if mean_of(found) >= LEAST or loss < LEARNT * math.log(len(network.classes)):
+    if mean_of(found) >= LEAST or loss < LEARNT:
         return
     weakest = min(found, key=lambda name: found[name])
     instead = "--set initial=he" if settings.divide else "--set initial=glorot"

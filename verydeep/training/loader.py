@@ -1,6 +1,6 @@
 """Batches of random crops; what is in them is a pure function of (seed, epoch, sample).
 
-In comes a part of a dataset; out come batches of uint8 crops with their labels, made by threads
+In comes a part of a dataset; out come batches of uint8 crops with their targets, made by threads
 while the network works on earlier ones. Mirroring, the shift of colour and the mean wait for the
 device (`Batch.shown`): what travels there is a byte for each value.
 """
@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
-from verydeep import randomness
+from verydeep import randomness, tasks
 from verydeep.datasets.dataset import Labels, Part
 from verydeep.errors import PictureError
 from verydeep.pictures.preprocessing import Pixels, crop_place
@@ -34,7 +34,7 @@ TRIES = 10
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops and the classes of the pictures that they were cut from, and how they are shown.
+    """Crops, what the task wants of the pictures that they were cut from, and how they are shown.
 
     `samples` are the places of the pictures in the part; `weight` is 0 for one that could not be
     read and was skipped, else 1; `faults` say which those were, and why. `whole` is the number of
@@ -44,7 +44,7 @@ class Batch:
     """
 
     images: UInt8[Tensor, "B H W 3"]
-    labels: Int64[Tensor, " B"]
+    targets: Shaped[Tensor, "B ..."]
     mirrored: Bool[Tensor, " B"]
     shift: Float[Tensor, "B 3"]
     weight: Float[Tensor, " B"]
@@ -63,7 +63,7 @@ class Batch:
 
         return Batch(
             there(self.images),
-            there(self.labels),
+            there(self.targets),
             there(self.mirrored),
             there(self.shift),
             there(self.weight),
@@ -78,7 +78,7 @@ class Batch:
         return replace(
             self,
             images=self.images.pin_memory(),
-            labels=self.labels.pin_memory(),
+            targets=self.targets.pin_memory(),
             mirrored=self.mirrored.pin_memory(),
             shift=self.shift.pin_memory(),
             weight=self.weight.pin_memory(),
@@ -142,7 +142,7 @@ def batches(
     number, count = source.share
     ours = [np.array_split(numbers[: settings.batch], count)[number] for numbers in chosen[first:]]
     axes = torch.tensor(source.axes, dtype=torch.float32)
-    skips = settings.bad_picture == "skip"
+    skips, target = settings.bad_picture == "skip", tasks.named(settings.task).target
 
     def make(numbers: Labels) -> Batch:
         size = (len(numbers), settings.crop, settings.crop, 3)
@@ -155,7 +155,7 @@ def batches(
         draws, taken, windows, faults = zip(*read, strict=True)
         batch = Batch(
             images,
-            torch.from_numpy(part.labels[list(taken)]),
+            target(part, np.array(taken)),
             torch.tensor([drawn.mirrored for drawn in draws]),
             torch.from_numpy(np.stack([drawn.shift for drawn in draws])) @ axes,
             torch.tensor([0.0 if fault and skips else 1.0 for fault in faults]),

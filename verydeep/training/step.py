@@ -11,7 +11,6 @@ from concurrent.futures import Executor
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from verydeep import randomness
 from verydeep.datasets.dataset import Part
@@ -73,7 +72,7 @@ class Step:
 
         Those are of each norm that learns the mean over micro-batches of their means and variances.
         """
-        local = len(batch.labels)
+        local = len(batch.samples)
         whole = self.on_gpu and not self.ranks.in_order
         size = local if whole else self.settings.micro_batch
 
@@ -112,7 +111,7 @@ class Step:
             loss = self._loss(twin.network, piece, number, norms)
             twin.backward(loss, sums, place)
             self._twins.append(twin)
-        share = len(piece.labels) / piece.whole
+        share = len(piece.samples) / piece.whole
         for i, value in enumerate([loss.detach()[None], *(share * s for s in norms.statistics)]):
             sums.add(len(self.learnt) + i, place, value)
 
@@ -123,37 +122,33 @@ class Step:
         images, drawn = piece.shown(network.pixels), torch.from_numpy(seeds).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
             scores = self.forward(network, images, drawn, norms)
-            losses = F.cross_entropy(scores.float(), piece.labels, reduction="none")
+            losses = self.training.task.loss(scores, piece.targets)
         loss: Tensor = (losses * piece.weight).sum() / piece.whole
         return loss
 
 
 def _scores(network: Network, images: Tensor, seeds: Tensor, norms: Norms) -> Tensor:
-    """Class scores in training, [B, K]: dropout by the pictures' seeds, norms by the batch."""
+    """Scores in training, [B, K]: dropout by the pictures' seeds, norms by the batch."""
     rules: Rules = {Dropout: dropout(seeds), BatchNorm: norms}
     return network.run({PICTURE: images}, [SCORES], rules)[SCORES].mean((2, 3))
 
 
 @torch.no_grad()
 def why_not_finite(
-    network: Network,
-    batch: Batch,
-    number: int,
-    rate: float,
-    source: Part,
-    ranks: Ranks,
+    training: Training, batch: Batch, number: int, source: Part, ranks: Ranks
 ) -> NotFiniteError:
     """Names the step, the first layer that gives what is not finite, and the pictures."""
+    network, rate = training.network, training.optimiser.rate
     names = [row.name for row in network.table.rows if row.name != "prob"]
     found: set[str] = set()
     pictures: list[str] = []
     network.eval()
-    for start in range(0, len(batch.labels), AT_ONCE):
+    for start in range(0, len(batch.samples), AT_ONCE):
         piece = batch.part(start, AT_ONCE, network.device)
         values = network.activations(piece.shown(network.pixels), names)
         found |= {name for name in names if not values[name].isfinite().all()}
         scores = values[network.table.scores].mean((2, 3))
-        losses = F.cross_entropy(scores, piece.labels, reduction="none")
+        losses = training.task.loss(scores, piece.targets)
         pictures += [source.names[i] for i in piece.samples[~losses.isfinite().cpu().numpy()]]
     network.train()
     bad = [name for name in names if name in found]

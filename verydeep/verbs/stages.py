@@ -18,9 +18,11 @@ from verydeep.files import write_atomic
 from verydeep.runtime.runtime import Runtime
 from verydeep.schema import Line
 from verydeep.training.recipes import RECIPES, Recipe, chain
-from verydeep.training.run import RUN, new_folder, to_toml
+from verydeep.training.run import new_folder
+from verydeep.training.run_toml import RUN, to_toml
 from verydeep.training.settings import checked
-from verydeep.verbs.train import Run, resume, train
+from verydeep.verbs.run import Run
+from verydeep.verbs.train import resume, train
 
 CHAIN = "chain.toml"
 """What a staged training is made of, in its folder."""
@@ -128,9 +130,9 @@ def _go_through(
     for recipe in chain(last):
         place = folder / recipe.name
         runtime.progress.say(f"\nstage {recipe.name}")
-        finished = ranks.broadcast(str((place / FINISHED).exists())) == "True"
+        finished = ranks.broadcast((place / FINISHED).exists())
         if not finished:
-            begun = ranks.broadcast(str((place / RUN).exists())) == "True"
+            begun = ranks.broadcast((place / RUN).exists())
             start: dict[str, Any] = {"start": str(stages[-1].folder)} if stages else {}
             try:
                 run = (

@@ -106,10 +106,10 @@ def table_in_words(table: Table) -> dict[str, Any]:
 
 
 def _ends_right(words: list[str]) -> bool:
-    """Whether there are scores and one soft-max of them at the end, or neither."""
-    if SOFTMAX not in words:
-        return not any(word.startswith("FC-") for word in words)
-    return words.index(SOFTMAX) == len(words) - 1
+    """Whether the soft-max is last, or without one an FC row; or there is neither of the two."""
+    if SOFTMAX in words:
+        return words.index(SOFTMAX) == len(words) - 1
+    return words[-1].startswith("FC-") or not any(word.startswith("FC-") for word in words)
 
 
 def pixels_of(said: Any) -> Pixels:
