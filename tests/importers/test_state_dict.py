@@ -33,8 +33,8 @@ from tests.conftest import images
 from tests.nets.test_folding import network as network_with_norms
 from verydeep.errors import UserError
 from verydeep.exporters import state_dict as state_dict_exporter
+from verydeep.exporters.constructors import loaded_by
 from verydeep.importers import state_dict
-from verydeep.importers.constructors import loaded_by
 from verydeep.importers.parameters import Parameters
 from verydeep.importers.to_network import to_network
 from verydeep.nets import vgg

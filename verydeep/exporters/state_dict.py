@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from verydeep.errors import UserError, one_line
+from verydeep.exporters.constructors import loaded_by
 from verydeep.exporters.rows import refuse_others
 from verydeep.files import atomic_file, write_atomic
-from verydeep.importers.constructors import loaded_by
 from verydeep.importers.state_dict import TOPS
 from verydeep.importers.state_dict_file import PRETRAINED_CFG
 from verydeep.nets.network import Network

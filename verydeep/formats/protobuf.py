@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -198,17 +199,40 @@ def _run(content: memoryview, place: int, start: int, size: int) -> tuple[np.nda
     return rows[:count, -size:], place + count * step
 
 
-def looks_like(field: Field, kinds: dict[int, int], needed: int) -> bool:
-    """Whether the first fields of a message are of the kinds they should be, one of them needed.
+@dataclass(frozen=True)
+class Beginning:
+    """How messages of a kind begin: kinds of their fields by number, and one that must be there."""
 
-    Says so without reading far, and of a file cut short too.
+    kinds: dict[int, int]
+    needed: int
+
+
+def begins_like(path: Path, first: Beginning, inner: dict[int, Beginning]) -> bool:
+    """Whether a file's fields are as they should be up to a message that is, too; reads a few KB.
+
+    `inner` are the messages by their field's number; the needed field must come before them.
     """
+    found = first.needed in inner
+    try:
+        for i, field in enumerate(fields(open_content(path), Budget(), cut=True)):
+            if field.number in inner and field.kind == SLICE:
+                return found and _looks_like(field, inner[field.number])
+            if first.kinds.get(field.number) != field.kind or i > 64:
+                return False
+            found = found or field.number == first.needed
+    except (FormatError, UserError):
+        return False
+    return False
+
+
+def _looks_like(field: Field, beginning: Beginning) -> bool:
+    """Whether a message begins so; says so without reading far, and of a file cut short too."""
     found = False
     try:
         for i, part in enumerate(field.fields()):
-            if kinds.get(part.number, part.kind) != part.kind:
+            if beginning.kinds.get(part.number, part.kind) != part.kind:
                 return False
-            found = found or part.number == needed
+            found = found or part.number == beginning.needed
             if i == 8:
                 break
     except FormatError:

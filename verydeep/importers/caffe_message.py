@@ -11,18 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from verydeep.errors import UserError
 from verydeep.formats.protobuf import (
     DOUBLE,
     FLOAT,
     FOUR_BYTES,
     NUMBER,
     SLICE,
+    Beginning,
     Budget,
     Field,
+    begins_like,
     fields,
-    looks_like,
-    open_content,
 )
 from verydeep.importers.caffe_layers import LayerText, normal_type
 from verydeep.importers.layer_names import REMEDY
@@ -82,20 +81,18 @@ class CaffeLayer:
     blobs: tuple[np.ndarray, ...]
 
 
+_NET = Beginning(
+    {1: SLICE, 2: SLICE, 3: SLICE, 4: NUMBER, 5: NUMBER, 6: SLICE, 7: NUMBER, 8: SLICE}, needed=2
+)
+_LAYERS = {
+    2: Beginning({1: SLICE, 2: SLICE, 3: SLICE, 4: SLICE, 5: NUMBER}, needed=4),
+    100: Beginning({1: SLICE, 2: SLICE, 3: SLICE, 4: SLICE, 5: SLICE}, needed=2),
+}
+
+
 def is_caffe(path: Path | str) -> bool:
     """Whether a file's content is Caffe's, whatever its name; reads a few KB."""
-    known = {1: SLICE, 2: SLICE, 3: SLICE, 4: NUMBER, 5: NUMBER, 6: SLICE, 7: NUMBER, 8: SLICE}
-    try:
-        for i, field in enumerate(fields(open_content(Path(path)), Budget(), cut=True)):
-            if field.number == 2 and field.kind == SLICE:
-                return looks_like(field, {1: SLICE, 2: SLICE, 3: SLICE, 4: SLICE, 5: NUMBER}, 4)
-            if field.number == 100 and field.kind == SLICE:
-                return looks_like(field, {1: SLICE, 2: SLICE, 3: SLICE, 4: SLICE, 5: SLICE}, 2)
-            if known.get(field.number) != field.kind or i > 64:
-                return False
-    except (FormatError, UserError):
-        return False
-    return False
+    return begins_like(Path(path), _NET, _LAYERS)
 
 
 def read_net(content: memoryview) -> tuple[list[CaffeLayer], str]:

@@ -61,8 +61,7 @@ def _layers(model: Mapping[str, Any], depth: int) -> list[KerasLayer]:
     kind, config = model["class_name"], model["config"]
     if kind not in MODELS or depth > DEEPEST:
         raise FormatError(f"it is a model of the class {quoted(str(kind))}", REMEDY)
-    entries = config if isinstance(config, list) else config["layers"]
-    entries = [entry for entry in entries if entry["class_name"] != "InputLayer"]
+    entries = [entry for entry in _entries(config) if entry["class_name"] != "InputLayer"]
     names = [_name(entry) for entry in entries]
     if kind != "Sequential":
         places = {name: i for i, name in enumerate(names)}
@@ -79,8 +78,7 @@ def _layers(model: Mapping[str, Any], depth: int) -> list[KerasLayer]:
 
 def _size(model: Mapping[str, Any]) -> Size | None:
     """The size that a model's input has, or that its first layer says, as Keras 1 and 2 may."""
-    config = model["config"]
-    entries = config if isinstance(config, list) else config["layers"]
+    entries = _entries(model["config"])
     entry = next((each for each in entries if each["class_name"] == "InputLayer"), entries[0])
     if entry["class_name"] in MODELS:
         return _size(entry)
@@ -91,6 +89,11 @@ def _size(model: Mapping[str, Any]) -> Size | None:
     if not all(type(side) is int and 0 < side < 1 << 16 for side in (height, width)):
         return None
     return height, width
+
+
+def _entries(config: Any) -> list[Mapping[str, Any]]:
+    """What a model's settings say of each layer: a list of its own, as Keras 1 may have it."""
+    return config if isinstance(config, list) else config["layers"]
 
 
 def _name(entry: Mapping[str, Any]) -> str:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from verydeep.errors import UserError
 from verydeep.formats.protobuf import (
     NUMBER,
     SLICE,
+    Beginning,
     Budget,
+    begins_like,
     fields,
-    looks_like,
     open_content,
 )
 from verydeep.importers.layer_shapes import tensors_of
@@ -30,23 +30,16 @@ from verydeep.weights import metadata
 __all__ = ["is_onnx", "read"]
 
 
+_MODEL = Beginning({
+    1: NUMBER, 2: SLICE, 3: SLICE, 4: SLICE, 5: NUMBER, 6: SLICE, 8: SLICE, 14: SLICE, 20: SLICE,
+    25: SLICE, 26: SLICE,
+}, needed=1)  # fmt: skip
+_GRAPH = {7: Beginning({1: SLICE, 2: SLICE, 5: SLICE}, needed=1)}
+
+
 def is_onnx(path: Path | str) -> bool:
     """Whether a file's content is an ONNX model, whatever its name; reads a few KB."""
-    known = {
-        1: NUMBER, 2: SLICE, 3: SLICE, 4: SLICE, 5: NUMBER, 6: SLICE, 8: SLICE, 14: SLICE,
-        20: SLICE, 25: SLICE, 26: SLICE,
-    }  # fmt: skip
-    version = False
-    try:
-        for i, field in enumerate(fields(open_content(Path(path)), Budget(), cut=True)):
-            if field.number == 7 and field.kind == SLICE:
-                return version and looks_like(field, {1: SLICE, 2: SLICE, 5: SLICE}, 1)
-            if known.get(field.number) != field.kind or i > 64:
-                return False
-            version = version or (field.number == 1 and 0 < field.integer() < 1000)
-    except (FormatError, UserError):
-        return False
-    return False
+    return begins_like(Path(path), _MODEL, _GRAPH)
 
 
 def read(path: Path | str) -> Parameters:
