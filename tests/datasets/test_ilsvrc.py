@@ -305,6 +305,8 @@ def test_boxes_in_xml_are_read_when_asked_for_in_the_pictures_own_pixels(folder:
     write(f"data/{folder}/val/ILSVRC2012_val_00000001.xml", XML.format(40, 30))
     write(f"data/{folder}/val/ILSVRC2012_val_00000002.xml", XML.format(80, 60))
     write(f"data/{folder}/train/{TENCH}/{TENCH}_10.xml", XML.format(40, 30))
+    empty = "<annotation><size><width>40</width><height>30</height></size></annotation>"
+    write(f"data/{folder}/train/{TENCH}/{TENCH}_9.xml", empty)  # does not tell where the tench is
     dataset = open_dataset("data")
     assert objects(dataset.validation, 0).boxes.tolist() == [[10, 20, 30, 60]]
     assert objects(dataset.validation, 1).boxes.tolist() == [[5, 10, 15, 30]]  # it is 40 x 30
