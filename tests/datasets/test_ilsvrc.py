@@ -112,7 +112,7 @@ def test_kaggle_gives_labels_and_boxes() -> None:
         assert list(dataset.train.names[:2]) == [f"{TENCH}/{TENCH}_{i}.JPEG" for i in (9, 10)]
         assert dataset.validation.labels.tolist() == [0, 2, 1]
         found = objects(dataset.validation, 1)
-        assert found.boxes.tolist() == [[1, 2, 30, 20], [0, 0, 5.5, 6]]
+        assert found.boxes.tolist() == [[1, 2, 31, 21], [0, 0, 6.5, 7]]
         assert found.labels.tolist() == [2, 2]
         assert not found.difficult.any()
         assert dataset.train.objects is None
@@ -130,7 +130,7 @@ def test_tables_of_labels_and_boxes_are_read_packed_too() -> None:
     dataset = open_dataset(".")
     assert dataset.validation.labels.tolist() == [1, 0]
     assert dataset.validation.objects is not None
-    assert objects(dataset.validation, 0).boxes.tolist() == [[1, 2, 3, 4]]
+    assert objects(dataset.validation, 0).boxes.tolist() == [[1, 2, 4, 5]]
     assert dataset.validation.objects(1) is None
     assert any("1 pictures have none" in note for note in dataset.notes)
 
@@ -305,9 +305,11 @@ def test_boxes_in_xml_are_read_when_asked_for_in_the_pictures_own_pixels(folder:
     write(f"data/{folder}/val/ILSVRC2012_val_00000001.xml", XML.format(40, 30))
     write(f"data/{folder}/val/ILSVRC2012_val_00000002.xml", XML.format(80, 60))
     write(f"data/{folder}/train/{TENCH}/{TENCH}_10.xml", XML.format(40, 30))
+    empty = "<annotation><size><width>40</width><height>30</height></size></annotation>"
+    write(f"data/{folder}/train/{TENCH}/{TENCH}_9.xml", empty)  # does not tell where the tench is
     dataset = open_dataset("data")
-    assert objects(dataset.validation, 0).boxes.tolist() == [[10, 20, 30, 60]]
-    assert objects(dataset.validation, 1).boxes.tolist() == [[5, 10, 15, 30]]  # it is 40 x 30
+    assert objects(dataset.validation, 0).boxes.tolist() == [[10, 20, 31, 61]]
+    assert objects(dataset.validation, 1).boxes.tolist() == [[5, 10, 15.5, 30.5]]  # it is 40 x 30
     assert objects(dataset.validation, 1).labels.tolist() == [2]  # the kit's first is the hen
     assert dataset.validation.objects is not None
     assert dataset.validation.objects(2) is None
@@ -407,6 +409,20 @@ def test_three_lists_of_50_000_labels_agree() -> None:
     assert ids[1] == "n02119789"
     assert list(words)[devkit_places(ids).tolist().index(0)] == "n02119789"
     assert set(boxes_table(lists / "ilsvrc2012_val_boxes.csv.gz")) == set(truth)
+
+
+def test_boxes_of_the_whole_list_end_where_their_pictures_do_and_no_later() -> None:
+    """The list names the last pixel inside: none is beyond the last of the picture, many are it."""
+    lists = real_pictures("lists")
+    text = gzip.decompress((lists / "ilsvrc2012_val_labels.csv.gz").read_bytes()).decode()
+    rows = (line.split(",") for line in text.split()[1:])
+    sizes = {name: (int(width), int(height)) for name, _, _, width, height in rows}
+    boxes = boxes_table(lists / "ilsvrc2012_val_boxes.csv.gz")
+    ends = np.concatenate([boxes[name][:, 2:] - sizes[name] for name in boxes])
+    starts = np.concatenate([found[:, :2] for found in boxes.values()])
+    assert (ends.max(), starts.min()) == (0, 0)
+    assert ((ends == 0).mean(0) > 0.05).all()
+    assert ((starts == 0).mean(0) > 0.05).all()
 
 
 def test_two_hundred_pictures_have_the_thousand_classes_of_the_lists() -> None:

@@ -223,10 +223,15 @@ def _annotations(root: Path, part: str) -> Path | None:
 
 
 def _xml_boxes(path: Path, picture: Path) -> Boxes | None:
-    """Boxes in the pixels of the picture that is there, whatever size the file says it had."""
+    """Boxes in the pixels of the picture that is there, whatever size the file says it had.
+
+    Each picture shows its class, so that a file without a box is one that does not tell.
+    """
     if not path.exists():
         return None
     boxes, (width, height) = ilsvrc_lists.xml_boxes(path)
+    if not len(boxes):
+        return None
     now_height, now_width = original_size(picture)
     scale = np.array([now_width / width, now_height / height])
     return np.asarray(boxes * np.tile(scale, 2))  # x, y, x, y

@@ -70,7 +70,7 @@ def class_names(dataset: Dataset) -> list[str]:
 
 
 def members(dataset: Dataset) -> Iterator[Member]:
-    """Every picture that has a role, part by part and class by class, one at a time in memory."""
+    """Every picture that has a role, by part and by class; one class at a time is in memory."""
     for part_name, part in dataset.by_role.items():
         for label, class_name in enumerate(class_names(dataset)):
             indices = np.flatnonzero(part.labels == dataset.classes.index(class_name)).tolist()

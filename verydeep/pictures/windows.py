@@ -68,6 +68,8 @@ class Window:
 
     def rescaled(self, size: Size) -> Window:
         """That of the same at another size, each axis by its own factor."""
+        if size == self.size:
+            return self
         y, x = size[0] / self.size[0], size[1] / self.size[1]
         (sy, sx), (oy, ox) = self.scale, self.offset
         return Window(self.picture, size, (sy * y, sx * x), (oy * y, ox * x))
