@@ -26,8 +26,8 @@ from verydeep.evaluation.posteriors import Posteriors, are_posteriors
 from verydeep.evaluation.published import Trained
 from verydeep.evaluation.views import WAYS, Protocol
 from verydeep.files import write_atomic
+from verydeep.safetensors_layout import pieces
 from verydeep.schema import Line, Seed
-from verydeep.weights.pieces import pieces
 
 FORMAT = 3
 KEY = "verydeep-scores"

@@ -18,7 +18,7 @@ from verydeep.importers.state import ABOUT
 from verydeep.importers.state_dict import TOPS
 from verydeep.nets.network import Network
 from verydeep.nets.table import FC, LRN
-from verydeep.weights.pieces import pieces
+from verydeep.safetensors_layout import pieces
 
 
 def write(network: Network, path: Path | str, family: str) -> str:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from verydeep.errors import UserError, one_line
 from verydeep.importers.parameters import PIXELS, SCALE, Parameters
-from verydeep.weights.pieces import header, pieces
+from verydeep.safetensors_layout import header, pieces
 from verydeep.weights.schema import names_of, pixels_of, table_in_words, table_of_words
 
 KEY = "parameters"

@@ -16,7 +16,7 @@ from torch import Tensor
 from verydeep.errors import UserError, one_line
 from verydeep.formats import pth
 from verydeep.importers import class_names
-from verydeep.weights.pieces import header
+from verydeep.safetensors_layout import header
 
 ABOUT = "pretrained_cfg"
 """timm's name for what it knows of a net: pixels and class names among it."""

@@ -27,9 +27,9 @@ from torch import Tensor
 from verydeep import schema
 from verydeep.errors import UserError, one_line
 from verydeep.files import names_to_disk, to_disk
+from verydeep.safetensors_layout import pieces
 from verydeep.schema import AndOthers, Count, Positive, Sha256
 from verydeep.training.state import Epoch, Training
-from verydeep.weights.pieces import pieces
 
 FORMAT = 3
 """Of `training.json`; raised whenever what it holds changes."""

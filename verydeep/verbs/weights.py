@@ -14,8 +14,8 @@ from verydeep.errors import UserError, one_line
 from verydeep.importers import sandbox
 from verydeep.importers.converting import convert
 from verydeep.importers.pretrained import find
-from verydeep.weights.paths import kept, wanted
-from verydeep.weights.pieces import OURS, header
+from verydeep.safetensors_layout import header
+from verydeep.weights.paths import OURS, kept, wanted
 from verydeep.weights.releases import Release, hashes_of, named, release_of
 
 if TYPE_CHECKING:

@@ -27,10 +27,10 @@ from verydeep.nets.network import Network
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime import memory
+from verydeep.safetensors_layout import bytes_of, pieces
 from verydeep.schema import AndOthers, Sha256, fitting, of_json, shown
 from verydeep.weights import schema
-from verydeep.weights.paths import BEST, find
-from verydeep.weights.pieces import OURS, bytes_of, pieces
+from verydeep.weights.paths import BEST, OURS, find
 
 __all__ = ["BEST", "find", "hash_of", "load", "pixels_of", "read_info", "read_memory", "save"]
 

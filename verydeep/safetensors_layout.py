@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what looks at a header alone is not to wait for PyTorch
     from torch import Tensor
 
-OURS = "verydeep"
-"""The key of our own description in the metadata of our own files."""
 LARGEST_HEADER = 4 * 2**20
 """Bytes; that of a VGG with the names of a thousand classes takes under 0.1 MiB."""
 NAMES = {
