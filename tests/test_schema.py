@@ -18,18 +18,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch
 
 from tests.commands.test_commands import Said
 from tests.commands.test_commands import verydeep as verydeep  # a fixture
 from tests.conftest import TWO_CORES
-from verydeep import schema
+from verydeep import schema, tensors_file
 from verydeep.datasets import open_dataset
 from verydeep.datasets import pack as packs
 from verydeep.datasets.pack_writer import pack
 from verydeep.errors import UserError
-from verydeep.evaluation.scores import KEY as SCORES
+from verydeep.evaluation.scores import KIND as SCORES
 from verydeep.evaluation.scores import Scores, load_scores, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.nets.network import Network, build
@@ -499,12 +498,11 @@ def scores(**changed: Any) -> Scores:
 
 def rewritten(path: Path, about: Any, **arrays: np.ndarray) -> None:
     kept = {"posteriors": scores().posteriors, "labels": scores().labels}
-    save_file({**kept, **arrays}, path, {SCORES: json.dumps(about)})
+    tensors_file.write(path, SCORES, about, {**kept, **arrays})
 
 
 def said_of(path: Path) -> Any:
-    with safe_open(path, "np") as file:
-        return json.loads(file.metadata()[SCORES])
+    return {"format": SCORES.format, **tensors_file.read(path, SCORES).record}
 
 
 @pytest.mark.parametrize("value", WRONG, ids=IDS)
@@ -545,7 +543,7 @@ def test_labels_and_posteriors_that_are_none_are_refused_by_every_verb(
     rewritten(Path("wrong.safetensors"), said_of(Path("right.safetensors")), **arrays)
     for verb in ("compare", "fuse"):
         said = verydeep(verb, "right.safetensors", "wrong.safetensors")
-        assert "wrong.safetensors is no score file of verydeep: " in said.mistake
+        assert "wrong.safetensors is no whole score file of verydeep: " in said.mistake
 
 
 # --- checkpoints and packs
