@@ -28,7 +28,7 @@ from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.training.recipes import RECIPES, settings_of
 from verydeep.training.settings import Settings
-from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.evaluate import Identity, evaluate
 from verydeep.verbs.papers_nets import trained_as
 from verydeep.weights.file import WeightsInfo
 
@@ -51,7 +51,7 @@ def test_the_same_tensors_with_other_pixels_are_another_test() -> None:
 
 
 def test_a_test_is_not_gone_on_with_by_a_network_of_other_pixels(
-    journals: list[dict[str, object]],
+    journals: list[Identity],
 ) -> None:
     network = build("A", classes=SHAPES, width=0.125, crop=32, pixels=PIXELS, initial="he")
     for pixels in (PIXELS, BGR):
@@ -146,7 +146,7 @@ def test_the_papers_figure_is_of_the_whole_validation_set(
     heard = []
 
     def measure(*given: Any, **_: Any) -> None:
-        heard.append(given[3]["net"])
+        heard.append(given[3].net)
         raise KeyboardInterrupt  # it is known, and the test need not be done
 
     monkeypatch.setattr("verydeep.verbs.evaluate.measure", measure)

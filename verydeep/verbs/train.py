@@ -55,7 +55,7 @@ from verydeep.training.run import (
 from verydeep.training.settings import Settings, checked, scale_text
 from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.step import NotFiniteError
-from verydeep.verbs.evaluate import Tested, measure
+from verydeep.verbs.evaluate import Subject, Tested, measure
 from verydeep.verbs.first_network import (
     begun_with,
     first_network,
@@ -261,8 +261,10 @@ def _run(
         if ranks.is_main:
             network = weights.load(folder / BEST, machine.device)
             with ranks.aside("the test"):
-                tested = {**about["data"], "split": settings.split}
-                tests = _tested(network, held_out, tested, folder, runtime)
+                subject = Subject(
+                    about["data"]["where"], about["data"]["fingerprint"], split=settings.split
+                )
+                tests = _tested(network, held_out, subject, folder, runtime)
         ranks.barrier("the test")
     notes = (*dataset.notes, *faults, *recorder.notes)
     started = about.get("start", {})
@@ -282,7 +284,7 @@ def _refuse_dead(network: Network, source: CropSource, settings: Settings, folde
 def _tested(
     network: Network,
     parts: Mapping[str, Part],
-    about: Mapping[str, Any],
+    subject: Subject,
     folder: Path,
     runtime: Runtime,
 ) -> tuple[Tested, ...]:
@@ -290,7 +292,7 @@ def _tested(
     alone = replace(runtime, ranks=Ranks())
     return tuple(
         measure(
-            network, part, protocol(network, name), {**about, "part": role, "role": role}, folder,
+            network, part, protocol(network, name), replace(subject, part=role, role=role), folder,
             alone,
         )
         for role, part in parts.items()
