@@ -28,24 +28,33 @@ NAMES = {
 KINDS = {kind: name for name, kind in NAMES.items()}
 
 
-def pieces(
-    arrays: Mapping[str, np.ndarray | Tensor], metadata: Mapping[str, str]
-) -> list[bytes | memoryview]:
-    """A plain safetensors file, piece by piece: its header, then each array."""
-    names = {name: str(array.dtype).removeprefix("torch.") for name, array in arrays.items()}
-    order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+Arrays = Mapping[str, "np.ndarray | Tensor"]
+
+
+def pieces(arrays: Arrays, metadata: Mapping[str, str]) -> list[bytes | memoryview]:
+    """A safetensors file, piece by piece: its header, then each array."""
+    return [head(arrays, metadata), *(bytes_of(arrays[name]) for name in order(arrays))]
+
+
+def order(arrays: Arrays) -> list[str]:
+    """The names of arrays as their bytes lie in a file."""
+    return sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+
+
+def head(arrays: Arrays, metadata: Mapping[str, str]) -> bytes:
+    """The eight bytes and the header of a file of these arrays."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
-    for name in order:
+    for name in order(arrays):
         start, end = end, end + arrays[name].nbytes
         header[name] = {
-            "dtype": NAMES[names[name]],
+            "dtype": NAMES[str(arrays[name].dtype).removeprefix("torch.")],
             "shape": list(arrays[name].shape),
             "data_offsets": [start, end],
         }
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    return [len(text).to_bytes(8, "little") + text, *(bytes_of(arrays[name]) for name in order)]
+    return len(text).to_bytes(8, "little") + text
 
 
 def bytes_of(array: np.ndarray | Tensor) -> memoryview:

@@ -4,21 +4,23 @@ The layout is that of safetensors, so that any program reads them: eight bytes t
 the header is, the header as JSON, and the arrays' bytes, those of larger elements first and then
 by name. They are written from where the arrays lie in memory, without a copy.
 
-The metadata begins with two sums. `data_sha256` is that of all bytes after the header. `sha256` is
-that of the eight bytes and the header but for its own 64 digits, which stand at the same place in
-every file. So a bit turned anywhere is found: in the data by the one; in the header, the digits of
-the data's sum among it, by the other; in the digits of that because they are then no longer the
-sum. The header can be read alone, and is known to be whole.
+The metadata has the sha256 of each array's bytes, and begins with `sha256`, that of the eight bytes
+and the header but for its own 64 digits, which stand at the same place in every file. Header and
+arrays are all that a file has. So a bit turned anywhere is found: in an array by its sum; in the
+header, the arrays' sums among it, by the header's; in the digits of that because they are then no
+longer the sum. A header, or some of the arrays, can be read alone, and are known to be whole.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase, BytesIO
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -28,19 +30,19 @@ import numpy as np
 from verydeep import schema
 from verydeep.errors import UserError, one_line
 from verydeep.files import atomic_file
-from verydeep.safetensors_layout import KINDS, header, pieces
+from verydeep.safetensors_layout import KINDS, Arrays, bytes_of, head, header, order
 from verydeep.schema import Count, Line, MisfitError
 
 if TYPE_CHECKING:  # what looks at a header alone is not to wait for PyTorch
     from torch import Tensor
 
+Wanted = Callable[[str], bool]
 OPENING = b'{"__metadata__":{"sha256":"'
-BETWEEN = b'","data_sha256":"'
 START = 8 + len(OPENING)
 """Where the digits of the header's sum begin."""
-DIGITS = 64
-DATA_START = START + DIGITS + len(BETWEEN)
-"""Where those of the data's sum begin."""
+END = START + 64
+SUMS = "arrays_sha256"
+_WRITTEN = "the one that it was written with"
 LARGEST = 100_000_000
 """Bytes, by the format; that of a test of ILSVRC's 50,000 pictures has 2 MB."""
 
@@ -72,53 +74,47 @@ class _Told(TypedDict):
 
 @dataclass(frozen=True)
 class Place:
-    """Where an array lies in a file, from its beginning, and what it is of."""
+    """Where an array lies in a file, from its beginning, what it is of, and its sum."""
 
     kind: str
     shape: tuple[int, ...]
     start: int
     end: int
+    sha256: str
 
 
 @dataclass(frozen=True)
 class Head:
-    """What the header of a file says: its record, where its arrays lie, and the sum of the data."""
+    """What the header of a file says: its record, and where its arrays lie."""
 
     record: dict[str, Any]
     places: Mapping[str, Place]
-    data_sha256: str
-    end: int
 
 
 @dataclass(frozen=True)
 class Content:
-    """A whole file, found to be what was written."""
+    """What a file says in words, as JSON has it, and arrays of it, found to be what was written."""
 
-    head: Head
-    data: memoryview
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """What it says in words, as JSON has it."""
-        return self.head.record
+    record: dict[str, Any]
+    raw: Mapping[str, tuple[Place, memoryview]]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Its arrays by name, as views of it; bfloat16 is two bytes of no meaning."""
+        """The arrays by name, as views of what was read; bfloat16 is two bytes of no meaning."""
         return {
-            name: np.frombuffer(self.data[at.start : at.end], _dtype(at.kind)).reshape(at.shape)
-            for name, at in self.head.places.items()
+            name: np.frombuffer(data, _dtype(at.kind)).reshape(at.shape)
+            for name, (at, data) in self.raw.items()
         }
 
     def tensors(self) -> dict[str, Tensor]:
-        """Its arrays as PyTorch's, which lie in the file's own memory."""
+        """The arrays as PyTorch's, in the memory that they were read into."""
         import torch
 
-        found = {}
-        for name, at in self.head.places.items():
-            kind = getattr(torch, KINDS[at.kind])
-            raw = np.frombuffer(self.data[at.start : at.end], np.uint8)
-            found[name] = torch.from_numpy(raw).view(kind).view(at.shape)
-        return found
+        return {
+            name: torch.from_numpy(np.frombuffer(data, np.uint8))
+            .view(getattr(torch, KINDS[at.kind]))
+            .view(at.shape)
+            for name, (at, data) in self.raw.items()
+        }
 
 
 def _dtype(kind: str) -> np.dtype[Any]:
@@ -128,33 +124,36 @@ def _dtype(kind: str) -> np.dtype[Any]:
 # --- writing
 
 
-def write(
-    path: Path, kind: Kind, record: Mapping[str, Any], arrays: Mapping[str, np.ndarray | Tensor]
-) -> None:
+def write(path: Path, kind: Kind, record: Mapping[str, Any], arrays: Arrays) -> None:
     """Writes a file, whole or not at all; `record` is plain data, to which the format is added.
 
     Raises UserError, with what was there before untouched, where it cannot.
     """
+    data = {name: bytes_of(arrays[name]) for name in order(arrays)}
     text = json.dumps({"format": kind.format, **record})
-    blank = {"sha256": "0" * DIGITS, "data_sha256": "0" * DIGITS, kind.key: text}
-    head, *data = pieces(arrays, blank)
+    blank = _signed(arrays, dict.fromkeys(data, _sha256([])), kind, text)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(1) as pool, atomic_file(path) as file:
-            digest = pool.submit(_sha256, data)  # while the disk writes
-            file.write(head)
-            file.writelines(data)
+            sums = pool.submit(_sums, data)  # while the disk writes
+            file.write(blank)
+            file.writelines(data.values())
             file.seek(0)
-            file.write(_signed(bytes(head), digest.result()))
+            file.write(_signed(arrays, sums.result(), kind, text))
     except OSError as error:
-        size = sum(len(piece) for piece in (head, *data))
+        size = len(blank) + sum(map(len, data.values()))
         raise UserError(f"cannot write {path} ({size:,} bytes): {error.strerror}") from None
 
 
-def _signed(head: bytes, data_sha256: str) -> bytes:
-    """A header with both sums in their places."""
-    rest = head[START + DIGITS : DATA_START] + data_sha256.encode() + head[DATA_START + DIGITS :]
-    return head[:START] + _sha256([head[:START], rest]).encode() + rest
+def _signed(arrays: Arrays, sums: Mapping[str, str], kind: Kind, text: str) -> bytes:
+    """The header of a file with all sums in it, as long whatever they are."""
+    metadata = {"sha256": _sha256([]), SUMS: json.dumps(sums), kind.key: text}
+    blank = head(arrays, metadata)
+    return blank[:START] + _sha256([blank[:START], blank[END:]]).encode() + blank[END:]
+
+
+def _sums(data: Mapping[str, memoryview]) -> dict[str, str]:
+    return {name: _sha256([content]) for name, content in data.items()}
 
 
 def _sha256(content: Sequence[bytes | memoryview]) -> str:
@@ -167,25 +166,33 @@ def _sha256(content: Sequence[bytes | memoryview]) -> str:
 # --- reading
 
 
-def read(path: Path, kind: Kind) -> Content:
-    """A file's content, every bit of it as it was written.
+def read(path: Path, kind: Kind, wanted: Wanted = lambda name: True) -> Content:
+    """What a file says, and its arrays, or those that are wanted by their names.
 
-    Raises DamagedError where it is not there, not whole or of another kind, and UserError where it
-    is of another format.
+    Raises DamagedError where it is not there, is of another kind, or a bit of what is read is not
+    what was written; UserError where it is of another format.
     """
-    with refusals(path, kind):
-        data = np.fromfile(path, np.uint8)
-    return parsed(data.data, path, kind)
+    with refusals(path, kind), path.open("rb") as file:
+        return _read(file, kind, wanted)
 
 
-def parsed(data: bytes | memoryview, path: Path, kind: Kind) -> Content:
+def parsed(data: bytes, path: Path, kind: Kind, wanted: Wanted = lambda name: True) -> Content:
     """The same of a file whose bytes are in memory already."""
-    view = memoryview(data)
     with refusals(path, kind):
-        head = _head(view, len(view), kind)
-        if _sha256([view[head.end :]]) != head.data_sha256:
-            raise MisfitError("its sha256 is not the one that it was written with")
-    return Content(head, view)
+        return _read(BytesIO(data), kind, wanted)
+
+
+def _read(file: BufferedIOBase, kind: Kind, wanted: Wanted) -> Content:
+    head = _head(file, kind)
+    raw = {}
+    for name, at in head.places.items():
+        if wanted(name):
+            data = np.empty(at.end - at.start, np.uint8).data
+            file.seek(at.start)
+            if file.readinto(data) < len(data) or _sha256([data]) != at.sha256:
+                raise MisfitError(f"the sha256 of its {one_line(name)} is not {_WRITTEN}")
+            raw[name] = at, data
+    return Content(head.record, raw)
 
 
 def read_head(path: Path, kind: Kind) -> Head:
@@ -194,10 +201,7 @@ def read_head(path: Path, kind: Kind) -> Head:
     Raises as `read` does.
     """
     with refusals(path, kind), path.open("rb") as file:
-        start = file.read(8)
-        size = int.from_bytes(start, "little")
-        text = file.read(size) if size <= LARGEST else b""
-        return _head(memoryview(start + text), path.stat().st_size, kind)
+        return _head(file, kind)
 
 
 @contextmanager
@@ -227,27 +231,33 @@ class _OtherFormatError(MisfitError):
     """The number of a format that is not read, in a few words."""
 
 
-def _head(view: memoryview, size: int, kind: Kind) -> Head:
-    """What a header says, of a file of so many bytes; MisfitError where it is none, or not whole.
-
-    The view may be the file or its beginning, up to the end of the header at the least.
-    """
-    end = 8 + int.from_bytes(view[:8], "little")
-    if view[8:START] != OPENING:
-        _refuse_earlier(view[8:end], kind)
+def _head(file: BufferedIOBase, kind: Kind) -> Head:
+    """What a file's header says; MisfitError where it is none, or not whole."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    start = file.read(8)
+    end = 8 + int.from_bytes(start, "little")
+    text = start + file.read(max(0, min(end, size, LARGEST) - 8))
+    if text[8:START] != OPENING:
+        _refuse_earlier(text[8:], kind)
         raise MisfitError("it does not begin as one")
-    if not DATA_START + DIGITS <= end <= min(len(view), size):
+    if not END <= end <= len(text):
         raise MisfitError("it is cut short, or its first bytes are damaged")
-    found = _sha256([view[:START], view[START + DIGITS : end]])
-    if view[START : START + DIGITS] != found.encode():
-        raise MisfitError("the sha256 of its header is not the one that it was written with")
-    said = schema.of_json(bytes(view[8:end]))
+    if text[START:END] != _sha256([text[:START], text[END:]]).encode():
+        raise MisfitError(f"the sha256 of its header is not {_WRITTEN}")
+    said = schema.of_json(text[8:])
     metadata = said.pop("__metadata__")
     if kind.key not in metadata:
         raise MisfitError(f"it has no '{kind.key}', but {', '.join(map(one_line, metadata))}")
-    record = _record(metadata[kind.key], kind)
-    places = {name: _place(told, end, size, name) for name, told in said.items()}
-    return Head(record, places, metadata["data_sha256"], end)
+    record, sums = _record(metadata[kind.key], kind), schema.of_json(metadata[SUMS])
+    places = {name: _place(told, end, sums[name], name) for name, told in said.items()}
+    for place in sorted(places.values(), key=lambda at: (at.start, at.end)):
+        if place.start != end:
+            raise MisfitError("its arrays do not lie one after another")
+        end = place.end
+    if end != size:
+        raise MisfitError(f"it has {size:,} bytes, and {end:,} were written")
+    return Head(record, places)
 
 
 def _record(text: str, kind: Kind) -> dict[str, Any]:
@@ -261,10 +271,10 @@ def _record(text: str, kind: Kind) -> dict[str, Any]:
     return record
 
 
-def _refuse_earlier(text: memoryview, kind: Kind) -> None:
+def _refuse_earlier(text: bytes, kind: Kind) -> None:
     """Names the format of a file that was written before there were sums."""
     try:
-        record = schema.of_json(schema.of_json(bytes(text))["__metadata__"][kind.key])
+        record = schema.of_json(schema.of_json(text)["__metadata__"][kind.key])
         number = record["format"]
     except (ValueError, KeyError, TypeError):
         return
@@ -272,15 +282,24 @@ def _refuse_earlier(text: memoryview, kind: Kind) -> None:
         raise _OtherFormatError(schema.shown(number))
 
 
-def _place(told: Any, data: int, size: int, name: str) -> Place:
+def _place(told: Any, data: int, sha256: str, name: str) -> Place:
     """Where an array lies that a header tells of; MisfitError where it cannot lie there."""
     said: _Told = schema.fitting(_Told, told, one_line(name))
     kind, shape, (start, end) = said["dtype"], tuple(said["shape"]), said["data_offsets"]
     if kind not in KINDS:
         raise MisfitError(f"{one_line(name)} is in {one_line(kind)}; known are {', '.join(KINDS)}")
-    if prod(shape) * _dtype(kind).itemsize != end - start or data + end > size:
-        raise MisfitError(f"{one_line(name)} does not lie where its header says")
-    return Place(kind, shape, data + start, data + end)
+    if prod(shape) * _dtype(kind).itemsize != end - start:
+        raise MisfitError(f"{one_line(name)} has not the bytes that its shape takes")
+    return Place(kind, shape, data + start, data + end, sha256)
+
+
+def has_sums(path: Path) -> bool:
+    """Whether a file begins as those do that are written here; UserError where it is unreadable."""
+    try:
+        with path.open("rb") as file:
+            return file.read(START)[8:] == OPENING
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def says(path: Path, kind: Kind) -> bool:

@@ -130,7 +130,7 @@ def test_ilsvrc_is_known_by_its_thousand_wnids() -> None:
 
 def test_numbered_classes_are_those_of_the_thousand_wnids_in_order() -> None:
     thousand = dataset("folder", 1000, 1000)
-    info = WeightsInfo({}, [str(k) for k in range(1000)], {}, {}, {})
+    info = WeightsInfo({}, [str(k) for k in range(1000)], {}, {})
     assert relabelled(thousand.validation, thousand, info).labels.tolist() == list(range(1000))
     ten = dataset("folder", 10, 10)
     with pytest.raises(UserError, match="a class 'n10000000' that the network does not know"):
@@ -166,7 +166,7 @@ def information(provenance: dict[str, Any], name: str = "D", **options: Any) -> 
     """What a file of a net of 1,000 classes says of itself."""
     table = vgg.table(name, 1000, **options)
     words = {"name": table.name, "crop": table.crop, "words": list(table.words)}
-    return WeightsInfo(words, [str(k) for k in range(1000)], {}, provenance, {})
+    return WeightsInfo(words, [str(k) for k in range(1000)], {}, provenance)
 
 
 def test_a_net_of_the_authors_is_known_by_its_release_and_its_table() -> None:
