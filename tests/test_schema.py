@@ -548,37 +548,23 @@ def test_labels_and_posteriors_that_are_none_are_refused_by_every_verb(
 
 @pytest.mark.parametrize("value", WRONG, ids=IDS)
 def test_whatever_a_checkpoint_says_is_gone_on_with_or_refused_in_one_line(
-    run: Path, value: Any
+    run: Path, tmp_path: Path, value: Any
 ) -> None:
-    """Manifests are those of what is changed: a file that was written so, and not damaged."""
+    """Sums are those of what is changed: a file that was written so, and not damaged."""
     place = checkpoints.found(run / "checkpoints")[-1]
-    files = {path.name: path.read_bytes() for path in place.iterdir() if path.suffix != ".json"}
-    state = json.loads((place / checkpoints.STATE).read_bytes())
+    content = tensors_file.read(place, checkpoints.KIND)
+    changed = tmp_path / place.name
 
     def read() -> object:
-        return checkpoints.state_of(files)
+        return checkpoints.state_of({place.name: changed.read_bytes()})
 
     def write(said: Any) -> None:
-        files[checkpoints.STATE] = json.dumps(said).encode()
+        tensors_file.write(changed, checkpoints.KIND, said, {})
 
-    taken = taken_of(state, value, write, read)
+    taken = taken_of(content.record, value, write, read)
     free = ("about", "left_out", "faults", "epochs")
     numbers = isinstance(value, int | float) and value is not True
     assert all(at[0] in free or (numbers and len(at) == 1) for at in taken), taken
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"", b"[1]", b"{}", b"[" * 9999, b'{"files": [], "sha256": ""}',
-        b'{"files": {"../../x": "a"}, "sha256": ""}', b'{"files": {"a": 1}, "sha256": ""}',
-    ],
-)  # fmt: skip
-def test_a_manifest_that_is_none_is_a_damaged_checkpoint(tmp_path: Path, text: bytes) -> None:
-    (tmp_path / checkpoints.MANIFEST).write_bytes(text)
-    with pytest.raises(checkpoints.DamagedError, match="is damaged: ") as error:
-        checkpoints.verified(tmp_path)
-    one_line(error.value)
 
 
 @pytest.mark.parametrize("value", WRONG, ids=IDS)

@@ -26,6 +26,8 @@ NAMES = {
 }  # fmt: skip
 """The format's names of kinds of numbers, by those of NumPy and PyTorch."""
 KINDS = {kind: name for name, kind in NAMES.items()}
+BYTES = {kind: 1 if kind == "BOOL" else int(kind.lstrip("BFIU")) // 8 for kind in KINDS}
+"""Those of one number."""
 
 
 Arrays = Mapping[str, "np.ndarray | Tensor"]

@@ -30,7 +30,7 @@ import numpy as np
 from verydeep import schema
 from verydeep.errors import UserError, one_line
 from verydeep.files import atomic_file
-from verydeep.safetensors_layout import KINDS, Arrays, bytes_of, head, header, order
+from verydeep.safetensors_layout import BYTES, KINDS, Arrays, bytes_of, head, header, order
 from verydeep.schema import Count, Line, MisfitError
 
 if TYPE_CHECKING:  # what looks at a header alone is not to wait for PyTorch
@@ -51,13 +51,14 @@ LARGEST = 100_000_000
 class Kind:
     """A kind of file of ours: its key in the metadata, what it is called, the number of its format.
 
-    `remedy` is what to do where one cannot be used.
+    `if_damaged` and `if_other` are what to do where one is, or is of another format.
     """
 
     key: str
     words: str
     format: int
-    remedy: str
+    if_damaged: str
+    if_other: str
 
 
 class DamagedError(UserError):
@@ -93,32 +94,35 @@ class Head:
 
 @dataclass(frozen=True)
 class Content:
-    """What a file says in words, as JSON has it, and arrays of it, found to be what was written."""
+    """What a file says, and of its arrays those that were read, found to be what was written."""
 
-    record: dict[str, Any]
-    raw: Mapping[str, tuple[Place, memoryview]]
+    head: Head
+    raw: Mapping[str, memoryview]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What it says in words, as JSON has it."""
+        return self.head.record
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays by name, as views of what was read; bfloat16 is two bytes of no meaning."""
-        return {
-            name: np.frombuffer(data, _dtype(at.kind)).reshape(at.shape)
-            for name, (at, data) in self.raw.items()
-        }
+        """The arrays by name, in the memory that they were read into; bfloat16 is mere bytes."""
+        return {name: self._array(name) for name in self.raw}
+
+    def _array(self, name: str) -> np.ndarray:
+        at = self.head.places[name]
+        kind = np.dtype("V2") if at.kind == "BF16" else np.dtype(KINDS[at.kind])
+        return np.frombuffer(self.raw[name], kind).reshape(at.shape)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The arrays as PyTorch's, in the memory that they were read into."""
+        """The same as PyTorch's."""
+        return {name: self._tensor(name) for name in self.raw}
+
+    def _tensor(self, name: str) -> Tensor:
         import torch
 
-        return {
-            name: torch.from_numpy(np.frombuffer(data, np.uint8))
-            .view(getattr(torch, KINDS[at.kind]))
-            .view(at.shape)
-            for name, (at, data) in self.raw.items()
-        }
-
-
-def _dtype(kind: str) -> np.dtype[Any]:
-    return np.dtype("V2" if kind == "BF16" else KINDS[kind]).newbyteorder("<")
+        at = self.head.places[name]
+        bare = torch.from_numpy(np.frombuffer(self.raw[name], np.uint8))
+        return bare.view(getattr(torch, KINDS[at.kind])).view(at.shape)
 
 
 # --- writing
@@ -191,8 +195,8 @@ def _read(file: BufferedIOBase, kind: Kind, wanted: Wanted) -> Content:
             file.seek(at.start)
             if file.readinto(data) < len(data) or _sha256([data]) != at.sha256:
                 raise MisfitError(f"the sha256 of its {one_line(name)} is not {_WRITTEN}")
-            raw[name] = at, data
-    return Content(head.record, raw)
+            raw[name] = data
+    return Content(head, raw)
 
 
 def read_head(path: Path, kind: Kind) -> Head:
@@ -212,18 +216,18 @@ def refusals(path: Path, kind: Kind) -> Iterator[None]:
     except UserError:
         raise
     except FileNotFoundError:
-        raise DamagedError(f"{path} is not there; {kind.remedy}") from None
+        raise DamagedError(f"{path} is not there; {kind.if_damaged}") from None
     except OSError as error:
         line = error.strerror or one_line(error)
-        raise DamagedError(f"{path} cannot be read: {line}; {kind.remedy}") from None
+        raise DamagedError(f"{path} cannot be read: {line}; {kind.if_damaged}") from None
     except _OtherFormatError as error:
         raise UserError(
             f"{path} is a {kind.words} of format {error}, and this verydeep reads format "
-            f"{kind.format}; {kind.remedy}"
+            f"{kind.format}; {kind.if_other}"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedError(
-            f"{path} is no whole {kind.words} of verydeep: {one_line(error)}; {kind.remedy}"
+            f"{path} is no whole {kind.words} of verydeep: {one_line(error)}; {kind.if_damaged}"
         ) from None
 
 
@@ -288,7 +292,7 @@ def _place(told: Any, data: int, sha256: str, name: str) -> Place:
     kind, shape, (start, end) = said["dtype"], tuple(said["shape"]), said["data_offsets"]
     if kind not in KINDS:
         raise MisfitError(f"{one_line(name)} is in {one_line(kind)}; known are {', '.join(KINDS)}")
-    if prod(shape) * _dtype(kind).itemsize != end - start:
+    if prod(shape) * BYTES[kind] != end - start:
         raise MisfitError(f"{one_line(name)} has not the bytes that its shape takes")
     return Place(kind, shape, data + start, data + end, sha256)
 

@@ -25,7 +25,8 @@ from verydeep.files import folder_lock
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-KIND = tensors_file.Kind("verydeep-journal", "journal", 2, "it is worked out anew")
+ANEW = "what it kept is worked out anew"
+KIND = tensors_file.Kind("verydeep-journal", "journal", 2, ANEW, ANEW)
 SECONDS = 5.0
 """Seconds between two writes, at the least: what a kill may cost beside the chunk at work."""
 

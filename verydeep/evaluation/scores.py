@@ -24,7 +24,7 @@ from verydeep.evaluation.published import Trained
 from verydeep.evaluation.views import WAYS, Protocol
 from verydeep.schema import Line, Seed
 
-KIND = tensors_file.Kind("verydeep-scores", "score file", 4, "test again")
+KIND = tensors_file.Kind("verydeep-scores", "score file", 4, "test again", "test again")
 
 
 @dataclass(frozen=True)

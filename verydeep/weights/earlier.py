@@ -117,7 +117,7 @@ def _about(path: Path) -> dict[str, Any]:
     number = about.get("format", READ[-1])
     if number == KIND.format and type(number) is int:
         raise UserError(
-            f"{path} is damaged: it has no sha256, or not where one is written; {KIND.remedy}"
+            f"{path} is damaged: it has no sha256, or not where one is written; {KIND.if_damaged}"
         )
     if number not in READ:  # and nothing else is looked at, for another may have other keys
         raise UserError(

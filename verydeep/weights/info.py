@@ -20,7 +20,13 @@ from verydeep.tensors_file import Kind
 from verydeep.weights import schema
 from verydeep.weights.paths import OURS
 
-KIND = Kind(OURS, "weights file", 3, "copy or fetch it again, or train anew")
+KIND = Kind(
+    OURS,
+    "weights file",
+    3,
+    if_damaged="copy or fetch it again, or train anew",
+    if_other="take the version of verydeep that wrote it",
+)
 PICTURES = "pictures."
 """What the names of arrays that hold keys of pictures begin with, before the pictures' role."""
 
