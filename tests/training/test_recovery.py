@@ -142,11 +142,11 @@ def survive(obey: Obey, undisturbed: dict[str, Any], cases: list[tuple[int, bool
 def test_a_run_killed_at_any_event_of_a_save_goes_on(
     obey: Obey, undisturbed: dict[str, Any]
 ) -> None:
-    """Every third from one save to the next, the best weights between them included."""
+    """Every one from one save to the next."""
     _, second, third = saves(undisturbed["events"])
     cases = kills(undisturbed["events"], range(second, third))
-    assert len(cases) > 15
-    survive(obey, undisturbed, cases[::3])
+    assert len(cases) > 7
+    survive(obey, undisturbed, cases)
 
 
 @pytest.mark.slow
