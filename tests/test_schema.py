@@ -24,7 +24,7 @@ from tests.commands.test_commands import verydeep as verydeep  # a fixture
 from tests.conftest import TWO_CORES
 from verydeep import schema, tensors_file
 from verydeep.datasets import open_dataset
-from verydeep.datasets import pack as packs
+from verydeep.datasets import pack_index as packs
 from verydeep.datasets.pack_writer import pack
 from verydeep.errors import UserError
 from verydeep.evaluation.scores import KIND as SCORES
@@ -571,12 +571,12 @@ def test_whatever_a_checkpoint_says_is_gone_on_with_or_refused_in_one_line(
 def test_whatever_an_index_says_is_read_or_refused_in_one_line(tmp_path: Path, value: Any) -> None:
     pack(open_dataset("drawn:20x32"), tmp_path / "p", 32)
     index = tmp_path / "p" / packs.INDEX
-    header, entries = packs.read_index(index)
+    content = tensors_file.read(index, packs.KIND)
 
     def write(said: Any) -> None:
-        index.write_bytes(packs.to_bytes(said, entries))
+        tensors_file.write(index, packs.KIND, said, content.arrays())
 
-    taken = taken_of(header, value, write, lambda: open_dataset(tmp_path / "p"))
+    taken = taken_of(content.record, value, write, lambda: open_dataset(tmp_path / "p"))
     if not isinstance(value, str):
         assert {at[0] for at in taken} <= {"boxes", "about", "shards", "classes"}, taken
 
@@ -604,8 +604,8 @@ def test_an_index_whose_arrays_do_not_fit_is_refused(
     array = getattr(entries, name).copy()
     array.flat[3] = value
     changed = packs.Entries(**{**vars(entries), name: array})
-    index.write_bytes(packs.to_bytes(header, changed))
-    with pytest.raises(UserError, match="tells of no pack: its .* are not those of its shards"):
+    packs.write_index(index, header, changed)
+    with pytest.raises(UserError, match="no whole index .*: its .* are not those of its shards"):
         open_dataset(tmp_path / "p")
 
 
