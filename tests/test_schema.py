@@ -17,7 +17,6 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file as save_torch
 
 from tests.commands.test_commands import Said
 from tests.commands.test_commands import verydeep as verydeep  # a fixture
@@ -35,7 +34,7 @@ from verydeep.pictures.preprocessing import Pixels
 from verydeep.schema import AndOthers, Between, Count, MisfitError, Most, fitting
 from verydeep.training import checkpoints
 from verydeep.training.recipes import recipe
-from verydeep.training.run import ORIGIN, RUN, described, read_origin, to_toml
+from verydeep.training.run import ORIGIN, ORIGIN_KIND, RUN, described, read_origin, to_toml
 from verydeep.training.settings import Settings, checked
 from verydeep.verbs.stages import CHAIN, resume_staged
 from verydeep.verbs.train import resume, train
@@ -384,7 +383,7 @@ def test_keys_of_pictures_that_are_none_are_refused_in_both_files(
     tmp_path: Path, name: str
 ) -> None:
     keys, words = NO_KEYS_OF_PICTURES[name]
-    save_torch(keys, tmp_path / ORIGIN)
+    tensors_file.write(tmp_path / ORIGIN, ORIGIN_KIND, {}, keys)
     with pytest.raises(UserError, match=words) as refused:
         read_origin(tmp_path)
     assert "train anew" in str(refused.value)

@@ -490,12 +490,12 @@ def test_a_damaged_index_is_refused_wherever_the_damage_is(mixed: Path) -> None:
     whole = (out / INDEX).read_bytes()
     for place in (*range(0, 200, 7), *range(200, len(whole), 499), len(whole) - 1):
         flip(out / INDEX, place)
-        with pytest.raises(UserError, match=r"damaged|no index"):
+        with pytest.raises(UserError, match="no whole index"):
             open_dataset(out)
         (out / INDEX).write_bytes(whole)
     for size in (0, 10, 80, 200, len(whole) - 1):
         (out / INDEX).write_bytes(whole[:size])
-        with pytest.raises(UserError, match=r"damaged|no index"):
+        with pytest.raises(UserError, match="no whole index"):
             open_dataset(out)
 
 

@@ -13,14 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from safetensors import SafetensorError
-from safetensors.numpy import save as to_bytes
-from safetensors.torch import load_file
-
-from verydeep import schema
+from verydeep import schema, tensors_file
 from verydeep.datasets.dataset import Dataset
 from verydeep.datasets.seen import Memory
-from verydeep.errors import UserError, one_line
+from verydeep.errors import UserError
 from verydeep.files import write_atomic
 from verydeep.nets import vgg
 from verydeep.nets.table import NORM_NAME
@@ -42,6 +38,8 @@ RUN = "run.toml"
 """What a run is made of, in its folder."""
 ORIGIN = "origin.safetensors"
 """Which pictures the weights that a run started from had to do with, in its folder."""
+ANEW = "train anew"
+ORIGIN_KIND = tensors_file.Kind("verydeep-origin", "list of pictures", 1, ANEW, ANEW)
 CHOSEN = ("initial", "dropout", "precision", "patience", "latest_cuts", "divide")
 """Settings without an option that are chosen where they are not said; the rest are the paper's."""
 
@@ -191,16 +189,14 @@ def describe(
 
 def write_origin(folder: Path, memory: Memory) -> None:
     """Puts down what the weights that a run starts from have learnt from, for whoever goes on."""
-    write_atomic(folder / ORIGIN, to_bytes(dict(memory.keys)))
+    tensors_file.write(folder / ORIGIN, ORIGIN_KIND, {}, memory.keys)
 
 
 def read_origin(folder: Path) -> Memory:
     """What `write_origin` put down; UserError where it cannot be read."""
-    try:
-        return memory_of(load_file(folder / ORIGIN))
-    except (OSError, SafetensorError, ValueError) as error:
-        line = one_line(error)
-        raise UserError(f"cannot read {folder / ORIGIN}: {line}; train anew") from None
+    content = tensors_file.read(folder / ORIGIN, ORIGIN_KIND)
+    with tensors_file.refusals(folder / ORIGIN, ORIGIN_KIND):
+        return memory_of(content.tensors())
 
 
 def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
