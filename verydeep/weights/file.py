@@ -124,6 +124,7 @@ def read_info(path: Path | str) -> WeightsInfo:
 def read_memory(path: Path | str) -> Memory:
     """Which pictures the weights of a file had to do with; raises as `load` does."""
     path = find(path)
+    _ = read_info(path)  # refuses what is none of ours
     found = (
         tensors_file.read(path, KIND, _is_of_pictures).tensors()
         if tensors_file.has_sums(path)
