@@ -19,6 +19,7 @@ from verydeep.datasets.outlines import SHAPES
 from verydeep.evaluation.journal import Journal
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
+from verydeep.verbs.evaluate import Identity
 
 # of Keras, which writes files for tests and looks at these when it is imported
 os.environ |= {"KERAS_BACKEND": "torch", "KERAS_HOME": str(Path(gettempdir()) / "keras-of-tests")}
@@ -51,13 +52,13 @@ def photos(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def journals(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+def journals(monkeypatch: pytest.MonkeyPatch) -> list[Identity]:
     """What each journal that a test begins is told of it."""
-    kept: list[dict[str, object]] = []
+    kept: list[Identity] = []
 
-    def journal(folder: Path, about: dict[str, object]) -> Journal:
-        kept.append(about)
-        return Journal(folder, about)
+    def journal(folder: Path, identity: Identity) -> Journal:
+        kept.append(identity)
+        return Journal(folder, identity)
 
     monkeypatch.setattr("verydeep.verbs.evaluate.Journal", journal)
     return kept

@@ -34,7 +34,7 @@ from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import one_thread_each
-from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.evaluate import Identity, evaluate
 
 OTHERS = [name for name in ENGINES if name != "torch"]
 
@@ -258,13 +258,13 @@ def test_huge_pictures_go_through_an_engine_in_tiles(
 
 
 def test_the_score_file_and_the_journal_say_the_engine(
-    trained: Path, tmp_path: Path, journals: list[dict[str, object]]
+    trained: Path, tmp_path: Path, journals: list[Identity]
 ) -> None:
     for name in (None, "torch"):
         path = tmp_path / f"{name}.safetensors"
         evaluate(trained, "drawn", "centre", out=path, part_name="test", engine=name)
         assert load_scores(path).engine == (name or "winograd")
-    assert [about["engine"] for about in journals] == ["winograd", "torch"]
+    assert [identity.way.engine for identity in journals] == ["winograd", "torch"]
 
 
 def test_a_test_by_another_engine_leaves_the_score_file_and_the_journal_of_the_usual_one(

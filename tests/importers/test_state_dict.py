@@ -41,8 +41,8 @@ from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.nets.words import read_table, with_norms
 from verydeep.pictures.preprocessing import Pixels
+from verydeep.safetensors_layout import LARGEST_HEADER, pieces
 from verydeep.weights import hash_of
-from verydeep.weights.pieces import LARGEST_HEADER, pieces
 
 TORCHVISION = Pixels((256, 256), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), maximum=1)
 

@@ -19,7 +19,7 @@ from verydeep.importers.state_dict import TOPS
 from verydeep.importers.state_dict_file import PRETRAINED_CFG
 from verydeep.nets.network import Network
 from verydeep.nets.table import FC, LRN, BatchNorm, Conv, Dropout, MaxPool, ReLU, Softmax
-from verydeep.weights.pieces import pieces
+from verydeep.safetensors_layout import pieces
 
 
 def write(network: Network, path: Path | str, family: str) -> str:

@@ -20,8 +20,8 @@ from safetensors import SafetensorError, safe_open
 
 from verydeep.errors import UserError, one_line
 from verydeep.importers.parameters import PIXELS, SCALE, Parameters
+from verydeep.safetensors_layout import header, pieces
 from verydeep.schema import Line, Most, fitting, of_json
-from verydeep.weights.pieces import header, pieces
 from verydeep.weights.schema import (
     PixelsSaid,
     TableSaid,

@@ -19,9 +19,9 @@ from verydeep.errors import UserError
 from verydeep.files import folder_lock
 from verydeep.importers.convert import convert
 from verydeep.runtime.progress import Lines, Progress
+from verydeep.safetensors_layout import header
 from verydeep.weights import paths
 from verydeep.weights.download import fetch
-from verydeep.weights.pieces import OURS, header
 from verydeep.weights.releases import CLASS_LIST, Release
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _take(release: Release, progress: Progress) -> None:
 def _says_another_scale(release: Release) -> bool:
     """Whether our file of a release has another S; a damaged one is refused when it is read."""
     try:
-        info = json.loads((header(paths.kept(release)) or {})["__metadata__"][OURS])
+        info = json.loads((header(paths.kept(release)) or {})["__metadata__"][paths.OURS])
         return release.scale is not None and tuple(info["pixels"]["scale"]) != release.scale
     except (KeyError, TypeError, ValueError):
         return False

@@ -17,7 +17,7 @@ from verydeep.errors import one_line
 from verydeep.formats import pth
 from verydeep.importers import class_names
 from verydeep.limits import FormatError, start_of
-from verydeep.weights.pieces import header
+from verydeep.safetensors_layout import header
 
 PRETRAINED_CFG = "pretrained_cfg"
 """timm's name for what it knows of a net: pixels and class names among it."""

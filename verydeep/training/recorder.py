@@ -154,7 +154,8 @@ class Recorder:
         start = monotonic()
         if self.ranks.is_main:
             with self.ranks.aside("a checkpoint"):
-                about = {**self.provenance, "read": self.read}
+                said = self.provenance
+                about = checkpoints.About(said["settings"], said["data"], dict(self.read))
                 checkpoints.save(training, self._place, about, self.steps(training))
         self._saved, self._saved_step = monotonic(), self.steps(training)
         self._took = self._saved - start
@@ -218,10 +219,10 @@ class Recorder:
 
     def _must_agree(self, files: Mapping[str, bytes]) -> None:
         """Raises UserError where a checkpoint is of another run than this."""
-        theirs = checkpoints.state_of(files)["about"]
+        theirs = checkpoints.state_of(files).about
         if not self.ranks.is_main:
             return
-        named = {"settings": theirs["settings"], "data": theirs["data"]}
+        named = {"settings": theirs.settings, "data": theirs.data}
         for table, found in named.items():
             for name, ours in self.provenance[table].items():
                 if found.get(name) != ours:
@@ -230,7 +231,7 @@ class Recorder:
                         f"{schema.shown(found.get(name))}, {schema.shown(ours)} is needed"
                     )
         for name, ours in self.read.items():
-            was = theirs.get("read", {}).get(name)
+            was = theirs.read.get(name)
             if was != ours:
                 raise UserError(
                     f"other pictures can be read now than when {self.folder} was begun: {name} was "

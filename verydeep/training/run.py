@@ -7,18 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.numpy import save as to_bytes
-from safetensors.torch import load_file
-
+from verydeep import tensors_file
 from verydeep.datasets.seen import Memory
-from verydeep.errors import UserError, one_line
-from verydeep.files import write_atomic
+from verydeep.errors import UserError
 from verydeep.training.state import Epoch, columns
 from verydeep.weights.file import memory_of
 
 ORIGIN = "origin.safetensors"
 """Which pictures the weights that a run started from had to do with, in its folder."""
+ANEW = "train anew"
+ORIGIN_KIND = tensors_file.Kind("verydeep-origin", "list of pictures", 1, ANEW, ANEW)
 
 
 def new_folder(out: Path | None, name: str) -> Path:
@@ -48,16 +46,14 @@ def _numbered(path: Path) -> Iterator[Path]:
 
 def write_origin(folder: Path, memory: Memory) -> None:
     """Puts down what the weights that a run starts from have learnt from, for whoever goes on."""
-    write_atomic(folder / ORIGIN, to_bytes(dict(memory.keys)))
+    tensors_file.write(folder / ORIGIN, ORIGIN_KIND, {}, memory.keys)
 
 
 def read_origin(folder: Path) -> Memory:
     """What `write_origin` put down; UserError where it cannot be read."""
-    try:
-        return memory_of(load_file(folder / ORIGIN))
-    except (OSError, SafetensorError, ValueError) as error:
-        line = one_line(error)
-        raise UserError(f"cannot read {folder / ORIGIN}: {line}; train anew") from None
+    content = tensors_file.read(folder / ORIGIN, ORIGIN_KIND)
+    with tensors_file.refusals(folder / ORIGIN, ORIGIN_KIND):
+        return memory_of(content.tensors())
 
 
 class Log:

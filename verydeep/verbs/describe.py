@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from verydeep.errors import UserError, one_line
 from verydeep.importers import sandbox
 from verydeep.importers.pretrained import find
-from verydeep.weights.pieces import OURS, header
+from verydeep.safetensors_layout import header
+from verydeep.weights.paths import OURS
 from verydeep.weights.releases import Hashes, Release, hashes_of, release_of
 
 if TYPE_CHECKING:

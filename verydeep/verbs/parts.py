@@ -38,7 +38,7 @@ def remembered(path: Path, dataset: Dataset, else_do: str) -> Memory:
     where it has; `else_do` says what helps.
     """
     info = read_info(path)
-    if info.pictures:
+    if info.has_memory:
         return read_memory(path)
     learnt = info.provenance.get("data", {})
     if not dataset.made or "made_split" not in learnt:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -36,7 +35,7 @@ from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.step import NotFiniteError
 from verydeep.verbs.agreement import agree, check_shares
-from verydeep.verbs.evaluate import Tested, measure
+from verydeep.verbs.evaluate import Subject, Tested, measure
 from verydeep.verbs.training_data import read
 from verydeep.weights.file import BEST
 
@@ -118,8 +117,9 @@ def go_through(
             network = weights.load(folder / BEST, machine.device)
             with ranks.aside("the test"):
                 alone = replace(runtime, ranks=Ranks())
-                tested = {**provenance["data"], "split": settings.split}
-                tests = _tested(network, task, found.held_out, tested, folder, alone)
+                data = provenance["data"]
+                subject = Subject(data["where"], data["fingerprint"], split=settings.split)
+                tests = _tested(network, task, found.held_out, subject, folder, alone)
                 judged = {} if tests else _judged(network, task, found.held_out, alone)
         ranks.barrier("the test")
     notes = (*dataset.notes, *found.faults, *recorder.notes)
@@ -149,14 +149,14 @@ def _tested(
     network: Network,
     task: Task,
     parts: Mapping[str, Part],
-    about: Mapping[str, Any],
+    subject: Subject,
     folder: Path,
     runtime: Runtime,
 ) -> tuple[Tested, ...]:
     """The tests by the task's protocols that a run ends with; the last says most of it."""
     return tuple(
         measure(
-            network, part, protocol(network, name), {**about, "part": role, "role": role}, folder,
+            network, part, protocol(network, name), replace(subject, part=role, role=role), folder,
             runtime,
         )
         for role, part in parts.items()

@@ -117,11 +117,11 @@ def verified(path: Path) -> str:
     """What a file's hashes prove, in a line; UserError where they prove nothing, or damage."""
     path = file_at(path)
     if is_ours(path):
-        from verydeep.weights.file import load, read_info
+        from verydeep.weights.file import load
+        from verydeep.weights.warm_start import layers_of
 
-        load(path)
-        layers = len(read_info(path).layers)
-        return f"{path}: {layers} layers, each with the sha256 that it was written with"
+        layers = len(layers_of(load(path)))
+        return f"{path}: {layers} layers, with the sha256 that the file was written with"
     hashes = hashes_of(path)
     release = release_of(hashes)
     if release is None:
