@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import protocols
 import torch
 import torchvision  # type: ignore[import-untyped]
 from torch import nn
@@ -125,8 +126,7 @@ def ours(case: Case, device: str, compiled: bool = False) -> Way:
 
 def peer(case: Case, device: str, compiled: bool = False) -> Way:
     """Torchvision's network on floats that are there already, with PyTorch's own SGD."""
-    network: Any = getattr(torchvision.models, PEERS[case.net])().to(device).train()
-    network = network.to(memory_format=torch.channels_last)
+    network = torchvisions(case).to(device).train().to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(network.parameters(), 1e-2, 0.9, weight_decay=5e-4)
     forward = torch.compile(network) if compiled else network
     images = torch.randn(case.batch, 3, case.crop, case.crop, device=device)
@@ -141,6 +141,14 @@ def peer(case: Case, device: str, compiled: bool = False) -> Way:
         return optimiser.step()
 
     return run
+
+
+def torchvisions(case: Case) -> Any:
+    """Torchvision's network, with random weights; one of ours' layers where ours is narrow."""
+    if case.width == 1:
+        return getattr(torchvision.models, PEERS[case.net])()
+    features, classifier = protocols.torchvisions(build(case.net, width=case.width, crop=case.crop))
+    return nn.Sequential(features, nn.Flatten(), classifier)
 
 
 def table(rates: dict[str, list[float]]) -> list[str]:
