@@ -75,6 +75,13 @@ def trained(verydeep: Run, photos: Photos) -> Path:
 # --- at once
 
 
+def test_the_version_is_that_of_the_package(verydeep: Run) -> None:
+    pyproject = Path(__file__).parents[2] / "pyproject.toml"
+    version = tomllib.loads(pyproject.read_text())["project"]["version"]
+    said = verydeep("--version")
+    assert (said.code, said.out) == (0, f"{version}\n")
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -53,18 +53,24 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 """What is raised for a wrong option or argument; typer has no public name for it."""
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(version("verydeep"))
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+        ),
     ] = False,
 ) -> None:
     """Options before the verb."""
-    if version:
-        from importlib.metadata import version as installed
-
-        print(installed("verydeep"))
-        raise typer.Exit
 
 
 def main() -> None:
