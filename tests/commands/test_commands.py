@@ -82,6 +82,14 @@ def test_the_version_is_that_of_the_package(verydeep: Run) -> None:
     assert (said.code, said.out) == (0, f"{version}\n")
 
 
+@pytest.mark.parametrize("words", [[], ["weights"]])
+def test_no_words_at_all_get_the_help(verydeep: Run, words: list[str]) -> None:
+    said = verydeep(*words)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.strip() == verydeep(*words, "--help").out.strip()
+    assert len(said.out.split("\n")) > 10
+
+
 @pytest.mark.parametrize(
     "words",
     [

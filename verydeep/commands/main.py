@@ -53,12 +53,13 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 """What is raised for a wrong option or argument; typer has no public name for it."""
 
 
-def _print_version(asked: bool) -> None:
+def _print_version(asked: bool) -> bool:
     if asked:
         from importlib.metadata import version
 
         print(version("verydeep"))
         raise typer.Exit
+    return asked
 
 
 @app.callback()
@@ -91,6 +92,9 @@ def _run(debug: bool) -> int:
     except UserError as error:
         return _mistake(str(error), debug, error)
     except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # no words at all; no public name either
+            print(error.format_message())
+            return 0
         context = getattr(error, "ctx", None)
         verb = context.command_path if context else "verydeep"
         message = error.format_message().rstrip(".")
