@@ -12,6 +12,7 @@ import re
 import shlex
 import shutil
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -203,3 +204,8 @@ def test_blocks_are_told_apart_by_their_fences(tmp_path: Path) -> None:
     assert [" ".join(line.split()) for line in shell_lines(first)] == ["x y"]
     assert not first.is_run
     assert (second.language, second.line, second.is_run) == ("text", 7, False)
+
+
+def test_the_citation_is_of_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
