@@ -68,9 +68,9 @@ WHOLE = Sizes(
     "cuda",
     (train_step.Case("D"), train_step.Case("A")),
     runs=5,
-    batches=(1, 8, 64),
+    batches=(1, 64),
     scales=protocols.SCALES,
-    pictures=24,
+    pictures=12,
     epoch=4096,
 )
 TINY = Sizes(
