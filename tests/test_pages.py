@@ -17,9 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from tests.conftest import TWO_CORES
+from tests.conftest import TWO_CORES, drawn_photos
 from tests.pages import (
     ONLY_PARSED,
     PAGES,
@@ -35,8 +34,6 @@ from tests.pages import (
     transcript,
 )
 from verydeep.commands import main as command_line
-from verydeep.datasets.drawing import draw
-from verydeep.datasets.outlines import SHAPES
 from verydeep.verbs.train import train
 
 DOCS = [page for page in PAGES if page.name != "README.md" and any(b.is_run for b in blocks(page))]
@@ -49,11 +46,7 @@ Run = Callable[[str], tuple[int, str]]
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with photos of three classes, and one small run under all the names in the pages."""
     root = tmp_path_factory.mktemp("pages")
-    for label in range(3):
-        (root / "photos" / SHAPES[label]).mkdir(parents=True)
-        for i in range(10):
-            image = draw(5, 10 * i + label, (48, 48)).image
-            Image.fromarray(image).save(root / "photos" / SHAPES[label] / f"{i}.png")
+    drawn_photos(root / "photos", 10, 10, 10, side=48)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         first, *others = (f"runs/{name}" for name in RUNS)

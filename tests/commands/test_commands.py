@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.conftest import drawn_photos
 from verydeep import save
 from verydeep.commands import main as command_line
 from verydeep.errors import UserError
@@ -64,11 +66,24 @@ def verydeep(
 Run = Callable[..., Said]
 
 
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos/, three classes, and run/, that of a network trained on them."""
+    root = tmp_path_factory.mktemp("trained")
+    drawn_photos(root / "photos", 10, 10, 10, side=48)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr(sys, "argv", ["verydeep", "train", "photos", "--out", "run", *SMALL])
+        with pytest.raises(SystemExit) as leaving:
+            command_line.main()
+    assert not leaving.value.code
+    return root
+
+
 @pytest.fixture
-def trained(verydeep: Run, photos: Photos) -> Path:
-    """The folder of a network trained on photos/, three classes."""
-    photos(10, 10, 10, side=48)
-    assert verydeep("train", "photos", "--out", "run", *SMALL).code == 0
+def trained(trained_once: Path, tmp_path: Path) -> Path:
+    """The folder of a network trained on photos/, three classes; each test has its own copy."""
+    shutil.copytree(trained_once, tmp_path, dirs_exist_ok=True)
     return Path("run")
 
 
