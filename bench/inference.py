@@ -21,16 +21,17 @@ import json
 import os
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
 import torchvision  # type: ignore[import-untyped]
+from turns import Way, in_turns
 
 from verydeep.engines.engine import ENGINES, PACKAGED, engine_for
 from verydeep.exporters.onnx import PICTURES, POSTERIORS, onnx_bytes
@@ -39,7 +40,6 @@ from verydeep.nets.network import Network, build
 from verydeep.runtime.threads import one_thread_each
 
 PEERS = {"A": "vgg11", "B": "vgg13", "D": "vgg16", "E": "vgg19"}
-Way = Callable[[], object]
 Times = dict[str, dict[str, float]]
 
 
@@ -70,21 +70,15 @@ def main() -> None:
 
 def measure(chosen: dict[str, Way], runs: int) -> Times:
     """Milliseconds of each way, turn by turn: medians by the clock and of the processor."""
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in chosen}
-    for run in range(runs + 1):
-        for name, way in chosen.items():
-            clock, processor = perf_counter(), process_time()
-            with torch.inference_mode():
-                way()
-            if run:
-                taken[name].append((perf_counter() - clock, process_time() - processor))
+    with torch.inference_mode():
+        taken = in_turns(chosen, runs)
     return {
         name: {
-            "ms": 1e3 * statistics.median(clock for clock, _ in times),
-            "least": 1e3 * min(clock for clock, _ in times),
-            "processor_ms": 1e3 * statistics.median(own for _, own in times),
+            "ms": 1e3 * statistics.median(turn.clock for turn in turns),
+            "least": 1e3 * min(turn.clock for turn in turns),
+            "processor_ms": 1e3 * statistics.median(turn.processor for turn in turns),
         }
-        for name, times in taken.items()
+        for name, turns in taken.items()
     }
 
 

@@ -28,7 +28,6 @@ import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import vgg as peers  # type: ignore[import-untyped]
+from turns import in_turns, rates
 
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.drawing import draw
@@ -50,7 +50,7 @@ from verydeep.runtime.runtime import Runtime
 SCALES = (256, 384, 512)
 RUNS = 5
 SHAPES = ((375, 500), (375, 500), (333, 500), (500, 375), (375, 500), (500, 334))
-Way = Callable[[], np.ndarray]
+Test = Callable[[], np.ndarray]
 
 
 def main() -> None:
@@ -106,11 +106,17 @@ def drawn(folder: Path) -> Path:
     return folder
 
 
-def ways(network: Network, paths: list[Path], name: str, machine: Machine) -> tuple[Way, Way]:
+def ways(
+    network: Network,
+    paths: list[Path],
+    name: str,
+    machine: Machine,
+    scales: tuple[int, ...] = SCALES,
+) -> tuple[Test, Test]:
     """Ours, and the peer's."""
     part = Part([str(p) for p in paths], np.zeros(len(paths), np.int64), lambda i: paths[i])
-    shown, runtime = protocol(network, name, SCALES), Runtime(machine)
-    peer = dense_peer(network) if name == "dense" else crops_peer(network)
+    shown, runtime = protocol(network, name, scales), Runtime(machine)
+    peer = (dense_peer if name == "dense" else crops_peer)(network, scales)
     gpu = machine.device == "cuda"
 
     def ours() -> np.ndarray:
@@ -133,7 +139,7 @@ def torchvisions(network: Network) -> tuple[nn.Sequential, nn.Sequential]:
                         if isinstance(r, MaxPool) or r in convs]  # fmt: skip
     model = peers.VGG(peers.make_layers(words), num_classes=len(network.classes))
     fc = [row for row in network.table.rows if isinstance(row, FC)]
-    sides = [convs[-1].channels * 49, *(row.channels for row in fc)]
+    sides = [convs[-1].channels * (network.table.crop // 32) ** 2, *(row.channels for row in fc)]
     for place, inside, outside in zip((0, 3, 6), sides, sides[1:], strict=False):
         model.classifier[place] = nn.Linear(inside, outside)
     weights = [p.detach().clone() for p in network.parameters()]
@@ -144,13 +150,13 @@ def torchvisions(network: Network) -> tuple[nn.Sequential, nn.Sequential]:
     return model.features, model.classifier
 
 
-def dense_peer(network: Network) -> Callable[[Path], np.ndarray]:
+def dense_peer(network: Network, scales: tuple[int, ...]) -> Callable[[Path], np.ndarray]:
     """A picture, a scale and a mirror image at a time, the FC layers as convolutions."""
     features, classifier = torchvisions(network)
     layers: list[nn.Module] = list(features)
     for i, layer in enumerate(classifier):
         if isinstance(layer, nn.Linear):
-            side = 7 if i == 0 else 1
+            side = network.table.crop // 32 if i == 0 else 1
             conv = nn.Conv2d(layer.in_features // side**2, layer.out_features, side)
             conv.weight.data = layer.weight.data.view_as(conv.weight)
             conv.bias = layer.bias
@@ -161,7 +167,7 @@ def dense_peer(network: Network) -> Callable[[Path], np.ndarray]:
 
     def peer(path: Path) -> np.ndarray:
         shown = []
-        for scale in SCALES:
+        for scale in scales:
             image = normalised(network, path, scale)
             for view in (image, image.flip(2)):
                 rows, columns = map(network.table.shown, view.shape[1:])
@@ -172,17 +178,17 @@ def dense_peer(network: Network) -> Callable[[Path], np.ndarray]:
     return peer
 
 
-def crops_peer(network: Network) -> Callable[[Path], np.ndarray]:
+def crops_peer(network: Network, scales: tuple[int, ...]) -> Callable[[Path], np.ndarray]:
     """The 50 crops of a scale in one batch."""
     features, classifier = torchvisions(network)
-    model = nn.Sequential(features, nn.Flatten(), classifier)
+    model, crop = nn.Sequential(features, nn.Flatten(), classifier), network.table.crop
 
     def peer(path: Path) -> np.ndarray:
         shown = []
-        for scale in SCALES:
+        for scale in scales:
             image = normalised(network, path, scale)
-            places = Pass("grid", 224, scale).places(*image.shape[1:])
-            crops = torch.stack([image[:, y : y + 224, x : x + 224] for y, x in places])
+            places = Pass("grid", crop, scale).places(*image.shape[1:])
+            crops = torch.stack([image[:, y : y + crop, x : x + crop] for y, x in places])
             scores = model(torch.cat([crops, crops.flip(3)])).float()
             shown.append(scores.softmax(1).mean(0))
         return torch.stack(shown).mean(0).cpu().numpy()
@@ -197,25 +203,21 @@ def normalised(network: Network, path: Path, scale: int) -> Tensor:
     return (values - torch.tensor(network.pixels.mean)[:, None, None]).to(network.device)
 
 
-def measure(ours: Way, theirs: Way, pictures: int) -> dict[str, Any]:
+def measure(ours: Test, theirs: Test, pictures: int, runs: int = RUNS) -> dict[str, Any]:
     """Pictures a second, with the spread, and how far the posteriors are apart."""
-    times: dict[str, list[float]] = {"verydeep": [], "torchvision": []}
-    apart = float(np.abs(ours() - theirs()).max())  # this warms up too
-    for _ in range(RUNS):
-        for name, way in zip(times, (ours, theirs), strict=True):
-            start = perf_counter()
-            way()
-            times[name].append((perf_counter() - start) / pictures)
-    found: dict[str, Any] = {
-        name: {
-            "pictures_a_second": 1 / statistics.median(spent),
-            "from": 1 / max(spent),
-            "to": 1 / min(spent),
-        }
-        for name, spent in times.items()
+    apart = float(np.abs(ours() - theirs()).max())
+    turns = in_turns({"verydeep": ours, "torchvision": theirs}, runs)
+    found = {name: rates(spent, pictures) for name, spent in turns.items()}
+    medians = {name: statistics.median(values) for name, values in found.items()}
+    told = {
+        name: {"pictures_a_second": medians[name], "from": min(values), "to": max(values)}
+        for name, values in found.items()
     }
-    medians = [statistics.median(spent) for spent in times.values()]
-    return {**found, "times_as_fast": medians[1] / medians[0], "apart": apart}
+    return {
+        **told,
+        "times_as_fast": medians["verydeep"] / medians["torchvision"],
+        "apart": apart,
+    }
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:

@@ -14,15 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import protocols
 import torch
 import torchvision  # type: ignore[import-untyped]
 from torch import nn
+from turns import Way, in_turns, median_of, rates
 
 from verydeep.nets.cost import cost
 from verydeep.nets.network import build
@@ -36,7 +37,21 @@ from verydeep.training.step import Step
 RUNS = 7
 STEPS = {"cuda": 10, "cpu": 1}
 PEERS = {"A": "vgg11", "B": "vgg13", "D": "vgg16", "E": "vgg19"}
-Way = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained: a net of Table 1, its share of the paper's channels, its crop and batch."""
+
+    net: str = "D"
+    width: float = 1.0
+    crop: int = 224
+    batch: int = 256
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one picture, forwards."""
+        return cost(build(self.net, crop=self.crop, width=self.width).table).multiply_adds
 
 
 def main() -> None:
@@ -50,59 +65,52 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    ways: dict[str, Way] = {"verydeep": ours(given, device, compiled=False)}
+    case = Case(given.net, given.width, given.crop, given.batch)
+    ways: dict[str, Way] = {"verydeep": ours(case, device)}
     if device == "cuda":
-        ways["verydeep, compiled"] = ours(given, device, compiled=True)
-        ways["torchvision, compiled"] = peer(given, device, compiled=True)
+        ways["verydeep, compiled"] = ours(case, device, compiled=True)
+        ways["torchvision, compiled"] = peer(case, device, compiled=True)
     if given.width == 1:
-        ways["torchvision"] = peer(given, device, compiled=False)
-    rates = measure(ways, given.batch, device)
-    flops = 3 * 2 * cost(build(given.net, crop=given.crop, width=given.width).table).multiply_adds
-    floor = given.peak * 1e12 / flops
+        ways["torchvision"] = peer(case, device)
+    found = measure(ways, case.batch, device)
+    floor = given.peak * 1e12 / (3 * 2 * case.multiply_adds)
     if given.json:
-        print(json.dumps({"device": name_of(device), "floor": floor, "rates": rates}, indent=1))
+        print(json.dumps({"device": name_of(device), "floor": floor, "rates": found}, indent=1))
     else:
-        print("\n".join([f"{name_of(device)}, batch {given.batch}", *table(rates)]))
+        print("\n".join([f"{name_of(device)}, batch {given.batch}", *table(found)]))
         if device == "cuda":
             print(f"floor {floor:.0f}")
     if given.profile:
-        with torch.profiler.profile() as found:
+        with torch.profiler.profile() as profile:
             ways["verydeep"]()
-        print(found.key_averages().table(sort_by=f"{device}_time_total", row_limit=25))
+        print(profile.key_averages().table(sort_by=f"{device}_time_total", row_limit=25))
 
 
-def measure(ways: dict[str, Way], batch: int, device: str) -> dict[str, list[float]]:
+def measure(
+    ways: dict[str, Way], batch: int, device: str, runs: int = RUNS
+) -> dict[str, list[float]]:
     """Pictures a second of each way, turn by turn."""
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    for run in range(RUNS + 1):
-        for name, way in ways.items():
-            wait(device)
-            start = perf_counter()
-            for _ in range(STEPS[device]):
-                way()
-            wait(device)
-            if run:  # the first warms up
-                rates[name].append(batch * STEPS[device] / (perf_counter() - start))
-    return rates
+    turns = in_turns(ways, runs, calls=STEPS[device], device=device)
+    return {name: rates(spent, batch) for name, spent in turns.items()}
 
 
-def ours(given: argparse.Namespace, device: str, compiled: bool) -> Way:
+def ours(case: Case, device: str, compiled: bool = False) -> Way:
     """Our step on a batch of bytes, with dropout, colour shift and momentum."""
     settings = Settings(
-        net=given.net, width=given.width, crop=given.crop, scale=(given.crop, given.crop),
-        batch=given.batch, compiled=compiled, precision="bf16" if device == "cuda" else "float32",
+        net=case.net, width=case.width, crop=case.crop, scale=(case.crop, case.crop),
+        batch=case.batch, compiled=compiled, precision="bf16" if device == "cuda" else "float32",
     )  # fmt: skip
-    network = build(given.net, crop=given.crop, width=given.width).to(device).train()
+    network = build(case.net, crop=case.crop, width=case.width).to(device).train()
     network.to(memory_format=torch.channels_last)
-    size = (given.batch, given.crop, given.crop, 3)
+    size = (case.batch, case.crop, case.crop, 3)
     batch = Batch(
         torch.randint(256, size, dtype=torch.uint8),
-        torch.randint(1000, (given.batch,)),
-        torch.rand(given.batch) < 0.5,
-        torch.randn(given.batch, 3),
-        torch.ones(given.batch),
-        np.arange(given.batch),
-        given.batch,
+        torch.randint(1000, (case.batch,)),
+        torch.rand(case.batch) < 0.5,
+        torch.randn(case.batch, 3),
+        torch.ones(case.batch),
+        np.arange(case.batch),
+        case.batch,
     )
     if device == "cuda":
         batch = batch.pinned()
@@ -116,15 +124,14 @@ def ours(given: argparse.Namespace, device: str, compiled: bool) -> Way:
     return run
 
 
-def peer(given: argparse.Namespace, device: str, compiled: bool) -> Way:
+def peer(case: Case, device: str, compiled: bool = False) -> Way:
     """Torchvision's network on floats that are there already, with PyTorch's own SGD."""
-    network: Any = getattr(torchvision.models, PEERS[given.net])().to(device).train()
-    network = network.to(memory_format=torch.channels_last)
+    network = torchvisions(case).to(device).train().to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(network.parameters(), 1e-2, 0.9, weight_decay=5e-4)
     forward = torch.compile(network) if compiled else network
-    images = torch.randn(given.batch, 3, given.crop, given.crop, device=device)
+    images = torch.randn(case.batch, 3, case.crop, case.crop, device=device)
     images = images.to(memory_format=torch.channels_last)
-    labels = torch.randint(1000, (given.batch,), device=device)
+    labels = torch.randint(1000, (case.batch,), device=device)
 
     def run() -> object:
         optimiser.zero_grad(set_to_none=True)
@@ -136,20 +143,22 @@ def peer(given: argparse.Namespace, device: str, compiled: bool) -> Way:
     return run
 
 
+def torchvisions(case: Case) -> Any:
+    """Torchvision's network, with random weights; one of ours' layers where ours is narrow."""
+    if case.width == 1:
+        return getattr(torchvision.models, PEERS[case.net])()
+    features, classifier = protocols.torchvisions(build(case.net, width=case.width, crop=case.crop))
+    return nn.Sequential(features, nn.Flatten(), classifier)
+
+
 def table(rates: dict[str, list[float]]) -> list[str]:
     """One line for each way, with how many times as fast ours is."""
     own = statistics.median(rates["verydeep"])
     lines = []
     for name, found in rates.items():
         median = statistics.median(found)
-        spread = f"{median:9.1f} ({min(found):.1f} to {max(found):.1f})"
-        lines.append(f"{name:22} {spread:30} {own / median:6.2f}")
+        lines.append(f"{name:22} {median_of(found):30} {own / median:6.2f}")
     return lines
-
-
-def wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def name_of(device: str) -> str:

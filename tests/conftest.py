@@ -40,13 +40,7 @@ def photos(tmp_path: Path) -> Callable[..., Path]:
     """Makes a folder with a folder of drawn pictures for each class: photos(6, 6, 4)."""
 
     def make(*counts: int, root: str = "photos", side: int = 64, first: int = 0) -> Path:
-        for label, count in enumerate(counts):
-            folder = tmp_path / root / SHAPES[label]
-            folder.mkdir(parents=True)
-            for i in range(count):
-                image = draw(5, (first + i) * len(SHAPES) + label, (side, side)).image
-                Image.fromarray(image).save(folder / f"{i}.png")
-        return tmp_path / root
+        return drawn_photos(tmp_path / root, *counts, side=side, first=first)
 
     return make
 
@@ -62,6 +56,17 @@ def journals(monkeypatch: pytest.MonkeyPatch) -> list[Identity]:
 
     monkeypatch.setattr("verydeep.verbs.evaluate.Journal", journal)
     return kept
+
+
+def drawn_photos(root: Path, *counts: int, side: int = 64, first: int = 0) -> Path:
+    """The folder, with a folder of so many drawn pictures for each class; `first` draws others."""
+    for label, count in enumerate(counts):
+        folder = root / SHAPES[label]
+        folder.mkdir(parents=True)
+        for i in range(count):
+            image = draw(5, (first + i) * len(SHAPES) + label, (side, side)).image
+            Image.fromarray(image).save(folder / f"{i}.png")
+    return root
 
 
 def images(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:

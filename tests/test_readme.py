@@ -8,47 +8,18 @@ for the epoch that was best.
 
 from __future__ import annotations
 
-import doctest
 import os
-import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
-FRACTION = r"\b\d+\.\d+\b"
+from tests.pages import ROOT, alike, blocks, doctested, transcript
 
-
-def blocks() -> Iterator[tuple[str, str]]:
-    """(language, text) of each block, in order."""
-    yield from re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
-
-
-def commands(block: str) -> Iterator[tuple[str, list[str]]]:
-    """(command, the lines that the README shows of its output)."""
-    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-        command, *lines = part.strip("\n").split("\n")
-        yield command, lines
-
-
-def alike(shown: str, printed: str) -> bool:
-    """Whether two lines are of the same words, in the same order, with fractions near enough."""
-    return words(shown) == words(printed) and all(
-        abs(a - b) <= (15 if a >= 1 else 0.15)
-        for a, b in zip(fractions(shown), fractions(printed), strict=True)
-    )
-
-
-def words(line: str) -> list[str]:
-    return re.sub(r"\(epoch \d+\)", "(epoch)", re.sub(FRACTION, "#", line)).split()
-
-
-def fractions(line: str) -> list[float]:
-    return [float(n) for n in re.findall(FRACTION, line)]
+README = ROOT / "README.md"
 
 
 def test_lines_are_alike_only_where_their_words_are() -> None:
@@ -69,17 +40,12 @@ def test_every_block_of_the_readme_does_what_it_shows(
     photos(*[8] * 10, side=96)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     ran = 0
-    for language, block in blocks():
-        if language == "python":
-            names: dict[str, object] = {}
-            example = doctest.DocTestParser().get_doctest(block, names, "README", "README.md", 0)
-            said: list[str] = []
-            doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=said.append)
-            assert not said, "".join(said)
-            ran += len(example.examples)
+    for block in blocks(README):
+        if block.language == "python":
+            ran += doctested(block, {})
             continue
-        assert language in ("console", "text"), f"a block of {language} is not run"
-        for command, lines in commands(block):
+        assert block.language in ("console", "text"), f"a block of {block.language} is not run"
+        for command, lines in transcript(block.text if block.is_run else ""):
             command = command.removeprefix("pip install uv && ").removeprefix("uv run ")
             if command == "pytest":  # it is what runs this
                 continue

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.conftest import drawn_photos
 from verydeep import save
 from verydeep.commands import main as command_line
 from verydeep.errors import UserError
@@ -64,15 +66,43 @@ def verydeep(
 Run = Callable[..., Said]
 
 
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos/, three classes, and run/, that of a network trained on them."""
+    root = tmp_path_factory.mktemp("trained")
+    drawn_photos(root / "photos", 10, 10, 10, side=48)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr(sys, "argv", ["verydeep", "train", "photos", "--out", "run", *SMALL])
+        with pytest.raises(SystemExit) as leaving:
+            command_line.main()
+    assert not leaving.value.code
+    return root
+
+
 @pytest.fixture
-def trained(verydeep: Run, photos: Photos) -> Path:
-    """The folder of a network trained on photos/, three classes."""
-    photos(10, 10, 10, side=48)
-    assert verydeep("train", "photos", "--out", "run", *SMALL).code == 0
+def trained(trained_once: Path, tmp_path: Path) -> Path:
+    """The folder of a network trained on photos/, three classes; each test has its own copy."""
+    shutil.copytree(trained_once, tmp_path, dirs_exist_ok=True)
     return Path("run")
 
 
 # --- at once
+
+
+def test_the_version_is_that_of_the_package(verydeep: Run) -> None:
+    pyproject = Path(__file__).parents[2] / "pyproject.toml"
+    version = tomllib.loads(pyproject.read_text())["project"]["version"]
+    said = verydeep("--version")
+    assert (said.code, said.out) == (0, f"{version}\n")
+
+
+@pytest.mark.parametrize("words", [[], ["weights"]])
+def test_no_words_at_all_get_the_help(verydeep: Run, words: list[str]) -> None:
+    said = verydeep(*words)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.strip() == verydeep(*words, "--help").out.strip()
+    assert len(said.out.split("\n")) > 10
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from shutil import copyfile
+from shutil import copyfile, copytree
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import TWO_CORES, objects
+from tests.conftest import TWO_CORES, drawn_photos, objects
 from verydeep import weights
 from verydeep.commands.train_answer import as_json, in_words
 from verydeep.datasets import Memory, Part, folder, open_dataset, settled
@@ -223,9 +223,19 @@ def test_a_picture_that_cannot_be_read_is_a_copy_of_nothing() -> None:
 # --- weights remember
 
 
+@pytest.fixture(scope="module")
+def begun_once(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run in a folder of its own, with photos/ beside it."""
+    root = tmp_path_factory.mktemp("begun")
+    data = drawn_photos(root / "photos", 10, 10, 10, side=48)
+    return train(data, root / "a", TWO_CORES, **SMALL)
+
+
 @pytest.fixture
-def begun(photos: Photos) -> Run:
-    return train(photos(10, 10, 10, side=48), "a", TWO_CORES, **SMALL)
+def begun(begun_once: Run, tmp_path: Path) -> Run:
+    """That run; each test has its own copy of its folder, `a`, and of photos/."""
+    copytree(begun_once.folder.parent, tmp_path, dirs_exist_ok=True)
+    return replace(begun_once, folder=Path("a"))
 
 
 def parts_of(run: Run) -> dict[str, set[bytes]]:

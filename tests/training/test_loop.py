@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.conftest import TWO_CORES
+from tests.conftest import TWO_CORES, drawn_photos
 from verydeep.datasets import open_dataset
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
@@ -585,10 +586,20 @@ def test_toml_is_read_back_as_it_was() -> None:
 # --- what is fair to test on
 
 
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos/ and run/, that of a network trained on them."""
+    root = tmp_path_factory.mktemp("trained")
+    data = drawn_photos(root / "photos", 10, 10, 10, side=48)
+    train(data, root / "run", TWO_CORES, epochs=1, **{**SMALL, "batch": 8})
+    return root
+
+
 @pytest.fixture
-def run_folder(photos: Callable[..., Path]) -> Path:
-    root = photos(10, 10, 10, side=48)
-    return train(root, "run", runtime=TWO_CORES, epochs=1, **{**SMALL, "batch": 8}).folder
+def run_folder(trained_once: Path, tmp_path: Path) -> Path:
+    """The folder of that run, with photos/ beside it; each test has its own copy."""
+    shutil.copytree(trained_once, tmp_path, dirs_exist_ok=True)
+    return Path("run")
 
 
 def test_the_pictures_set_aside_are_tested_on_again(run_folder: Path) -> None:

@@ -53,18 +53,25 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 """What is raised for a wrong option or argument; typer has no public name for it."""
 
 
+def _print_version(asked: bool) -> bool:
+    if asked:
+        from importlib.metadata import version
+
+        print(version("verydeep"))
+        raise typer.Exit
+    return asked
+
+
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+        ),
     ] = False,
 ) -> None:
     """Options before the verb."""
-    if version:
-        from importlib.metadata import version as installed
-
-        print(installed("verydeep"))
-        raise typer.Exit
 
 
 def main() -> None:
@@ -85,6 +92,9 @@ def _run(debug: bool) -> int:
     except UserError as error:
         return _mistake(str(error), debug, error)
     except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # no words at all; no public name either
+            print(error.format_message())
+            return 0
         context = getattr(error, "ctx", None)
         verb = context.command_path if context else "verydeep"
         message = error.format_message().rstrip(".")
