@@ -123,7 +123,7 @@ def _of_foreign(path: Path, prototxt: Path | None) -> Description:
 
     from verydeep.importers.guesses import informed, notes_of, pixels_for
     from verydeep.importers.pixel_words import in_words
-    from verydeep.importers.to_network import CROP, table_of
+    from verydeep.importers.to_table import CROP, table_of
 
     hashes = hashes_of(path)
     release = release_of(hashes)
