@@ -23,7 +23,8 @@ from verydeep.importers import caffe, onnx, parameters_file, state_dict
 from verydeep.importers.class_list import classes_in
 from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import Parameters
-from verydeep.importers.to_network import table_of, to_network
+from verydeep.importers.to_network import to_network
+from verydeep.importers.to_table import table_of
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels

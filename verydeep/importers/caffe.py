@@ -19,7 +19,7 @@ from verydeep.importers.caffe_layers import Step, followed
 from verydeep.importers.caffe_message import CaffeLayer, is_caffe, read_net
 from verydeep.importers.layer_shapes import Layer, tensors_of
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, Parameters
-from verydeep.importers.prototxt import Description
+from verydeep.importers.prototxt import NetText
 from verydeep.limits import FormatError, quoted, reading
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights import metadata
@@ -98,14 +98,14 @@ def _layer(name: str, layer: CaffeLayer) -> Layer:
     return Layer(name, weight, biases[0].reshape(-1) if biases else None)
 
 
-def _tells_pixels(description: Description) -> bool:
+def _tells_pixels(description: NetText) -> bool:
     """Whether a text says what is subtracted from pictures, if anything."""
     if description.mean is not None:
         return True
     return description.gain is not None and not description.has_mean_file
 
 
-def _pixels(description: Description, pixels: Pixels) -> Pixels:
+def _pixels(description: NetText, pixels: Pixels) -> Pixels:
     """Pixels as the text has them, of 0-255; where it says nothing of them, those that are given.
 
     A scale without a mean is of values that nothing is subtracted from. A mean in another file is
@@ -120,7 +120,7 @@ def _pixels(description: Description, pixels: Pixels) -> Pixels:
     return replace(pixels, mean=mean, std=(std, std, std), maximum=255)
 
 
-def _of_mean(description: Description) -> list[str]:
+def _of_mean(description: NetText) -> list[str]:
     """A note where the mean is not the prototxt's."""
     if description.mean is not None:
         return []
@@ -131,9 +131,7 @@ def _of_mean(description: Description) -> list[str]:
     return ["the prototxt names a scale and no mean_value; nothing is subtracted"]
 
 
-def _check_text(
-    description: Description, layers: Sequence[CaffeLayer], steps: Sequence[Step]
-) -> None:
+def _check_text(description: NetText, layers: Sequence[CaffeLayer], steps: Sequence[Step]) -> None:
     """Raises FormatError where the text and the weights are of two nets."""
     text_of = {text.name: text for text in description.layers}
     weighted = {layers[step.place].text.name: step for step in steps if step.name}

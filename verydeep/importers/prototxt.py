@@ -1,6 +1,6 @@
 """The text of Caffe's nets (`.prototxt`): what it says of layers, pictures and pixels.
 
-In comes a file; out goes a `Description`. Text is read into blocks of values by name, no deeper
+In comes a file; out goes a `NetText`. Text is read into blocks of values by name, no deeper
 than Caffe's own messages go; what is not asked for is passed over.
 """
 
@@ -35,7 +35,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
-class Description:
+class NetText:
     """What the text says: layers, the side of the pictures, and how their values are made.
 
     `gain` is what differences from the mean are multiplied by; `has_mean_file` tells of a mean that
@@ -49,7 +49,7 @@ class Description:
     has_mean_file: bool
 
 
-def read(path: Path) -> Description:
+def read(path: Path) -> NetText:
     """The description of a net; UserError names the file where it is none."""
     content = open_content(path)
     with reading(path, "a prototxt"):
@@ -60,7 +60,7 @@ def read(path: Path) -> Description:
         if not blocks:
             raise FormatError("it has no layers", MEND)
         transforms = [t for b in blocks for t in _blocks(b, "transform_param")]
-        return Description(
+        return NetText(
             tuple(_layer(block) for block in blocks),
             _crop(net, blocks),
             _mean(blocks),

@@ -28,10 +28,12 @@ from verydeep.importers.class_names import in_order
 from verydeep.importers.layer_shapes import map_side
 from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, TORCHVISION, Parameters
-from verydeep.importers.state_dict_file import Extras, content, is_state
+from verydeep.importers.state_dict_file import Extras, content, is_statedict
 from verydeep.limits import FormatError, reading
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import class_names_of, pixels_of
+
+__all__ = ["is_statedict", "read"]
 
 TOPS = {
     "torchvision": ("classifier.0", "classifier.3", "classifier.6"),
@@ -54,11 +56,6 @@ ONE_POSITION = (
     "what is left where a net averages its last map (AdaptiveAvgPool2d(1))"
 )
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
-
-
-def is_statedict(path: Path | str) -> bool:
-    """Whether a file is one of PyTorch's or a safetensors file, by how it begins."""
-    return is_state(Path(path))
 
 
 def read(path: Path | str) -> Parameters:

@@ -33,9 +33,9 @@ _PARALLEL = re.compile(r"(?<=^features\.)module\.")
 """What is put before the names of `features` where they alone are shared out over devices."""
 
 
-def is_state(path: Path) -> bool:
+def is_statedict(path: Path | str) -> bool:
     """Whether a file is one of PyTorch's or a safetensors file, by how it begins."""
-    return pth.is_pth(path) or _is_safetensors(path)
+    return pth.is_pth(Path(path)) or _is_safetensors(Path(path))
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -104,16 +104,16 @@ def _of_ours(path: Path) -> Description:
     pixels = pixels_of(info)
     notes = info.provenance.get("imported", {}).get("notes", [])
     return Description(
-        path,
-        path.stat().st_size,
-        hashes,
-        release_of(hashes),
-        OURS,
-        net_of(table_of(info)),
-        pixels,
-        in_words(pixels),
-        tuple(info.classes),
-        tuple(map(one_line, notes)),
+        file=path,
+        bytes=path.stat().st_size,
+        hashes=hashes,
+        release=release_of(hashes),
+        family=OURS,
+        net=net_of(table_of(info)),
+        pixels=pixels,
+        pixels_in_words=in_words(pixels),
+        classes=tuple(info.classes),
+        notes=tuple(map(one_line, notes)),
         provenance=info.provenance,
         layers_hash=info.hash,
     )
@@ -124,7 +124,7 @@ def _of_foreign(path: Path, prototxt: Path | None) -> Description:
 
     from verydeep.importers.guesses import informed, notes_of, pixels_for
     from verydeep.importers.pixel_words import in_words
-    from verydeep.importers.to_network import CROP, table_of
+    from verydeep.importers.to_table import CROP, table_of
 
     hashes = hashes_of(path)
     release = release_of(hashes)
@@ -136,18 +136,18 @@ def _of_foreign(path: Path, prototxt: Path | None) -> Description:
     parameters = informed(parameters, release, path.name)
     pixels, guessed = pixels_for(parameters, net.table.crop if net else CROP)
     return Description(
-        path,
-        path.stat().st_size,
-        hashes,
-        release,
-        parameters.family,
-        net,
-        pixels,
-        in_words(pixels),
-        parameters.classes,
-        (*parameters.notes, *notes_of(pixels, guessed)),
-        no_net,
-        guessed,
+        file=path,
+        bytes=path.stat().st_size,
+        hashes=hashes,
+        release=release,
+        family=parameters.family,
+        net=net,
+        no_net=no_net,
+        pixels=pixels,
+        pixels_in_words=in_words(pixels),
+        classes=parameters.classes,
+        notes=(*parameters.notes, *notes_of(pixels, guessed)),
+        guessed=guessed,
     )
 
 
