@@ -47,7 +47,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     paths = os.pathsep.join(map(str, (ROOT, ROOT / "bench")))
     done = subprocess.run(
         [sys.executable, "-c", BROKEN, "--dry-run", "--out", str(out)],
-        env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr + done.stdout
     assert sorted(path.name for path in out.iterdir()) == ["gpu.json", "gpu.md"]
