@@ -70,7 +70,7 @@ def _by_rows(network: Network, values: Tensor, before: list[int]) -> Tensor:
             values = F.max_pool2d(values, 2)
         else:
             values = network.get_submodule(row.name)(values)
-        if row == network.table.last_fc:
+        if row.name == network.table.scores:
             break
     return values
 

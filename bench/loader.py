@@ -102,7 +102,7 @@ def ours(folder: Path, cores: int, shown: bool) -> Way:
     source = CropSource(part, IMAGENET, AXES)
 
     def work(batch: Batch) -> int:
-        return len(batch.shown(IMAGENET)) if shown else len(batch.labels)
+        return len(batch.shown(IMAGENET)) if shown else len(batch.samples)
 
     return lambda: sum(map(work, batches(source, settings, 0, cores)))
 

@@ -4,7 +4,7 @@
 
 DATA is a folder of JPEGs in train/ and val/. Its pictures are shown with none of them rescaled in
 memory, with a seventh, with all; as PNGs; and packed. Prints of each way a sha256 of all that two
-epochs of training and a test are shown: pixels, labels, mirrorings and shifts of colour. What no
+epochs of training and a test are shown: pixels, targets, mirrorings and shifts of colour. What no
 way before has shown is trained on, A at 0.125 of the width, crop 64, S = 80, for 6 epochs on one
 thread: top-1 error in % by a centre crop and densely, and how often each class is answered, over
 how often that is right.
@@ -82,7 +82,7 @@ def shown(where: Path, way: str) -> str:
     digest = hashlib.sha256(str(found).encode())
     for epoch in range(2):
         for batch in batches(CropSource(part, plain, found.axes), settings, epoch, threads=1):
-            for tensor in (batch.images, batch.labels, batch.mirrored, batch.shift):
+            for tensor in (batch.images, batch.targets, batch.mirrored, batch.shift):
                 digest.update(tensor.numpy().data)
     for i in range(len(tested)):
         digest.update(plain.read(tested.source(i), plain.test_scale).data)

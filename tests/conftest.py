@@ -12,11 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
+from verydeep.datasets.annotations import Objects
+from verydeep.datasets.dataset import Part
 from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.evaluation.journal import Journal
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
+from verydeep.verbs.evaluate import Identity
 
 # of Keras, which writes files for tests and looks at these when it is imported
 os.environ |= {"KERAS_BACKEND": "torch", "KERAS_HOME": str(Path(gettempdir()) / "keras-of-tests")}
@@ -43,13 +46,13 @@ def photos(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def journals(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+def journals(monkeypatch: pytest.MonkeyPatch) -> list[Identity]:
     """What each journal that a test begins is told of it."""
-    kept: list[dict[str, object]] = []
+    kept: list[Identity] = []
 
-    def journal(folder: Path, about: dict[str, object]) -> Journal:
-        kept.append(about)
-        return Journal(folder, about)
+    def journal(folder: Path, identity: Identity) -> Journal:
+        kept.append(identity)
+        return Journal(folder, identity)
 
     monkeypatch.setattr("verydeep.verbs.evaluate.Journal", journal)
     return kept
@@ -70,6 +73,13 @@ def images(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
     """Random pictures in a network's pixels, [B, 3, H, W]."""
     noise = np.random.default_rng(seed).normal(0, 50, (count, 3, height, width))
     return torch.from_numpy(noise.astype(np.float32))
+
+
+def objects(part: Part, i: int) -> Objects:
+    """The objects of a picture of which they are told."""
+    found = part.objects and part.objects(i)
+    assert found is not None
+    return found
 
 
 def real_pictures(name: str) -> Path:

@@ -181,7 +181,7 @@ def assert_refused(read: Callable[[Path], object], path: Path, reason: str) -> N
 def peak_of_reading(module: str, path: Path) -> int:
     """Peak memory, in bytes, of a process of its own that reads a file; not what started it."""
     order = (
-        f"from verydeep.weights.foreign import {module}\n"
+        f"from verydeep.importers import {module}\n"
         f"p = {module}.read({str(path)!r})\nassert len(p.tensors) > 20\n"
         "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
     )

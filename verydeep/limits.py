@@ -1,7 +1,8 @@
 """What holds for the reading of any file that others made: limits, and one way of refusing.
 
-Readers raise `Damaged` with a reason; `refusals` makes one line of it that names the file. Memory
-goes with the size of the file, not with what the file says of itself.
+Readers raise `FormatError`, whether a file is damaged or not what it says, and `reading` makes
+of it the user's one line. Memory goes with the size of the file, not with what the file says of
+itself.
 """
 
 from __future__ import annotations
@@ -23,26 +24,36 @@ NESTING = 32
 """Values within values; MatConvNet's files have seven."""
 
 
-class Damaged(Exception):  # noqa: N818 - a reason on its way to a UserError
-    """Why a file cannot be read, and what would help."""
+class FormatError(Exception):
+    """Why a file of another program cannot be read, and what would help."""
 
     def __init__(self, reason: str, remedy: str = "fetch the file again") -> None:
         super().__init__(f"{reason}; {remedy}")
 
 
 @contextmanager
-def refusals(path: Path | str) -> Iterator[None]:
-    """Within, what is wrong with a file becomes one line that names it."""
+def reading(path: Path | str, kind: str = "") -> Iterator[None]:
+    """Within, what is wrong with a file becomes one line that names it, and its kind."""
+    failed = f"{path} cannot be read{kind and f' as {kind}'}"
     try:
         yield
-    except Damaged as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+    except FormatError as error:
+        raise UserError(f"{failed}: {error}") from None
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise UserError(f"{failed}: {error.strerror or error}") from None
     except MemoryError:
-        raise UserError(
-            f"{path} cannot be read: not enough memory for it; close other programs"
-        ) from None
+        raise UserError(f"{failed}: not enough memory for it; close other programs") from None
+
+
+def quoted(name: str) -> str:
+    """A name out of a file as a message may show it: in quotes, short and in one line."""
+    return ascii(name if len(name) <= 40 else f"{name[:37]}...")
+
+
+def start_of(path: Path | str, count: int = 4096) -> bytes:
+    """The first bytes of a file, at most so many; UserError where it cannot be read."""
+    with reading(path), Path(path).open("rb") as file:
+        return file.read(count)
 
 
 def memory_limit(file_size: int) -> int:
@@ -65,7 +76,7 @@ class Inflater:
         self._waiting = b""
 
     def fill(self, target: memoryview) -> None:
-        """Fills all of the target; raises Damaged where there is not so much."""
+        """Fills all of the target; raises FormatError where there is not so much."""
         done = 0
         while done < len(target):
             piece = self._piece(min(len(target) - done, 1 << 20))
@@ -73,13 +84,13 @@ class Inflater:
             done += len(piece)
 
     def finish(self) -> None:
-        """Sees that the part ends here, with the right checksum; raises Damaged where not."""
+        """Sees that the part ends here, with the right checksum; raises FormatError where not."""
         while not self._stream.eof:
             if self._piece(1):
-                raise Damaged("a compressed part holds more than it says")
+                raise FormatError("a compressed part holds more than it says")
 
     def _piece(self, most: int) -> bytes:
-        """Some bytes, at most so many, or none yet; raises Damaged where none can come."""
+        """Some bytes, at most so many, or none yet; raises FormatError where none can come."""
         if not self._waiting:
             self._waiting = self._file.read(min(self._left, 1 << 16))
             self._left -= len(self._waiting)
@@ -87,8 +98,8 @@ class Inflater:
         try:
             piece = self._stream.decompress(self._waiting, most)
         except zlib.error as error:
-            raise Damaged(f"a compressed part is damaged ({error})") from None
+            raise FormatError(f"a compressed part is damaged ({error})") from None
         self._waiting = self._stream.unconsumed_tail
         if over and not piece:
-            raise Damaged("a compressed part ends before its time")
+            raise FormatError("a compressed part ends before its time")
         return piece

@@ -7,6 +7,7 @@ change what is drawn.
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int64
 
 Purpose = Literal[
     "split", "order", "crop", "dropout", "initial", "drawing", "choice", "substitute", "resample"
@@ -35,6 +36,9 @@ def generator(seed: int, purpose: Purpose, epoch: int = 0, sample: int = 0) -> n
     return np.random.Generator(np.random.Philox(key=seed, counter=counter))
 
 
-def torch_seed(seed: int, purpose: Purpose, epoch: int = 0, sample: int = 0) -> int:
-    """A seed for PyTorch's generators, drawn the same way."""
-    return int(generator(seed, purpose, epoch, sample).integers(2**63))
+def words(
+    seed: int, purpose: Purpose, epoch: int, samples: Int64[np.ndarray, " B"]
+) -> Int64[np.ndarray, " B"]:
+    """A word of 32 bits for each sample, drawn the same way."""
+    drawn = [generator(seed, purpose, epoch, sample).integers(2**32) for sample in samples.tolist()]
+    return np.array(drawn, dtype=np.int64)

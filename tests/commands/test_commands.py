@@ -22,7 +22,7 @@ from verydeep.commands import main as command_line
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.network import build
-from verydeep.nets.table import read_table, with_norms
+from verydeep.nets.words import read_table, with_norms
 from verydeep.runtime.machine import Machine
 
 SMALL = ["--net=A", "--width=0.125", "--crop=32", "--scale=40", "--batch=8", "--epochs=1"]
@@ -440,6 +440,7 @@ def test_mistakes_with_settings(verydeep: Run, photos: Photos) -> None:
         (["--recipe", "no.toml"], "no.toml: no such file"),
         (["--save-every", "0"], "--save-every 0; at least 1 step"),
         (["--set", "bad_loss=go"], "bad_loss is 'go'; one of stop, rollback is needed"),
+        (["--task", "paint"], "no task 'paint'; --task takes classify"),
         (["--from", "nowhere"], "no weights file nowhere"),
         (["--resume", "x"], "no run.toml in x; --resume takes the folder of a run"),
     ):

@@ -30,7 +30,7 @@ from verydeep.report import sheet
 from verydeep.report.html import write_html
 from verydeep.report.tables import text_table
 from verydeep.runtime.progress import Lines
-from verydeep.weights.schema import names_of
+from verydeep.weights.schema import class_names_of
 
 RAW = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
@@ -91,7 +91,7 @@ def test_a_class_name_is_refused_by_what_is_wrong_with_it(name: str, why: str) -
 
 def test_a_class_folder_that_is_not_utf8_is_called_so() -> None:
     with pytest.raises(ValueError, match=r"bytes that are not UTF-8, 'caf\\udce9'"):
-        names_of(["cat", os.fsdecode(b"caf\xe9")])
+        class_names_of(["cat", os.fsdecode(b"caf\xe9")])
 
 
 def test_what_is_printed_goes_out_harmless(capsys: pytest.CaptureFixture[str]) -> None:

@@ -227,12 +227,12 @@ def test_ours_is_verified_by_its_hashes_and_theirs_by_its_publishers(
     for path in ("run", "run/best.safetensors"):
         said = verydeep("weights", "verify", path).out
         assert said == (
-            "run/best.safetensors: 11 layers, each with the sha256 that it was written with\n"
+            "run/best.safetensors: 11 layers, with the sha256 that the file was written with\n"
         )
     content = bytearray(Path("run/best.safetensors").read_bytes())
     content[-1] ^= 1
     Path("run/best.safetensors").write_bytes(content)
-    assert "is damaged in layer" in verydeep("weights", "verify", "run").mistake
+    assert "the sha256 of its fc8.weight is" in verydeep("weights", "verify", "run").mistake
 
     path = theirs_saved()
     unknown = verydeep("weights", "verify", path).mistake

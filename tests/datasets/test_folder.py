@@ -196,8 +196,10 @@ def test_drawn_pictures_are_balanced_and_boxed() -> None:
     image = dataset.validation.source(0)
     assert isinstance(image, np.ndarray)
     assert image.shape == (64, 64, 3)
-    assert dataset.validation.boxes is not None
-    assert dataset.validation.boxes(0).shape == (1, 4)
+    assert dataset.validation.objects is not None
+    found = dataset.validation.objects(3)
+    assert found is not None
+    assert (found.boxes.shape, found.labels.tolist()) == ((1, 4), [3])
 
 
 def test_no_drawn_set_trains_on_what_another_tests_on() -> None:

@@ -17,15 +17,13 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from tests.conftest import TWO_CORES, real_pictures
-from verydeep.datasets import open_dataset
+from tests.conftest import TWO_CORES, objects, real_pictures
+from verydeep.datasets import ilsvrc, open_dataset
 from verydeep.datasets.ilsvrc import (
     WORDS,
     class_names,
     devkit_order,
     find_list,
-    is_ilsvrc,
-    open_ilsvrc,
 )
 from verydeep.datasets.ilsvrc_lists import (
     boxes_table,
@@ -113,9 +111,11 @@ def test_kaggle_gives_labels_and_boxes() -> None:
         assert dataset.train.labels.tolist() == [0, 0, 0, 1, 1, 2]
         assert list(dataset.train.names[:2]) == [f"{TENCH}/{TENCH}_{i}.JPEG" for i in (9, 10)]
         assert dataset.validation.labels.tolist() == [0, 2, 1]
-        assert dataset.validation.boxes is not None
-        assert dataset.validation.boxes(1).tolist() == [[1, 2, 30, 20], [0, 0, 5.5, 6]]
-        assert dataset.train.boxes is None
+        found = objects(dataset.validation, 1)
+        assert found.boxes.tolist() == [[1, 2, 31, 21], [0, 0, 6.5, 7]]
+        assert found.labels.tolist() == [2, 2]
+        assert not found.difficult.any()
+        assert dataset.train.objects is None
         assert dataset.made == ()
         assert any("LOC_synset_mapping.txt" in note for note in dataset.notes)
         assert read_picture(dataset.train.source(3))[0, 0, 0] == 80
@@ -129,9 +129,9 @@ def test_tables_of_labels_and_boxes_are_read_packed_too() -> None:
     write("ilsvrc2012_val_boxes.csv", "image,xmin,ymin,xmax,ymax\nILSVRC2012_val_00000001,1,2,3,4")
     dataset = open_dataset(".")
     assert dataset.validation.labels.tolist() == [1, 0]
-    assert dataset.validation.boxes is not None
-    assert dataset.validation.boxes(0).tolist() == [[1, 2, 3, 4]]
-    assert dataset.validation.boxes(1).shape == (0, 4)
+    assert dataset.validation.objects is not None
+    assert objects(dataset.validation, 0).boxes.tolist() == [[1, 2, 4, 5]]
+    assert dataset.validation.objects(1) is None
     assert any("1 pictures have none" in note for note in dataset.notes)
 
 
@@ -192,8 +192,8 @@ def test_it_is_known_by_what_is_there(
         picture(f"data/{name}")
     for name in others:
         write(f"data/{name}", "")
-    assert is_ilsvrc(Path("data")) == expected
-    assert not is_ilsvrc(Path("nowhere"))
+    assert ilsvrc.is_here(Path("data")) == expected
+    assert not ilsvrc.is_here(Path("nowhere"))
 
 
 def test_some_of_the_validation_pictures_are_enough() -> None:
@@ -305,20 +305,20 @@ def test_boxes_in_xml_are_read_when_asked_for_in_the_pictures_own_pixels(folder:
     write(f"data/{folder}/val/ILSVRC2012_val_00000001.xml", XML.format(40, 30))
     write(f"data/{folder}/val/ILSVRC2012_val_00000002.xml", XML.format(80, 60))
     write(f"data/{folder}/train/{TENCH}/{TENCH}_10.xml", XML.format(40, 30))
+    empty = "<annotation><size><width>40</width><height>30</height></size></annotation>"
+    write(f"data/{folder}/train/{TENCH}/{TENCH}_9.xml", empty)  # does not tell where the tench is
     dataset = open_dataset("data")
-    boxes, train_boxes = dataset.validation.boxes, dataset.train.boxes
-    assert boxes is not None
-    assert train_boxes is not None
-    assert boxes(0).tolist() == [[10, 20, 30, 60]]
-    assert boxes(1).tolist() == [[5, 10, 15, 30]]  # the picture is 40 x 30
-    assert boxes(2).shape == (0, 4)
-    assert [len(train_boxes(i)) for i in range(3)] == [0, 1, 0]
+    assert objects(dataset.validation, 0).boxes.tolist() == [[10, 20, 31, 61]]
+    assert objects(dataset.validation, 1).boxes.tolist() == [[5, 10, 15.5, 30.5]]  # it is 40 x 30
+    assert objects(dataset.validation, 1).labels.tolist() == [2]  # the kit's first is the hen
+    assert dataset.validation.objects is not None
+    assert dataset.validation.objects(2) is None
+    assert dataset.train.objects is not None
+    assert [dataset.train.objects(i) is None for i in range(3)] == [True, False, True]
     assert any("1 pictures have none" in note for note in dataset.notes)
     write(f"data/{folder}/val/ILSVRC2012_val_00000001.xml", "<annotation>")
-    again = open_dataset("data").validation.boxes
-    assert again is not None
     with pytest.raises(UserError, match=r"00001.xml are not as in PASCAL VOC"):
-        again(0)
+        objects(open_dataset("data").validation, 0)
 
 
 @pytest.mark.parametrize(
@@ -411,6 +411,20 @@ def test_three_lists_of_50_000_labels_agree() -> None:
     assert set(boxes_table(lists / "ilsvrc2012_val_boxes.csv.gz")) == set(truth)
 
 
+def test_boxes_of_the_whole_list_end_where_their_pictures_do_and_no_later() -> None:
+    """The list names the last pixel inside: none is beyond the last of the picture, many are it."""
+    lists = real_pictures("lists")
+    text = gzip.decompress((lists / "ilsvrc2012_val_labels.csv.gz").read_bytes()).decode()
+    rows = (line.split(",") for line in text.split()[1:])
+    sizes = {name: (int(width), int(height)) for name, _, _, width, height in rows}
+    boxes = boxes_table(lists / "ilsvrc2012_val_boxes.csv.gz")
+    ends = np.concatenate([boxes[name][:, 2:] - sizes[name] for name in boxes])
+    starts = np.concatenate([found[:, :2] for found in boxes.values()])
+    assert (ends.max(), starts.min()) == (0, 0)
+    assert ((ends == 0).mean(0) > 0.05).all()
+    assert ((starts == 0).mean(0) > 0.05).all()
+
+
 def test_two_hundred_pictures_have_the_thousand_classes_of_the_lists() -> None:
     lists = real_pictures("lists")
     for name in (TRUTH, "devkit_id_to_wnid.txt", "synset_words.txt"):
@@ -418,7 +432,7 @@ def test_two_hundred_pictures_have_the_thousand_classes_of_the_lists() -> None:
     Path("val").mkdir()
     for number in range(1, 201):
         Path(f"val/ILSVRC2012_val_{number:08}.JPEG").write_bytes(b"x")
-    dataset = open_ilsvrc(Path())
+    dataset = ilsvrc.open(Path())
     assert len(dataset.classes) == 1000
     assert dataset.validation.labels[:3].tolist() == [
         65,
@@ -437,7 +451,6 @@ def test_real_pictures_and_boxes_agree_with_the_whole_list() -> None:
     lists, root = real_pictures("lists"), real_pictures("imagenette_loc224")
     dataset = open_dataset(root)
     assert dataset.kind == "ilsvrc"
-    assert dataset.validation.boxes is not None
     labels = labels_table(lists / "ilsvrc2012_val_labels.csv.gz")
     boxes = boxes_table(lists / "ilsvrc2012_val_boxes.csv.gz")
     text = gzip.decompress((lists / "ilsvrc2012_val_labels.csv.gz").read_bytes()).decode()
@@ -449,7 +462,9 @@ def test_real_pictures_and_boxes_agree_with_the_whole_list() -> None:
         height, width, _ = read_picture(dataset.validation.source(i)).shape
         scale = np.tile([width / sizes[stem][0], height / sizes[stem][1]], 2)
         expected = np.array(sorted((boxes[stem] * scale).tolist()))
-        found = np.array(sorted(dataset.validation.boxes(i).tolist()))  # the lists' orders differ
+        found = np.array(
+            sorted(objects(dataset.validation, i).boxes.tolist())
+        )  # the lists' orders differ
         np.testing.assert_allclose(found, expected, atol=1)
 
 

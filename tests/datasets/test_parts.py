@@ -18,12 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import TWO_CORES, drawn_photos
+from tests.conftest import TWO_CORES, drawn_photos, objects
 from verydeep import weights
-from verydeep.commands.train import answer
-from verydeep.datasets import Memory, Part, open_dataset, settled
+from verydeep.commands.train_answer import as_json, in_words
+from verydeep.datasets import Memory, Part, folder, open_dataset, settled
 from verydeep.datasets.dataset import marks
-from verydeep.datasets.folder import open_folder
 from verydeep.datasets.pack_writer import pack
 from verydeep.datasets.seen import PIECE, key_of
 from verydeep.errors import UserError
@@ -34,7 +33,8 @@ from verydeep.report.protocols import _wherever
 from verydeep.verbs.compare import compared
 from verydeep.verbs.evaluate import evaluate
 from verydeep.verbs.parts import to_test
-from verydeep.verbs.train import Run, resume, train
+from verydeep.verbs.run import Run
+from verydeep.verbs.train import resume, train
 from verydeep.weights.file import read_info, read_memory
 
 Photos = Callable[..., Path]
@@ -135,14 +135,13 @@ def test_drawn_parts_share_no_picture_and_tests_are_what_they_were() -> None:
 def test_all_parts_together_have_pictures_names_and_boxes_in_order() -> None:
     dataset = open_dataset("drawn:20x32")
     whole = dataset.everything
-    assert whole.boxes is not None
     for i, (part, k) in {0: ("train", 0), 21: ("validation", 1), 39: ("test", 9)}.items():
         own = dataset.parts[part]
-        assert own.boxes is not None
         assert whole.names[i] == own.names[k]
-        assert whole.boxes(i).tolist() == own.boxes(k).tolist()
+        assert objects(whole, i).boxes.tolist() == objects(own, k).boxes.tolist()
         assert np.array_equal(np.asarray(whole.source(i)), np.asarray(own.source(k)))
-    assert replace(dataset, parts={"train": replace(whole, boxes=None)}).everything.boxes is None
+    bare = replace(dataset, parts={"train": replace(whole, objects=None)})
+    assert bare.everything.objects is None
 
 
 # --- which picture it is
@@ -469,7 +468,7 @@ def test_one_picture_is_counted_as_one(photos: Photos) -> None:
 
 def of_an_earlier_version(root: Path) -> None:
     """Weights as they were written before they remembered more than 64 marks; seed 3."""
-    dataset = open_folder(root, 3)
+    dataset = folder.open(root, 3)
     about = {
         "settings": {"seed": 3},
         "data": {
@@ -518,9 +517,9 @@ def test_a_run_tells_what_chose_the_weights_from_what_tested_them() -> None:
         (role, name) for role in ("validation", "test") for name in ("centre", "dense")
     ]
     chosen, tested = run.tests[0].scores, run.tests[-1].scores
-    assert chosen.top(1) == run.best.top1
+    assert chosen.top(1) == run.best.figures["top1"]
     assert not {*chosen.names} & {*tested.names}
-    printed = answer(run, write_page(run))
+    printed = in_words(run, write_page(run))
     assert "validation error, dense" in printed
     assert "test error, dense" in printed
     assert "95 % interval" in printed
@@ -537,7 +536,7 @@ def test_a_run_tells_what_chose_the_weights_from_what_tested_them() -> None:
 
 
 def test_without_a_test_part_the_answer_says_so(begun: Run) -> None:
-    assert "there is no test part" in answer(begun, Path("page"))
+    assert "there is no test part" in in_words(begun, Path("page"))
     assert {t.scores.role for t in begun.tests} == {"validation"}
 
 
@@ -549,9 +548,7 @@ def test_a_run_of_an_earlier_version_is_not_gone_on_with(begun: Run) -> None:
 
 
 def test_the_answer_as_json_has_parts_and_intervals(begun: Run) -> None:
-    from verydeep.commands.train import _as_json
-
-    (centre, _) = json.loads(_as_json(begun, Path("page")))["tests"]
+    (centre, _) = json.loads(as_json(begun, Path("page")))["tests"]
     assert (centre["part"], centre["role"], len(centre["interval"])) == (
         "validation", "validation", 2,
     )  # fmt: skip

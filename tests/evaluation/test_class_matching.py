@@ -134,7 +134,7 @@ def dataset(*names: str) -> Dataset:
 
 
 def unnamed(count: int) -> WeightsInfo:
-    return WeightsInfo({}, [str(k) for k in range(count)], {}, IMPORTED, {})
+    return WeightsInfo({}, [str(k) for k in range(count)], {}, IMPORTED)
 
 
 def places(data: Dataset, info: WeightsInfo) -> list[int]:
@@ -185,7 +185,7 @@ def test_names_that_are_no_numbers_are_not_matched_to_a_net_without_names(names:
 
 def test_names_that_were_given_are_matched_by_name_numbers_too() -> None:
     given = {"imported": {**IMPORTED["imported"], "given": ["classes"]}}
-    info = WeightsInfo({}, TWELVE, {}, given, {})
+    info = WeightsInfo({}, TWELVE, {}, given)
     assert not info.is_unnamed
     assert places(dataset("2", "10"), info) == [2, 10]
     assert not other_orders(dataset("2", "10"), info)

@@ -17,15 +17,16 @@ from tests.engines.test_engines import there
 from verydeep import save
 from verydeep.commands.main import main
 from verydeep.datasets import open_dataset
-from verydeep.engines import local
+from verydeep.engines import trunk
 from verydeep.engines.engine import ENGINES, engine_for
 from verydeep.errors import UserError
 from verydeep.evaluation.dense import score_map_in_tiles
 from verydeep.evaluation.fusion import fuse
 from verydeep.evaluation.scores import load_scores
 from verydeep.nets import vgg
+from verydeep.nets.layers import MaxPool
 from verydeep.nets.locality import Locality
-from verydeep.nets.network import MaxPool, Network, build
+from verydeep.nets.network import Network, build
 from verydeep.nets.rounding import pooled, pooling_up
 from verydeep.nets.table import FC, PICTURE, Conv, Table
 from verydeep.nets.table import MaxPool as Pool
@@ -52,7 +53,7 @@ def pictures(height: int, width: int, count: int = 1) -> Tensor:
 @pytest.fixture
 def few_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small nets are run by Winograd too."""
-    monkeypatch.setattr(local, "CHANNELS", 4)
+    monkeypatch.setattr(trunk, "CHANNELS", 4)
 
 
 # --- the cut

@@ -6,7 +6,7 @@ The plain reference for posteriors is written here: one picture at a time, no ba
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from verydeep.evaluation.dense import bytes_a_pixel, score_map_in_tiles
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import faults, memory_of, posteriors, readable
 from verydeep.evaluation.published import three_scales
+from verydeep.evaluation.rows import Rows
 from verydeep.evaluation.views import protocol
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
@@ -30,6 +31,13 @@ from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
 
 PIXELS = Pixels(scale=(64, 64), mean=(120.0, 115.0, 100.0), std=(50.0, 50.0, 50.0))
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a journal is of, here: nothing but a name."""
+
+    name: str = "this"
 
 
 def network(name: str = "A") -> Network:
@@ -53,6 +61,11 @@ def mirror_of(part: Part) -> Callable[[int], np.ndarray]:
         return np.ascontiguousarray(image[:, ::-1])
 
     return source
+
+
+def a_row_each(count: int) -> Rows:
+    """Rows of so many pictures that all could be read."""
+    return Rows(np.ones((count, 4), np.float32), np.ones(count, np.int64))
 
 
 MIXED = [(64, 64), (64, 96), (80, 64), (64, 64), (130, 64), (64, 96), (64, 200), (70, 90)]
@@ -149,14 +162,14 @@ def test_a_panorama_is_tested_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = posteriors(net, part, chosen)
     monkeypatch.setattr("verydeep.evaluation.posteriors.MEMORY", {"cpu": 300 * 300 * used})
     largest = []
-    run = Network._run
+    run = Network.run
 
-    def noting(self: Network, given: torch.Tensor, *more: Any, **named: Any) -> Any:
-        if given.shape[1] == 3:
-            largest.append(given[:, 0].numel())
-        return run(self, given, *more, **named)
+    def noting(self: Network, given: dict[str, torch.Tensor], *more: Any) -> Any:
+        if "data" in given:
+            largest.append(given["data"][:, 0].numel())
+        return run(self, given, *more)
 
-    monkeypatch.setattr(Network, "_run", noting)
+    monkeypatch.setattr(Network, "run", noting)
     np.testing.assert_allclose(posteriors(net, part, chosen), whole, atol=1e-5)
     assert max(largest) <= 300 * 300
 
@@ -200,7 +213,7 @@ def test_a_test_that_was_cut_short_goes_on_to_the_same_numbers(
     monkeypatch.setattr("verydeep.evaluation.posteriors.PARTS", 3)
     monkeypatch.setattr("verydeep.evaluation.journal.SECONDS", -1.0)
     net, part = network(), part_of_shapes(*MIXED)
-    chosen, about = protocol(net, "dense"), {"test": "this"}
+    chosen = protocol(net, "dense")
     whole = posteriors(net, part, chosen)
 
     def stopping(done: int) -> None:
@@ -208,8 +221,8 @@ def test_a_test_that_was_cut_short_goes_on_to_the_same_numbers(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        posteriors(net, part, chosen, None, stopping, Journal(tmp_path, about))
-    assert sorted(Journal(tmp_path, about).kept()) == [0, 1]
+        posteriors(net, part, chosen, None, stopping, Journal(tmp_path, Named()))
+    assert sorted(Journal(tmp_path, Named()).kept()) == [0, 1]
     shown = []
 
     def source(i: int) -> Source:
@@ -217,23 +230,23 @@ def test_a_test_that_was_cut_short_goes_on_to_the_same_numbers(
         return part.source(i)
 
     again = replace(part, source=source)
-    found = posteriors(net, again, chosen, None, journal=Journal(tmp_path, about))
+    found = posteriors(net, again, chosen, None, journal=Journal(tmp_path, Named()))
     assert (found == whole).all()
     assert shown == [6, 7]
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "other"])
 def test_what_is_not_of_this_test_is_not_gone_on_with(tmp_path: Path, harm: str) -> None:
-    journal = Journal(tmp_path, {"test": "this"})
-    journal.add(0, np.ones((2, 4), np.float32))
+    journal = Journal(tmp_path, Named())
+    journal.add(0, a_row_each(2))
     journal.save()
     (path,) = tmp_path.iterdir()
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     if harm != "other":
         path.write_bytes(content if harm == "flip" else content[:-5])
-    about = {"test": "another" if harm == "other" else "this"}
-    assert Journal(tmp_path, about).kept() == {}
+    of = Named("another" if harm == "other" else "this")
+    assert Journal(tmp_path, of).kept() == {}
 
 
 def test_the_number_of_threads_changes_nothing() -> None:
@@ -316,30 +329,30 @@ def test_a_picture_that_can_be_read_the_next_time_is_read_then(
         return b"" if i in unreadable else part.source(i)
 
     broken = replace(part, source=source)
-    found = posteriors(net, broken, chosen, journal=Journal(tmp_path, {}))
-    assert sorted(Journal(tmp_path, {}).kept()) == [0, 1, 2, 3]
+    found = posteriors(net, broken, chosen, journal=Journal(tmp_path, Named()))
+    assert sorted(Journal(tmp_path, Named()).kept()) == [0, 1, 2, 3]
     assert faults(net, part, chosen, found) == [
         "2: could not be read when its turn came; it can be now"
     ]
     asked.clear()
-    again = posteriors(net, broken, chosen, journal=Journal(tmp_path, {}))
+    again = posteriors(net, broken, chosen, journal=Journal(tmp_path, Named()))
     np.testing.assert_array_equal(again, found)
     assert asked == [2]
     asked.clear()
     unreadable.clear()
-    found = posteriors(net, broken, chosen, journal=Journal(tmp_path, {}))
+    found = posteriors(net, broken, chosen, journal=Journal(tmp_path, Named()))
     assert (found == posteriors(net, part, chosen)).all()
     assert asked == [2, 2, 3]
 
 
 def test_chunks_of_another_size_are_not_taken(tmp_path: Path) -> None:
     net, part = network(), part_of_shapes(*MIXED)
-    journal = Journal(tmp_path, {})
-    journal.add(0, np.ones((5, 4), np.float32))
-    journal.add(99, np.ones((1, 4), np.float32))
+    journal = Journal(tmp_path, Named())
+    journal.add(0, a_row_each(5))
+    journal.add(99, a_row_each(1))
     journal.save()
     chosen = protocol(net, "dense")
-    found = posteriors(net, part, chosen, journal=Journal(tmp_path, {}))
+    found = posteriors(net, part, chosen, journal=Journal(tmp_path, Named()))
     assert (found == posteriors(net, part, chosen)).all()
 
 

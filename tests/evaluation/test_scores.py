@@ -17,7 +17,7 @@ from verydeep.errors import UserError
 from verydeep.evaluation import metrics
 from verydeep.evaluation.scores import Scores, load_scores, save_scores
 from verydeep.evaluation.views import Protocol
-from verydeep.report.page import _confusion
+from verydeep.report.answers import _confusion
 from verydeep.verbs import evaluate
 
 # Rows sum to one; the true classes are 0, 1, 2, 2.

@@ -25,8 +25,8 @@ from tests.nets.test_folding import network as network_with_norms
 from verydeep import load, save
 from verydeep.errors import UserError
 from verydeep.exporters.onnx import onnx_bytes, write_onnx
-from verydeep.importers.importing import imported
 from verydeep.importers.onnx import read
+from verydeep.importers.to_network import to_network
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import IMAGENET, Pixels
@@ -48,7 +48,7 @@ def network(name: str = "D", pixels: Pixels = UNIT, crop: int = 64) -> Network:
         for key, parameter in built.named_parameters():
             if key.endswith(".bias"):
                 parameter.normal_(0, 0.1, generator=draw)
-        built.get_submodule(built.table.last_fc.name).get_parameter("weight").mul_(0.2)
+        built.get_submodule(built.table.last_layer).get_parameter("weight").mul_(0.2)
     return built
 
 
@@ -166,7 +166,7 @@ def test_a_graph_may_begin_at_what_a_row_gave() -> None:
     built = network("B")
     values = torch.randn(2, 64, 3, 5, generator=torch.Generator().manual_seed(0))
     found = run(onnx_bytes(built, ["score_map"], begin="pool5"), {"pool5": values.numpy()})
-    assert_the_same(found, {"score_map": built.score_map_from("pool5", values)})
+    assert_the_same(found, {"score_map": built.run({"pool5": values}, ["scores"])["scores"]})
 
 
 def test_outputs_and_beginnings_that_are_none_are_named() -> None:
@@ -212,7 +212,7 @@ def test_what_is_exported_comes_back_to_the_bit(name: str, pixels: Pixels, crop:
     built = network(name, pixels, crop)
     said = write_onnx(built, "out.onnx")
     assert said == ("in go 'pictures', RGB, uint8 [B, H, W, 3]; out come 'scores', 'posteriors'")
-    found = imported(read("out.onnx"), "out.onnx")
+    found = to_network(read("out.onnx"), "out.onnx")
     assert found.notes == ()
     back = found.network
     assert (back.table, back.classes, back.pixels) == (built.table, CLASSES, pixels)
@@ -223,7 +223,7 @@ def test_score_maps_and_norms_come_back_too() -> None:
     built = network_with_norms("D")
     for outputs in (OUTPUTS, OUTPUTS[::-1], ("score_map",), ("posteriors",)):
         write_onnx(built, "out.onnx", outputs)
-        back = imported(read("out.onnx"), "out.onnx").network
+        back = to_network(read("out.onnx"), "out.onnx").network
         assert (back.table, hash_of(back)) == (built.table, hash_of(built))
 
 
@@ -257,7 +257,7 @@ def with_table(built: Network, **said: Any) -> Path:
         {"words": ["conv3-8", "soft-max"]}, {"words": ["FC-1", "soft-max"]}, {"words": "conv3-8"},
         {"crop": 0}, {"crop": "64"}, {"crop": True}, {"crop": 1 << 40}, {"name": "A\n"},
         {"name": "A" * 33}, {"name": None}, {"name": "F"}, {"name": "A-BN-BN"},
-        {"words": ["conv3-8", "FC-7"]}, {"words": ["conv3-8", "soft-max", "FC-7"]},
+        {"words": ["conv3-8", "FC-7", "LRN"]}, {"words": ["conv3-8", "soft-max", "FC-7"]},
         {"words": ["conv3-8", "FC-7", "soft-max", "soft-max"]},
         {"words": ["conv3-8", "FC-7", "maxpool", "soft-max"]},
         {"words": ["conv3-8", "LRN", "LRN", "FC-7", "soft-max"]},
@@ -289,7 +289,7 @@ def test_tables_that_the_tensors_do_not_fill_are_refused(
         changed[place] = word
     path = with_table(built, crop=crop, words=changed)
     with pytest.raises(UserError, match=f"^out.onnx {line}"):
-        imported(read(path), path)
+        to_network(read(path), path)
 
 
 @pytest.mark.parametrize("changes", [{"axes": [1, 2]}, {"axes": [2]}, {}])

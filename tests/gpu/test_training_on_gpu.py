@@ -21,7 +21,7 @@ from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
-from verydeep.training.checkpoints import newest, restore, save
+from verydeep.training.checkpoints import About, newest, restore, save
 from verydeep.training.loader import CropSource, batches
 from verydeep.training.loop import fit
 from verydeep.training.settings import Settings
@@ -74,7 +74,7 @@ def test_a_training_step_in_float32_is_that_of_the_cpu(device: str, exactly: Non
         with ThreadPoolExecutor(1) as pool:
             training = Training.of(network(where).train(), SETTINGS)
             found.append(Step(training, SETTINGS, pool, Ranks()).gradients(batch, 0))
-    (loss, gradients), (loss_there, gradients_there) = found
+    (loss, gradients, _), (loss_there, gradients_there, _) = found
     assert loss_there.item() == pytest.approx(loss.item(), rel=1e-5)
     for here, there in zip(gradients, gradients_there, strict=True):
         assert near(there, here, 1e-3)
@@ -109,7 +109,7 @@ def test_bf16_learns_a_batch_by_heart_and_keeps_weights_in_float32(device: str) 
 def test_crops_are_mirrored_and_shifted_as_on_the_cpu(device: str) -> None:
     batch = next(batches(source(), SETTINGS, 0, threads=1))
     assert 0 < batch.mirrored.sum() < len(batch.mirrored)
-    there = batch.part(0, len(batch.labels), torch.device(device)).shown(PIXELS)
+    there = batch.part(0, len(batch.samples), torch.device(device)).shown(PIXELS)
     assert near(there, batch.shown(PIXELS), 1e-5)
 
 
@@ -120,7 +120,7 @@ def test_pinned_batches_hold_what_others_do(cuda: str) -> None:
         assert pinned.images.is_pinned()
         assert pinned.shift.is_pinned()
         assert torch.equal(plain.images, pinned.images)
-        assert torch.equal(plain.labels, pinned.labels)
+        assert torch.equal(plain.targets, pinned.targets)
         assert torch.equal(plain.mirrored, pinned.mirrored)
         assert torch.equal(plain.shift, pinned.shift)
         assert np.array_equal(plain.samples, pinned.samples)
@@ -147,7 +147,7 @@ def test_a_training_goes_on_from_a_checkpoint(device: str, exactly: None, tmp_pa
 
     whole = gone_on(Training.of(network(device), SETTINGS), 0, 6)
     first = gone_on(Training.of(network(device), SETTINGS), 0, 4)
-    save(first, tmp_path, {"settings": {}, "data": {}}, 4)
+    save(first, tmp_path, About({}, {}), 4)
     second = Training.of(network(device), SETTINGS)
     files = newest(tmp_path, print)
     assert files is not None

@@ -31,8 +31,8 @@ from verydeep.errors import UserError
 from verydeep.exporters.caffe import write, write_prototxt
 from verydeep.formats import protobuf
 from verydeep.importers.caffe import is_caffe, read
-from verydeep.importers.importing import imported
 from verydeep.importers.parameters import AUTHORS, Parameters
+from verydeep.importers.to_network import to_network
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels
@@ -210,11 +210,11 @@ KRIZHEVSKYS = {"local_size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 @pytest.mark.parametrize("later", [False, True])
 def test_response_normalisation_after_conv1_1_is_that_of_a_lrn(later: bool) -> None:
     message = net(weights_of_a(), later=later, lrn={"conv1_1": KRIZHEVSKYS})
-    found = imported(read(saved(message)), "w")
+    found = to_network(read(saved(message)), "w")
     assert found.network.table.name == "A-LRN"
     assert found.network.table.words[:3] == ("conv3-8", "LRN", "maxpool")
     assert not any("LRN" in note for note in found.notes)
-    found = imported(read(saved(net(weights_of_a(), later=later))), "w")
+    found = to_network(read(saved(net(weights_of_a(), later=later))), "w")
     assert found.network.table.name == "A"
     assert not any("LRN" in note for note in found.notes)
 
@@ -239,7 +239,7 @@ def test_other_response_normalisation_is_refused(lrn: Any) -> None:
 def test_response_normalisation_in_another_net_is_refused() -> None:
     found = read(saved(net(lrn={"conv1_1": KRIZHEVSKYS})))
     with pytest.raises(UserError, match="nearest to it is A-LRN, has conv1_2, .* more"):
-        imported(found, "w")
+        to_network(found, "w")
     message = net()
     norm = message.layers[1]  # instead of the ReLU
     norm.type, norm.lrn_param.k, norm.lrn_param.alpha = TYPES["LRN"], 2, 1e-4

@@ -21,7 +21,7 @@ from tests.foreign_nets import assert_refused, assert_refused_or_read, damaged
 from tests.keras_nets import CLASSES, SIDE, net, posteriors, saved, with_random_weights
 from verydeep.importers import keras as ours
 from verydeep.importers.guesses import WINDOWS, informed
-from verydeep.importers.importing import imported
+from verydeep.importers.to_network import to_network
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.releases import RELEASES
 
@@ -91,7 +91,7 @@ def given(model: Any, pixels: Pixels | None) -> np.ndarray:
 
 def found(path: Path) -> tuple[str, np.ndarray]:
     """The table that is read, and its posteriors."""
-    network = imported(ours.read(path), path).network
+    network = to_network(ours.read(path), path).network
     with torch.inference_mode():
         shown = network.posteriors(network.pixels.normalise(torch.from_numpy(PICTURES)))
     return network.table.name, shown.numpy()
@@ -113,7 +113,7 @@ def test_posteriors_are_keras_own(name: str) -> None:
     title, shown = found(path)
     assert title == table
     assert np.abs(shown - expected).max() < 1e-4
-    assert not any("A-LRN" in note for note in imported(read, path).notes)  # a model tells of it
+    assert not any("A-LRN" in note for note in to_network(read, path).notes)  # a model tells of it
 
 
 def test_a_mean_and_a_variance_that_were_learnt_are_pixels() -> None:
@@ -131,7 +131,7 @@ def test_a_mean_and_a_variance_that_were_learnt_are_pixels() -> None:
 def test_s_is_the_side_of_the_pictures_that_a_model_takes() -> None:
     for model in (net(size=(70, 70)), keras.Sequential([net(size=(70, 70))])):
         path = saved(model)
-        found = imported(ours.read(path), path)
+        found = to_network(ours.read(path), path)
         assert (found.network.pixels.scale, found.network.table.crop) == ((70, 70), 64)
         assert "scale" not in found.guessed
         assert not any(note.startswith("S is") for note in found.notes)

@@ -36,11 +36,12 @@ from verydeep.exporters import keras as keras_exporter
 from verydeep.formats import hdf5
 from verydeep.importers import keras
 from verydeep.importers.guesses import WINDOWS
-from verydeep.importers.importing import imported
 from verydeep.importers.parameters import AUTHORS
+from verydeep.importers.to_network import to_network
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
-from verydeep.nets.table import Table, read_table
+from verydeep.nets.table import Table
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 
 MEAN = (103.939, 116.779, 123.68)
@@ -235,7 +236,7 @@ def test_nets_that_are_no_vgg_are_named(tmp_path: Path) -> None:
     wrong = net | {"conv1_1": (conv.transpose(3, 2, 0, 1), bias)}
     assert_refused(keras.read, file_of(wrong), "8 x 3 x 3 x 3, has not its outputs last")
     wrong = net | {"fc6": (fc[:, :1], fc_bias)}
-    assert_refused(keras.read, file_of(wrong), "128 rows of its first FC layer are no square")
+    assert_refused(keras.read, file_of(wrong), "fc6 has 128 columns, which are no square")
 
 
 @pytest.mark.parametrize(
@@ -275,7 +276,7 @@ def test_ours_come_back_with_their_own_table(tmp_path: Path, table: Table) -> No
     state = {k: torch.randn(t.shape) for k, t in network.state_dict().items()}
     network.load_state_dict(state, assign=True)
     keras_exporter.write(network, tmp_path / "x.weights.h5")
-    found = imported(keras.read(tmp_path / "x.weights.h5"), tmp_path / "x.weights.h5").network
+    found = to_network(keras.read(tmp_path / "x.weights.h5"), tmp_path / "x.weights.h5").network
     assert found.table == table
     for name in [name for name in state if not name.startswith("conv1_1")]:  # whose colours turn
         assert torch.equal(found.state_dict()[name], state[name])
@@ -320,7 +321,7 @@ def test_every_byte_of_structure_may_be_anything(tmp_path: Path) -> None:
     assert assert_refused_or_read(keras.read, tmp_path / "x.weights.h5", changed) > 10
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_absurd_shapes_take_no_memory(tmp_path: Path) -> None:
     for shape in [(10**18, 3, 3, 3), (3, 3, 10**9, 10**9), (2**40,) * 4]:
         with h5py.File(tmp_path / "x.weights.h5", "w") as file:
@@ -333,7 +334,7 @@ def test_absurd_shapes_take_no_memory(tmp_path: Path) -> None:
     assert_refused(keras.read, tmp_path / "x.weights.h5", "it cannot hold")
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("shape", "chunk", "zeros", "reason"),
     [
@@ -359,7 +360,7 @@ def test_bombs_take_no_memory(
     assert_refused(keras.read, tmp_path / "x.weights.h5", reason)
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_nothing_outside_the_file_is_read(tmp_path: Path) -> None:
     """Links and storage elsewhere are as good as missing, though what they lead to is there."""
     weights = random_weights()
@@ -385,7 +386,7 @@ def test_nothing_outside_the_file_is_read(tmp_path: Path) -> None:
     assert_refused(keras.read, tmp_path / "y.h5", "not read")
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_circles_and_crowds_of_groups_come_to_an_end(tmp_path: Path) -> None:
     path = keras2(tmp_path / "x.weights.h5", random_weights())
     with h5py.File(path, "a") as file:
@@ -403,7 +404,7 @@ def test_circles_and_crowds_of_groups_come_to_an_end(tmp_path: Path) -> None:
     assert_refused(keras.read, tmp_path / "x.weights.h5", "cannot be read")
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_header_that_goes_on_with_itself_comes_to_an_end(tmp_path: Path) -> None:
     """In a version 2 header, a continuation that points at the block it stands in."""
     path = tmp_path / "x.weights.h5"
@@ -420,7 +421,7 @@ def test_a_header_that_goes_on_with_itself_comes_to_an_end(tmp_path: Path) -> No
     assert_refused(keras.read, path, "no end|damaged")
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_sequences_are_not_unfolded(tmp_path: Path) -> None:
     """Attributes of lists, which could hold each other without end, are passed over."""
     path = keras2(tmp_path / "x.weights.h5", random_weights())

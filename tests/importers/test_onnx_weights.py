@@ -36,9 +36,9 @@ from tests.foreign_files import (
 )
 from verydeep.errors import UserError
 from verydeep.importers.caffe import is_caffe
-from verydeep.importers.importing import imported
 from verydeep.importers.onnx import is_onnx, read
 from verydeep.importers.parameters import TORCHVISION
+from verydeep.importers.to_network import to_network
 from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
 
@@ -214,10 +214,10 @@ KRIZHEVSKYS = {"size": 5, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
 @pytest.mark.parametrize("norm", [False, True])
 def test_response_normalisation_after_conv1_1_is_that_of_a_lrn(norm: bool) -> None:
     graph = vgg(weights_of_a(), norm=norm, lrn={"conv1_1": KRIZHEVSKYS})
-    found = imported(read(saved(graph.model())), "w")
+    found = to_network(read(saved(graph.model())), "w")
     assert found.network.table.name == "A-LRN" + "-BN" * norm
     assert not any("LRN" in note for note in found.notes)
-    found = imported(read(saved(vgg(weights_of_a(), norm=norm).model())), "w")
+    found = to_network(read(saved(vgg(weights_of_a(), norm=norm).model())), "w")
     assert found.network.table.name == "A" + "-BN" * norm
     assert not any("LRN" in note for note in found.notes)
     assert "alpha / size * square_sum" in onnx.defs.get_schema("LRN").doc

@@ -189,10 +189,10 @@ def test_s_is_the_crop_but_for_ilsvrcs() -> None:
     assert [likely_scale(crop) for crop in (32, 64, 150, 224)] == [32, 64, 150, 256]
     torch.save(theirs.network("A", crop=32).state_dict(), "cifar.pth")
     from verydeep.importers import state_dict
-    from verydeep.importers.importing import imported
+    from verydeep.importers.to_network import to_network
 
     parameters = state_dict.read("cifar.pth")
-    assert imported(parameters, "w").network.pixels.scale == (32, 32)
+    assert to_network(parameters, "w").network.pixels.scale == (32, 32)
     parameters_file.write(parameters, Path("p"))
     assert parameters_file.read(Path("p"), "w").guessed == ("pixels", "scale")
 

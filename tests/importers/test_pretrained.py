@@ -40,7 +40,7 @@ from verydeep.files import write_atomic
 from verydeep.importers import pretrained
 from verydeep.nets.network import build
 from verydeep.runtime.progress import Progress
-from verydeep.verbs.weights import published
+from verydeep.verbs.weights import named_releases
 from verydeep.weights import download, find, hash_of, paths, releases, save, start_from
 from verydeep.weights.file import read_info
 from verydeep.weights.paths import kept
@@ -185,9 +185,12 @@ def test_a_name_is_fetched_once_and_then_no_connection_is_opened(
     about = verydeep("weights", "show", "vgg16").out
     assert "vgg16.safetensors, " in about
     assert "measured  top-1 71.27 %" in about
-    assert "vgg16.safetensors: 16 layers, each with" in verydeep("weights", "verify", "vgg16").out
+    assert (
+        "vgg16.safetensors: 16 layers, with the sha256"
+        in verydeep("weights", "verify", "vgg16").out
+    )
     assert verydeep("weights", "export", "vgg16", "--to", "timm", "--out", "v.pth").code == 0
-    assert [p.here for p in published() if p.release.called == "vgg16"] == [True]
+    assert [p.here for p in named_releases() if p.release.called == "vgg16"] == [True]
     assert len(server.asked) == 2
 
 
@@ -398,8 +401,8 @@ def test_no_network_is_told_and_torch_was_not_waited_for() -> None:
     program = (
         "import sys\n"
         "from dataclasses import replace\n"
-        "from verydeep.weights import named\n"
-        "named.CLASS_LIST = replace(named.CLASS_LIST, url='http://127.0.0.1:9/classes.json')\n"
+        "from verydeep.weights import releases\n"
+        "releases.CLASS_LIST = replace(releases.CLASS_LIST, url='http://127.0.0.1:9/classes.json')\n"
         "from verydeep.commands.main import main\n"
         "try:\n    main()\nexcept SystemExit as leaving:\n    print(leaving.code)\n"
         "print('torch' in sys.modules)\n"
@@ -592,7 +595,7 @@ def test_the_list_tells_what_there_is(verydeep: Run) -> None:
     assert all(len(line) <= 80 for line in lines)
     assert where == f"here: in {CACHE.resolve()}"
     assert listed.split("\n")[1].split()[:4] == ["vgg16", "D", "the", "authors"]
-    found = {each.release.called: each for each in published()}
+    found = {each.release.called: each for each in named_releases()}
     rows = json.loads(verydeep("weights", "list", "--json").out)
     assert [row["release"]["called"] for row in rows] == list(found)
     assert len(found) == 10

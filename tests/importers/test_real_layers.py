@@ -25,8 +25,8 @@ import pytest
 import torch
 
 from tests.conftest import real_pictures
-from verydeep.importers.importing import imported
 from verydeep.importers.parameters import Parameters
+from verydeep.importers.to_network import to_network
 from verydeep.nets.network import Network
 from verydeep.pictures.preprocessing import Pixels, centre_crop
 
@@ -46,7 +46,7 @@ def network() -> Network:
     path = real_pictures("weights") / "vgg19_normalised_conv1_1_to_conv3_1.npz"
     arrays = np.load(path)
     tensors = {name: arrays[name] for name in arrays.files}
-    return imported(Parameters("npz", tensors, PIXELS), path).network
+    return to_network(Parameters("npz", tensors, PIXELS), path).network
 
 
 @pytest.fixture(scope="module")

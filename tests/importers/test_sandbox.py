@@ -186,7 +186,7 @@ def test_what_a_reader_gives_is_not_believed(
 ) -> None:
     body = f"""
 import numpy as np
-from verydeep.preprocessing import IMAGENET
+from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.importers.parameters import Parameters
 return Parameters("x", {tensors}, IMAGENET)
 """

@@ -33,22 +33,22 @@ from tests.conftest import images
 from tests.nets.test_folding import network as network_with_norms
 from verydeep.errors import UserError
 from verydeep.exporters import state_dict as state_dict_exporter
+from verydeep.exporters.constructors import loaded_by
 from verydeep.importers import state_dict
-from verydeep.importers.constructors import loaded_by
-from verydeep.importers.importing import imported
 from verydeep.importers.parameters import Parameters
+from verydeep.importers.to_network import to_network
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
-from verydeep.nets.table import read_table, with_norms
+from verydeep.nets.words import read_table, with_norms
 from verydeep.pictures.preprocessing import Pixels
+from verydeep.safetensors_layout import LARGEST_HEADER, pieces
 from verydeep.weights import hash_of
-from verydeep.weights.pieces import LARGEST_HEADER, pieces
 
 TORCHVISION = Pixels((256, 256), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), maximum=1)
 
 
 def ours(path: Path | str) -> Network:
-    return imported(state_dict.read(path), path).network
+    return to_network(state_dict.read(path), path).network
 
 
 def small(letter: str = "A", norms: bool = False) -> theirs.State:
@@ -340,8 +340,8 @@ def test_fc_layers_of_nan_are_left_out_with_the_authors_pixels() -> None:
     assert read.pixels.mean == (0.48235, 0.45882, 0.40784)
     assert read.pixels.std == (1 / 255,) * 3
     assert "FC layers are NaN" in read.notes[0]
-    network = imported(read, "w.pth").network
-    assert (network.table.name, network.table.has_top, network.classes) == ("D", False, ())
+    network = to_network(read, "w.pth").network
+    assert (network.table.name, network.table.has_scores, network.classes) == ("D", False, ())
 
 
 @pytest.mark.parametrize("prefix", ["features.", ""])
@@ -349,7 +349,7 @@ def test_convolutions_alone_are_a_net_without_its_top(prefix: str) -> None:
     """`features` of torchvision's network alone: what it gives is what theirs gives."""
     built = theirs.network("D", True)
     state = {prefix + name: t for name, t in built.features.state_dict().items()}
-    network = imported(state_dict.read(saved(state, "w.pth")), "w.pth").network
+    network = to_network(state_dict.read(saved(state, "w.pth")), "w.pth").network
     assert (network.table.name, network.table.rows[-1].name) == ("D-BN", "pool5")
     crop = images(1, 96, 64)
     found = network.activations(crop, ["pool5"])["pool5"]
@@ -652,7 +652,7 @@ def test_members_that_lie_over_each_other_are_refused() -> None:
         (lambda: {**small(), "module.features.0.bias": torch.zeros(2)}, "'module.features.0.bias'"),
         (lambda: {**small(), "aux.weight": torch.zeros(2)}, "has 'aux.weight', which is at no"),
         (lambda: {"features.5.weight": torch.zeros(2, 3, 3, 3)}, "has 'features.5', which is at"),
-        (lambda: {**small(), "classifier.0.weight": torch.zeros(4, 17)}, "17 columns in"),
+        (lambda: {**small(), "classifier.0.weight": torch.zeros(4, 17)}, "fc6 has 17 columns"),
         (lambda: {k: t.int() for k, t in small().items()}, "weights of torch.int32"),
         (lambda: {"bn1.bias": torch.zeros(1), "layer1.0.conv1.weight": torch.zeros(1)},
          "has 'layer1.0.conv1.weight', as a ResNet has, which is at no place of a VGG; expected"),
@@ -732,7 +732,7 @@ def read_or_refused(path: Path, made: bool) -> Parameters | None:
     try:
         read = state_dict.read(path)
         if made:
-            imported(read, path)
+            to_network(read, path)
     except UserError as error:
         line = str(error)
     else:

@@ -16,7 +16,7 @@ from verydeep.nets import vgg
 from verydeep.nets.cost import cost
 from verydeep.nets.folding import folded
 from verydeep.nets.network import Network, build
-from verydeep.nets.table import read_table
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.weights import hash_of, start_from
 
@@ -67,13 +67,6 @@ def test_a_norm_is_what_its_paper_says() -> None:
     expected = (found["conv1_1"] - state["running_mean"]) / deviation
     expected = expected * state["weight"] + state["bias"]
     torch.testing.assert_close(found["bn1_1"], expected)
-
-
-def test_training_changes_no_statistics() -> None:
-    built = network("A")
-    before = hash_of(built)
-    built.train()(images(4, 32, 32))
-    assert hash_of(built) == before
 
 
 @pytest.mark.parametrize("name", ["A", "B", "B-shallow", "C", "D", "E"])

@@ -16,8 +16,10 @@ from tests.conftest import images
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.cost import RowCost, cost
-from verydeep.nets.network import FullyConnected, MaxPool, Network, build
-from verydeep.nets.table import Conv, read_table
+from verydeep.nets.layers import FullyConnected, MaxPool
+from verydeep.nets.network import Network, build
+from verydeep.nets.table import Conv
+from verydeep.nets.words import read_table
 
 NAMES = list(vgg.CONFIGURATIONS)
 
@@ -197,22 +199,6 @@ def test_lrn_is_krizhevskys() -> None:
         torch.testing.assert_close(b[c], expected)
 
 
-def test_dropout_draws_from_the_generator_it_is_given() -> None:
-    network = build("A", classes=3, width=0.125, crop=32).train()
-    crop = images(2, 32, 32)
-    first, again, other = (network(crop, [torch.Generator().manual_seed(s)]) for s in (1, 1, 2))
-    torch.testing.assert_close(first, again, rtol=0, atol=0)
-    assert not torch.equal(first, other)
-
-
-def test_dropout_keeps_the_mean() -> None:
-    network = build("A", classes=3, width=0.125, crop=32).train()
-    ones = torch.ones(1, 100_000)
-    dropped = network.get_submodule("drop6")(ones, [torch.Generator().manual_seed(0)])
-    assert set(dropped.unique().tolist()) == {0.0, 2.0}
-    assert dropped.mean().item() == pytest.approx(1, abs=0.02)
-
-
 def test_a_table_is_read_again_from_its_words() -> None:
     table = vgg.table("C", classes=9, width=0.25, crop=96, fc=128)
     assert read_table("C", table.words, 96) == table
@@ -294,7 +280,7 @@ def test_a_mistake_is_named(call: object, message: str) -> None:
 def test_fc_by_products_is_the_convolution(
     shape: tuple[int, ...], unfolded: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("verydeep.nets.network.UNFOLDED", unfolded)
+    monkeypatch.setattr("verydeep.nets.layers.UNFOLDED", unfolded)
     layer = FullyConnected(16, 24, 7)
     maps = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     for laid_out in (maps, maps.contiguous(memory_format=torch.channels_last)):

@@ -30,12 +30,12 @@ from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import build
 from verydeep.pictures.picture_files import shrinking
-from verydeep.pictures.preprocessing import Pixels, crop_at, rescaled_size
+from verydeep.pictures.preprocessing import Pixels, crop_place, rescaled_size
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.progress import SILENT
 from verydeep.training.loader import MEMORY, CropSource, batches, drawn, remember
 from verydeep.training.settings import Settings
-from verydeep.verbs import train
+from verydeep.verbs import train, training_data
 
 PIXELS = Pixels((40, 40), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
 SIZE = (150, 210)
@@ -126,7 +126,8 @@ def test_a_crop_is_what_a_test_sees_there_to_the_bit(side: int, kept: int, rule:
     for batch in batches(CropSource(remembered, pixels), settings, 5, threads=2):
         for crop, i in zip(batch.images.numpy(), batch.samples.tolist(), strict=True):
             whole = pixels.read(part.source(i), side)
-            assert (crop == crop_at(whole, *drawn(settings, 5, i).place, 32)).all()
+            top, left = crop_place(whole.shape[:2], *drawn(settings, 5, i).place, 32)
+            assert (crop == whole[top : top + 32, left : left + 32]).all()
 
 
 @pytest.mark.parametrize("pixels_off", [0, 1], ids=["whole blocks", "cut blocks"])
@@ -208,7 +209,7 @@ def test_how_pictures_are_kept_changes_no_bit_of_a_training(
                 (png / f"{i}.png").write_bytes(encoded(pixels, "PNG"))
 
     def weights(folder: str, limit: int) -> tuple[str, list[torch.Tensor]]:
-        monkeypatch.setattr(train, "remember", partial(remember, limit=limit))
+        monkeypatch.setattr(training_data, "remember", partial(remember, limit=limit))
         run = train.train(
             tmp_path / folder, tmp_path / f"{folder}-{limit}", TWO_CORES, net="A", width=0.125,
             crop=32, scale=40, batch=8, epochs=1, rate=0.01, initial="he", dropout=0.25,

@@ -484,7 +484,7 @@ def test_too_many_pixels_are_refused_before_memory_is_taken(name: str) -> None:
 def test_large_webp_never_reaches_a_decoder_that_takes_memory(
     kind: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr("verydeep.pictures.reading.picture_files.WebPImageFile")
+    monkeypatch.delattr("verydeep.pictures.picture_files.WebPImageFile")
     with pytest.raises(PictureError, match=r"191.6 Mpx \(16383 x 11693\) where at most 50 Mpx"):
         read_picture(webp_header(kind, 16383, 11693))
 

@@ -28,14 +28,16 @@ from verydeep.evaluation.views import Protocol
 from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.page import write_page
-from verydeep.report.plots import error_curve, loss_curves
+from verydeep.report.plots import figure_curve, loss_curves
 from verydeep.report.protocols import write_protocols_page
 from verydeep.report.sheet import MARGIN, write_contact_sheet
 from verydeep.report.tables import percent, short, text_table
 from verydeep.report.thumbnails import _posterior_of_crops, data_uri, score_map_over
+from verydeep.tasks.classify import CLASSIFY
 from verydeep.training.state import Epoch
 from verydeep.verbs.compare import compared
-from verydeep.verbs.train import Run, train
+from verydeep.verbs.run import Run
+from verydeep.verbs.train import train
 
 PIXELS = Pixels((48, 48), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
 
@@ -115,7 +117,7 @@ ODD = '<b>&"'
 
 @pytest.mark.parametrize("matrix", [20, 5])
 def test_names_are_text_on_the_page(run: Run, monkeypatch: pytest.MonkeyPatch, matrix: int) -> None:
-    monkeypatch.setattr("verydeep.report.page.MATRIX", matrix)
+    monkeypatch.setattr("verydeep.report.answers.MATRIX", matrix)
     tests = []
     for tested in run.tests:
         one = tested.scores
@@ -160,9 +162,9 @@ def test_names_are_text_on_the_page_of_a_comparison(photos: Callable[..., Path])
 
 
 def test_plots_mark_each_cut_of_the_rate_and_take_the_pages_colours() -> None:
-    one = Epoch(1, 10, 0.1, 2.0, 2.1, 80.0, 20.0, 1.0, 0.0)
+    one = Epoch(1, 10, 0.1, 2.0, 2.1, {"top1": 80.0, "top5": 20.0}, 1.0, 0.0)
     epochs = [replace(one, epoch=n + 1, rate=r) for n, r in enumerate((0.1, 0.1, 0.01, 0.001))]
-    for svg in (loss_curves(epochs), error_curve(epochs, epochs[2])):
+    for svg in (loss_curves(epochs), figure_curve(epochs, epochs[2], CLASSIFY.watched)):
         assert svg.count("stroke-dasharray") == 2
         assert "var(--ink)" in svg
         assert not re.search("#0[1-4]0[1-4]0[1-4]", svg)

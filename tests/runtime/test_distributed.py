@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,26 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from verydeep.runtime import heartbeat
 from verydeep.runtime.distributed import Ranks
+
+
+def test_what_process_0_broadcasts_is_on_all_of_them_what_it_was() -> None:
+    """Two in this process, the second of which has other values to give."""
+    wait = timedelta(seconds=20)
+    kept = TCPStore("127.0.0.1", 0, 2, True, wait, wait_for_workers=False)
+    stores = [kept, TCPStore("127.0.0.1", kept.port, 2, False, wait)]
+    both = [Ranks(rank, 2, store) for rank, store in enumerate(stores)]
+    given = ({"folder": "a", "steps": [1, 2]}, False, 0.1, None)
+
+    def heard(ranks: Ranks) -> list[object]:
+        mine = given if ranks.is_main else (True, True, True, True)
+        return [ranks.broadcast(value) for value in mine]
+
+    with ThreadPoolExecutor(2) as pool:
+        found = [*pool.map(heard, both)]
+    for ranks in both:
+        ranks._heartbeat.end()  # type: ignore[union-attr]
+    assert found == [[*given], [*given]]
+    assert Ranks().broadcast(False) is False
 
 
 class Left(BaseException):
@@ -45,11 +66,11 @@ def set_aside(one: Ranks) -> None:
     "asks",
     [
         set_aside,
-        lambda one: one.say("a line"),
+        lambda one: one.broadcast("a line"),
         lambda one: one.agree({"rate": 0.01}),
-        lambda one: one.share(None),
+        lambda one: one.broadcast_files(None),
     ],
-    ids=["aside", "say", "agree", "share"],
+    ids=["aside", "broadcast", "agree", "files"],
 )
 def test_whoever_kept_the_processes_together_is_named_when_gone(
     lost: Ranks, asks: Callable[[Ranks], object], capfd: pytest.CaptureFixture[str]

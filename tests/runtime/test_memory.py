@@ -23,7 +23,7 @@ from verydeep.evaluation import metrics
 from verydeep.evaluation.class_order import by_chance
 from verydeep.nets import vgg
 from verydeep.nets.network import build
-from verydeep.nets.table import read_table
+from verydeep.nets.words import read_table
 from verydeep.runtime import memory
 from verydeep.runtime.distributed import tree_merges, tree_sum
 from verydeep.training.footprint import bytes_of_values, footprint, micro_batch_of

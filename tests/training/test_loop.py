@@ -32,6 +32,7 @@ from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import SILENT
 from verydeep.runtime.runtime import Runtime
+from verydeep.tasks.classify import CLASSIFY
 from verydeep.training.defaults import choose
 from verydeep.training.loader import (
     Augmentation,
@@ -44,7 +45,8 @@ from verydeep.training.loader import (
     steps,
 )
 from verydeep.training.loop import fit
-from verydeep.training.run import command_line, new_folder, to_toml
+from verydeep.training.run import new_folder
+from verydeep.training.run_toml import command_line, to_toml
 from verydeep.training.settings import Settings, checked
 from verydeep.training.state import Epoch, Schedule, Training
 from verydeep.training.step import NotFiniteError
@@ -105,9 +107,9 @@ def test_an_epoch_shows_every_picture_once_in_another_order() -> None:
 def test_batches_are_of_one_size_and_hold_the_pictures_of_the_order() -> None:
     part, _ = drawn(33)
     made = list(batches(source_of(part), SETTINGS, 0, threads=2))
-    assert [len(b.labels) for b in made] == [10, 10, 10]
+    assert [len(b.targets) for b in made] == [10, 10, 10]
     assert steps(33, SETTINGS) == 3
-    shown = np.concatenate([b.labels.numpy() for b in made])
+    shown = np.concatenate([b.targets.numpy() for b in made])
     chosen = np.array_split(order(33, SETTINGS, 0), 3)
     assert shown.tolist() == part.labels[np.concatenate([c[:10] for c in chosen])].tolist()
 
@@ -173,7 +175,7 @@ def crop(
     part: Part, settings: Settings, epoch: int, sample: int
 ) -> tuple[np.ndarray, Augmentation]:
     out = np.empty((32, 32, 3), np.uint8)
-    drawn_, _, _ = _read(source_of(part), settings, epoch, sample, out)
+    drawn_, *_ = _read(source_of(part), settings, epoch, sample, out)
     return out, drawn_
 
 
@@ -266,7 +268,7 @@ def test_sgd_is_the_papers_written_out_by_hand() -> None:
             )
             shown = (shown + batch.shift[:, None, None].numpy() - np.array(PIXELS.mean)) / 58
             scores = by_hand(torch.from_numpy(shown.astype(np.float32).transpose(0, 3, 1, 2)))
-            gradients = torch.autograd.grad(F.cross_entropy(scores, batch.labels), weights)
+            gradients = torch.autograd.grad(F.cross_entropy(scores, batch.targets), weights)
             with torch.no_grad():
                 for w, v, g in zip(weights, velocity, gradients, strict=True):
                     v.mul_(0.9).sub_(rate * (g + 5e-4 * w))
@@ -348,7 +350,7 @@ def test_ten_pictures_are_learnt_by_heart() -> None:
     pixels = replace(PIXELS, scale=(32, 32))
     net = build("A", 10, width=0.25, crop=32, pixels=pixels, initial="he")
     *_, last = fit(Training.of(net, settings), CropSource(part, pixels), part, settings)
-    assert last.top1 == 0
+    assert last.figures["top1"] == 0
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_step() -> None:
@@ -368,11 +370,11 @@ def test_waiting_is_a_share_of_the_time() -> None:
 
 def rates(errors: list[float], **given: Any) -> tuple[list[float], bool]:
     settings = Settings(**{"patience": 2, "rate": 1.0, "epochs": 100, **given})
-    schedule, found, ended = Schedule(settings), [], False
+    schedule, found, ended = Schedule(settings, CLASSIFY.watched), [], False
     for number, error in enumerate(errors):
         assert not ended
         found.append(schedule.rate(number))
-        ended = schedule.ended_by(Epoch(number + 1, 0, 0, 0, 0, error, 0, 0, 0))
+        ended = schedule.ended_by(Epoch(number + 1, 0, 0, 0, 0, {"top1": error}, 0, 0))
     return found, ended
 
 
@@ -491,7 +493,7 @@ def test_a_run_writes_all_that_is_needed_to_repeat_it(tmp_path: Path) -> None:
     assert len(list((run.folder / "events").iterdir())) == 1
     assert [t.scores.protocol.name for t in run.tests] == ["centre", "dense"] * 2
     assert load(run.folder).classes == run.dataset.classes
-    assert run.best.top1 == run.tests[0].top1
+    assert run.best.figures["top1"] == run.tests[0].top1
 
 
 def test_the_same_run_gives_the_same_weights_file(tmp_path: Path) -> None:
@@ -517,9 +519,9 @@ def test_a_run_starts_from_the_layers_of_another(tmp_path: Path) -> None:
 
 def test_the_best_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
     run = train("drawn:40x48", tmp_path / "run", runtime=TWO_CORES, epochs=3, **SMALL)
-    assert run.best.top1 == min(e.top1 for e in run.epochs)
+    assert run.best.figures["top1"] == min(e.figures["top1"] for e in run.epochs)
     again = evaluate(run.folder, "drawn:40x48", "centre", runtime=TWO_CORES, part_name="validation")
-    assert again.top1 == run.best.top1
+    assert again.top1 == run.best.figures["top1"]
 
 
 def test_the_tests_of_a_run_and_evaluate_write_the_same_score_file(tmp_path: Path) -> None:

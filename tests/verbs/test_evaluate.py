@@ -28,7 +28,7 @@ from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.training.recipes import RECIPES, settings_of
 from verydeep.training.settings import Settings
-from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.evaluate import Identity, evaluate
 from verydeep.verbs.papers_nets import trained_as
 from verydeep.weights.file import WeightsInfo
 
@@ -51,7 +51,7 @@ def test_the_same_tensors_with_other_pixels_are_another_test() -> None:
 
 
 def test_a_test_is_not_gone_on_with_by_a_network_of_other_pixels(
-    journals: list[dict[str, object]],
+    journals: list[Identity],
 ) -> None:
     network = build("A", classes=SHAPES, width=0.125, crop=32, pixels=PIXELS, initial="he")
     for pixels in (PIXELS, BGR):
@@ -130,7 +130,7 @@ def test_ilsvrc_is_known_by_its_thousand_wnids() -> None:
 
 def test_numbered_classes_are_those_of_the_thousand_wnids_in_order() -> None:
     thousand = dataset("folder", 1000, 1000)
-    info = WeightsInfo({}, [str(k) for k in range(1000)], {}, {}, {})
+    info = WeightsInfo({}, [str(k) for k in range(1000)], {}, {})
     assert relabelled(thousand.validation, thousand, info).labels.tolist() == list(range(1000))
     ten = dataset("folder", 10, 10)
     with pytest.raises(UserError, match="a class 'n10000000' that the network does not know"):
@@ -146,7 +146,7 @@ def test_the_papers_figure_is_of_the_whole_validation_set(
     heard = []
 
     def measure(*given: Any, **_: Any) -> None:
-        heard.append(given[3]["net"])
+        heard.append(given[3].net)
         raise KeyboardInterrupt  # it is known, and the test need not be done
 
     monkeypatch.setattr("verydeep.verbs.evaluate.measure", measure)
@@ -166,7 +166,7 @@ def information(provenance: dict[str, Any], name: str = "D", **options: Any) -> 
     """What a file of a net of 1,000 classes says of itself."""
     table = vgg.table(name, 1000, **options)
     words = {"name": table.name, "crop": table.crop, "words": list(table.words)}
-    return WeightsInfo(words, [str(k) for k in range(1000)], {}, provenance, {})
+    return WeightsInfo(words, [str(k) for k in range(1000)], {}, provenance)
 
 
 def test_a_net_of_the_authors_is_known_by_its_release_and_its_table() -> None:

@@ -71,7 +71,7 @@ def fuse(
     verydeep fuse D.safetensors E.safetensors --out both.safetensors
     """
     from verydeep.evaluation.comparison import compare as compared_with
-    from verydeep.evaluation.scores import names_of
+    from verydeep.evaluation.scores import titles_of
     from verydeep.verbs.compare import fused
 
     members, together = fused(files, out)
@@ -84,7 +84,7 @@ def fuse(
 
         print(dumps([as_data([s]) for s in members] + [as_data(members, together)], indent=1))
     else:
-        print(errors_table(members, names_of(members), together))
+        print(errors_table(members, titles_of(members), together))
         print(f"\n{wrapped(verdict)}" + (f"\nposteriors: {out}" if out else ""))
 
 

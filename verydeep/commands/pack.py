@@ -102,7 +102,7 @@ def as_data(folder: Path, found: dict[str, Any]) -> dict[str, Any]:
         "classes": found["classes"],
         "counts": found["counts"],
         "fingerprint": found["fingerprint"],
-        "side": found["about"]["side"],
+        "side": found["about"].side,
         "shards": len(shards),
         "bytes": sum(shard["bytes"] for shard in shards),
         "kept": found.get("kept"),

@@ -12,7 +12,7 @@ from verydeep.commands.options import Device, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
     from verydeep.datasets import Dataset
-    from verydeep.verbs.train import Run
+    from verydeep.verbs.run import Run
 
 DATA = "drawn:2000x64"
 SMALL: dict[str, Any] = {

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from verydeep.runtime.runtime import Runtime
 
 
-CHOSE = "the validation part chose the weights, so that its error flatters"
-
-
 def train(
     data: Annotated[
         str | None,
@@ -32,6 +29,7 @@ def train(
         str | None,
         typer.Option(metavar="NAME|FILE", help="Settings of a recipe, or of a TOML file."),
     ] = None,
+    task: Annotated[str | None, typer.Option(help="What to train for. [default: classify]")] = None,
     net: Annotated[str | None, typer.Option(help="A, A-LRN, B, B-shallow, C, D or E.")] = None,
     start: Annotated[
         str | None,
@@ -91,8 +89,8 @@ def train(
     What is not said is chosen from the data and the machine, and printed with its reason.
     """
     options = {
-        "net": net, "start": start, "tune": tune, "width": width, "crop": crop, "fc": fc,
-        "scale": scale, "batch": batch, "epochs": epochs, "rate": rate, "seed": seed,
+        "task": task, "net": net, "start": start, "tune": tune, "width": width, "crop": crop,
+        "fc": fc, "scale": scale, "batch": batch, "epochs": epochs, "rate": rate, "seed": seed,
         "split": split_seed,
     }  # fmt: skip
     given: dict[str, Any] = {n: value for n, value in options.items() if value is not None}
@@ -124,7 +122,9 @@ def train(
         raise
     ranks.close()
     if ranks.is_main:
-        print(_staged_answer(done, json) if isinstance(done, list) else _answer(done, json))
+        from verydeep.commands.train_answer import answer, staged_answer
+
+        print(staged_answer(done, json) if isinstance(done, list) else answer(done, json))
 
 
 def _refuse(
@@ -173,46 +173,6 @@ def _done(
     return train.train(str(data), out, runtime, recipe=chosen, **given)
 
 
-def _answer(run: Any, json: bool) -> str:
-    """Writes the page of a run; what is printed of it."""
-    from verydeep.report.page import write_page
-
-    page = write_page(run)
-    return _as_json(run, page) if json else answer(run, page)
-
-
-def _staged_answer(stages: list[Any], json: bool) -> str:
-    """Each stage's errors, and the paper's beside them where the stage is that very training."""
-    from json import dumps
-
-    from verydeep.evaluation.chance import Blind
-    from verydeep.report.tables import percent, text_table
-    from verydeep.verbs.compare import as_data
-    from verydeep.verbs.papers_nets import trained_as
-    from verydeep.weights.file import read_info
-
-    rows = [["top-1 error, %", "ours", "paper"]]
-    found, warnings = [], []
-    for stage in stages:
-        dense = max(
-            (s for s in stage.tests if s.protocol.name == "dense"), key=lambda s: s.role == "test"
-        )
-        about, name = as_data([dense]), stage.recipe.name
-        known = trained_as(read_info(stage.folder)) is not None
-        single = [p for p in stage.recipe.published if known and p.table == "Table 3"]
-        paper = f"{single[0].top1:.1f} (Q = {single[0].scales[0]})" if single else "-"
-        rows.append([f"{name}  {dense.role}, {dense.protocol}", percent(about["top1"]), paper])
-        if about["no_better"]:
-            warnings.append(f"warning: {name} is {about['no_better']}")
-        where = {"recipe": name, "folder": str(stage.folder), "protocol": str(dense.protocol)}
-        found.append({**where, **about, "paper_top1": single[0].top1 if single else None})
-    if json:
-        return dumps(found, indent=1)
-    pages = [f"  {stage.folder}/report.html" for stage in stages]
-    blindly = str(Blind(**about["blind"]))
-    return "\n".join([text_table(rows), blindly, *warnings, "", "pages:", *pages])
-
-
 def parsed(settings: list[str]) -> dict[str, Any]:
     """Settings given as KEY=VALUE, their values read as TOML reads them."""
     from verydeep import schema
@@ -228,51 +188,3 @@ def parsed(settings: list[str]) -> dict[str, Any]:
         except ValueError:
             given[key] = value
     return given
-
-
-def answer(run: Any, page: Path) -> str:
-    """What a run came to, for the terminal."""
-    from verydeep.commands.compare import cells
-    from verydeep.evaluation.chance import Blind
-    from verydeep.report.tables import text_table
-    from verydeep.verbs.compare import as_data
-
-    about = as_data([run.tests[-1].scores])
-    warning, use = about["no_better"], f"use it   verydeep predict {run.folder} PICTURE"
-    rows = [["in %", "top-1", "95 % interval", "top-5"]]
-    for tested in run.tests:
-        top1, interval, top5, _ = cells(as_data([tested.scores]))
-        rows.append([f"{tested.scores.role} error, {tested.scores.protocol}", top1, interval, top5])
-    if len(run.network.classes) <= 5:  # 0 by definition
-        rows = [row[:3] for row in rows]
-    return "\n".join(
-        [
-            text_table(rows),
-            str(Blind(**about["blind"])),
-            CHOSE if run.tests[-1].scores.role == "test" else f"{CHOSE}; there is no test part",
-            "",
-            f"weights  {run.folder}/best.safetensors (epoch {run.best.epoch})",
-            f"page     {page}",
-            f"again    {run.command}",
-            f"warning  {warning}" if warning else use,
-        ]
-    )
-
-
-def _as_json(run: Any, page: Path) -> str:
-    from json import dumps
-
-    from verydeep.verbs.compare import as_data
-
-    return dumps(
-        {
-            "folder": str(run.folder),
-            "page": str(page),
-            "best_epoch": run.best.epoch,
-            "command": run.command,
-            "tests": [
-                {"protocol": str(t.scores.protocol), **as_data([t.scores])} for t in run.tests
-            ],
-        },
-        indent=1,
-    )

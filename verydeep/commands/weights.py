@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,8 @@ from verydeep.commands.options import Json, Offline, Quiet, Weights
 
 if TYPE_CHECKING:
     from verydeep.commands.console import Console
-    from verydeep.verbs.weights import Published
+    from verydeep.verbs.describe import Description
+    from verydeep.verbs.weights import NamedRelease
 
 app = typer.Typer(
     help="""Say what a file of weights is, and take over other programs' files.
@@ -42,16 +43,16 @@ def list_(json: Json = False) -> None:
 
     verydeep predict vgg16 cat.jpg
     """
-    from verydeep.verbs.weights import published
+    from verydeep.verbs.weights import named_releases
 
-    found = published()
+    found = named_releases()
     if json:
         from dataclasses import asdict
         from json import dumps
 
         print(dumps([asdict(each) for each in found], indent=1))
     else:
-        print(names(found))
+        print(releases_table(found))
 
 
 @app.command(short_help="What a file of weights is, and whose.")
@@ -67,16 +68,16 @@ def show(
     Other programs' files are read in a process of their own, and nothing in them is run.
     """
     from verydeep.commands.console import Console
-    from verydeep.verbs.weights import about
+    from verydeep.verbs.describe import described
     from verydeep.weights import find
 
-    found = about(find(file, Console(), offline), prototxt)
+    found = described(find(file, Console(), offline), prototxt)
     if json:
         from json import dumps
 
-        print(dumps(found, indent=1))
+        print(dumps(found.as_json(), indent=1))
     else:
-        print(answer(found))
+        print(description_table(found))
 
 
 @app.command("import", short_help="Another program's weights made ours.")
@@ -202,31 +203,33 @@ def _quantised(weights: Path, to: str, out: Path, data: str, console: Console) -
     return f"{out}: int8, {out.stat().st_size:,} bytes\n{done}"
 
 
-def answer(found: dict[str, Any]) -> str:
+def description_table(found: Description) -> str:
     """What a file is, for the terminal."""
     from verydeep.errors import one_line
     from verydeep.report.tables import text_table
 
-    release = found.get("release") or {}
-    made = found.get("provenance", {}).get("imported", {})
-    measured = release.get("measured") or made.get("measured")
+    release = found.release
+    imported = (found.provenance or {}).get("imported", {})
+    source = f"from {imported.get('file')}, {imported.get('family')}"
+    measured = release.measured if release else imported.get("measured")
+    has_scores = found.net is None or found.net.table.has_scores
     rows = [
-        ["file", f"{found['file']}, {found['bytes']:,} bytes"],
-        ["family", found["family"]],
-        ["net", found.get("net_in_words") or f"none: {found['no_net']}"],
-        ["pixels", found["pixels_in_words"]],
-        ["classes", _classes(found["classes"]) if found.get("class_count") != 0 else "none"],
-        ["imported", one_line(f"from {made.get('file')}, {made.get('family')}") if made else ""],
-        ["release", f"{release['name']} of {release['publisher']}" if release else ""],
+        ["file", f"{found.file}, {found.bytes:,} bytes"],
+        ["family", found.family],
+        ["net", found.net.in_words if found.net else f"none: {found.no_net}"],
+        ["pixels", found.pixels_in_words],
+        ["classes", _classes(found.classes if has_scores else ())],
+        ["imported", one_line(source) if imported else ""],
+        ["release", f"{release.name} of {release.publisher}" if release else ""],
         ["measured", one_line(measured) if measured else ""],
-        *(["note", note] for note in found["notes"]),
-        ["sha256", found["sha256"]],
-        ["md5", found["md5"]],
+        *(["note", note] for note in found.notes),
+        ["sha256", found.hashes.sha256],
+        ["md5", found.hashes.md5],
     ]
     return text_table([row for row in rows if row[1]], left=2)
 
 
-def names(found: list[Published]) -> str:
+def releases_table(found: list[NamedRelease]) -> str:
     """Published weights, a line each, for the terminal."""
     from verydeep.report.tables import text_table
     from verydeep.weights.paths import cache
@@ -246,8 +249,10 @@ def names(found: list[Published]) -> str:
     )
 
 
-def _classes(names: list[str] | None) -> str:
+def _classes(names: tuple[str, ...] | None) -> str:
     if names is None:
         return "not named"
+    if not names:
+        return "none"
     shown = ", ".join(names[:3])
     return f"{len(names):,}: {shown}{', ...' if len(names) > 3 else ''}"

@@ -1,17 +1,30 @@
 """Labelled pictures, recognised from what is there."""
 
 from pathlib import Path
+from typing import Protocol
 
+from verydeep.datasets import drawn, folder, ilsvrc, pack
 from verydeep.datasets.dataset import Dataset, Part
-from verydeep.datasets.drawn import open_drawn
-from verydeep.datasets.folder import open_folder, refuse_too_small
-from verydeep.datasets.ilsvrc import is_ilsvrc, open_ilsvrc
-from verydeep.datasets.pack import is_packed, open_packed
+from verydeep.datasets.folder import refuse_too_small
 from verydeep.datasets.seen import Memory, settled
 from verydeep.errors import UserError
 from verydeep.schema import MOST_SEED
 
 __all__ = ["Dataset", "Memory", "Part", "open_dataset", "refuse_too_small", "settled"]
+
+
+class Kind(Protocol):
+    """A kind of dataset, which is a module: whether it is what lies there, and how it is opened."""
+
+    def is_here(self, where: str | Path) -> bool:
+        """Whether it is, by names alone; nothing is read, and nothing refused."""
+
+    def open(self, where: str | Path, split: int = 0) -> Dataset:
+        """The dataset; UserError where it cannot be opened."""
+
+
+KINDS: tuple[Kind, ...] = (drawn, pack, ilsvrc, folder)
+"""Every kind, in the order in which they are asked whether they are there."""
 
 
 def open_dataset(where: str | Path, split: int = 0) -> Dataset:
@@ -24,10 +37,5 @@ def open_dataset(where: str | Path, split: int = 0) -> Dataset:
     """
     if not 0 <= split <= MOST_SEED:
         raise UserError(f"the seed of the split is {split}; it must be in [0, 2^63)")
-    if str(where).split(":")[0] == "drawn" and not Path(where).exists():
-        return open_drawn(str(where), split)
-    if is_packed(Path(where)):
-        return open_packed(Path(where))
-    if is_ilsvrc(Path(where)):
-        return open_ilsvrc(Path(where))
-    return open_folder(Path(where), split)
+    kind = next(kind for kind in KINDS if kind.is_here(where))
+    return kind.open(where, split)

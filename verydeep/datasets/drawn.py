@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 
-from verydeep.datasets.dataset import Boxes, Dataset, Part, fingerprint
+from verydeep.datasets.annotations import Objects
+from verydeep.datasets.dataset import Dataset, Part, fingerprint
 from verydeep.datasets.drawing import SMALLEST_SIDE, Drawing, draw
 from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import UserError
@@ -22,12 +24,18 @@ FIRST = {"train": 0, "validation": 2 * 10**9, "test": 10**9}
 """Number of each part's first picture: no set, however large, reaches into another part."""
 
 
-def open_drawn(where: str = "drawn", seed: int = 0) -> Dataset:
-    """Dataset of drawn shapes, ten classes in equal numbers, each picture with class and box.
+def is_here(where: str | Path) -> bool:
+    """Whether drawn pictures are asked for: by a name that nothing in the folder has."""
+    return str(where).split(":")[0] == "drawn" and not Path(where).exists()
 
-    `where` is "drawn", "drawn:COUNT" or "drawn:COUNTxSIDE". Nothing is stored: a picture is drawn
-    whenever it is asked for. Raises UserError for anything else.
+
+def open(where: str | Path = "drawn", split: int = 0) -> Dataset:
+    """Dataset of drawn shapes, ten classes in equal numbers, each picture with class and object.
+
+    `where` is "drawn", "drawn:COUNT" or "drawn:COUNTxSIDE"; another `split` draws others. Nothing
+    is stored: a picture is drawn whenever it is asked for. Raises UserError for anything else.
     """
+    where = str(where)
     if (found := _count_and_side(where)) is None:
         raise UserError(
             f"'{where}' is no drawn set; there are drawn, drawn:4000 and drawn:4000x96 "
@@ -44,11 +52,11 @@ def open_drawn(where: str = "drawn", seed: int = 0) -> Dataset:
     held_out = max(len(SHAPES), count // 4)
     counts = {"train": count, "validation": held_out, "test": held_out}
     note = (
-        f"drawn from seed {seed}: {count:,} to train, {held_out:,} to choose the weights by and "
+        f"drawn from seed {split}: {count:,} to train, {held_out:,} to choose the weights by and "
         f"{held_out:,} to test, {side} x {side} pixels"
     )
-    parts = {name: _part(name, seed, FIRST[name], n, side) for name, n in counts.items()}
-    print_of = fingerprint([f"drawn {count} {side} {seed}", *SHAPES])
+    parts = {name: _part(name, split, FIRST[name], n, side) for name, n in counts.items()}
+    print_of = fingerprint([f"drawn {count} {side} {split}", *SHAPES])
     return Dataset(where, "drawn", SHAPES, parts, (), (note,), print_of)
 
 
@@ -64,18 +72,25 @@ def _count_and_side(where: str) -> tuple[int, int] | None:
 
 
 def _part(name: str, seed: int, first: int, count: int, side: int) -> Part:
-    """`count` drawings from the one numbered `first` on."""
+    """`count` drawings from the one numbered `first` on.
+
+    The box of one is known once it was drawn, and it is not drawn anew for that.
+    """
+    boxes = np.zeros((count, 4))
 
     def drawing(i: int) -> Drawing:
-        return draw(seed, first + i, (side, side))
+        found = draw(seed, first + i, (side, side))
+        boxes[i] = found.box
+        return found
 
     def picture(i: int) -> Picture:
         return drawing(i).image
 
-    def boxes(i: int) -> Boxes:
-        return np.array([drawing(i).box])
+    def objects(i: int) -> Objects:
+        box = boxes[i] if boxes[i].any() else np.array(drawing(i).box)
+        return Objects.of_class(box[None].copy(), int(labels[i]))
 
     numbers = np.arange(first, first + count, dtype=np.int64)
     labels = numbers % len(SHAPES)
     names = [f"{name}/{SHAPES[label]}/{n}" for n, label in zip(numbers, labels, strict=True)]
-    return Part(names, labels, picture, boxes)
+    return Part(names, labels, picture, objects)

@@ -42,23 +42,29 @@ MANY, MANY_A_CLASS = 1000, 100
 """Pictures, in all and of each class, from which on there is a part for both: 10 of each class."""
 
 
-def open_folder(root: Path, seed: int = 0) -> Dataset:
+def is_here(where: str | Path) -> bool:
+    """Always: a path that is nothing else is this, or `open` says what is wrong with it."""
+    return True
+
+
+def open(where: str | Path, split: int = 0) -> Dataset:
     """Dataset of a folder with one folder per class, whose names are the classes' names.
 
     Class names are in natural order ("2" before "10"). A folder without its own split gets one,
-    drawn from `seed`, a fifth of each class set aside, and one picture at the least. Raises
+    drawn from `split`, a fifth of each class set aside, and one picture at the least. Raises
     UserError where there are no pictures in class folders.
     """
+    root = Path(where)
     roots, beside = _layout(root)
     if not roots:
-        return _split_here(root, _Listing.of(root), seed, ())
+        return _split_here(root, _Listing.of(root), split, ())
     listings = {role: _Listing.of(path) for role, path in roots.items()}
     train = listings["train"]
     listings, left_alone = _labelled(listings)
     if len(listings) == 1:
         note = f"{root} has {train.root.name}/ but no val/ or test/ of class folders beside it"
-        return _split_here(root, train, seed, (note, *left_alone, *beside))
-    return _split_already(root, listings, seed, (*left_alone, *beside))
+        return _split_here(root, train, split, (note, *left_alone, *beside))
+    return _split_already(root, listings, split, (*left_alone, *beside))
 
 
 def refuse_too_small(dataset: Dataset) -> None:
@@ -73,7 +79,7 @@ def refuse_too_small(dataset: Dataset) -> None:
             f"one class folder only in {dataset.where}: '{dataset.classes[0]}'; at least 2 are "
             f"needed"
         )
-    labels = np.concatenate([part.labels for part in dataset.parts.values()])
+    labels = np.concatenate([part.labels for part in dataset.by_role.values()])
     alone = np.flatnonzero(np.bincount(labels) == 1)
     if len(alone):
         raise UserError(

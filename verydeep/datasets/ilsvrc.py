@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.datasets import ilsvrc_lists
+from verydeep.datasets.annotations import Objects
 from verydeep.datasets.dataset import Boxes, Dataset, Labels, Part, fingerprint
 from verydeep.datasets.entries import some
 from verydeep.datasets.ilsvrc_files import (
@@ -34,25 +35,27 @@ from verydeep.datasets.ilsvrc_files import (
     WORDS,
     Pictures,
     find_list,
-    is_ilsvrc,
+    is_here,
     train_folder,
     val_folder,
 )
 from verydeep.datasets.ilsvrc_lists import class_names
 from verydeep.errors import UserError
-from verydeep.pictures.reading import picture_size
+from verydeep.pictures.reading import original_size
 
-__all__ = ["WORDS", "class_names", "devkit_order", "find_list", "is_ilsvrc", "open_ilsvrc"]
+__all__ = ["WORDS", "class_names", "devkit_order", "find_list", "is_here", "open"]
 
 
-def open_ilsvrc(root: Path) -> Dataset:
+def open(where: str | Path, split: int = 0) -> Dataset:
     """Dataset of ILSVRC-2012: train/, or nothing where it is absent, and the validation set.
 
-    Reads names and sizes of files and the lists, no picture. Boxes are as the lists have them, so
-    those of rescaled pictures need a list of their own; XML files tell the size of their picture,
-    and boxes from there are scaled to the picture that is there. A picture without boxes has
-    none, [0, 4]. Raises UserError where a validation picture has no label, or two.
+    It is split already. Reads names and sizes of files and the lists, no picture. Boxes are as the
+    lists have them, so those of rescaled pictures need a list of their own; XML files tell the size
+    of their picture, and boxes from there are scaled to the picture that is there. Of a picture in
+    no list, and without a file, no objects are told. Raises UserError where a validation picture
+    has no label, or two.
     """
+    root = Path(where)
     train_root, val_root = train_folder(root), val_folder(root)
     if val_root is None:
         raise UserError(
@@ -165,15 +168,23 @@ def _part(
     pictures: Pictures,
     wnids: list[str],
     classes: tuple[str, ...],
-    boxes: Callable[[int], Boxes] | None,
+    boxes: BoxesOf | None,
 ) -> Part:
     place = {wnid: i for i, wnid in enumerate(classes)}
     labels = np.fromiter((place[wnid] for wnid in wnids), np.int64, len(wnids))
     root, names = pictures.root, pictures.names
-    return Part(names, labels, lambda i: root / names[i], boxes)
+
+    def objects(i: int) -> Objects | None:
+        """Those of a picture are of its own class."""
+        found = boxes and boxes(i)
+        return None if found is None else Objects.of_class(found, int(labels[i]))
+
+    return Part(names, labels, lambda i: root / names[i], boxes and objects)
 
 
-Found = tuple[Callable[[int], Boxes] | None, tuple[str, ...]]
+BoxesOf = Callable[[int], Boxes | None]
+"""The boxes of picture i; None where nothing tells of them."""
+Found = tuple[BoxesOf | None, tuple[str, ...]]
 """The boxes of a part, if there are any, and a note of where they are from."""
 
 
@@ -183,7 +194,7 @@ def _val_boxes(root: Path, val: Pictures, lists: _Lists) -> Found:
     if (boxes := lists.boxes) is not None:
         without = sum(stem not in boxes for stem in stems)
         note = f"boxes of {lists.boxes_path}" + _none_for(without)
-        return lambda i: boxes.get(stems[i], np.zeros((0, 4))), (note,)
+        return lambda i: boxes.get(stems[i]), (note,)
     if (folder := _annotations(root, "val")) is None:
         return None, ()
     there = {entry.name for entry in os.scandir(folder)}
@@ -196,7 +207,7 @@ def _none_for(without: int) -> str:
     return f"; {without:,} pictures have none" if without else ""
 
 
-def _train_boxes(root: Path, train: Pictures) -> Callable[[int], Boxes] | None:
+def _train_boxes(root: Path, train: Pictures) -> BoxesOf | None:
     """Boxes of XML files in a folder for each class; many pictures have none."""
     folder = _annotations(root, "train")
     if folder is None:
@@ -211,12 +222,17 @@ def _annotations(root: Path, part: str) -> Path | None:
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def _xml_boxes(path: Path, picture: Path) -> Boxes:
-    """Boxes in the pixels of the picture that is there, whatever size the file says it had."""
+def _xml_boxes(path: Path, picture: Path) -> Boxes | None:
+    """Boxes in the pixels of the picture that is there, whatever size the file says it had.
+
+    Each picture shows its class, so that a file without a box is one that does not tell.
+    """
     if not path.exists():
-        return np.zeros((0, 4))
+        return None
     boxes, (width, height) = ilsvrc_lists.xml_boxes(path)
-    now_height, now_width = picture_size(picture)
+    if not len(boxes):
+        return None
+    now_height, now_width = original_size(picture)
     scale = np.array([now_width / width, now_height / height])
     return np.asarray(boxes * np.tile(scale, 2))  # x, y, x, y
 

@@ -34,13 +34,14 @@ PEEK = 100
 """Entries of a folder that are looked at to recognise it."""
 
 
-def is_ilsvrc(root: Path) -> bool:
+def is_here(where: str | Path) -> bool:
     """Whether a folder is ILSVRC-2012, by its layout and the first names in it.
 
     train/ and val/ that both have wnid folders are any folder's layout too, which is split already
     and gives the same classes, pictures and labels: without a list of ILSVRC's in the root, for
     words or boxes, they are left to be read as such.
     """
+    root = Path(where)
     with suppress(OSError, ValueError):  # which the listing of the folder will name
         val = val_folder(root)
         if val is None:

@@ -131,7 +131,7 @@ def solution(path: Path) -> tuple[dict[str, str], dict[str, Boxes]]:
         if name in labels or not right or found is None:
             raise _mistake(path, number, line, "NAME,wnid x_min y_min x_max y_max, names once only")
         labels[name] = wnids.pop()
-        boxes[name] = np.array(found).reshape(-1, 4)
+        boxes[name] = _continuous(found)
     return labels, boxes
 
 
@@ -147,13 +147,25 @@ def labels_table(path: Path) -> dict[str, str]:
 
 def boxes_table(path: Path) -> dict[str, Boxes]:
     """The boxes of each picture, from a table `image,xmin,ymin,xmax,ymax` with a line a box."""
-    boxes: dict[str, list[list[float]]] = defaultdict(list)
+    boxes: dict[str, list[float]] = defaultdict(list)
     for number, line, (name, *sides) in _columns(path, ("image", "xmin", "ymin", "xmax", "ymax")):
         found = _numbers(sides)
         if found is None:
             raise _mistake(path, number, line, "four numbers of pixels")
-        boxes[name].append(found)
-    return {name: np.array(rows) for name, rows in boxes.items()}
+        boxes[name] += found
+    return {name: _continuous(sides) for name, sides in boxes.items()}
+
+
+def _continuous(sides: list[float]) -> Boxes:
+    """Boxes from x_min, y_min, x_max, y_max of each, as ILSVRC has them.
+
+    Those count pixels from 0 and name the last one that is inside: of the 80,477 of the validation
+    set none has an x_max of the picture's width, and every thirteenth has one less. Here a box ends
+    where that pixel does.
+    """
+    boxes = np.array(sides, np.float64).reshape(-1, 4)
+    boxes[:, 2:] += 1
+    return boxes
 
 
 def xml_boxes(path: Path) -> tuple[Boxes, tuple[float, float]]:
@@ -173,13 +185,17 @@ def xml_boxes(path: Path) -> tuple[Boxes, tuple[float, float]]:
         )
     try:
         tree = ElementTree.fromstring(data)
-        boxes = [_sides(box, "xmin", "ymin", "xmax", "ymax") for box in tree.iter("bndbox")]
+        boxes = [
+            side
+            for box in tree.iter("bndbox")
+            for side in _sides(box, "xmin", "ymin", "xmax", "ymax")
+        ]
         ((width, height),) = (_sides(size, "width", "height") for size in tree.iter("size"))
         if min(width, height) <= 0:
             raise ValueError(f"a picture of {width:g} x {height:g} pixels")
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise UserError(f"boxes in {path} are not as in PASCAL VOC: {error}") from None
-    return np.array(boxes, dtype=np.float64).reshape(-1, 4), (width, height)
+    return _continuous(boxes), (width, height)
 
 
 def _sides(element: ElementTree.Element, *names: str) -> list[float]:

@@ -68,9 +68,9 @@ def inspect(dataset: Dataset, threads: int = 2, progress: Progress = SILENT) -> 
         {name: _counts(part, len(dataset.classes)) for name, part in dataset.parts.items()},
         sizes,
         faults,
-        [names_of(dataset, group) for group in groups],
-        [names_of(dataset, group) for group in across],
-        [names_of(dataset, group) for group in contradictions(dataset, groups)],
+        [names_with_parts(dataset, group) for group in groups],
+        [names_with_parts(dataset, group) for group in across],
+        [names_with_parts(dataset, group) for group in contradictions(dataset, groups)],
         dark,
     )
 
@@ -80,7 +80,7 @@ def contradictions(dataset: Dataset, groups: Iterable[Sequence[Place]]) -> list[
     return [g for g in groups if len({dataset.parts[part].labels[i] for part, i in g}) > 1]
 
 
-def names_of(dataset: Dataset, group: Iterable[Place]) -> tuple[str, ...]:
+def names_with_parts(dataset: Dataset, group: Iterable[Place]) -> tuple[str, ...]:
     """The pictures' names, each with its part."""
     return tuple(f"{dataset.parts[part].names[i]} ({part})" for part, i in group)
 
@@ -114,7 +114,7 @@ def warnings(dataset: Dataset) -> Iterator[str]:
     Files that stand in two classes, and pictures of 16 bits that use few of them.
     """
     if groups := mislabelled(dataset):
-        shown = some([" = ".join(names_of(dataset, group)) for group in groups])
+        shown = some([" = ".join(names_with_parts(dataset, group)) for group in groups])
         yield f"the same file in two classes, so that one label is wrong: {len(groups)} ({shown})"
     if dark := list(_dark_of(dataset.train)):
         yield dark_line(dark)

@@ -16,13 +16,15 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
+from verydeep.datasets.annotations import Objects
 from verydeep.datasets.dataset import Boxes, Dataset, Part
 from verydeep.datasets.entries import natural_key
 from verydeep.datasets.seen import key_of
-from verydeep.errors import PictureError
+from verydeep.errors import PictureError, UserError
+from verydeep.pictures.boxes import into_window, no_boxes
 from verydeep.pictures.picture_files import format_of, open_image
 from verydeep.pictures.preprocessing import Pixels
-from verydeep.pictures.reading import MAX_PIXELS, Source, picture_size, read_picture
+from verydeep.pictures.reading import MAX_PIXELS, Source, read_with_window
 
 QUALITY = 95
 """Of the JPEGs written, with a colour for each pixel (4:4:4): crops are cut at odd places and
@@ -68,8 +70,8 @@ def class_names(dataset: Dataset) -> list[str]:
 
 
 def members(dataset: Dataset) -> Iterator[Member]:
-    """Every picture, part by part and class by class; one class at a time is in memory."""
-    for part_name, part in dataset.parts.items():
+    """Every picture that has a role, by part and by class; one class at a time is in memory."""
+    for part_name, part in dataset.by_role.items():
         for label, class_name in enumerate(class_names(dataset)):
             indices = np.flatnonzero(part.labels == dataset.classes.index(class_name)).tolist()
             names = member_names([part.names[i] for i in indices], class_name)
@@ -126,21 +128,32 @@ def recoded(part: Part, index: int, side: int) -> Recoded:
     """
     source = part.source(index)
     key = key_of(source) if part.keys is None else int(part.keys[index])
-    image = read_picture(source, smaller_side=side)
+    image, window = read_with_window(source, smaller_side=side)
     data = _ordinary_jpeg(source, side)
     if data is None:
         if min(image.shape[:2]) > side:
             image = SHRINK.rescale(image, side)
+            window = window.rescaled((image.shape[0], image.shape[1]))
         if max(image.shape[:2]) > LONGEST_SIDE:
             raise PictureError(f"longer than the {LONGEST_SIDE:,} pixels of a JPEG's longest side")
         file = BytesIO()
         Image.fromarray(image).save(file, "JPEG", quality=QUALITY, subsampling=0)
         data = file.getvalue()
-    if part.boxes is None:
-        return Recoded(data, np.zeros((0, 4)), key)
-    (height, width), (old_height, old_width) = image.shape[:2], picture_size(source)
-    scale = np.tile([width / old_width, height / old_height], 2)  # x, y, x, y
-    return Recoded(data, part.boxes(index).astype(np.float64) * scale, key)
+    objects = part.objects and part.objects(index)
+    if objects is None:
+        return Recoded(data, no_boxes(), key)
+    _refuse_others(part.names[index], objects, int(part.labels[index]))
+    boxes = into_window(objects.boxes.astype(np.float64), part.of_original(index, window))
+    return Recoded(data, boxes, key)
+
+
+def _refuse_others(name: str, objects: Objects, label: int) -> None:
+    """Raises UserError for objects of which a pack would not tell the whole."""
+    if not len(objects) or objects.difficult.any() or (objects.labels != label).any():
+        raise UserError(
+            f"{name} has no object, a difficult one or one of another class than its own, which a "
+            f"pack does not tell of; use the data as it is"
+        )
 
 
 def _ordinary_jpeg(source: Source, side: int) -> bytes | None:

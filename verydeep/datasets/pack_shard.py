@@ -15,7 +15,7 @@ from zlib import crc32
 import numpy as np
 
 from verydeep.datasets.dataset import ROLES, Boxes
-from verydeep.datasets.pack import Entries
+from verydeep.datasets.pack_index import Entries
 from verydeep.datasets.pack_members import Member, Recoded
 
 

@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,15 @@ import numpy as np
 from verydeep import schema
 from verydeep.datasets.dataset import Dataset, fingerprint
 from verydeep.datasets.folder import refuse_too_small, words_of
-from verydeep.datasets.pack import (
+from verydeep.datasets.pack import UNFINISHED, picture_names, sha256_of
+from verydeep.datasets.pack_index import (
     FORMAT,
     INDEX,
-    UNFINISHED,
     About,
     Entries,
     Record,
-    names_of,
     read_index,
-    sha256_of,
-    to_bytes,
+    write_index,
 )
 from verydeep.datasets.pack_members import QUALITY, Member, Recoded, class_names, members, recoded
 from verydeep.datasets.pack_shard import Shard, Tar
@@ -76,6 +75,8 @@ def pack(
             f"{dataset.where} has pictures to test on only, and a pack needs some to train on; the "
             f"other verbs take that folder as it is"
         )
+    if any(part.masks for part in dataset.by_role.values()):
+        raise UserError(f"{dataset.where} has masks, which a pack does not keep; use it as it is")
     said = len(dataset.notes)
     dataset = settled(dataset, Memory(), threads=threads, progress=progress)
     for note in dataset.notes[said:]:
@@ -87,25 +88,20 @@ def pack(
     return {**header, "kept": kept}
 
 
-def _about(dataset: Dataset, side: int, shard_bytes: int) -> dict[str, Any]:
+def _about(dataset: Dataset, side: int, shard_bytes: int) -> About:
     """What must be the same for two packs to be."""
-    return {
-        "format": FORMAT.decode().strip(),
-        "data": dataset.fingerprint,
-        "split": fingerprint(
-            f"{role} {name}"
-            for role in dataset.parts
-            if role != "train"
-            for name in dataset.parts[role].names
-        ),
-        "side": side,
-        "quality": QUALITY,
-        "shard_bytes": shard_bytes,
-    }
+    apart = fingerprint(
+        f"{role} {name}"
+        for role, part in dataset.by_role.items()
+        if role != "train"
+        for name in part.names
+    )
+    data = dataset.fingerprint
+    return About(data, apart, side, QUALITY, shard_bytes, f"verydeep pack {FORMAT}")
 
 
 @contextmanager
-def _claimed(out: Path, about: dict[str, Any], where: str) -> Iterator[None]:
+def _claimed(out: Path, about: About, where: str) -> Iterator[None]:
     """The folder while it is ours to write, with a record in it of each shard that is finished."""
     journal, settings = out / UNFINISHED, out / UNFINISHED / "about.json"
     _refuse_strangers(out)
@@ -119,17 +115,18 @@ def _claimed(out: Path, about: dict[str, Any], where: str) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"cannot pack into {out}: {error.strerror}") from None
     with folder_lock(out):
-        write_atomic(settings, json.dumps(about).encode())
+        write_atomic(settings, json.dumps(asdict(about)).encode())
         if finished:
             _unfold(*finished, journal)
         yield
 
 
-def _read_about(settings: Path) -> dict[str, Any]:
+def _read_about(settings: Path) -> About:
     try:
-        return schema.fitting_keys(About, schema.of_json(settings.read_bytes()))
+        about: About = schema.fitting(About, schema.of_json(settings.read_bytes()))
     except (OSError, ValueError):
         raise UserError(f"cannot read {settings}; pack anew into another folder") from None
+    return about
 
 
 def _refuse_strangers(out: Path) -> None:
@@ -154,10 +151,10 @@ def _strange(out: Path, path: Path) -> UserError:
     )
 
 
-def _refuse_other(out: Path, there: dict[str, Any], about: dict[str, Any], where: str) -> None:
+def _refuse_other(out: Path, there: About, about: About, where: str) -> None:
     """Refuses to go on with the pack of other pictures, or with other settings."""
-    for name in about:
-        if (found := there.get(name)) != about[name]:
+    for name in ("format", "data", "split", "side", "quality", "shard_bytes"):
+        if (found := getattr(there, name)) != getattr(about, name):
             what = {
                 "format": "an earlier format, which can be read but not gone on with",
                 "data": f"other pictures than {where} has now",
@@ -172,7 +169,7 @@ def _unfold(header: dict[str, Any], entries: Entries, journal: Path) -> None:
     start = 0
     for number, record in enumerate(header["shards"]):
         end = start + record["pictures"]
-        write_atomic(_record_path(journal, number), to_bytes(record, entries.cut(start, end)))
+        write_index(_record_path(journal, number), record, entries.cut(start, end))
         start = end
 
 
@@ -181,7 +178,7 @@ def _record_path(journal: Path, number: int) -> Path:
 
 
 def _shards(
-    dataset: Dataset, out: Path, about: dict[str, Any], threads: int, progress: Progress
+    dataset: Dataset, out: Path, about: About, threads: int, progress: Progress
 ) -> tuple[list[Shard], int]:
     """Every shard of the dataset, and how many of them were there already."""
     total, place, kept = len(dataset.everything), 0, 0
@@ -191,8 +188,8 @@ def _shards(
     while place < total:
         shard = _kept(out, len(shards), place)
         if shard is None:
-            found = found or _found(dataset, about["side"], place, threads, progress)
-            shard = _write(out, len(shards), place, found, about["shard_bytes"], trained)
+            found = found or _found(dataset, about.side, place, threads, progress)
+            shard = _write(out, len(shards), place, found, about.shard_bytes, trained)
         else:
             kept, found = kept + 1, None
             trained.update(shard.entries.labels[: shard.record["counts"].get("train", 0)].tolist())
@@ -217,7 +214,7 @@ def _found(
     dataset: Dataset, side: int, place: int, threads: int, progress: Progress
 ) -> Iterator[Found]:
     """The pictures from a place on, recoded by threads, in order."""
-    parts, total = dataset.parts, len(dataset.everything)
+    parts, total = dataset.by_role, len(dataset.everything)
 
     def work(member: Member) -> Found:
         try:
@@ -254,7 +251,7 @@ def _write(
             f"goes on from there"
         ) from None
     shard = tar.shard(path.name, first, place)
-    write_atomic(_record_path(out / UNFINISHED, number), to_bytes(shard.record, shard.entries))
+    write_index(_record_path(out / UNFINISHED, number), shard.record, shard.entries)
     return shard
 
 
@@ -269,13 +266,11 @@ def _add(tar: Tar, member: Member, picture: Recoded | str, trained: set[int]) ->
         trained.add(member.label)
 
 
-def _finish(
-    dataset: Dataset, out: Path, about: dict[str, Any], shards: list[Shard]
-) -> dict[str, Any]:
+def _finish(dataset: Dataset, out: Path, about: About, shards: list[Shard]) -> dict[str, Any]:
     """Writes the index, takes away what is not needed any more, and gives the index's header."""
     entries = Entries.joined([shard.entries for shard in shards])
     of_shards = [shard.record["counts"] for shard in shards]
-    counts = {role: sum(found.get(role, 0) for found in of_shards) for role in dataset.parts}
+    counts = {role: sum(found.get(role, 0) for found in of_shards) for role in dataset.by_role}
     classes = class_names(dataset)
     _refuse_too_few(out, entries, counts, classes)
     header = {
@@ -283,11 +278,11 @@ def _finish(
         "where": Path(dataset.where).name,
         "classes": classes,
         "counts": counts,
-        "boxes": [name for name, part in dataset.parts.items() if part.boxes is not None],
+        "boxes": [role for role, part in dataset.by_role.items() if part.objects is not None],
         "fingerprint": _fingerprint(entries, classes, counts),
         "shards": [shard.record for shard in shards],
     }
-    write_atomic(out / INDEX, to_bytes(header, entries))
+    write_index(out / INDEX, header, entries)
     keep = {INDEX, *(shard.record["name"] for shard in shards)}
     for path in out.iterdir():
         if OURS.fullmatch(path.name) and path.name not in keep:
@@ -317,12 +312,12 @@ def _refuse_too_few(
 
 
 def _fingerprint(entries: Entries, classes: list[str], counts: Mapping[str, int]) -> str:
-    """The fingerprint that `open_folder` gives of the shards unpacked."""
+    """The fingerprint that `folder.open` gives of the shards unpacked."""
     used = [name for label, name in enumerate(classes) if (entries.labels == label).any()]
     lines, start = [*used], 0
     for word, count in zip(words_of(counts), counts.values(), strict=True):
         here = entries.cut(start, start := start + count)
-        names = names_of(here, classes)
+        names = picture_names(here, classes)
         found = sorted(zip(names, here.sizes.tolist(), strict=True))
         lines += [word, *(f"{name} {size}" for name, size in found)]
     return fingerprint(lines)

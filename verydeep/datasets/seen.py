@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from verydeep.datasets.dataset import ROLES, Dataset, Keys, Part, together
+from verydeep.datasets.dataset import ROLES, Dataset, Keys, Part, joined
 from verydeep.datasets.entries import some
 from verydeep.errors import PictureError
 from verydeep.pictures.reading import Source
@@ -50,7 +50,7 @@ class Memory:
     @classmethod
     def of(cls, dataset: Dataset) -> Memory:
         """That of weights trained on a dataset whose keys were read."""
-        found = {role: part.keys for role, part in dataset.parts.items() if part.keys is not None}
+        found = {r: part.keys for r, part in dataset.by_role.items() if part.keys is not None}
         return cls({role: _sorted(keys) for role, keys in found.items() if len(keys)})
 
     def __or__(self, other: Memory) -> Memory:
@@ -99,21 +99,25 @@ def settled(
     """
     if dataset.kind == "drawn":
         return dataset
-    unread = ("train",) if to_test and not dataset.made else ()
+    unread = (dataset.roles["train"],) if to_test and not dataset.made else ()
     parts = _looked_into(dataset, threads, progress, unread)
     parts, notes = _redrawn(parts, dataset.made, memory, whose)
-    for role in [role for role in parts if role not in ("train", *dataset.made)]:
-        learnt = memory.roles(keys_of(parts[role]), own=role) == ROLES.index("train")
+    for name in parts:
+        role = dataset.role_of(name)
+        if role in ("train", *dataset.made):
+            continue
+        learnt = memory.roles(keys_of(parts[name]), own=role or "") == ROLES.index("train")
         if learnt.any():
-            parts[role], gone = (parts[role].only(np.flatnonzero(m)) for m in (~learnt, learnt))
-            notes.append(f"left out of {role}, learnt by {whose}: {_count(gone.names)}")
-    if not to_test and not len(parts["validation"]) and len(parts.get("test", ())):
-        parts["validation"] = parts.pop("test")
-        dataset = replace(dataset, made=())
+            parts[name], gone = (parts[name].only(np.flatnonzero(m)) for m in (~learnt, learnt))
+            notes.append(f"left out of {name}, learnt by {whose}: {_count(gone.names)}")
+    dataset = replace(dataset, parts=parts)
+    if not to_test and not len(dataset.validation) and len(dataset.by_role.get("test", ())):
+        parts[dataset.roles["validation"]] = parts.pop(dataset.roles["test"])
+        dataset = replace(dataset, parts=parts, made=())
         notes.append("the test part chooses the weights, for the others were all learnt from")
     if not to_test:
-        notes += _copies_across(parts)
-    return replace(dataset, parts=parts, notes=(*dataset.notes, *notes))
+        notes += _copies_across(dataset.by_role)
+    return replace(dataset, notes=(*dataset.notes, *notes))
 
 
 def looked_into(dataset: Dataset, threads: int = 2, progress: Progress = SILENT) -> Dataset:
@@ -127,19 +131,22 @@ def _looked_into(
     dataset: Dataset, threads: int, progress: Progress, unread: Sequence[str] = ()
 ) -> dict[str, Part]:
     return {
-        role: part if role in unread else replace(part, keys=_read_keys(part, threads, progress))
-        for role, part in dataset.parts.items()
+        name: part if name in unread else replace(part, keys=_read_keys(part, threads, progress))
+        for name, part in dataset.parts.items()
     }
 
 
 def _redrawn(
     parts: dict[str, Part], made: Sequence[str], memory: Memory, whose: str
 ) -> tuple[dict[str, Part], list[str]]:
-    """The parts with those drawn here in keeping with the memory, and what that changed."""
+    """The parts with those drawn here in keeping with the memory, and what that changed.
+
+    Parts that were drawn, and what they were drawn from, are called after their roles.
+    """
     if not made:
         return parts, []
     names = ("train", *made)
-    whole = together([parts[name] for name in names])
+    whole = joined([parts[name] for name in names])
     drawn = np.repeat([ROLES.index(name) for name in names], [len(parts[name]) for name in names])
     keys = keys_of(whole)
     known = memory.roles(keys)
@@ -166,10 +173,10 @@ def _count(names: Sequence[str]) -> str:
 
 
 def _copies_across(parts: Mapping[str, Part]) -> Iterator[str]:
-    """A line for the pictures of each part that are in an earlier one, too, byte for byte."""
-    roles = [role for role in ROLES if role in parts]
+    """A line for the pictures of each role that are in an earlier one, too, byte for byte."""
+    roles = [*parts]
     for place, role in enumerate(roles[1:], 1):
-        part, earlier = parts[role], together([parts[name] for name in roles[:place]])
+        part, earlier = parts[role], joined([parts[name] for name in roles[:place]])
         keys, theirs = keys_of(part), keys_of(earlier)
         alike = np.isin(keys, theirs) & (keys != NO_KEY)
         where = {theirs[k]: k for k in np.flatnonzero(np.isin(theirs, keys[alike])).tolist()}

@@ -1,7 +1,7 @@
 """What runs a network on the machine at hand: PyTorch, our own convolutions, or other programs.
 
 In come pictures, RGB uint8 [B, h, w, 3]; out go scores and posteriors. Engines differ in how they
-run the rows before the first FC row, and in the last digits.
+run the trunk, the rows before the first FC row, and in the last digits.
 """
 
 from __future__ import annotations
@@ -15,26 +15,28 @@ from torch import Tensor
 
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
+from verydeep.nets.table import SCORES
 
 ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
 """From the fastest on a CPU to the slowest: docs/results.md, "The speed of inference"."""
 PACKAGED = ("openvino", "onnxruntime")
-Local = Callable[[UInt8[Tensor, "B h w 3"]], Float[Tensor, "B C r c"]]
+Trunk = Callable[[UInt8[Tensor, "B h w 3"]], Float[Tensor, "B C r c"]]
+"""Pictures in; out what the row gives that stands before the first to look at a whole map."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A network and what runs it; `local` gives what the row before the first FC row does."""
+    """A network and what runs it; `trunk` gives what that of the network does."""
 
     name: str
     network: Network
-    local: Local
+    trunk: Trunk
 
     def score_map(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B K r c"]:
         """Class scores at every position. Raises UserError for pictures that are too small."""
         table = self.network.table
         table.shapes(views.shape[1], views.shape[2])
-        return self.network.score_map_from(table.first_fc.inputs[0], self.local(views))
+        return self.network.run({table.trunk: self.trunk(views)}, [SCORES])[SCORES]
 
     def posteriors(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B K"]:
         """Class posteriors: the soft-max of the score map's mean over space."""
@@ -76,28 +78,28 @@ def engine_for(network: Network, name: str = "torch", threads: int = 1, calls: i
     Each call works with its share of `threads`; PyTorch's own with as many as PyTorch is set to.
     """
     share = max(1, threads // calls)
-    local: Local
+    trunk: Trunk
     if name == "winograd":
-        from verydeep.engines.local import Local as ByWinograd
+        from verydeep.engines.trunk import WinogradTrunk
 
-        local = ByWinograd(network, share)
+        trunk = WinogradTrunk(network, share)
     elif name == "openvino":
         from verydeep.engines.runtimes import OpenVino
 
-        local = OpenVino(network, share, calls)
+        trunk = OpenVino(network, share, calls)
     elif name == "onnxruntime":
         from verydeep.engines.runtimes import OnnxRuntime
 
-        local = OnnxRuntime(network, share)
+        trunk = OnnxRuntime(network, share)
     else:
-        local = _by_torch(network)
-    return Engine(name, network, local)
+        trunk = _by_torch(network)
+    return Engine(name, network, trunk)
 
 
-def _by_torch(network: Network) -> Local:
-    last = network.table.first_fc.inputs[0]
+def _by_torch(network: Network) -> Trunk:
+    last = network.table.trunk
 
-    def local(views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C r c"]:
+    def trunk(views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C r c"]:
         return network.activations(network.pixels.normalise(views), [last])[last]
 
-    return local
+    return trunk

@@ -96,7 +96,7 @@ def whole(path: Path, engine: Engine, threads: int) -> Whole:
     """What runs an ONNX file that was written of an engine's network, for `threads` callers."""
     runner = "openvino" if find_spec("openvino") else "onnxruntime"
     run = (_openvino if runner == "openvino" else _onnxruntime)(path, threads)
-    return Whole(f"int8 by {runner}", engine.network, engine.local, run)
+    return Whole(f"int8 by {runner}", engine.network, engine.trunk, run)
 
 
 def _openvino(path: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,6 +1,6 @@
-"""Other programs' engines: the rows of a network before its first FC row in ONNX, run by them.
+"""Other programs' engines: the trunk of a network in ONNX, run by them.
 
-Each is imported when it is asked for. The FC rows stay PyTorch's: they are nine tenths of a
+Each is imported when it is asked for. The FC rows after it stay PyTorch's: nine tenths of a
 network's bytes, of which a runtime would make one copy more or two.
 """
 
@@ -25,13 +25,13 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        model = onnx_bytes(network, [network.table.first_fc.inputs[0]])
+        model = onnx_bytes(network, [network.table.trunk])
         self._session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
         )
 
     def __call__(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C r c"]:
-        """What the row before the first FC row gives."""
+        """What the last row of the trunk gives."""
         return torch.from_numpy(self._session.run(None, {PICTURES: views.numpy()})[0])
 
 
@@ -42,7 +42,7 @@ class OpenVino:
         import openvino
 
         core = openvino.Core()
-        model = core.read_model(onnx_bytes(network, [network.table.first_fc.inputs[0]]), b"")
+        model = core.read_model(onnx_bytes(network, [network.table.trunk]), b"")
         settings = {
             "NUM_STREAMS": calls,
             "INFERENCE_NUM_THREADS": calls * threads,
@@ -52,7 +52,7 @@ class OpenVino:
         self._own = own_of_each_thread()
 
     def __call__(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C r c"]:
-        """What the row before the first FC row gives."""
+        """What the last row of the trunk gives."""
         if not hasattr(self._own, "request"):
             self._own.request = self._model.create_infer_request()
         found = self._own.request.infer({0: views.numpy()}, share_inputs=True)

@@ -9,7 +9,6 @@ network answers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +45,7 @@ def relabelled(part: Part, dataset: Dataset, info: WeightsInfo) -> Part:
         return part
     numbered = _numberings(dataset, info)
     places = next(iter(numbered.values())) if numbered else _by_name(dataset, info)
-    return replace(part, labels=places[part.labels])
+    return part.relabelled(places)
 
 
 def other_orders(dataset: Dataset, info: WeightsInfo) -> tuple[Numbering, ...]:

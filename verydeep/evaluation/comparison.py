@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from verydeep.evaluation.metrics import Interval, Missed, middle, wrong
-from verydeep.evaluation.scores import Scores, aligned, names_of
+from verydeep.evaluation.scores import Scores, aligned, titles_of
 from verydeep.randomness import generator
 
 LEVEL = 0.95
@@ -98,7 +98,7 @@ def compare(a: Scores, b: Scores, k: int = 1) -> Comparison:
     """
     a, b = aligned([a, b])
     missed_a, missed_b = (wrong(scores.posteriors, scores.labels, k) for scores in (a, b))
-    name_a, name_b = names_of((a, b))
+    name_a, name_b = titles_of((a, b))
     only_a, only_b, p = mcnemar(missed_a, missed_b)
     return Comparison(
         name_a=name_a,

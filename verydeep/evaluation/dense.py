@@ -1,7 +1,7 @@
 """The score map of a picture however large: in tiles, with the numbers of the whole.
 
-The rows before the first FC row are local: what one of their values sees of the picture is known
-from the table. Each tile is shown with so much of the picture around it that its own values are
+The rows of the trunk are local: what one of their values sees of the picture is known from the
+table. Each tile is shown with so much of the picture around it that its own values are
 those of the whole; the FC rows then run over the map that the tiles make together.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from verydeep.engines.engine import Engine
 from verydeep.nets.cost import FLOAT
 from verydeep.nets.locality import Locality
-from verydeep.nets.table import Table
+from verydeep.nets.table import SCORES, Table
 
 
 def bytes_a_pixel(table: Table) -> int:
@@ -34,7 +34,7 @@ def score_map_in_tiles(
 ) -> Float[Tensor, "1 K h w"]:
     """Class scores at every position, with about `limit` pixels shown to the network at once."""
     network, net = engine.network, engine.network.table
-    near = Locality.of(net, net.first_fc.inputs[0])
+    near = Locality.of(net, net.trunk)
     image = image[:, net.shown(image.shape[1]), net.shown(image.shape[2])]
     _, rows, columns = net.shapes(*image.shape[1:3])[near.name]
     margin = ceil(near.before / near.stride) + ceil(near.after / near.stride)
@@ -47,7 +47,7 @@ def score_map_in_tiles(
         along = [(left, min(wide, columns - left)) for left in range(0, columns, wide)]
         tiles = [_tile(engine, near, image, down, across) for across in along]
         strips.append(torch.cat(tiles, 3))
-    return network.score_map_from(near.name, torch.cat(strips, 2))
+    return network.run({near.name: torch.cat(strips, 2)}, [SCORES])[SCORES]
 
 
 def _tile(
@@ -67,5 +67,5 @@ def _tile(
         end = (first + count + ceil(near.after / near.stride)) * near.stride
         cuts.append(slice(start, side - max(0, side - end) // near.stride * near.stride))
         inner.append(slice(first - start // near.stride, first - start // near.stride + count))
-    values = engine.local(image[:, cuts[0], cuts[1]])
+    values = engine.trunk(image[:, cuts[0], cuts[1]])
     return values[:, :, inner[0], inner[1]]

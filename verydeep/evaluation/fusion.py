@@ -11,7 +11,7 @@ from verydeep.datasets.dataset import ROLES
 from verydeep.errors import UserError
 from verydeep.evaluation.metrics import BLOCK
 from verydeep.evaluation.published import Published, Trained, published, three_scales
-from verydeep.evaluation.scores import Scores, aligned, names_of
+from verydeep.evaluation.scores import Scores, aligned, titles_of
 
 
 def fuse(scores: Sequence[Scores]) -> Scores:
@@ -38,7 +38,7 @@ def fuse(scores: Sequence[Scores]) -> Scores:
         weights=" ".join(s.weights for s in scores),
         role=min((s.role for s in scores), key=ROLES.index),
         net=None,
-        members=tuple(names_of(scores)),
+        members=tuple(titles_of(scores)),
         engine=_all([s.engine for s in scores]),
         precision=_all([s.precision for s in scores]),
         pooling=_all([s.pooling for s in scores]),

@@ -1,36 +1,30 @@
 """The score file: posteriors of a tested part with all that is needed to use them later.
 
-Testing is done once; errors, comparisons and reports are arithmetic on these files. One
-safetensors file: `posteriors` [N, K], `labels` [N], and as metadata the pictures' names, the
-classes, the protocol and a digest of the network.
+Testing is done once; errors, comparisons and reports are arithmetic on these files. A file of ours
+with `posteriors` [N, K], `labels` [N], and as its record the pictures' names, the classes, the
+protocol and a digest of the network.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
 
-from verydeep import schema
+from verydeep import schema, tensors_file
 from verydeep.datasets.dataset import ROLES, Labels
 from verydeep.datasets.ilsvrc_lists import class_key
-from verydeep.errors import UserError, one_line
+from verydeep.errors import UserError
 from verydeep.evaluation.metrics import top_error
 from verydeep.evaluation.posteriors import Posteriors, are_posteriors
 from verydeep.evaluation.published import Trained
 from verydeep.evaluation.views import WAYS, Protocol
-from verydeep.files import write_atomic
 from verydeep.schema import Line, Seed
-from verydeep.weights.pieces import pieces
 
-FORMAT = 3
-KEY = "verydeep-scores"
+KIND = tensors_file.Kind("verydeep-scores", "score file", 4, "test again", "test again")
 
 
 @dataclass(frozen=True)
@@ -82,21 +76,13 @@ SAID = tuple(field.name for field in fields(Scores) if field.name not in ARRAYS)
 
 def save_scores(scores: Scores, path: Path) -> None:
     """Writes a score file, whole or not at all. Raises UserError where it cannot be written."""
-    about = {"format": FORMAT, **{name: getattr(scores, name) for name in SAID}}
-    about["protocol"] = asdict(scores.protocol)
-    arrays = {
-        name: torch.from_numpy(np.ascontiguousarray(getattr(scores, name))) for name in ARRAYS
-    }
-    write_atomic(path, *pieces(arrays, {KEY: json.dumps(about)}))
+    record = {**{name: getattr(scores, name) for name in SAID}, "protocol": asdict(scores.protocol)}
+    tensors_file.write(path, KIND, record, {name: getattr(scores, name) for name in ARRAYS})
 
 
 def is_scores(path: Path) -> bool:
     """Whether a file says of itself that it is a score file."""
-    try:
-        with safe_open(path, "np") as file:
-            return KEY in (file.metadata() or {})
-    except (SafetensorError, OSError):
-        return False
+    return tensors_file.says(path, KIND)
 
 
 def refuse_other(path: Path) -> None:
@@ -107,22 +93,11 @@ def refuse_other(path: Path) -> None:
 
 def load_scores(path: Path) -> Scores:
     """Scores of a file. Raises UserError where it is missing, damaged or no score file."""
-    try:
-        with safe_open(path, "np") as file:
-            about = schema.of_json((file.metadata() or {})[KEY])
-            arrays = {name: file.get_tensor(name) for name in ARRAYS}
-        if isinstance(about, dict) and about.get("format") != FORMAT:
-            raise UserError(
-                f"{path} has format {schema.shown(about.get('format'))}; this verydeep reads "
-                f"format {FORMAT}: test again"
-            )
-        said = schema.fitting_keys(Scores, about, without=ARRAYS, beside=("format",))
-        scores = Scores(*_arrays(**arrays), **said)
+    content = tensors_file.read(path, KIND)
+    with tensors_file.refusals(path, KIND):
+        said = schema.fitting_keys(Scores, content.record, without=ARRAYS)
+        scores = Scores(*_arrays(**content.arrays()), **said)
         _refuse_misfits(scores)
-    except UserError:
-        raise
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is no score file of verydeep: {one_line(error)}") from None
     return scores
 
 
@@ -234,7 +209,7 @@ def _check_labels(first: Scores, called: str, other: Scores, name: str) -> None:
         )
 
 
-def names_of(scores: Sequence[Scores]) -> list[str]:
+def titles_of(scores: Sequence[Scores]) -> list[str]:
     """What each is called: its title, and its weights where they are not all the same."""
     alike = len({s.weights for s in scores}) == 1
     return [s.title if alike or s.members else f"{s.weights[:8]} ({s.title})" for s in scores]

@@ -16,7 +16,10 @@ from torch import Tensor, cat, stack
 
 from verydeep.errors import UserError
 from verydeep.evaluation.published import three_scales
+from verydeep.nets.locality import Locality
 from verydeep.nets.network import Network
+from verydeep.nets.table import Table
+from verydeep.pictures.windows import Window
 from verydeep.schema import Between, Most
 
 Images = UInt8[Tensor, "B H W 3"]
@@ -60,6 +63,14 @@ class Pass:
         crops = stack([images[:, y : y + crop, x : x + crop] for y, x in places], 1)
         return crops if self.way == "centre" else cat([crops, crops.flip(3)], 1)
 
+    def windows(self, whole: Window) -> list[Window]:
+        """What each of the views shows; `whole` is the window of the picture that is shown so."""
+        if self.way == "whole":
+            return [whole, whole.mirror()]
+        size = self.crop, self.crop
+        crops = [whole.cropped(y, x, size) for y, x in self.places(*whole.size)]
+        return crops if self.way == "centre" else [*crops, *(crop.mirror() for crop in crops)]
+
     def places(self, height: int, width: int) -> list[tuple[int, int]]:
         """(top, left) of each crop of a picture of that size, before mirroring."""
         down, right = height - self.crop, width - self.crop
@@ -68,6 +79,26 @@ class Pass:
         if self.way == "ten":
             return [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
         return [(y, x) for y in _regular(down) for x in _regular(right)]
+
+
+def crop_at_position(table: Table, view: Window, row: int, column: int) -> Window:
+    """The training crop that a position of the score map of a view stands for.
+
+    What a position answers is of this crop, as if it was shown by itself, though the rows with
+    borders see more of the picture about it (`sight_at_position`).
+    """
+    places = zip(view.size, (row, column), strict=True)
+    top, left = (table.shown(side).start + place * table.step for side, place in places)
+    return view.cropped(top, left, (table.crop, table.crop))
+
+
+def sight_at_position(
+    table: Table, locality: Locality, view: Window, row: int, column: int
+) -> Window:
+    """All that a value of a row of the table sees of a view; beyond what is shown it sees zeros."""
+    places = zip(view.size, (row, column), strict=True)
+    y, x = (locality.sight(place, table.shown(side)) for side, place in places)
+    return view.cropped(y.first, x.first, (y.end - y.first, x.end - x.first))
 
 
 def _regular(last: int) -> list[int]:

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 
 from verydeep.errors import UserError
+from verydeep.exporters.rows import refuse_others
 from verydeep.files import write_atomic
-from verydeep.formats.protobuf import (
+from verydeep.formats.protobuf_writer import (
     MOST_BYTES,
     Parts,
     floats_field,
@@ -21,7 +22,7 @@ from verydeep.formats.protobuf import (
     message_field,
     text_field,
 )
-from verydeep.importers.caffe import OURS
+from verydeep.importers.caffe_message import OURS
 from verydeep.nets import table
 from verydeep.nets.network import Network
 from verydeep.nets.table import PICTURE, Row
@@ -50,6 +51,7 @@ def write(network: Network, path: Path | str) -> None:
             f"cannot write {path}: {size:,} bytes are more than the 2 GB that Caffe reads; keep "
             f"our own file, or train the net narrower"
         )
+    refuse_others(network.table, _TYPES, "Caffe")
     parts = text_field(1, f"verydeep {network.table.name}")
     parts += text_field(3, PICTURE)
     parts += message_field(8, integers_field(1, (1, 3, side, side)))

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.errors import UserError
+from verydeep.exporters.rows import refuse_others
 from verydeep.files import write_atomic
 from verydeep.importers.keras import MEAN, SCALE, TABLE
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC, LRN, Conv
+from verydeep.nets.table import FC, LRN, Conv, Dropout, MaxPool, ReLU, Softmax
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import table_in_words
 
@@ -42,6 +43,8 @@ def write(network: Network, path: Path | str) -> None:
         raise UserError(
             "Keras files are written by h5py, which is missing: `pip install h5py`"
         ) from None
+    kinds = (Conv, FC, LRN, MaxPool, ReLU, Dropout, Softmax)
+    refuse_others(network.table, kinds, "Keras's VGG")
     for row in network.table.rows:
         if isinstance(row, LRN):
             raise UserError(f"Keras has no layer for '{row.name}' of configuration A-LRN; train A")

@@ -16,9 +16,9 @@ import numpy as np
 from verydeep.errors import UserError
 from verydeep.exporters.onnx_message import BYTES, FLOATS, Attribute, described, model, node, tensor
 from verydeep.files import write_atomic
-from verydeep.formats.protobuf import MOST_BYTES, Parts
+from verydeep.formats.protobuf_writer import MOST_BYTES, Parts
 from verydeep.nets import table
-from verydeep.nets.network import Network, rows_needed
+from verydeep.nets.network import Network
 from verydeep.nets.table import PICTURE, Row
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights import metadata
@@ -49,7 +49,7 @@ def onnx_parts(network: Network, outputs: Sequence[str] = OUTPUTS, begin: str = 
 
     `outputs` are "scores", "posteriors", "score_map", or rows by name, [B, C, h, w]; nothing is in
     the model that they do not need. Where a row is named as `begin`, what it gives goes in, float32
-    [B, C, h, w], as for `Network.score_map_from`. Raises UserError for a name that the table has
+    [B, C, h, w], as for `Network.run`. Raises UserError for a name that the table has
     not, and for weights of 2 GB and over, which the format does not take.
     """
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
@@ -60,7 +60,7 @@ def onnx_parts(network: Network, outputs: Sequence[str] = OUTPUTS, begin: str = 
         )
     graph = _Graph(network)
     graph.start(begin)
-    for row, _ in rows_needed(network.table.rows, _rows_of(network, outputs), begin):
+    for row, _ in network.table.path(_rows_of(network, outputs), [begin]):
         graph.row(row)
     for name in outputs:
         graph.give(name)
@@ -71,8 +71,8 @@ def onnx_parts(network: Network, outputs: Sequence[str] = OUTPUTS, begin: str = 
 
 def _rows_of(network: Network, outputs: Sequence[str]) -> set[str]:
     """The rows that give the outputs."""
-    last = network.table.last_fc
-    return {(last if name in _AXES else network.table[name]).name for name in outputs}
+    table = network.table
+    return {table.scores if name in _AXES else table[name].name for name in outputs}
 
 
 _AXES: dict[str, tuple[str, ...]] = {SCORES: (), POSTERIORS: (), SCORE_MAP: ("rows", "columns")}
@@ -98,7 +98,7 @@ class _Graph:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.last = network.table.last_fc
+        self.last = network.table.scores
         self.shapes = network.table.shapes(network.table.crop, network.table.crop)
         self.weights = network.state_dict()
         self.values: dict[str, str] = {}
@@ -153,7 +153,7 @@ class _Graph:
             if name.rpartition(".")[0] == row.name:
                 reads.append(self._hold(name, values.detach().cpu().numpy()))
         op, attributes = _operator(row)
-        gives = SCORE_MAP if row == self.last else row.name
+        gives = SCORE_MAP if row.name == self.last else row.name
         self.values[row.name] = self._node(op, *reads, gives=gives, **attributes)
 
     def give(self, name: str) -> None:
@@ -161,7 +161,7 @@ class _Graph:
         value = self._of_scores(name) if name in _AXES else self.values[name]
         if value != name:
             self._node("Identity", value, gives=name)
-        channels = self.shapes[self.last.name if name in _AXES else name][0]
+        channels = self.shapes[self.last if name in _AXES else name][0]
         axes = _AXES.get(name, (f"{name} rows", f"{name} columns"))
         self.outputs.append(described(name, FLOATS, ("B", channels, *axes)))
 
@@ -187,9 +187,13 @@ def _operator(row: Row) -> tuple[str, dict[str, Attribute]]:
     """ONNX's operator for a row, and its attributes."""
     match row:
         case table.Conv():  # and FC
-            return "Conv", _window(row)
+            more: dict[str, Attribute] = {"group": row.groups, "dilations": (row.dilation,) * 2}
+            return "Conv", _window(row) | more
         case table.MaxPool():
             return "MaxPool", _window(row) | ({"ceil_mode": 1} if row.up else {})
+        case table.AvePool():
+            rounding: dict[str, Attribute] = {"count_include_pad": 1, "ceil_mode": int(row.up)}
+            return "AveragePool", _window(row) | rounding
         case table.ReLU():
             return "Relu", {}
         case table.LRN():
@@ -198,6 +202,12 @@ def _operator(row: Row) -> tuple[str, dict[str, Attribute]]:
             return "BatchNormalization", {"epsilon": row.epsilon}
         case table.Softmax():
             return "Softmax", {"axis": 1}
+        case table.L2():
+            return "LpNormalization", {"axis": 1, "p": 2}
+        case table.Add():
+            return "Sum", {}
+        case table.Concat():
+            return "Concat", {"axis": 1}
         case _:
             raise TypeError(f"no operator for a row of kind {type(row).__name__}")
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from verydeep.formats.protobuf import (
-    FLOAT,
+from verydeep.formats.protobuf import FLOAT
+from verydeep.formats.protobuf_writer import (
     Parts,
     float_field,
     integers_field,
@@ -56,8 +56,8 @@ def tensor(name: str, values: np.ndarray) -> Parts:
     """A tensor of the file's own, in raw bytes; float32, or int64 for what are integers."""
     kind = FLOATS if values.dtype.kind == "f" else INTEGERS
     raw = np.ascontiguousarray(values, FLOAT if kind == FLOATS else "<i8").reshape(-1)
-    about = integers_field(1, values.shape) + number_field(2, kind) + text_field(8, name)
-    return about + message_field(9, [raw.view(np.uint8).data])
+    head = integers_field(1, values.shape) + number_field(2, kind) + text_field(8, name)
+    return head + message_field(9, [raw.view(np.uint8).data])
 
 
 def described(name: str, kind: int, shape: Sequence[int | str]) -> Parts:

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from verydeep.errors import UserError, one_line
+from verydeep.exporters.constructors import loaded_by
+from verydeep.exporters.rows import refuse_others
 from verydeep.files import atomic_file, write_atomic
-from verydeep.importers.constructors import loaded_by
-from verydeep.importers.state import ABOUT
 from verydeep.importers.state_dict import TOPS
+from verydeep.importers.state_dict_file import PRETRAINED_CFG
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC, LRN
-from verydeep.weights.pieces import pieces
+from verydeep.nets.table import FC, LRN, BatchNorm, Conv, Dropout, MaxPool, ReLU, Softmax
+from verydeep.safetensors_layout import pieces
 
 
 def write(network: Network, path: Path | str, family: str) -> str:
@@ -34,11 +35,11 @@ def write(network: Network, path: Path | str, family: str) -> str:
     if path.suffix not in (".pth", ".pt", ".safetensors"):
         raise UserError(f"{path} ends in no .pth, .pt or .safetensors, which say the kind of file")
     state = _state(network, family)
-    about = _record(network)
+    cfg = _pretrained_cfg(network)
     if path.suffix == ".safetensors":
-        write_atomic(path, *pieces(state, {"format": "pt", ABOUT: json.dumps(about)}))
+        write_atomic(path, *pieces(state, {"format": "pt", PRETRAINED_CFG: json.dumps(cfg)}))
         return loaded_by(network.table, family)
-    vars(state)[ABOUT] = about
+    vars(state)[PRETRAINED_CFG] = cfg
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as file:
@@ -52,7 +53,9 @@ def write(network: Network, path: Path | str, family: str) -> str:
 def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
     """The network's tensors by the family's names, in its order and layout."""
     rows = network.table.rows
-    _ = network.table.last_fc  # neither family has a net without one
+    kinds = (BatchNorm, Conv, FC, LRN, MaxPool, ReLU, Dropout, Softmax)
+    refuse_others(network.table, kinds, f"{family}'s VGG")
+    _ = network.table.scores  # neither family has a net without one
     fcs = [row.name for row in rows if isinstance(row, FC)]
     odd = [row.name for row in rows if isinstance(row, LRN)]
     if odd or len(fcs) != 3:
@@ -78,10 +81,10 @@ def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
     return state
 
 
-def _record(network: Network) -> dict[str, Any]:
+def _pretrained_cfg(network: Network) -> dict[str, Any]:
     """What timm keeps of a net, and our own pixels, which its words cannot all say."""
     pixels, crop = network.pixels, network.table.crop
-    about = {
+    cfg = {
         "pixels": asdict(pixels),
         "input_size": [3, crop, crop],
         "crop_pct": crop / pixels.test_scale,
@@ -90,6 +93,6 @@ def _record(network: Network) -> dict[str, Any]:
         "label_names": list(network.classes),
     }
     if pixels.order == "RGB":
-        about["mean"] = [v / pixels.maximum for v in pixels.mean]
-        about["std"] = [v / pixels.maximum for v in pixels.std]
-    return about
+        cfg["mean"] = [v / pixels.maximum for v in pixels.mean]
+        cfg["std"] = [v / pixels.maximum for v in pixels.std]
+    return cfg

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from verydeep.errors import UserError, one_line
 from verydeep.files import atomic_file
 from verydeep.nets import table
-from verydeep.nets.network import Network
-from verydeep.nets.table import PICTURE, Table
+from verydeep.nets.network import Network, Rules
+from verydeep.nets.table import PICTURE, SCORES, Table
 from verydeep.weights import metadata
 
 ABOUT = f"{metadata.KEY}.json"
@@ -45,7 +45,18 @@ def write_torch_export(network: Network, path: Path | str) -> str:
 
 
 def exported(network: Network) -> torch.export.ExportedProgram:
-    """The network as a program of PyTorch's operators, with the network's own tensors."""
+    """The network as a program of PyTorch's operators, with the network's own tensors.
+
+    Raises UserError for a row whose rounding no program can have at every size.
+    """
+    for row in network.table.rows:
+        if not (isinstance(row, table.Pool) and row.up):
+            continue
+        if isinstance(row, table.AvePool) or row.kernel < row.padding + row.stride:
+            raise UserError(
+                f"torch.export has no place for '{row.name}' of {network.table.name}, which "
+                f"rounds up; take --to onnx or openvino"
+            )
     side = network.table.least
     dim = torch.export.Dim
     sizes = {0: dim("B"), 1: dim("H", min=side), 2: dim("W", min=side)}
@@ -78,21 +89,33 @@ class _Form(nn.Module):
             pictures = _shown(pictures, axis, self.network.table)
         # in this order in memory, whose strides say nothing of sizes
         images = pictures.permute(0, 3, 1, 2).float().contiguous()
-        values = {PICTURE: images * self.get_buffer("gain") + self.get_buffer("offset")}
-        for row in self.network.table.rows:
-            layer = self.network.get_submodule(row.name)
-            given = [values[name] for name in row.inputs]
-            if isinstance(row, table.FC):
-                weight, bias = layer.get_parameter("weight"), layer.get_parameter("bias")
-                values[row.name] = F.conv2d(given[0], weight, bias)
-            elif isinstance(row, table.MaxPool) and row.kernel == row.stride and not row.padding:
-                values[row.name] = _pooled(_filled(given[0], row), row.stride)
-            else:
-                values[row.name] = layer(*given)
-            if row == self.network.table.last_fc:
-                break
-        scores = values[row.name].mean((2, 3))
+        images = images * self.get_buffer("gain") + self.get_buffer("offset")
+        score_map = self.network.run({PICTURE: images}, [SCORES], RULES)[SCORES]
+        scores = score_map.mean((2, 3))
         return scores, scores.softmax(1)
+
+
+def _convolved(row: table.FC, layer: nn.Module, values: Tensor) -> Float[Tensor, "B D h w"]:
+    """An FC row as a convolution at every size."""
+    return F.conv2d(values, layer.get_parameter("weight"), layer.get_parameter("bias"))
+
+
+def _pooled(row: table.MaxPool, layer: nn.Module, values: Tensor) -> Float[Tensor, "B C h w"]:
+    """Max-pooling, rounded down once so much of minus infinity stands around as it would look at.
+
+    Of squares that do not overlap it is in a form that PyTorch 2.11 exports too. A pool that rounds
+    up is right like that where its last window begins before the end, which `exported` looks at.
+    """
+    side, stride, before = row.kernel, row.stride, row.padding
+    after = before + (stride - 1 if row.up else 0)
+    if after:
+        values = F.pad(values, (before, after, before, after), value=float("-inf"))
+    if side != stride:
+        return F.max_pool2d(values, side, stride)
+    return values.unfold(2, side, side).unfold(3, side, side).amax((4, 5))
+
+
+RULES: Rules = {table.FC: _convolved, table.MaxPool: _pooled}
 
 
 def _shown(pictures: UInt8[Tensor, "B H W 3"], axis: int, net: Table) -> UInt8[Tensor, "B h w 3"]:
@@ -102,16 +125,3 @@ def _shown(pictures: UInt8[Tensor, "B H W 3"], axis: int, net: Table) -> UInt8[T
     kept = covered if net.span == net.least else torch.sym_min(side, covered)
     places = torch.arange(kept, device=pictures.device) + (side - kept) // 2
     return pictures.index_select(axis, places)
-
-
-def _filled(values: Float[Tensor, "B C H W"], pool: table.MaxPool) -> Float[Tensor, "B C h w"]:
-    """Values with so many of minus infinity at the end of sides as pools that round up want."""
-    if not pool.up:
-        return values
-    more = pool.stride - 1
-    return F.pad(values, (0, more, 0, more), value=float("-inf"))
-
-
-def _pooled(values: Float[Tensor, "B C H W"], side: int) -> Float[Tensor, "B C h w"]:
-    """Max-pooling of squares that do not overlap, in a form that PyTorch 2.11 exports too."""
-    return values.unfold(2, side, side).unfold(3, side, side).amax((4, 5))

@@ -35,20 +35,11 @@ from pyfive.p5t import (
     P5VlenStringType,
 )
 
+from verydeep.formats.hdf5_bounded import HEADER, BoundedFile
 from verydeep.formats.hdf5_chunks import read_chunks
-from verydeep.limits import Damaged, memory_limit, refusals
+from verydeep.limits import FormatError, memory_limit, reading, start_of
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-HEAD = 4096
-"""Bytes at a file's start among which its signature must be: at 0, 512, 1024 or 2048."""
-
-STRUCTURE = 2 << 20
-"""Bytes of structure that are read of a file, all in all; MATLAB's of E, with its classes, is the
-longest and has 0.7 MB. All of it made to be slow takes `pyfive` some seconds."""
-HEADER = 256 << 10
-"""Bytes of structure that are read for one object or one group's links."""
-INDEX = 16 << 20
-"""Bytes that are read besides to find the chunks of numbers."""
 
 ATTRIBUTE, ATTRIBUTE_INFO, LAYOUT, EXTERNAL = 0x0C, 0x15, 0x08, 0x07
 COMPACT, CONTIGUOUS, CHUNKED = 0, 1, 2
@@ -66,10 +57,10 @@ def signature_at(start: bytes) -> int | None:
 @contextmanager
 def opened(path: Path | str) -> Iterator[File]:
     """A file to read from; what goes wrong within is a UserError that names it."""
-    with refusals(path), Path(path).open("rb") as file:
-        base = signature_at(file.read(HEAD))
+    base = signature_at(start_of(path))
+    with reading(path), Path(path).open("rb") as file:
         if base is None:
-            raise Damaged("it is no HDF5 file")
+            raise FormatError("it is no HDF5 file")
         yield File(file, base)
 
 
@@ -79,101 +70,55 @@ class File:
     def __init__(self, file: BufferedIOBase, base: int) -> None:
         self.base, self.size = base, os.fstat(file.fileno()).st_size
         self.memory = memory_limit(self.size)
-        self.measured = Measured(file, base, self.size)
+        self.bounded = BoundedFile(file, base, self.size)
         self.heaps: dict[int, Any] = {}
         with self.structure():
-            self.root_address: int = SuperBlock(self.measured, 0).offset_to_dataobjects
+            self.root_address: int = SuperBlock(self.bounded, 0).offset_to_dataobjects
 
     def node(self, address: int) -> Node:
-        """The group or dataset at an address; raises Damaged where there is none."""
+        """The group or dataset at an address; raises FormatError where there is none."""
         with self.structure():
-            return Node(self, DataObjects(self.measured, address))
+            return Node(self, DataObjects(self.bounded, address))
 
     @contextmanager
     def structure(self, most: int = HEADER) -> Iterator[None]:
-        """Within, `pyfive` may read so many bytes, and all that it raises is Damaged."""
-        self.measured.allow(most)
+        """Within, `pyfive` may read so many bytes, and all that it raises is FormatError."""
+        self.bounded.allow(most)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
-        except (Damaged, MemoryError):
+        except (FormatError, MemoryError):
             raise
         except Exception as error:
             said = " ".join(f"{type(error).__name__} {error}".split())[:120]
-            raise Damaged(f"its structure is damaged ({said})") from None
+            raise FormatError(f"its structure is damaged ({said})") from None
 
     @contextmanager
     def index(self, most: int) -> Iterator[None]:
         """The same for the index of a dataset's chunks, counted by itself."""
-        self.measured.add(most)
+        self.bounded.add(most)
         with self.structure(most):
             yield
 
     def room(self, length: int) -> None:
-        """Counts memory for numbers; raises Damaged where the file cannot hold so many."""
+        """Counts memory for numbers; raises FormatError where the file cannot hold so many."""
         self.memory -= length
         if self.memory < 0:
-            raise Damaged(f"its arrays say they have {length:,} bytes, which it cannot hold")
+            raise FormatError(f"its arrays say they have {length:,} bytes, which it cannot hold")
 
     def work(self, length: int) -> None:
-        """Raises Damaged where so many bytes of chunks are out of proportion to the file."""
+        """Raises FormatError where so many bytes of chunks are out of proportion to the file."""
         if length > memory_limit(self.size):
-            raise Damaged(f"its chunks say they have {length:,} bytes, which it cannot hold")
+            raise FormatError(f"its chunks say they have {length:,} bytes, which it cannot hold")
 
     def bytes_at(self, address: int, length: int) -> np.ndarray:
         """So many bytes, in memory of their own."""
         if address < 0 or address + length > self.size - self.base:
-            raise Damaged(f"{length:,} bytes at {address:,} lie beyond its end")
+            raise FormatError(f"{length:,} bytes at {address:,} lie beyond its end")
         content = np.empty(length, np.uint8)
-        self.measured.fill(address, content.data)
+        self.bounded.fill(address, content.data)
         return content
-
-
-class Measured:
-    """A file as `pyfive` reads it, that gives out as much as is allowed and no more."""
-
-    path = "None"
-
-    def __init__(self, file: BufferedIOBase, base: int, size: int) -> None:
-        self._file, self._base, self._size = file, base, size
-        self._left = self._now = STRUCTURE
-        self._index = INDEX
-
-    def allow(self, most: int) -> None:
-        """From here on so many bytes may be read, or what is left for the whole file."""
-        self._now = min(most, self._left)
-
-    def add(self, most: int) -> None:
-        """Moves so many bytes from those for indices to those for all."""
-        self._index -= most
-        if self._index < 0:
-            raise Damaged("its numbers are in too many chunks", "write them in larger ones")
-        self._left += most
-
-    def seek(self, offset: int) -> int:
-        """Goes to an address, which must be within the file."""
-        if not 0 <= offset <= self._size - self._base:
-            raise Damaged(f"something is said to be at {offset:,}, beyond its end")
-        return self._file.seek(self._base + offset) - self._base
-
-    def tell(self) -> int:
-        """The address of the next byte."""
-        return self._file.tell() - self._base
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes; each time counts as sixteen of them at least."""
-        self._now -= max(size, 16)
-        self._left -= max(size, 16)
-        if size < 0 or min(self._now, self._left) < 0:
-            raise Damaged("its structure has no end")
-        return self._file.read(size)
-
-    def fill(self, address: int, target: memoryview) -> None:
-        """Numbers, which are counted elsewhere."""
-        self._file.seek(self._base + address)
-        if self._file.readinto(target) != len(target):
-            raise Damaged("it is cut short")
 
 
 class Node:
@@ -199,13 +144,13 @@ class Node:
         return []
 
     def _refuse_attributes_elsewhere(self) -> None:
-        """Raises Damaged where attributes are not in the header, for then none would be found."""
+        """Raises FormatError where attributes are not in the header, where none would be found."""
         content = self._objects.msg_data
         for message in self._objects.find_msg_type(ATTRIBUTE_INFO):
             at = message["offset_to_message"]
             (heap,) = struct.unpack_from("<Q", content, at + 2 + 2 * (content[at + 1] & 1))
             if heap != UNDEFINED:
-                raise Damaged(
+                raise FormatError(
                     "it has attributes that are stored in a way that is not read",
                     "write it again with h5py and libver='earliest'",
                 )
@@ -242,7 +187,7 @@ class Node:
             return ""
         heaps = self.file.heaps
         if address not in heaps:
-            heaps[address] = GlobalHeap(self.file.measured, address)
+            heaps[address] = GlobalHeap(self.file.bounded, address)
         text: bytes = heaps[address].objects[index]
         return text[:length].decode("utf-8", "replace")
 
@@ -269,16 +214,18 @@ class Node:
     def numbers(self) -> np.ndarray:
         """The numbers that a dataset holds, in the file's type and order of axes."""
         if not isinstance(self._type, P5IntegerType | P5FloatType):
-            raise Damaged("a dataset holds something else than numbers")
+            raise FormatError("a dataset holds something else than numbers")
         return self._content(self._type.dtype)
 
     def _content(self, dtype: np.dtype[Any]) -> np.ndarray:
-        """A dataset's values; raises Damaged before memory is taken for more than there is."""
+        """A dataset's values; raises FormatError before memory is taken for more than there is."""
         length = math.prod(self.shape) * dtype.itemsize
         self.file.room(length)
         with self.file.structure():
             if self._objects.find_msg_type(EXTERNAL):
-                raise Damaged("a dataset has its numbers in another file", "store them in this one")
+                raise FormatError(
+                    "a dataset has its numbers in another file", "store them in this one"
+                )
             _, layout, at = self._objects.get_id_storage_params()
             message = self._objects.msg_data
             version = message[self._objects.find_msg_type(LAYOUT)[0]["offset_to_message"]]
@@ -287,7 +234,7 @@ class Node:
         if version == 3 and layout == CHUNKED:
             return read_chunks(self.file, self._objects, self.shape, dtype, at)
         if version < 3 or layout not in (COMPACT, CONTIGUOUS):
-            raise Damaged(
+            raise FormatError(
                 f"a dataset is stored in a way that is not read ({layout=}, {version=})",
                 "write it again with h5py and libver='earliest'",
             )
@@ -297,13 +244,13 @@ class Node:
         """The bytes of a dataset that is stored in one piece."""
         form = "<H" if layout == COMPACT else "<QQ"
         if at + struct.calcsize(form) > len(message):
-            raise Damaged("a dataset does not say where its numbers are")
+            raise FormatError("a dataset does not say where its numbers are")
         *address, stored = struct.unpack_from(form, message, at)
         if stored != length or address == [UNDEFINED]:
-            raise Damaged(f"a dataset of {length:,} bytes has {stored:,} stored")
+            raise FormatError(f"a dataset of {length:,} bytes has {stored:,} stored")
         if layout == CONTIGUOUS:
             return self.file.bytes_at(address[0], length)
         content = np.frombuffer(message, np.uint8)[at + 2 : at + 2 + length]
         if len(content) != length:
-            raise Damaged("a dataset ends before its time")
+            raise FormatError("a dataset ends before its time")
         return content.copy()

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from verydeep.limits import NESTING, Damaged, Inflater, memory_limit, refusals
+from verydeep.limits import NESTING, FormatError, Inflater, memory_limit, reading
 
 Value: TypeAlias = Any
 """np.ndarray, str, list of values (cells), tuple of dict by field (structs), or Unread."""
@@ -54,11 +54,11 @@ def is_mat5(start: bytes) -> bool:
 
 def read(path: Path | str) -> dict[str, Value]:
     """The variables of a file, by name; raises UserError where it is damaged or none."""
-    with refusals(path), Path(path).open("rb") as file:
+    with reading(path), Path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         start = file.read(HEADER)
         if not is_mat5(start):
-            raise Damaged("it is no MATLAB file of level 5", "save it again with '-v7'")
+            raise FormatError("it is no MATLAB file of level 5", "save it again with '-v7'")
         order = "<" if start[126:128] == b"IM" else ">"
         limit, found, budget = memory_limit(size), {}, _Budget(ARRAYS)
         while (at := file.tell()) < size:
@@ -78,28 +78,28 @@ class _Budget:
     def take(self, count: int) -> None:
         self.left -= count
         if self.left < 0:
-            raise Damaged(f"it holds over {ARRAYS:,} arrays", "no file read here has so many")
+            raise FormatError(f"it holds over {ARRAYS:,} arrays", "no file read here has so many")
 
 
 def _variable(file: BufferedIOBase, left: int, order: str, limit: int) -> memoryview:
     """The bytes of the next variable, in memory of its own, without its tag."""
     kind, length = _tag(file.read(8), order)
     if length > left - 8:
-        raise Damaged(f"it is cut short, {length - left + 8:,} bytes before its end")
+        raise FormatError(f"it is cut short, {length - left + 8:,} bytes before its end")
     if kind == MATRIX:
         buffer = _memory(length, limit)
         if file.readinto(buffer) != length:
-            raise Damaged("it is cut short")
+            raise FormatError("it is cut short")
         return buffer
     if kind != COMPRESSED:
-        raise Damaged(f"a variable is of an unknown kind, {kind}")
+        raise FormatError(f"a variable is of an unknown kind, {kind}")
     end = file.tell() + length
     inflater = Inflater(file, length)
     head = bytearray(8)
     inflater.fill(memoryview(head))
     kind, length = _tag(bytes(head), order)
     if kind != MATRIX:
-        raise Damaged(f"a compressed variable is of an unknown kind, {kind}")
+        raise FormatError(f"a compressed variable is of an unknown kind, {kind}")
     buffer = _memory(length, limit)
     inflater.fill(buffer)
     inflater.finish()
@@ -110,7 +110,7 @@ def _variable(file: BufferedIOBase, left: int, order: str, limit: int) -> memory
 def _tag(head: bytes, order: str) -> tuple[int, int]:
     """Kind and length of an element that is not written in the short form."""
     if len(head) < 8:
-        raise Damaged("it is cut short")
+        raise FormatError("it is cut short")
     kind, length = struct.unpack(order + "II", head)
     return kind, length
 
@@ -118,7 +118,7 @@ def _tag(head: bytes, order: str) -> tuple[int, int]:
 def _memory(length: int, limit: int) -> memoryview:
     """Memory for so many bytes, aligned for any number; pages are taken as they are filled."""
     if length > limit:
-        raise Damaged(f"a variable says it has {length:,} bytes, which the file cannot hold")
+        raise FormatError(f"a variable says it has {length:,} bytes, which the file cannot hold")
     return np.empty(length, np.uint8).data
 
 
@@ -132,7 +132,7 @@ class _Parser:
         """Name and value of an array whose parts lie from `at` to `end`."""
         self.budget.take(1)
         if depth > NESTING:
-            raise Damaged(f"its values are nested over {NESTING} deep", "no net of ours is so")
+            raise FormatError(f"its values are nested over {NESTING} deep", "no net of ours is so")
         if at == end:
             return "", np.empty((0, 0))
         (word, _), at = self._integers(at, end, "I", 2)
@@ -142,7 +142,7 @@ class _Parser:
         dims, at = self._integers(at, end, "i")
         name, at = self._text(at, end)
         if min(dims, default=-1) < 0 or len(dims) > NESTING:
-            raise Damaged(f"array '{name[:40]}' has a shape that is none")
+            raise FormatError(f"array '{name[:40]}' has a shape that is none")
         if kind in UNREAD or complex_:
             return name, Unread(UNREAD.get(kind, "complex matrix"))
         if kind == CELL:
@@ -153,12 +153,12 @@ class _Parser:
             return name, self._characters(at, end, dims)
         if kind in NUMERIC:
             return name, self._numbers(at, end, dims)
-        raise Damaged(f"array '{name[:40]}' is of an unknown class, {kind}")
+        raise FormatError(f"array '{name[:40]}' is of an unknown class, {kind}")
 
     def _element(self, at: int, end: int) -> tuple[int, int, int, int]:
         """Kind of an element, where its content starts and stops, and where the next one is."""
         if at + 8 > end:
-            raise Damaged("an array ends before its time")
+            raise FormatError("an array ends before its time")
         word, length = struct.unpack_from(self.order + "II", self.buffer, at)
         if word >> 16:  # the short form: kind, length and content in eight bytes
             kind, length, start, following = word & 0xFFFF, word >> 16, at + 4, at + 8
@@ -167,7 +167,7 @@ class _Parser:
             following = start + length + -length % 8
         stop = start + length
         if stop > min(following, end):
-            raise Damaged(f"an array's part of {length:,} bytes does not fit into it")
+            raise FormatError(f"an array's part of {length:,} bytes does not fit into it")
         return kind, start, stop, min(following, end)
 
     def _integers(
@@ -177,24 +177,24 @@ class _Parser:
         _, start, stop, at = self._element(at, end)
         found = (stop - start) // 4
         if (stop - start) % 4 or found > 2 * NESTING or count not in (None, found):
-            raise Damaged("an array's head is damaged")
+            raise FormatError("an array's head is damaged")
         return struct.unpack_from(f"{self.order}{found}{form}", self.buffer, start), at
 
     def _text(self, at: int, end: int) -> tuple[str, int]:
         _, start, stop, at = self._element(at, end)
         if stop - start > 1 << 16:
-            raise Damaged("a name is over 65,536 characters long")
+            raise FormatError("a name is over 65,536 characters long")
         return bytes(self.buffer[start:stop]).decode("latin-1"), at
 
     def _values(self, at: int, end: int, count: int, depth: int) -> list[Value]:
         """So many arrays, one after another, each at least eight bytes long."""
         if count > (end - at) // 8:
-            raise Damaged(f"an array of {count:,} values has no room for them")
+            raise FormatError(f"an array of {count:,} values has no room for them")
         values = []
         for _ in range(count):
             kind, start, stop, at = self._element(at, end)
             if kind != MATRIX:
-                raise Damaged("a cell or a field holds no array")
+                raise FormatError("a cell or a field holds no array")
             values.append(self.matrix(start, stop, depth + 1)[1])
         return values
 
@@ -202,7 +202,7 @@ class _Parser:
         (width,), at = self._integers(at, end, "i", 1)
         names, at = self._text(at, end)
         if width < 1 or len(names) % width:
-            raise Damaged("a struct's fields have no names")
+            raise FormatError("a struct's fields have no names")
         fields = [names[i : i + width].partition("\0")[0] for i in range(0, len(names), width)]
         if not fields:
             return ()
@@ -216,11 +216,11 @@ class _Parser:
     def _numbers(self, at: int, end: int, dims: tuple[int, ...]) -> np.ndarray:
         kind, start, stop, _ = self._element(at, end)
         if kind not in NUMBERS:
-            raise Damaged(f"numbers are stored as an unknown kind, {kind}")
+            raise FormatError(f"numbers are stored as an unknown kind, {kind}")
         dtype = np.dtype(self.order + NUMBERS[kind])
         if math.prod(dims) * dtype.itemsize != stop - start:
             shape = " x ".join(map(str, dims))
-            raise Damaged(f"an array of {shape} numbers has {stop - start:,} bytes")
+            raise FormatError(f"an array of {shape} numbers has {stop - start:,} bytes")
         numbers = np.frombuffer(self.buffer[start:stop], dtype)
         numbers = numbers if numbers.flags.aligned else numbers.copy()
         return numbers.reshape(dims, order="F")
@@ -229,7 +229,7 @@ class _Parser:
         """The text of an array of characters; its rows, if several, as lines."""
         kind, start, stop, _ = self._element(at, end)
         if kind not in ENCODINGS:
-            raise Damaged(f"characters are stored as an unknown kind, {kind}")
+            raise FormatError(f"characters are stored as an unknown kind, {kind}")
         ending = {"<": "-le", ">": "-be"}[self.order]
         encoding = ENCODINGS[kind] + (ending if kind in (4, 17, 18) else "")
         text = bytes(self.buffer[start:stop]).decode(encoding, "replace")
@@ -237,5 +237,5 @@ class _Parser:
         if rows == 1:
             return text
         if math.prod(dims) != len(text):
-            raise Damaged(f"{len(text):,} characters do not fill an array of them")
+            raise FormatError(f"{len(text):,} characters do not fill an array of them")
         return "\n".join(text[row::rows] for row in range(rows))

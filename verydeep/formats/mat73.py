@@ -14,7 +14,7 @@ import numpy as np
 from verydeep.formats import hdf5
 from verydeep.formats.hdf5 import Node
 from verydeep.formats.mat5 import Unread, Value
-from verydeep.limits import NESTING, Damaged
+from verydeep.limits import NESTING, FormatError
 
 ARRAYS = 20_000
 """Most arrays in a file; MatConvNet's have some 3,000."""
@@ -52,11 +52,11 @@ class _Walk:
         if address in self.found:
             return self.found[address]
         if address in self.open:
-            raise Damaged("its references go round in a circle")
+            raise FormatError("its references go round in a circle")
         if depth > NESTING:
-            raise Damaged(f"its values are nested over {NESTING} deep", "no net of ours is so")
+            raise FormatError(f"its values are nested over {NESTING} deep", "no net of ours is so")
         if len(self.found) + len(self.open) >= ARRAYS:
-            raise Damaged(f"it holds over {ARRAYS:,} arrays", "no net of ours has so many")
+            raise FormatError(f"it holds over {ARRAYS:,} arrays", "no net of ours has so many")
         self.open.add(address)
         node = self.file.node(address)
         value = self._array(node, depth) if node.is_dataset else self._struct(node, depth)
@@ -86,7 +86,7 @@ class _Walk:
         if nodes and all(_is_of_elements(member) for member in nodes.values()):
             columns = [self._values(each.references(), depth) for each in nodes.values()]
             if len({len(column) for column in columns}) > 1:
-                raise Damaged("the fields of a struct array have different lengths")
+                raise FormatError("the fields of a struct array have different lengths")
             return tuple(dict(zip(nodes, row, strict=True)) for row in zip(*columns, strict=True))
         return ({name: self.value(at, depth + 1) for name, at in members.items()},)
 
@@ -109,6 +109,6 @@ def _text(node: Node) -> str:
     """The text of an array of characters; its rows, if several, as lines."""
     codes = node.numbers()
     if codes.dtype.kind != "u" or codes.dtype.itemsize > 2 or codes.ndim != 2:
-        raise Damaged("an array of characters holds something else")
+        raise FormatError("an array of characters holds something else")
     rows = codes.T
     return "\n".join(row.astype("<u2").tobytes().decode("utf-16-le", "replace") for row in rows)

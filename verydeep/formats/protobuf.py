@@ -4,22 +4,21 @@ In comes a file's content; out go the fields of one message at a time, each with
 kind and its value, a slice where it has a length. Every length is held against what is left before
 anything is taken. A message inside a message is read only where a reader asks for it, so how deep
 a file nests costs nothing, and how many fields are read of it in all is bounded. Floats are views
-of the content. Below is the writing of the same.
+of the content.
 """
 
 from __future__ import annotations
 
 import mmap
-import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from verydeep.errors import UserError
-from verydeep.limits import Damaged
+from verydeep.limits import FormatError
 
 NUMBER, EIGHT_BYTES, SLICE, FOUR_BYTES = 0, 1, 2, 5
 """Kinds of fields; 3 and 4, the begin and end of a group, are in neither Caffe's nor ONNX's."""
@@ -31,19 +30,6 @@ MOST_FIELDS = 50_000
 MOST_INTEGERS = 64
 """Integers in one list: shapes, pads and kernels have two to four."""
 MOST_TEXT = 1 << 20
-
-
-class MalformedError(ValueError):
-    """What is wrong with a file's content, in one line without its name."""
-
-
-@contextmanager
-def naming(path: Path, kind: str) -> Iterator[None]:
-    """Turns what is wrong with the content into a UserError that names the file."""
-    try:
-        yield
-    except (MalformedError, Damaged) as error:
-        raise UserError(f"{path} cannot be read as {kind}: {error}") from None
 
 
 def open_content(path: Path) -> memoryview:
@@ -73,7 +59,9 @@ class Budget:
         """Counts one field; refuses to go on after the last."""
         self.left -= 1
         if self.left < 0:
-            raise MalformedError(f"it has over {MOST_FIELDS:,} fields, which no net of Table 1 has")
+            raise FormatError(
+                f"it has over {MOST_FIELDS:,} fields", "no net of Table 1 has so many"
+            )
 
 
 class Field:
@@ -101,9 +89,7 @@ class Field:
         place = 0
         while place < len(self.value):
             if len(found) == MOST_INTEGERS:
-                raise MalformedError(
-                    f"a list of over {MOST_INTEGERS} integers in field {self.number}"
-                )
+                raise FormatError(f"a list of over {MOST_INTEGERS} integers in field {self.number}")
             integer, place = _varint(self.value, place)
             found.append(_signed(integer))
         return found
@@ -112,7 +98,7 @@ class Field:
         """The text; bytes that are none are replaced."""
         self._expect(SLICE)
         if len(self.value) > MOST_TEXT:
-            raise MalformedError(f"a text of {len(self.value):,} bytes in field {self.number}")
+            raise FormatError(f"a text of {len(self.value):,} bytes in field {self.number}")
         return bytes(self.value).decode("utf-8", errors="replace")
 
     def floats(self, dtype: np.dtype[Any]) -> np.ndarray:
@@ -125,7 +111,7 @@ class Field:
         """The floats of that type in a slice: a view."""
         self._expect(SLICE)
         if len(self.value) % dtype.itemsize:
-            raise MalformedError(
+            raise FormatError(
                 f"{len(self.value):,} bytes in field {self.number} are no whole number of "
                 f"{dtype.itemsize}-byte values"
             )
@@ -138,13 +124,13 @@ class Field:
 
     def _expect(self, kind: int) -> None:
         if self.kind != kind:
-            raise MalformedError(
+            raise FormatError(
                 f"field {self.number} is of kind {self.kind} where {kind} was expected"
             )
 
 
 def fields(content: memoryview, budget: Budget, cut: bool = False) -> Iterator[Field]:
-    """The fields of a message, in order; MalformedError where it is out of form.
+    """The fields of a message, in order; FormatError where it is out of form.
 
     One that is cut short is so too, unless `cut`: then what is there of its last field is given.
     """
@@ -155,23 +141,23 @@ def fields(content: memoryview, budget: Budget, cut: bool = False) -> Iterator[F
         number, kind = key >> 3, key & 7
         value: Any
         if not 0 < number < 1 << 29:
-            raise MalformedError(f"there is no field {number:,}")
+            raise FormatError(f"there is no field {number:,}")
         if kind == NUMBER:
             value, place = _varint(content, start)
         elif kind == SLICE:
             length, start = _varint(content, start)
             left = len(content) - start
             if length > left and not cut:
-                raise MalformedError(
-                    f"field {number} has {length:,} bytes where {left:,} are left; the file is cut "
-                    f"short or damaged, so fetch it again"
+                raise FormatError(
+                    f"field {number} has {length:,} bytes where {left:,} are left",
+                    "the file is cut short or damaged, so fetch it again",
                 )
             place = start + min(length, left)
             value = content[start:place]
         elif kind in (FOUR_BYTES, EIGHT_BYTES):
             value, place = _run(content, place, start, 4 if kind == FOUR_BYTES else 8)
         else:
-            raise MalformedError(f"field {number} is of kind {kind}, which such files have not")
+            raise FormatError(f"field {number} is of kind {kind}, which such files have not")
         yield Field(number, kind, value, budget)
 
 
@@ -182,9 +168,9 @@ def _varint(content: memoryview, place: int) -> tuple[int, int]:
         value |= (byte & 127) << 7 * i
         if byte < 128:
             if value >> 64:
-                raise MalformedError("an integer of over 64 bits")
+                raise FormatError("an integer of over 64 bits")
             return value, place + i + 1
-    raise MalformedError("an integer that does not end")
+    raise FormatError("an integer that does not end")
 
 
 def _signed(value: int) -> int:
@@ -200,9 +186,7 @@ def _run(content: memoryview, place: int, start: int, size: int) -> tuple[np.nda
     step = start - place + size
     most = (len(content) - place) // step
     if most == 0:
-        raise MalformedError(
-            f"the content ends within a value of {size} bytes; fetch the file again"
-        )
+        raise FormatError(f"the content ends within a value of {size} bytes")
     rows = np.frombuffer(content[place : place + most * step], np.uint8).reshape(most, step)
     key, count, chunk = rows[0, :-size], 1, 1
     while count < most:
@@ -215,78 +199,42 @@ def _run(content: memoryview, place: int, start: int, size: int) -> tuple[np.nda
     return rows[:count, -size:], place + count * step
 
 
-def looks_like(field: Field, kinds: dict[int, int], needed: int) -> bool:
-    """Whether the first fields of a message are of the kinds they should be, one of them needed.
+@dataclass(frozen=True)
+class Beginning:
+    """How messages of a kind begin: kinds of their fields by number, and one that must be there."""
 
-    Says so without reading far, and of a file cut short too.
+    kinds: dict[int, int]
+    needed: int
+
+
+def begins_like(path: Path, first: Beginning, inner: dict[int, Beginning]) -> bool:
+    """Whether a file's fields are as they should be up to a message that is, too; reads a few KB.
+
+    `inner` are the messages by their field's number; the needed field must come before them.
     """
+    found = first.needed in inner
+    try:
+        for i, field in enumerate(fields(open_content(path), Budget(), cut=True)):
+            if field.number in inner and field.kind == SLICE:
+                return found and _looks_like(field, inner[field.number])
+            if first.kinds.get(field.number) != field.kind or i > 64:
+                return False
+            found = found or field.number == first.needed
+    except (FormatError, UserError):
+        return False
+    return False
+
+
+def _looks_like(field: Field, beginning: Beginning) -> bool:
+    """Whether a message begins so; says so without reading far, and of a file cut short too."""
     found = False
     try:
         for i, part in enumerate(field.fields()):
-            if kinds.get(part.number, part.kind) != part.kind:
+            if beginning.kinds.get(part.number, part.kind) != part.kind:
                 return False
-            found = found or part.number == needed
+            found = found or part.number == beginning.needed
             if i == 8:
                 break
-    except MalformedError:
+    except FormatError:
         return found
     return found
-
-
-def shown(text: str) -> str:
-    """A name out of a file as a message may show it: in quotes, short and in one line."""
-    return ascii(text if len(text) <= 40 else f"{text[:37]}...")
-
-
-# --- writing
-
-Parts = list[bytes | memoryview]
-"""Content in pieces, to be written one after another; floats are views of arrays."""
-
-MOST_BYTES = (1 << 31) - (1 << 20)
-"""What readers of the format take in one file, less what is no weights."""
-
-
-def number_field(number: int, value: int) -> Parts:
-    """A field with an integer that is not negative."""
-    return [_key(number, NUMBER) + _to_varint(value)]
-
-
-def float_field(number: int, value: float) -> Parts:
-    """A field with one float, in four bytes."""
-    return [_key(number, FOUR_BYTES) + struct.pack("<f", value)]
-
-
-def text_field(number: int, text: str) -> Parts:
-    """A field with a text."""
-    return message_field(number, [text.encode()])
-
-
-def floats_field(number: int, values: np.ndarray) -> Parts:
-    """A field with packed floats, in four bytes each."""
-    content = np.ascontiguousarray(values, FLOAT).reshape(-1)
-    return message_field(number, [content.view(np.uint8).data])
-
-
-def integers_field(number: int, values: Sequence[int]) -> Parts:
-    """A field with packed integers that are not negative."""
-    return message_field(number, [b"".join(_to_varint(value) for value in values)])
-
-
-def message_field(number: int, parts: Parts) -> Parts:
-    """A field with a message, or whatever has a length."""
-    return [_key(number, SLICE) + _to_varint(size_of(parts)), *parts]
-
-
-def size_of(parts: Parts) -> int:
-    """Bytes in all the pieces."""
-    return sum(len(part) for part in parts)
-
-
-def _key(number: int, kind: int) -> bytes:
-    return _to_varint(number << 3 | kind)
-
-
-def _to_varint(value: int) -> bytes:
-    groups = [value >> shift & 127 for shift in range(0, max(value.bit_length(), 1), 7)]
-    return bytes([group | 128 for group in groups[:-1]] + groups[-1:])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from verydeep.importers.placing import NOTHING, Told, in_order, placed
+from verydeep.importers.layer_names import NOTHING, ForeignLayer, Window, layer_names, path_order
 
 _KINDS = {
     "convolution": "conv", "innerproduct": "fc", "relu": "relu", "pooling": "pool", "lrn": "lrn",
@@ -60,7 +60,7 @@ class Step:
 def followed(layers: Sequence[LayerText]) -> list[Step]:
     """The layers that a picture goes through, in that order.
 
-    Raises Damaged, by name, for what no net of Table 1 has.
+    Raises FormatError, by name, for what no net of Table 1 has.
     """
     makers: dict[str, int | None] = {}
     places: list[int] = []
@@ -73,18 +73,18 @@ def followed(layers: Sequence[LayerText]) -> list[Step]:
             makers |= dict.fromkeys(layer.tops, len(places))
             places.append(i)
             reads.append(made)
-    order = [places[i] for i in in_order([layers[i].name for i in places], reads)]
+    order = [places[i] for i in path_order([layers[i].name for i in places], reads)]
     told = [_told(layers[i]) for i in order]
-    names = placed(told)
+    names = layer_names(told)
     return [Step(i, each.kind, name) for i, each, name in zip(order, told, names, strict=True)]
 
 
-def _told(layer: LayerText) -> Told:
+def _told(layer: LayerText) -> ForeignLayer:
     kind, said = _KINDS.get(layer.type, layer.type), layer.settings
     if kind == "lrn" and not any(said.get("norm_region", ())):  # across channels
         constants = [said.get(name, [default])[-1] for name, default in _LRN.items()]
-        return Told(layer.name, kind, constants=constants)
-    return Told(layer.name, _odd(kind, said) or kind, _window(kind, layer))
+        return ForeignLayer(layer.name, kind, constants=constants)
+    return ForeignLayer(layer.name, _odd(kind, said) or kind, _window(kind, layer))
 
 
 def _odd(kind: str, said: Mapping[str, list[float]]) -> str:
@@ -101,18 +101,14 @@ def _odd(kind: str, said: Mapping[str, list[float]]) -> str:
     return ""
 
 
-def _window(kind: str, layer: LayerText) -> dict[str, list[float]]:
-    """The numbers of a window, by the words of `placing`; none where the file has none at all."""
+def _window(kind: str, layer: LayerText) -> Window:
+    """The numbers of a window; none where the file has none at all."""
     if kind not in ("conv", "pool") or not layer.settings:
-        return {}
-    window = {
-        what: [n for key in (what, f"{what}_size", f"{what}_h", f"{what}_w")
-               for n in layer.settings.get(key, ())]
+        return Window()
+    kernel, stride, pad, dilation = (
+        [n for key in (what, f"{what}_size", f"{what}_h", f"{what}_w")
+         for n in layer.settings.get(key, ())]
         for what in ("kernel", "stride", "pad", "dilation")
-    }  # fmt: skip
-    return window | {
-        "kernel": [*layer.shape[2:], *window["kernel"]],
-        "stride": window["stride"] or [1],
-        "pad": window["pad"] or [0],
-        "groups": layer.settings.get("group", [1]),
-    }
+    )  # fmt: skip
+    groups = layer.settings.get("group", [1])
+    return Window([*layer.shape[2:], *kernel], stride or [1], pad or [0], dilation, groups)

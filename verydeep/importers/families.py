@@ -15,7 +15,7 @@ from pathlib import Path
 from verydeep.errors import UserError
 from verydeep.importers import caffe, keras, matconvnet, onnx, state_dict
 from verydeep.importers.parameters import Parameters
-from verydeep.limits import refusals
+from verydeep.limits import start_of
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,7 @@ _MEMBERS = (
 
 def _what_else(path: Path) -> str:
     """What a file is that no family knows, as far as its beginning tells."""
-    with refusals(path), path.open("rb") as file:
-        start = file.read(2**10).lstrip()
+    start = start_of(path).lstrip()
     if not start:
         return "is empty"
     for beginning, words in _BEGINNINGS:

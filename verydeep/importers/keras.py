@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from verydeep.formats import hdf5, mat73
-from verydeep.formats.hdf5 import HEAD, File, Node
-from verydeep.formats.protobuf import shown
+from verydeep.formats.hdf5 import File, Node
 from verydeep.importers import keras_config
 from verydeep.importers.guesses import IMAGENET_CROP, WINDOWS
+from verydeep.importers.keras_arrays import Group, statistics_of, tensors_of
 from verydeep.importers.keras_config import KerasLayer, Size
 from verydeep.importers.keras_names import (
     EPSILON,
@@ -32,10 +32,10 @@ from verydeep.importers.keras_names import (
     refuse_norms_after_relus,
     refuse_other_layers,
 )
+from verydeep.importers.layer_names import ForeignLayer, layer_names
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, Parameters
 from verydeep.importers.parameters import SCALE as S
-from verydeep.importers.placing import Told, of_our_epsilon, placed
-from verydeep.limits import Damaged, as_float32, refusals
+from verydeep.limits import FormatError, quoted, start_of
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import table_of_words
@@ -53,16 +53,13 @@ _OTHERS = {"optimizer_weights", "optimizer", "_layer_checkpoint_dependencies"}
 _SEED = "seed_generator"
 """Where layers keep the state of their randomness."""
 
-Group = dict[str, Node]
-"""The datasets of a group, by name or number."""
 Groups = dict[tuple[str, ...], Group]
-"""Those of each group of a file, by its path."""
+"""The datasets of each group of a file, by its path."""
 
 
 def is_keras(path: Path | str) -> bool:
     """Whether a file is HDF5 and not MATLAB's, by its first bytes; of the rest `read` tells."""
-    with refusals(path), Path(path).open("rb") as file:
-        start = file.read(HEAD)
+    start = start_of(path)
     return hdf5.signature_at(start) is not None and not mat73.is_mat73(start)
 
 
@@ -76,7 +73,9 @@ def read(path: Path | str) -> Parameters:
         root = file.node(file.root_address)
         model = root.links().get("model_weights", file.root_address)
         if "theano" in file.node(model).attribute("backend"):
-            raise Damaged("its kernels are mirrored, as Theano has them", "save it on TensorFlow")
+            raise FormatError(
+                "its kernels are mirrored, as Theano has them", "save it on TensorFlow"
+            )
         groups = _groups(file, model)
         config = root.attribute("model_config")
         if config:
@@ -97,7 +96,7 @@ def _groups(file: File, model: int) -> Groups:
                 continue
             seen.add(at)
             if len(seen) > OBJECTS or len(path) > DEPTH:
-                raise Damaged("it has more groups than any VGG net", NOT_OURS)
+                raise FormatError("it has more groups than any VGG net", NOT_OURS)
             node = file.node(at)
             if node.is_dataset:
                 found[path][name.removesuffix(":0")] = node
@@ -114,10 +113,10 @@ def _by_layer(groups: Groups, known: Callable[[str], bool]) -> dict[str, Group]:
             continue
         layer = next((name for name in reversed(path) if known(name)), None)
         if layer is None:
-            group = shown("/".join(path))
-            raise Damaged(f"its group {group} has weights, and no place in a VGG net", NOT_OURS)
+            group = quoted("/".join(path))
+            raise FormatError(f"its group {group} has weights, and no place in a VGG net", NOT_OURS)
         if layer in found:
-            raise Damaged(f"its layer {shown(layer)} is there twice", NOT_OURS)
+            raise FormatError(f"its layer {quoted(layer)} is there twice", NOT_OURS)
         found[layer] = datasets
     return found
 
@@ -130,17 +129,19 @@ def _of_model(groups: Groups, layers: list[KerasLayer], size: Size | None) -> Pa
     """
     names = {layer.name for layer in layers}
     if len(names) < len(layers):
-        raise Damaged("two of its layers have one name", NOT_OURS)
+        raise FormatError("two of its layers have one name", NOT_OURS)
     held = _by_layer(groups, names.__contains__)
     before, net = keras_config.split(layers)
     told = keras_config.told(net)
     _refuse_other_tops([step for step in told if step.kind == "fc"])
-    places = {step.name: name for step, name in zip(told, placed(told), strict=True) if name}
+    places = {step.name: name for step, name in zip(told, layer_names(told), strict=True) if name}
     if left := held.keys() - places.keys() - {layer.name for layer in before}:
-        raise Damaged(f"its layer {shown(min(left))} has weights, and no place for them", NOT_OURS)
+        raise FormatError(
+            f"its layer {quoted(min(left))} has weights, and no place for them", NOT_OURS
+        )
     epsilons = {layer.name: keras_config.epsilon(layer) for layer in net}
-    tensors = _tensors(places, held, epsilons)
-    statistics = {layer.name: _statistics(held[layer.name]) for layer in before
+    tensors = tensors_of(places, held, epsilons)
+    statistics = {layer.name: statistics_of(held[layer.name]) for layer in before
                   if layer.name in held}  # fmt: skip
     if size and "fc6.weight" in tensors:
         _refuse_other_map(size, sum(step.kind == "pool" for step in told), tensors["fc6.weight"])
@@ -152,18 +153,20 @@ def _of_model(groups: Groups, layers: list[KerasLayer], size: Size | None) -> Pa
 
 
 def _refuse_other_map(size: Size, pools: int, fc6: np.ndarray) -> None:
-    """Raises Damaged where pictures of the size that a model takes leave fc6 another map."""
+    """Raises FormatError where pictures of the size that a model takes leave fc6 another map."""
     left = tuple(side >> pools for side in size)
     if left != fc6.shape[2:]:
         taken, given, wanted = (" x ".join(map(str, x)) for x in (size, left, fc6.shape[2:]))
-        raise Damaged(f"it takes pictures of {taken}, of which {pools} poolings leave {given}, "
+        raise FormatError(f"it takes pictures of {taken}, of which {pools} poolings leave {given}, "
                       f"where its first FC layer has {wanted}", NOT_OURS)  # fmt: skip
 
 
-def _refuse_other_tops(dense: list[Told]) -> None:
+def _refuse_other_tops(dense: list[ForeignLayer]) -> None:
     if len(dense) not in (0, 3):
-        names = ", ".join(shown(step.name) for step in dense[:4])
-        raise Damaged(f"it has {len(dense)} dense layers, {names}, where its net has 3", NOT_OURS)
+        names = ", ".join(quoted(step.name) for step in dense[:4])
+        raise FormatError(
+            f"it has {len(dense)} dense layers, {names}, where its net has 3", NOT_OURS
+        )
 
 
 def _of_weights(groups: Groups, root: Node, order: list[Any]) -> Parameters:
@@ -179,12 +182,12 @@ def _of_weights(groups: Groups, root: Node, order: list[Any]) -> Parameters:
         refuse_norms_after_relus(groups, [str(name) for name in order])
         notes.append(f"norms are a guess: before the ReLUs, with Keras's own epsilon of {EPSILON:g}"
                      f"; the file does not say")  # fmt: skip
-    tensors = _tensors(places, held, {})
+    tensors = tensors_of(places, held, {})
     if statistics is None:
         guessed = () if root.attribute(MEAN) else ALL_GUESSED
         return _parameters(tensors, _pixels(root), guessed, table, notes)
     first = KerasLayer(NORMALIZATION, "Normalization", {})
-    kept = {NORMALIZATION: _statistics(statistics)}
+    kept = {NORMALIZATION: statistics_of(statistics)}
     return _parameters(tensors, keras_config.pixels([first], kept), (S,), table, notes)
 
 
@@ -202,87 +205,10 @@ def _parameters(
     notes: Any = (),
 ) -> Parameters:
     if "conv1_1.weight" not in tensors:
-        raise Damaged("it holds no weights of a VGG net's first layer", NOT_OURS)
+        raise FormatError("it holds no weights of a VGG net's first layer", NOT_OURS)
     if "fc6.weight" not in tensors:
         notes = ("has no FC layers: without its top", *notes)
     return Parameters(FAMILY, tensors, pixels, None, tuple(notes), table, guessed=guessed)
-
-
-def _tensors(
-    places: Mapping[str, str], held: Mapping[str, Group], epsilons: Mapping[str, float]
-) -> dict[str, np.ndarray]:
-    """Tensors by our names; `places` are those of layers, in the net's order."""
-    tensors: dict[str, np.ndarray] = {}
-    channels = 0
-    for theirs, name in places.items():
-        group = held.get(theirs, {})
-        if name.startswith("bn"):
-            parts = _norm(theirs, group, epsilons.get(theirs, EPSILON))
-            tensors |= {f"{name}.{part}": as_float32(values) for part, values in parts.items()}
-            continue
-        kernel, bias = _kernel_and_bias(name, group)
-        if kernel.ndim == 4:
-            weight = kernel.transpose(3, 2, 0, 1)
-            channels = len(weight)
-        else:
-            weight = _fully_connected(kernel, channels if name == "fc6" else len(kernel))
-        tensors[f"{name}.weight"] = as_float32(weight)
-        tensors[f"{name}.bias"] = as_float32(bias)
-    return tensors
-
-
-def _kernel_and_bias(name: str, group: Group) -> tuple[np.ndarray, np.ndarray]:
-    """A layer's kernel and bias, told apart by their shapes; zeros where there is no bias."""
-    axes = (4,) if name.startswith("conv") else (2, 4)
-    kernels = [node for node in group.values() if len(node.shape) in axes]
-    biases = [node for node in group.values() if len(node.shape) == 1]
-    if len(kernels) != 1 or len(biases) > 1 or len(group) != 1 + len(biases):
-        raise Damaged(f"its layer '{name}' has not one kernel and one bias", NOT_OURS)
-    (kernel,) = kernels
-    outputs = biases[0].shape[0] if biases else kernel.shape[-1]
-    if kernel.shape[-1] != outputs or not all(kernel.shape):
-        shape = " x ".join(map(str, kernel.shape))
-        raise Damaged(f"the kernel of '{name}', {shape}, has not its outputs last", NOT_OURS)
-    return kernel.numbers(), biases[0].numbers() if biases else np.zeros(outputs, np.float32)
-
-
-_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean",
-         "running_var": "moving_variance"}  # fmt: skip
-"""Keras's names of the parts of a norm, in the order in which Keras 3 numbers them."""
-
-
-def _norm(layer: str, group: Group, epsilon: float) -> dict[str, np.ndarray]:
-    """A norm's arrays by our names: ones and zeros for factors and summands that it has not."""
-    numbered = dict(zip(("0", "1", "2", "3"), _NORM.values(), strict=True))
-    named = {numbered.get(name, name) if len(group) == 4 else name: node
-             for name, node in group.items()}  # fmt: skip
-    sides = {node.shape for node in named.values()}
-    unknown = named.keys() - set(_NORM.values())
-    if unknown or not {"moving_mean", "moving_variance"} <= named.keys() or len(sides) != 1:
-        raise Damaged(f"its layer {shown(layer)} has not the arrays of a norm", NOT_OURS)
-    ones = np.ones(sides.pop(), np.float32)
-    defaults = {"weight": ones, "bias": 0 * ones}
-    parts = {part: named[theirs].numbers() if theirs in named else defaults[part]
-             for part, theirs in _NORM.items()}  # fmt: skip
-    parts["running_var"] = of_our_epsilon(parts["running_var"], epsilon, shown(layer))
-    return parts
-
-
-def _statistics(group: Group) -> tuple[Any, Any]:
-    """The mean and the variance that a Normalization keeps; nothing where it has none."""
-    pairs = (("mean", "0"), ("variance", "1"))
-    found = [next((group[name].numbers() for name in names if name in group), None)
-             for names in pairs]  # fmt: skip
-    return found[0], found[1]
-
-
-def _fully_connected(kernel: np.ndarray, channels: int) -> np.ndarray:
-    """[rows, O] as [O, C, h, w]; rows go through h, w, C."""
-    rows, outputs = kernel.shape
-    side = math.isqrt(rows // channels) if channels else 0
-    if side * side * channels != rows:
-        raise Damaged(f"{rows:,} rows of its first FC layer are no square of {channels} channels")
-    return kernel.reshape(side, side, channels, outputs).transpose(3, 2, 0, 1)
 
 
 def _pixels(root: Node) -> Pixels:
@@ -294,9 +220,9 @@ def _pixels(root: Node) -> Pixels:
         blue, green, red = map(float, mean)
         smallest, largest = map(int, scale)
     except (ValueError, OverflowError):
-        raise Damaged(f"its attributes {MEAN} and {SCALE} are no numbers") from None
+        raise FormatError(f"its attributes {MEAN} and {SCALE} are no numbers") from None
     if not all(map(math.isfinite, (blue, green, red))) or not 1 <= smallest <= largest <= 1 << 16:
-        raise Damaged(f"its attributes {MEAN} and {SCALE} are no mean and no sizes")
+        raise FormatError(f"its attributes {MEAN} and {SCALE} are no mean and no sizes")
     return Pixels((smallest, largest), (blue, green, red), order="BGR")
 
 
@@ -306,4 +232,4 @@ def _table(root: Node) -> Table | None:
     try:
         return table_of_words(json.loads(said[0])) if said else None
     except (ValueError, TypeError, RecursionError):
-        raise Damaged(f"its attribute {TABLE} is no table") from None
+        raise FormatError(f"its attribute {TABLE} is no table") from None

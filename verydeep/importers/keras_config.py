@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from verydeep.formats.protobuf import shown
+from verydeep.importers.layer_names import NOTHING, REMEDY, ForeignLayer, Window, path_order
 from verydeep.importers.parameters import AUTHORS
-from verydeep.importers.placing import NOTHING, REMEDY, Told, in_order
-from verydeep.limits import Damaged
+from verydeep.limits import FormatError, quoted
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import pixels_of
 
@@ -49,26 +48,25 @@ def layers_of(text: str) -> tuple[list[KerasLayer], Size | None]:
     """The layers of a model, in the order in which a picture goes through them, and its size.
 
     The size is that of the pictures that the model takes, None where it leaves it open. Raises
-    Damaged where the text is none of a model, or the model branches.
+    FormatError where the text is none of a model, or the model branches.
     """
     try:
         model = json.loads(text)
         return _layers(model, 0), _size(model)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        raise Damaged("its model_config is out of form", "save the model again") from None
+        raise FormatError("its model_config is out of form", "save the model again") from None
 
 
 def _layers(model: Mapping[str, Any], depth: int) -> list[KerasLayer]:
     kind, config = model["class_name"], model["config"]
     if kind not in MODELS or depth > DEEPEST:
-        raise Damaged(f"it is a model of the class {shown(str(kind))}", REMEDY)
-    entries = config if isinstance(config, list) else config["layers"]
-    entries = [entry for entry in entries if entry["class_name"] != "InputLayer"]
+        raise FormatError(f"it is a model of the class {quoted(str(kind))}", REMEDY)
+    entries = [entry for entry in _entries(config) if entry["class_name"] != "InputLayer"]
     names = [_name(entry) for entry in entries]
     if kind != "Sequential":
         places = {name: i for i, name in enumerate(names)}
         reads = [[places.get(name) for name in _sources(entry)] for entry in entries]
-        entries = [entries[i] for i in in_order(names, reads)]
+        entries = [entries[i] for i in path_order(names, reads)]
     found: list[KerasLayer] = []
     for entry in entries:
         if entry["class_name"] in MODELS:
@@ -80,8 +78,7 @@ def _layers(model: Mapping[str, Any], depth: int) -> list[KerasLayer]:
 
 def _size(model: Mapping[str, Any]) -> Size | None:
     """The size that a model's input has, or that its first layer says, as Keras 1 and 2 may."""
-    config = model["config"]
-    entries = config if isinstance(config, list) else config["layers"]
+    entries = _entries(model["config"])
     entry = next((each for each in entries if each["class_name"] == "InputLayer"), entries[0])
     if entry["class_name"] in MODELS:
         return _size(entry)
@@ -94,6 +91,11 @@ def _size(model: Mapping[str, Any]) -> Size | None:
     return height, width
 
 
+def _entries(config: Any) -> list[Mapping[str, Any]]:
+    """What a model's settings say of each layer: a list of its own, as Keras 1 may have it."""
+    return config if isinstance(config, list) else config["layers"]
+
+
 def _name(entry: Mapping[str, Any]) -> str:
     return str(entry["name"] if "name" in entry else entry["config"]["name"])
 
@@ -102,7 +104,7 @@ def _sources(entry: Mapping[str, Any]) -> list[str]:
     """The names of the layers that a layer of a graph reads."""
     nodes = entry["inbound_nodes"]
     if len(nodes) != 1:
-        raise Damaged(f"its layer {shown(_name(entry))} is used {len(nodes)} times", REMEDY)
+        raise FormatError(f"its layer {quoted(_name(entry))} is used {len(nodes)} times", REMEDY)
     return [*_histories(nodes[0])]
 
 
@@ -123,56 +125,57 @@ def split(layers: Sequence[KerasLayer]) -> tuple[list[KerasLayer], list[KerasLay
     return awake[:count], awake[count:]
 
 
-def told(layers: Sequence[KerasLayer]) -> list[Told]:
-    """The layers in the words of `placing`; an activation within a layer is one after it."""
-    found: list[Told] = []
+def told(layers: Sequence[KerasLayer]) -> list[ForeignLayer]:
+    """The layers as `layer_names` takes them; an activation within a layer is one after it."""
+    found: list[ForeignLayer] = []
     flat = False
     for layer in layers:
         flat = flat or layer.kind == "Flatten"
         try:
             found += _told(layer, flat)
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise Damaged(f"what it says of its layer {shown(layer.name)} is out of form") from None
+            raise FormatError(
+                f"what it says of its layer {quoted(layer.name)} is out of form"
+            ) from None
     return found
 
 
-def _told(layer: KerasLayer, flat: bool) -> Iterator[Told]:
+def _told(layer: KerasLayer, flat: bool) -> Iterator[ForeignLayer]:
     kind, config = layer.kind, layer.config
     if config.get("data_format", "channels_last") != "channels_last":
         kind = f"{kind} over {config['data_format']}"
-    readers: dict[str, Callable[[], Told]] = {
-        "Conv2D": lambda: Told(layer.name, "conv", _convolution(config)),
-        "MaxPooling2D": lambda: Told(layer.name, *_pooling(config)),
-        "Dense": lambda: Told(layer.name, "fc" if flat else "Dense over a map"),
-        "BatchNormalization": lambda: Told(layer.name, _norm(config)),
-        "ReLU": lambda: Told(layer.name, _relu(config)),
-        "Softmax": lambda: Told(layer.name, "softmax"),
-        "Flatten": lambda: Told(layer.name, NOTHING),
-        "Activation": lambda: Told(layer.name, NOTHING),
+    readers: dict[str, Callable[[], ForeignLayer]] = {
+        "Conv2D": lambda: ForeignLayer(layer.name, "conv", _convolution(config)),
+        "MaxPooling2D": lambda: ForeignLayer(layer.name, *_pooling(config)),
+        "Dense": lambda: ForeignLayer(layer.name, "fc" if flat else "Dense over a map"),
+        "BatchNormalization": lambda: ForeignLayer(layer.name, _norm(config)),
+        "ReLU": lambda: ForeignLayer(layer.name, _relu(config)),
+        "Softmax": lambda: ForeignLayer(layer.name, "softmax"),
+        "Flatten": lambda: ForeignLayer(layer.name, NOTHING),
+        "Activation": lambda: ForeignLayer(layer.name, NOTHING),
     }
-    yield readers[kind]() if kind in readers else Told(layer.name, kind)
+    yield readers[kind]() if kind in readers else ForeignLayer(layer.name, kind)
     if "activation" in config and kind in readers:
         activation = _activation(config["activation"])
-        yield Told(layer.name, NOTHING if activation == "linear" else activation)
+        yield ForeignLayer(layer.name, NOTHING if activation == "linear" else activation)
 
 
-def _convolution(config: Mapping[str, Any]) -> dict[str, list[float]]:
+def _convolution(config: Mapping[str, Any]) -> Window:
     kernel = _numbers(config["kernel_size"])
     borders: dict[str, list[float]] = {"same": [side // 2 for side in kernel], "valid": [0]}
-    return {
-        "kernel": kernel,
-        "stride": _numbers(config["strides"]),
-        "pad": borders[config["padding"]],
-        "dilation": _numbers(config.get("dilation_rate", 1)),
-        "groups": _numbers(config.get("groups", 1)),
-    }
+    return Window(
+        kernel,
+        _numbers(config["strides"]),
+        borders[config["padding"]],
+        _numbers(config.get("dilation_rate", 1)),
+        _numbers(config.get("groups", 1)),
+    )
 
 
-def _pooling(config: Mapping[str, Any]) -> tuple[str, dict[str, list[float]]]:
-    window = {"kernel": _numbers(config["pool_size"]),
-              "stride": _numbers(config["strides"] or config["pool_size"])}  # fmt: skip
+def _pooling(config: Mapping[str, Any]) -> tuple[str, Window]:
     kind = "pool" if config["padding"] == "valid" else f"max pooling of '{config['padding']}'"
-    return kind, window
+    stride = config["strides"] or config["pool_size"]
+    return kind, Window(_numbers(config["pool_size"]), _numbers(stride))
 
 
 def _norm(config: Mapping[str, Any]) -> str:
@@ -200,10 +203,10 @@ def _numbers(value: Any) -> list[float]:
 
 
 def epsilon(layer: KerasLayer) -> float:
-    """What a norm adds to its variance; Damaged where that is no number."""
+    """What a norm adds to its variance; FormatError where that is no number."""
     found = layer.config.get("epsilon", 1e-3)
     if not isinstance(found, float):
-        raise Damaged(f"its layer {shown(layer.name)} has an epsilon that is none", REMEDY)
+        raise FormatError(f"its layer {quoted(layer.name)} has an epsilon that is none", REMEDY)
     return found
 
 
@@ -211,8 +214,8 @@ def pixels(layers: Sequence[KerasLayer], statistics: Mapping[str, tuple[Any, Any
     """The pixels that these layers make of RGB in 0-255; the authors' where there are none.
 
     `statistics` are the mean and variance that the file keeps for a layer. The layers come to a
-    factor and a summand for each channel, worked out in float64. Raises Damaged, by name, for what
-    is no such thing.
+    factor and a summand for each channel, worked out in float64. Raises FormatError, by name, for
+    what is no such thing.
     """
     if not layers:
         return AUTHORS
@@ -222,8 +225,9 @@ def pixels(layers: Sequence[KerasLayer], statistics: Mapping[str, tuple[Any, Any
             by, plus = _factor_and_summand(layer, statistics.get(layer.name))
             factor, summand = factor * by, summand * by + plus
         except (ValueError, TypeError, KeyError):
-            raise Damaged(
-                f"its layer {shown(layer.name)} is no factor and summand for three channels", REMEDY
+            raise FormatError(
+                f"its layer {quoted(layer.name)} is no factor and summand for three channels",
+                REMEDY,
             ) from None
     first = layers[0].config.get("scale")
     maximum = 1 if isinstance(first, float) and np.isclose(first, 1 / 255, rtol=1e-6) else 255
@@ -235,7 +239,9 @@ def pixels(layers: Sequence[KerasLayer], statistics: Mapping[str, tuple[Any, Any
     try:
         return pixels_of(said)
     except ValueError:
-        raise Damaged(f"its layer {shown(layers[0].name)} makes pixels that are none") from None
+        raise FormatError(
+            f"its layer {quoted(layers[0].name)} makes pixels that are none"
+        ) from None
 
 
 def _factor_and_summand(

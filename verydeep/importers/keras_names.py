@@ -12,9 +12,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
-from verydeep.formats.protobuf import shown
-from verydeep.importers.placing import REMEDY
-from verydeep.limits import Damaged
+from verydeep.importers.layer_names import REMEDY
+from verydeep.limits import FormatError, quoted
 from verydeep.nets import vgg
 from verydeep.nets.table import FC, Conv, MaxPool, Table
 
@@ -48,13 +47,13 @@ def is_layer(name: str) -> bool:
 
 
 def refuse_other_layers(paths: Collection[tuple[str, ...]]) -> None:
-    """Raises Damaged for a group without weights whose name tells of what no net of Table 1 has."""
+    """Raises FormatError for a group whose name tells of what no net of Table 1 has."""
     for path in paths:
         name = path[-1] if path else ""
         by_class = path[-2:-1] == ("layers",)
         known = is_layer(name) or _WEIGHTLESS.fullmatch(name)
         if (by_class and not known) or _OTHERS.fullmatch(name):
-            raise Damaged(f"it has a layer {shown(name)}, which no net of Table 1 has", REMEDY)
+            raise FormatError(f"it has a layer {quoted(name)}, which no net of Table 1 has", REMEDY)
 
 
 def places_of(
@@ -76,16 +75,18 @@ def places_of(
     places = [row.name for row in rows if not isinstance(row, FC)] if convs else []
     tops = [row.name for row in rows if isinstance(row, FC)] or list(_HEAD.values())
     if len(places) != len(convs):
-        raise Damaged(f"it has {len(convs)} convolutions, and a table of {len(places)}", NOT_OURS)
+        raise FormatError(
+            f"it has {len(convs)} convolutions, and a table of {len(places)}", NOT_OURS
+        )
     if len(dense) not in (0, len(tops)):
         count = len(tops)
-        raise Damaged(f"it has {len(dense)} dense layers, where its net has {count}", NOT_OURS)
+        raise FormatError(f"it has {len(dense)} dense layers, where its net has {count}", NOT_OURS)
     names = dict(zip(convs, places, strict=True))
     names |= dict(zip(dense, tops, strict=False)) | _HEAD
     names |= {m[0]: f"conv{m[1]}_{m[2]}" for name in outputs if (m := _BLOCK.fullmatch(name))}
     used = sorted(outputs.keys() - set(norms), key=lambda name: _order(names[name]))
     if len({names[name] for name in used}) < len(used):
-        raise Damaged("two of its layers have the same place in a VGG net", NOT_OURS)
+        raise FormatError("two of its layers have the same place in a VGG net", NOT_OURS)
     before = [name for name in used if names[name].startswith("conv")]
     _refuse_other_norms(norms, before, outputs)
     ours = {name: names[name] for name in used}
@@ -103,7 +104,7 @@ def _table_with(widths: list[int]) -> Table:
         ):
             return table
     few = f" of {', '.join(map(str, widths))} channels" if len(widths) <= 16 else ""
-    raise Damaged(
+    raise FormatError(
         f"it has {len(widths)} convolutions{few}, which no net of Table 1 has: it may be a net cut "
         f"short, whose pools cannot be known",
         "give the whole net, or name its layers block1_conv1 and so on",
@@ -114,22 +115,22 @@ def _refuse_other_pools(paths: Collection[tuple[str, ...]], table: Table) -> Non
     pools = sum(bool(path) and path[-1].startswith("max_pooling2d") for path in paths)
     wanted = sum(isinstance(row, MaxPool) for row in table.rows)
     if any("layers" in path for path in paths) and pools != wanted:
-        raise Damaged(f"it has {pools} poolings, where its net has {wanted}", NOT_OURS)
+        raise FormatError(f"it has {pools} poolings, where its net has {wanted}", NOT_OURS)
 
 
 def _refuse_other_norms(
     norms: Sequence[str], convs: Sequence[str], outputs: Mapping[str, int]
 ) -> None:
-    """Raises Damaged where norms are not one for each convolution, of as many channels."""
+    """Raises FormatError where norms are not one for each convolution, of as many channels."""
     if norms and [outputs[name] for name in norms] != [outputs[name] for name in convs]:
-        raise Damaged(
+        raise FormatError(
             f"it has {len(norms)} norms, which are not one for each of {len(convs)} convolutions",
             "save the whole model, which tells where they are",
         )
 
 
 def refuse_norms_after_relus(paths: Collection[tuple[str, ...]], order: Sequence[str]) -> None:
-    """Raises Damaged where what a file names shows that norms do not stand before ReLUs.
+    """Raises FormatError where what a file names shows that norms do not stand before ReLUs.
 
     `order` are its layers in order, as Keras 2 names them.
     """
@@ -138,7 +139,7 @@ def refuse_norms_after_relus(paths: Collection[tuple[str, ...]], order: Sequence
     relus = [name for name in named if _RELUS.fullmatch(name)]
     late = [name for before, name in pairwise(order) if name in norms and _RELUS.fullmatch(before)]
     if len(relus) < len(norms) or late:
-        raise Damaged("it has norms after its ReLUs, where they stand before them", REMEDY)
+        raise FormatError("it has norms after its ReLUs, where they stand before them", REMEDY)
 
 
 def _number(match: re.Match[str]) -> int:

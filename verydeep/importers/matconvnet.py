@@ -18,11 +18,17 @@ from typing import Any
 import numpy as np
 
 from verydeep.formats import mat5, mat73
-from verydeep.formats.hdf5 import HEAD
 from verydeep.formats.mat5 import Value
+from verydeep.importers.layer_names import (
+    NOTHING,
+    ForeignLayer,
+    Window,
+    layer_names,
+    of_our_epsilon,
+    path_order,
+)
 from verydeep.importers.parameters import PIXELS, SCALE, Parameters
-from verydeep.importers.placing import NOTHING, Told, in_order, of_our_epsilon, placed
-from verydeep.limits import Damaged, as_float32, refusals
+from verydeep.limits import FormatError, as_float32, reading, start_of
 from verydeep.pictures.preprocessing import IMAGENET, RESIZE_RULES, Pixels
 
 FAMILY = "MatConvNet"
@@ -43,8 +49,7 @@ _JUDGING = {"", "softmaxlog", "log", "classerror", "topkerror"}
 
 def is_matconvnet(path: Path | str) -> bool:
     """Whether a file is MATLAB's, by its first bytes; no other family's is."""
-    with refusals(path), Path(path).open("rb") as file:
-        start = file.read(HEAD)
+    start = start_of(path)
     return mat5.is_mat5(start) or mat73.is_mat73(start)
 
 
@@ -54,16 +59,15 @@ def read(path: Path | str) -> Parameters:
     Arrays are views where they can be. Raises UserError, one line, where the file is damaged or
     holds no VGG net.
     """
-    with refusals(path), Path(path).open("rb") as file:
-        start = file.read(HEAD)
+    start = start_of(path)
     variables = mat73.read(path) if mat73.is_mat73(start) else mat5.read(path)
-    with refusals(path):
+    with reading(path):
         return _parameters(_struct(variables.get("net")) or variables)
 
 
 def _parameters(net: dict[str, Value]) -> Parameters:
     if "layers" not in net:
-        raise Damaged("it holds no 'layers' of a net", NOT_OURS)
+        raise FormatError("it holds no 'layers' of a net", NOT_OURS)
     layers = [_Layer.of(_struct(each)) for each in _each(net["layers"])]
     layers = [layer for layer in layers if not layer.judges]
     values = {_text(each.get("name")): each.get("value")
@@ -71,7 +75,7 @@ def _parameters(net: dict[str, Value]) -> Parameters:
     order = _order(layers) if "params" in net else range(len(layers))
     path = [layers[i].with_parameters(values) for i in order]
     tensors: dict[str, np.ndarray] = {}
-    for layer, name in zip(path, placed([layer.told() for layer in path]), strict=True):
+    for layer, name in zip(path, layer_names([layer.told() for layer in path]), strict=True):
         if layer.kind == "norm":
             tensors |= {f"{name}.{part}": values for part, values in _norm(layer).items()}
         elif name:
@@ -113,7 +117,7 @@ class _Layer:
 
     @property
     def kind(self) -> str:
-        """Its kind, by the words of `placing`, or its type where it is none of those."""
+        """Its kind, by the words of `layer_names`, or its type where it is none of those."""
         kind = _KINDS.get(self.type, self.type)
         if kind == "relu" and any(leak := self.numbers("leak")):
             return f"{self.type} with a leak of {leak[0]:g}"
@@ -130,7 +134,7 @@ class _Layer:
         """Filters H, W, I, O; MATLAB leaves out last axes of one."""
         numbers = _numbers(self.weights[0] if self.weights else None, f"filters of '{self.name}'")
         if numbers.ndim > 4 or not numbers.size:
-            raise Damaged(f"the filters of '{self.name[:40]}' have no four axes")
+            raise FormatError(f"the filters of '{self.name[:40]}' have no four axes")
         return numbers.reshape(numbers.shape + (1,) * (4 - numbers.ndim), order="F")
 
     def numbers(self, setting: str) -> list[float]:
@@ -141,21 +145,18 @@ class _Layer:
         found: list[float] = _numbers(value, f"{setting} of '{self.name}'").ravel()[:64].tolist()
         return found
 
-    def told(self) -> Told:
+    def told(self) -> ForeignLayer:
         """What the file tells of it."""
         if self.kind == "lrn":
             size, kappa, alpha, beta, *_ = [*self.numbers("param"), *[math.nan] * 4]
-            return Told(self.name, "lrn", constants=(size, kappa, alpha * size, beta))
+            return ForeignLayer(self.name, "lrn", constants=(size, kappa, alpha * size, beta))
         if self.kind not in ("conv", "pool"):
-            return Told(self.name, self.kind)
+            return ForeignLayer(self.name, self.kind)
         kernel: Sequence[float] = self.numbers("poolSize") or self.numbers("pool")
-        window = {
-            "kernel": self.filters.shape[:2] if self.kind == "conv" else kernel,
-            "stride": self.numbers("stride"),
-            "pad": self.numbers("pad"),
-            "dilation": self.numbers("dilate"),
-        }
-        return Told(self.name, self.kind, window)
+        if self.kind == "conv":
+            kernel = self.filters.shape[:2]
+        stride, pad, dilation = map(self.numbers, ("stride", "pad", "dilate"))
+        return ForeignLayer(self.name, self.kind, Window(kernel, stride, pad, dilation))
 
 
 def _order(layers: list[_Layer]) -> list[int]:
@@ -164,7 +165,7 @@ def _order(layers: list[_Layer]) -> list[int]:
               for each in _each(layer.fields.get("outputs"))}  # fmt: skip
     reads = [[makers.get(_text(each)) for each in _each(layer.fields.get("inputs"))]
              for layer in layers]  # fmt: skip
-    return in_order([layer.name for layer in layers], reads)
+    return path_order([layer.name for layer in layers], reads)
 
 
 def _as_ours(filters: np.ndarray) -> np.ndarray:
@@ -178,7 +179,7 @@ def _biases(layer: _Layer, count: int) -> np.ndarray:
         return np.zeros(count, np.float32)
     numbers = _numbers(layer.weights[1], f"the biases of '{layer.name}'")
     if numbers.size != count:
-        raise Damaged(f"'{layer.name[:40]}' has {numbers.size:,} biases for {count:,} filters")
+        raise FormatError(f"'{layer.name[:40]}' has {numbers.size:,} biases for {count:,} filters")
     return as_float32(numbers.reshape(-1, order="F"))
 
 
@@ -190,7 +191,7 @@ def _norm(layer: _Layer) -> dict[str, np.ndarray]:
     arrays = [_numbers(each, f"the weights of '{layer.name}'") for each in layer.weights]
     count = arrays[0].size if arrays else 0
     if [each.size for each in arrays] != [count, count, 2 * count] or arrays[2].shape[1] != 2:
-        raise Damaged(f"its layer '{layer.name[:40]}' has not a norm's factors and moments")
+        raise FormatError(f"its layer '{layer.name[:40]}' has not a norm's factors and moments")
     with np.errstate(all="ignore"):
         mean, variance = arrays[2][:, 0], as_float32(np.square(arrays[2][:, 1], dtype=np.float64))
     parts = {
@@ -217,7 +218,7 @@ def _pixels(normalization: dict[str, Value], notes: list[str]) -> Pixels:
             average = average.mean((0, 1), dtype=np.float64)
         notes.append(f"its mean picture of {height} x {width} is taken as its mean of each channel")
     if average.size != 3 or not np.isfinite(average).all():
-        raise Damaged("its averageImage is neither three numbers nor a picture")
+        raise FormatError("its averageImage is neither three numbers nor a picture")
     red, green, blue = average.ravel().tolist()
     rule = _text(normalization.get("interpolation"))
     return Pixels(
@@ -240,7 +241,7 @@ def _scale(normalization: dict[str, Value]) -> tuple[int, int]:
     else:
         scale = crop + (32.0 if border is None else border)
     if not (math.isfinite(scale) and 1 <= scale <= 1 << 16):
-        raise Damaged("its imageSize is no size of a picture")
+        raise FormatError("its imageSize is no size of a picture")
     return int(scale), int(scale)
 
 
@@ -291,6 +292,6 @@ def _is_numeric(value: Value) -> bool:
 
 def _numbers(value: Value, what: str) -> np.ndarray:
     if not _is_numeric(value):
-        raise Damaged(f"{what} are missing, or are no numbers", NOT_OURS)
+        raise FormatError(f"{what} are missing, or are no numbers", NOT_OURS)
     numbers: np.ndarray = value
     return numbers

@@ -10,43 +10,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from verydeep.errors import UserError
 from verydeep.formats.protobuf import (
     NUMBER,
     SLICE,
+    Beginning,
     Budget,
-    MalformedError,
+    begins_like,
     fields,
-    looks_like,
-    naming,
     open_content,
 )
-from verydeep.importers.chain import tensors_of
-from verydeep.importers.onnx_graph import Graph, follow, read_graph
+from verydeep.importers.layer_shapes import tensors_of
+from verydeep.importers.onnx_graph import Graph, read_graph
+from verydeep.importers.onnx_walk import follow
 from verydeep.importers.parameters import ALL_GUESSED, TORCHVISION, Parameters
+from verydeep.limits import FormatError, reading
 from verydeep.nets.table import PICTURE
 from verydeep.weights import metadata
 
 __all__ = ["is_onnx", "read"]
 
 
+_MODEL = Beginning({
+    1: NUMBER, 2: SLICE, 3: SLICE, 4: SLICE, 5: NUMBER, 6: SLICE, 8: SLICE, 14: SLICE, 20: SLICE,
+    25: SLICE, 26: SLICE,
+}, needed=1)  # fmt: skip
+_GRAPH = {7: Beginning({1: SLICE, 2: SLICE, 5: SLICE}, needed=1)}
+
+
 def is_onnx(path: Path | str) -> bool:
     """Whether a file's content is an ONNX model, whatever its name; reads a few KB."""
-    known = {
-        1: NUMBER, 2: SLICE, 3: SLICE, 4: SLICE, 5: NUMBER, 6: SLICE, 8: SLICE, 14: SLICE,
-        20: SLICE, 25: SLICE, 26: SLICE,
-    }  # fmt: skip
-    version = False
-    try:
-        for i, field in enumerate(fields(open_content(Path(path)), Budget(), cut=True)):
-            if field.number == 7 and field.kind == SLICE:
-                return version and looks_like(field, {1: SLICE, 2: SLICE, 5: SLICE}, 1)
-            if known.get(field.number) != field.kind or i > 64:
-                return False
-            version = version or (field.number == 1 and 0 < field.integer() < 1000)
-    except (MalformedError, UserError):
-        return False
-    return False
+    return begins_like(Path(path), _MODEL, _GRAPH)
 
 
 def read(path: Path | str) -> Parameters:
@@ -58,9 +51,9 @@ def read(path: Path | str) -> Parameters:
     UserError where the file is damaged, keeps its weights elsewhere or is no net of Table 1.
     """
     path = Path(path)
-    with naming(path, "an ONNX file of a VGG net"):
+    with reading(path, "an ONNX file of a VGG net"):
         graph, own = _read_model(open_content(path))
-        said = metadata.from_text(own) if own else metadata.About(TORCHVISION)
+        said = metadata.from_text(own) if own else metadata.Metadata(TORCHVISION)
         layers, lrn = follow(graph.after(PICTURE) if own else graph)
         tensors = tensors_of(layers)
     guessed = () if own else ALL_GUESSED
@@ -75,11 +68,11 @@ def _read_model(content: memoryview) -> tuple[Graph, str]:
     for field in fields(content, Budget()):
         if field.number == 7:
             if graph is not None:
-                raise MalformedError("it holds two graphs")
+                raise FormatError("it holds two graphs")
             graph = read_graph(field)
         elif field.number == 14:
             words = {part.number: part.text() for part in field.fields() if part.number in (1, 2)}
             own = words.get(2, "") if words.get(1) == metadata.KEY else own
     if graph is None:
-        raise MalformedError("it holds no graph")
+        raise FormatError("it holds no graph")
     return graph, own

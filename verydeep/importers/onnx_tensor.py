@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from verydeep.formats.protobuf import DOUBLE, FLOAT, Field, MalformedError, shown
-from verydeep.importers.chain import assembled
+from verydeep.formats.protobuf import DOUBLE, FLOAT, Field
+from verydeep.importers.layer_shapes import assembled
+from verydeep.limits import FormatError, quoted
 
 _RAW: dict[int, np.dtype[Any]] = {1: FLOAT, 10: np.dtype("<f2"), 11: DOUBLE}
 """Types of floats, by their numbers in `TensorProto.DataType`."""
@@ -24,14 +25,14 @@ def name_of(tensor: Field) -> str:
 
 
 def array_of(tensor: Field) -> np.ndarray:
-    """A tensor's values in float32; MalformedError where it holds none, or not as many as it says.
+    """A tensor's values in float32; FormatError where it holds none, or not as many as it says.
 
     16-bit floats are read from raw data alone, which is where every exporter puts them.
     """
     shape, kind, name, pieces = _parts_of(tensor)
     if kind not in _RAW:
-        raise MalformedError(f"tensor {shown(name)} is of type {kind}; only floats are read")
-    return assembled(f"tensor {shown(name)}", shape, pieces)
+        raise FormatError(f"tensor {quoted(name)} is of type {kind}", "only floats are read")
+    return assembled(f"tensor {quoted(name)}", shape, pieces)
 
 
 def _parts_of(tensor: Field) -> tuple[list[int], int, str, list[np.ndarray]]:
@@ -54,12 +55,12 @@ def _parts_of(tensor: Field) -> tuple[list[int], int, str, list[np.ndarray]]:
             case 10:
                 pieces.append(part.floats(DOUBLE))
             case 13:
-                raise MalformedError(
-                    "it keeps its weights in other files (external data); save the model as one "
-                    "file first"
+                raise FormatError(
+                    "it keeps its weights in other files (external data)",
+                    "save the model as one file first",
                 )
         if max(len(shape), len(pieces)) > MOST_PIECES:
-            raise MalformedError(f"tensor {shown(name)} is in over {MOST_PIECES} pieces")
+            raise FormatError(f"tensor {quoted(name)} is in over {MOST_PIECES} pieces")
     if raw is not None and kind in _RAW:
         pieces.append(raw.packed(_RAW[kind]))
     return shape, kind, name, pieces

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
-from verydeep.errors import UserError, one_line
+from verydeep.errors import one_line
 
 _SIGNS = (
     ("a ResNet", r"layer\d+\.\d+\.(conv\d|downsample)|res\d[a-z]\d*_branch"),
@@ -21,15 +20,12 @@ _SIGNS = (
 """Nets whose layers have names that no VGG has, and what such a name looks like."""
 
 
-def no_place(source: Path | str, names: Sequence[str], expected: str) -> UserError:
-    """The refusal of a file for layers at no place of a VGG: the first of them, and those expected.
+def out_of_place(names: Sequence[str]) -> str:
+    """The first of layers that are at no place of a VGG, in words.
 
     A name that layers of another net have goes first, and that is told; that the file is of that
     net is more than is known.
     """
     signs = ((name, net) for net, like in _SIGNS for name in names if re.search(like, name))
     name, net = next(signs, (names[0], ""))
-    return UserError(
-        f"{source} has '{one_line(name)}'{net and f', as {net} has'}, which is at no place of a "
-        f"VGG; expected are {expected}"
-    )
+    return f"'{one_line(name)}'{net and f', as {net} has'}, which is at no place of a VGG"

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, TypedDict
 
 import numpy as np
 import torch
@@ -20,17 +20,37 @@ from safetensors import SafetensorError, safe_open
 
 from verydeep.errors import UserError, one_line
 from verydeep.importers.parameters import PIXELS, SCALE, Parameters
-from verydeep.weights.pieces import header, pieces
-from verydeep.weights.schema import names_of, pixels_of, table_in_words, table_of_words
+from verydeep.safetensors_layout import header, pieces
+from verydeep.schema import Line, Most, fitting, of_json
+from verydeep.weights.schema import (
+    PixelsSaid,
+    TableSaid,
+    class_names_of,
+    pixels_of,
+    table_in_words,
+    table_of_words,
+)
 
 KEY = "parameters"
 MOST_TENSORS = 512
 NAME = re.compile(r"[\w./:-]{1,100}")
 
 
+class ParametersSaid(TypedDict):
+    """What such a file says beside its tensors."""
+
+    family: Line
+    pixels: PixelsSaid
+    classes: list[Line] | None
+    notes: Annotated[list[str], Most(64)]
+    table: TableSaid | None
+    lrn: bool | None
+    guessed: Annotated[list[Line], Most(2)]
+
+
 def write(parameters: Parameters, path: Path) -> None:
     """Writes parameters to a file, tensor by tensor."""
-    about = {
+    said = {
         "family": parameters.family,
         "pixels": asdict(parameters.pixels),
         "classes": parameters.classes,
@@ -41,7 +61,7 @@ def write(parameters: Parameters, path: Path) -> None:
     }
     tensors = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
     with path.open("wb") as file:
-        for piece in pieces(tensors, {KEY: json.dumps(about)}):
+        for piece in pieces(tensors, {KEY: json.dumps(said)}):
             file.write(piece)
 
 
@@ -52,23 +72,24 @@ def read(path: Path, source: Path | str) -> Parameters:
     among it any value that is no finite number.
     """
     try:
-        about = json.loads((header(path) or {})["__metadata__"][KEY])
+        text = (header(path) or {})["__metadata__"][KEY]
+        said: ParametersSaid = fitting(ParametersSaid, of_json(text), "parameters")
         with safe_open(path, "pt") as file:
             names = file.keys()
             if not 0 < len(names) <= MOST_TENSORS or not all(map(NAME.fullmatch, names)):
                 raise ValueError(f"{len(names)} tensors, or a name that is none")
             tensors = {name: _array(file.get_tensor(name), name) for name in names}
         found = Parameters(
-            one_line(about["family"]),
+            one_line(said["family"]),
             tensors,
-            pixels_of(about["pixels"]),
-            None if about["classes"] is None else names_of(about["classes"]),
-            _lines(about["notes"]),
-            None if about["table"] is None else table_of_words(about["table"]),
-            None if about["lrn"] is None else bool(about["lrn"]),
-            tuple(word for word in (PIXELS, SCALE) if word in about["guessed"]),
+            pixels_of(said["pixels"]),
+            None if said["classes"] is None else class_names_of(said["classes"]),
+            tuple(map(one_line, said["notes"])),
+            None if said["table"] is None else table_of_words(said["table"]),
+            said["lrn"],
+            tuple(word for word in (PIXELS, SCALE) if word in said["guessed"]),
         )
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{source} was read, but not to weights: {one_line(error)}") from None
     refuse_not_finite(tensors, source)
     return found
@@ -88,8 +109,3 @@ def _array(tensor: torch.Tensor, name: str) -> np.ndarray:
     if tensor.dtype is not torch.float32 or not 1 <= tensor.ndim <= 4:
         raise ValueError(f"{name} is {tensor.dtype} of {tensor.ndim} axes")
     return tensor.numpy()
-
-
-def _lines(said: Sequence[Any]) -> tuple[str, ...]:
-    """Notes, each one printable line."""
-    return tuple(map(one_line, said))

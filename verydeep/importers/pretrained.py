@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from verydeep.errors import UserError
 from verydeep.files import folder_lock
-from verydeep.importers.converting import convert
+from verydeep.importers.convert import convert
 from verydeep.runtime.progress import Lines, Progress
+from verydeep.safetensors_layout import header
 from verydeep.weights import paths
 from verydeep.weights.download import fetch
-from verydeep.weights.pieces import OURS, header
 from verydeep.weights.releases import CLASS_LIST, Release
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def _take(release: Release, progress: Progress) -> None:
 def _says_another_scale(release: Release) -> bool:
     """Whether our file of a release has another S; a damaged one is refused when it is read."""
     try:
-        about = json.loads((header(paths.kept(release)) or {})["__metadata__"][OURS])
-        return release.scale is not None and tuple(about["pixels"]["scale"]) != release.scale
+        info = json.loads((header(paths.kept(release)) or {})["__metadata__"][paths.OURS])
+        return release.scale is not None and tuple(info["pixels"]["scale"]) != release.scale
     except (KeyError, TypeError, ValueError):
         return False
 
@@ -98,11 +98,11 @@ def _put_right(release: Release, progress: Progress) -> None:
 
     ours = paths.kept(release)
     with _alone(release, progress):
-        network, about = file.load(ours), file.read_info(ours)
+        network, info = file.load(ours), file.read_info(ours)
         assert release.scale is not None
         network.pixels = replace(network.pixels, scale=release.scale)
         progress.say(f"{ours}: S put right, {release.scale[0]}-{release.scale[1]} in training")
-        file.save(network, ours, about.provenance)
+        file.save(network, ours, info.provenance)
 
 
 def _fetched(release: Release, progress: Progress) -> Path:

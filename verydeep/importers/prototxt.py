@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verydeep.formats.protobuf import MalformedError, naming, open_content, shown
+from verydeep.formats.protobuf import open_content
 from verydeep.importers.caffe_layers import LayerText, normal_type
+from verydeep.limits import FormatError, quoted, reading
 
 Block = dict[str, list[Any]]
 """Values by name, in order: texts, and blocks for what stands in braces."""
 
 MOST_BYTES = 4 << 20
 DEEPEST = 16
+MEND = "mend the text"
 QUOTE = '"'
 _TOKEN = re.compile(
     r"""\s+ | \#[^\n]*
@@ -50,13 +52,13 @@ class Description:
 def read(path: Path) -> Description:
     """The description of a net; UserError names the file where it is none."""
     content = open_content(path)
-    with naming(path, "a prototxt"):
+    with reading(path, "a prototxt"):
         if len(content) > MOST_BYTES:
-            raise MalformedError(f"it has {len(content):,} bytes; such texts have a few thousand")
+            raise FormatError(f"it has {len(content):,} bytes", "such texts have a few thousand")
         net = parse(bytes(content).decode("utf-8", errors="replace"))
         blocks = [*_blocks(net, "layers"), *_blocks(net, "layer")]
         if not blocks:
-            raise MalformedError("it has no layers")
+            raise FormatError("it has no layers", MEND)
         transforms = [t for b in blocks for t in _blocks(b, "transform_param")]
         return Description(
             tuple(_layer(block) for block in blocks),
@@ -68,20 +70,20 @@ def read(path: Path) -> Description:
 
 
 def parse(text: str) -> Block:
-    """The text's blocks; MalformedError where it is out of form or nests too deep."""
+    """The text's blocks; FormatError where it is out of form or nests too deep."""
     stack: list[Block] = [{}]
     tokens = _tokens(text)
     for name in tokens:
         if name in "}>":
             if len(stack) == 1:
-                raise MalformedError("a brace closes that was not opened")
+                raise FormatError("a brace closes that was not opened", MEND)
             stack.pop()
         elif _WORD.fullmatch(name):
             _value(name, tokens, stack)
         elif name not in ";,":
-            raise MalformedError(f"{shown(name)} stands where a name should be")
+            raise FormatError(f"{quoted(name)} stands where a name should be", MEND)
     if len(stack) > 1:
-        raise MalformedError("it ends within braces; it is cut short")
+        raise FormatError("it ends within braces")
     return stack[0]
 
 
@@ -93,13 +95,13 @@ def _value(name: str, tokens: Iterator[str], stack: list[Block]) -> None:
         token = next(tokens, "")
     if token and token in "{<":
         if len(stack) == DEEPEST:
-            raise MalformedError(f"it nests deeper than {DEEPEST} braces")
+            raise FormatError(f"it nests deeper than {DEEPEST} braces", MEND)
         values.append({})
         stack.append(values[-1])
     elif token == "[":
         values.extend(_list(tokens))
     elif not token or token in "}>]:;,":
-        raise MalformedError(f"{shown(name)} has no value")
+        raise FormatError(f"{quoted(name)} has no value", MEND)
     else:
         values.append(token.removeprefix(QUOTE))
 
@@ -112,7 +114,7 @@ def _list(tokens: Iterator[str]) -> Iterator[str]:
             break
         if token != ",":
             yield token.removeprefix(QUOTE)
-    raise MalformedError("a list that does not end")
+    raise FormatError("a list that does not end", MEND)
 
 
 def _tokens(text: str) -> Iterator[str]:
@@ -122,7 +124,7 @@ def _tokens(text: str) -> Iterator[str]:
         match = _TOKEN.match(text, place)
         if not match:
             line = text.count("\n", 0, place) + 1
-            raise MalformedError(f"line {line} has {shown(text[place])} where a name should be")
+            raise FormatError(f"line {line} has {quoted(text[place])} where a name should be", MEND)
         place = match.end()
         if match["text"] is not None:
             yield QUOTE + match["text"][1:-1]
@@ -174,7 +176,7 @@ def _crop(net: Block, blocks: list[Block]) -> int | None:
     if dims:
         _, channels, height, width = [_number(d) for d in [*dims, "0", "0", "0", "0"][:4]]
         if channels != 3 or height != width or not 0 < height < 1 << 16:
-            raise MalformedError("its pictures are no squares of 3 channels")
+            raise FormatError("its pictures are no squares of 3 channels", MEND)
         return int(height)
     transforms = [t for b in blocks for t in _blocks(b, "transform_param")]
     crop = _only([value for t in transforms for value in t.get("crop_size", [])])
@@ -194,7 +196,7 @@ def _mean(blocks: list[Block]) -> tuple[float, float, float] | None:
     mean = means.pop()
     mean = mean * 3 if len(mean) == 1 else mean
     if means or len(mean) != 3:
-        raise MalformedError("its mean_value is not the same one or three numbers everywhere")
+        raise FormatError("its mean_value is not the same one or three numbers everywhere", MEND)
     return mean[0], mean[1], mean[2]
 
 
@@ -202,7 +204,7 @@ def _gain(transforms: list[Block]) -> float | None:
     """The scale, or None without any."""
     gain = _only([value for t in transforms for value in t.get("scale", [])])
     if gain is not None and not 1e-6 < gain < 1e6:
-        raise MalformedError(f"its scale of {gain:g} is none")
+        raise FormatError(f"its scale of {gain:g} is none", MEND)
     return gain
 
 
@@ -210,7 +212,7 @@ def _only(values: list[Any]) -> float | None:
     """The number that all of them are, or None without any."""
     numbers = {_number(value) for value in values}
     if len(numbers) > 1:
-        raise MalformedError("its crop_size or scale is not the same everywhere")
+        raise FormatError("its crop_size or scale is not the same everywhere", MEND)
     return numbers.pop() if numbers else None
 
 
@@ -234,5 +236,5 @@ def _number(value: Any) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not abs(number) < 1e9:
-        raise MalformedError(f"{shown(str(value))} stands where a number should be")
+        raise FormatError(f"{quoted(str(value))} stands where a number should be", MEND)
     return number

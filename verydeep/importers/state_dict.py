@@ -14,24 +14,24 @@ done to its last map, is a guess. Numbering of torchvision or timm implies their
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from verydeep.errors import UserError, one_line
+from verydeep.errors import one_line
 from verydeep.importers.class_names import in_order
-from verydeep.importers.other_nets import no_place
+from verydeep.importers.layer_shapes import map_side
+from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, TORCHVISION, Parameters
-from verydeep.importers.state import Beside, content, is_state
+from verydeep.importers.state_dict_file import Extras, content, is_state
+from verydeep.limits import FormatError, reading
 from verydeep.pictures.preprocessing import Pixels
-from verydeep.weights.schema import names_of, pixels_of
+from verydeep.weights.schema import class_names_of, pixels_of
 
 TOPS = {
     "torchvision": ("classifier.0", "classifier.3", "classifier.6"),
@@ -39,7 +39,7 @@ TOPS = {
 }
 """What each family calls fc6, fc7 and fc8."""
 OURS = ("fc6", "fc7", "fc8")
-EXPECTED = "features.N and classifier.N, timm's names, or conv1_1 ... fc8"
+EXPECTED = "expected are features.N and classifier.N, timm's names, or conv1_1 ... fc8"
 AMDEGROOT = Pixels((256, 256), (0.48235, 0.45882, 0.40784), (1 / 255,) * 3, maximum=1)
 """The authors' own pixels, as torchvision gives them with the convolutions that it took over."""
 FEATURE = re.compile(r"features\.(\d{1,3})\.(?:(conv|bn)\.)?(weight|bias|running_mean|running_var)")
@@ -49,6 +49,10 @@ PAPERS = re.compile(r"((?:conv|bn)\d{1,2}_\d{1,2}|fc[678])\.\w+")
 BARE = re.compile(FEATURE.pattern.removeprefix(r"features\."))
 """The same names in the state dict of a net's `features` alone, or of the first of them."""
 KINDS = ("weight", "bias", "running_mean", "running_var")
+ONE_POSITION = (
+    "that its crop is 32 is a guess: its first FC layer sees one position, which is also "
+    "what is left where a net averages its last map (AdaptiveAvgPool2d(1))"
+)
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
@@ -64,29 +68,25 @@ def read(path: Path | str) -> Parameters:
     in torchvision's `vgg16_features`, are left out. Raises UserError for a damaged or hostile
     file, and for one of another net.
     """
-    path = Path(path)
-    try:
-        return _parameters(*content(path), path)
-    except UserError:
-        raise
-    except Exception as error:  # a damaged file has PyTorch raise anything
-        raise UserError(f"{path} cannot be read as a state dict: {one_line(error)}") from None
+    with reading(path, "a state dict"):
+        try:
+            return _parameters(*content(Path(path)))
+        except (FormatError, OSError, MemoryError):
+            raise
+        except Exception as error:  # a damaged file has PyTorch raise anything
+            raise FormatError(one_line(error)) from None
 
 
-def _parameters(state: dict[str, Tensor], beside: Beside, path: Path) -> Parameters:
+def _parameters(state: dict[str, Tensor], extras: Extras) -> Parameters:
     state = {k: t for k, t in state.items() if not k.endswith(".num_batches_tracked")}
     if all(map(BARE.fullmatch, state)):
         state = {f"features.{name}": tensor for name, tensor in state.items()}
     family = "timm" if any(k.startswith(("pre_logits", "head.")) for k in state) else "torchvision"
-    tops = _tops(state, path) if family == "torchvision" else TOPS[family]
-    layers = {m[1]: m[1] for name in state if (m := PAPERS.fullmatch(name))}
-    layers |= {**_features(state, path), **dict(zip(tops, OURS, strict=False))}
-    ours = {f"{layer}.{kind}": f"{layers[layer]}.{kind}" for layer in layers for kind in KINDS}
-    unknown = sorted(state.keys() - ours.keys())
-    if unknown:
-        raise no_place(path, unknown, EXPECTED)
-    notes = list(beside.notes)
-    pixels, guessed = _pixels(beside.about)
+    ours = _our_names(state, family)
+    cfg, notes = extras.pretrained_cfg, list(extras.notes)
+    pixels, guessed = _pixels(cfg)
+    if not cfg and any(map(PAPERS.fullmatch, state)):  # of a port of Caffe's files, then
+        pixels = AUTHORS
     kinds = {str(t.dtype).removeprefix("torch.") for t in state.values()} - {"float32"}
     if kinds:
         notes.append(f"weights of {', '.join(sorted(kinds))}, made float32")
@@ -94,34 +94,38 @@ def _parameters(state: dict[str, Tensor], beside: Beside, path: Path) -> Paramet
         state = {k: t for k, t in state.items() if not k.startswith("classifier.")}
         pixels, guessed = AMDEGROOT, (SCALE,)
         notes.append("its FC layers are NaN: it has the authors' convolutions, and no others")
-    if not beside.about and any(map(PAPERS.fullmatch, state)):  # of a port of Caffe's files, then
-        pixels = AUTHORS
     state = {ours[k]: t for k, t in sorted(state.items())}
-    arrays = {k: _laid_out(t, k, state, path).numpy() for k, t in state.items()}
-    if arrays.get("fc6.weight", _NOTHING).shape[2:] == (1, 1) and "pixels" not in beside.about:
-        notes.append(
-            "that its crop is 32 is a guess: its first FC layer sees one position, which is also "
-            "what is left where a net averages its last map (AdaptiveAvgPool2d(1))"
-        )
-    classes = _classes(beside, notes)
+    arrays = {k: _laid_out(t, k, state).numpy() for k, t in state.items()}
+    fc6 = arrays.get("fc6.weight")
+    if fc6 is not None and fc6.shape[2:] == (1, 1) and "pixels" not in cfg:
+        notes.append(ONE_POSITION)
+    classes = _classes(extras, notes)
     return Parameters(family, arrays, pixels, classes, tuple(notes), guessed=guessed)
 
 
-_NOTHING = np.zeros(0)
+def _our_names(state: Mapping[str, Tensor], family: str) -> dict[str, str]:
+    """Our name of each tensor; raises FormatError for the first that has none."""
+    tops = _tops(state) if family == "torchvision" else TOPS[family]
+    layers = {m[1]: m[1] for name in state if (m := PAPERS.fullmatch(name))}
+    layers |= {**_features(state), **dict(zip(tops, OURS, strict=False))}
+    ours = {f"{layer}.{kind}": f"{layers[layer]}.{kind}" for layer in layers for kind in KINDS}
+    if unknown := sorted(state.keys() - ours.keys()):
+        raise FormatError(f"it has {out_of_place(unknown)}", EXPECTED)
+    return ours
 
 
-def _tops(state: Mapping[str, Tensor], path: Path) -> list[str]:
+def _tops(state: Mapping[str, Tensor]) -> list[str]:
     """The layers of a classifier, whatever their numbers: dropout may stand before them, or not."""
     places = sorted(int(found[1]) for name in state if (found := CLASSIFIER.fullmatch(name)))
     if len(places) not in (0, 3):
-        raise UserError(
-            f"{path} has {len(places)} layers with weights in its classifier "
-            f"({', '.join(f'classifier.{place}' for place in places[:4])}), where a VGG has 3"
+        first = ", ".join(f"classifier.{place}" for place in places[:4])
+        raise FormatError(
+            f"it has {len(places)} layers with weights in its classifier ({first})", "a VGG has 3"
         )
     return [f"classifier.{place}" for place in places]
 
 
-def _features(state: Mapping[str, Tensor], path: Path) -> dict[str, str]:
+def _features(state: Mapping[str, Tensor]) -> dict[str, str]:
     """Caffe's name of each convolution and norm, by its place in the sequence."""
     found = [match for name in state if (match := FEATURE.fullmatch(name))]
     places = sorted({int(match[1]) for match in found})
@@ -134,7 +138,7 @@ def _features(state: Mapping[str, Tensor], path: Path) -> dict[str, str]:
         is_norm = f"features.{i}.running_mean" in state
         pools = 0 if is_norm else i - next_free
         if pools not in (0, 1) or (pools and place == 0) or (is_norm and i != next_free - 1):
-            raise no_place(path, [f"features.{i}"], EXPECTED)
+            raise FormatError(f"it has {out_of_place([f'features.{i}'])}", EXPECTED)
         if pools:
             block, place = block + 1, 0
         if not is_norm:
@@ -148,20 +152,14 @@ def _features(state: Mapping[str, Tensor], path: Path) -> dict[str, str]:
     return names
 
 
-def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor], path: Path) -> Tensor:
+def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor]) -> Tensor:
     """A tensor as ours are: float32, contiguous, an FC layer's matrix as a convolution."""
     if tensor.dtype not in FLOATS:
-        raise UserError(f"{path} has weights of {tensor.dtype} in {name}; floats are needed")
+        raise FormatError(f"it has weights of {tensor.dtype} in {name}", "floats are needed")
     if tensor.ndim == 2:
-        columns, side = tensor.shape[1], 1
+        side = 1
         if name == "fc6.weight":
-            channels = _last_channels(state)
-            side = math.isqrt(columns // max(1, channels))
-            if side < 1 or columns != channels * side * side:
-                raise UserError(
-                    f"{path} has {columns:,} columns in {name}, which are no square map of the "
-                    f"{channels:,} channels before it"
-                )
+            side = map_side("fc6", tensor.shape[1], _last_channels(state))
         tensor = tensor.reshape(tensor.shape[0], -1, side, side)
     return tensor.float().contiguous()
 
@@ -179,37 +177,37 @@ def _all_nan(tensor: Tensor | None) -> bool:
     return bool(tensor.flatten()[0].isnan() and tensor.isnan().all())
 
 
-def _pixels(about: Mapping[str, Any]) -> tuple[Pixels, tuple[str, ...]]:
+def _pixels(cfg: Mapping[str, Any]) -> tuple[Pixels, tuple[str, ...]]:
     """The pixels that a file tells of, or torchvision's, and what of them is a guess."""
     try:
-        if "pixels" in about:
-            return pixels_of(about["pixels"]), ()
-        scale = round(about["input_size"][-1] / about.get("crop_pct", 0.875))
+        if "pixels" in cfg:
+            return pixels_of(cfg["pixels"]), ()
+        scale = round(cfg["input_size"][-1] / cfg.get("crop_pct", 0.875))
         said = pixels_of(
             {
                 "scale": (scale, scale),
-                "mean": about["mean"],
-                "std": about["std"],
+                "mean": cfg["mean"],
+                "std": cfg["std"],
                 "order": "RGB",
                 "maximum": 1,
-                "resize": about.get("interpolation", "bilinear"),
+                "resize": cfg.get("interpolation", "bilinear"),
             }
         )
-        return said, () if "crop_pct" in about else (SCALE,)
+        return said, () if "crop_pct" in cfg else (SCALE,)
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError):
         return TORCHVISION, ALL_GUESSED
 
 
-def _classes(beside: Beside, notes: list[str]) -> tuple[str, ...] | None:
+def _classes(extras: Extras, notes: list[str]) -> tuple[str, ...] | None:
     """The class names in timm's record, or those that a trainer kept beside the weights."""
-    names = beside.about.get("label_names")
+    names = extras.pretrained_cfg.get("label_names")
     if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
-        return names_of(names)
-    if beside.classes is None:
+        return class_names_of(names)
+    if extras.classes is None:
         return None
-    word, said = beside.classes
+    word, said = extras.classes
     try:
-        names = names_of(in_order(said))
+        names = class_names_of(in_order(said))
     except ValueError as error:
         notes.append(f"its '{word}' holds {error}, and is passed over")
         return None

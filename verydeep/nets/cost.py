@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from verydeep.nets.table import PICTURE, BatchNorm, Conv, Row, Shape, Table, Window
+from verydeep.nets.table import PICTURE, Shape, Table
 
 FLOAT = 4
 """Bytes of a float32."""
@@ -84,7 +84,10 @@ class Cost:
         return sum(row.kind in ("Conv", "FC") for row in self.rows)
 
 
-MAKERS = frozenset({"input", "Conv", "FC", "MaxPool", "LRN", "BatchNorm"})
+MAKERS = frozenset(
+    {"input", "Conv", "FC", "MaxPool", "AvePool", "WholeAvePool", "LRN", "L2", "BatchNorm", "Add"}
+    | {"Concat"}
+)
 """Kinds of row whose values are counted, and listed: the words of a table."""
 
 
@@ -99,27 +102,18 @@ def cost(table: Table, height: int | None = None, width: int | None = None) -> C
 
 def _rows(table: Table, height: int, width: int) -> Iterator[RowCost]:
     shapes = table.shapes(height, width)
-    sight = {PICTURE: (1, 1)}
-    yield RowCost(PICTURE, "input", shapes[PICTURE], 0, 0, 0, *sight[PICTURE])
+    yield RowCost(PICTURE, "input", shapes[PICTURE], 0, 0, 0, 1, 1)
     for row in table.rows:
-        sight[row.name] = _sight(row, [sight[name] for name in row.inputs])
-        weights = prod(row.weights(*(shapes[name] for name in row.inputs)) or (0,))
-        channels, rows, columns = shapes[row.name]
+        inputs, reach = [shapes[name] for name in row.inputs], table.reaches[row.name]
+        weights = prod(row.weights(*inputs) or (0,))
+        _, rows, columns = shapes[row.name]
         yield RowCost(
             name=row.name,
             kind=type(row).__name__,
             shape=shapes[row.name],
             weights=weights,
-            biases=channels if isinstance(row, Conv | BatchNorm) else 0,
+            biases=row.biases(*inputs),
             multiply_adds=weights * rows * columns,
-            receptive_field=sight[row.name][0],
-            stride=sight[row.name][1],
+            receptive_field=reach.field,
+            stride=reach.stride,
         )
-
-
-def _sight(row: Row, inputs: list[tuple[int, int]]) -> tuple[int, int]:
-    """Receptive field and stride of a row, from those of the rows it reads."""
-    field, stride = max(inputs)
-    if not isinstance(row, Window):
-        return field, stride
-    return field + (row.kernel - 1) * stride, stride * row.stride

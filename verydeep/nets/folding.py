@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from verydeep.nets.network import BatchNorm, Network
-from verydeep.nets.table import read_table
+from verydeep.nets.layers import BatchNorm
+from verydeep.nets.network import Network
+from verydeep.nets.words import read_table, without_norms
 
 
 def folded(network: Network) -> Network:
@@ -21,16 +22,18 @@ def folded(network: Network) -> Network:
     if not any(isinstance(module, BatchNorm) for module in network.modules()):
         return network
     table = network.table
-    table = read_table(table.configuration, table.plain_words, table.crop)
+    words = without_norms(table.words)
+    table = read_table(table.configuration, words, table.crop, table.channels)
     plain = Network.empty(table, network.classes, network.pixels)
     given = network.state_dict()
-    tensors = {name: given[name] for name in plain.state_dict()}
+    tensors = dict(given)
     for name, norm in network.named_modules():
         if isinstance(norm, BatchNorm):
             layer = network.table[name].inputs[0]
-            weight, bias = tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]
+            weight = given[f"{layer}.weight"]
+            bias = given.get(f"{layer}.bias", weight.new_zeros(len(weight)))
             tensors[f"{layer}.weight"], tensors[f"{layer}.bias"] = _folded(weight, bias, norm)
-    plain.load_state_dict(tensors, assign=True)
+    plain.load_state_dict({name: tensors[name] for name in plain.state_dict()}, assign=True)
     return plain.train(network.training)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from verydeep.errors import UserError
 from verydeep.nets import vgg
+from verydeep.nets.layers import BatchNorm
 from verydeep.nets.table import Table
 
 NAMES = ("glorot", "he", "gaussian:STD", "whole-gaussian:STD")
@@ -22,11 +23,11 @@ def initialise(network: nn.Module, table: Table, initial: str, generator: torch.
     with the gain, sqrt(fan in) x deviation, that "gaussian:0.01" gives it in its configuration of
     Table 1 at a crop of 224; in that net itself the two are the same. "glorot": uniform in
     +-sqrt(6 / (fan in + fan out)) (Glorot & Bengio, 2010), what the paper recommends for deep nets.
-    "he": normal of standard deviation sqrt(2 / fan in) (He et al., 2015). Raises UserError for
-    another name.
+    "he": normal of standard deviation sqrt(2 / fan in) (He et al., 2015). Norms
+    begin with weight and variance 1. Raises UserError for another name.
     """
     kind, std = parsed(initial)
-    whole = _fans_in(vgg.table(table.configuration))
+    whole = _fans_in(vgg.table(table.configuration)) if kind == "whole-gaussian" else {}
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             own = module.weight[0].numel()
@@ -34,6 +35,9 @@ def initialise(network: nn.Module, table: Table, initial: str, generator: torch.
             _fill(module.weight, kind, std * as_whole, generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, BatchNorm):
+            nn.init.ones_(module.weight)
+            nn.init.ones_(module.get_buffer("running_var"))
 
 
 def _fans_in(table: Table) -> dict[str, int]:

@@ -1,14 +1,13 @@
 """Where a network looks: what the values of a row see of the picture, along one of its sides.
 
-In comes a table; out go pixels, worked out from the kernels, strides and borders of its rows.
+In comes a table; out go pixels of a picture of a size, by the reach of its rows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from verydeep.nets.cost import cost
-from verydeep.nets.table import PICTURE, Table, Window
+from verydeep.nets.table import Table
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,8 @@ class Locality:
     @classmethod
     def of(cls, table: Table, name: str) -> Locality:
         """That of a row of a table."""
-        seen = {row.name: row for row in cost(table).rows}[name]
-        before = _padding(table)[name]
-        return cls(name, seen.stride, before, seen.receptive_field - before - seen.stride)
+        reach = table.reaches[name]
+        return cls(name, reach.stride, reach.before, reach.after)
 
     def sight(self, place: int, shown: slice) -> Sight:
         """What value `place` sees of a side of which the network is `shown` this part.
@@ -63,13 +61,3 @@ class Locality:
         """
         start = shown.start + place * self.stride
         return Sight(start - self.before, start + self.stride + self.after, shown)
-
-
-def _padding(table: Table) -> dict[str, int]:
-    """Pixels by which the first value of each row looks beyond the picture's edge, at the most."""
-    strides = {row.name: row.stride for row in cost(table).rows}
-    found = {PICTURE: 0}
-    for row in table.rows:
-        own = row.padding * strides[row.inputs[0]] if isinstance(row, Window) else 0
-        found[row.name] = max(found[name] for name in row.inputs) + own
-    return found

@@ -8,18 +8,18 @@ position would see of it is cut off, as much at both ends of a side (`Table.show
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from verydeep.errors import UserError
-from verydeep.nets import table, vgg
+from verydeep.nets import vgg
 from verydeep.nets.cost import FLOAT, cost
 from verydeep.nets.initialisation import initialise
-from verydeep.nets.table import PICTURE, Row, Shape, Table
+from verydeep.nets.layers import layer_of
+from verydeep.nets.table import PICTURE, SCORES, Row, Table
 from verydeep.pictures.preprocessing import IMAGENET, Pixels, with_mirror
 from verydeep.pictures.reading import Source
 from verydeep.runtime import memory
@@ -51,8 +51,10 @@ def build(
 
 
 Show = Callable[[Tensor], Tensor]
-UNFOLDED = 2**24
-"""Values that the windows of an FC row's input may be unfolded to at once: 64 MiB."""
+Rule = Callable[..., Tensor]
+"""What a row is done by instead of its layer: called with row, layer, and what the row reads."""
+Rules = Mapping[type[Row] | str, Rule]
+"""Rules by the kind of row or, before that, by a row's name."""
 
 
 class Network(nn.Module):
@@ -73,7 +75,7 @@ class Network(nn.Module):
         self.pixels = pixels
         shapes = table.shapes(table.crop, table.crop)
         for row in table.rows:
-            self.add_module(row.name, _layer(row, [shapes[name] for name in row.inputs]))
+            self.add_module(row.name, layer_of(row, [shapes[name] for name in row.inputs]))
 
     @classmethod
     def empty(cls, table: Table, classes: Sequence[str], pixels: Pixels) -> Network:
@@ -85,7 +87,7 @@ class Network(nn.Module):
     def random(
         cls, table: Table, classes: Sequence[str], pixels: Pixels, initial: str, seed: int
     ) -> Network:
-        """A network with random weights, ready to test; norms, which are never begun, are 0.
+        """A network with random weights, ready to test.
 
         Raises UserError where there is no memory for them.
         """
@@ -102,40 +104,28 @@ class Network(nn.Module):
         """Where its weights are."""
         return next(self.parameters()).device
 
-    def forward(
-        self, images: Float[Tensor, "B 3 H W"], generators: Sequence[torch.Generator] = ()
-    ) -> Float[Tensor, "B K"]:
-        """Class scores; those of a picture larger than the crop are its score map's mean.
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Class scores; those of a picture larger than the crop are its score map's mean."""
+        return self.score_map(images).mean((2, 3))
 
-        While training, dropout draws from `generators`, each for its equal share of the batch in
-        order, or from PyTorch's own without any.
-        """
-        return self.score_map(images, generators).mean((2, 3))
-
-    def score_map(
-        self, images: Float[Tensor, "B 3 H W"], generators: Sequence[torch.Generator] = ()
-    ) -> Float[Tensor, "B K h w"]:
+    def score_map(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K h w"]:
         """Class scores at every position: the network over the whole picture (Sect. 3.2).
+
+        Raises UserError for a picture that is too small, or a network that has no scores.
 
         >>> build("D", classes=10, width=0.125).score_map(torch.zeros(1, 3, 256, 320)).shape
         torch.Size([1, 10, 2, 4])
         """
-        last = self.table.last_fc.name
-        return self._run(images, {last}, generators)[last]
+        _ = self.table.scores
+        self.table.shapes(*images.shape[2:])
+        return self.run({PICTURE: self.shown(images)}, [SCORES])[SCORES]
 
-    def score_map_from(
-        self, name: str, values: Float[Tensor, "B C H W"]
-    ) -> Float[Tensor, "B K h w"]:
-        """Class scores at every position, from what the named row gave."""
-        last = self.table.last_fc.name
-        return self._run(values, {last}, begin=name)[last]
-
-    def posteriors(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
+    def posteriors(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         """Class posteriors: the soft-max of the score map's mean over space."""
         return self.score_map(images).float().mean((2, 3)).softmax(1)
 
     def activations(
-        self, images: Float[Tensor, "B 3 H W"], names: Iterable[str]
+        self, images: Float[Tensor, "B C H W"], names: Iterable[str]
     ) -> dict[str, Tensor]:
         """What the named rows give, each [B, C, h, w], before anything later touches it.
 
@@ -144,11 +134,43 @@ class Network(nn.Module):
         FC rows have h = w = 1 for a picture of the crop's size. Raises UserError for a name that
         the table has not.
         """
-        names = list(names)
-        for name in names:
-            _ = self.table[name]
-        found = self._run(images, set(names))
-        return {name: found[name] for name in names}
+        return self.run({PICTURE: self.shown(images)}, list(names))
+
+    def shown(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
+        """The part of pictures that the network is shown, as `Table.shown` tells of it."""
+        height, width = images.shape[2:]
+        return images[:, :, self.table.shown(height), self.table.shown(width)]
+
+    def run(
+        self, given: Mapping[str, Tensor], wanted: Collection[str], rules: Rules | None = None
+    ) -> dict[str, Tensor]:
+        """What the wanted rows or ends give, by the names asked for and in their order.
+
+        `given` are values by the names of rows, [B, C, h, w]: {"data": images} for pictures, of
+        which nothing is cut off here, or {"pool5": values} to go on from there. `rules` say what
+        does a kind of row, or the row of a name, instead of its layer: the one way of running a
+        table otherwise, for engines, exporters, training and all that looks inside. What no later
+        row reads is let go of. Raises UserError for a name that the table has not.
+
+        >>> network.run({"pool5": values}, ["scores"], {table.ReLU: guided})["scores"].shape
+        torch.Size([1, 10, 1, 1])
+        """
+        rules = rules or {}
+        names = {name: self.table.ends.get(name, name) for name in wanted}
+        for name in names.values():
+            _ = name in given or self.table[name]
+        values, kept = dict(given), {}
+        for row, no_longer_read in self.table.path(set(names.values()), given):
+            layer, read = self.get_submodule(row.name), [values[name] for name in row.inputs]
+            rule = rules.get(row.name) or rules.get(type(row))
+            values[row.name] = rule(row, layer, *read) if rule else layer(*read)
+            del read
+            if row.name in names.values():
+                kept[row.name] = values[row.name]
+            for name in no_longer_read:
+                del values[name]
+        kept = {**given, **kept}
+        return {name: kept[row] for name, row in names.items()}
 
     @torch.inference_mode()
     def predict(
@@ -169,154 +191,3 @@ class Network(nn.Module):
             (self.classes[k], p)
             for k, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ]
-
-    def _run(
-        self,
-        given: Tensor,
-        wanted: set[str],
-        generators: Sequence[torch.Generator] = (),
-        begin: str = PICTURE,
-    ) -> dict[str, Tensor]:
-        """The wanted rows' values; each row's are let go once no later row reads them.
-
-        `given` are the pictures, or what the row that is named `begin` gave.
-        """
-        if begin == PICTURE:
-            height, width = given.shape[2:]
-            if self.table.has_top and self.table.last_fc.name in wanted:
-                self.table.shapes(height, width)  # names what is too small
-            given = given[:, :, self.table.shown(height), self.table.shown(width)]
-        values, kept = {begin: given}, {}
-        for row, no_longer_read in rows_needed(self.table.rows, wanted, begin):
-            layer = self.get_submodule(row.name)
-            drawn = {"generators": generators} if isinstance(layer, Dropout) else {}
-            value = layer(*(values[name] for name in row.inputs), **drawn)
-            values[row.name] = value
-            if row.name in wanted:
-                kept[row.name] = value
-            for name in no_longer_read:
-                del values[name]
-        return kept
-
-
-def rows_needed(
-    rows: Sequence[Row], wanted: set[str], begin: str
-) -> Iterator[tuple[Row, list[str]]]:
-    """The rows from `begin` to the wanted ones, in order, each with what it is the last to read."""
-    needed: list[Row] = []
-    read_by: set[str] = set(wanted)
-    for row in reversed(rows):
-        if row.name in read_by and row.name != begin:
-            needed.append(row)
-            read_by.update(row.inputs)
-    last_reader = {name: row.name for row in reversed(needed) for name in row.inputs}
-    for row in reversed(needed):
-        yield row, [name for name, reader in last_reader.items() if reader == row.name]
-
-
-def _layer(row: Row, inputs: list[Shape]) -> nn.Module:
-    """The PyTorch module that does what a row says."""
-    match row:
-        case table.FC():
-            return FullyConnected(inputs[0][0], row.channels, row.kernel)
-        case table.Conv():
-            return nn.Conv2d(
-                inputs[0][0], row.channels, row.kernel, row.stride, padding=row.padding
-            )
-        case table.MaxPool():
-            return MaxPool(row.kernel, row.stride, row.padding, ceil_mode=row.up)
-        case table.ReLU():
-            return nn.ReLU()
-        case table.LRN():
-            return nn.LocalResponseNorm(row.size, row.alpha, row.beta, row.k)
-        case table.BatchNorm():
-            return BatchNorm(inputs[0][0], row.epsilon)
-        case table.Dropout():
-            return Dropout(row.p)
-        case table.Softmax():
-            return nn.Softmax(1)
-        case _:
-            raise TypeError(f"no layer for a row of kind {type(row).__name__}")
-
-
-class FullyConnected(nn.Conv2d):
-    """A convolution over the whole map, run as matrix products: one for each place it fits.
-
-    At the one place of a training crop that makes the whole of D 1.7 times as fast. On larger maps
-    the windows are unfolded: fc6 then takes a half to a tenth of a convolution's time.
-    """
-
-    def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
-        """Scores of each position."""
-        if input.shape[2:] == self.kernel_size:
-            return F.linear(input.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
-        if self.kernel_size == (1, 1):
-            return super().forward(input)
-        height, width = self.kernel_size
-        rows, columns = input.shape[2] - height + 1, input.shape[3] - width + 1
-        together = max(1, UNFOLDED // (len(input) * self.weight[0].numel() * columns))
-        pieces = [
-            self._rows(input[:, :, top : min(rows, top + together) + height - 1])
-            for top in range(0, rows, together)
-        ]
-        return torch.cat(pieces, 2)
-
-    def _rows(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
-        """Scores of the positions of some rows."""
-        windows = F.unfold(input, self.kernel_size).transpose(1, 2)
-        scores = F.linear(windows, self.weight.flatten(1), self.bias).transpose(1, 2)
-        columns = input.shape[3] - self.kernel_size[1] + 1
-        return scores.reshape(len(input), self.out_channels, -1, columns)
-
-
-class MaxPool(nn.MaxPool2d):
-    """Max-pooling; of 2 x 2 on a CPU, where nothing is learnt, as the larger of neighbours.
-
-    That gives the same values in a seventh of the time.
-    """
-
-    def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
-        """The largest value of each window."""
-        learns = torch.is_grad_enabled() and input.requires_grad
-        window = self.kernel_size, self.stride, self.padding, self.ceil_mode
-        if learns or window != (2, 2, 0, False) or input.device.type != "cpu":
-            return F.max_pool2d(input, *window[:3], ceil_mode=self.ceil_mode)
-        return halved(input)
-
-
-def halved(values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
-    """The largest of each 2 x 2 values; an odd last row or column is left out."""
-    rows, columns = (side // 2 * 2 for side in values.shape[2:])
-    taller = torch.maximum(values[:, :, 0:rows:2], values[:, :, 1:rows:2])
-    return torch.maximum(taller[..., 0:columns:2], taller[..., 1:columns:2])
-
-
-class BatchNorm(nn.Module):
-    """Batch normalisation by kept statistics, which nothing here changes, training or not."""
-
-    def __init__(self, channels: int, epsilon: float) -> None:
-        super().__init__()
-        self.epsilon = epsilon
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-
-    def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """(x - mean) / sqrt(variance + epsilon), times a weight and plus a bias per channel."""
-        mean, variance = self.get_buffer("running_mean"), self.get_buffer("running_var")
-        return F.batch_norm(input, mean, variance, self.weight, self.bias, eps=self.epsilon)
-
-
-class Dropout(nn.Dropout):
-    """Dropout that can draw from generators of its own, so that threads do not share one."""
-
-    def forward(self, input: Tensor, generators: Sequence[torch.Generator] = ()) -> Tensor:
-        """The values, each set to zero with probability p, the rest enlarged by 1 / (1 - p)."""
-        if not self.training or self.p == 0:
-            return input
-        kept = torch.empty_like(input)
-        shares = kept.tensor_split(len(generators)) if generators else (kept,)
-        for share, generator in zip(shares, generators or (None,), strict=True):
-            share.bernoulli_(1 - self.p, generator=generator)
-        return input * kept / (1 - self.p)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
-from verydeep.nets.table import POOL, POOL_UP, read_table
+from verydeep.nets.words import POOL, POOL_UP, read_table
 
 POOLINGS = ("down", "up")
 
@@ -27,11 +27,12 @@ def pooling_up(network: Network) -> Network:
     """
     before = network.table
     words = [POOL_UP if word == POOL else word for word in before.words]
-    table = read_table(before.name, words, before.crop)
-    if table.has_top and table.first_fc.kernel != before.first_fc.kernel:
+    table = read_table(before.name, words, before.crop, before.channels)
+    (_, was, _), (_, side, _) = (t.shapes(t.crop, t.crop)[t.trunk] for t in (before, table))
+    if table.has_scores and side != was:
         raise UserError(
-            f"pooling up makes {table.first_fc.kernel} positions a side of a crop of "
-            f"{before.crop} where the net was trained with {before.first_fc.kernel}; leave it out"
+            f"pooling up makes {side} positions a side of a crop of {before.crop} where the net "
+            f"was trained with {was}; leave it out"
         )
     rounded = Network.empty(table, network.classes, network.pixels)
     rounded.load_state_dict(network.state_dict(), assign=True)

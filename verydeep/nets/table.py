@@ -1,16 +1,15 @@
-"""The rows that a network's table is made of, and the reader of the paper's words for them.
+"""The rows that a network's table is made of.
 
-In come words as Table 1 prints them ("conv3-64", "maxpool", "FC-4096"); out goes a `Table` of
-rows with Caffe's names. Rows are plain data: they know their output's shape and their weights,
-and nothing of PyTorch, so that costs can be printed without it. A row names the rows it reads,
-so a table may branch; a new kind of row is a new class here and its layer in `network.py`.
+Rows are plain data: they know their output's shape, their weights and how far they look, and
+nothing of PyTorch, so that costs can be printed without it. A row names the rows it reads, so a
+table may branch. A new kind of row is a class here, its word in `words.py` and its layer in
+`layers.py`.
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,11 +21,11 @@ Shape = tuple[int, int, int]
 PICTURE = "data"
 """The name under which rows read the picture itself, as in Caffe's files."""
 
+SCORES = "scores"
+"""The end of a table that the soft-max reads."""
+
 NORM_WORD, NORM_NAME = "-bn", "-BN"
 """What the word of a convolution with a norm ends in, and the name of a table of such words."""
-
-POOL, POOL_UP = "maxpool", "maxpool-up"
-"""The word of a pooling, and that of one which rounds up, as Caffe's do."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,10 @@ class Row:
         """Shape of its weights, (out, in, height, width) or (channels,); empty without any."""
         return ()
 
+    def biases(self, *inputs: Shape) -> int:
+        """Number of its biases."""
+        return 0
+
 
 @dataclass(frozen=True)
 class Window(Row):
@@ -53,25 +56,50 @@ class Window(Row):
     stride: int = 1
     padding: int = 0
 
+    @property
+    def extent(self) -> int:
+        """Side of what the window spans."""
+        return self.kernel
+
     def positions(self, side: int) -> int:
         """Number of places the window takes along a side; what does not fill one is left out."""
-        return (side + 2 * self.padding - self.kernel) // self.stride + 1
+        return (side + 2 * self.padding - self.extent) // self.stride + 1
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Shape of the maps of as many channels."""
+        channels, height, width = inputs[0]
+        return channels, self.positions(height), self.positions(width)
 
 
 @dataclass(frozen=True)
 class Conv(Window):
-    """Convolution with a bias per channel."""
+    """Convolution, with a bias for each channel where it has a `bias`.
+
+    In `groups` each share of the channels reads its own share of the input's; `dilation` is the
+    number of pixels between neighbours in the window.
+    """
 
     channels: int = 0
+    groups: int = 1
+    dilation: int = 1
+    bias: bool = True
+
+    @property
+    def extent(self) -> int:
+        """Side of what the window spans."""
+        return self.dilation * (self.kernel - 1) + 1
 
     def output(self, *inputs: Shape) -> Shape:
         """Shape of the channels' maps."""
-        (_, height, width), *_ = inputs
-        return self.channels, self.positions(height), self.positions(width)
+        return self.channels, *super().output(*inputs)[1:]
 
     def weights(self, *inputs: Shape) -> tuple[int, ...]:
         """Shape of the filters."""
-        return self.channels, inputs[0][0], self.kernel, self.kernel
+        return self.channels, inputs[0][0] // self.groups, self.kernel, self.kernel
+
+    def biases(self, *inputs: Shape) -> int:
+        """One for each channel, or none."""
+        return self.channels if self.bias else 0
 
 
 @dataclass(frozen=True)
@@ -80,8 +108,8 @@ class FC(Conv):
 
 
 @dataclass(frozen=True)
-class MaxPool(Window):
-    """The largest value of each window.
+class Pool(Window):
+    """One value of each window.
 
     One that rounds `up` has a last window for what fills none, as far as there are values.
     """
@@ -95,10 +123,20 @@ class MaxPool(Window):
         found = 1 - (self.kernel - side - 2 * self.padding) // self.stride
         return found - ((found - 1) * self.stride >= side + self.padding)
 
-    def output(self, *inputs: Shape) -> Shape:
-        """Shape of the pooled maps."""
-        channels, height, width = inputs[0]
-        return channels, self.positions(height), self.positions(width)
+
+@dataclass(frozen=True)
+class MaxPool(Pool):
+    """The largest value of each window."""
+
+
+@dataclass(frozen=True)
+class AvePool(Pool):
+    """The mean of each window, with its padding, as Caffe and PyTorch have it."""
+
+
+@dataclass(frozen=True)
+class WholeAvePool(AvePool):
+    """The mean of the whole map of a training crop; of a larger map, that of each such window."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +159,7 @@ class LRN(Row):
 
 @dataclass(frozen=True)
 class BatchNorm(Row):
-    """Normalisation of each channel by statistics kept from training (Ioffe & Szegedy, 2015).
+    """Normalisation of each channel by statistics of a batch (Ioffe & Szegedy, 2015).
 
     No net of the paper has it; released re-trainings do ("conv3-64-bn"). `epsilon` is added to the
     variance, and is PyTorch's.
@@ -133,6 +171,15 @@ class BatchNorm(Row):
         """One factor for each channel."""
         return inputs[0][:1]
 
+    def biases(self, *inputs: Shape) -> int:
+        """One for each channel."""
+        return inputs[0][0]
+
+
+@dataclass(frozen=True)
+class L2(Row):
+    """Each position's channels divided by their Euclidean length."""
+
 
 @dataclass(frozen=True)
 class Dropout(Row):
@@ -142,8 +189,47 @@ class Dropout(Row):
 
 
 @dataclass(frozen=True)
+class Add(Row):
+    """The sum of what several rows give, of one shape."""
+
+
+@dataclass(frozen=True)
+class Concat(Row):
+    """The channels of several rows, one row's after another's, of maps of one size."""
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Shape of all channels together."""
+        return sum(channels for channels, _, _ in inputs), *inputs[0][1:]
+
+
+@dataclass(frozen=True)
 class Softmax(Row):
     """Posteriors over the channels, at each position by itself."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What the values of a row see along a side of the picture, the farthest of all paths.
+
+    Value p sees from pixel p * `stride` - `before` to before (p + 1) * `stride` + `after`.
+    """
+
+    stride: int = 1
+    before: int = 0
+    after: int = 0
+
+    @property
+    def field(self) -> int:
+        """The receptive field: pixels that a value sees."""
+        return self.before + self.stride + self.after
+
+    def through(self, row: Row) -> Reach:
+        """That of a row that reads values of this reach."""
+        if not isinstance(row, Window):
+            return self
+        before = self.before + row.padding * self.stride
+        after = self.after + (row.extent - row.padding - row.stride) * self.stride
+        return Reach(self.stride * row.stride, before, after)
 
 
 @dataclass(frozen=True)
@@ -151,24 +237,22 @@ class Table:
     """A whole network as data.
 
     `words` are what it was read from, enough to read it again; `crop` is the side of the training
-    crop, which fixes the first FC row's kernel. A table may end before its FC rows: such a net has
-    activations, and neither classes nor scores.
+    crop, which fixes the first FC row's kernel; `channels` are the picture's. `heads` are the
+    names of side heads, each with the row that it ends with. A table may end before its scores:
+    such a net has activations, and no classes.
     """
 
     name: str
     words: tuple[str, ...]
     crop: int
     rows: tuple[Row, ...]
+    channels: int = 3
+    heads: tuple[tuple[str, str], ...] = ()
 
     @property
     def configuration(self) -> str:
         """The configuration of Table 1 that it is of, with norms or without."""
         return self.name.removesuffix(NORM_NAME)
-
-    @property
-    def plain_words(self) -> list[str]:
-        """Its words, without norms."""
-        return [word.removesuffix(NORM_WORD) for word in self.words]
 
     def __getitem__(self, name: str) -> Row:
         """The row of that name; UserError names the last convolution where there is none."""
@@ -181,6 +265,77 @@ class Table:
             f"and `verydeep nets {self.configuration}` lists them all"
         )
 
+    @cached_property
+    def ends(self) -> dict[str, str]:
+        """The rows that a network is run for, by what they are: its scores, and its side heads.
+
+        The scores are what the soft-max reads; without one, what an FC row at the end gives.
+        """
+        found = [row.inputs[0] for row in self.rows if isinstance(row, Softmax)]
+        if not found and self.rows and isinstance(self.rows[-1], FC):
+            found = [self.rows[-1].name]
+        return dict([*self.heads, *((SCORES, name) for name in found[:1])])
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether there are scores, and so classes."""
+        return SCORES in self.ends
+
+    @property
+    def scores(self) -> str:
+        """The name of the row that gives the scores (fc8 in the paper's); UserError without any."""
+        if not self.has_scores:
+            raise UserError(
+                f"{self.name} to {self.rows[-1].name} has no FC layers: train them with "
+                f"`verydeep train DATA --from WEIGHTS`"
+            )
+        return self.ends[SCORES]
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes: the channels of the scores; 0 without any."""
+        return self._at_crop[self.scores][0] if self.has_scores else 0
+
+    @property
+    def last_layer(self) -> str:
+        """The name of the last layer with weights before the scores, whose outputs are classes."""
+        weighted = [row for row, _ in self.path({self.scores}) if isinstance(row, Conv)]
+        return weighted[-1].name
+
+    @cached_property
+    def trunk(self) -> str:
+        """The name of the last row before the first that looks at the whole map of a crop.
+
+        Without such a row, that of the scores, or of all.
+        """
+        end = self.ends.get(SCORES, self.rows[-1].name)
+        for row, _ in self.path({end}):
+            if isinstance(row, FC | WholeAvePool):
+                return row.inputs[0]
+        return end
+
+    @property
+    def first_fc(self) -> FC:
+        """The first row that looks at the whole map of a crop (fc6 in the paper's nets)."""
+        return next(row for row in self.rows if isinstance(row, FC))
+
+    def path(
+        self, wanted: Collection[str], given: Collection[str] = (PICTURE,)
+    ) -> Iterator[tuple[Row, list[str]]]:
+        """The rows from the given ones to the wanted, in order, each with what none after it reads.
+
+        What a row is the last to read can be let go of after it.
+        """
+        needed: list[Row] = []
+        read_by = set(wanted)
+        for row in reversed(self.rows):
+            if row.name in read_by and row.name not in given:
+                needed.append(row)
+                read_by.update(row.inputs)
+        last_reader = {name: row.name for row in reversed(needed) for name in row.inputs}
+        for row in reversed(needed):
+            yield row, [name for name, reader in last_reader.items() if reader == row.name]
+
     def shapes(self, height: int, width: int) -> dict[str, Shape]:
         """Shape of what every row gives for a picture of this size; UserError if too small.
 
@@ -188,19 +343,44 @@ class Table:
         """
         rows, columns = self.shown(height), self.shown(width)
         shapes = self._shapes(rows.stop - rows.start, columns.stop - columns.start)
-        for row in self.rows:
-            if min(shapes[row.name]) < 1:
+        for name in self._main:
+            if min(shapes[name]) < 1:
                 raise UserError(
                     f"a picture of {height} x {width} is too small for configuration {self.name}: "
-                    f"nothing is left of it at '{row.name}'; its crop is {self.crop}"
+                    f"nothing is left of it at '{name}'; its crop is {self.crop}"
                 )
         return shapes
 
     def _shapes(self, height: int, width: int) -> dict[str, Shape]:
-        shapes: dict[str, Shape] = {PICTURE: (3, height, width)}
+        shapes: dict[str, Shape] = {PICTURE: (self.channels, height, width)}
         for row in self.rows:
             shapes[row.name] = row.output(*(shapes[name] for name in row.inputs))
         return shapes
+
+    @cached_property
+    def _at_crop(self) -> dict[str, Shape]:
+        return self._shapes(self.crop, self.crop)
+
+    @cached_property
+    def _main(self) -> tuple[str, ...]:
+        """Names of the rows that are no side head's alone, and so take every picture."""
+        ends = {self.rows[-1].name, *([self.scores] if self.has_scores else [])}
+        return tuple(row.name for row, _ in self.path(ends))
+
+    @cached_property
+    def reaches(self) -> dict[str, Reach]:
+        """What the values of each row see, along every path; UserError where strides differ."""
+        found = {PICTURE: Reach()}
+        for row in self.rows:
+            read = [found[name] for name in row.inputs]
+            if len({reach.stride for reach in read}) > 1:
+                raise UserError(
+                    f"'{row.name}' reads rows of several strides: "
+                    f"{', '.join(f'{name} of {found[name].stride}' for name in row.inputs)}"
+                )
+            before, after = max(r.before for r in read), max(r.after for r in read)
+            found[row.name] = Reach(read[0].stride, before, after).through(row)
+        return found
 
     def shown(self, side: int) -> slice:
         """The part of a picture's side that the network is shown, in pixels.
@@ -227,120 +407,12 @@ class Table:
         """The side of the smallest picture that all rows have a value for, in pixels."""
 
         def enough(side: int) -> bool:
-            return min(map(min, self._shapes(side, side).values())) > 0
+            shapes = self._shapes(side, side)
+            return min(min(shapes[name]) for name in self._main) > 0
 
         return bisect_left(range(self.crop), True, key=enough)
 
-    @property
-    def has_top(self) -> bool:
-        """Whether there are FC rows, and so classes and scores."""
-        return any(isinstance(row, FC) for row in self.rows)
-
-    @property
-    def class_count(self) -> int:
-        """Number of classes: the channels of the last FC row; 0 without any."""
-        return self.last_fc.channels if self.has_top else 0
-
-    @property
-    def first_fc(self) -> FC:
-        """The first row that looks at the whole map of a crop (fc6 in the paper's nets)."""
-        return next(row for row in self.rows if isinstance(row, FC))
-
-    @property
-    def last_fc(self) -> FC:
-        """The row that gives the class scores (fc8 in the paper's nets); UserError without any."""
-        if not self.has_top:
-            raise UserError(
-                f"{self.name} to {self.rows[-1].name} has no FC layers: train them with "
-                f"`verydeep train DATA --from WEIGHTS`"
-            )
-        return [row for row in self.rows if isinstance(row, FC)][-1]
-
-    @property
+    @cached_property
     def step(self) -> int:
-        """Pixels between neighbouring positions of the score map: the product of all strides."""
-        step = 1
-        for row in self.rows:
-            step *= row.stride if isinstance(row, Window) else 1
-        return step
-
-
-def read_table(name: str, words: Iterable[str], crop: int) -> Table:
-    """Table read from the paper's words, in Caffe's names, for crops of side `crop`, in pixels.
-
-    ReLU follows every hidden weight layer and dropout every hidden FC layer, as the paper says in
-    its text and not in its table. Raises UserError for a word that is none, or a crop too small.
-    """
-    words = tuple(words)
-    reader = _Reader(crop)
-    last_fc = max((i for i, word in enumerate(words) if word.startswith("FC-")), default=-1)
-    for i, word in enumerate(words):
-        reader.read(word, hidden=i != last_fc)
-    table = Table(name, words, crop, tuple(reader.rows))
-    table.shapes(crop, crop)
-    return table
-
-
-def with_norms(words: Iterable[str]) -> tuple[str, ...]:
-    """The words of a table with a norm after each convolution."""
-    return tuple(f"{word}{NORM_WORD}" if word.startswith("conv") else word for word in words)
-
-
-_CONV = re.compile(rf"conv(\d+)-(\d+)({NORM_WORD})?")
-_FC = re.compile(r"FC-(\d+)")
-
-
-class _Reader:
-    """What a reader of a table keeps in mind: the rows so far, the block and the place in it."""
-
-    def __init__(self, crop: int) -> None:
-        self.rows: list[Row] = []
-        self.side = crop
-        self.block = 1
-        self.place = 0
-
-    def read(self, word: str, hidden: bool) -> None:
-        if match := _CONV.fullmatch(word):
-            self._conv(int(match[1]), int(match[2]), bool(match[3]))
-        elif match := _FC.fullmatch(word):
-            self._fc(int(match[1]), hidden)
-        elif word == "LRN":
-            self._add(LRN(f"norm{self.block}_{self.place}", self._last))
-        elif word in (POOL, POOL_UP):
-            self._pool(word == POOL_UP)
-        elif word == "soft-max":
-            self._add(Softmax("prob", self._last))
-        else:
-            raise UserError(
-                f"'{word}' is no row of a table; there are conv3-64, LRN, maxpool, FC-4096, "
-                f"soft-max and the like"
-            )
-
-    @property
-    def _last(self) -> tuple[str]:
-        return (self.rows[-1].name if self.rows else PICTURE,)
-
-    def _add(self, row: Row) -> None:
-        self.rows.append(row)
-
-    def _conv(self, kernel: int, channels: int, norm: bool) -> None:
-        self.place += 1
-        suffix = f"{self.block}_{self.place}"
-        self._add(Conv(f"conv{suffix}", self._last, kernel, 1, kernel // 2, channels))
-        if norm:
-            self._add(BatchNorm(f"bn{suffix}", self._last))
-        self._add(ReLU(f"relu{suffix}", self._last))
-
-    def _pool(self, up: bool) -> None:
-        row = MaxPool(f"pool{self.block}", self._last, kernel=2, stride=2, up=up)
-        self._add(row)
-        self.side = row.positions(self.side)
-        self.block, self.place = self.block + 1, 0
-
-    def _fc(self, channels: int, hidden: bool) -> None:
-        self._add(FC(f"fc{self.block}", self._last, self.side, 1, 0, channels))
-        if hidden:
-            self._add(ReLU(f"relu{self.block}", self._last))
-            self._add(Dropout(f"drop{self.block}", self._last))
-        self.side = 1
-        self.block += 1
+        """Pixels between neighbouring positions of the score map, or of the last row's."""
+        return self.reaches[self.ends.get(SCORES, self.rows[-1].name)].stride

@@ -4,8 +4,14 @@ The last column is the "shallow" net of Sect. 4.1, which the paper describes in 
 each pair of 3 x 3 layers replaced by one 5 x 5 layer of the same receptive field.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
 from verydeep.errors import UserError
-from verydeep.nets.table import Table, read_table
+from verydeep.nets.table import NORM_NAME, Table
+from verydeep.nets.words import read_table, with_classes, with_last, with_norms
 
 TABLE_1 = """
 A         | A-LRN     | B         | C         | D         | E         | B-shallow
@@ -47,16 +53,40 @@ CONFIGURATIONS = _columns(TABLE_1)
 """Words of each configuration, by its letter."""
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Which configuration a net is of, and how it is scaled down, as `table` has it."""
+
+    net: str
+    width: float = 1.0
+    crop: int = 224
+    fc: int | None = None
+
+    def table(self, last: Iterable[str]) -> Table:
+        """The table of a net of these sizes, with `last` in place of its own last layer and on.
+
+        Raises UserError for sizes that no net has.
+
+        >>> Sizes("D", width=0.25, crop=96).table(["FC-10", "soft-max"]).class_count
+        10
+        """
+        own = table(self.net, 2, self.width, self.crop, self.fc)
+        return read_table(own.name, with_last(own.words, last), own.crop)
+
+
 def table(
     name: str, classes: int = 1000, width: float = 1.0, crop: int = 224, fc: int | None = None
 ) -> Table:
     """Table of a configuration, whole by default, or scaled down for small data.
 
+    "A-BN" and the like have a norm after each convolution, as released re-trainings do.
+
     `width` multiplies the channels of every hidden layer (rounded to eights); `fc` sets those of
     the hidden FC layers by themselves; `crop` is the side of the training crop, in pixels.
     Raises UserError for an unknown name or a size that leaves nothing to learn.
     """
-    if name not in CONFIGURATIONS:
+    configuration = name.removesuffix(NORM_NAME)
+    if configuration not in CONFIGURATIONS:
         raise UserError(f"no configuration '{name}'; there are {', '.join(CONFIGURATIONS)}")
     if not 0 < width <= 4:
         raise UserError(f"a width of {width} is not in (0, 4]; 1 is the paper's net")
@@ -64,9 +94,9 @@ def table(
         raise UserError(f"{classes} class(es) leave nothing to tell apart; at least 2 are needed")
     if fc is not None and fc < 1:
         raise UserError(f"{fc} channels for the FC layers; at least 1 is needed")
-    words = [_scaled(word, width, fc) for word in CONFIGURATIONS[name]]
-    words[words.index("soft-max") - 1] = f"FC-{classes}"
-    return read_table(name, words, crop)
+    words: Sequence[str] = [_scaled(word, width, fc) for word in CONFIGURATIONS[configuration]]
+    words = with_norms(words) if name != configuration else words
+    return read_table(name, with_classes(words, classes), crop)
 
 
 def _scaled(word: str, width: float, fc: int | None) -> str:

@@ -35,7 +35,8 @@ def open_image(
 ) -> tuple[ImageFile, int]:
     """Pillow's image, not yet decoded, and its EXIF orientation, 1 to 8.
 
-    A JPEG is to be decoded at 1 / `shrinking`, or less where it has more than `max_pixels`.
+    A JPEG is to be decoded at 1 / `shrinking`, or less where it has more than `max_pixels`;
+    `full_size` then tells what it is a part of.
     """
     form, exif = format_of(data), b""
     image: ImageFile
@@ -122,6 +123,12 @@ def refuse_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
+def full_size(image: ImageFile) -> tuple[tuple[int, int], int]:
+    """(Width, height) of the picture in a file, and by how much its decoder shrinks it."""
+    size, by = image.info.get("full size", (image.size, 1))
+    return size, by
+
+
 def _reduce(image: ImageFile, data: bytes, max_pixels: int, smaller_side: int | None) -> None:
     """Sets how much of a JPEG is decoded: the whole, a half, a quarter or an eighth of each side.
 
@@ -135,6 +142,7 @@ def _reduce(image: ImageFile, data: bytes, max_pixels: int, smaller_side: int | 
         part = max(part, fit[0]) if fit and _comes_line_by_line(data) else 1
     if part > 1:
         image.draft(None, (width // part, height // part))
+        image.info["full size"] = (width, height), part
 
 
 def shrinking(size: tuple[int, int], smaller_side: int | None) -> int:

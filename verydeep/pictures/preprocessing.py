@@ -17,7 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from verydeep.errors import PictureError, UserError
-from verydeep.pictures.reading import MAX_PIXELS, Picture, Source, naming, read_picture
+from verydeep.pictures.reading import MAX_PIXELS, Picture, Source, naming, read_with_window
+from verydeep.pictures.windows import Window
 
 RESIZE_RULES = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -55,10 +56,15 @@ class Pixels:
         what does, so that it cannot differ by how pictures are kept. Refused is, too, one so narrow
         that more pixels would come of it than are read.
         """
-        image = read_picture(source, smaller_side=smaller_side)
+        return self.read_with_window(source, smaller_side)[0]
+
+    def read_with_window(self, source: Source, smaller_side: int) -> tuple[Picture, Window]:
+        """What `read` gives, and where its pixels lie in those of the upright original."""
+        image, window = read_with_window(source, smaller_side=smaller_side)
         with naming(source):
-            refuse_narrow(image.shape[:2], smaller_side)
-        return self.rescale(image, smaller_side)
+            refuse_narrow(window.size, smaller_side)
+        image = self.rescale(image, smaller_side)
+        return image, window.rescaled((image.shape[0], image.shape[1]))
 
     def rescale(self, image: Picture, smaller_side: int) -> UInt8[np.ndarray, "h w 3"]:
         """The picture with that smaller side, its aspect kept; itself where it has it already.
@@ -119,17 +125,17 @@ def refuse_narrow(size: tuple[int, int], smaller_side: int) -> None:
         )
 
 
-def crop_at(image: Picture, y: float, x: float, side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:
-    """The square crop at a place; `y` and `x` in [0, 1] run over all the places there are.
+def crop_place(size: tuple[int, int], y: float, x: float, side: int) -> tuple[int, int]:
+    """(top, left) of a square crop; `y` and `x` in [0, 1] run over all the places there are.
 
     0 and 1 are the first and the last place; raises UserError where the picture is smaller.
     """
-    height, width = image.shape[:2]
+    height, width = size
     if min(height, width) < side:
         raise UserError(f"a picture of {height} x {width} is smaller than the crop of {side}")
     top = min(int(y * (height - side + 1)), height - side)
     left = min(int(x * (width - side + 1)), width - side)
-    return image[top : top + side, left : left + side]
+    return top, left
 
 
 def centre_crop(image: Picture, side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:

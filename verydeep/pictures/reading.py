@@ -22,12 +22,14 @@ from verydeep.errors import PictureError, escaped
 from verydeep.pictures import netpbm
 from verydeep.pictures.picture_files import (
     format_of,
+    full_size,
     jpeg_for_pixels,
     open_image,
     orientation_of,
     refuse_size,
     shrinking,
 )
+from verydeep.pictures.windows import Size, Window, turns
 
 Picture = UInt8[np.ndarray, "H W 3"]
 Source = str | Path | bytes | np.ndarray
@@ -49,23 +51,42 @@ def read_picture(
     `max_pixels` is decoded at the first of 1/2, 1/4 and 1/8 that has no more. Raises PictureError,
     nothing else.
     """
+    return read_with_window(source, max_pixels, smaller_side)[0]
+
+
+def read_with_window(
+    source: Source, max_pixels: int = MAX_PIXELS, smaller_side: int | None = None
+) -> tuple[Picture, Window]:
+    """What `read_picture` gives, and where its pixels lie in those of the upright original."""
     with naming(source):
         if isinstance(source, np.ndarray):
-            return _rgb_of_array(source, max_pixels)
+            return _as_it_is(_rgb_of_array(source, max_pixels))
         data = bytes_of(source)
         with _decoder_errors_explained(data):
-            picture = _ordinary_jpeg(data, max_pixels, smaller_side)
-            if picture is not None:
-                return picture
+            found = _ordinary_jpeg(data, max_pixels, smaller_side)
+            if found is not None:
+                return found
             if format_of(data) == "Netpbm":
                 width, height, *_ = netpbm.header(data)
                 refuse_size(width, height, max_pixels)
-                return _rgb_of_array(netpbm.pixels(data), max_pixels)
+                return _as_it_is(_rgb_of_array(netpbm.pixels(data), max_pixels))
             image, orientation = open_image(data, max_pixels, smaller_side)
-            return np.array(upright(_rgb_of_image(image), orientation), order="C")
+            picture = np.array(upright(_rgb_of_image(image), orientation), order="C")
+            return picture, _decoded(image, orientation)
 
 
-def _ordinary_jpeg(data: bytes, max_pixels: int, smaller_side: int | None) -> Picture | None:
+def _decoded(image: ImageFile, orientation: int) -> Window:
+    (width, height), by = full_size(image)
+    return Window.decoded((height, width), by, orientation)
+
+
+def _as_it_is(picture: Picture) -> tuple[Picture, Window]:
+    return picture, Window.whole((picture.shape[0], picture.shape[1]))
+
+
+def _ordinary_jpeg(
+    data: bytes, max_pixels: int, smaller_side: int | None
+) -> tuple[Picture, Window] | None:
     """RGB of a sound JPEG in colour or grey; None of whatever else it is, which Pillow may read."""
     if not data.startswith(b"\xff\xd8\xff"):
         return None
@@ -80,32 +101,43 @@ def _ordinary_jpeg(data: bytes, max_pixels: int, smaller_side: int | None) -> Pi
         )
     except ValueError:
         return None
-    return np.ascontiguousarray(upright(image, orientation_of(exif.removeprefix(EXIF))))
+    orientation = orientation_of(exif.removeprefix(EXIF))
+    picture = np.ascontiguousarray(upright(image, orientation))
+    return picture, Window.decoded((height, width), by, orientation)
 
 
-def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> Size:
     """Height and width as `read_picture` gives them, from the header alone."""
+    return _whole_window(source, max_pixels).size
+
+
+def original_size(source: Source) -> Size:
+    """Height and width of the upright original, from the header alone, however it is decoded."""
+    return _whole_window(source, MAX_PIXELS).picture
+
+
+def _whole_window(source: Source, max_pixels: int) -> Window:
+    """The window that `read_with_window` gives, from the header alone."""
     with naming(source):
         if isinstance(source, np.ndarray):
             _refuse_array(source, max_pixels)
-            return source.shape[0], source.shape[1]
+            return Window.whole((source.shape[0], source.shape[1]))
         # The header of nearly every JPEG lies in its first 256 KiB, and data sets are JPEGs.
         first = bytes_of(source, 2**18)
         if format_of(first) == "JPEG":
             with suppress(Exception):
-                return _size_after_orientation(first, max_pixels)
+                return _window_in_header(first, max_pixels)
         data = bytes_of(source)
         with _decoder_errors_explained(data):
-            return _size_after_orientation(data, max_pixels)
+            return _window_in_header(data, max_pixels)
 
 
-def _size_after_orientation(data: bytes, max_pixels: int) -> tuple[int, int]:
+def _window_in_header(data: bytes, max_pixels: int) -> Window:
     if format_of(data) == "Netpbm":
         width, height, *_ = netpbm.header(data)
         refuse_size(width, height, max_pixels)
-        return height, width
-    image, orientation = open_image(data, max_pixels)
-    return image.size if orientation >= 5 else (image.height, image.width)
+        return Window.whole((height, width))
+    return _decoded(*open_image(data, max_pixels))
 
 
 @contextmanager
@@ -160,11 +192,10 @@ def _is_cut(form: str, data: bytes) -> bool:
 
 def upright(pixels: Picture, orientation: int) -> UInt8[np.ndarray, "h w 3"]:
     """The picture turned and mirrored as its EXIF orientation asks, without a copy."""
-    if orientation >= 5:
+    swapped, (rows, columns) = turns(orientation)
+    if swapped:
         pixels = pixels.swapaxes(0, 1)
-    rows = -1 if orientation in (3, 4, 7, 8) else 1
-    columns = -1 if orientation in (2, 3, 6, 7) else 1
-    return pixels[::rows, ::columns]
+    return pixels[:: -1 if rows else 1, :: -1 if columns else 1]
 
 
 def _rgb_of_image(image: ImageFile) -> Picture:

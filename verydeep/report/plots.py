@@ -10,9 +10,10 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
+from verydeep.tasks.task import Figure
 from verydeep.training.state import Epoch
 
 _VARIABLES = {
@@ -55,21 +56,21 @@ def loss_curves(epochs: Sequence[Epoch]) -> str:
         return _svg(figure)
 
 
-def error_curve(epochs: Sequence[Epoch], best: Epoch) -> str:
-    """SVG of the top-1 error on the validation part, with the epoch whose weights were kept."""
+def figure_curve(epochs: Sequence[Epoch], best: Epoch, watched: Figure) -> str:
+    """SVG of a task's figure on the validation part, with the epoch whose weights were kept."""
     with rc_context(_STYLE):
-        figure, axes = _axes("top-1 error, %")
-        axes.plot(
-            [e.epoch for e in epochs], [e.top1 for e in epochs], color=FIRST, label="validation"
-        )
-        axes.plot(best.epoch, best.top1, "o", color=FIRST, label=f"kept: epoch {best.epoch}")
+        figure, axes = _axes(watched.heading)
+        values = [e.figures[watched.name] for e in epochs]
+        axes.plot([e.epoch for e in epochs], values, color=FIRST, label="validation")
+        kept = best.figures[watched.name]
+        axes.plot(best.epoch, kept, "o", color=FIRST, label=f"kept: epoch {best.epoch}")
         axes.set_ylim(bottom=0)
         _finish(axes, epochs)
         return _svg(figure)
 
 
-def _axes(label: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.4, 3.2), layout="constrained")
+def _axes(label: str) -> tuple[Canvas, Axes]:
+    figure = Canvas(figsize=(5.4, 3.2), layout="constrained")
     axes = figure.add_subplot()
     axes.set_ylabel(label)
     axes.set_xlabel("epoch")
@@ -88,7 +89,7 @@ def _finish(axes: Axes, epochs: Sequence[Epoch]) -> None:
     axes.legend(frameon=False)
 
 
-def _svg(figure: Figure) -> str:
+def _svg(figure: Canvas) -> str:
     """The figure as an SVG element that fits its column, in the page's colours."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.datasets import Dataset, Part, open_dataset
-from verydeep.datasets.dataset import together
+from verydeep.datasets.dataset import joined
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.comparison import points
 from verydeep.evaluation.metrics import Bin, calibration
@@ -175,7 +175,7 @@ def _wherever(dataset: Dataset, scores: Scores) -> Part:
     name, drawn = scores.part, ("train", *dataset.made)
     roles = [role for role in dataset.parts if role in (drawn if name in drawn else (name,))]
     if roles:
-        part = together([dataset.parts[role] for role in roles])
+        part = joined([dataset.parts[role] for role in roles])
         if set(part.names).issuperset(scores.names):
             return part
     return dataset.everything

@@ -57,7 +57,7 @@ def _posterior_of_crops(
     places are half a step apart; they begin and end at the picture's edges or as far beyond.
     """
     table = network.table
-    half, local = table.step // 2, Locality.of(table, table.last_fc.name)
+    half, local = table.step // 2, Locality.of(table, table.scores)
     counts = [1 + math.ceil(side / half) for side in image.shape[:2]]
     sides = [table.span + half * (count - 1) for count in counts]
     more = [side - shown for side, shown in zip(sides, image.shape[:2], strict=True)]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from verydeep.errors import UserError, one_line
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch._C._distributed_c10d import Store
 
+Plain = TypeVar("Plain")
+"""Plain data: what JSON has, and gives back as the same."""
 PATIENCE = timedelta(days=30)
 """How long PyTorch may wait for another process: who is lost is for `Heartbeat` to say."""
 BUCKET = 2**25
@@ -145,9 +147,9 @@ class Ranks:
         """What every process gives, plain data, in the order of their numbers."""
         return [value] if self._heartbeat is None else self._heartbeat.exchanged(value)
 
-    def broadcast(self, text: str) -> str:
-        """The text of process 0, on every process."""
-        first: str = self.all_gather(text)[0]
+    def broadcast(self, value: Plain) -> Plain:
+        """The value of process 0, plain data, on every process."""
+        first: Plain = self.all_gather(value)[0]
         return first
 
     def broadcast_files(self, files: dict[str, bytes] | None) -> dict[str, bytes] | None:

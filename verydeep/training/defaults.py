@@ -15,9 +15,10 @@ from typing import Any
 from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
-from verydeep.nets import initialisation, vgg
+from verydeep.nets import initialisation
 from verydeep.nets.cost import cost
 from verydeep.nets.table import Table
+from verydeep.nets.vgg import Sizes
 from verydeep.pictures.reading import picture_size
 from verydeep.runtime.machine import Machine
 from verydeep.training.footprint import micro_batch_of
@@ -38,9 +39,8 @@ TUNED_EPOCHS, TUNED_STEPS = 20, 1000
 FEW = 200
 """Pictures below which the layers of a trained net are left as they are, but for the last or the FC
 ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
-SIZES = ("net", "width", "crop", "fc")
 BESIDES = (
-    "fc", "start", "tune", "average", "micro_batch", "precision", "compiled", "bad_start",
+    "task", "fc", "start", "tune", "average", "micro_batch", "precision", "compiled", "bad_start",
     "bad_loss", "bad_picture", "seed", "split",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
@@ -48,6 +48,8 @@ LEAST_EPOCHS, HOURS = 3, 1.0
 """Epochs that there are at the least; the hours that as many may take on a CPU, up to `MANY`
 pictures, for every layer of trained weights to be tuned."""
 BATCH = 32
+LAST = ("FC-10", "soft-max")
+"""Last rows that stand for those of any task, where it is asked how long a net would take."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def choose(
             chosen[name], why[name] = value, reason
     why |= dict.fromkeys(given, "as given")
     if "micro_batch" not in chosen and "micro_batch" not in given and machine.device == "cpu":
-        sizes = {**vars(Settings()), **chosen, **given}
+        sizes = replace(Settings(), **{**chosen, **given}).sizes
         size = micro_batch_of(_table(sizes, origin), Settings().micro_batch)
         if size < Settings().micro_batch:
             chosen["micro_batch"], why["micro_batch"] = (
@@ -100,7 +102,7 @@ def choose(
         for field in fields(Settings)
         if field.name in why or field.name not in (*BESIDES, *(("divide",) if origin else ()))
     }
-    _table({name: getattr(settings, name) for name in SIZES}, origin)
+    _table(settings.sizes, origin)
     initialisation.parsed(settings.initial)
     if settings.tune != "all" and origin is None:
         raise UserError(
@@ -116,11 +118,14 @@ def choose(
     return Choice(settings, reasons)
 
 
-def _table(sizes: Mapping[str, Any], origin: Origin | None, classes: int = 10) -> Table:
+def _table(sizes: Sizes, origin: Origin | None) -> Table:
     """The table of a net of these sizes; raises UserError for sizes that none can have."""
-    if origin is not None:
-        return origin.table_for(sizes, classes)
-    return vgg.table(sizes["net"], classes, sizes["width"], sizes["crop"], sizes["fc"])
+    return sizes.table(LAST) if origin is None else origin.table_for(sizes, LAST)
+
+
+def _sizes(known: Callable[[str], Any]) -> Sizes:
+    """The sizes that are known so far."""
+    return Sizes(known("net"), known("width"), known("crop"), known("fc"))
 
 
 def seconds_a_picture(table: Table, cores: int, passes: int = 3) -> float:
@@ -150,9 +155,9 @@ def _choices(
     side = _typical_side(train)
     pictures = f"{len(train):,} pictures"
     if origin is not None:
-        for name in SIZES:
-            if origin.sizes[name] is not None:
-                yield name, origin.sizes[name], f"as in {known('start')}"
+        for name, value in vars(origin.sizes).items():
+            if value is not None:
+                yield name, value, f"as in {known('start')}"
     elif machine.device == "cpu":
         net, width, crop = _cpu_net(train, machine, side, given.get("net"))
         yield "net", net, f"with width and crop, the largest that {machine} train in time"
@@ -162,7 +167,7 @@ def _choices(
         yield "net", "D", "the paper's best single net"
         yield "width", 1.0 if len(train) >= 50_000 else 0.5, f"for {pictures}"
         yield "crop", 224 if side >= 192 else max(64, 32 * (side // 40)), f"for sides of {side}"
-    tuned = origin is not None and origin.is_of({name: known(name) for name in SIZES})
+    tuned = origin is not None and origin.is_of(_sizes(known))
     if tuned:
         yield "initial", "glorot", "for the layers that are new"
     elif machine.device == "cpu":
@@ -221,16 +226,16 @@ def _tuning(
 ) -> Iterator[tuple[str, Any, str]]:
     """Which layers of trained weights are tuned, and at which rate."""
     pictures = f"{len(train):,} pictures"
-    table = _table({name: known(name) for name in SIZES}, origin)
+    table = _table(_sizes(known), origin)
     hours = LEAST_EPOCHS * len(train) * seconds_a_picture(table, machine.cores) / 3600
     if not origin.is_whole:
         yield "tune", "all", "convolutions are new, too"
     elif machine.device == "cpu" and hours > HOURS * _budget(train) / BUDGET:
-        tune = "last" if origin.table.has_top else "fc"
+        tune = "last" if origin.table.has_scores else "fc"
         yield "tune", tune, f"all layers would take {hours:.0f} hours or more here"
     elif len(train) >= FEW:
         yield "tune", "all", f"{pictures} are enough for every layer"
-    elif origin.table.has_top:
+    elif origin.table.has_scores:
         yield "tune", "last", f"{pictures} are few: the other layers stay as they are"
     else:
         yield "tune", "fc", f"{pictures} are few: the convolutions stay as they are"
@@ -246,7 +251,7 @@ def _cpu_net(train: Part, machine: Machine, side: int, asked: str | None) -> tup
     best = nets[0]
     shown = max(EPOCHS * len(train), STEPS * BATCH)
     for net, width, crop in nets[1:]:
-        seconds = seconds_a_picture(vgg.table(net, 10, width, crop), machine.cores)
+        seconds = seconds_a_picture(Sizes(net, width, crop).table(LAST), machine.cores)
         if crop + 32 <= max(96, side) and seconds * shown <= _budget(train):
             best = net, width, crop
     return best
@@ -260,7 +265,7 @@ def _cpu_epochs(
     tuned: bool,
 ) -> tuple[int, str]:
     """As many epochs as there is time for, up to what few pictures are good for."""
-    table = _table({name: known(name) for name in SIZES}, origin)
+    table = _table(_sizes(known), origin)
     passes = 3 if known("tune") == "all" else 1
     seconds = seconds_a_picture(table, machine.cores, passes) * len(train)
     enough = _tuned_epochs(train) if tuned else max(74, round(STEPS * BATCH / len(train)))

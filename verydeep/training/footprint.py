@@ -110,4 +110,4 @@ def _is_learnt(name: str, table: Table, tune: str) -> bool:
     if tune == "all":
         return True
     row = table[name]
-    return isinstance(row, FC) and (tune == "fc" or row == table.last_fc)
+    return isinstance(row, FC) and (tune == "fc" or name == table.last_layer)

@@ -15,11 +15,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from torch.nn import functional as F
 
+from verydeep import tasks
 from verydeep.errors import UserError
 from verydeep.nets.cost import cost
 from verydeep.nets.network import Network
+from verydeep.nets.norms import Norms, learnt_norms
+from verydeep.nets.table import PICTURE, SCORES, BatchNorm
 from verydeep.training.loader import CropSource, batches
 from verydeep.training.settings import Settings
 
@@ -34,7 +36,7 @@ FEWEST = 4
 
 
 LEARNT = 0.9
-"""Share of a guess's loss, ln K: below it a net tells classes apart already, and is not asked."""
+"""Share of a guess's loss, such as ln K: below it a net has learnt already, and is not asked."""
 
 
 def strengths(
@@ -42,16 +44,18 @@ def strengths(
 ) -> tuple[dict[str, float], float]:
     """By layer that is trained, the norm of one picture's gradient over that of the decay.
 
-    With them comes the mean loss. Of the first batch of the training, or some of its crops where
-    the net is large, without dropout.
+    With them comes the mean loss, as a share of a guess's. Of the first batch of the training, or
+    some of its crops where the net is large, without dropout.
     """
     count = max(FEWEST, int(MULTIPLY_ADDS / cost(network.table).multiply_adds))
     few = replace(settings, batch=min(settings.batch, len(source.part), count))
     first = next(batches(replace(source, share=(0, 1)), few, epoch=0, threads=1))
     batch = first.part(0, few.batch, network.device)
     learning = {name: p for name, p in network.named_parameters() if p.requires_grad}
-    scores = network(batch.shown(source.pixels))
-    losses = F.cross_entropy(scores, batch.labels, reduction="none")
+    given, norms = {PICTURE: batch.shown(source.pixels)}, Norms(learnt_norms(network))
+    scores = network.run(given, [SCORES], {BatchNorm: norms})[SCORES].mean((2, 3))
+    task = tasks.named(settings.task)
+    losses = task.loss(scores, batch.targets)
     loss = (losses * batch.weight).mean()
     gradients = torch.autograd.grad(loss, [*learning.values()])
     pairs = zip(learning.items(), gradients, strict=True)
@@ -61,7 +65,7 @@ def strengths(
         for (name, weights), gradient in pairs
         if name.endswith(".weight")
     }
-    return found, float(loss.detach())
+    return found, float(loss.detach()) / task.guess(network, batch.targets)
 
 
 def refuse_dead(network: Network, source: CropSource, settings: Settings) -> None:
@@ -75,7 +79,7 @@ def refuse_dead(network: Network, source: CropSource, settings: Settings) -> Non
     if settings.bad_start == "train":
         return
     found, loss = strengths(network, source, settings)
-    if mean_of(found) >= LEAST or loss < LEARNT * math.log(len(network.classes)):
+    if mean_of(found) >= LEAST or loss < LEARNT:
         return
     weakest = min(found, key=lambda name: found[name])
     instead = "--set initial=he" if settings.divide else "--set initial=glorot"

@@ -1,6 +1,6 @@
 """Batches of random crops; what is in them is a pure function of (seed, epoch, sample).
 
-In comes a part of a dataset; out come batches of uint8 crops with their labels, made by threads
+In comes a part of a dataset; out come batches of uint8 crops with their targets, made by threads
 while the network works on earlier ones. Mirroring, the shift of colour and the mean wait for the
 device (`Batch.shown`): what travels there is a byte for each value.
 """
@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
-from verydeep import randomness
+from verydeep import randomness, tasks
 from verydeep.datasets.dataset import Labels, Part
 from verydeep.errors import PictureError
-from verydeep.pictures.preprocessing import Pixels, crop_at
-from verydeep.pictures.reading import Picture
+from verydeep.pictures.preprocessing import Pixels, crop_place
+from verydeep.pictures.reading import Picture, Source
+from verydeep.pictures.windows import Window
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.threads import in_order
 from verydeep.training.settings import Settings
@@ -33,21 +34,25 @@ TRIES = 10
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops and the classes of the pictures that they were cut from, and how they are shown.
+    """Crops, what the task wants of the pictures that they were cut from, and how they are shown.
 
     `samples` are the places of the pictures in the part; `weight` is 0 for one that could not be
     read and was skipped, else 1; `faults` say which those were, and why. `whole` is the number of
-    pictures of the step, over all processes.
+    pictures of the step, over all processes. `windows` say what each crop shows, as the network is
+    shown it, of picture `shown_of` of the part, which may be a substitute; that of a skipped one is
+    the crop alone.
     """
 
     images: UInt8[Tensor, "B H W 3"]
-    labels: Int64[Tensor, " B"]
+    targets: Shaped[Tensor, "B ..."]
     mirrored: Bool[Tensor, " B"]
     shift: Float[Tensor, "B 3"]
     weight: Float[Tensor, " B"]
     samples: Labels
     whole: int
     faults: tuple[str, ...] = ()
+    windows: tuple[Window, ...] = ()
+    shown_of: tuple[int, ...] = ()
 
     def part(self, start: int, size: int, device: torch.device) -> Batch:
         """The crops from `start` on, on a device."""
@@ -58,12 +63,14 @@ class Batch:
 
         return Batch(
             there(self.images),
-            there(self.labels),
+            there(self.targets),
             there(self.mirrored),
             there(self.shift),
             there(self.weight),
             self.samples[start:end],
             self.whole,
+            windows=self.windows[start:end],
+            shown_of=self.shown_of[start:end],
         )
 
     def pinned(self) -> Batch:
@@ -71,7 +78,7 @@ class Batch:
         return replace(
             self,
             images=self.images.pin_memory(),
-            labels=self.labels.pin_memory(),
+            targets=self.targets.pin_memory(),
             mirrored=self.mirrored.pin_memory(),
             shift=self.shift.pin_memory(),
             weight=self.weight.pin_memory(),
@@ -135,7 +142,7 @@ def batches(
     number, count = source.share
     ours = [np.array_split(numbers[: settings.batch], count)[number] for numbers in chosen[first:]]
     axes = torch.tensor(source.axes, dtype=torch.float32)
-    skips = settings.bad_picture == "skip"
+    skips, target = settings.bad_picture == "skip", tasks.named(settings.task).target
 
     def make(numbers: Labels) -> Batch:
         size = (len(numbers), settings.crop, settings.crop, 3)
@@ -145,16 +152,18 @@ def batches(
             _read(source, settings, epoch, int(i), crop)
             for i, crop in zip(numbers, crops, strict=True)
         ]
-        draws, taken, faults = zip(*read, strict=True)
+        draws, taken, windows, faults = zip(*read, strict=True)
         batch = Batch(
             images,
-            torch.from_numpy(part.labels[list(taken)]),
+            target(part, np.array(taken)),
             torch.tensor([drawn.mirrored for drawn in draws]),
             torch.from_numpy(np.stack([drawn.shift for drawn in draws])) @ axes,
             torch.tensor([0.0 if fault and skips else 1.0 for fault in faults]),
             numbers,
             min(settings.batch, len(part)),
             tuple(fault for fault in faults if fault),
+            windows,
+            taken,
         )
         return batch.pinned() if source.pinned else batch
 
@@ -191,33 +200,34 @@ def drawn(settings: Settings, epoch: int, sample: int) -> Augmentation:
 
 def _read(
     source: CropSource, settings: Settings, epoch: int, sample: int, out: Picture
-) -> tuple[Augmentation, int, str | None]:
-    """Writes the crop of a picture to `out`; the picture it is of, and what was wrong, if anything.
+) -> tuple[Augmentation, int, Window, str | None]:
+    """Writes a crop to `out`; the picture it is of, its window, and what was wrong, if anything.
 
     Which picture stands in for one that cannot be read depends on (seed, epoch, sample) alone, so
     every process makes the same choice.
     """
-    chosen = drawn(settings, epoch, sample)
+    chosen, side = drawn(settings, epoch, sample), len(out)
 
-    def cut(i: int) -> None:
-        image = source.pixels.read(source.part.source(i), chosen.scale)
-        out[:] = crop_at(image, *chosen.place, len(out))
+    def cut(i: int) -> Window:
+        image, window = source.part.view(i, source.pixels, chosen.scale)
+        top, left = crop_place(window.size, *chosen.place, side)
+        out[:] = image[top : top + side, left : left + side]
+        window = window.cropped(top, left, (side, side))
+        return window.mirror() if chosen.mirrored else window
 
     try:
-        cut(sample)
-        return chosen, sample, None
+        return chosen, sample, cut(sample), None
     except PictureError as error:
         if settings.bad_picture == "stop":
             raise
         fault = str(error)
     if settings.bad_picture == "skip":
         out[:] = 0
-        return chosen, sample, fault
+        return chosen, sample, Window.whole((side, side)), fault
     others = randomness.generator(settings.seed, "substitute", epoch, sample)
     for other in others.integers(0, len(source.part), TRIES).tolist():
         with suppress(PictureError):
-            cut(other)
-            return chosen, other, fault
+            return chosen, other, cut(other), fault
     raise PictureError(f"{fault}; nor could {TRIES} others in its place")
 
 
@@ -232,17 +242,19 @@ def remember(
 ) -> tuple[Part, list[str]]:
     """The part with its pictures rescaled in memory, less those that cannot be read; and why.
 
-    Once `limit` bytes are taken the rest are read whenever they are asked for, as before. Where S
-    is jittered pictures are only tried: each is rescaled anew for every crop.
+    All that is said of them is kept, of the pictures that they were: `Part.view` tells where that
+    is. Once `limit` bytes are taken the rest are read whenever they are asked for, as before. Where
+    S is jittered pictures are only tried: each is rescaled anew for every crop.
     """
     fixed = pixels.scale[0] == pixels.scale[1]
-    rescaled: dict[int, Picture] = {}
+    rescaled: dict[int, tuple[Picture, Window]] = {}
+    same: dict[Window, Window] = {}  # pictures of one size share theirs
     faults: dict[int, str] = {}
     taken = 0
 
-    def read(i: int) -> Picture | str:
+    def read(i: int) -> tuple[Picture, Window] | str:
         try:
-            return pixels.read(part.source(i), pixels.test_scale)
+            return part.view(i, pixels, pixels.test_scale)
         except PictureError as error:
             return str(error)
 
@@ -250,9 +262,17 @@ def remember(
         progress.step("reading pictures", i + 1, len(part))
         if isinstance(found, str):
             faults[i] = found
-        elif (taken := taken + found.nbytes) > limit:
+        elif (taken := taken + found[0].nbytes) > limit:
             break
         elif fixed:
-            rescaled[i] = found
-    kept = replace(part, source=lambda i: rescaled[i] if i in rescaled else part.source(i))
+            image, window = found
+            rescaled[i] = image, same.setdefault(window, window)
+
+    def source(i: int) -> Source:
+        return rescaled[i][0] if i in rescaled else part.source(i)
+
+    def shows(i: int) -> Window | None:
+        return rescaled[i][1] if i in rescaled else part.windows and part.windows(i)
+
+    kept = part.rescaled(source, shows)
     return kept.only([i for i in range(len(part)) if i not in faults]), list(faults.values())

@@ -1,4 +1,4 @@
-"""The training loop: mini-batch SGD with momentum on the multinomial logistic loss (Sect. 3.1).
+"""The training loop: mini-batch SGD with momentum (Sect. 3.1) on the loss of a task.
 
 In comes a `Training`, which is all that changes while a net is trained, and what does not: a part
 to train on, a part to choose the weights by, settings. Out comes one `Epoch` after another. A
@@ -12,15 +12,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from verydeep.datasets.dataset import Part
-from verydeep.evaluation.metrics import top_error
-from verydeep.evaluation.posteriors import posteriors, readable
-from verydeep.evaluation.views import protocol
-from verydeep.nets.network import Network
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import one_thread_each
@@ -33,17 +28,12 @@ LOOK_BACK = {"cpu": 1, "cuda": 10}
 """Steps after which losses are read: a GPU must not be waited for at every one."""
 
 
-class Hooks:
-    """What a training calls as it goes; these do nothing. Each may raise to stop the run."""
-
-    def after_step(self, training: Training, batch: Batch, loss: float) -> None:
-        """After each step, with its batch and its loss, NaN while that is not known yet."""
-
-    def while_testing(self) -> None:
-        """After every batch of the check that ends an epoch."""
+AfterStep = Callable[[Training, Batch, float], None]
+"""Called after each step, with its batch and its loss, NaN while that is not known yet."""
 
 
-NO_HOOKS = Hooks()
+def go_on(*told: object) -> None:
+    """Nothing is done about what is told."""
 
 
 def fit(
@@ -52,12 +42,14 @@ def fit(
     validation: Part,
     settings: Settings,
     runtime: Runtime | None = None,
-    hooks: Hooks = NO_HOOKS,
+    after_step: AfterStep = go_on,
+    while_testing: Callable[[], None] = go_on,
 ) -> Iterator[Epoch]:
     """Trains until the schedule ends, and yields after each epoch, with the weights to be kept.
 
-    Raises NotFiniteError when the loss or a gradient is not finite, and PictureError where a
-    picture cannot be read and may not be.
+    `while_testing` is called after every batch of the check that ends an epoch; that and
+    `after_step` may raise, to stop the run. Raises NotFiniteError when the loss or a gradient is
+    not finite, and PictureError where a picture cannot be read and may not be.
     """
     runtime = runtime or Runtime()
     schedule, ended = training.schedule(settings)
@@ -65,19 +57,18 @@ def fit(
         number = len(training.epochs)
         rate = schedule.rate(number)
         training.optimiser.set_rate(rate)
-        _train(training, source, settings, runtime, hooks)
+        _train(training, source, settings, runtime, after_step)
         start = perf_counter()
         with training.averaged():
-            loss, top1, top5 = check(training.network, validation, runtime, hooks.while_testing)
+            judged = training.task.judge(training.network, validation, runtime, while_testing)
         count = steps(len(source.part), settings)
         epoch = Epoch(
             number + 1,
             (number + 1) * count,
             rate,
             training.loss / count,
-            loss,
-            top1,
-            top5,
+            judged.loss,
+            judged.figures,
             training.seconds + perf_counter() - start,
             training.waiting / max(training.seconds, 1e-9),
         )
@@ -93,7 +84,7 @@ def _train(
     source: CropSource,
     settings: Settings,
     runtime: Runtime,
-    hooks: Hooks,
+    after_step: AfterStep,
 ) -> None:
     """What is left of an epoch's steps."""
     network = training.network.train()
@@ -117,7 +108,7 @@ def _train(
             if len(unread) == look_back or training.step == count:
                 latest = _read_back(training, unread, source, ranks)
             training.seconds += perf_counter() - asked
-            hooks.after_step(training, batch, latest)
+            after_step(training, batch, latest)
 
 
 def _read_back(
@@ -127,31 +118,10 @@ def _read_back(
     ranks: Ranks,
 ) -> float:
     """Adds up the latest steps' losses, and gives the last; raises where one is not finite."""
-    rate = training.optimiser.rate
     losses = torch.stack([loss for *_, loss in unread]).tolist()
     for (number, batch, _), loss in zip(unread, losses, strict=True):
         if not math.isfinite(loss):
-            raise why_not_finite(training.network, batch, number, rate, source.part, ranks)
+            raise why_not_finite(training, batch, number, source.part, ranks)
         training.loss += loss
     unread.clear()
     return float(losses[-1])
-
-
-def check(
-    network: Network,
-    part: Part,
-    runtime: Runtime,
-    while_testing: Callable[[], None] = lambda: None,
-) -> tuple[float, float, float]:
-    """Mean negative log posterior, top-1 and top-5 error in %, on one centre crop a picture.
-
-    Pictures that cannot be read are left out.
-    """
-    found = posteriors(
-        network, part, protocol(network, "centre"), runtime, lambda done: while_testing()
-    )
-    read = np.flatnonzero(readable(found))
-    found, labels = found[read], part.labels[read]
-    own = found[range(len(labels)), labels]
-    loss = -torch.from_numpy(own).clamp_min(1e-12).log().mean().item()
-    return loss, top_error(found, labels), top_error(found, labels, 5)

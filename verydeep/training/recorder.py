@@ -13,10 +13,10 @@ from verydeep import schema, weights
 from verydeep.datasets.seen import Memory
 from verydeep.errors import Stopped, UserError, one_line
 from verydeep.runtime.runtime import Runtime
+from verydeep.tasks.task import Task
 from verydeep.training import checkpoints
 from verydeep.training.interruption import Interruption, interruption
 from verydeep.training.loader import Batch
-from verydeep.training.loop import Hooks
 from verydeep.training.run import Log
 from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Training, best_of
@@ -35,17 +35,18 @@ FAULTS = 100
 """Pictures that may turn out unreadable while training, before that ends it."""
 
 
-class Recorder(Hooks):
+class Recorder:
     """Keeps what a run must not lose, in its folder; process 0 writes, the others follow it.
 
-    `about` is what travels with the weights, `read` what was found in the pictures, which a run
-    that goes on must find again; `memory` are the pictures that the weights have to do with.
+    `provenance` is what travels with the weights, plain data; `read` what was found in the
+    pictures, which a run that goes on must find again; `memory` are the pictures that the weights
+    have to do with.
     """
 
     def __init__(
         self,
         folder: Path,
-        about: Mapping[str, Any],
+        provenance: Mapping[str, Any],
         read: Mapping[str, Any],
         settings: Settings,
         total: int,
@@ -53,7 +54,7 @@ class Recorder(Hooks):
         memory: Memory,
     ) -> None:
         self.memory = memory
-        self.folder, self.about, self.read = folder, about, read
+        self.folder, self.provenance, self.read = folder, provenance, read
         self.settings, self.total = settings, total
         self.ranks, self.progress = runtime.ranks, runtime.progress
         self.every = runtime.save_every
@@ -91,7 +92,7 @@ class Recorder(Hooks):
             self.notes += map(self._fault_line, training.faults)
             self.progress.say(f"going on after step {self.steps(training):,} of {self.total:,}")
         if self.ranks.is_main:
-            self._log = Log(self.folder, training.epochs)
+            self._log = Log(self.folder, training.task.names, training.epochs)
 
     def _newest(self) -> dict[str, bytes] | None:
         """The newest checkpoint that is whole; UserError where there are some and none is."""
@@ -116,8 +117,7 @@ class Recorder(Hooks):
         if math.isnan(loss):
             return
         done = self.steps(training)
-        best = training.epochs[-1:]
-        error = f", validation error {best[0].top1:.1f} %" if best else ""
+        error = f", {_watched(training.task, training.epochs[-1])}" if training.epochs else ""
         self.progress.step("training", done, self.total, f"loss {loss:.3f}{error}")
         ours = self._interruption.asked, self.ranks.is_main and self._due(done), self._faults
         asked, due, faults = self.ranks.all_reduce_max(
@@ -143,18 +143,19 @@ class Recorder(Hooks):
         self._said += epoch.seconds
         if len(training.epochs) == 1 or self._said > SECONDS_A_LINE or self._last(epoch):
             self._said = 0.0
-            self.progress.say(_line(epoch, self.settings))
-        if best_of(training.epochs) is epoch:
+            self.progress.say(_line(epoch, training.task, self.settings))
+        if best_of(training.epochs, training.task.watched) is epoch:
             with self.ranks.aside("the best weights"):
-                about = {**self.about, "epoch": epoch.epoch}
-                weights.save(training.network, self.folder / BEST, about, self.memory)
+                provenance = {**self.provenance, "epoch": epoch.epoch}
+                weights.save(training.network, self.folder / BEST, provenance, self.memory)
 
     def save(self, training: Training) -> None:
         """Writes a checkpoint, now."""
         start = monotonic()
         if self.ranks.is_main:
             with self.ranks.aside("a checkpoint"):
-                about = {**self.about, "read": self.read}
+                said = self.provenance
+                about = checkpoints.About(said["settings"], said["data"], dict(self.read))
                 checkpoints.save(training, self._place, about, self.steps(training))
         self._saved, self._saved_step = monotonic(), self.steps(training)
         self._took = self._saved - start
@@ -167,7 +168,7 @@ class Recorder(Hooks):
 
     def kept(self, training: Training) -> str:
         """What of the weights is kept, for the line that ends a run."""
-        best = best_of(training.epochs)
+        best = best_of(training.epochs, training.task.watched)
         if best is None:
             return "of the weights none were kept yet"
         return f"of the weights, {self.folder / BEST} has those of epoch {best.epoch}"
@@ -185,7 +186,7 @@ class Recorder(Hooks):
         self._saved_step = self.steps(training)
         if self._log is not None:
             self._log.close()
-            self._log = Log(self.folder, training.epochs)
+            self._log = Log(self.folder, training.task.names, training.epochs)
         self.note(f"{error.what}: back to step {self.steps(training):,}, leaving that batch out")
 
     def note(self, line: str) -> None:
@@ -218,19 +219,19 @@ class Recorder(Hooks):
 
     def _must_agree(self, files: Mapping[str, bytes]) -> None:
         """Raises UserError where a checkpoint is of another run than this."""
-        theirs = checkpoints.state_of(files)["about"]
+        theirs = checkpoints.state_of(files).about
         if not self.ranks.is_main:
             return
-        named = {"settings": theirs["settings"], "data": theirs["data"]}
+        named = {"settings": theirs.settings, "data": theirs.data}
         for table, found in named.items():
-            for name, ours in self.about[table].items():
+            for name, ours in self.provenance[table].items():
                 if found.get(name) != ours:
                     raise UserError(
                         f"the checkpoint in {self._place} is of another run: its {name} is "
                         f"{schema.shown(found.get(name))}, {schema.shown(ours)} is needed"
                     )
         for name, ours in self.read.items():
-            was = theirs.get("read", {}).get(name)
+            was = theirs.read.get(name)
             if was != ours:
                 raise UserError(
                     f"other pictures can be read now than when {self.folder} was begun: {name} was "
@@ -238,8 +239,14 @@ class Recorder(Hooks):
                 )
 
 
-def _line(epoch: Epoch, settings: Settings) -> str:
+def _line(epoch: Epoch, task: Task, settings: Settings) -> str:
     return (
         f"epoch {epoch.epoch:3}/{settings.epochs}  rate {epoch.rate:<6g} loss {epoch.loss:.3f}  "
-        f"validation error {epoch.top1:5.1f} %  {epoch.seconds:.0f} s, {epoch.waiting:.0%} waiting"
+        f"{_watched(task, epoch, 5)}  {epoch.seconds:.0f} s, {epoch.waiting:.0%} waiting"
     )
+
+
+def _watched(task: Task, epoch: Epoch, width: int = 0) -> str:
+    """The figure that chooses the weights, as it was after an epoch."""
+    figure = task.watched
+    return f"validation {figure.called} {figure.told(epoch.figures[figure.name], width)}"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from verydeep import schema
 from verydeep.errors import UserError
+from verydeep.nets.vgg import Sizes
 from verydeep.schema import Between, Line, Most, Positive, Seed, Share
 
 SIDE, MANY = 2**16 - 1, 2**24
@@ -23,10 +24,15 @@ RENAMED = {"learn": "tune", "shard": "micro_batch"}
 BEFORE = {"divide": True, "bad_start": "train"}
 """What earlier versions did without a setting, for the runs begun by those."""
 
+LATER = {"task": "classify"}
+"""Settings that came later, and what a run begun without them does; it can be gone on with."""
+
 
 @dataclass(frozen=True)
 class Settings:
     """The net and how it is trained; the defaults that stand here are the paper's (Sect. 3.1).
+
+    `task` names what the net is trained for.
 
     `scale` is S, the smaller side in pixels that pictures are rescaled to before a crop is cut,
     (smallest, largest): drawn anew for each crop where they differ, both ends included. `colour`
@@ -34,8 +40,9 @@ class Settings:
     paper subtracts the mean and nothing more; with `divide` pixels are divided by the training
     set's deviation, too.
 
-    The rate is divided by 10 whenever the error on the validation part has not fallen for
-    `patience` epochs, three times; the next plateau ends the run. `epochs` is the ceiling.
+    The rate is divided by 10 whenever the task's first figure, the error of a classifier, has not
+    become better on the validation part for `patience` epochs, three times; the next plateau ends
+    the run. `epochs` is the ceiling.
     `latest_cuts` are shares of all epochs after which the rate is cut at the latest, in short runs:
     as many cuts as there are shares.
 
@@ -56,6 +63,7 @@ class Settings:
     training.
     """
 
+    task: Line = "classify"
     net: Line = "D"
     width: Annotated[float, Between(0, 4, "(]")] = 1.0
     crop: Annotated[int, Between(1, SIDE)] = 224
@@ -83,6 +91,11 @@ class Settings:
     bad_picture: Literal["stop", "skip", "substitute"] = "stop"
     seed: Seed = 0
     split: Seed = 0
+
+    @property
+    def sizes(self) -> Sizes:
+        """What of them makes the net's table."""
+        return Sizes(self.net, self.width, self.crop, self.fc)
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, with a line for the user."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from verydeep.nets.network import Dropout, Network
+from verydeep import schema, tasks
+from verydeep.nets.network import Network
 from verydeep.nets.table import FC
+from verydeep.tasks.task import Figure, Task
 from verydeep.training.settings import Settings
 from verydeep.training.sgd import SGD
 from verydeep.weights.warm_start import layers_of
@@ -25,9 +29,9 @@ CUTS = 3
 class Epoch:
     """What one epoch gave: a line of the log.
 
-    `loss` is the mean over its steps; `top1` and `top5` the errors in % and `validation_loss` the
-    mean negative log posterior on one centre crop of each picture of the validation part; `waiting`
-    the share of the training time that was spent waiting for pictures.
+    `loss` is the mean over its steps; `validation_loss` and the task's `figures`, by name, are of
+    the validation part; `waiting` is the share of the training time that was spent waiting for
+    pictures.
     """
 
     epoch: int
@@ -35,38 +39,54 @@ class Epoch:
     rate: float
     loss: float
     validation_loss: float
-    top1: float
-    top5: float
+    figures: Mapping[str, float]
     seconds: float
     waiting: float
 
-    def better_than(self, other: Epoch | None) -> bool:
-        """Whether its error is lower, or as low with a lower loss."""
-        return other is None or (self.top1, self.validation_loss) < (
-            other.top1,
-            other.validation_loss,
-        )
+    @classmethod
+    def of_line(cls, line: Mapping[str, Any]) -> Epoch:
+        """The epoch that a line tells of; MisfitError where it tells of none."""
+        names = columns([])
+        figures = {name: value for name, value in line.items() if name not in names}
+        own = schema.fitting_keys(cls, line, without=["figures"], beside=figures)
+        return cls(**own, figures=schema.fitting(dict[str, float], figures))
+
+    @property
+    def line(self) -> dict[str, float]:
+        """The same as log.csv and checkpoints have it: a value for each of its columns."""
+        values = {**vars(self), **self.figures}
+        return {name: values[name] for name in columns(self.figures)}
 
 
-def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
-    """The first of the epochs that none is better than."""
-    best: Epoch | None = None
-    for epoch in epochs:
-        best = epoch if epoch.better_than(best) else best
-    return best
+def columns(figures: Iterable[str]) -> list[str]:
+    """The columns of log.csv, the task's figures among them."""
+    names = [field.name for field in fields(Epoch)]
+    place = names.index("figures")
+    return [*names[:place], *figures, *names[place + 1 :]]
+
+
+def best_of(epochs: Sequence[Epoch], watched: Figure) -> Epoch | None:
+    """The first of the epochs that none is better than: by that figure, then by the loss."""
+
+    def cost(epoch: Epoch) -> tuple[float, float]:
+        return watched.cost(epoch.figures[watched.name]), epoch.validation_loss
+
+    return min(epochs, key=cost, default=None)
 
 
 @dataclass
 class Schedule:
-    """When the rate is cut: on a plateau of the validation error, three times, and then the end.
+    """When the rate is cut: on a plateau of a figure, three times, and then the end.
 
-    Where settings have latest cuts, there are as many as those, on a plateau or when they are due.
-    Carries the best epoch so far and how many have passed without a better one.
+    That is the one `watched`, of the validation part. Where settings have latest cuts, there are as
+    many as those, on a plateau or when they are due. Carries the best cost so far and how many
+    epochs have passed without a better one.
     """
 
     settings: Settings
+    watched: Figure
     cuts: int = 0
-    best: Epoch | None = None
+    best: float = math.inf
     since: int = 0
 
     def rate(self, epoch: int) -> float:
@@ -79,8 +99,8 @@ class Schedule:
 
     def ended_by(self, epoch: Epoch) -> bool:
         """Takes note of an epoch; True when the last plateau is over."""
-        better = self.best is None or epoch.top1 < self.best.top1
-        self.best, self.since = (epoch, 0) if better else (self.best, self.since + 1)
+        cost = self.watched.cost(epoch.figures[self.watched.name])
+        self.best, self.since = (cost, 0) if cost < self.best else (self.best, self.since + 1)
         if self.since < self.settings.patience:
             return False
         if self.cuts == (len(self.settings.latest_cuts) or CUTS):
@@ -94,12 +114,12 @@ def tuned_layers(network: Network, tune: str) -> list[str]:
     if tune == "all":
         return layers_of(network)
     fc = [row.name for row in network.table.rows if isinstance(row, FC)]
-    return fc if tune == "fc" else fc[-1:]
+    return fc if tune == "fc" else [network.table.last_layer]
 
 
 @dataclass
 class Training:
-    """All that changes while a net is trained; what a checkpoint must bring back.
+    """All that changes while a net is trained for a task; what a checkpoint must bring back.
 
     `step` counts those done in the epoch under way, over which `loss`, `seconds` and `waiting`
     are summed; `left_out` are steps, counted from the first of all, whose batches are not learnt
@@ -108,6 +128,7 @@ class Training:
     """
 
     network: Network
+    task: Task
     optimiser: SGD
     average: dict[str, Tensor] | None = None
     epochs: list[Epoch] = field(default_factory=list)
@@ -120,9 +141,10 @@ class Training:
 
     @classmethod
     def of(cls, network: Network, settings: Settings) -> Training:
-        """A training that has not begun."""
+        """A training that has not begun, for the task that settings name."""
+        task = tasks.named(settings.task)
         for module in network.modules():
-            if isinstance(module, Dropout):
+            if isinstance(module, nn.Dropout):
                 module.p = settings.dropout
         tuned = tuned_layers(network, settings.tune)
         for name, parameter in network.named_parameters():
@@ -130,13 +152,13 @@ class Training:
         learning = {n: p for n, p in network.named_parameters() if p.requires_grad}
         optimiser = SGD(learning, settings.rate, settings.momentum, settings.decay)
         if not settings.average:
-            return cls(network, optimiser)
-        average = {n: p.detach().clone() for n, p in network.named_parameters()}
-        return cls(network, optimiser, average)
+            return cls(network, task, optimiser)
+        average = {name: tensor.detach().clone() for name, tensor in _tensors(network)}
+        return cls(network, task, optimiser, average)
 
     def schedule(self, settings: Settings) -> tuple[Schedule, bool]:
         """The schedule as the epochs so far have left it, and whether they have ended it."""
-        schedule, ended = Schedule(settings), False
+        schedule, ended = Schedule(settings, self.task.watched), False
         for number, epoch in enumerate(self.epochs):
             schedule.rate(number)
             ended = schedule.ended_by(epoch)
@@ -152,8 +174,8 @@ class Training:
         if self.average is not None:
             updates = number + 1 - sum(step < number for step in self.left_out)
             share = (1 - decay) / (1 - decay**updates)
-            for name, parameter in self.network.named_parameters():
-                self.average[name].lerp_(parameter, share)
+            for name, tensor in _tensors(self.network):
+                self.average[name].lerp_(tensor, share)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -167,7 +189,13 @@ class Training:
     @torch.no_grad()
     def _swap(self) -> None:
         if self.average is not None:
-            for name, parameter in self.network.named_parameters():
+            for name, tensor in _tensors(self.network):
                 # by exchange of their memory, for the largest layer is most of a network
-                kept = parameter.data
-                parameter.data, self.average[name] = self.average[name], kept
+                kept = tensor.data
+                tensor.data, self.average[name] = self.average[name], kept
+
+
+def _tensors(network: Network) -> Iterator[tuple[str, Tensor]]:
+    """A network's parameters, and the statistics that its norms keep."""
+    yield from network.named_parameters()
+    yield from network.named_buffers()

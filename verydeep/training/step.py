@@ -7,24 +7,24 @@ GPU a process's whole share of the batch is one micro-batch, but where sums are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Executor
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
-from verydeep.nets.network import Network
+from verydeep.nets.dropout import dropout
+from verydeep.nets.network import Network, Rules
+from verydeep.nets.norms import Norms, keep, learnt_norms
+from verydeep.nets.table import PICTURE, SCORES, BatchNorm, Dropout
 from verydeep.runtime.distributed import Ranks, tree_merges
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
 from verydeep.training.sums import Sums, Twin
 
-Forward = Callable[..., Tensor]
 NAMED = 5
 """Pictures named, at most, where a loss is not finite."""
 AT_ONCE = 16
@@ -50,7 +50,8 @@ class Step:
         network = training.network
         self.learnt = training.optimiser.weights
         self.on_gpu = network.device.type != "cpu"
-        self.forward = torch.compile(network) if settings.compiled else network
+        self.norms = learnt_norms(network)
+        self.forward = torch.compile(_scores) if settings.compiled else _scores
         self._twins: list[Twin] = []
 
     def __call__(self, batch: Batch, number: int) -> Tensor:
@@ -59,89 +60,95 @@ class Step:
         The loss is NaN where a gradient is not finite. On a CPU nothing is learnt from a batch
         whose loss is not; on a GPU, which is not waited for, that is found some steps later.
         """
-        loss, gradients = self.gradients(batch, number)
+        loss, gradients, statistics = self.gradients(batch, number)
         if self.on_gpu or loss.isfinite():
             self.training.optimiser.step(gradients)
+            keep(self.training.network, self.norms, statistics)
             self.training.update_average(self.settings.average, number)
         return loss
 
-    def gradients(self, batch: Batch, number: int) -> tuple[Tensor, list[Tensor]]:
-        """The mean loss over the whole batch, and each parameter's gradient of it."""
-        local = len(batch.labels)
+    def gradients(self, batch: Batch, number: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """The mean loss over the whole batch, each parameter's gradient of it, norms' statistics.
+
+        Those are of each norm that learns the mean over micro-batches of their means and variances.
+        """
+        local = len(batch.samples)
         whole = self.on_gpu and not self.ranks.in_order
         size = local if whole else self.settings.micro_batch
 
         starts = range(0, local, size)
         one_by_one = [min(1, number) for number in range(len(starts))]
         merges = tree_merges(len(starts)) if self.ranks.in_order else one_by_one
-        sums = Sums(1 + len(self.learnt), merges)
+        sums = Sums(1 + len(self.learnt) + 2 * len(self.norms), merges)
 
         def work(start: int) -> None:
             try:
                 piece = batch.part(start, size, self.training.network.device)
-                self._add(piece, start, number, sums, start // size)
+                self._add(piece, number, sums, start // size)
             except BaseException:
                 sums.fail()
                 raise
 
         for _ in map(work, starts) if self.on_gpu else self.pool.map(work, starts):
             pass
-        *gradients, loss = sums.totals
-        self.ranks.all_reduce([loss, *gradients], f"step {number + 1}")
+        totals = sums.totals
+        loss, *statistics = totals[len(self.learnt) :]
+        gradients = totals[: len(self.learnt)]
+        self.ranks.all_reduce([loss, *gradients, *statistics], f"step {number + 1}")
         if_finite: Tensor = 0 * torch.stack(torch._foreach_norm(gradients)).sum()
-        return loss[0] + if_finite, gradients
+        return loss[0] + if_finite, gradients, statistics
 
-    def _add(self, piece: Batch, start: int, number: int, sums: Sums, place: int) -> None:
+    def _add(self, piece: Batch, number: int, sums: Sums, place: int) -> None:
         """Adds a micro-batch's share of the loss, [1], and of each gradient, to the sums."""
         if self.on_gpu:  # where one comes after another
-            loss = self._loss(self.forward, piece, start, number)
+            network, norms = self.training.network, Norms(self.norms)
+            loss = self._loss(network, piece, number, norms)
             for i, gradient in enumerate(torch.autograd.grad(loss, [*self.learnt.values()])):
                 sums.add(i, place, gradient)
         else:
             twin = self._twins.pop() if self._twins else Twin(self.training.network, self.learnt)
-            loss = self._loss(twin.network, piece, start, number)
+            norms = Norms(self.norms)
+            loss = self._loss(twin.network, piece, number, norms)
             twin.backward(loss, sums, place)
             self._twins.append(twin)
-        sums.add(len(self.learnt), place, loss.detach()[None])
+        share = len(piece.samples) / piece.whole
+        for i, value in enumerate([loss.detach()[None], *(share * s for s in norms.statistics)]):
+            sums.add(len(self.learnt) + i, place, value)
 
-    def _loss(self, forward: Forward, piece: Batch, start: int, number: int) -> Tensor:
+    def _loss(self, network: Network, piece: Batch, number: int, norms: Norms) -> Tensor:
         """A micro-batch's share of the batch's mean loss."""
-        network, settings = self.training.network, self.settings
-        start += self.ranks.rank * (settings.batch // self.ranks.world_size)
-        drawn = []
-        for place in range(start, start + len(piece.labels), settings.micro_batch):
-            generator = torch.Generator(network.device)
-            generator.manual_seed(randomness.torch_seed(settings.seed, "dropout", number, place))
-            drawn.append(generator)
-        with torch.autocast(
-            network.device.type, torch.bfloat16, enabled=settings.precision == "bf16"
-        ):
-            scores = forward(piece.shown(network.pixels), drawn)
-            losses = F.cross_entropy(scores.float(), piece.labels, reduction="none")
+        settings, device = self.settings, network.device
+        seeds = randomness.words(settings.seed, "dropout", number, piece.samples)
+        images, drawn = piece.shown(network.pixels), torch.from_numpy(seeds).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+            scores = self.forward(network, images, drawn, norms)
+            losses = self.training.task.loss(scores, piece.targets)
         loss: Tensor = (losses * piece.weight).sum() / piece.whole
         return loss
 
 
+def _scores(network: Network, images: Tensor, seeds: Tensor, norms: Norms) -> Tensor:
+    """Scores in training, [B, K]: dropout by the pictures' seeds, norms by the batch."""
+    rules: Rules = {Dropout: dropout(seeds), BatchNorm: norms}
+    return network.run({PICTURE: images}, [SCORES], rules)[SCORES].mean((2, 3))
+
+
 @torch.no_grad()
 def why_not_finite(
-    network: Network,
-    batch: Batch,
-    number: int,
-    rate: float,
-    source: Part,
-    ranks: Ranks,
+    training: Training, batch: Batch, number: int, source: Part, ranks: Ranks
 ) -> NotFiniteError:
     """Names the step, the first layer that gives what is not finite, and the pictures."""
+    network, rate = training.network, training.optimiser.rate
     names = [row.name for row in network.table.rows if row.name != "prob"]
     found: set[str] = set()
     pictures: list[str] = []
     network.eval()
-    for start in range(0, len(batch.labels), AT_ONCE):
+    for start in range(0, len(batch.samples), AT_ONCE):
         piece = batch.part(start, AT_ONCE, network.device)
         values = network.activations(piece.shown(network.pixels), names)
         found |= {name for name in names if not values[name].isfinite().all()}
-        scores = values[network.table.last_fc.name].mean((2, 3))
-        losses = F.cross_entropy(scores, piece.labels, reduction="none")
+        scores = values[network.table.scores].mean((2, 3))
+        losses = training.task.loss(scores, piece.targets)
         pictures += [source.names[i] for i in piece.samples[~losses.isfinite().cpu().numpy()]]
     network.train()
     bad = [name for name in names if name in found]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from verydeep.evaluation.class_matching import (
 from verydeep.evaluation.class_order import Numbering, doubts, refuse_other_order
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import chunk_of, faults, posteriors, readable
+from verydeep.evaluation.published import Trained
 from verydeep.evaluation.scores import Scores, refuse_other, save_scores
 from verydeep.evaluation.views import Protocol, protocol
 from verydeep.nets.network import Network
@@ -54,6 +54,35 @@ class Way:
         usual = Way(engines.chosen(None, device, self.precision))
         pairs = zip(astuple(self), astuple(usual), strict=True)
         return [ours for ours, theirs in pairs if ours != theirs]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a test is of: data by place and fingerprint, and the part of it that is shown.
+
+    `role` is what those pictures were for the network, and `split` the seed that drew the parts;
+    `net` is set where the network is one of the paper's, and the pictures are all of ILSVRC's.
+    """
+
+    where: str
+    fingerprint: str
+    part: str = "test"
+    role: str = "test"
+    split: int = 0
+    net: Trained | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """All that the rows of a test depend on, by which its journal is known."""
+
+    weights: str
+    pictures: str
+    protocol: Protocol
+    subject: Subject
+    way: Way
+    device: str
+    chunk: int
 
 
 @dataclass(frozen=True)
@@ -108,7 +137,7 @@ def evaluate(
     weights_path = weights.find(weights_path, runtime.progress)
     way = Way(engines.chosen(engine, runtime.machine.device, precision), precision, pooling)
     info = read_info(weights_path)
-    _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
+    _ = table_of(info).scores  # refuses a net without scores before any picture is read
     dataset, part_name, part, role = to_test(weights_path, data, split, part_name, runtime)
     part = relabelled(part, dataset, info)
     for note in dataset.notes:
@@ -120,21 +149,21 @@ def evaluate(
     network = weights.load(weights_path, runtime.machine.device)
     chosen = protocol(network, protocol_name, scales)
     whole = of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL
-    about = {
-        "where": dataset.where,
-        "fingerprint": dataset.fingerprint,
-        "part": part_name,
-        "role": role,
-        "split": split_of(info) if split is None else split,
-        "net": trained_as(info) if whole else None,
-    }
+    subject = Subject(
+        dataset.where,
+        dataset.fingerprint,
+        part_name,
+        role,
+        split_of(info) if split is None else split,
+        trained_as(info) if whole else None,
+    )
     path = Path(out) if out else None
     if guess := guess_in_words(dataset, info):
         runtime.progress.say(guess)
     orders = other_orders(dataset, info)
     folder = beside(weights_path)
     return measure(
-        network, part, chosen, about, folder, runtime,
+        network, part, chosen, subject, folder, runtime,
         path=path, orders=orders, way=way,
     )  # fmt: skip
 
@@ -143,7 +172,7 @@ def measure(
     network: Network,
     part: Part,
     chosen: Protocol,
-    about: Mapping[str, Any],
+    subject: Subject,
     folder: Path,
     runtime: Runtime,
     *,
@@ -160,24 +189,17 @@ def measure(
     device = runtime.machine.device
     way = way or Way(engines.chosen(None, device))
     digest = _digest_of(network)
-    path = path or folder / "scores" / _file_name(chosen, about, digest, way.unusual(device))
+    path = path or folder / "scores" / _file_name(chosen, subject, digest, way.unusual(device))
     refuse_other(path)
     if not len(part):
-        raise UserError(f"no pictures to test on in the {about['part']} part of {about['where']}")
-    journal = Journal(
-        path.with_name(f"{path.name}.unfinished"),
-        {
-            "weights": digest,
-            "pictures": fingerprint(part.names),
-            "protocol": asdict(chosen),
-            "data": dict(about),
-            "device": device,
-            **asdict(way),
-            "chunk": chunk_of(len(part), chosen, network),
-        },
-    )
+        raise UserError(f"no pictures to test on in the {subject.part} part of {subject.where}")
+    chunk = chunk_of(len(part), chosen, network)
+    identity = Identity(digest, fingerprint(part.names), chosen, subject, way, device, chunk)
+    journal = Journal(path.with_name(f"{path.name}.unfinished"), identity)
     with journal.alone() if runtime.ranks.is_main else nullcontext():
-        scores, read = _scores(network, part, chosen, about, digest, runtime, journal, orders, way)
+        scores, read = _scores(
+            network, part, chosen, subject, digest, runtime, journal, orders, way
+        )
         if runtime.ranks.is_main:
             save_scores(scores, path)
             journal.remove()
@@ -195,7 +217,7 @@ def _scores(
     network: Network,
     part: Part,
     chosen: Protocol,
-    about: Mapping[str, Any],
+    subject: Subject,
     digest: str,
     runtime: Runtime,
     journal: Journal,
@@ -230,12 +252,12 @@ def _scores(
         network.classes,
         chosen,
         weights=digest,
-        data=str(about["fingerprint"]),
-        part=str(about.get("part", "test")),
-        role=str(about.get("role", "test")),
-        split=int(about.get("split", 0)),
+        data=subject.fingerprint,
+        part=subject.part,
+        role=subject.role,
+        split=subject.split,
         left_out=left_out,
-        net=about.get("net") if not left_out else None,
+        net=subject.net if not left_out else None,
         engine=way.engine,
         precision=way.precision,
         pooling=way.pooling,
@@ -243,15 +265,13 @@ def _scores(
     return scores, read
 
 
-def _file_name(
-    chosen: Protocol, about: Mapping[str, Any], digest: str, unusual: Sequence[str]
-) -> str:
+def _file_name(chosen: Protocol, subject: Subject, digest: str, unusual: Sequence[str]) -> str:
     """What a score file is called: data, part, protocol, and whose they are, in a few digits.
 
     What is unusual in the way of the test stands between, that no other test's file is replaced.
     """
-    data = Path(str(about["where"])).name.replace(":", "-")[:60] or "data"
-    words = [data, about.get("part", "test"), chosen.name, *map(str, chosen.scales)]
-    split = [f"split{about['split']}"] if about.get("split") else []
-    whose = [str(about["fingerprint"])[:6], digest[:6]]
+    data = Path(subject.where).name.replace(":", "-")[:60] or "data"
+    words = [data, subject.part, chosen.name, *map(str, chosen.scales)]
+    split = [f"split{subject.split}"] if subject.split else []
+    whose = [subject.fingerprint[:6], digest[:6]]
     return f"{'-'.join([*words, *split, *unusual, *whose])}.safetensors"

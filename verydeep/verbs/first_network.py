@@ -2,53 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
-from verydeep import weights
+from verydeep import tasks, weights
 from verydeep.datasets import Dataset
 from verydeep.errors import UserError
-from verydeep.nets import vgg
 from verydeep.nets.network import Network
-from verydeep.nets.table import Table, read_table
+from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime import memory
 from verydeep.runtime.runtime import Runtime
 from verydeep.training.footprint import footprint
 from verydeep.training.loader import bytes_remembered
+from verydeep.training.run_toml import Started
 from verydeep.training.settings import Settings
 from verydeep.training.state import tuned_layers
-from verydeep.weights.schema import names_of
+from verydeep.weights import Beginning
+from verydeep.weights.schema import class_names_of
 
 
-def begun_with(dataset: Dataset, settings: Settings) -> dict[str, Any]:
-    """What makes the net of a new run again, where it starts from other weights: their header."""
+def begun_with(dataset: Dataset, settings: Settings) -> Beginning | None:
+    """What a new run begins with where it starts from other weights, from their header."""
     if settings.start is None:
-        return {}
+        return None
     origin = weights.Origin.of(settings.start)
-    sizes = {name: getattr(settings, name) for name in ("net", "width", "crop", "fc")}
-    return origin.described(origin.table_for(sizes, len(dataset.classes)))
+    last = tasks.named(settings.task).last_rows(dataset)
+    return Beginning(origin.table_for(settings.sizes, last), origin.pixels)
 
 
-def table_of(dataset: Dataset, settings: Settings, started: Mapping[str, Any]) -> Table:
-    """The table of a run's net, with what it began with, if it did with other weights."""
-    if started:
-        return read_table(started["net"], started["words"], settings.crop)
-    width, crop, fc = settings.width, settings.crop, settings.fc
-    return vgg.table(settings.net, len(dataset.classes), width, crop, fc)
+def table_of(dataset: Dataset, settings: Settings, beginning: Beginning | None) -> Table:
+    """The table of a run's net, with what it begins with, if it does with other weights."""
+    if beginning is not None:
+        return beginning.table
+    return settings.sizes.table(tasks.named(settings.task).last_rows(dataset))
 
 
 def within_memory(
-    dataset: Dataset, settings: Settings, started: Mapping[str, Any], runtime: Runtime
+    dataset: Dataset, settings: Settings, table: Table, runtime: Runtime
 ) -> tuple[Runtime, str]:
     """The conditions, with as many threads as there is memory for; and what it takes, in words.
 
     Raises UserError where one thread is too many.
     """
-    table, machine = table_of(dataset, settings, started), runtime.machine
-    ranks = runtime.ranks
-    pictures = sum(bytes_remembered(len(part), settings) for part in dataset.parts.values())
+    machine, ranks = runtime.machine, runtime.ranks
+    pictures = sum(bytes_remembered(len(part), settings) for part in dataset.by_role.values())
     most = machine.threads if machine.device == "cpu" else 1
     there = memory.available(machine.device)
     for threads in range(most, 0, -1):
@@ -69,15 +67,15 @@ def within_memory(
     return runtime, f"takes about {memory.in_words(takes)}{there_too}"
 
 
-def first_network(dataset: Dataset, settings: Settings) -> tuple[Network, dict[str, Any]]:
-    """The network as it begins, and of what other weights, as plain data; UserError for a misfit.
+def first_network(dataset: Dataset, settings: Settings) -> tuple[Network, Started | None]:
+    """The network as it begins, and of what other weights, if any; UserError for a misfit.
 
     Layers that are new must be among those that are trained.
     """
-    described = begun_with(dataset, settings)
-    network = random_network(dataset, settings, described)
-    if settings.start is None:
-        return network, {}
+    beginning = begun_with(dataset, settings)
+    network = random_network(dataset, settings, beginning)
+    if settings.start is None or beginning is None:
+        return network, None
     layers, digest = weights.start_from(network, settings.start)
     new = [name for name in weights.layers_of(network) if name not in layers]
     left = [name for name in new if name not in tuned_layers(network, settings.tune)]
@@ -87,40 +85,40 @@ def first_network(dataset: Dataset, settings: Settings) -> tuple[Network, dict[s
             f"--tune {settings.tune} would leave {', '.join(left)} random, for {settings.start} "
             f"has none that fit; take --tune {needed}"
         )
-    return network, {"hash": digest, "layers": layers, "new": new, **described}
+    return network, Started.of(beginning, digest, layers, new)
 
 
-def in_words(network: Network, settings: Settings, started: Mapping[str, Any]) -> Iterator[str]:
+def in_words(network: Network, settings: Settings, started: Started | None) -> Iterator[str]:
     """What of the network is another's, what is new, and what is trained, a line each."""
-    if not started:
+    if started is None:
         return
-    yield f"layers of {settings.start}: {', '.join(started['layers'])}; pixels as it has them"
+    yield f"layers of {settings.start}: {', '.join(started.layers)}; pixels as it has them"
     sizes = {
         name: " x ".join(map(str, network.get_submodule(name).get_parameter("weight").shape))
-        for name in started["new"]
+        for name in started.new
     }
     if sizes:
         said = ", ".join(f"{name} ({size})" for name, size in sizes.items())
         yield f"new, by {settings.initial}: {said}"
     else:
-        yield f"{started['layers'][-1]} is kept: its classes are the same"
+        yield f"{started.layers[-1]} is kept: its classes are the same"
     tuned = tuned_layers(network, settings.tune)
     if settings.tune != "all":
         yield f"trained: {', '.join(tuned)}; the others stay as they are"
 
 
-def random_network(dataset: Dataset, settings: Settings, started: Mapping[str, Any]) -> Network:
+def random_network(dataset: Dataset, settings: Settings, beginning: Beginning | None) -> Network:
     """The network with its random weights; one that starts from others has their pixels.
 
     Raises UserError for classes whose names no weights file takes.
     """
+    outputs = tasks.named(settings.task).outputs(dataset)
     try:
-        names_of(dataset.classes)
+        class_names_of(outputs)
     except ValueError as error:
         raise UserError(f"{dataset.where} has {error}; rename its folder") from None
     initial, seed = settings.initial, settings.seed
-    if started:
-        crop, scale = settings.crop, settings.scale
-        return weights.begun(started, dataset.classes, crop, scale, initial, seed)
-    table = table_of(dataset, settings, started)
-    return Network.random(table, dataset.classes, IMAGENET, initial, seed)
+    if beginning is not None:
+        return weights.begun(beginning, outputs, settings.scale, initial, seed)
+    table = table_of(dataset, settings, beginning)
+    return Network.random(table, outputs, IMAGENET, initial, seed)

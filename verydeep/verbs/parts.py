@@ -38,7 +38,7 @@ def remembered(path: Path, dataset: Dataset, else_do: str) -> Memory:
     where it has; `else_do` says what helps.
     """
     info = read_info(path)
-    if info.pictures:
+    if info.has_memory:
         return read_memory(path)
     learnt = info.provenance.get("data", {})
     if not dataset.made or "made_split" not in learnt:
@@ -123,11 +123,15 @@ def _not_known(part: Part, memory: Memory, whose: str) -> tuple[Part, list[str]]
 
 
 def part_of(dataset: Dataset, name: str) -> Part:
-    """The part of that name, or "all"; UserError where there is none."""
-    parts = {**dataset.parts, "all": dataset.everything}
+    """The part of that role or that name, or "all"; UserError where there is none."""
+    if name == "all":
+        return dataset.everything
+    parts = {**dataset.parts, **dataset.by_role}
     if name not in parts:
         why = "; what chose the weights is no test" if name == "test" else ""
-        raise UserError(f"no part '{name}' in {dataset.where}; there are {', '.join(parts)}{why}")
+        raise UserError(
+            f"no part '{name}' in {dataset.where}; there are {', '.join(parts)}, all{why}"
+        )
     return parts[name]
 
 
@@ -135,6 +139,7 @@ def _role(
     dataset: Dataset, name: str, part: Part, memory: Memory, info: WeightsInfo, split: int
 ) -> str:
     """What the pictures were for the weights, the worst of it, as far as is known."""
+    name = dataset.role_of(name) or name
     if memory and part.keys is not None:
         worst = int(memory.roles(part.keys, own=name).min(initial=UNKNOWN))
         return ROLES[worst] if worst < UNKNOWN else "test"
@@ -143,5 +148,6 @@ def _role(
     alike = alike and side_of(dataset.where) == side_of(str(learnt.get("where")))
     if alike or learnt.get("fingerprint") == dataset.fingerprint:
         earlier = "validation" not in learnt and name == "test"
-        return "train" if name == "all" else "validation" if earlier else name
+        role = name if name in ROLES else "test"
+        return "train" if name == "all" else "validation" if earlier else role
     return "validation" if (dataset.kind, name) == ("ilsvrc", "validation") else "test"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from verydeep import weights
 from verydeep.datasets.entries import UNREAD, is_hidden, is_picture, natural_key, why_no_picture
-from verydeep.engines.engine import chosen, engine_for, words
+from verydeep.engines.engine import chosen, words
 from verydeep.errors import PictureError, UserError
+from verydeep.evaluation.predictor import Predictor
 from verydeep.pictures.reading import SUFFIXES
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import SILENT, Progress
-from verydeep.weights.file import read_info
 
 Answer = list[tuple[str, float]]
 UNNAMED = (
@@ -60,17 +60,10 @@ def answers(
 
     `engine` names what runs the network; without it, the fastest there is for the device.
     """
-    machine = Machine.this(device)
-    runner = chosen(engine, machine.device)
-    (progress or Progress()).say(words(runner, asked=engine is not None))
-    network = weights.load(weights_path, machine.device)
-    _ = network.table.last_fc  # refuses a net without scores before any picture is read
-    if read_info(weights_path).is_unnamed:
-        (progress or Progress()).say(UNNAMED)
-    shower = engine_for(network, runner, machine.threads)
-    show = None if runner == "torch" else shower.posteriors
-    for picture in pictures:
-        try:
-            yield picture, network.predict(picture, top, show)
-        except PictureError as error:
-            yield picture, str(error)
+    machine, progress = Machine.this(device), progress or Progress()
+    progress.say(words(chosen(engine, machine.device), asked=engine is not None))
+    predictor = Predictor.of(weights.find(weights_path), machine, engine)
+    if predictor.is_unnamed:
+        progress.say(UNNAMED)
+    for picture, found in zip(pictures, predictor.predict(pictures), strict=True):
+        yield picture, str(found) if isinstance(found, PictureError) else found.top(top)

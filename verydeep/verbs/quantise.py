@@ -66,10 +66,10 @@ def export_int8(
     refuse_place(Path(weights_path), out)
     runtime = runtime or Runtime()
     info = read_info(weights_path)
-    _ = table_of(info).last_fc  # refuses a net without scores before any picture is read
+    _ = table_of(info).scores  # refuses a net without scores before any picture is read
     dataset, _, _, _ = to_test(weights_path, data, None, None, runtime)
     name = dataset.held_out
-    train, test = (relabelled(dataset.parts[role], dataset, info) for role in ("train", name))
+    train, test = (relabelled(dataset.by_role[role], dataset, info) for role in ("train", name))
     network = weights.load(weights_path)
     centre = protocol(network, "centre")
     progress = runtime.progress

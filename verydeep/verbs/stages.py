@@ -7,9 +7,9 @@ whole can be stopped anywhere and gone on with.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from verydeep import schema
 from verydeep.errors import Stopped, UserError, one_line
@@ -18,9 +18,11 @@ from verydeep.files import write_atomic
 from verydeep.runtime.runtime import Runtime
 from verydeep.schema import Line
 from verydeep.training.recipes import RECIPES, Recipe, chain
-from verydeep.training.run import RUN, new_folder, to_toml
+from verydeep.training.run import new_folder
+from verydeep.training.run_toml import RUN, to_toml
 from verydeep.training.settings import checked
-from verydeep.verbs.train import Run, resume, train
+from verydeep.verbs.run import Run
+from verydeep.verbs.train import resume, train
 
 CHAIN = "chain.toml"
 """What a staged training is made of, in its folder."""
@@ -30,14 +32,16 @@ Finish = Callable[[Run], object]
 """What is done with the run of each stage when it is finished, such as writing its page."""
 
 
-class Chain(TypedDict):
+@dataclass(frozen=True)
+class Chain:
     """Which recipe is the last, and where the data lies."""
 
     recipe: Line
     data: Line
 
 
-class Described(TypedDict):
+@dataclass(frozen=True)
+class Described:
     """What chain.toml says."""
 
     chain: Chain
@@ -75,8 +79,8 @@ def train_staged(
     folder = Path(out) if out else None
     if ranks.is_main:
         where = str(Path(data).resolve()) if Path(data).exists() else str(data)
-        about = {"chain": {"recipe": last.name, "data": where}, "given": checked(given)}
-        text = to_toml(about).encode()
+        about = Described(Chain(last.name, where), checked(given))
+        text = to_toml(asdict(about)).encode()
         begun = folder is not None and is_staged(folder) and ranks.started_by_another
         if folder is None or not begun or (folder / CHAIN).read_bytes() != text:
             folder = new_folder(folder, last.name)
@@ -98,8 +102,8 @@ def resume_staged(
     try:
         said = schema.of_toml((folder / CHAIN).read_bytes())
         about: Described = schema.fitting(Described, said)
-        where, given = data or about["chain"]["data"], checked(about["given"])
-        last = RECIPES[about["chain"]["recipe"]]
+        where, given = data or about.chain.data, checked(about.given)
+        last = RECIPES[about.chain.recipe]
     except OSError as error:
         raise UserError(f"{folder / CHAIN} cannot be read: {error.strerror}") from None
     except KeyError as error:
@@ -128,9 +132,9 @@ def _go_through(
     for recipe in chain(last):
         place = folder / recipe.name
         runtime.progress.say(f"\nstage {recipe.name}")
-        finished = ranks.broadcast(str((place / FINISHED).exists())) == "True"
+        finished = ranks.broadcast((place / FINISHED).exists())
         if not finished:
-            begun = ranks.broadcast(str((place / RUN).exists())) == "True"
+            begun = ranks.broadcast((place / RUN).exists())
             start: dict[str, Any] = {"start": str(stages[-1].folder)} if stages else {}
             try:
                 run = (

@@ -1,4 +1,4 @@
-"""Files of weights, whole: what one is, another program's made ours, ours made another's.
+"""Files of weights, whole: another program's made ours, ours made another's, either verified.
 
 PyTorch is imported only where it is needed: while another process reads a foreign file, this one
 is small.
@@ -6,16 +6,15 @@ is small.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from verydeep.errors import UserError, one_line
-from verydeep.importers import sandbox
-from verydeep.importers.converting import convert
+from verydeep.errors import UserError
+from verydeep.importers.convert import convert
 from verydeep.importers.pretrained import find
+from verydeep.verbs.describe import file_at, is_ours, net_of
 from verydeep.weights.paths import kept, wanted
-from verydeep.weights.pieces import OURS, header
 from verydeep.weights.releases import Release, hashes_of, named, release_of
 
 if TYPE_CHECKING:
@@ -24,26 +23,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Done:
+class ImportResult:
     """What an import gave: in words for the terminal, with notes of what a user should know."""
 
     words: str
     notes: tuple[str, ...]
-
-
-def about(path: Path, prototxt: Path | None = None) -> dict[str, Any]:
-    """What a file of weights is, as plain data; ours are asked, others read and recognised.
-
-    Raises UserError for a file that cannot be read; what is no whole net is told under "no_net".
-    """
-    path = _found(path)
-    hashes = hashes_of(path)
-    release = release_of(hashes)
-    is_ours = _is_ours(path)
-    found = _about_ours(path) if is_ours else _about_foreign(path, prototxt, release)
-    if release is not None:
-        found["release"] = {**asdict(release), "measured": release.measured}
-    return {"file": str(path), "bytes": path.stat().st_size, **found, **asdict(hashes)}
 
 
 def import_weights(
@@ -54,7 +38,7 @@ def import_weights(
     fold: bool = False,
     pixels: str | None = None,
     scale: str | None = None,
-) -> Done:
+) -> ImportResult:
     """Writes our file of another program's weights; raises UserError where they are no whole net.
 
     `classes` is a list of class names, or a folder of class folders; `fold` puts each norm into the
@@ -62,8 +46,8 @@ def import_weights(
     """
     if wanted(path) is not None:
         raise UserError(f"{path} names published weights; every verb takes the name as it is")
-    path = _found(path)
-    if _is_ours(path):
+    path = file_at(path)
+    if is_ours(path):
         raise UserError(f"{path} is verydeep's own already; every verb takes it as it is")
     refuse_place(path, out)
     given = _pixels_given(pixels, scale)
@@ -72,8 +56,9 @@ def import_weights(
     from verydeep.importers.pixel_words import in_words
 
     network = found.network
-    count = f"{len(network.classes):,} classes" if network.table.has_top else "no classes"
-    return Done(f"{_net(network.table)}, {count}; {in_words(network.pixels)}", found.notes)
+    count = f"{len(network.classes):,} classes" if network.table.has_scores else "no classes"
+    words = f"{net_of(network.table).in_words}, {count}; {in_words(network.pixels)}"
+    return ImportResult(words, found.notes)
 
 
 def _pixels_given(
@@ -100,7 +85,7 @@ def refuse_place(path: Path, out: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Published:
+class NamedRelease:
     """Published weights that have a name: their release, parameters, and whether they are here."""
 
     release: Release
@@ -108,19 +93,20 @@ class Published:
     here: bool
 
 
-def published() -> list[Published]:
+def named_releases() -> list[NamedRelease]:
     """The published weights that have a name, the authors' first."""
     from verydeep.nets.cost import cost
 
     return [
-        Published(release, cost(_table_of(release)).parameters, kept(release).is_file())
+        NamedRelease(release, cost(_table_of(release)).parameters, kept(release).is_file())
         for release in named().values()
     ]
 
 
 def _table_of(release: Release) -> Table:
     from verydeep.nets import vgg
-    from verydeep.nets.table import NORM_NAME, read_table, with_norms
+    from verydeep.nets.table import NORM_NAME
+    from verydeep.nets.words import read_table, with_norms
 
     plain = vgg.table(release.net.removesuffix(NORM_NAME))
     words = with_norms(plain.words) if release.net != plain.name else plain.words
@@ -129,13 +115,13 @@ def _table_of(release: Release) -> Table:
 
 def verified(path: Path) -> str:
     """What a file's hashes prove, in a line; UserError where they prove nothing, or damage."""
-    path = _found(path)
-    if _is_ours(path):
-        from verydeep.weights.file import load, read_info
+    path = file_at(path)
+    if is_ours(path):
+        from verydeep.weights.file import load
+        from verydeep.weights.warm_start import layers_of
 
-        load(path)
-        layers = len(read_info(path).layers)
-        return f"{path}: {layers} layers, each with the sha256 that it was written with"
+        layers = len(layers_of(load(path)))
+        return f"{path}: {layers} layers, with the sha256 that the file was written with"
     hashes = hashes_of(path)
     release = release_of(hashes)
     if release is None:
@@ -161,81 +147,3 @@ def export_weights(weights: Path, family: str, out: Path) -> str:
     if family in families.TAKES_OTHER_PIXELS:
         return said
     return "; ".join(filter(None, (f"its pixels are {in_words(network.pixels)}", said)))
-
-
-def _found(path: Path) -> Path:
-    """The file of weights at a path, of a run's folder, or of a name."""
-    path = find(path)
-    if not path.is_file():
-        raise UserError(f"{path} is no file")
-    return path
-
-
-def _is_ours(path: Path) -> bool:
-    said = (header(path) or {}).get("__metadata__")
-    return isinstance(said, dict) and OURS in said
-
-
-def _about_ours(path: Path) -> dict[str, Any]:
-    from verydeep.importers.pixel_words import in_words
-    from verydeep.weights.file import pixels_of, read_info, table_of
-
-    info = read_info(path)
-    return {
-        "family": OURS,
-        **_about_table(table_of(info)),
-        "pixels": info.pixels,
-        "pixels_in_words": in_words(pixels_of(info)),
-        "classes": info.classes,
-        "provenance": info.provenance,
-        "notes": [one_line(note) for note in info.provenance.get("imported", {}).get("notes", [])],
-        "hash": info.hash,
-    }
-
-
-def _about_foreign(path: Path, prototxt: Path | None, release: Release | None) -> dict[str, Any]:
-    parameters = sandbox.read(path, prototxt)
-
-    from verydeep.importers.guesses import informed, notes_of, pixels_for
-    from verydeep.importers.importing import CROP, table_of
-    from verydeep.importers.pixel_words import in_words
-
-    crop = CROP
-    try:
-        table = table_of(parameters, path)
-        net, crop = _about_table(table), table.crop
-    except UserError as error:
-        net = {"net": None, "no_net": str(error)}
-    parameters = informed(parameters, release, path.name)
-    pixels, guessed = pixels_for(parameters, crop)
-    return {
-        "family": parameters.family,
-        **net,
-        "pixels": asdict(pixels),
-        "pixels_in_words": in_words(pixels),
-        "classes": None if parameters.classes is None else list(parameters.classes),
-        "guessed": list(guessed),
-        "notes": [*parameters.notes, *notes_of(pixels, guessed)],
-    }
-
-
-def _about_table(table: Table) -> dict[str, Any]:
-    from verydeep.nets.cost import cost
-
-    return {
-        "net": table.name,
-        "net_in_words": _net(table),
-        "crop": table.crop,
-        "words": list(table.words),
-        "class_count": table.class_count,
-        "parameters": cost(table).parameters,
-    }
-
-
-def _net(table: Table) -> str:
-    from verydeep.nets.cost import cost
-
-    count = f"{cost(table).parameters:,} parameters"
-    if not table.has_top:  # its crop fixes nothing
-        return f"{table.name} without its top (to {table.rows[-1].name}), {count}"
-    return f"{table.name}, crop {table.crop}, {count}"

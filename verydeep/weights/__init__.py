@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from verydeep.importers.pretrained import find, load
     from verydeep.weights.file import hash_of, save
-    from verydeep.weights.warm_start import Origin, begun, layers_of, start_from
+    from verydeep.weights.warm_start import Beginning, Origin, begun, layers_of, start_from
 
-__all__ = ["Origin", "begun", "find", "hash_of", "layers_of", "load", "save", "start_from"]
+__all__ = [
+    "Beginning", "Origin", "begun", "find", "hash_of", "layers_of", "load", "save", "start_from",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -25,6 +27,6 @@ def __getattr__(name: str) -> Any:
     home = "verydeep.weights.file"
     if name in ("find", "load"):
         home = "verydeep.importers.pretrained"
-    elif name in ("Origin", "begun", "layers_of", "start_from"):
+    elif name in ("Beginning", "Origin", "begun", "layers_of", "start_from"):
         home = "verydeep.weights.warm_start"
     return getattr(import_module(home), name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from verydeep.formats.protobuf import MalformedError
+from verydeep.limits import FormatError
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import Pixels
@@ -19,7 +19,7 @@ KEY = "verydeep"
 
 
 @dataclass(frozen=True)
-class About:
+class Metadata:
     """What a file of ours says; `classes` is None where it is not ours, `table` where it is old."""
 
     pixels: Pixels
@@ -29,22 +29,23 @@ class About:
 
 def to_text(network: Network) -> str:
     """The text for a network."""
-    about = {
+    said = {
         "pixels": asdict(network.pixels),
         "classes": network.classes,
         "table": table_in_words(network.table),
     }
-    return json.dumps(about)
+    return json.dumps(said)
 
 
-def from_text(text: str) -> About:
-    """What such a text says; MalformedError where it is none."""
+def from_text(text: str) -> Metadata:
+    """What such a text says; FormatError where it is none."""
     try:
-        about = json.loads(text)
-        pixels, classes = pixels_of(about["pixels"]), classes_of(about["classes"])
-        table = table_of_words(about["table"]) if "table" in about else None
+        said = json.loads(text)
+        pixels, classes = pixels_of(said["pixels"]), classes_of(said["classes"])
+        table = table_of_words(said["table"]) if "table" in said else None
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise MalformedError(
-            f"what it says of its pixels and classes under '{KEY}' is out of form"
+        raise FormatError(
+            f"what it says of its pixels and classes under '{KEY}' is out of form",
+            "export it again",
         ) from None
-    return About(pixels, classes, table)
+    return Metadata(pixels, classes, table)

@@ -13,6 +13,8 @@ from verydeep.errors import UserError
 from verydeep.files import cache_home
 from verydeep.weights.releases import Release, named
 
+OURS = "verydeep"
+"""The key of our own description in the metadata of our own weights files."""
 BEST = "best.safetensors"
 """Name of the best weights of a run in its folder."""
 

@@ -6,19 +6,19 @@ Our own files are held against this as those of other programs are.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from verydeep.errors import UserError, escaped, harm_of, one_line
-from verydeep.nets import vgg
 from verydeep.nets.cost import cost
-from verydeep.nets.table import NORM_NAME, Conv, Table, read_table
+from verydeep.nets.table import Conv, Table
+from verydeep.nets.words import SOFTMAX, read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.schema import AndOthers, Between, Line, MisfitError, Most, Seed, fitting
 
 MOST_WEIGHTS = 2**36
 """Of a table; E at four times its width has 2.3 thousand million, a thirtieth of this."""
-Word = Annotated[str, Most(32)]
-"""Of a table; E has 25, of up to 12 letters with a norm."""
+Word = Annotated[str, Most(64)]
+"""Of a table; E has 25, of up to 12 letters with a norm, and nets with branches longer ones."""
 Side = Annotated[int, Between(1, 2**16 - 1)]
 Mean = Annotated[float, Between(-1e6, 1e6)]
 Deviation = Annotated[float, Between(1e-6, 1e6)]
@@ -28,8 +28,9 @@ class TableSaid(TypedDict):
     """A table, as a file tells of it."""
 
     name: Word
-    words: Annotated[list[Word], Most(256)]
+    words: Annotated[list[Word], Most(1024)]
     crop: Side
+    channels: NotRequired[Annotated[int, Between(1, 1024)]]
 
 
 class PixelsSaid(TypedDict):
@@ -80,18 +81,17 @@ def table_of_words(said: Any) -> Table:
     """The table that a file tells of; ValueError where it tells of none."""
     about: TableSaid = fitting(TableSaid, said, "table")
     name, words = about["name"], about["words"]
-    if name.removesuffix(NORM_NAME) not in vgg.CONFIGURATIONS or not words:
-        raise MisfitError(f"a table that is none: no '{one_line(name)}' in Table 1, or no words")
+    if not words or harm_of(name):
+        raise MisfitError(f"a table that is none: no words, or a name like '{escaped(name)}'")
     if not _ends_right(words):
-        raise MisfitError("a table that is none: it ends in no 'FC-1000', 'soft-max' or the like")
+        raise MisfitError("a table that is none: its scores stand before no 'soft-max' at its end")
     try:
-        table = read_table(name, words, about["crop"])
+        table = read_table(name, words, about["crop"], about.get("channels", 3))
         weights = cost(table).parameters
     except UserError as error:
         raise MisfitError(f"a table that is none: {one_line(error)}") from None
-    names = [row.name for row in table.rows]
-    if len(set(names)) < len(names) or table.class_count == 1:
-        raise MisfitError("a table that is none: two rows of one name, or one class")
+    if table.class_count == 1:
+        raise MisfitError("a table that is none: one class")
     if not any(type(row) is Conv for row in table.rows):
         raise MisfitError("a table that is none: no row is a convolution")
     if weights > MOST_WEIGHTS:
@@ -101,14 +101,15 @@ def table_of_words(said: Any) -> Table:
 
 def table_in_words(table: Table) -> dict[str, Any]:
     """A table as plain data."""
-    return {"name": table.name, "words": list(table.words), "crop": table.crop}
+    words = {"name": table.name, "words": list(table.words), "crop": table.crop}
+    return words if table.channels == 3 else {**words, "channels": table.channels}
 
 
 def _ends_right(words: list[str]) -> bool:
-    """Whether there are scores and one soft-max of them at the end, or neither."""
-    if not any(word.startswith("FC-") for word in words):
-        return "soft-max" not in words
-    return words.index("soft-max") == len(words) - 1 and words[-2].startswith("FC-")
+    """Whether the soft-max is last, or without one an FC row; or there is neither of the two."""
+    if SOFTMAX in words:
+        return words.index(SOFTMAX) == len(words) - 1
+    return words[-1].startswith("FC-") or not any(word.startswith("FC-") for word in words)
 
 
 def pixels_of(said: Any) -> Pixels:
@@ -121,14 +122,14 @@ def pixels_of(said: Any) -> Pixels:
 
 def classes_of(said: Any) -> tuple[str, ...]:
     """The class names that a file tells of; ValueError where it tells of none, or of one twice."""
-    names = names_of(said)
+    names = class_names_of(said)
     if len(set(names)) != len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
         raise MisfitError(f"two classes are called '{escaped(twice)}'")
     return names
 
 
-def names_of(said: Any) -> tuple[str, ...]:
+def class_names_of(said: Any) -> tuple[str, ...]:
     """Class names as they are; ValueError where they are none, or cannot be shown in a line."""
     names: tuple[str, ...] = fitting(tuple[Line, ...], said, "classes")
     for name in names:

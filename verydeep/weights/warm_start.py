@@ -7,8 +7,8 @@ configuration takes those that the paper's deeper nets took from A.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,9 @@ from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
-from verydeep.nets.table import (
-    FC,
-    NORM_NAME,
-    BatchNorm,
-    Conv,
-    Table,
-    read_table,
-)
+from verydeep.nets.table import FC, BatchNorm, Conv, Table
+from verydeep.nets.vgg import Sizes
+from verydeep.nets.words import body, read_table, with_last, without_norms
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.file import hash_of, load, pixels_of, read_info, table_of
 
@@ -36,17 +31,28 @@ TAKEN_FROM_ANOTHER_CONFIGURATION = (
 """The first four convolutional layers of A and its three FC layers, as the paper's deeper nets
 take them. By name, not by place: only so do the shapes fit (A's second conv layer is 64 -> 128)."""
 
+ANY_LAST = ("FC-2", "soft-max")
+"""Last rows of a table that is looked at up to them only."""
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Of a net that is to start from other weights all but its weights: table, and pixels but S."""
+
+    table: Table
+    pixels: Pixels
+
 
 @dataclass(frozen=True)
 class Origin:
     """What a net is to start from: its table and its pixels.
 
-    `sizes` are the settings that such a net has: net, width, crop and fc.
+    `sizes` are the settings that such a net has.
     """
 
     table: Table
     pixels: Pixels
-    sizes: Mapping[str, Any]
+    sizes: Sizes
 
     @classmethod
     def of(cls, path: Path | str) -> Origin:
@@ -63,44 +69,38 @@ class Origin:
             type(row) is Conv for row in paper
         )
 
-    def is_of(self, sizes: Mapping[str, Any]) -> bool:
+    def is_of(self, sizes: Sizes) -> bool:
         """Whether a net of these sizes is this one again, with classes of its own.
 
         The crop is not looked at; nor is fc, where there are no FC layers yet.
         """
-        names = ("net", "width", "fc") if self.table.has_top else ("net", "width")
-        if all(sizes[name] == self.sizes[name] for name in names):
+        fc = sizes.fc if self.table.has_scores else self.sizes.fc
+        if replace(sizes, crop=self.sizes.crop, fc=fc) == self.sizes:
             return True
-        if sizes["net"] != self.table.name:
+        if sizes.net != self.table.name:
             return False
-        width, crop, fc = (sizes[name] for name in ("width", "crop", "fc"))
-        asked = vgg.table(self.table.configuration, 2, width, crop, fc).words
-        own = self.table.plain_words
-        count = len(own) - 2 if self.table.has_top else len(own)  # up to the classes' own
-        return list(asked[:count]) == own[:count]
+        asked = replace(sizes, net=self.table.configuration).table(ANY_LAST).words
+        own = without_norms(self.table.words)
+        count = body(own)
+        return asked[:count] == own[:count]
 
-    def table_for(self, sizes: Mapping[str, Any], classes: int) -> Table:
-        """The table of a net of these sizes: this one with another last layer, where it is this.
+    def table_for(self, sizes: Sizes, last: Iterable[str]) -> Table:
+        """The table of a net of these sizes: this one with other last rows, where it is this.
 
-        What this one lacks at its end is as Table 1 has it.
+        `last` are the words of its last FC row and of what follows. What this one lacks before
+        them is as Table 1 has it.
         """
-        width, crop, fc = (sizes[name] for name in ("width", "crop", "fc"))
+        last = list(last)
         if not self.is_of(sizes):
-            return vgg.table(sizes["net"].removesuffix(NORM_NAME), classes, width, crop, fc)
-        words = list(self.table.words)
-        if not self.table.has_top:
-            like = vgg.table(self.table.configuration, classes, width, crop, fc)
+            return sizes.table(last)
+        words = self.table.words
+        if not self.table.has_scores:
+            like = replace(sizes, net=self.table.configuration).table(last)
             words += like.words[len(words) :]
-        words[words.index("soft-max") - 1] = f"FC-{classes}"
-        return read_table(self.table.name, words, crop)
-
-    def described(self, table: Table) -> dict[str, Any]:
-        """Plain data from which `begun` makes the same net again, without the weights file."""
-        pixels = {name: v for name, v in asdict(self.pixels).items() if name != "scale"}
-        return {"net": table.name, "words": list(table.words), **pixels}
+        return read_table(self.table.name, with_last(words, last), sizes.crop)
 
 
-def _sizes(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _sizes(table: Table, settings: Mapping[str, Any]) -> Sizes:
     """Settings of the net that a table is of: those it was trained with, or read off its rows."""
     if "width" in settings:
         width, fc = settings["width"], settings.get("fc")
@@ -112,23 +112,19 @@ def _sizes(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
         assert isinstance(paper, Conv)
         width = convs[-1].channels / paper.channels
         fc = first_fc.channels if first_fc else None
-    return {"net": table.name, "width": width, "crop": table.crop, "fc": fc}
+    return Sizes(table.name, width, table.crop, fc)
 
 
 def begun(
-    described: Mapping[str, Any],
+    beginning: Beginning,
     classes: tuple[str, ...],
-    crop: int,
     scale: tuple[int, int],
     initial: str,
     seed: int,
 ) -> Network:
-    """The random network that is to start from an origin, as `Origin.described` tells of it."""
-    mean, std = (tuple(described[name]) for name in ("mean", "std"))
-    order, maximum, resize = (described[name] for name in ("order", "maximum", "resize"))
-    pixels = Pixels(scale, mean, std, order, maximum, resize)
-    table = read_table(described["net"], described["words"], crop)
-    return Network.random(table, classes, pixels, initial, seed)
+    """The random network that is to start from other weights, to be trained at S = `scale`."""
+    pixels = replace(beginning.pixels, scale=scale)
+    return Network.random(beginning.table, classes, pixels, initial, seed)
 
 
 def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
@@ -142,7 +138,7 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
     loaded = load(path)
     norms = any(isinstance(row, BatchNorm) for row in network.table.rows)
     source = loaded if norms else folded(loaded)
-    same = source.table.name == network.table.name or not source.table.has_top
+    same = source.table.name == network.table.name or not source.table.has_scores
     same_classes = not read_info(path).is_unnamed and (
         [*map(class_key, source.classes)] == [*map(class_key, network.classes)]
     )
@@ -152,7 +148,7 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
             continue
         if not (same or name in TAKEN_FROM_ANOTHER_CONFIGURATION):
             continue
-        if name == network.table.last_fc.name and not same_classes:
+        if name == network.table.last_layer and not same_classes:
             continue
         _copy(source.get_submodule(name), network.get_submodule(name), name, path)
         copied.append(name)

@@ -6,7 +6,7 @@ at once.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,28 @@ from verydeep.importers.class_list import classes_in, notes_of_list
 from verydeep.weights.releases import hashes_of, release_of
 
 if TYPE_CHECKING:
-    from verydeep.importers.importing import Imported
+    from verydeep.importers.to_network import Imported
     from verydeep.pictures.preprocessing import Pixels
+
+
+@dataclass(frozen=True)
+class ImportRecord:
+    """Where weights of another program are from, as our file keeps it under "imported".
+
+    `guessed` is what of them is a guess, `given` what the user said: "classes", "pixels", "scale".
+    """
+
+    file: str
+    family: str
+    sha256: str
+    md5: str
+    release: str | None
+    measured: str | None
+    net: str
+    folded: bool
+    guessed: tuple[str, ...]
+    given: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def convert(
@@ -39,7 +59,7 @@ def convert(
     parameters = sandbox.read(path, prototxt)
 
     from verydeep.importers.guesses import informed
-    from verydeep.importers.importing import Imported, imported
+    from verydeep.importers.to_network import Imported, to_network
     from verydeep.nets.folding import folded
     from verydeep.weights.file import save
 
@@ -47,23 +67,22 @@ def convert(
     release = release_of(hashes)
     listed = notes_of_list(classes, names, release) if classes and names else ()
     parameters = informed(parameters, release, path.name, scale)
-    found = imported(parameters, path, names, pixels, scale)
+    found = to_network(parameters, path, names, pixels, scale)
     network = folded(found.network) if fold else found.network
     notes = (*found.notes, *listed)
     given = {"classes": names, "pixels": pixels, "scale": scale}
-    provenance = {
-        "imported": {
-            "file": path.name,
-            "family": parameters.family,
-            **asdict(hashes),
-            "release": release and release.name,
-            "measured": release and release.measured,
-            "net": found.network.table.name,
-            "folded": network is not found.network,
-            "guessed": list(found.guessed),
-            "given": [what for what, said in given.items() if said is not None],
-            "notes": list(notes),
-        }
-    }
-    save(network, out, provenance)
+    record = ImportRecord(
+        file=path.name,
+        family=parameters.family,
+        sha256=hashes.sha256,
+        md5=hashes.md5,
+        release=release.name if release else None,
+        measured=release.measured if release else None,
+        net=found.network.table.name,
+        folded=network is not found.network,
+        guessed=found.guessed,
+        given=tuple(what for what, value in given.items() if value is not None),
+        notes=notes,
+    )
+    save(network, out, {"imported": asdict(record)})
     return Imported(network, notes, found.guessed)

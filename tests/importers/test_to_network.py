@@ -21,14 +21,14 @@ from verydeep.exporters import onnx as onnx_exporter
 from verydeep.exporters import state_dict as state_exporter
 from verydeep.importers import caffe, onnx, parameters_file, state_dict
 from verydeep.importers.class_list import classes_in
-from verydeep.importers.importing import imported, table_of
-from verydeep.importers.other_nets import no_place
+from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import Parameters
+from verydeep.importers.to_network import table_of, to_network
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights import hash_of, load, save
-from verydeep.weights.schema import names_of, pixels_of
+from verydeep.weights.schema import class_names_of, pixels_of
 
 PIXELS = Pixels((40, 60), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), order="BGR")
 
@@ -47,7 +47,7 @@ def parameters(built: Network, **given: Any) -> Parameters:
 @pytest.mark.parametrize("sizes", [{}, {"width": 0.25, "crop": 96, "fc": 40}])
 def test_a_configuration_is_known_by_its_layers(name: str, sizes: dict[str, Any]) -> None:
     built = network(name, **sizes)
-    found = imported(parameters(built), "w")
+    found = to_network(parameters(built), "w")
     assert found.network.table == built.table
     assert (found.network.classes, found.network.pixels) == (built.classes, PIXELS)
     assert hash_of(found.network) == hash_of(built)
@@ -57,7 +57,7 @@ def test_a_configuration_is_known_by_its_layers(name: str, sizes: dict[str, Any]
 @pytest.mark.parametrize("name", ["A", "C", "E"])
 def test_norms_are_part_of_the_table(name: str) -> None:
     built = network_with_norms(name)
-    found = imported(parameters(built), "w").network
+    found = to_network(parameters(built), "w").network
     assert found.table == built.table
     assert hash_of(found) == hash_of(built)
 
@@ -66,19 +66,19 @@ def test_layers_may_each_have_a_width_of_their_own() -> None:
     words = ("conv3-3", "maxpool", "conv3-5", "maxpool", "conv3-7", "conv3-2", "maxpool", "conv3-4",
              "conv3-6", "maxpool", "conv3-9", "conv3-8", "maxpool", "FC-11", "FC-5", "FC-2",
              "soft-max")  # fmt: skip
-    from verydeep.nets.table import read_table
+    from verydeep.nets.words import read_table
 
     built = Network.empty(read_table("A", words, 64), ["a", "b"], PIXELS)
     built.load_state_dict({k: torch.ones(t.shape) for k, t in built.state_dict().items()},
                           assign=True)  # fmt: skip
-    assert imported(parameters(built), "w").network.table == built.table
+    assert to_network(parameters(built), "w").network.table == built.table
 
 
 def test_a_without_lrn_is_said() -> None:
-    found = imported(parameters(network("A-LRN")), "w")
+    found = to_network(parameters(network("A-LRN")), "w")
     assert found.network.table.name == "A"
     assert "taken for A, without LRN" in found.notes[-1]
-    assert "LRN" not in " ".join(imported(parameters(network("B")), "w").notes)
+    assert "LRN" not in " ".join(to_network(parameters(network("B")), "w").notes)
 
 
 # --- classes
@@ -87,19 +87,19 @@ def test_a_without_lrn_is_said() -> None:
 def test_classes_are_numbers_where_nobody_names_them() -> None:
     given = parameters(network())
     bare = Parameters(given.family, given.tensors, given.pixels)
-    found = imported(bare, "w")
+    found = to_network(bare, "w")
     assert found.network.classes == ("0", "1", "2")
     said = "classes have no names, and are numbered 0 to 2; --classes FOLDER, or a list, names them"
     assert found.notes == (said,)
     assert found.guessed == ("classes",)
-    assert imported(bare, "w", ["x", "y", "z"]).network.classes == ("x", "y", "z")
-    assert imported(bare, "w", ["x", "y", "z"]).notes == ()
+    assert to_network(bare, "w", ["x", "y", "z"]).network.classes == ("x", "y", "z")
+    assert to_network(bare, "w", ["x", "y", "z"]).notes == ()
 
 
 def test_given_names_stand_before_those_of_the_file_and_must_be_as_many() -> None:
-    assert imported(parameters(network()), "w", ["x", "y", "z"]).network.classes[0] == "x"
+    assert to_network(parameters(network()), "w", ["x", "y", "z"]).network.classes[0] == "x"
     with pytest.raises(UserError, match="2 class names given for the 3 classes of w"):
-        imported(parameters(network()), "w", ["x", "y"])
+        to_network(parameters(network()), "w", ["x", "y"])
 
 
 def test_a_list_of_synsets_gives_wnids_with_a_word() -> None:
@@ -162,7 +162,7 @@ def test_odd_lists_of_classes_are_named(content: bytes | None, line: str) -> Non
 @pytest.mark.parametrize("name", [name for name in vgg.CONFIGURATIONS if name != "A-LRN"])
 def test_a_configuration_is_known_without_its_top(name: str) -> None:
     built = network(name)
-    found = imported(parameters_of(built, without("fc6", "fc7", "fc8", name=name)), "w").network
+    found = to_network(parameters_of(built, without("fc6", "fc7", "fc8", name=name)), "w").network
     assert found.table.words == built.table.words[: built.table.words.index("FC-16")]
     assert (found.table.name, found.classes, found.table.class_count) == (name, (), 0)
     images = torch.ones(1, 3, 64, 32)
@@ -194,7 +194,7 @@ def test_the_beginning_of_a_net_is_one_that_ends_there(
     layers = [row.name for row in built.table.rows if row.weights((1, 1, 1))]
     kept = layers[: layers.index(last) + 1 + name.endswith("BN")]
     tensors = without(*layers[len(kept) :], name=name.removesuffix("-BN"), norms="BN" in name)
-    found = imported(parameters_of(built, tensors), "w")
+    found = to_network(parameters_of(built, tensors), "w")
     assert (found.network.table.name, found.network.table.rows[-1].name) == (taken_for, ends)
     said = [said for said in found.notes if "these layers" in said or "the same layers" in said]
     assert said == ([] if note is None else [said[0]])
@@ -256,7 +256,7 @@ def changed(name: str, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
 )  # fmt: skip
 def test_what_does_not_fit_is_named(tensors: Callable[[], Any], line: str) -> None:
     with pytest.raises(UserError, match=line) as raised:
-        imported(Parameters("test", tensors(), PIXELS), "w")
+        to_network(Parameters("test", tensors(), PIXELS), "w")
     assert str(raised.value).startswith("w ")
 
 
@@ -266,14 +266,14 @@ def test_weights_that_are_no_numbers_are_refused_by_layer(name: str, bad: float)
     given = parameters(network())
     given.tensors[name].flat[3 if given.tensors[name].size > 3 else 0] = bad
     with pytest.raises(UserError, match=f"w has weights that are no finite numbers, in {name}"):
-        imported(given, "w")
+        to_network(given, "w")
 
 
 def test_a_variance_below_zero_is_refused() -> None:
     given = parameters(network_with_norms("A"))
     given.tensors["bn2_1.running_var"][0] = -1
     with pytest.raises(UserError, match=r"a variance below 0 in bn2_1.running_var"):
-        imported(given, "w")
+        to_network(given, "w")
 
 
 def test_the_table_is_known_without_its_values() -> None:
@@ -297,8 +297,8 @@ def test_the_table_is_known_without_its_values() -> None:
 def test_a_layer_without_a_place_is_named_and_no_more_is_said_than_is_known(
     name: str, net: str
 ) -> None:
-    line = f"w has '{name}'{net}, which is at no place of a VGG; expected are x"
-    assert str(no_place("w", ["bn1.bias"] * (net != "") + [name], "x")) == line
+    line = f"'{name}'{net}, which is at no place of a VGG"
+    assert out_of_place(["bn1.bias"] * (net != "") + [name]) == line
 
 
 def test_complaints_are_one_clean_line() -> None:
@@ -316,7 +316,7 @@ HOSTILE = ("\r\x1b[2Kcat", "a\nb", "a\tb", "\x85", "\u2028", "\u2029", "\ud800",
 
 
 def test_class_names_are_what_they_were() -> None:
-    assert names_of(list(ODD)) == ODD
+    assert class_names_of(list(ODD)) == ODD
     built = build("A", ODD, width=0.125, crop=32, fc=16)
     given = Parameters("test", parameters(built).tensors, PIXELS, ODD)
     parameters_file.write(given, Path("p"))
@@ -364,7 +364,7 @@ def test_parameters_pass_whole() -> None:
     assert (read.family, read.pixels, read.classes, read.notes) == (
         given.family, given.pixels, given.classes, given.notes,
     )  # fmt: skip
-    assert hash_of(imported(read, "w").network) == hash_of(network())
+    assert hash_of(to_network(read, "w").network) == hash_of(network())
 
 
 @pytest.mark.parametrize(

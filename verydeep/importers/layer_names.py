@@ -8,13 +8,12 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from verydeep.formats.protobuf import shown
-from verydeep.limits import Damaged
+from verydeep.limits import FormatError, quoted
 from verydeep.nets.table import LRN, BatchNorm
 
 REMEDY = "only nets of Table 1 are read"
@@ -41,31 +40,40 @@ NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
-class Told:
+class Window:
+    """The numbers of a convolution or a pooling that a file tells, one or one for each side."""
+
+    kernel: Collection[float] = ()
+    stride: Collection[float] = ()
+    pad: Collection[float] = ()
+    dilation: Collection[float] = ()
+    groups: Collection[float] = ()
+
+
+@dataclass(frozen=True)
+class ForeignLayer:
     """One layer as its file tells of it.
 
     `kind` is a key of the table above, NOTHING, or else whatever the file calls it, to be refused.
-    `window` has the numbers of a convolution or a pooling that the file tells, one or one for each
-    side: "kernel", "stride", "pad", "dilation", "groups". `constants` are a response
-    normalisation's size, k, alpha divided by size, and beta.
+    `constants` are a response normalisation's size, k, alpha divided by size, and beta.
     """
 
     name: str
     kind: str
-    window: Mapping[str, Collection[float]] = field(default_factory=dict)
+    window: Window = Window()
     constants: Sequence[float] = ()
 
 
-def placed(layers: Sequence[Told]) -> list[str]:
+def layer_names(layers: Sequence[ForeignLayer]) -> list[str]:
     """Our name for each layer with weights, in their order; empty for the others.
 
-    Raises Damaged, in the name of the first layer that no net of Table 1 has there.
+    Raises FormatError, in the name of the first layer that no net of Table 1 has there.
     """
     walk = _Walk(sum(layer.kind == "pool" for layer in layers))
     names = [walk.take(layer) for layer in layers]
     if walk.last not in _ENDS:
-        raise Damaged(f"it ends with {walk.before}, after which a net of Table 1 has "
-                      f"{_either(walk.last)}", REMEDY)  # fmt: skip
+        raise FormatError(f"it ends with {walk.before}, after which a net of Table 1 has "
+                          f"{_either(walk.last)}", REMEDY)  # fmt: skip
     return names
 
 
@@ -77,28 +85,29 @@ class _Walk:
         self.last = self.before = "the picture"
         self.block, self.place = 1, 0
 
-    def take(self, layer: Told) -> str:
+    def take(self, layer: ForeignLayer) -> str:
         """The name of the next layer."""
         if layer.kind == NOTHING:
             return ""
         kind = "fc" if self._is_fc(layer) else layer.kind
         if kind == "lrn" and not self._is_lrn(layer):
-            raise Damaged(f"its layer {shown(layer.name)} {_OTHER_LRN}", REMEDY)
+            raise FormatError(f"its layer {quoted(layer.name)} {_OTHER_LRN}", REMEDY)
         if kind not in _FOLLOWERS[self.last]:
-            raise Damaged(f"its layer {shown(layer.name)} is {_WORDS.get(kind) or shown(kind)}, "
-                          f"where a net of Table 1 has {_either(self.last)}", REMEDY)  # fmt: skip
+            what = _WORDS.get(kind) or quoted(kind)
+            raise FormatError(f"its layer {quoted(layer.name)} is {what}, where a net of Table 1 "
+                              f"has {_either(self.last)}", REMEDY)  # fmt: skip
         _check_window(layer, kind)
-        self.before = shown(layer.name)
+        self.before = quoted(layer.name)
         self.last = f"an FC layer's {kind}" if (self.last, kind) == ("fc", "relu") else kind
         return self._named(kind)
 
-    def _is_fc(self, layer: Told) -> bool:
+    def _is_fc(self, layer: ForeignLayer) -> bool:
         """Whether a convolution is an FC layer: over the whole map after the last pooling."""
-        bare = not any(layer.window.get("pad", ()))
+        bare = not any(layer.window.pad)
         whole = self.last == "pool" and not self.pools_left and bare
         return layer.kind == "conv" and (whole or self.last.startswith("an FC"))
 
-    def _is_lrn(self, layer: Told) -> bool:
+    def _is_lrn(self, layer: ForeignLayer) -> bool:
         """Whether response normalisation is A-LRN's, in constants and place."""
         ours = (LRN.size, LRN.k, LRN.alpha, LRN.beta)
         there = (self.block, self.place, self.last) == (1, 1, "relu")
@@ -132,57 +141,56 @@ def _either(last: str) -> str:
     return f"{', '.join(others)} or {final}" if others else final
 
 
-def _check_window(layer: Told, kind: str) -> None:
+def _check_window(layer: ForeignLayer, kind: str) -> None:
     """Refuses windows that no net of Table 1 has: strides, groups, holes, other borders."""
-    side = next(iter(layer.window.get("kernel", ())), 1)
-    wanted = {"kernel": side, "stride": 1, "pad": side // 2, "dilation": 1, "groups": 1}
-    if kind == "fc":
-        wanted["pad"] = 0
-    elif kind == "pool":
-        wanted |= {"kernel": 2, "stride": 2, "pad": 0}
-    for what, value in wanted.items():
-        for found in layer.window.get(what, ()):
+    side = next(iter(layer.window.kernel), 1)
+    pad = 0 if kind == "fc" else side // 2
+    ours = (2, 2, 0, 1, 1) if kind == "pool" else (side, 1, pad, 1, 1)
+    for field, value in zip(fields(Window), ours, strict=True):
+        for found in getattr(layer.window, field.name):
             if found != value:
-                raise Damaged(f"its layer {shown(layer.name)} has {what} {found:g}, where a net of "
-                              f"Table 1 has {value:g}", REMEDY)  # fmt: skip
+                raise FormatError(f"its layer {quoted(layer.name)} has {field.name} {found:g}, "
+                                  f"where a net of Table 1 has {value:g}", REMEDY)  # fmt: skip
 
 
-def in_order(names: Sequence[str], reads: Sequence[Sequence[int | None]]) -> list[int]:
+def path_order(names: Sequence[str], reads: Sequence[Sequence[int | None]]) -> list[int]:
     """The places of layers in the order in which a picture goes through them, one after the other.
 
     `reads` has for each the places of those whose values it takes, None for the picture. Raises
-    Damaged, by name, where the net branches or a layer is left over.
+    FormatError, by name, where the net branches or a layer is left over.
     """
     readers: dict[int | None, list[int]] = {}
     for place, taken in enumerate(reads):
         if len(taken) != 1:
-            raise Damaged(f"its layer {shown(names[place])} reads {len(taken)} values, where each "
-                          f"layer of a net of Table 1 reads one", REMEDY)  # fmt: skip
+            raise FormatError(f"its layer {quoted(names[place])} reads {len(taken)} values, where "
+                              f"each layer of a net of Table 1 reads one", REMEDY)  # fmt: skip
         readers.setdefault(taken[0], []).append(place)
     path: list[int] = []
     last: int | None = None
     while after := readers.pop(last, []):
         if len(after) > 1:
-            both = " and ".join(shown(names[place]) for place in after[:2])
-            raise Damaged(f"its layers {both} read the same value: it branches", REMEDY)
+            both = " and ".join(quoted(names[place]) for place in after[:2])
+            raise FormatError(f"its layers {both} read the same value: it branches", REMEDY)
         path += after
         last = after[0]
     if left := [place for taken in readers.values() for place in taken]:
-        raise Damaged(f"its layer {shown(names[min(left)])} is on no path from the picture", REMEDY)
+        raise FormatError(
+            f"its layer {quoted(names[min(left)])} is on no path from the picture", REMEDY
+        )
     return path
 
 
 def of_our_epsilon(variance: np.ndarray, epsilon: float, layer: str) -> np.ndarray:
     """The variance that gives with our epsilon the sum that this one gives with its own.
 
-    Worked out in float64. Raises Damaged for an epsilon that is none, or a sum below ours.
+    Worked out in float64. Raises FormatError for an epsilon that is none, or a sum below ours.
     """
     if not 0 <= epsilon < np.inf:
-        raise Damaged(f"the norm {layer} has an epsilon that is none", REMEDY)
+        raise FormatError(f"the norm {layer} has an epsilon that is none", REMEDY)
     if np.float32(epsilon) == np.float32(BatchNorm.epsilon):
         return variance
     shifted = variance.astype(np.float64) + (epsilon - BatchNorm.epsilon)
     if shifted.min(initial=0) < 0 <= variance.min(initial=0):
-        raise Damaged(f"the norm {layer} has an epsilon of {epsilon:g} and variances too "
+        raise FormatError(f"the norm {layer} has an epsilon of {epsilon:g} and variances too "
                       f"small for ours of {BatchNorm.epsilon:g}", REMEDY)  # fmt: skip
     return shifted.astype(np.float32)

@@ -13,12 +13,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from verydeep.errors import UserError, one_line
+from verydeep.errors import one_line
 from verydeep.formats import pth
 from verydeep.importers import class_names
-from verydeep.weights.pieces import header
+from verydeep.limits import FormatError, start_of
+from verydeep.safetensors_layout import header
 
-ABOUT = "pretrained_cfg"
+PRETRAINED_CFG = "pretrained_cfg"
 """timm's name for what it knows of a net: pixels and class names among it."""
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Names under which trainers keep a state dict beside other things."""
@@ -38,33 +39,32 @@ def is_state(path: Path) -> bool:
 
 
 def _is_safetensors(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(9)
+    start = start_of(path, 9)
     return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < 2**40
 
 
 @dataclass(frozen=True)
-class Beside:
+class Extras:
     """What lies beside the tensors.
 
-    `about` is timm's record of the net, `classes` the class names with the word that a trainer has
-    for them, and `notes` tell in a line each what a user should know.
+    `pretrained_cfg` is timm's record of the net, `classes` the class names with the word that a
+    trainer has for them, and `notes` tell in a line each what a user should know.
     """
 
-    about: Mapping[str, Any]
+    pretrained_cfg: Mapping[str, Any]
     classes: tuple[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
 
-def content(path: Path) -> tuple[dict[str, Tensor], Beside]:
+def content(path: Path) -> tuple[dict[str, Tensor], Extras]:
     """The tensors of a file by name, prefixes taken off, and what lies beside them."""
     if pth.is_pth(path):
-        found, beside = _unwrapped(pth.load(path), path)
+        found, extras = _unwrapped(pth.load(path))
     else:
         head = header(path)
         if head is None:
-            raise UserError(f"{path} is no safetensors file, or its header is damaged or too long")
-        beside = Beside(_about(head.get("__metadata__", {})))
+            raise FormatError("its header is damaged or too long")
+        extras = Extras(_pretrained_cfg(head.get("__metadata__", {})))
         with safe_open(path, "pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     found.pop(COUNT, None)
@@ -73,10 +73,10 @@ def content(path: Path) -> tuple[dict[str, Tensor], Beside]:
     odd = [name for name, tensor in state.items() if not _is_plain(tensor)]
     if odd or len(state) < len(found):
         name = odd[0] if odd else "one name twice"
-        raise UserError(f"{path} is no state dict of a VGG: it has {one_line(name)} in it")
+        raise FormatError(f"it has {one_line(name)} in it", "save the model's state_dict alone")
     if sum(t.nbytes for t in state.values()) > path.stat().st_size:
-        raise UserError(f"{path} has tensors that take more bytes than it has; it is damaged")
-    return state, beside
+        raise FormatError("its tensors take more bytes than it has")
+    return state, extras
 
 
 def _shared(names: Collection[str]) -> str:
@@ -90,15 +90,15 @@ def _shared(names: Collection[str]) -> str:
     return shared if all(name.startswith(shared) for name in names) else ""
 
 
-def _unwrapped(found: Any, path: Path) -> tuple[dict[str, Any], Beside]:
+def _unwrapped(found: Any) -> tuple[dict[str, Any], Extras]:
     """The dictionary of tensors in what was pickled, and what lies beside it."""
-    about: Mapping[str, Any] = {}
+    cfg: Mapping[str, Any] = {}
     classes, notes = None, list[str]()
     for _ in WRAPPERS:
         if not isinstance(found, dict):
             break
-        own = _about({**getattr(found, "__dict__", {}), **dict(dict.items(found))})
-        about = own or about
+        own = _pretrained_cfg({**getattr(found, "__dict__", {}), **dict(dict.items(found))})
+        cfg = own or cfg
         inner = [key for key in WRAPPERS if isinstance(dict.get(found, key), dict)]
         if not inner:
             break
@@ -106,10 +106,10 @@ def _unwrapped(found: Any, path: Path) -> tuple[dict[str, Any], Beside]:
         notes += _other_sets(found, inner[0])
         found = dict.get(found, inner[0])
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in dict.keys(found)):
-        raise UserError(
-            f"{path} holds no state dict but a {type(found).__name__}; save the model's state_dict"
+        raise FormatError(
+            f"it holds no state dict but a {type(found).__name__}", "save the model's state_dict"
         )
-    return dict(dict.items(found)), Beside(about, classes, tuple(notes))
+    return dict(dict.items(found)), Extras(cfg, classes, tuple(notes))
 
 
 def _other_sets(found: dict[Any, Any], taken: str) -> Iterator[str]:
@@ -132,15 +132,15 @@ def _has_tensors(value: Any, depth: int) -> bool:
     return any(isinstance(v, Tensor) or _has_tensors(v, depth - 1) for v in dict.values(value))
 
 
-def _about(said: Mapping[Any, Any]) -> Mapping[str, Any]:
+def _pretrained_cfg(said: Mapping[Any, Any]) -> Mapping[str, Any]:
     """The record that timm keeps of a net, if there is one: a dictionary, or the JSON of one."""
-    about = said.get(ABOUT)
-    if isinstance(about, str):
+    cfg = said.get(PRETRAINED_CFG)
+    if isinstance(cfg, str):
         try:
-            about = json.loads(about)
+            cfg = json.loads(cfg)
         except (ValueError, RecursionError):
             return {}
-    return about if isinstance(about, dict) else {}
+    return cfg if isinstance(cfg, dict) else {}
 
 
 def _is_plain(tensor: Any) -> bool:

@@ -19,20 +19,13 @@ import torch
 
 from verydeep.errors import UserError, one_line
 from verydeep.importers.guesses import CLASSES, notes_of, pixels_for
-from verydeep.importers.other_nets import no_place
+from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import Parameters
 from verydeep.importers.parameters_file import refuse_not_finite
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
-from verydeep.nets.table import (
-    FC,
-    NORM_NAME,
-    NORM_WORD,
-    BatchNorm,
-    Conv,
-    Table,
-    read_table,
-)
+from verydeep.nets.table import FC, NORM_NAME, NORM_WORD, BatchNorm, Conv, Table
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 
 LAYER = re.compile(r"(conv|bn)\d{1,2}_\d{1,2}|fc[678]")
@@ -52,7 +45,7 @@ class Imported:
     guessed: tuple[str, ...] = ()
 
 
-def imported(
+def to_network(
     parameters: Parameters,
     source: Path | str,
     classes: Sequence[str] | None = None,
@@ -124,7 +117,7 @@ def _found(parameters: Parameters, source: Path | str) -> Table:
 def _refuse_other_nets(layers: set[str], source: Path | str) -> None:
     unknown = sorted(name for name in layers if not LAYER.fullmatch(name))
     if unknown:
-        raise no_place(source, unknown, "conv1_1 ... fc8")
+        raise UserError(f"{source} has {out_of_place(unknown)}; expected are conv1_1 ... fc8")
 
 
 def _configuration(
@@ -137,17 +130,17 @@ def _configuration(
 
     Of several that have the same, the deepest; of A and A-LRN, A.
     """
-    differing = _differing(layers, kernels, lrn)
-    best = min(differing, key=lambda name: (sum(map(len, differing[name])), -_depth(name)))
-    lacks, more, wrong = differing[best]
-    if not (lacks or more or wrong):
+    differences = _differences(layers, kernels, lrn)
+    best = min(differences, key=lambda name: (differences[name].count, -_depth(name)))
+    nearest = differences[best]
+    if not nearest.count:
         if "fc6" in layers and ("fc6" not in kernels or kernels["fc6"][0] < 1):
             raise UserError(f"{source} has an fc6 that looks at no map")
         return best
     parts = [
-        f"lacks {', '.join(lacks)}" if lacks else "",
-        f"has {', '.join(more)} more" if more else "",
-        f"has {', '.join(wrong)} of other kernels" if wrong else "",
+        f"lacks {', '.join(nearest.lacks)}" if nearest.lacks else "",
+        f"has {', '.join(nearest.more)} more" if nearest.more else "",
+        f"has {', '.join(nearest.other_kernels)} of other kernels" if nearest.other_kernels else "",
     ]
     needed = "all layers" if "fc" in "".join(layers) else "all layers up to its last"
     raise UserError(
@@ -156,16 +149,29 @@ def _configuration(
     )
 
 
-def _differing(
+@dataclass(frozen=True)
+class _Difference:
+    """Layers that a file lacks, has more, or has of other kernels than a configuration."""
+
+    lacks: list[str]
+    more: list[str]
+    other_kernels: list[str]
+
+    @property
+    def count(self) -> int:
+        return len(self.lacks) + len(self.more) + len(self.other_kernels)
+
+
+def _differences(
     layers: set[str], kernels: Mapping[str, tuple[int, ...]], lrn: bool | None
-) -> dict[str, tuple[list[str], list[str], list[str]]]:
-    """Of each configuration, what these layers lack, have more, and have of other kernels.
+) -> dict[str, _Difference]:
+    """In what these layers differ from each configuration.
 
     Where there are no FC layers, a configuration ends with the last convolution that there is.
     Where response normalisation is told of, only configurations with it, or without, count.
     """
     layers = {name for name in layers if not name.startswith("bn")}
-    differing = {}
+    differences = {}
     for name, words in vgg.CONFIGURATIONS.items():
         if lrn not in (None, "LRN" in words):
             continue
@@ -175,19 +181,19 @@ def _differing(
             rows = rows[: max(there, default=-1) + 1]
         expected = {row.name: (row.kernel,) * 2 for row in rows}
         convs = [row.name for row in rows if not isinstance(row, FC)]
-        differing[name] = (
+        differences[name] = _Difference(
             sorted(expected.keys() - layers),
             sorted(layers - expected.keys()),
             sorted(k for k in convs if k in layers and kernels.get(k) != expected[k]),
         )
-    return differing
+    return differences
 
 
 def _alike(parameters: Parameters) -> list[str]:
     """The configurations that these layers are, or begin."""
     tensors = parameters.tensors
-    differing = _differing(_layers(tensors), _kernels(tensors), parameters.lrn)
-    return [name for name, differences in differing.items() if not any(differences)]
+    differences = _differences(_layers(tensors), _kernels(tensors), parameters.lrn)
+    return [name for name, difference in differences.items() if not difference.count]
 
 
 def _depth(name: str) -> int:
@@ -218,7 +224,9 @@ def _refuse_misfits(table: Table, tensors: Mapping[str, np.ndarray], source: Pat
             raise UserError(f"{source} has a variance below 0 in {name}; it is damaged")
     more = sorted(tensors.keys() - expected.keys())
     if more:
-        raise no_place(source, more, "weights and biases of conv1_1 ... fc8")
+        raise UserError(
+            f"{source} has {out_of_place(more)}; expected are weights and biases of conv1_1 ... fc8"
+        )
 
 
 def _expected(table: Table) -> dict[str, tuple[int, ...]]:

@@ -1,0 +1,110 @@
+"""What `verydeep train` prints of a run that is finished, or of several stages."""
+
+from __future__ import annotations
+
+from json import dumps
+from pathlib import Path
+
+from verydeep.commands.compare import cells
+from verydeep.evaluation.chance import Blind
+from verydeep.report.page import write_page
+from verydeep.report.tables import percent, text_table
+from verydeep.verbs.compare import as_data
+from verydeep.verbs.papers_nets import trained_as
+from verydeep.verbs.run import Run
+from verydeep.verbs.stages import Stage
+from verydeep.weights.file import read_info
+
+CHOSE = "the validation part chose the weights, so that its error flatters"
+
+
+def answer(run: Run, json: bool) -> str:
+    """Writes the page of a run; what is printed of it."""
+    page = write_page(run)
+    return as_json(run, page) if json else in_words(run, page)
+
+
+def in_words(run: Run, page: Path) -> str:
+    """What a run came to, for the terminal."""
+    about = as_data([run.tests[-1].scores]) if run.tests else None
+    warning = about and about["no_better"]
+    use = f"use it   verydeep predict {run.folder} PICTURE"
+    chose = CHOSE if "test" in _roles(run) else f"{CHOSE}; there is no test part"
+    return "\n".join(
+        [
+            text_table(_errors(run) if run.tests else _figures(run)),
+            *([str(Blind(**about["blind"]))] if about else ()),
+            chose,
+            "",
+            f"weights  {run.folder}/best.safetensors (epoch {run.best.epoch})",
+            f"page     {page}",
+            f"again    {run.command}",
+            *([f"warning  {warning}" if warning else use] if about else ()),
+        ]
+    )
+
+
+def _roles(run: Run) -> set[str]:
+    """What the parts are for that were set aside."""
+    return {tested.scores.role for tested in run.tests} | run.judged.keys()
+
+
+def _errors(run: Run) -> list[list[str]]:
+    """The errors of every test of a classifier."""
+    rows = [["in %", "top-1", "95 % interval", "top-5"]]
+    for tested in run.tests:
+        top1, interval, top5, _ = cells(as_data([tested.scores]))
+        rows.append([f"{tested.scores.role} error, {tested.scores.protocol}", top1, interval, top5])
+    if len(run.network.classes) <= 5:  # 0 by definition
+        rows = [row[:3] for row in rows]
+    return rows
+
+
+def _figures(run: Run) -> list[list[str]]:
+    """The figures of a task that is tested by none of the protocols."""
+    figures = run.task.figures
+    return [
+        [run.task.judged_by, *(figure.heading for figure in figures)],
+        *(
+            [role, *(figure.number(judged.figures[figure.name]) for figure in figures)]
+            for role, judged in run.judged.items()
+        ),
+    ]
+
+
+def as_json(run: Run, page: Path) -> str:
+    """The same for programs."""
+    about = {
+        "folder": str(run.folder),
+        "page": str(page),
+        "best_epoch": run.best.epoch,
+        "command": run.command,
+        "tests": [{"protocol": str(t.scores.protocol), **as_data([t.scores])} for t in run.tests],
+    }
+    if not run.tests:
+        about["figures"] = {role: dict(judged.figures) for role, judged in run.judged.items()}
+    return dumps(about, indent=1)
+
+
+def staged_answer(stages: list[Stage], json: bool) -> str:
+    """Each stage's errors, and the paper's beside them where the stage is that very training."""
+    rows = [["top-1 error, %", "ours", "paper"]]
+    found, warnings = [], []
+    for stage in stages:
+        dense = max(
+            (s for s in stage.tests if s.protocol.name == "dense"), key=lambda s: s.role == "test"
+        )
+        about, name = as_data([dense]), stage.recipe.name
+        known = trained_as(read_info(stage.folder)) is not None
+        single = [p for p in stage.recipe.published if known and p.table == "Table 3"]
+        paper = f"{single[0].top1:.1f} (Q = {single[0].scales[0]})" if single else "-"
+        rows.append([f"{name}  {dense.role}, {dense.protocol}", percent(about["top1"]), paper])
+        if about["no_better"]:
+            warnings.append(f"warning: {name} is {about['no_better']}")
+        where = {"recipe": name, "folder": str(stage.folder), "protocol": str(dense.protocol)}
+        found.append({**where, **about, "paper_top1": single[0].top1 if single else None})
+    if json:
+        return dumps(found, indent=1)
+    pages = [f"  {stage.folder}/report.html" for stage in stages]
+    blindly = str(Blind(**about["blind"]))
+    return "\n".join([text_table(rows), blindly, *warnings, "", "pages:", *pages])

@@ -1,0 +1,78 @@
+"""A predictor: weights, the machine and what runs them, in one; pictures in, posteriors out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from verydeep.engines.engine import Engine, chosen, engine_for
+from verydeep.errors import PictureError
+from verydeep.nets.network import Network
+from verydeep.pictures.preprocessing import with_mirror
+from verydeep.pictures.reading import Source
+from verydeep.runtime.machine import Machine
+from verydeep.weights.file import load, read_info
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of one picture: the posteriors of its classes, which sum to one."""
+
+    classes: tuple[str, ...]
+    posteriors: Float32[Tensor, " K"]
+
+    def top(self, count: int = 5) -> list[tuple[str, float]]:
+        """The most probable classes, as (class name, posterior)."""
+        best = self.posteriors.topk(min(count, len(self.classes)))
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [(self.classes[k], p) for k, p in pairs]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network and what runs it, asked for pictures one by one.
+
+    `is_unnamed` says that nobody has named its classes: they are called by their numbers.
+    """
+
+    engine: Engine
+    is_unnamed: bool = False
+
+    @classmethod
+    def of(cls, weights: Path | str, machine: Machine, engine: str | None = None) -> Predictor:
+        """That of a weights file; `engine` is the name of one, or else the fastest there is.
+
+        Raises UserError where the file cannot be used, or the net has no scores.
+        """
+        name = chosen(engine, machine.device)
+        network = load(weights, machine.device)
+        _ = network.table.scores  # refuses a net without scores
+        return cls(engine_for(network, name, machine.threads), read_info(weights).is_unnamed)
+
+    @property
+    def network(self) -> Network:
+        """The network that is asked."""
+        return self.engine.network
+
+    def predict(self, pictures: Iterable[Source]) -> Iterator[Prediction | PictureError]:
+        """What the network says of each picture, or why it cannot be read, as they are asked for.
+
+        A picture is a path, bytes or an array, and is shown whole at the middle of the training
+        scales, with its mirror image (dense testing, Sect. 3.2).
+        """
+        for picture in pictures:
+            try:
+                yield Prediction(self.network.classes, self._posteriors(picture))
+            except PictureError as error:
+                yield error
+
+    @torch.inference_mode()
+    def _posteriors(self, picture: Source) -> Float32[Tensor, " K"]:
+        pixels = self.network.pixels
+        views = torch.from_numpy(with_mirror(pixels.read(picture, pixels.test_scale)))
+        return self.engine.posteriors(views.to(self.network.device)).mean(0)

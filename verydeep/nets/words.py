@@ -1,0 +1,362 @@
+"""The reader of the words that a table is written in: Table 1's, and those of nets that branch.
+
+In come words in their order, each on what the one before it gives; out goes a `Table` of rows with
+Caffe's names, numbered by blocks, which end with a pool.
+
+    conv3-64            convolution of 3 x 3 with 64 channels, stride 1, padding 1, and ReLU
+    conv7-64-bn /2 pad 3    with a norm, a stride, a padding; also `groups 2`, `dilation 2`,
+                        `no bias`, `epsilon 0.001` of the norm, `linear` for no ReLU
+    maxpool             2 x 2, stride 2; `maxpool3 /2 pad 1 ceil`, without /2 of stride 1
+    avepool7, avepool   the mean of 7 x 7, and that of the whole map of a training crop
+    FC-4096             with ReLU and dropout, but for the last; `linear` for neither
+    LRN, dropout 0.4, L2, soft-max      `LRN n 5 k 1 alpha 1e-4 beta 0.75`
+    ( a b | c )         branches from one row, their channels put together
+    [ a b | c ]         branches summed, then ReLU; `] linear` for none; an empty one is the row
+    ] x 3, 2 x conv3-8  so many times, one after another
+    < name a b >        a side head, whose last row is the end of that name
+
+A branch, a sum and a head are words of their own: "(", "conv1-8", "|", "conv3-8", ")".
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from verydeep.errors import UserError
+from verydeep.nets.table import (
+    FC,
+    L2,
+    LRN,
+    NORM_WORD,
+    PICTURE,
+    Add,
+    AvePool,
+    BatchNorm,
+    Concat,
+    Conv,
+    Dropout,
+    MaxPool,
+    Pool,
+    ReLU,
+    Row,
+    Shape,
+    Softmax,
+    Table,
+    WholeAvePool,
+)
+
+POOL, POOL_UP, SOFTMAX = "maxpool", "maxpool-up", "soft-max"
+"""The word of Table 1's pooling, that of one which rounds up as Caffe's do, and of the last row."""
+
+MOST_ROWS = 4096
+"""Of a table; a ResNet of 152 layers has some 500."""
+_TIMES = re.compile(r"(\d{1,3}) x (.+)")
+_CONV = re.compile(rf"conv(\d+)-(\d+)({NORM_WORD})?")
+_POOL = re.compile(r"(max|ave)pool(\d*)(-up)?")
+_FC = re.compile(r"FC-(\d+)")
+_CHANNELS = re.compile(r"((?:\d+ x )?(?:conv\d+|FC)-)(\d+)(.*)")
+_OPTION = re.compile(
+    r"/(?P<stride>\d+)|(?P<name>pad|groups|dilation|epsilon|n|k|alpha|beta) (?P<value>[\d.e-]+)"
+    r"|(?P<flag>ceil|linear|no bias)|(?P<p>[\d.]+)"
+)
+_CLOSING = {"(": ")", "[": "]", "<": ">"}
+Options = dict[str, Any]
+
+
+def read_table(name: str, words: Iterable[str], crop: int, channels: int = 3) -> Table:
+    """Table read from words, for crops of side `crop`, in pixels, and pictures of `channels`.
+
+    ReLU follows every hidden weight layer and dropout every hidden FC layer, as the paper says in
+    its text and not in its table. Raises UserError for a word that is none, or a crop too small.
+    """
+    words = tuple(words)
+    reader = _Reader((channels, crop, crop))
+    reader.sequence(_parsed(words))
+    table = Table(name, words, crop, tuple(reader.rows), channels, tuple(reader.heads))
+    table.shapes(crop, crop)
+    _ = table.reaches
+    return table
+
+
+def with_norms(words: Iterable[str]) -> tuple[str, ...]:
+    """The words of a table with a norm after each convolution."""
+    return tuple(f"{word}{NORM_WORD}" if word.startswith("conv") else word for word in words)
+
+
+def without_norms(words: Iterable[str]) -> tuple[str, ...]:
+    """The words of the table that has its norms put into convolutions with biases."""
+    norm = re.compile(rf"{NORM_WORD}(?=$| )")
+    options = re.compile(rf"{norm.pattern}| no bias| epsilon [\d.e-]+")
+    return tuple(options.sub("", word) if norm.search(word) else word for word in words)
+
+
+def with_classes(words: Sequence[str], classes: int) -> tuple[str, ...]:
+    """The words with so many channels in the layer that gives the scores, and in side heads' alike.
+
+    Raises UserError where nothing before the soft-max has channels of its own.
+    """
+    found = list(words)
+    last = _layer_before(found, found.index(SOFTMAX) if SOFTMAX in found else len(found))
+    match = _CHANNELS.fullmatch(found[last]) if last is not None else None
+    if last is None or match is None:
+        raise UserError(f"no word before '{SOFTMAX}' has channels, which would be its classes")
+    places = [last, *(_layer_before(found, i) for i, word in enumerate(found) if word == ">")]
+    for place in places:
+        own = None if place is None else _CHANNELS.fullmatch(found[place])
+        if place is not None and own and own[2] == match[2]:
+            found[place] = f"{own[1]}{classes}{own[3]}"
+    return tuple(found)
+
+
+def with_last(words: Sequence[str], last: Iterable[str]) -> tuple[str, ...]:
+    """The words with others from the last layer on, that of the scores.
+
+    Of a net whose last layer is no FC row, but averaged after it, the channels alone are taken.
+    """
+    last, place = tuple(last), body(words)
+    match = _CHANNELS.fullmatch(last[0])
+    if place == len(words) or match is None:
+        return (*words[:place], *last)
+    found = with_classes(words, int(match[2]))
+    return (*found[:place], *last) if words[place].startswith("FC-") else found
+
+
+def body(words: Sequence[str]) -> int:
+    """How many words come before the last layer, that of the scores; all where there are none."""
+    if SOFTMAX not in words and not (words and words[-1].startswith("FC-")):
+        return len(words)
+    end = words.index(SOFTMAX) if SOFTMAX in words else len(words)
+    place = _layer_before(words, end)
+    return len(words) if place is None else place
+
+
+def _layer_before(words: Sequence[str], end: int) -> int | None:
+    """The place of the last word with channels before a place, outside of side heads."""
+    inside = 0
+    for i in range(end - 1, -1, -1):
+        inside += (words[i] == ">") - words[i].startswith("<")
+        if not inside and (_CHANNELS.fullmatch(words[i]) or words[i][:1] in (")", "]", "(")):
+            return i if _CHANNELS.fullmatch(words[i]) else None
+        if inside < 0:
+            return None
+    return None
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Words between brackets: the kind of those, the branches, and what follows the last one."""
+
+    kind: str
+    branches: tuple[tuple[_Item, ...], ...]
+    title: str = ""
+    linear: bool = False
+
+
+_Item = str | _Group
+
+
+def _parsed(words: Sequence[str]) -> tuple[_Item, ...]:
+    """Words with those in brackets put together, and repeated where they say so."""
+    rest = iter(words)
+    branches, end = _branches(rest, "")
+    if end or len(branches) > 1:
+        raise UserError(f"'{end or '|'}' stands in no brackets that it belongs to")
+    return branches[0]
+
+
+def _branches(rest: Iterator[str], kind: str) -> tuple[list[tuple[_Item, ...]], str]:
+    """The branches up to the bracket that ends them, and that."""
+    branches: list[list[_Item]] = [[]]
+    for word in rest:
+        if word[:1] in _CLOSING and (word[0] == "<" or len(word) == 1):
+            inner, end = _branches(rest, word[0])
+            group = _Group(word[0], tuple(inner), word[1:].strip())
+            times, linear = _ending(end, word[0])
+            branches[-1] += [replace(group, linear=linear)] * times
+        elif word == "|" and kind and kind != "<":
+            branches.append([])
+        elif word[:1] in (")", "]", ">"):
+            if not kind or word[0] != _CLOSING[kind]:
+                raise UserError(f"'{word}' stands in no brackets that it belongs to")
+            return [tuple(branch) for branch in branches], word
+        elif match := _TIMES.fullmatch(word):
+            branches[-1] += [match[2]] * int(match[1])
+        else:
+            branches[-1].append(word)
+    if kind:
+        raise UserError(f"'{kind}' is never closed by '{_CLOSING[kind]}'")
+    return [tuple(branch) for branch in branches], ""
+
+
+def _ending(word: str, kind: str) -> tuple[int, bool]:
+    """How many times a group stands there, and whether no ReLU follows it."""
+    match = re.fullmatch(r"[)\]>]( linear)?(?: x (\d{1,3}))?", word)
+    if match is None or (kind != "[" and word != _CLOSING[kind]):
+        raise UserError(f"'{word}' ends no brackets; there are ')', '] x 3', '] linear' and '>'")
+    return int(match[2] or 1), bool(match[1])
+
+
+class _Reader:
+    """What a reader of a table keeps in mind: the rows so far, the block and the place in it."""
+
+    def __init__(self, picture: Shape) -> None:
+        self.rows: list[Row] = []
+        self.heads: list[tuple[str, str]] = []
+        self.last = PICTURE
+        self._shapes = {PICTURE: picture}
+        self._block, self._place, self._prefix = 1, 0, ""
+        self._in_branches = False
+        self._numbers: Counter[str] = Counter()
+
+    def sequence(self, items: Sequence[_Item]) -> None:
+        """Reads words one after another; the last FC layer among them is no hidden one."""
+        fcs = [i for i, item in enumerate(items) if isinstance(item, str) and item[:3] == "FC-"]
+        for i, item in enumerate(items):
+            if isinstance(item, str):
+                self._word(item, hidden=i not in fcs[-1:])
+            elif item.kind == "<":
+                self._head(item)
+            else:
+                self._joined(item)
+
+    def _word(self, word: str, hidden: bool) -> None:
+        kind, _, rest = word.partition(" ")
+        options = _options(word, rest)
+        if match := _CONV.fullmatch(kind):
+            self._conv(int(match[1]), int(match[2]), bool(match[3]), options)
+        elif match := _FC.fullmatch(kind):
+            self._fc(int(match[1]), hidden and not options.pop("linear", False))
+        elif match := _POOL.fullmatch(kind):
+            self._pool(match[1] == "max", match[2], bool(match[3]), options)
+        elif kind == "LRN":
+            size, given = options.pop("n", LRN.size), ("k", "alpha", "beta")
+            factors = [float(options.pop(name, getattr(LRN, name))) for name in given]
+            self._add(LRN(self._named("norm"), self._reads, size, *factors))
+        elif kind == "dropout":
+            self._add(Dropout(self._named("drop"), self._reads, options.pop("p", 0.5)))
+        elif kind == "L2":
+            self._add(L2(self._named("l2_"), self._reads))
+        elif kind == SOFTMAX:
+            self._add(Softmax(f"{self._prefix}prob", self._reads))
+        else:
+            raise _no_row(word)
+        if options:
+            raise _no_row(word)
+
+    @property
+    def _reads(self) -> tuple[str]:
+        return (self.last,)
+
+    def _named(self, kind: str) -> str:
+        return f"{self._prefix}{kind}{self._block}_{self._place}"
+
+    def _add(self, row: Row) -> None:
+        if len(self.rows) == MOST_ROWS:
+            raise UserError(f"a table of more than {MOST_ROWS:,} rows, which nothing runs")
+        if row.name in self._shapes:
+            raise UserError(f"two rows of a table would be called '{row.name}'")
+        self.rows.append(row)
+        self._shapes[row.name] = row.output(*(self._shapes[name] for name in row.inputs))
+        self.last = row.name
+
+    def _conv(self, kernel: int, channels: int, norm: bool, options: Options) -> None:
+        self._place += 1
+        groups, dilation = options.pop("groups", 1), options.pop("dilation", 1)
+        padding = options.pop("pad", dilation * (kernel // 2))
+        stride, bias = options.pop("stride", 1), not options.pop("no bias", False)
+        if self._shapes[self.last][0] % groups or channels % groups:
+            raise UserError(f"{groups} groups do not divide the channels of '{self.last}'")
+        window = (kernel, stride, padding, channels, groups, dilation, bias)
+        self._add(Conv(self._named("conv"), self._reads, *window))
+        epsilon = options.pop("epsilon", BatchNorm.epsilon) if norm else None
+        if epsilon is not None:
+            self._add(BatchNorm(self._named("bn"), self._reads, epsilon))
+        if not options.pop("linear", False):
+            self._add(ReLU(self._named("relu"), self._reads))
+
+    def _pool(self, is_max: bool, side: str, up: bool, options: Options) -> None:
+        up, padding = options.pop("ceil", up), options.pop("pad", 0)
+        stride = options.pop("stride", 1 if side or not is_max else 2)
+        name, whole = f"{self._prefix}pool{self._block}", not side and not is_max
+        if self._in_branches:
+            self._place += 1
+            name = self._named("pool")
+        kernel = self._shapes[self.last][1] if whole else int(side or 2)
+        kind: type[Pool] = WholeAvePool if whole else MaxPool if is_max else AvePool
+        self._add(kind(name, self._reads, kernel, stride, padding, up))
+        if not self._in_branches:
+            self._block, self._place = self._block + 1, 0
+
+    def _fc(self, channels: int, hidden: bool) -> None:
+        number, side = f"{self._prefix}{{}}{self._block}", self._shapes[self.last][1]
+        self._add(FC(number.format("fc"), self._reads, side, 1, 0, channels))
+        if hidden:
+            self._add(ReLU(number.format("relu"), self._reads))
+            self._add(Dropout(number.format("drop"), self._reads))
+        self._block, self._place = self._block + 1, 0
+
+    def _joined(self, group: _Group) -> None:
+        """Branches from the last row, and the row that puts them together."""
+        start, outer, ends = self.last, self._in_branches, []
+        for branch in group.branches:
+            self.last, self._in_branches = start, True
+            self.sequence(branch)
+            ends.append(self.last)
+        self._in_branches = outer
+        kind: type[Row] = Concat if group.kind == "(" else Add
+        word = f"{kind.__name__.lower()}{self._block}"
+        self._numbers[word] += 1
+        name = f"{self._prefix}{word}_{self._numbers[word]}"
+        shapes = {self._shapes[end][1 if kind is Concat else 0 :] for end in ends}
+        if len(shapes) > 1:
+            raise UserError(f"the branches {', '.join(ends)} give maps that do not fit together")
+        self._add(kind(name, tuple(ends)))
+        if kind is Add and not group.linear:
+            self._add(ReLU(f"{self._prefix}relu_{word}_{self._numbers[word]}", self._reads))
+
+    def _head(self, group: _Group) -> None:
+        """A side head, whose rows have its name before theirs; the next word reads on before it."""
+        outer = self.last, self._block, self._place, self._prefix, self._in_branches
+        self._block, self._place, self._prefix = 1, 0, f"{group.title}_"
+        self._in_branches = False
+        self.sequence(group.branches[0])
+        if not group.title.isidentifier() or self.last == outer[0]:
+            raise UserError(f"'<{group.title}' is no side head, which has a name and rows")
+        self.heads.append((group.title, self.last))
+        self.last, self._block, self._place, self._prefix, self._in_branches = outer
+
+
+def _options(word: str, rest: str) -> Options:
+    """What a word says after its kind, by name."""
+    found: Options = {}
+    place = 0
+    while place < len(rest):
+        match = _OPTION.match(rest, place)
+        if match is None:
+            raise _no_row(word)
+        if match["stride"]:
+            found["stride"] = int(match["stride"])
+        elif match["name"]:
+            found[match["name"]] = _number(word, match["value"])
+        else:
+            found[match["flag"] or "p"] = True if match["flag"] else _number(word, match["p"])
+        place = match.end() + 1
+    return found
+
+
+def _number(word: str, text: str) -> int | float:
+    try:
+        return int(text) if text.isdigit() else float(text)
+    except ValueError:
+        raise _no_row(word) from None
+
+
+def _no_row(word: str) -> UserError:
+    return UserError(
+        f"'{word}' is no row of a table; there are conv3-64, LRN, maxpool, FC-4096, "
+        f"soft-max and the like"
+    )

@@ -1,0 +1,55 @@
+"""Classification: one of K classes for a picture, by the multinomial logistic loss (Sect. 3.1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from verydeep.datasets.dataset import Part
+from verydeep.evaluation.chance import blind
+from verydeep.evaluation.metrics import top_error
+from verydeep.evaluation.posteriors import posteriors, readable
+from verydeep.evaluation.views import protocol
+from verydeep.nets.network import Network
+from verydeep.runtime.runtime import Runtime
+from verydeep.tasks.task import Figure, Judgement, Scores, Targets, Task
+
+
+def _loss(scores: Scores, labels: Targets) -> torch.Tensor:
+    return F.cross_entropy(scores.float(), labels, reduction="none")
+
+
+def _judge(
+    network: Network, part: Part, runtime: Runtime, while_testing: Callable[[], None]
+) -> Judgement:
+    """Mean negative log posterior, top-1 and top-5 error, on one centre crop a picture.
+
+    Pictures that cannot be read are left out.
+    """
+    found = posteriors(
+        network, part, protocol(network, "centre"), runtime, lambda done: while_testing()
+    )
+    read = np.flatnonzero(readable(found))
+    found, labels = found[read], part.labels[read]
+    own = found[range(len(labels)), labels]
+    loss = -torch.from_numpy(own).clamp_min(1e-12).log().mean().item()
+    return Judgement(loss, {"top1": top_error(found, labels), "top5": top_error(found, labels, 5)})
+
+
+CLASSIFY = Task(
+    name="classify",
+    outputs=lambda dataset: dataset.classes,
+    last_rows=lambda dataset: (f"FC-{len(dataset.classes)}", "soft-max"),
+    target=lambda part, samples: torch.from_numpy(part.labels[samples]),
+    loss=_loss,
+    guess=lambda network, labels: math.log(len(network.classes)),
+    judge=_judge,
+    figures=(Figure("top1", "top-1 error", "error"), Figure("top5", "top-5 error", "top-5 error")),
+    judged_by="by one centre crop",
+    without_looking=lambda dataset, part: str(blind(part.labels, dataset.classes)),
+    protocols=("centre", "dense"),
+)

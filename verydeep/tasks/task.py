@@ -1,0 +1,112 @@
+"""A task as a record of functions: what a net is trained for, and how that is judged.
+
+The loop, the step, checkpoints, the log, TensorBoard, plots and the page of a run know of a task
+what stands here and nothing more, so that there is one of each for all tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from verydeep.datasets.dataset import Dataset, Labels, Part
+from verydeep.nets.network import Network
+from verydeep.runtime.runtime import Runtime
+
+Scores = Float[Tensor, "B K"]
+"""What a net's last FC row gives of each picture."""
+Targets = Shaped[Tensor, "B ..."]
+"""What it is to give, in whatever form the task's loss wants it."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure by which a task is judged.
+
+    `name` is its column in log.csv and its tag in TensorBoard; `label` what it is, in full, for
+    plots and pages; `called` the same in a word, where a line says of which part: "validation
+    error". A value has a unit, and so many decimals where it is told.
+    """
+
+    name: str
+    label: str
+    called: str
+    unit: str = "%"
+    decimals: int = 1
+    lower_is_better: bool = True
+
+    def told(self, value: float, width: int = 0) -> str:
+        """A value with its unit, in so many letters before that at the least: " 12.5 %"."""
+        return f"{self.number(value):>{width}} {self.unit}".rstrip()
+
+    def number(self, value: float) -> str:
+        """A value without its unit."""
+        return f"{value:.{self.decimals}f}"
+
+    def cost(self, value: float) -> float:
+        """A number that is the lower the better the value is."""
+        return value if self.lower_is_better else -value
+
+    @property
+    def heading(self) -> str:
+        """What stands over a column or beside an axis of values: "top-1 error, %"."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
+    @property
+    def best(self) -> str:
+        """What the best value is among others, in a word."""
+        return "lowest" if self.lower_is_better else "highest"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a net came to on a part: the mean loss over its pictures, and figures by name."""
+
+    loss: float
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a net is trained for.
+
+    `outputs` names what the net gives for a dataset, a name for each channel of its last FC row;
+    `last_rows` are the words of that row, and of what follows it in the table.
+
+    `target` is what the net is to give of some pictures of a part, by their places in it, from the
+    part's annotations; `loss` one number for each picture of a micro-batch, from scores and
+    targets; `guess` the mean loss of an answer that looks at no picture, for a net and targets.
+
+    `judge` shows a net the pictures of a part, and calls its last argument from time to time, which
+    may raise. It gives a value for each of the `figures`: the first is watched by the schedule
+    and chooses the weights, of equals the lower loss. `judged_by` says how, in a few words;
+    `without_looking` what figures mean little without, in a line, for a dataset's part.
+
+    `protocols` are the tests by posteriors that end a run, one score file each. Where a task has
+    none, the test part is judged once as the validation part is after every epoch.
+    """
+
+    name: str
+    outputs: Callable[[Dataset], tuple[str, ...]]
+    last_rows: Callable[[Dataset], tuple[str, ...]]
+    target: Callable[[Part, Labels], Targets]
+    loss: Callable[[Scores, Targets], Float[Tensor, " B"]]
+    guess: Callable[[Network, Targets], float]
+    judge: Callable[[Network, Part, Runtime, Callable[[], None]], Judgement]
+    figures: tuple[Figure, ...]
+    judged_by: str
+    without_looking: Callable[[Dataset, Part], str]
+    protocols: tuple[str, ...] = ()
+
+    @property
+    def watched(self) -> Figure:
+        """The figure that the schedule watches, and that chooses the weights."""
+        return self.figures[0]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of its figures."""
+        return [figure.name for figure in self.figures]

@@ -1,0 +1,197 @@
+"""A run from wherever its folder stands to its end: trained, its best weights kept and tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from verydeep import tasks, weights
+from verydeep.datasets import Dataset, Memory, Part
+from verydeep.errors import Stopped, UserError
+from verydeep.evaluation.views import protocol
+from verydeep.files import folder_lock
+from verydeep.nets.network import Network
+from verydeep.runtime.distributed import Ranks
+from verydeep.runtime.runtime import Runtime
+from verydeep.tasks.task import Judgement, Task
+from verydeep.training import checkpoints
+from verydeep.training.defaults import Choice
+from verydeep.training.liveness import refuse_dead
+from verydeep.training.loader import CropSource, steps
+from verydeep.training.loop import fit, go_on
+from verydeep.training.recorder import CHECKPOINTS, Recorder
+from verydeep.training.run import ORIGIN
+from verydeep.training.run_toml import (
+    RUN,
+    Started,
+    command_line,
+    described,
+)
+from verydeep.training.settings import Settings
+from verydeep.training.state import Epoch, Training, best_of
+from verydeep.training.step import NotFiniteError
+from verydeep.verbs.agreement import agree, check_shares
+from verydeep.verbs.evaluate import Subject, Tested, measure
+from verydeep.verbs.training_data import read
+from verydeep.weights.file import BEST
+
+ROLLBACKS = 3
+"""Times that a run goes back to a checkpoint because of a loss that is not finite."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run: its folder, the best network, and how it came about.
+
+    `started` says which layers of other weights the network began with, if any. `tests` are those
+    by the task's protocols; of a task without any, `judged` has what each part set aside came to,
+    by role. Of several processes, the first alone has either, and the best weights.
+    """
+
+    folder: Path
+    network: Network
+    dataset: Dataset
+    settings: Settings
+    reasons: Mapping[str, str]
+    started: Started | None
+    notes: tuple[str, ...]
+    epochs: tuple[Epoch, ...]
+    tests: tuple[Tested, ...]
+    judged: Mapping[str, Judgement]
+
+    @property
+    def task(self) -> Task:
+        """What the network was trained for."""
+        return tasks.named(self.settings.task)
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights were kept."""
+        best = best_of(self.epochs, self.task.watched)
+        assert best is not None
+        return best
+
+    @property
+    def command(self) -> str:
+        """The command that makes the same run again."""
+        return command_line(self.dataset.where, self.settings)
+
+
+def go_through(
+    folder: Path,
+    dataset: Dataset,
+    choice: Choice,
+    network: Network,
+    runtime: Runtime,
+    origin: Memory,
+) -> Run:
+    """Trains from wherever the folder stands, and tests what came of it."""
+    settings, ranks, machine = choice.settings, runtime.ranks, runtime.machine
+    with folder_lock(folder) if ranks.is_main else nullcontext():
+        about = described(folder) if ranks.is_main else None
+        check_shares(settings, ranks)
+        agree(dataset, settings, ranks)
+        found = read(dataset, settings, network.pixels if settings.start else None, runtime)
+        network.pixels = found.source.pixels
+        _to_device(network, runtime)
+        training = Training.of(network, settings)
+        if not checkpoints.found(folder / CHECKPOINTS):
+            _refuse_dead(network, found.source, settings, folder)
+        total = settings.epochs * steps(len(found.source.part), settings)
+        provenance = about.travelling if about else {}
+        memory = Memory.of(dataset) | origin
+        recorder = Recorder(folder, provenance, found.found, settings, total, runtime, memory)
+        with recorder.keeping():
+            recorder.restore(training)
+            _fit(training, found.source, found.held_out["validation"], settings, recorder, runtime)
+            recorder.save(training)
+        tests: tuple[Tested, ...] = ()
+        judged: dict[str, Judgement] = {}
+        task, epochs = training.task, tuple(training.epochs)
+        del training  # momentum and average, before the best weights are loaded
+        if ranks.is_main:
+            network = weights.load(folder / BEST, machine.device)
+            with ranks.aside("the test"):
+                alone = replace(runtime, ranks=Ranks())
+                data = provenance["data"]
+                subject = Subject(data["where"], data["fingerprint"], split=settings.split)
+                tests = _tested(network, task, found.held_out, subject, folder, alone)
+                judged = {} if tests else _judged(network, task, found.held_out, alone)
+        ranks.barrier("the test")
+    notes = (*dataset.notes, *found.faults, *recorder.notes)
+    started, reasons = about.start if about else None, choice.reasons
+    return Run(folder, network, dataset, settings, reasons, started, notes, epochs, tests, judged)
+
+
+def _to_device(network: Network, runtime: Runtime) -> None:
+    """Brings a network to where it is trained, laid out as batches come there."""
+    network.to(runtime.machine.device)
+    if runtime.machine.device == "cuda":
+        network.to(memory_format=torch.channels_last)  # 1.2 times as fast
+        torch.backends.cudnn.deterministic = runtime.ranks.in_order
+
+
+def _refuse_dead(network: Network, source: CropSource, settings: Settings, folder: Path) -> None:
+    """Raises UserError where the net would not learn, and leaves the folder as if not begun."""
+    try:
+        refuse_dead(network, source, settings)
+    except UserError:
+        for name in (RUN, ORIGIN):
+            (folder / name).unlink(missing_ok=True)
+        raise
+
+
+def _tested(
+    network: Network,
+    task: Task,
+    parts: Mapping[str, Part],
+    subject: Subject,
+    folder: Path,
+    runtime: Runtime,
+) -> tuple[Tested, ...]:
+    """The tests by the task's protocols that a run ends with; the last says most of it."""
+    return tuple(
+        measure(
+            network, part, protocol(network, name), replace(subject, part=role, role=role), folder,
+            runtime,
+        )
+        for role, part in parts.items()
+        for name in task.protocols
+    )  # fmt: skip
+
+
+def _judged(
+    network: Network, task: Task, parts: Mapping[str, Part], runtime: Runtime
+) -> dict[str, Judgement]:
+    """What each part that was set aside comes to by the weights that were kept."""
+    return {role: task.judge(network, part, runtime, go_on) for role, part in parts.items()}
+
+
+def _fit(
+    training: Training,
+    source: CropSource,
+    validation: Part,
+    settings: Settings,
+    recorder: Recorder,
+    runtime: Runtime,
+) -> None:
+    """Trains to the end; back to a checkpoint where a loss is not finite and settings say so."""
+    while True:
+        try:
+            for epoch in fit(
+                training, source, validation, settings, runtime,
+                recorder.after_step, recorder.while_testing,
+            ):  # fmt: skip
+                recorder.after_epoch(training, epoch)
+        except Stopped:
+            recorder.stop(training)
+        except NotFiniteError as error:
+            if settings.bad_loss == "stop" or len(training.left_out) == ROLLBACKS:
+                raise UserError(f"{error}; {recorder.kept(training)}") from None
+            recorder.roll_back(training, error)
+        else:
+            return

@@ -1,0 +1,90 @@
+"""The pictures of a run: nothing set aside that was learnt, read once, less what is unreadable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from verydeep import weights
+from verydeep.datasets import Dataset, Memory, Part, inspection, settled
+from verydeep.errors import UserError
+from verydeep.pictures.preprocessing import Pixels
+from verydeep.runtime.runtime import Runtime
+from verydeep.training.colours import colours
+from verydeep.training.loader import CropSource, remember
+from verydeep.training.run import ORIGIN, read_origin
+from verydeep.training.settings import Settings
+from verydeep.verbs.parts import remembered
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run learns from, and the parts set aside by role, in memory.
+
+    `found` is what was found in them, which every process must find, and again whoever goes on;
+    `faults` name what is unreadable, and why.
+    """
+
+    source: CropSource
+    held_out: Mapping[str, Part]
+    found: Mapping[str, Any]
+    faults: tuple[str, ...]
+
+
+def origin_of(folder: Path, dataset: Dataset, start: str | None) -> Memory:
+    """What the weights that a run started from had learnt; of them, where it got no further."""
+    if start is None or (folder / ORIGIN).exists():
+        return read_origin(folder) if start else Memory()
+    return remembered(weights.find(start), dataset, "train anew")
+
+
+def set_apart(dataset: Dataset, origin: Memory, start: str | None, runtime: Runtime) -> Dataset:
+    """The dataset with nothing set aside that was learnt by what training starts from."""
+    threads, progress = runtime.machine.threads, runtime.progress
+    dataset = settled(dataset, origin, str(start), threads=threads, progress=progress)
+    return replace(dataset, notes=(*dataset.notes, *inspection.warnings(dataset)))
+
+
+def refuse_nothing_apart(dataset: Dataset, start: str | None) -> None:
+    """Raises UserError where there is no picture to choose the weights by."""
+    if not len(dataset.validation):
+        why = f"{start} has learnt from" if start else "copies in train are"
+        raise UserError(
+            f"{why} all that could be set aside of {dataset.where} to choose the weights by; add "
+            f"other pictures"
+        )
+
+
+def read(
+    dataset: Dataset, settings: Settings, kept: Pixels | None, runtime: Runtime
+) -> TrainingData:
+    """The pictures of a run, read; UserError where too few can be, or processes find others.
+
+    Pixels are those `kept` from the weights that training starts from, or else less the training
+    set's mean, and divided by its deviation where settings say so.
+    """
+    machine, ranks, progress = runtime.machine, runtime.ranks, runtime.progress
+    plain = kept or Pixels(scale=settings.scale, mean=(0.0, 0.0, 0.0))
+    parts, faults = {}, []
+    for role, part in dataset.by_role.items():
+        parts[role], unreadable = remember(part, plain, machine.threads, progress)
+        faults += [f"left out, unreadable: {fault}" for fault in unreadable]
+    for fault in faults:
+        progress.say(fault)
+    counts = {f"number of pictures in {role}": len(part) for role, part in parts.items()}
+    train_part = parts.pop("train")
+    if len(np.unique(train_part.labels)) < 2 or not len(parts["validation"]):
+        raise UserError(f"too few readable pictures in {dataset.where}: {faults[0]}")
+    seen = colours(train_part, plain)
+    deviation = seen.deviation if settings.divide else 1.0
+    pixels = kept or Pixels(plain.scale, seen.mean, (deviation,) * 3)
+    found = {**counts, "pixels": str(pixels), "axes of colour": str(seen.axes)}
+    ranks.agree(found)
+    share = (ranks.rank, ranks.world_size)
+    source = CropSource(train_part, pixels, seen.axes, share, pinned=machine.device == "cuda")
+    held_out = {role: part for role, part in parts.items() if len(part)}
+    return TrainingData(source, held_out, found, tuple(faults))
