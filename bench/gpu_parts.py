@@ -124,7 +124,10 @@ def tests(sizes: Sizes, tell: Tell) -> None:
     outcomes = Outcomes()
     plainly = ["-o", "addopts=", "-p", "no:cacheprovider", "-W", "default", "--rootdir", str(ROOT)]
     chosen = ["-q", "-m", "gpu", *sizes.tests, str(ROOT / "tests" / "gpu")]
-    pytest.main([*plainly, "-c", str(ROOT / "pyproject.toml"), *chosen], plugins=[outcomes])
+    config = ["-c", str(ROOT / "pyproject.toml")]
+    code = pytest.main([*plainly, *config, *chosen], plugins=[outcomes])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        tell(Failure("pytest", f"left with {code!r}, and may have run nothing"))
     for outcome, count in outcomes.counts.items():
         tell(Fact(outcome, count))
 

@@ -45,9 +45,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the script wrote as JSON, of its parts after three broken ones."""
     out = tmp_path_factory.mktemp("gpu")
     paths = os.pathsep.join(map(str, (ROOT, ROOT / "bench")))
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", BROKEN, "--dry-run", "--out", str(out)],
-        env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True,
+        env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr + done.stdout
     assert sorted(path.name for path in out.iterdir()) == ["gpu.json", "gpu.md"]
