@@ -562,8 +562,8 @@ def test_mistakes_with_score_files(
 ) -> None:
     crops, ten = two_tests
     weights = trained / "best.safetensors"
-    assert "x is no score file" in verydeep("compare", "x", crops).mistake
-    assert "is no score file" in verydeep("fuse", crops, weights).mistake
+    assert "x is not there; test again" in verydeep("compare", "x", crops).mistake
+    assert "is no whole score file" in verydeep("fuse", crops, weights).mistake
     assert "1 score file(s) to fuse; at least 2" in verydeep("fuse", crops).mistake
     said = verydeep("fuse", crops, ten, "--out", ten)
     assert "is one of those to be fused; choose another --out" in said.mistake
