@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-if TYPE_CHECKING:  # what looks at a header alone is not to wait for PyTorch
+if TYPE_CHECKING:  # what looks at a header alone is not to wait for either
+    import numpy as np
     from torch import Tensor
 
 LARGEST_HEADER = 4 * 2**20
@@ -61,6 +60,8 @@ def head(arrays: Arrays, metadata: Mapping[str, str]) -> bytes:
 
 def bytes_of(array: np.ndarray | Tensor) -> memoryview:
     """An array's bytes as they lie in memory; a copy only where it is not contiguous."""
+    import numpy as np
+
     if sys.byteorder != "little":
         raise NotImplementedError("arrays are written as little-endian machines have them")
     if not isinstance(array, np.ndarray):
