@@ -264,7 +264,7 @@ def test_the_score_file_and_the_journal_say_the_engine(
         path = tmp_path / f"{name}.safetensors"
         evaluate(trained, "drawn", "centre", out=path, part_name="test", engine=name)
         assert load_scores(path).engine == (name or "winograd")
-    assert [identity.way.engine for identity in journals] == ["winograd", "torch"]
+    assert [identity.execution.engine for identity in journals] == ["winograd", "torch"]
 
 
 def test_a_test_by_another_engine_leaves_the_score_file_and_the_journal_of_the_usual_one(

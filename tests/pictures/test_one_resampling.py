@@ -33,7 +33,7 @@ from verydeep.pictures.picture_files import shrinking
 from verydeep.pictures.preprocessing import Pixels, crop_place, rescaled_size
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.progress import SILENT
-from verydeep.training.loader import MEMORY, CropSource, batches, drawn, remember
+from verydeep.training.loader import MEMORY, CropSource, augmentation, batches, remember
 from verydeep.training.settings import Settings
 from verydeep.verbs import train, training_data
 
@@ -126,7 +126,7 @@ def test_a_crop_is_what_a_test_sees_there_to_the_bit(side: int, kept: int, rule:
     for batch in batches(CropSource(remembered, pixels), settings, 5, threads=2):
         for crop, i in zip(batch.images.numpy(), batch.samples.tolist(), strict=True):
             whole = pixels.read(part.source(i), side)
-            top, left = crop_place(whole.shape[:2], *drawn(settings, 5, i).place, 32)
+            top, left = crop_place(whole.shape[:2], *augmentation(settings, 5, i).place, 32)
             assert (crop == whole[top : top + 32, left : left + 32]).all()
 
 

@@ -184,11 +184,11 @@ def _part(
 
 BoxesOf = Callable[[int], Boxes | None]
 """The boxes of picture i; None where nothing tells of them."""
-Found = tuple[BoxesOf | None, tuple[str, ...]]
+BoxesAndNotes = tuple[BoxesOf | None, tuple[str, ...]]
 """The boxes of a part, if there are any, and a note of where they are from."""
 
 
-def _val_boxes(root: Path, val: Pictures, lists: _Lists) -> Found:
+def _val_boxes(root: Path, val: Pictures, lists: _Lists) -> BoxesAndNotes:
     """Boxes of a list before those of XML files."""
     stems = [_stem(name) for name in val.names]
     if (boxes := lists.boxes) is not None:

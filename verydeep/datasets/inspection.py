@@ -156,14 +156,14 @@ def _counts(part: Part, classes: int) -> tuple[int, ...]:
     return tuple(int((part.labels == c).sum()) for c in range(classes))
 
 
-Found = tuple[tuple[int, int], bytes, int] | str
+Inspected = tuple[tuple[int, int], bytes, int] | str
 """Size, hash of the pixels and few bits of a readable picture, or why it is not readable."""
 
 
-def _read(dataset: Dataset, threads: int, progress: Progress) -> Iterator[tuple[Place, Found]]:
+def _read(dataset: Dataset, threads: int, progress: Progress) -> Iterator[tuple[Place, Inspected]]:
     items = [(name, i) for name, part in dataset.parts.items() for i in range(len(part))]
 
-    def read(item: Place) -> tuple[Place, Found]:
+    def read(item: Place) -> tuple[Place, Inspected]:
         name, i = item
         source = dataset.parts[name].source(i)
         try:

@@ -49,7 +49,7 @@ OURS = re.compile(
 )
 """What may lie in a pack, finished or not."""
 
-Found = tuple[Member, Recoded | str]
+RecodedMember = tuple[Member, Recoded | str]
 """A picture, or why there is none."""
 
 
@@ -183,7 +183,7 @@ def _shards(
     """Every shard of the dataset, and how many of them were there already."""
     total, place, kept = len(dataset.everything), 0, 0
     shards: list[Shard] = []
-    found: Iterator[Found] | None = None
+    found: Iterator[RecodedMember] | None = None
     trained: set[int] = set()
     while place < total:
         shard = _kept(out, len(shards), place)
@@ -212,11 +212,11 @@ def _kept(out: Path, number: int, place: int) -> Shard | None:
 
 def _found(
     dataset: Dataset, side: int, place: int, threads: int, progress: Progress
-) -> Iterator[Found]:
+) -> Iterator[RecodedMember]:
     """The pictures from a place on, recoded by threads, in order."""
     parts, total = dataset.by_role, len(dataset.everything)
 
-    def work(member: Member) -> Found:
+    def work(member: Member) -> RecodedMember:
         try:
             return member, recoded(parts[member.part], member.index, side)
         except PictureError as error:
@@ -229,7 +229,7 @@ def _found(
 
 
 def _write(
-    out: Path, number: int, place: int, found: Iterator[Found], most: int, trained: set[int]
+    out: Path, number: int, place: int, found: Iterator[RecodedMember], most: int, trained: set[int]
 ) -> Shard:
     """Writes one shard from the pictures that come, until it is full, and its record.
 

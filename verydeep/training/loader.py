@@ -156,8 +156,8 @@ def batches(
         batch = Batch(
             images,
             target(part, np.array(taken)),
-            torch.tensor([drawn.mirrored for drawn in draws]),
-            torch.from_numpy(np.stack([drawn.shift for drawn in draws])) @ axes,
+            torch.tensor([draw.mirrored for draw in draws]),
+            torch.from_numpy(np.stack([draw.shift for draw in draws])) @ axes,
             torch.tensor([0.0 if fault and skips else 1.0 for fault in faults]),
             numbers,
             min(settings.batch, len(part)),
@@ -189,7 +189,7 @@ def order(pictures: int, settings: Settings, epoch: int) -> Labels:
     return randomness.generator(settings.seed, "order", epoch).permutation(pictures)
 
 
-def drawn(settings: Settings, epoch: int, sample: int) -> Augmentation:
+def augmentation(settings: Settings, epoch: int, sample: int) -> Augmentation:
     """What is drawn for picture `sample` in this epoch: a random S and place, mirrored or not."""
     draw = randomness.generator(settings.seed, "crop", epoch, sample)
     y, x, mirrored = draw.random(3)
@@ -206,7 +206,7 @@ def _read(
     Which picture stands in for one that cannot be read depends on (seed, epoch, sample) alone, so
     every process makes the same choice.
     """
-    chosen, side = drawn(settings, epoch, sample), len(out)
+    chosen, side = augmentation(settings, epoch, sample), len(out)
 
     def cut(i: int) -> Window:
         image, window = source.part.view(i, source.pixels, chosen.scale)

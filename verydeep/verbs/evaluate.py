@@ -42,7 +42,7 @@ ILSVRC_VAL = 50_000
 
 
 @dataclass(frozen=True)
-class Way:
+class Execution:
     """What runs a network in a test, in which numbers its layers work, and how its pools round."""
 
     engine: str
@@ -51,7 +51,7 @@ class Way:
 
     def unusual(self, device: str) -> list[str]:
         """What of it is not what a test on that device takes of itself, for a file's name."""
-        usual = Way(engines.chosen(None, device, self.precision))
+        usual = Execution(engines.chosen(None, device, self.precision))
         pairs = zip(astuple(self), astuple(usual), strict=True)
         return [ours for ours, theirs in pairs if ours != theirs]
 
@@ -80,7 +80,7 @@ class Identity:
     pictures: str
     protocol: Protocol
     subject: Subject
-    way: Way
+    execution: Execution
     device: str
     chunk: int
 
@@ -135,7 +135,8 @@ def evaluate(
     """
     runtime = runtime or Runtime()
     weights_path = weights.find(weights_path, runtime.progress)
-    way = Way(engines.chosen(engine, runtime.machine.device, precision), precision, pooling)
+    chosen_engine = engines.chosen(engine, runtime.machine.device, precision)
+    execution = Execution(chosen_engine, precision, pooling)
     info = read_info(weights_path)
     _ = table_of(info).scores  # refuses a net without scores before any picture is read
     dataset, part_name, part, role = to_test(weights_path, data, split, part_name, runtime)
@@ -145,7 +146,7 @@ def evaluate(
     runtime.progress.say(
         f"testing on {len(part):,} pictures ({part_name}{WORDS[role]}) of {dataset.where}"
     )
-    runtime.progress.say(engines.words(way.engine, asked=engine is not None))
+    runtime.progress.say(engines.words(execution.engine, asked=engine is not None))
     network = weights.load(weights_path, runtime.machine.device)
     chosen = protocol(network, protocol_name, scales)
     whole = of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL
@@ -164,7 +165,7 @@ def evaluate(
     folder = beside(weights_path)
     return measure(
         network, part, chosen, subject, folder, runtime,
-        path=path, orders=orders, way=way,
+        path=path, orders=orders, execution=execution,
     )  # fmt: skip
 
 
@@ -178,27 +179,29 @@ def measure(
     *,
     path: Path | None = None,
     orders: Sequence[Numbering] = (),
-    way: Way | None = None,
+    execution: Execution | None = None,
 ) -> Tested:
     """Tests one part by one protocol and writes the score file.
 
-    Without a `way`, in float32 by the fastest engine there is for the machine. Pictures that
+    Without a `execution`, in float32 by the fastest engine there is for the machine. Pictures that
     cannot be read are left out, and named in the file. Raises UserError where the classes turn out
     to be in one of the other orders.
     """
     device = runtime.machine.device
-    way = way or Way(engines.chosen(None, device))
+    execution = execution or Execution(engines.chosen(None, device))
     digest = _digest_of(network)
-    path = path or folder / "scores" / _file_name(chosen, subject, digest, way.unusual(device))
+    path = path or folder / "scores" / _file_name(
+        chosen, subject, digest, execution.unusual(device)
+    )
     refuse_other(path)
     if not len(part):
         raise UserError(f"no pictures to test on in the {subject.part} part of {subject.where}")
     chunk = chunk_of(len(part), chosen, network)
-    identity = Identity(digest, fingerprint(part.names), chosen, subject, way, device, chunk)
+    identity = Identity(digest, fingerprint(part.names), chosen, subject, execution, device, chunk)
     journal = Journal(path.with_name(f"{path.name}.unfinished"), identity)
     with journal.alone() if runtime.ranks.is_main else nullcontext():
         scores, read = _scores(
-            network, part, chosen, subject, digest, runtime, journal, orders, way
+            network, part, chosen, subject, digest, runtime, journal, orders, execution
         )
         if runtime.ranks.is_main:
             save_scores(scores, path)
@@ -222,19 +225,19 @@ def _scores(
     runtime: Runtime,
     journal: Journal,
     orders: Sequence[Numbering],
-    way: Way,
+    execution: Execution,
 ) -> tuple[Scores, Labels]:
     """The scores of the pictures that can be read, and which those are."""
     progress, share = runtime.progress, math.ceil(len(part) / runtime.ranks.world_size)
     found = posteriors(
-        pooled(network, way.pooling),
+        pooled(network, execution.pooling),
         part,
         chosen,
         runtime,
         lambda done: progress.step(f"testing, {chosen.name}", min(done, share), share),
         journal,
-        way.precision,
-        way.engine,
+        execution.precision,
+        execution.engine,
     )
     left_out = tuple(faults(network, part, chosen, found))
     for fault in left_out:
@@ -258,9 +261,9 @@ def _scores(
         split=subject.split,
         left_out=left_out,
         net=subject.net if not left_out else None,
-        engine=way.engine,
-        precision=way.precision,
-        pooling=way.pooling,
+        engine=execution.engine,
+        precision=execution.precision,
+        pooling=execution.pooling,
     )
     return scores, read
 
