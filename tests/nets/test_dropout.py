@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from tests.conftest import images
-from verydeep.nets.dropout import dropout, kept, philox
+from verydeep.nets.dropout import dropout, kept, philox, streams_of
 from verydeep.nets.network import Rules, build
 from verydeep.nets.table import PICTURE, SCORES, Dropout
 
 ROW = Dropout("drop6", ("relu6",))
+STREAMS = {"drop6": 1}
 SEEDS = torch.tensor([3, 2**32 - 1, 0, 77])
 
 
@@ -56,7 +57,7 @@ def test_what_is_dropped_does_not_depend_on_the_batch() -> None:
     crops = images(4, 32, 32)
 
     def scores(pictures: slice) -> Tensor:
-        rules: Rules = {Dropout: dropout(SEEDS[pictures])}
+        rules: Rules = {Dropout: dropout(SEEDS[pictures], streams_of(network.table))}
         return network.run({PICTURE: crops[pictures]}, [SCORES], rules)[SCORES]
 
     alone = torch.cat([scores(slice(i, i + 1)) for i in range(4)])
@@ -65,11 +66,11 @@ def test_what_is_dropped_does_not_depend_on_the_batch() -> None:
 
 
 def test_dropout_keeps_the_mean() -> None:
-    dropped = dropout(SEEDS)(ROW, nn.Dropout(0.5), torch.ones(4, 100_000, 1, 1))
+    dropped = dropout(SEEDS, STREAMS)(ROW, nn.Dropout(0.5), torch.ones(4, 100_000, 1, 1))
     assert set(dropped.flatten().tolist()) == {0.0, 2.0}
     assert dropped.mean().item() == pytest.approx(1, abs=0.01)
 
 
 def test_no_dropout_leaves_values_as_they_are() -> None:
     values = images(4, 8, 8)
-    assert torch.equal(dropout(SEEDS)(ROW, nn.Dropout(0.0), values), values)
+    assert torch.equal(dropout(SEEDS, STREAMS)(ROW, nn.Dropout(0.0), values), values)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
-from verydeep.nets.table import SCORES
+from verydeep.nets.table import PICTURE, SCORES
 
 ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
 """From the fastest on a CPU to the slowest: docs/results.md, "The speed of inference"."""
@@ -79,7 +79,9 @@ def engine_for(network: Network, name: str = "torch", threads: int = 1, calls: i
     """
     share = max(1, threads // calls)
     trunk: Trunk
-    if name == "winograd":
+    if network.table.trunk == PICTURE:  # nothing that an engine could do
+        trunk = _by_torch(network)
+    elif name == "winograd":
         from verydeep.engines.trunk import WinogradTrunk
 
         trunk = WinogradTrunk(network, share)

@@ -40,7 +40,7 @@ def require() -> None:
 def write_int8(network: Network, crops: Sequence[UInt8[np.ndarray, "h w 3"]], path: Path) -> None:
     """Writes a network's `.onnx` in int8, calibrated with pictures as the network is shown them.
 
-    In and out go what `onnx_export.write_onnx` says. Raises UserError where ONNX Runtime is not
+    In and out go what `exporters.onnx.write_onnx` says. Raises UserError where ONNX Runtime is not
     installed.
     """
     require()

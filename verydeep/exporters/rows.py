@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from verydeep.errors import UserError
-from verydeep.nets.table import PICTURE, Conv, MaxPool, Row, Table
+from verydeep.nets.table import FC, PICTURE, BatchNorm, Conv, MaxPool, ReLU, Row, Table
 
 
 def refuse_others(table: Table, kinds: Collection[type[Row]], whom: str) -> None:
@@ -18,12 +18,30 @@ def refuse_others(table: Table, kinds: Collection[type[Row]], whom: str) -> None
                 f"{table.name}; take --to onnx, openvino or torch-export"
             )
         before = row.name
+    _refuse_linear(table, whom)
+
+
+def _refuse_linear(table: Table, whom: str) -> None:
+    """Raises UserError for a hidden layer that no ReLU follows, as one follows each of a VGG's."""
+    ends = {*table.ends.values()}
+    for row, *after in zip(table.rows, table.rows[1:], table.rows[2:], strict=False):
+        layer = isinstance(row, Conv) and row.name not in ends
+        follower = after[1] if isinstance(after[0], BatchNorm) else after[0]
+        if layer and not isinstance(follower, ReLU):
+            raise UserError(
+                f"{whom} has a ReLU after '{row.name}' and {table.name} has none; take --to onnx, "
+                f"openvino or torch-export"
+            )
 
 
 def _is_plain(row: Row) -> bool:
     """Whether a row has nothing that no net of Table 1 has."""
     if isinstance(row, Conv):
-        return row.stride == row.groups == row.dilation == 1 and row.bias
+        border = 0 if isinstance(row, FC) else row.kernel // 2
+        plain = row.stride == row.groups == row.dilation == 1 and row.bias
+        return plain and row.padding == border
+    if isinstance(row, BatchNorm):
+        return row.epsilon == BatchNorm.epsilon
     return not isinstance(row, MaxPool) or (row.kernel, row.stride, row.padding) == (2, 2, 0)
 
 
@@ -34,5 +52,6 @@ def _in_words(row: Row, before: str) -> str:
         return f"{kind} of {', '.join(row.inputs)}"
     if isinstance(row, Conv):
         bias = "" if row.bias else ", no bias"
-        return f"{kind}, stride {row.stride}, {row.groups} groups, dilation {row.dilation}{bias}"
+        window = f"stride {row.stride}, pad {row.padding}, dilation {row.dilation}"
+        return f"{kind}, {window}, {row.groups} groups{bias}"
     return kind

@@ -61,11 +61,14 @@ def exported(network: Network) -> torch.export.ExportedProgram:
     dim = torch.export.Dim
     sizes = {0: dim("B"), 1: dim("H", min=side), 2: dim("W", min=side)}
     shown = torch.zeros(2, side + 96, side + 160, 3, dtype=torch.uint8)
-    form = _Form(network).eval()
+    form, training = _Form(network), network.training
+    form.eval()
     # else a map of one position, which a training crop gives, would be a case by itself
     one_as_any = fx_config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     with torch.no_grad(), one_as_any:
-        return torch.export.export(form, (shown,), dynamic_shapes=(sizes,))
+        program = torch.export.export(form, (shown,), dynamic_shapes=(sizes,))
+    network.train(training)
+    return program
 
 
 class _Form(nn.Module):

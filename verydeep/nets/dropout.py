@@ -6,6 +6,7 @@ is drawn in one go, and so is each part of it to the same bits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from zlib import crc32
 
 import torch
@@ -13,15 +14,21 @@ from jaxtyping import Bool, Int64
 from torch import Tensor, nn
 
 from verydeep.nets.network import Rule
-from verydeep.nets.table import Row
+from verydeep.nets.table import Dropout, Row, Table
 
 MULTIPLIER, KEY_STEP, WORD = 0xD256D193, 0x9E3779B9, 0xFFFFFFFF
 ROUNDS = 7
 """Of Philox2x32; the fewest that pass the tests of TestU01 (Salmon et al., 2011, Table 2)."""
 
 
-def dropout(seeds: Int64[Tensor, " B"]) -> Rule:
-    """A rule for dropout rows by the pictures' seeds, of 32 bits each.
+def streams_of(table: Table) -> dict[str, int]:
+    """The stream of words that each dropout row of a table draws from, by its name."""
+    rows = (row.name for row in table.rows if isinstance(row, Dropout))
+    return {name: crc32(name.encode()) for name in rows}
+
+
+def dropout(seeds: Int64[Tensor, " B"], streams: Mapping[str, int]) -> Rule:
+    """A rule for dropout rows by the pictures' seeds, of 32 bits each, and the rows' `streams_of`.
 
     Each value is set to zero with the layer's probability p, the rest enlarged by 1 / (1 - p).
     """
@@ -31,7 +38,7 @@ def dropout(seeds: Int64[Tensor, " B"]) -> Rule:
         if p == 0:
             return values
         each = values[0].numel()
-        return values * kept(seeds, crc32(row.name.encode()), each, p).view_as(values) / (1 - p)
+        return values * kept(seeds, streams[row.name], each, p).view_as(values) / (1 - p)
 
     return dropped
 

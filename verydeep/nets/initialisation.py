@@ -31,7 +31,7 @@ def initialise(network: nn.Module, table: Table, initial: str, generator: torch.
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             own = module.weight[0].numel()
-            as_whole = math.sqrt(whole[name] / own) if kind == "whole-gaussian" else 1.0
+            as_whole = math.sqrt(whole.get(name, own) / own) if kind == "whole-gaussian" else 1.0
             _fill(module.weight, kind, std * as_whole, generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from verydeep.errors import UserError
 from verydeep.nets.layers import MOMENTUM, BatchNorm
 from verydeep.nets.network import Network
 from verydeep.nets.table import Row
@@ -30,6 +31,11 @@ class Norms:
         assert isinstance(layer, BatchNorm)
         if row.name not in self.learnt:
             return layer.by_kept(values)
+        if values[:, 0].numel() < 2:
+            raise UserError(
+                f"'{row.name}' cannot normalise one picture by itself, as a micro-batch has it; "
+                f"take another --batch or --set micro_batch=N"
+            )
         with torch.no_grad():
             variance, mean = torch.var_mean(values.float(), (0, 2, 3))
             self._found[row.name] = mean, variance

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
+from verydeep.nets.table import FC
 from verydeep.nets.words import POOL, POOL_UP, read_table
 
 POOLINGS = ("down", "up")
@@ -28,12 +29,12 @@ def pooling_up(network: Network) -> Network:
     before = network.table
     words = [POOL_UP if word == POOL else word for word in before.words]
     table = read_table(before.name, words, before.crop, before.channels)
-    (_, was, _), (_, side, _) = (t.shapes(t.crop, t.crop)[t.trunk] for t in (before, table))
-    if table.has_scores and side != was:
-        raise UserError(
-            f"pooling up makes {side} positions a side of a crop of {before.crop} where the net "
-            f"was trained with {was}; leave it out"
-        )
+    for old, new in zip(before.rows, table.rows, strict=True):
+        if isinstance(old, FC) and isinstance(new, FC) and old.kernel != new.kernel:
+            raise UserError(
+                f"pooling up makes {new.kernel} positions a side of a crop of {before.crop} where "
+                f"the net was trained with {old.kernel}; leave it out"
+            )
     rounded = Network.empty(table, network.classes, network.pixels)
     rounded.load_state_dict(network.state_dict(), assign=True)
     return rounded.train(network.training)

@@ -183,9 +183,13 @@ class L2(Row):
 
 @dataclass(frozen=True)
 class Dropout(Row):
-    """Sets each value to zero with probability `p` while training."""
+    """Sets each value to zero with probability `p` while training.
+
+    One that is `fixed` is the table's own, and no setting of a training changes it.
+    """
 
     p: float = 0.5
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -259,9 +263,10 @@ class Table:
         for row in self.rows:
             if row.name == name:
                 return row
-        last = [row.name for row in self.rows if type(row) is Conv][-1]
+        last = [row.name for row in self.rows if type(row) is Conv][-1:]
+        hint = f"its last convolution is '{last[0]}'" if last else "it has no convolution"
         raise UserError(
-            f"no layer '{name}' in configuration {self.name}; its last convolution is '{last}' "
+            f"no layer '{name}' in configuration {self.name}; {hint} "
             f"and `verydeep nets {self.configuration}` lists them all"
         )
 
@@ -303,20 +308,35 @@ class Table:
         return weighted[-1].name
 
     @cached_property
+    def class_layers(self) -> frozenset[str]:
+        """Names of the layers that give classes, those of side heads too, and norms behind them."""
+        ends = [end for end in self.ends.values() if self._at_crop[end][0] == self.class_count]
+        found = set()
+        for end in ends:
+            found |= {*[row.name for row, _ in self.path({end}) if isinstance(row, Conv)][-1:]}
+        norms = {row.name for row in self.rows if isinstance(row, BatchNorm)}
+        return frozenset(found | {row.name for row in self.rows if {*row.inputs} & found} & norms)
+
+    @cached_property
     def trunk(self) -> str:
         """The name of the last row before the first that looks at the whole map of a crop.
 
-        Without such a row, that of the scores, or of all.
+        All that comes later reads of what is before it that row alone; where there is none like
+        it, it is the picture. Without a row that looks at the whole map it is that of the scores,
+        or the last.
         """
         end = self.ends.get(SCORES, self.rows[-1].name)
-        for row, _ in self.path({end}):
+        alive, trunk = {PICTURE}, PICTURE
+        for row, no_longer_read in self.path({end}):
             if isinstance(row, FC | WholeAvePool):
-                return row.inputs[0]
+                return trunk
+            alive = (alive | {row.name}) - set(no_longer_read)
+            trunk = row.name if alive == {row.name} else trunk
         return end
 
     @property
     def first_fc(self) -> FC:
-        """The first row that looks at the whole map of a crop (fc6 in the paper's nets)."""
+        """The first FC row (fc6 in the paper's nets, all of which have one)."""
         return next(row for row in self.rows if isinstance(row, FC))
 
     def path(

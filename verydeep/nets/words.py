@@ -33,6 +33,7 @@ from verydeep.nets.table import (
     LRN,
     NORM_WORD,
     PICTURE,
+    SCORES,
     Add,
     AvePool,
     BatchNorm,
@@ -63,6 +64,14 @@ _OPTION = re.compile(
     r"/(?P<stride>\d+)|(?P<name>pad|groups|dilation|epsilon|n|k|alpha|beta) (?P<value>[\d.e-]+)"
     r"|(?P<flag>ceil|linear|no bias)|(?P<p>[\d.]+)"
 )
+_KINDS: dict[str, tuple[type, float, float]] = {
+    "stride": (int, 1, 64), "pad": (int, 0, 64), "groups": (int, 1, 2**16),
+    "dilation": (int, 1, 64), "epsilon": (float, 1e-12, 1), "n": (int, 1, 99),
+    "k": (float, 1e-6, 1e6), "alpha": (float, 0, 1e6), "beta": (float, 0, 100),
+    "p": (float, 0, 0.999),
+}  # fmt: skip
+"""Of each option its kind, and the least and the most that it may be."""
+MOST_KERNEL, MOST_CHANNELS, MOST_DEPTH = 255, 2**24, 32
 _CLOSING = {"(": ")", "[": "]", "<": ">"}
 Options = dict[str, Any]
 
@@ -79,6 +88,9 @@ def read_table(name: str, words: Iterable[str], crop: int, channels: int = 3) ->
     table = Table(name, words, crop, tuple(reader.rows), channels, tuple(reader.heads))
     table.shapes(crop, crop)
     _ = table.reaches
+    for title, _end in table.heads:
+        if any(row.name == title for row in table.rows):
+            raise UserError(f"a side head and a row are both called '{title}'")
     return table
 
 
@@ -99,7 +111,7 @@ def with_classes(words: Sequence[str], classes: int) -> tuple[str, ...]:
 
     Raises UserError where nothing before the soft-max has channels of its own.
     """
-    found = list(words)
+    found = _spelled(words)
     last = _layer_before(found, found.index(SOFTMAX) if SOFTMAX in found else len(found))
     match = _CHANNELS.fullmatch(found[last]) if last is not None else None
     if last is None or match is None:
@@ -117,12 +129,22 @@ def with_last(words: Sequence[str], last: Iterable[str]) -> tuple[str, ...]:
 
     Of a net whose last layer is no FC row, but averaged after it, the channels alone are taken.
     """
-    last, place = tuple(last), body(words)
+    words, last = _spelled(words), tuple(last)
+    place = body(words)
     match = _CHANNELS.fullmatch(last[0])
     if place == len(words) or match is None:
         return (*words[:place], *last)
     found = with_classes(words, int(match[2]))
     return (*found[:place], *last) if words[place].startswith("FC-") else found
+
+
+def _spelled(words: Iterable[str]) -> list[str]:
+    """The words with "2 x conv3-8" and the like as so many words."""
+    found: list[str] = []
+    for word in words:
+        match = _TIMES.fullmatch(word)
+        found += [match[2]] * int(match[1]) if match else [word]
+    return found
 
 
 def body(words: Sequence[str]) -> int:
@@ -168,12 +190,16 @@ def _parsed(words: Sequence[str]) -> tuple[_Item, ...]:
     return branches[0]
 
 
-def _branches(rest: Iterator[str], kind: str) -> tuple[list[tuple[_Item, ...]], str]:
+def _branches(
+    rest: Iterator[str], kind: str, depth: int = 0
+) -> tuple[list[tuple[_Item, ...]], str]:
     """The branches up to the bracket that ends them, and that."""
+    if depth > MOST_DEPTH:
+        raise UserError(f"brackets within brackets, more than {MOST_DEPTH} deep")
     branches: list[list[_Item]] = [[]]
     for word in rest:
         if word[:1] in _CLOSING and (word[0] == "<" or len(word) == 1):
-            inner, end = _branches(rest, word[0])
+            inner, end = _branches(rest, word[0], depth + 1)
             group = _Group(word[0], tuple(inner), word[1:].strip())
             times, linear = _ending(end, word[0])
             branches[-1] += [replace(group, linear=linear)] * times
@@ -209,7 +235,7 @@ class _Reader:
         self.last = PICTURE
         self._shapes = {PICTURE: picture}
         self._block, self._place, self._prefix = 1, 0, ""
-        self._in_branches = False
+        self._in_branches, self._read = False, 0
         self._numbers: Counter[str] = Counter()
 
     def sequence(self, items: Sequence[_Item]) -> None:
@@ -226,18 +252,23 @@ class _Reader:
     def _word(self, word: str, hidden: bool) -> None:
         kind, _, rest = word.partition(" ")
         options = _options(word, rest)
+        sizes = [int(size) for size in re.findall(r"\d+", kind)]
+        if any(size < 1 for size in sizes) or max(sizes, default=1) > MOST_CHANNELS:
+            raise _no_row(word)
         if match := _CONV.fullmatch(kind):
             self._conv(int(match[1]), int(match[2]), bool(match[3]), options)
         elif match := _FC.fullmatch(kind):
-            self._fc(int(match[1]), hidden and not options.pop("linear", False))
+            self._fc(int(match[1]), hidden=not options.pop("linear", False) and hidden)
         elif match := _POOL.fullmatch(kind):
             self._pool(match[1] == "max", match[2], bool(match[3]), options)
         elif kind == "LRN":
             size, given = options.pop("n", LRN.size), ("k", "alpha", "beta")
+            if size % 2 == 0:
+                raise UserError(f"'{word}': n is odd, for a channel and those on either side")
             factors = [float(options.pop(name, getattr(LRN, name))) for name in given]
             self._add(LRN(self._named("norm"), self._reads, size, *factors))
         elif kind == "dropout":
-            self._add(Dropout(self._named("drop"), self._reads, options.pop("p", 0.5)))
+            self._add(Dropout(self._named("drop"), self._reads, options.pop("p", 0.5), fixed=True))
         elif kind == "L2":
             self._add(L2(self._named("l2_"), self._reads))
         elif kind == SOFTMAX:
@@ -260,11 +291,16 @@ class _Reader:
         if row.name in self._shapes:
             raise UserError(f"two rows of a table would be called '{row.name}'")
         self.rows.append(row)
-        self._shapes[row.name] = row.output(*(self._shapes[name] for name in row.inputs))
+        self._read += len(row.inputs)
+        shape = row.output(*(self._shapes[name] for name in row.inputs))
+        if shape[0] > MOST_CHANNELS or self._read > 2 * MOST_ROWS:
+            raise UserError(f"'{row.name}' reads or gives more than any net does")
+        self._shapes[row.name] = shape
         self.last = row.name
 
     def _conv(self, kernel: int, channels: int, norm: bool, options: Options) -> None:
         self._place += 1
+        _refuse_wide(kernel)
         groups, dilation = options.pop("groups", 1), options.pop("dilation", 1)
         padding = options.pop("pad", dilation * (kernel // 2))
         stride, bias = options.pop("stride", 1), not options.pop("no bias", False)
@@ -286,6 +322,9 @@ class _Reader:
             self._place += 1
             name = self._named("pool")
         kernel = self._shapes[self.last][1] if whole else int(side or 2)
+        _refuse_wide(0 if whole else kernel)
+        if padding > kernel // 2:
+            raise UserError(f"'{name}' is padded by {padding}, over half of its {kernel}")
         kind: type[Pool] = WholeAvePool if whole else MaxPool if is_max else AvePool
         self._add(kind(name, self._reads, kernel, stride, padding, up))
         if not self._in_branches:
@@ -324,8 +363,11 @@ class _Reader:
         self._block, self._place, self._prefix = 1, 0, f"{group.title}_"
         self._in_branches = False
         self.sequence(group.branches[0])
-        if not group.title.isidentifier() or self.last == outer[0]:
-            raise UserError(f"'<{group.title}' is no side head, which has a name and rows")
+        taken = (group.title in self._shapes) or group.title in (SCORES, *dict(self.heads))
+        if not group.title.isidentifier() or self.last == outer[0] or taken:
+            raise UserError(
+                f"'<{group.title}' is no side head, which has a name of its own and rows"
+            )
         self.heads.append((group.title, self.last))
         self.last, self._block, self._place, self._prefix, self._in_branches = outer
 
@@ -339,20 +381,30 @@ def _options(word: str, rest: str) -> Options:
         if match is None:
             raise _no_row(word)
         if match["stride"]:
-            found["stride"] = int(match["stride"])
+            found["stride"] = _number(word, "stride", match["stride"])
         elif match["name"]:
-            found[match["name"]] = _number(word, match["value"])
+            found[match["name"]] = _number(word, match["name"], match["value"])
         else:
-            found[match["flag"] or "p"] = True if match["flag"] else _number(word, match["p"])
+            found[match["flag"] or "p"] = True if match["flag"] else _number(word, "p", match["p"])
         place = match.end() + 1
     return found
 
 
-def _number(word: str, text: str) -> int | float:
+def _number(word: str, name: str, text: str) -> int | float:
+    """An option's value; UserError where it is none, or out of bounds."""
+    kind, least, most = _KINDS[name]
     try:
-        return int(text) if text.isdigit() else float(text)
+        value: int | float = kind(text)
     except ValueError:
         raise _no_row(word) from None
+    if not least <= value <= most:
+        raise UserError(f"'{word}': {name} is from {least:g} to {most:g}")
+    return value
+
+
+def _refuse_wide(kernel: int) -> None:
+    if kernel > MOST_KERNEL:
+        raise UserError(f"a window of {kernel} x {kernel}; the widest is {MOST_KERNEL}")
 
 
 def _no_row(word: str) -> UserError:

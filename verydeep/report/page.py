@@ -128,7 +128,7 @@ def _started(run: Run) -> str:
     if not run.started:
         return ""
     new = ", ".join(run.started.new) or "nothing, its classes being the same"
-    tuned = tuned_layers(run.network, run.settings.tune)
+    tuned = tuned_layers(run.network.table, run.settings.tune)
     trained = "every layer" if run.settings.tune == "all" else f"{', '.join(tuned)} alone"
     return (
         f"<p>Started from {escape(str(run.settings.start))}, with {len(run.started.layers)} of "

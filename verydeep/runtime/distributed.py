@@ -81,16 +81,20 @@ class Ranks:
             except RuntimeError as error:
                 self._heartbeat.name_the_lost(one_line(error))
 
-    def all_reduce(self, tensors: Sequence[Tensor], what: str) -> None:
-        """Sums tensors over all processes, in place, in the way that was chosen."""
-        if self.world_size == 1:
+    def all_reduce(self, tensors: Sequence[Tensor], what: str, *, exactly: bool = False) -> None:
+        """Sums tensors over all processes, in place, in the way that was chosen.
+
+        `exactly` sends them as they are, where gradients would go as bfloat16.
+        """
+        if self.world_size == 1 or not tensors:
             return
         import torch
 
         with self.together(what):
             for bucket in _buckets(tensors):
                 flat = torch.cat([t.reshape(-1) for t in bucket])
-                sent = flat.bfloat16() if self.half and flat.dtype == torch.float32 else flat
+                halved = self.half and not exactly and flat.dtype == torch.float32
+                sent = flat.bfloat16() if halved else flat
                 _spread(self._summed(sent).to(flat.dtype), bucket)
 
     def _summed(self, sent: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from math import log2
 
 from verydeep.nets.cost import FLOAT, cost
-from verydeep.nets.table import FC, PICTURE, Table
+from verydeep.nets.table import PICTURE, Table
 from verydeep.training.settings import Settings
+from verydeep.training.state import tuned_layers
 
 INDEX = 8
 """Bytes of a place that max-pooling remembers for each value."""
@@ -61,7 +62,8 @@ def footprint(
     """
     share = share or settings.batch
     rows = [row for row in cost(table).rows if row.parameters]
-    learnt = [FLOAT * row.parameters for row in rows if _is_learnt(row.name, table, settings.tune)]
+    tuned = tuned_layers(table, settings.tune)
+    learnt = [FLOAT * row.parameters for row in rows if row.name in tuned]
     weights = FLOAT * sum(row.parameters for row in rows)
     held = 1 + (int(log2(max(1, share // settings.micro_batch))) if in_order else 0)
     kept = weights * (2 if settings.average else 1) + sum(learnt)
@@ -91,7 +93,8 @@ def bytes_of_values(table: Table, pictures: int, tune: str = "all") -> int:
         if tune == "all" or row.name == PICTURE or row.kind == "FC":
             each = {
                 "input": FLOAT, "Conv": FLOAT, "FC": 4 * FLOAT, "MaxPool": FLOAT + INDEX,
-                "LRN": 5 * FLOAT, "BatchNorm": FLOAT,
+                "LRN": 5 * FLOAT, "BatchNorm": FLOAT, "AvePool": FLOAT, "WholeAvePool": FLOAT,
+                "Add": FLOAT, "Concat": FLOAT, "L2": 2 * FLOAT,
             }  # fmt: skip
             kept += each.get(row.kind, 0) * row.values
     return pictures * (kept + AT_WORK * FLOAT * largest)
@@ -103,11 +106,3 @@ def micro_batch_of(table: Table, most: int) -> int:
     while size > 1 and bytes_of_values(table, size) > MICRO_BATCH_BYTES:
         size //= 2
     return size
-
-
-def _is_learnt(name: str, table: Table, tune: str) -> bool:
-    """Whether a row is trained."""
-    if tune == "all":
-        return True
-    row = table[name]
-    return isinstance(row, FC) and (tune == "fc" or name == table.last_layer)

@@ -204,7 +204,8 @@ def _read(
     """Writes a crop to `out`; the picture it is of, its window, and what was wrong, if anything.
 
     Which picture stands in for one that cannot be read depends on (seed, epoch, sample) alone, so
-    every process makes the same choice.
+    every process makes the same choice. One that is skipped has such a stand-in too, of no weight
+    in the loss, so that norms see pictures.
     """
     chosen, side = augmentation(settings, epoch, sample), len(out)
 
@@ -221,13 +222,13 @@ def _read(
         if settings.bad_picture == "stop":
             raise
         fault = str(error)
-    if settings.bad_picture == "skip":
-        out[:] = 0
-        return chosen, sample, Window.whole((side, side)), fault
     others = randomness.generator(settings.seed, "substitute", epoch, sample)
     for other in others.integers(0, len(source.part), TRIES).tolist():
         with suppress(PictureError):
             return chosen, other, cut(other), fault
+    if settings.bad_picture == "skip":
+        out[:] = 0
+        return chosen, sample, Window.whole((side, side)), fault
     raise PictureError(f"{fault}; nor could {TRIES} others in its place")
 
 

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 
 from verydeep import schema, tasks
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC
+from verydeep.nets.table import FC, BatchNorm, Conv, Dropout, Table
 from verydeep.tasks.task import Figure, Task
 from verydeep.training.settings import Settings
 from verydeep.training.sgd import SGD
-from verydeep.weights.warm_start import layers_of
 
 CUT = 10.0
 """What the rate is divided by (Sect. 3.1)."""
@@ -109,12 +108,16 @@ class Schedule:
         return False
 
 
-def tuned_layers(network: Network, tune: str) -> list[str]:
-    """Names of the layers that are trained, of "all", those of "fc", or the "last"."""
-    if tune == "all":
-        return layers_of(network)
-    fc = [row.name for row in network.table.rows if isinstance(row, FC)]
-    return fc if tune == "fc" else [network.table.last_layer]
+def tuned_layers(table: Table, tune: str) -> list[str]:
+    """Names of the layers that are trained, of "all", those of "fc", or the "last".
+
+    Only layers that the scores come from learn. Where there are no FC layers, "fc" is the last.
+    """
+    ends = {table.scores} if table.has_scores else {table.rows[-1].name}
+    layers = [row for row, _ in table.path(ends) if isinstance(row, Conv | BatchNorm)]
+    fc = [row.name for row in layers if isinstance(row, FC)]
+    last = [row.name for row in layers if row.name in table.class_layers]
+    return {"all": [row.name for row in layers], "fc": fc or last}.get(tune, last)
 
 
 @dataclass
@@ -143,10 +146,11 @@ class Training:
     def of(cls, network: Network, settings: Settings) -> Training:
         """A training that has not begun, for the task that settings name."""
         task = tasks.named(settings.task)
-        for module in network.modules():
-            if isinstance(module, nn.Dropout):
+        for row in network.table.rows:
+            module = network.get_submodule(row.name)
+            if isinstance(module, nn.Dropout) and not (isinstance(row, Dropout) and row.fixed):
                 module.p = settings.dropout
-        tuned = tuned_layers(network, settings.tune)
+        tuned = tuned_layers(network.table, settings.tune)
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(name.partition(".")[0] in tuned)
         learning = {n: p for n, p in network.named_parameters() if p.requires_grad}

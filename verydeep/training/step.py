@@ -7,6 +7,7 @@ GPU a process's whole share of the batch is one micro-batch, but where sums are 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Executor
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
-from verydeep.nets.dropout import dropout
+from verydeep.nets.dropout import dropout, streams_of
 from verydeep.nets.network import Network, Rules
 from verydeep.nets.norms import Norms, keep, learnt_norms
 from verydeep.nets.table import PICTURE, SCORES, BatchNorm, Dropout
@@ -50,7 +51,7 @@ class Step:
         network = training.network
         self.learnt = training.optimiser.weights
         self.on_gpu = network.device.type != "cpu"
-        self.norms = learnt_norms(network)
+        self.norms, self.streams = learnt_norms(network), streams_of(network.table)
         self.forward = torch.compile(_scores) if settings.compiled else _scores
         self._twins: list[Twin] = []
 
@@ -94,7 +95,8 @@ class Step:
         totals = sums.totals
         loss, *statistics = totals[len(self.learnt) :]
         gradients = totals[: len(self.learnt)]
-        self.ranks.all_reduce([loss, *gradients, *statistics], f"step {number + 1}")
+        self.ranks.all_reduce([loss, *gradients], f"step {number + 1}")
+        self.ranks.all_reduce(statistics, f"norms of step {number + 1}", exactly=True)
         if_finite: Tensor = 0 * torch.stack(torch._foreach_norm(gradients)).sum()
         return loss[0] + if_finite, gradients, statistics
 
@@ -121,15 +123,17 @@ class Step:
         seeds = randomness.words(settings.seed, "dropout", number, piece.samples)
         images, drawn = piece.shown(network.pixels), torch.from_numpy(seeds).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            scores = self.forward(network, images, drawn, norms)
+            scores = self.forward(network, images, drawn, self.streams, norms)
             losses = self.training.task.loss(scores, piece.targets)
         loss: Tensor = (losses * piece.weight).sum() / piece.whole
         return loss
 
 
-def _scores(network: Network, images: Tensor, seeds: Tensor, norms: Norms) -> Tensor:
+def _scores(
+    network: Network, images: Tensor, seeds: Tensor, streams: Mapping[str, int], norms: Norms
+) -> Tensor:
     """Scores in training, [B, K]: dropout by the pictures' seeds, norms by the batch."""
-    rules: Rules = {Dropout: dropout(seeds), BatchNorm: norms}
+    rules: Rules = {Dropout: dropout(seeds, streams), BatchNorm: norms}
     return network.run({PICTURE: images}, [SCORES], rules)[SCORES].mean((2, 3))
 
 
@@ -145,7 +149,8 @@ def why_not_finite(
     network.eval()
     for start in range(0, len(batch.samples), AT_ONCE):
         piece = batch.part(start, AT_ONCE, network.device)
-        values = network.activations(piece.shown(network.pixels), names)
+        rules: Rules = {BatchNorm: Norms(learnt_norms(network))}
+        values = network.run({PICTURE: piece.shown(network.pixels)}, names, rules)
         found |= {name for name in names if not values[name].isfinite().all()}
         scores = values[network.table.scores].mean((2, 3))
         losses = training.task.loss(scores, piece.targets)

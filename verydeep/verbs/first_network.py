@@ -78,7 +78,7 @@ def first_network(dataset: Dataset, settings: Settings) -> tuple[Network, Starte
         return network, None
     layers, digest = weights.start_from(network, settings.start)
     new = [name for name in weights.layers_of(network) if name not in layers]
-    left = [name for name in new if name not in tuned_layers(network, settings.tune)]
+    left = [name for name in new if name not in tuned_layers(network.table, settings.tune)]
     if left:
         needed = "all" if any(name.startswith("conv") for name in new) else "fc"
         raise UserError(
@@ -102,7 +102,7 @@ def in_words(network: Network, settings: Settings, started: Started | None) -> I
         yield f"new, by {settings.initial}: {said}"
     else:
         yield f"{started.layers[-1]} is kept: its classes are the same"
-    tuned = tuned_layers(network, settings.tune)
+    tuned = tuned_layers(network.table, settings.tune)
     if settings.tune != "all":
         yield f"trained: {', '.join(tuned)}; the others stay as they are"
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from verydeep.errors import UserError, escaped, harm_of, one_line
 from verydeep.nets.cost import cost
-from verydeep.nets.table import Conv, Table
-from verydeep.nets.words import SOFTMAX, read_table
+from verydeep.nets.table import FC, Conv, Softmax, Table
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.schema import AndOthers, Between, Line, MisfitError, Most, Seed, fitting
 
@@ -30,7 +30,7 @@ class TableSaid(TypedDict):
     name: Word
     words: Annotated[list[Word], Most(1024)]
     crop: Side
-    channels: NotRequired[Annotated[int, Between(1, 1024)]]
+    channels: NotRequired[Annotated[int, Between(3, 3)]]
 
 
 class PixelsSaid(TypedDict):
@@ -83,13 +83,13 @@ def table_of_words(said: Any) -> Table:
     name, words = about["name"], about["words"]
     if not words or harm_of(name):
         raise MisfitError(f"a table that is none: no words, or a name like '{escaped(name)}'")
-    if not _ends_right(words):
-        raise MisfitError("a table that is none: its scores stand before no 'soft-max' at its end")
     try:
         table = read_table(name, words, about["crop"], about.get("channels", 3))
         weights = cost(table).parameters
     except UserError as error:
         raise MisfitError(f"a table that is none: {one_line(error)}") from None
+    if not _ends_right(table):
+        raise MisfitError("a table that is none: its scores stand before no 'soft-max' at its end")
     if table.class_count == 1:
         raise MisfitError("a table that is none: one class")
     if not any(type(row) is Conv for row in table.rows):
@@ -105,11 +105,14 @@ def table_in_words(table: Table) -> dict[str, Any]:
     return words if table.channels == 3 else {**words, "channels": table.channels}
 
 
-def _ends_right(words: list[str]) -> bool:
-    """Whether the soft-max is last, or without one an FC row; or there is neither of the two."""
-    if SOFTMAX in words:
-        return words.index(SOFTMAX) == len(words) - 1
-    return words[-1].startswith("FC-") or not any(word.startswith("FC-") for word in words)
+def _ends_right(table: Table) -> bool:
+    """Whether the soft-max is last, of a layer's scores, or without one an FC row; or neither."""
+    main = {row.name for row, _ in table.path({table.rows[-1].name})}
+    if not any(isinstance(row, Softmax) for row in table.rows):
+        fc = [row for row in table.rows if isinstance(row, FC) and row.name in main]
+        return not fc or fc[-1] == table.rows[-1]
+    only = [row for row in table.rows if isinstance(row, Softmax)] == [table.rows[-1]]
+    return only and any(isinstance(table[name], Conv) for name in main)
 
 
 def pixels_of(said: Any) -> Pixels:

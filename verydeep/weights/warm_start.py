@@ -146,9 +146,9 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
     for name in layers_of(source):
         if name not in layers_of(network):
             continue
-        if not (same or name in TAKEN_FROM_ANOTHER_CONFIGURATION):
+        if not (same or name.replace("bn", "conv") in TAKEN_FROM_ANOTHER_CONFIGURATION):
             continue
-        if name == network.table.last_layer and not same_classes:
+        if name in network.table.class_layers and not same_classes:
             continue
         _copy(source.get_submodule(name), network.get_submodule(name), name, path)
         copied.append(name)
