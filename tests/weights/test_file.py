@@ -204,7 +204,7 @@ def changed(path: Path, where: tuple[str, ...], value: Any) -> None:
         (("provenance", "settings", "fc"), "x"), (("provenance", "data"), []),
         (("provenance", "data", "marks"), [[]]), (("provenance", "imported"), "x"),
         (("provenance", "imported", "measured"), 1),
-        (("table",), None), (("table", "name"), 3), (("table", "name"), "F"),
+        (("table",), None), (("table", "name"), 3), (("table", "name"), "F\n"),
         (("table", "words"), 3), (("table", "words"), [3]), (("table", "words"), []),
         (("table", "crop"), "32"), (("table", "crop"), 32.0), (("table", "crop"), 1),
         (("classes",), "abc"), (("classes",), [1, 2, 3]), (("classes",), ["a", "a", "b"]),
