@@ -1,7 +1,7 @@
 """What runs a network on the machine at hand: PyTorch, our own convolutions, or other programs.
 
 In come pictures, RGB uint8 [B, h, w, 3]; out go scores and posteriors. Engines differ in how they
-run the trunk, the rows before the first FC row, and in the last digits.
+run the trunk, the rows before the first that looks at a whole map, and in the last digits.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from verydeep.nets.network import Network
 from verydeep.runtime.runtime import Runtime
 
 Scores = Float[Tensor, "B K"]
-"""What a net's last FC row gives of each picture."""
+"""What a net's scores are of each picture: the row that the soft-max reads, or the last."""
 Targets = Shaped[Tensor, "B ..."]
 """What it is to give, in whatever form the task's loss wants it."""
 
@@ -73,7 +73,7 @@ class Judgement:
 class Task:
     """What a net is trained for.
 
-    `outputs` names what the net gives for a dataset, a name for each channel of its last FC row;
+    `outputs` names what the net gives for a dataset, a name for each channel of its scores;
     `last_rows` are the words of that row, and of what follows it in the table.
 
     `target` is what the net is to give of some pictures of a part, by their places in it, from the

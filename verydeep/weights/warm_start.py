@@ -87,7 +87,7 @@ class Origin:
     def table_for(self, sizes: Sizes, last: Iterable[str]) -> Table:
         """The table of a net of these sizes: this one with other last rows, where it is this.
 
-        `last` are the words of its last FC row and of what follows. What this one lacks before
+        `last` are the words of its last layer and of what follows. What this one lacks before
         them is as Table 1 has it.
         """
         last = list(last)
