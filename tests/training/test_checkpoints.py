@@ -408,6 +408,20 @@ def test_what_is_not_finite_is_named_by_layer_and_picture(
     )
 
 
+def test_the_picture_that_was_shown_is_named_and_none_that_was_skipped() -> None:
+    """Picture 3 is shown in place of the first of the batch, and the second counts nothing."""
+    training, settings = begun()
+    with torch.no_grad():
+        dict(training.network.named_parameters())["conv2_1.bias"][0] = float("inf")
+    source = source_of(drawn()[0])
+    batch = next(batches(source, settings, 0, threads=1)).part(0, 3, torch.device("cpu"))
+    weight = torch.tensor([1.0, 0.0, 1.0])
+    batch = replace(batch, weight=weight, shown_of=(3, *batch.shown_of[1:]))
+    error = why_not_finite(training, batch, 7, source.part, Ranks())
+    named = [source.part.names[i] for i in (3, batch.samples[2])]
+    assert str(error).split("pictures ")[1].split(";")[0] == ", ".join(named)
+
+
 def test_a_picture_that_is_unreadable_every_epoch_is_counted_once(tmp_path: Path) -> None:
     training, settings = begun()
     settings = replace(settings, bad_picture="skip")
