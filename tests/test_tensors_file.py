@@ -141,6 +141,24 @@ def test_a_disk_that_fails_leaves_what_was_there(
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
+def test_a_header_that_would_not_be_read_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "x", KIND, RECORD, ARRAYS)
+    monkeypatch.setattr(tensors_file, "LARGEST", 2000)
+    with pytest.raises(
+        UserError, match=r"cannot write .*x: .* takes 2,\d\d\d bytes, and 2,000 are"
+    ):
+        write(tmp_path / "x", KIND, {"names": ["n" * 1000]}, ARRAYS)
+    assert read(tmp_path / "x", KIND).record == RECORD
+
+
+def test_letters_take_the_bytes_that_utf8_has_for_them(tmp_path: Path) -> None:
+    write(tmp_path / "x", KIND, {"name": "猫" * 100}, {})
+    assert (tmp_path / "x").read_bytes().count("猫".encode()) == 100
+    assert read(tmp_path / "x", KIND).record == {"name": "猫" * 100}
+
+
 # --- a turned bit
 
 

@@ -131,11 +131,17 @@ class Content:
 def write(path: Path, kind: Kind, record: Mapping[str, Any], arrays: Arrays) -> None:
     """Writes a file, whole or not at all; `record` is plain data, to which the format is added.
 
-    Raises UserError, with what was there before untouched, where it cannot.
+    Raises UserError, with what was there before untouched, where it cannot, or where the header
+    would be longer than one that is read.
     """
     data = {name: bytes_of(arrays[name]) for name in order(arrays)}
-    text = json.dumps({"format": kind.format, **record})
+    text = _in_json({"format": kind.format, **record})
     blank = _signed(arrays, dict.fromkeys(data, _sha256([])), kind, text)
+    if len(blank) > LARGEST:
+        raise UserError(
+            f"cannot write {path}: what it says of itself takes {len(blank):,} bytes, and "
+            f"{LARGEST:,} are read; make it of fewer pictures or shorter names"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(1) as pool, atomic_file(path) as file:
@@ -147,6 +153,16 @@ def write(path: Path, kind: Kind, record: Mapping[str, Any], arrays: Arrays) -> 
     except OSError as error:
         size = len(blank) + sum(map(len, data.values()))
         raise UserError(f"cannot write {path} ({size:,} bytes): {error.strerror}") from None
+
+
+def _in_json(record: Mapping[str, Any]) -> str:
+    """A record as a text, its letters as they are where UTF-8 has them all."""
+    text = json.dumps(record, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # surrogates, which names of files may hold
+        return json.dumps(record)
+    return text
 
 
 def _signed(arrays: Arrays, sums: Mapping[str, str], kind: Kind, text: str) -> bytes:
