@@ -610,6 +610,15 @@ def test_a_pack_of_an_earlier_version_is_read_and_not_gone_on_with(
         pack(dataset, Path("packed"), 64)
 
 
+def test_an_earlier_index_with_arrays_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    arrays = [["<i8", [2**53, 2**53]], *[["<i8", [0]]] * 7]
+    rest = json.dumps({"arrays": arrays}).encode() + b"\n"
+    first = f"verydeep pack 1 {hashlib.sha256(rest).hexdigest()}\n".encode()
+    (tmp_path / INDEX).write_bytes(first + rest)
+    with pytest.raises(UserError, match="its labels has axes that no array of a file has"):
+        read_index(tmp_path / INDEX)
+
+
 # --- the command
 
 
