@@ -7,6 +7,8 @@ parts of a picture that positions see.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from math import ceil
 from pathlib import Path
 
@@ -33,11 +35,12 @@ from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
 from verydeep.nets.norms import Norms, keep, learnt_norms
 from verydeep.nets.table import PICTURE, SCORES, BatchNorm
-from verydeep.pictures.preprocessing import Pixels
+from verydeep.nets.words import read_table
+from verydeep.pictures.preprocessing import IMAGENET, Pixels
 from verydeep.training.loader import CropSource
 from verydeep.training.loop import fit
 from verydeep.training.settings import Settings, checked
-from verydeep.training.state import Training
+from verydeep.training.state import Training, tuned_layers
 
 NETS = {"ResNet-18": RESNET_18, "GoogLeNet": GOOGLENET}
 ALL = {**NETS, "odd": ODD}
@@ -192,6 +195,63 @@ def test_it_is_trained_and_comes_back_from_its_file(name: str, tmp_path: Path) -
     crop = images(2, 32, 32)
     with torch.inference_mode():
         assert torch.equal(back(crop), built.eval()(crop))
+
+
+def test_a_side_head_is_kept_but_not_trained() -> None:
+    words = ("conv3-64", "<aux", "FC-40", ">", "maxpool", "FC-64", "FC-40", "soft-max")
+    built = small(words, 5, crop=32)
+    assert built.table.class_layers == {"aux_fc1", "fc3"}
+    assert tuned_layers(built.table, "all") == ["conv1_1", "fc2", "fc3"]
+    assert tuned_layers(built.table, "fc") == ["fc2", "fc3"]
+    assert tuned_layers(built.table, "last") == ["fc3"]
+
+
+def test_where_scores_are_averaged_the_last_layer_is_a_convolution_with_its_norm() -> None:
+    built = small(("conv3-64", "conv1-40-bn linear", "avepool", "soft-max"), 5, crop=32)
+    assert built.table.class_layers == {"conv1_2", "bn1_2"}
+    assert tuned_layers(built.table, "fc") == tuned_layers(built.table, "last")
+    assert tuned_layers(built.table, "last") == ["conv1_2", "bn1_2"]
+
+
+@torch.inference_mode()
+def test_engines_begin_where_one_row_is_all_that_is_read_later() -> None:
+    """Two FC rows in branches: nothing before them is all that later rows read."""
+    words = ("conv3-8", "(", "conv3-8", "FC-8", "|", "conv3-8", "FC-8", ")", "FC-5", "soft-max")
+    table = read_table("X", words, 32)
+    assert table.trunk == "relu1_1"
+    built = Network.random(table, list("abcde"), IMAGENET, "he", 0)
+    views = torch.randint(0, 256, (1, 40, 40, 3)).to(torch.uint8)
+    expected = built.score_map(built.pixels.normalise(views))
+    for engine in ENGINES:
+        found = engine_for(built, engine).score_map(views)
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
+ONE_GRAPH = """
+import torch
+from concurrent.futures import ThreadPoolExecutor
+from tests.nets.others import RESNET_18, small
+from verydeep.nets.norms import Norms
+from verydeep.runtime.distributed import Ranks
+from verydeep.training.settings import Settings
+from verydeep.training.state import Training
+from verydeep.training.step import Step, _scores
+built = small((*RESNET_18[:-2], "FC-64", *RESNET_18[-2:]), 5, crop=32).train()
+settings = Settings(crop=32, scale=(32, 32))
+step = Step(Training.of(built, settings), settings, ThreadPoolExecutor(1), Ranks())
+compiled = torch.compile(_scores, backend="eager", fullgraph=True)
+given = torch.randn(4, 3, 32, 32), torch.arange(4), step.streams, Norms(step.norms)
+torch.testing.assert_close(compiled(built, *given), _scores(built, *given))
+"""
+
+
+@pytest.mark.slow
+def test_a_step_of_training_is_one_graph_to_compile() -> None:
+    """Nothing in it that Dynamo must leave for Python; without the checks of types in tests."""
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_GRAPH], cwd=Path(__file__).parents[2], capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_a_side_heads_loss_reaches_the_rows_before_it() -> None:

@@ -230,7 +230,11 @@ def test_a_run_that_names_no_task_classifies(monkeypatch: pytest.MonkeyPatch) ->
     assert all(torch.equal(old[name], tensor) for name, tensor in whole.items())
 
 
+AFTER_EPOCH = recorder.Recorder.after_epoch
+
+
 def stopped(self: recorder.Recorder, training: Training, epoch: Epoch) -> None:
+    AFTER_EPOCH(self, training, epoch)
     raise Stopped
 
 

@@ -215,7 +215,7 @@ def test_another_programs_file_that_begins_with_its_own_sum_is_to_be_imported(
         (("provenance", "settings", "fc"), "x"), (("provenance", "data"), []),
         (("provenance", "data", "marks"), [[]]), (("provenance", "imported"), "x"),
         (("provenance", "imported", "measured"), 1),
-        (("table",), None), (("table", "name"), 3), (("table", "name"), "F"),
+        (("table",), None), (("table", "name"), 3), (("table", "name"), "F\n"),
         (("table", "words"), 3), (("table", "words"), [3]), (("table", "words"), []),
         (("table", "crop"), "32"), (("table", "crop"), 32.0), (("table", "crop"), 1),
         (("classes",), "abc"), (("classes",), [1, 2, 3]), (("classes",), ["a", "a", "b"]),

@@ -286,7 +286,10 @@ def test_what_takes_hours_on_a_cpu_is_not_tuned_by_default() -> None:
     """By `seconds_a_picture`, D whole takes two cores about a second a picture: 3 epochs of 4,000
     are some 3.6 hours."""
     part = open_dataset("drawn:30x48").train
-    many = replace(part, names=[*part.names] * 160, truth=np.tile(part.labels, 160))
+    many = replace(
+        part, names=[*part.names] * 160, truth=np.tile(part.labels, 160),
+        source=lambda i: part.source(i % len(part)),
+    )  # fmt: skip
     given = {"start": "whole.safetensors"}
     save(network_of("A", width=0.125, pixels=PIXELS), "whole.safetensors")
     assert choose(many, TWO_CORES.machine, given).settings.tune == "all"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from jaxtyping import Int64
@@ -30,9 +30,11 @@ from verydeep.datasets.annotations import (
 from verydeep.datasets.names import Chained, Chosen
 from verydeep.errors import UserError
 from verydeep.pictures.boxes import Boxes
-from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import Picture, Source
 from verydeep.pictures.windows import Window
+
+if TYPE_CHECKING:
+    from verydeep.pictures.preprocessing import Pixels
 
 __all__ = ["ROLES", "Boxes", "Dataset", "Keys", "Labels", "Part", "fingerprint", "joined", "marks"]
 

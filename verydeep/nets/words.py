@@ -71,7 +71,7 @@ _KINDS: dict[str, tuple[type, float, float]] = {
     "p": (float, 0, 0.999),
 }  # fmt: skip
 """Of each option its kind, and the least and the most that it may be."""
-MOST_KERNEL, MOST_CHANNELS, MOST_DEPTH = 255, 2**24, 32
+MOST_KERNEL, MOST_CHANNELS, MOST_DEPTH = 255, 2**40, 32
 _CLOSING = {"(": ")", "[": "]", "<": ">"}
 Options = dict[str, Any]
 
