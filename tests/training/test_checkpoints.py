@@ -346,6 +346,19 @@ def test_changed_data_is_refused(tmp_path: Path, photos: Callable[..., Path]) ->
         resume(tmp_path / "run", runtime=TWO_CORES)
 
 
+def test_a_run_of_an_earlier_version_is_refused_before_its_pictures_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the format before this a checkpoint was a folder."""
+    train("drawn:40x48", tmp_path / "run", runtime=TWO_CORES, **SMALL)
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    (tmp_path / "run" / "checkpoints" / "step-000000004").mkdir(parents=True)
+    for where in ("verydeep.verbs.run.read", "verydeep.verbs.train.set_apart"):
+        monkeypatch.setattr(where, lambda *given: pytest.fail("pictures were read"))
+    with pytest.raises(UserError, match="step-000000004 is a checkpoint of an earlier format, and"):
+        resume(tmp_path / "run", runtime=TWO_CORES)
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     for name, rate in (("one", 0.01), ("two", 0.02)):
         train("drawn:40x48", tmp_path / name, runtime=TWO_CORES, **{**SMALL, "rate": rate})
