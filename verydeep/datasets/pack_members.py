@@ -17,11 +17,11 @@ import numpy as np
 from PIL import Image
 
 from verydeep.datasets.annotations import Objects
-from verydeep.datasets.dataset import Boxes, Dataset, Part
+from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.entries import natural_key
 from verydeep.datasets.seen import key_of
 from verydeep.errors import PictureError, UserError
-from verydeep.pictures.boxes import into_window, no_boxes
+from verydeep.pictures.boxes import Boxes, into_window, no_boxes
 from verydeep.pictures.picture_files import format_of, full_size, open_image
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import MAX_PIXELS, Source, read_with_window
