@@ -6,6 +6,7 @@ What is read is compared with what was written, and with what safetensors' own r
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import random
 from collections.abc import Callable
@@ -37,6 +38,7 @@ from verydeep.training import checkpoints
 from verydeep.training.run import ORIGIN_KIND, read_origin, write_origin
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
+from verydeep.verbs.describe import is_ours
 from verydeep.weights.file import KIND as WEIGHTS_KIND
 
 KIND = Kind("verydeep-thing", "thing", 3, "make it again", "take another verydeep")
@@ -139,6 +141,59 @@ def test_a_disk_that_fails_leaves_what_was_there(
             write(tmp_path / "x", KIND, {}, {})
     assert read(tmp_path / "x", KIND).record == RECORD
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_header_that_would_not_be_read_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "x", KIND, RECORD, ARRAYS)
+    monkeypatch.setattr(tensors_file, "LARGEST_OF_OURS", 2000)
+    with pytest.raises(
+        UserError, match=r"cannot write .*x: .* takes 2,\d\d\d bytes, and 2,000 are"
+    ):
+        write(tmp_path / "x", KIND, {"names": ["n" * 1000]}, ARRAYS)
+    assert read(tmp_path / "x", KIND).record == RECORD
+
+
+def test_letters_take_the_bytes_that_utf8_has_for_them(tmp_path: Path) -> None:
+    write(tmp_path / "x", KIND, {"name": "猫" * 100}, {})
+    assert (tmp_path / "x").read_bytes().count("猫".encode()) == 100
+    assert read(tmp_path / "x", KIND).record == {"name": "猫" * 100}
+
+
+def test_weights_of_very_many_classes_are_known_as_ours(tmp_path: Path) -> None:
+    """Their header has 5 MB, above what is read of other programs' files."""
+    write(tmp_path / "w", WEIGHTS_KIND, {"classes": ["n" * 1000] * 5000}, {})
+    assert is_ours(tmp_path / "w")
+    assert tensors_file.says(tmp_path / "w", WEIGHTS_KIND)
+
+
+def with_shape(path: Path, name: str, shape: list[int]) -> None:
+    """Writes a file of ours in which an array of no bytes is said to have that shape."""
+    array = np.zeros(0, np.int64)
+    write(path, KIND, {}, {name: array})
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    text = content[8 : 8 + size].rstrip().replace(b'"shape":[0]', f'"shape":{shape}'.encode())
+    text += b" " * (-len(text) % 8)
+    start = len(text).to_bytes(8, "little")
+    digest = hashlib.sha256(start + text[: tensors_file.START - 8] + text[tensors_file.END - 8 :])
+    text = text.replace(text[tensors_file.START - 8 :][:64], digest.hexdigest().encode())
+    path.write_bytes(start + text)
+
+
+def test_a_shape_that_no_array_has_is_refused_though_it_is_of_no_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with_shape(path, "a", [3, 0])
+    assert read(path, KIND).arrays()["a"].shape == (3, 0)
+    for shape, line in (
+        ([2**53, 2**53, 2**53, 0], "a has axes that no array of a file has"),
+        ([2**53, 0], "a has axes that no array"),
+        ([0] * 70, "a.shape is a list of 70; a list of 8 values at most is needed"),
+    ):
+        with_shape(path, "a", shape)
+        with pytest.raises(DamagedError, match=f"x is no whole thing of verydeep: {line}"):
+            read(path, KIND)
 
 
 # --- a turned bit

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # what looks at a header alone is not to wait for either
 
 LARGEST_HEADER = 4 * 2**20
 """Bytes; that of a VGG with the names of a thousand classes takes under 0.1 MiB."""
+LARGEST_OF_OURS = 100_000_000
+"""Bytes, by the format; that of a test of ILSVRC's 50,000 pictures has 2 MB."""
 NAMES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64",
     "int32": "I32", "uint64": "U64", "uint32": "U32", "uint8": "U8", "bool": "BOOL",

@@ -17,9 +17,10 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
+from math import prod
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -80,7 +81,8 @@ TEXT = 2**16
 """Letters of a text of which nothing else is said, at most."""
 Line = Annotated[str, Most(4096)]
 Count = Annotated[int, Between(0, 2**53)]
-Real = Annotated[float, Between(-1e300, 1e300)]
+Shape = Annotated[list[Count], Most(8)]
+"""How long each axis of an array is."""
 Positive = Annotated[float, Between(0, 3.4e38, "(]")]
 """What float32 holds, above 0."""
 Share = Annotated[float, Between(0, 1, "[)")]
@@ -136,6 +138,16 @@ def fitting(kind: Any, said: Any, at: str = "") -> Any:
     `at` is the key that it stands under in its file.
     """
     return _fitting(kind, said, at)
+
+
+def values_of(shape: Sequence[int], at: str) -> int:
+    """How many values an array of a shape has.
+
+    Raises MisfitError where its axes make more than a file can hold, though one of them is 0.
+    """
+    if prod(length or 1 for length in shape) >= 2**53:
+        raise MisfitError(f"{one_line(at)} has axes that no array of a file has")
+    return prod(shape)
 
 
 def _fitting(kind: Any, said: Any, at: str, marks: tuple[Any, ...] = ()) -> Any:

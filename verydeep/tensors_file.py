@@ -21,7 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase, BytesIO
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -30,8 +29,17 @@ import numpy as np
 from verydeep import schema
 from verydeep.errors import UserError, one_line
 from verydeep.files import atomic_file
-from verydeep.safetensors_layout import BYTES, KINDS, Arrays, bytes_of, head, header, order
-from verydeep.schema import Count, Line, MisfitError
+from verydeep.safetensors_layout import (
+    BYTES,
+    KINDS,
+    LARGEST_OF_OURS,
+    Arrays,
+    bytes_of,
+    head,
+    header,
+    order,
+)
+from verydeep.schema import Count, Line, MisfitError, Shape
 
 if TYPE_CHECKING:  # what looks at a header alone is not to wait for PyTorch
     from torch import Tensor
@@ -43,8 +51,6 @@ START = 8 + len(OPENING)
 END = START + 64
 SUMS = "arrays_sha256"
 _WRITTEN = "the one that it was written with"
-LARGEST = 100_000_000
-"""Bytes, by the format; that of a test of ILSVRC's 50,000 pictures has 2 MB."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class _Told(TypedDict):
     """What a header says of an array."""
 
     dtype: Line
-    shape: list[Count]
+    shape: Shape
     data_offsets: tuple[Count, Count]
 
 
@@ -131,11 +137,17 @@ class Content:
 def write(path: Path, kind: Kind, record: Mapping[str, Any], arrays: Arrays) -> None:
     """Writes a file, whole or not at all; `record` is plain data, to which the format is added.
 
-    Raises UserError, with what was there before untouched, where it cannot.
+    Raises UserError, with what was there before untouched, where it cannot, or where the header
+    would be longer than one that is read.
     """
     data = {name: bytes_of(arrays[name]) for name in order(arrays)}
-    text = json.dumps({"format": kind.format, **record})
+    text = _in_json({"format": kind.format, **record})
     blank = _signed(arrays, dict.fromkeys(data, _sha256([])), kind, text)
+    if len(blank) > LARGEST_OF_OURS:
+        raise UserError(
+            f"cannot write {path}: what it says of itself takes {len(blank):,} bytes, and "
+            f"{LARGEST_OF_OURS:,} are read; make it of fewer pictures or shorter names"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(1) as pool, atomic_file(path) as file:
@@ -147,6 +159,16 @@ def write(path: Path, kind: Kind, record: Mapping[str, Any], arrays: Arrays) -> 
     except OSError as error:
         size = len(blank) + sum(map(len, data.values()))
         raise UserError(f"cannot write {path} ({size:,} bytes): {error.strerror}") from None
+
+
+def _in_json(record: Mapping[str, Any]) -> str:
+    """A record as a text, its letters as they are where UTF-8 has them all."""
+    text = json.dumps(record, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # surrogates, which names of files may hold
+        return json.dumps(record)
+    return text
 
 
 def _signed(arrays: Arrays, sums: Mapping[str, str], kind: Kind, text: str) -> bytes:
@@ -241,7 +263,7 @@ def _head(file: BufferedIOBase, kind: Kind) -> Head:
     file.seek(0)
     start = file.read(8)
     end = 8 + int.from_bytes(start, "little")
-    text = start + file.read(max(0, min(end, size, LARGEST) - 8))
+    text = start + file.read(max(0, min(end, size, LARGEST_OF_OURS) - 8))
     if text[8:START] != OPENING:
         _refuse_earlier(text[8:], kind)
         raise MisfitError("it does not begin as one")
@@ -292,21 +314,34 @@ def _place(told: Any, data: int, sha256: str, name: str) -> Place:
     kind, shape, (start, end) = said["dtype"], tuple(said["shape"]), said["data_offsets"]
     if kind not in KINDS:
         raise MisfitError(f"{one_line(name)} is in {one_line(kind)}; known are {', '.join(KINDS)}")
-    if prod(shape) * BYTES[kind] != end - start:
+    if schema.values_of(shape, name) * BYTES[kind] != end - start:
         raise MisfitError(f"{one_line(name)} has not the bytes that its shape takes")
     return Place(kind, shape, data + start, data + end, sha256)
 
 
 def has_sums(path: Path) -> bool:
-    """Whether a file begins as those do that are written here; UserError where it is unreadable."""
+    """Whether a file begins as those do that are written here; UserError where it is unreadable.
+
+    One of another program, whose own sum comes first, has none of its arrays; of a header that
+    cannot be read nothing is known, and it is taken for a damaged one of ours.
+    """
     try:
         with path.open("rb") as file:
-            return file.read(START)[8:] == OPENING
+            begins = file.read(START)[8:] == OPENING
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    if not begins:
+        return False
+    said = _metadata(path)
+    return said is None or SUMS in said
 
 
 def says(path: Path, kind: Kind) -> bool:
     """Whether a file says of itself that it is of that kind, of whichever format."""
-    said = (header(path, LARGEST) or {}).get("__metadata__")
-    return isinstance(said, dict) and kind.key in said
+    return kind.key in (_metadata(path) or ())
+
+
+def _metadata(path: Path) -> dict[str, Any] | None:
+    """What a file says beside its arrays; None where it says nothing that can be read."""
+    said = (header(path, LARGEST_OF_OURS) or {}).get("__metadata__")
+    return said if isinstance(said, dict) else None

@@ -30,6 +30,7 @@ from tests.commands.test_commands import Run
 from tests.commands.test_commands import verydeep as verydeep  # a fixture
 from tests.conftest import TWO_CORES, objects
 from verydeep.datasets import Dataset, open_dataset
+from verydeep.datasets.annotations import Objects
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.outlines import SHAPES
 from verydeep.datasets.pack import UNFINISHED, verify
@@ -195,6 +196,23 @@ def test_small_jpegs_are_copied_and_everything_else_becomes_one(mixed: Path) -> 
                 assert image.layer[0][1:3] == image.layer[1][1:3] == (1, 1)  # type: ignore[attr-defined]
     above = part.names.index("arrow/0.jpg")
     assert recoded(part, above, 63).data != (mixed / "arrow" / "0.jpg").read_bytes()
+
+
+def test_boxes_of_a_jpeg_that_is_decoded_at_a_half_are_in_the_pixels_of_its_file() -> None:
+    """One of 50.4 Mpx, above what is decoded whole: copied below the side, else made smaller."""
+    file = io.BytesIO()
+    Image.new("L", (7200, 7000)).save(file, "JPEG")
+    box = Objects.of_class(np.array([[720.0, 700.0, 7200.0, 7000.0]]), 0)
+    data = file.getvalue()
+    part = Part(["a.jpg"], np.zeros(1, np.int64), lambda i: data, objects=lambda i: box)
+    for side, expected in ((7000, (7200, 7000)), (4000, (3600, 3500)), (700, (720, 700))):
+        found = recoded(part, 0, side)
+        assert (found.data == data) == (side == 7000)
+        with Image.open(io.BytesIO(found.data)) as image:
+            assert image.size == expected
+        width, height = expected
+        wanted = [[width / 10, height / 10, width, height]]
+        np.testing.assert_allclose(found.boxes, wanted, atol=0.01)
 
 
 def test_names_keep_their_order_or_are_numbered() -> None:
@@ -590,6 +608,15 @@ def test_a_pack_of_an_earlier_version_is_read_and_not_gone_on_with(
     assert now.train.keys is not None
     with pytest.raises(UserError, match="packed is a pack of an earlier format, which can be read"):
         pack(dataset, Path("packed"), 64)
+
+
+def test_an_earlier_index_with_arrays_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    arrays = [["<i8", [2**53, 2**53]], *[["<i8", [0]]] * 7]
+    rest = json.dumps({"arrays": arrays}).encode() + b"\n"
+    first = f"verydeep pack 1 {hashlib.sha256(rest).hexdigest()}\n".encode()
+    (tmp_path / INDEX).write_bytes(first + rest)
+    with pytest.raises(UserError, match="its labels has axes that no array of a file has"):
+        read_index(tmp_path / INDEX)
 
 
 # --- the command

@@ -35,6 +35,7 @@ from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import one_thread_each
 from verydeep.verbs.evaluate import Identity, evaluate
+from verydeep.verbs.parts import to_test
 
 OTHERS = [name for name in ENGINES if name != "torch"]
 
@@ -382,6 +383,25 @@ def test_int8_refuses_before_anything_is_calibrated(trained: Path, tmp_path: Pat
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="cannot write .*file/x.onnx: .*; choose another --out"):
         quantise.export_int8(path, "drawn:300", tmp_path / "file" / "x.onnx")
+
+
+def test_int8_without_a_picture_to_test_on_is_refused_before_anything_is_calibrated(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from verydeep.verbs import quantise
+
+    def all_learnt(*given: Any) -> Any:
+        dataset, _, part, role = to_test(*given)
+        parts = {"train": dataset.train, "validation": part.only([]), "test": part.only([])}
+        return replace(dataset, parts=parts), "validation", parts["validation"], role
+
+    monkeypatch.setattr(quantise, "to_test", all_learnt)
+    monkeypatch.setattr(quantise, "_crops", lambda *given: pytest.fail("calibrated"))
+    line = "no pictures to test on in the validation part of drawn:300"
+    with pytest.raises(UserError, match=line):
+        quantise.export_int8(trained, "drawn:300", tmp_path / "int8.onnx")
 
 
 def test_int8_is_for_onnx_alone(

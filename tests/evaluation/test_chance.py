@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verydeep.datasets.dataset import Labels
+from verydeep.datasets.annotations import Labels
 from verydeep.evaluation.chance import blind, no_better
 
 CLASSES = ("cat", "dog")

@@ -23,7 +23,7 @@ from tests.verbs.test_evaluate import PIXELS, reading_shades
 from verydeep import weights
 from verydeep.commands.evaluate import answer
 from verydeep.datasets import Dataset, Part
-from verydeep.datasets.dataset import Labels
+from verydeep.datasets.annotations import Labels
 from verydeep.errors import UserError
 from verydeep.evaluation.class_matching import other_orders, relabelled
 from verydeep.evaluation.class_order import BY_NUMBER, Numbering, doubts, refuse_other_order

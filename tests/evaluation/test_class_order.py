@@ -11,7 +11,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from verydeep.datasets.dataset import Labels
+from verydeep.datasets.annotations import Labels
 from verydeep.errors import UserError
 from verydeep.evaluation.class_order import (
     BY_NAME,

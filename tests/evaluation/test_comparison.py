@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from verydeep.commands.compare import cells_of
 from verydeep.errors import UserError
 from verydeep.evaluation import comparison, metrics
 from verydeep.evaluation.comparison import Comparison, compare, mcnemar, paired_interval
 from verydeep.evaluation.fusion import fuse, row_of
-from verydeep.evaluation.scores import Scores, aligned, save_scores
+from verydeep.evaluation.scores import KIND, Scores, aligned, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.report.protocols import write_protocols_page
 from verydeep.verbs.compare import _holm, compared, fused
@@ -365,6 +366,14 @@ def test_tests_of_two_sets_of_pictures_are_told_apart() -> None:
     with pytest.raises(UserError, match=f"^{b} lacks picture '5.png', which {a} has; test both"):
         compared([Path(a), Path(b)])
     assert len(compared([Path(a), Path(c)]).scores) == 2
+
+
+def test_an_old_score_file_of_a_folder_is_named_and_may_be_taken_away() -> None:
+    kept(("run/scores/a.safetensors", ONE), ("run/scores/b.safetensors", ONE))
+    old = {"x": np.zeros(1, np.float32)}
+    save_file(old, "run/scores/old.safetensors", {KIND.key: '{"format": 3}'})
+    with pytest.raises(UserError, match="old.safetensors is .* 3, .*; test again, or take it away"):
+        compared([Path("run")])
 
 
 def test_a_file_that_is_named_twice_counts_once() -> None:

@@ -183,6 +183,12 @@ def test_a_gpu_gives_an_eighth_of_what_is_free(free: int, most: int) -> None:
     assert memory_of(free) == most
 
 
+def test_a_part_without_pictures_has_no_posteriors() -> None:
+    net = network()
+    found = posteriors(net, part_of_shapes(), protocol(net, "centre"))
+    assert found.shape == (0, len(net.classes))
+
+
 def test_one_unreadable_picture_stops_nothing() -> None:
     part = part_of_shapes(*MIXED)
 
@@ -305,6 +311,7 @@ def test_a_test_scale_below_the_crop_is_refused() -> None:
         ("64,64", "the scales 64, 64 are not each another"),
         ("wide", "--scales wide; Q is a side in pixels"),
         ("64,", "--scales 64,; Q is a side in pixels"),
+        (",".join(map(str, range(64, 64 + 65))), "65 scales; give 64 at most"),
     ],
 )
 def test_scales_that_are_none_are_refused(scales: str, line: str) -> None:

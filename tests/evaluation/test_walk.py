@@ -114,6 +114,19 @@ def test_only_what_is_not_kept_is_worked_out(
     assert sorted(Journal(tmp_path, Named()).kept()) == [0, 1, 2, 3, 4, 5]
 
 
+def test_a_chunk_that_is_done_anew_takes_no_other_away(tmp_path: Path) -> None:
+    """As where a file could not be read at first, and another begins with the same chunk."""
+    rows = dict(chunks(ragged(), [0, 1, 2]))
+    for numbers in ([0, 1], [0, 2], [0]):
+        journal = Journal(tmp_path, Named())
+        for number in numbers:
+            journal.add(number, rows[number])
+        journal.save()
+    found = Journal(tmp_path, Named()).kept()
+    assert sorted(found) == [0, 1, 2]
+    assert all(same_bits(found[number], rows[number]) for number in rows)
+
+
 def test_two_processes_come_to_the_rows_of_one(tmp_path: Path) -> None:
     """The second time they go on with the journal that one of them kept of a third of it."""
     for again in range(2):

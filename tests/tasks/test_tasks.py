@@ -27,7 +27,8 @@ from tests.conftest import TWO_CORES, objects
 from verydeep import tasks, tensors_file
 from verydeep.commands.train_answer import as_json, in_words
 from verydeep.datasets import open_dataset
-from verydeep.datasets.dataset import Labels, Part
+from verydeep.datasets.annotations import Labels
+from verydeep.datasets.dataset import Part
 from verydeep.errors import Stopped, UserError
 from verydeep.nets.network import Network, build
 from verydeep.report.page import write_page

@@ -346,6 +346,19 @@ def test_changed_data_is_refused(tmp_path: Path, photos: Callable[..., Path]) ->
         resume(tmp_path / "run", runtime=TWO_CORES)
 
 
+def test_a_run_of_an_earlier_version_is_refused_before_its_pictures_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the format before this a checkpoint was a folder."""
+    train("drawn:40x48", tmp_path / "run", runtime=TWO_CORES, **SMALL)
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    (tmp_path / "run" / "checkpoints" / "step-000000004").mkdir(parents=True)
+    for where in ("verydeep.verbs.run.read", "verydeep.verbs.train.set_apart"):
+        monkeypatch.setattr(where, lambda *given: pytest.fail("pictures were read"))
+    with pytest.raises(UserError, match="step-000000004 is a checkpoint of an earlier format, and"):
+        resume(tmp_path / "run", runtime=TWO_CORES)
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     for name, rate in (("one", 0.01), ("two", 0.02)):
         train("drawn:40x48", tmp_path / name, runtime=TWO_CORES, **{**SMALL, "rate": rate})
@@ -406,6 +419,20 @@ def test_what_is_not_finite_is_named_by_layer_and_picture(
     assert f"at step 8 (rate 0.01): the first layer is conv2_1; pictures {', '.join(named)}" in str(
         error
     )
+
+
+def test_the_picture_that_was_shown_is_named_and_none_that_was_skipped() -> None:
+    """Picture 3 is shown in place of the first of the batch, and the second counts nothing."""
+    training, settings = begun()
+    with torch.no_grad():
+        dict(training.network.named_parameters())["conv2_1.bias"][0] = float("inf")
+    source = source_of(drawn()[0])
+    batch = next(batches(source, settings, 0, threads=1)).part(0, 3, torch.device("cpu"))
+    weight = torch.tensor([1.0, 0.0, 1.0])
+    batch = replace(batch, weight=weight, shown_of=(3, *batch.shown_of[1:]))
+    error = why_not_finite(training, batch, 7, source.part, Ranks())
+    named = [source.part.names[i] for i in (3, batch.samples[2])]
+    assert str(error).split("pictures ")[1].split(";")[0] == ", ".join(named)
 
 
 def test_a_picture_that_is_unreadable_every_epoch_is_counted_once(tmp_path: Path) -> None:

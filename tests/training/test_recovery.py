@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,13 @@ import pytest
 
 from tests.killing import EVERY, free_port
 from verydeep import tensors_file
+from verydeep.errors import UserError
+from verydeep.runtime.distributed import Ranks
+from verydeep.runtime.machine import Machine
+from verydeep.runtime.runtime import Runtime
 from verydeep.training import checkpoints
+from verydeep.training.settings import Settings
+from verydeep.verbs.agreement import check_shares
 
 Obey = Callable[..., dict[str, Any]]
 
@@ -242,6 +250,23 @@ def test_a_batch_that_processes_do_not_divide_is_refused(obey: Obey) -> None:
     answer = obey("shards", count=2, settings={"micro_batch": 8})
     assert "micro-batches of 8 do not divide the 4 pictures a step" in answer["said"]
     assert "take --set micro_batch=4" in answer["said"]
+
+
+@pytest.mark.parametrize(
+    ("device", "in_order", "refused"),
+    [("cpu", False, True), ("cpu", True, True), ("cuda", True, True), ("cuda", False, False)],
+)
+def test_micro_batches_divide_a_share_where_there_are_any(
+    device: str, in_order: bool, refused: bool
+) -> None:
+    """Shares of 5 pictures, in micro-batches of 2."""
+    settings = Settings(batch=10, micro_batch=2)
+    runtime = Runtime(Machine(device, 1), Ranks(0, 2, in_order=in_order))
+    line = "micro-batches of 2 do not divide the 5 pictures a step"
+    with pytest.raises(UserError, match=line) if refused else nullcontext():
+        check_shares(settings, runtime)
+    with pytest.raises(UserError, match="a batch of 9 cannot be shared by 2 processes"):
+        check_shares(replace(settings, batch=9), runtime)
 
 
 def test_a_signal_to_one_of_two_processes_stops_both_and_they_go_on(

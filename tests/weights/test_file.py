@@ -195,6 +195,17 @@ def changed(path: Path, where: tuple[str, ...], value: Any) -> None:
     tensors_file.write(path, KIND, content.record, content.tensors())
 
 
+def test_another_programs_file_that_begins_with_its_own_sum_is_to_be_imported(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file({"x": torch.ones(1)}, path, {"sha256": "0" * 64})
+    assert path.read_bytes()[8:].startswith(tensors_file.OPENING)
+    for read in (load, read_info, read_memory):
+        with pytest.raises(UserError, match="none of verydeep's: .* come in by `verydeep weights"):
+            read(path)
+
+
 @pytest.mark.parametrize(
     ("where", "value"),
     [

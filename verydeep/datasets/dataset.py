@@ -29,14 +29,11 @@ from verydeep.datasets.annotations import (
 )
 from verydeep.datasets.names import Chained, Chosen
 from verydeep.errors import UserError
-from verydeep.pictures.boxes import Boxes
 from verydeep.pictures.reading import Picture, Source
 from verydeep.pictures.windows import Window
 
 if TYPE_CHECKING:
     from verydeep.pictures.preprocessing import Pixels
-
-__all__ = ["ROLES", "Boxes", "Dataset", "Keys", "Labels", "Part", "fingerprint", "joined", "marks"]
 
 Keys = Int64[np.ndarray, " N"]
 T = TypeVar("T")

@@ -20,7 +20,8 @@ import numpy as np
 from jaxtyping import UInt32, UInt64
 
 from verydeep import randomness
-from verydeep.datasets.dataset import ROLES, Dataset, Labels, Part, fingerprint
+from verydeep.datasets.annotations import Labels
+from verydeep.datasets.dataset import ROLES, Dataset, Part, fingerprint
 from verydeep.datasets.entries import (
     UP,
     below,

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.datasets import ilsvrc_lists
-from verydeep.datasets.annotations import Objects
-from verydeep.datasets.dataset import Boxes, Dataset, Labels, Part, fingerprint
+from verydeep.datasets.annotations import Labels, Objects
+from verydeep.datasets.dataset import Dataset, Part, fingerprint
 from verydeep.datasets.entries import some
 from verydeep.datasets.ilsvrc_files import (
     ANNOTATIONS,
@@ -41,6 +41,7 @@ from verydeep.datasets.ilsvrc_files import (
 )
 from verydeep.datasets.ilsvrc_lists import class_names
 from verydeep.errors import UserError
+from verydeep.pictures.boxes import Boxes
 from verydeep.pictures.reading import original_size
 
 __all__ = ["WORDS", "class_names", "devkit_order", "find_list", "is_here", "open"]

@@ -21,9 +21,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from verydeep.datasets.dataset import Boxes, Labels
+from verydeep.datasets.annotations import Labels
 from verydeep.errors import UserError
 from verydeep.formats import mat5
+from verydeep.pictures.boxes import Boxes
 
 WNID = re.compile(r"n\d{8}")
 SOLUTION_HEADER = "ImageId,PredictionString"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from verydeep import schema
 from verydeep.datasets.seen import NO_KEY
-from verydeep.schema import Count, Line, MisfitError
+from verydeep.schema import Line, MisfitError, Shape
 
 FORMATS = (b"verydeep pack 1 ", b"verydeep pack 2 ")
 DIGITS = len(FORMATS[0])
@@ -30,7 +29,7 @@ KINDS = {
 
 
 class _Arrays(TypedDict):
-    arrays: list[tuple[Line, list[Count]]]
+    arrays: list[tuple[Line, Shape]]
 
 
 def is_earlier(path: Path) -> bool:
@@ -74,7 +73,7 @@ def _arrays(
     for (name, kind), (said, shape) in zip(kinds.items(), layout, strict=True):
         if said != kind:
             raise MisfitError(f"its {name} are {schema.shown(said)}, not {kind}")
-        array = np.frombuffer(data, kind, prod(shape), at).reshape(shape)
+        array = np.frombuffer(data, kind, schema.values_of(shape, f"its {name}"), at).reshape(shape)
         yield name, array
         at += array.nbytes
     if at != len(data):

@@ -17,14 +17,15 @@ import numpy as np
 from PIL import Image
 
 from verydeep.datasets.annotations import Objects
-from verydeep.datasets.dataset import Boxes, Dataset, Part
+from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.entries import natural_key
 from verydeep.datasets.seen import key_of
 from verydeep.errors import PictureError, UserError
-from verydeep.pictures.boxes import into_window, no_boxes
-from verydeep.pictures.picture_files import format_of, open_image
+from verydeep.pictures.boxes import Boxes, into_window, no_boxes
+from verydeep.pictures.picture_files import format_of, full_size, open_image
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import MAX_PIXELS, Source, read_with_window
+from verydeep.pictures.windows import Window
 
 QUALITY = 95
 """Of the JPEGs written, with a colour for each pixel (4:4:4): crops are cut at odd places and
@@ -129,8 +130,10 @@ def recoded(part: Part, index: int, side: int) -> Recoded:
     source = part.source(index)
     key = key_of(source) if part.keys is None else int(part.keys[index])
     image, window = read_with_window(source, smaller_side=side)
-    data = _ordinary_jpeg(source, side)
-    if data is None:
+    as_it_is = _ordinary_jpeg(source, side)
+    if as_it_is is not None:
+        data, window = as_it_is
+    else:
         if min(image.shape[:2]) > side:
             image = SHRINK.rescale(image, side)
             window = window.rescaled((image.shape[0], image.shape[1]))
@@ -156,14 +159,18 @@ def _refuse_others(name: str, objects: Objects, label: int) -> None:
         )
 
 
-def _ordinary_jpeg(source: Source, side: int) -> bytes | None:
-    """The file of a JPEG, RGB or grey, upright and small enough; None of any other picture."""
+def _ordinary_jpeg(source: Source, side: int) -> tuple[bytes, Window] | None:
+    """The file of a JPEG, RGB or grey, upright and small enough, and the window of the whole of it.
+
+    None of any other picture. The size is the file's own, however small it is decoded.
+    """
     if isinstance(source, np.ndarray):
         return None
     with suppress(OSError):
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
         if format_of(data) == "JPEG":
             image, orientation = open_image(data, MAX_PIXELS)
-            if image.mode in ("RGB", "L") and orientation == 1 and min(image.size) <= side:
-                return data
+            (width, height), _ = full_size(image)
+            if image.mode in ("RGB", "L") and orientation == 1 and min(width, height) <= side:
+                return data, Window.whole((height, width))
     return None

@@ -14,9 +14,10 @@ from zlib import crc32
 
 import numpy as np
 
-from verydeep.datasets.dataset import ROLES, Boxes
+from verydeep.datasets.dataset import ROLES
 from verydeep.datasets.pack_index import Entries
 from verydeep.datasets.pack_members import Member, Recoded
+from verydeep.pictures.boxes import Boxes
 
 
 @dataclass(frozen=True)

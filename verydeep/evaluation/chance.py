@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verydeep.datasets.dataset import Labels
+from verydeep.datasets.annotations import Labels
 from verydeep.evaluation.metrics import interval, top_error, wrong
 from verydeep.evaluation.posteriors import Posteriors
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.datasets import Dataset, Part
-from verydeep.datasets.dataset import Labels
+from verydeep.datasets.annotations import Labels
 from verydeep.datasets.ilsvrc import devkit_order
 from verydeep.datasets.ilsvrc_lists import WNID, class_key
 from verydeep.errors import UserError

@@ -23,7 +23,7 @@ from math import exp, lgamma
 import numpy as np
 from jaxtyping import Int64
 
-from verydeep.datasets.dataset import Labels
+from verydeep.datasets.annotations import Labels
 from verydeep.errors import UserError
 
 Order = Int64[np.ndarray, " K"]

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import count
 from json import dumps, loads
 from pathlib import Path
 from time import monotonic
@@ -80,9 +81,14 @@ class Journal:
             chunks = self._rows.items()
             arrays = {f"{chunk}.values": rows.values for chunk, rows in chunks}
             arrays |= {f"{chunk}.counts": rows.counts for chunk, rows in chunks}
-            path = self.folder / f"chunks-{min(self._rows):07}.safetensors"
-            tensors_file.write(path, KIND, {"walk": self.walk}, arrays)
+            tensors_file.write(self._free_place(), KIND, {"walk": self.walk}, arrays)
         self._rows, self._saved = {}, monotonic()
+
+    def _free_place(self) -> Path:
+        """A file that is not there yet: one that is may hold other chunks beside a same first."""
+        first = f"chunks-{min(self._rows):07}"
+        names = (f"{first}{f'-{n}' if n else ''}.safetensors" for n in count())
+        return next(path for name in names if not (path := self.folder / name).exists())
 
     def remove(self) -> None:
         """Takes the folder away, when the result is written."""

@@ -13,7 +13,7 @@ from statistics import NormalDist
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from verydeep.datasets.dataset import Labels
+from verydeep.datasets.annotations import Labels
 from verydeep.evaluation.posteriors import Posteriors
 
 Missed = Bool[np.ndarray, " N"]

@@ -107,7 +107,7 @@ def chunk_of(pictures: int, protocol: Protocol, network: Network) -> int:
     """Pictures in a chunk: what the protocol shows of each, and how many there are, decide."""
     each = sum(p.pixels(p.scale, 4 * p.scale // 3) for p in protocol.passes)
     most = max(1, CHUNK[network.device.type] // each)
-    return min(most, math.ceil(pictures / PARTS))
+    return min(most, max(1, math.ceil(pictures / PARTS)))
 
 
 def readable(found: Posteriors) -> Bool[np.ndarray, " N"]:

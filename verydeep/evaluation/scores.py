@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from verydeep import schema, tensors_file
-from verydeep.datasets.dataset import ROLES, Labels
+from verydeep.datasets.annotations import Labels
+from verydeep.datasets.dataset import ROLES
 from verydeep.datasets.ilsvrc_lists import class_key
 from verydeep.errors import UserError
 from verydeep.evaluation.metrics import top_error
@@ -24,7 +25,13 @@ from verydeep.evaluation.published import Trained
 from verydeep.evaluation.views import WAYS, Protocol
 from verydeep.schema import Line, Seed
 
-KIND = tensors_file.Kind("verydeep-scores", "score file", 4, "test again", "test again")
+KIND = tensors_file.Kind(
+    "verydeep-scores",
+    "score file",
+    4,
+    if_damaged="test again",
+    if_other="test again, or take it away",  # of a folder that has others
+)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ WAYS = {
     "both": ("whole", "grid"),
 }
 """The protocols, and the ways in which each shows a picture at every scale."""
+SCALES = 64
+"""Scales of one test, at most."""
 GRID = 5
 """Crops along each side of a picture: with mirror images 50 a scale, 150 at three (Sect. 4.3)."""
 
@@ -112,7 +114,7 @@ class Protocol:
 
     name: str
     crop: Annotated[int, Between(1, 2**16)]
-    scales: Annotated[tuple[Annotated[int, Between(1, 2**16)], ...], Most(64)]
+    scales: Annotated[tuple[Annotated[int, Between(1, 2**16)], ...], Most(SCALES)]
 
     def __str__(self) -> str:
         each = " a scale" if len(self.scales) > 1 else ""
@@ -137,8 +139,8 @@ def protocol(
     """The protocol of that name for a network.
 
     `scales` are the Q: one or several, or "paper" for the three that the paper tests at. By
-    default Q is S, or the middle of its range. Raises UserError for an unknown name, or a Q
-    smaller than the crop.
+    default Q is S, or the middle of its range. Raises UserError for an unknown name, too many Q, or
+    one smaller than the crop.
     """
     if name not in WAYS:
         raise UserError(f"no protocol '{name}'; there are {', '.join(WAYS)}")
@@ -152,6 +154,8 @@ def protocol(
     chosen = (scales,) if isinstance(scales, int) else tuple(scales)
     if len(set(chosen)) < max(1, len(chosen)):
         raise UserError(f"the scales {', '.join(map(str, chosen))} are not each another")
+    if len(chosen) > SCALES:
+        raise UserError(f"{len(chosen)} scales; give {SCALES} at most")
     if min(chosen) < crop:
         raise UserError(
             f"a test scale of {min(chosen)} is below the network's crop of {crop}; Q is the "

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from verydeep.errors import UserError, one_line
 from verydeep.importers.parameters import PIXELS, SCALE, Parameters
-from verydeep.safetensors_layout import header, pieces
+from verydeep.safetensors_layout import LARGEST_OF_OURS, header, pieces
 from verydeep.schema import Line, Most, fitting, of_json
 from verydeep.weights.schema import (
     PixelsSaid,
@@ -72,7 +72,7 @@ def read(path: Path, source: Path | str) -> Parameters:
     among it any value that is no finite number.
     """
     try:
-        text = (header(path) or {})["__metadata__"][KEY]
+        text = (header(path, LARGEST_OF_OURS) or {})["__metadata__"][KEY]
         said: ParametersSaid = fitting(ParametersSaid, of_json(text), "parameters")
         with safe_open(path, "pt") as file:
             names = file.keys()

@@ -19,7 +19,7 @@ from verydeep.errors import UserError
 from verydeep.files import folder_lock
 from verydeep.importers.convert import convert
 from verydeep.runtime.progress import Lines, Progress
-from verydeep.safetensors_layout import header
+from verydeep.safetensors_layout import LARGEST_OF_OURS, header
 from verydeep.weights import paths
 from verydeep.weights.download import fetch
 from verydeep.weights.releases import CLASS_LIST, Release
@@ -86,7 +86,8 @@ def _take(release: Release, progress: Progress) -> None:
 def _says_another_scale(release: Release) -> bool:
     """Whether our file of a release has another S; a damaged one is refused when it is read."""
     try:
-        info = json.loads((header(paths.kept(release)) or {})["__metadata__"][paths.OURS])
+        said = header(paths.kept(release), LARGEST_OF_OURS) or {}
+        info = json.loads(said["__metadata__"][paths.OURS])
         return release.scale is not None and tuple(info["pixels"]["scale"]) != release.scale
     except (KeyError, TypeError, ValueError):
         return False

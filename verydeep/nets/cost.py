@@ -43,16 +43,6 @@ class RowCost:
         """Weights and biases together."""
         return self.weights + self.biases
 
-    @property
-    def value_bytes(self) -> int:
-        """Bytes its values take in float32."""
-        return FLOAT * self.values
-
-    @property
-    def parameter_bytes(self) -> int:
-        """Bytes its parameters take in float32."""
-        return FLOAT * self.parameters
-
 
 @dataclass(frozen=True)
 class Cost:

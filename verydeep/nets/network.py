@@ -50,7 +50,6 @@ def build(
     return Network.random(scaled, names, pixels, initial, seed)
 
 
-Show = Callable[[Tensor], Tensor]
 Rule = Callable[..., Tensor]
 """What a row is done by instead of its layer: called with row, layer, and what the row reads."""
 Rules = Mapping[type[Row] | str, Rule]
@@ -173,19 +172,15 @@ class Network(nn.Module):
         return {name: kept[row] for name, row in names.items()}
 
     @torch.inference_mode()
-    def predict(
-        self, picture: Source, top: int = 5, show: Show | None = None
-    ) -> list[tuple[str, float]]:
+    def predict(self, picture: Source, top: int = 5) -> list[tuple[str, float]]:
         """The `top` most probable classes of a picture, as (class name, posterior).
 
         The picture is shown whole, at the middle of the training scales, with its mirror image
-        (dense testing, Sect. 3.2), to the network itself or to an engine's `show`, which makes
-        posteriors of views, uint8 [B, h, w, 3]. Raises PictureError where it cannot be read.
+        (dense testing, Sect. 3.2). Raises PictureError where it cannot be read.
         """
         image = self.pixels.read(picture, self.pixels.test_scale)
         views = torch.from_numpy(with_mirror(image)).to(self.device)
-        shown = show(views) if show else self.posteriors(self.pixels.normalise(views))
-        posteriors = shown.mean(0)
+        posteriors = self.posteriors(self.pixels.normalise(views)).mean(0)
         best = posteriors.topk(min(top, len(self.classes)))
         return [
             (self.classes[k], p)

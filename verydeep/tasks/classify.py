@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from verydeep.datasets.dataset import Part
 from verydeep.evaluation.chance import blind
-from verydeep.evaluation.metrics import top_error
+from verydeep.evaluation.metrics import negative_log_likelihood, top_error
 from verydeep.evaluation.posteriors import posteriors, readable
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import Network
@@ -35,8 +35,7 @@ def _judge(
     )
     read = np.flatnonzero(readable(found))
     found, labels = found[read], part.labels[read]
-    own = found[range(len(labels)), labels]
-    loss = -torch.from_numpy(own).clamp_min(1e-12).log().mean().item()
+    loss = negative_log_likelihood(found, labels)
     return Judgement(loss, {"top1": top_error(found, labels), "top5": top_error(found, labels, 5)})
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from verydeep.datasets.dataset import Dataset, Labels, Part
+from verydeep.datasets.annotations import Labels
+from verydeep.datasets.dataset import Dataset, Part
 from verydeep.nets.network import Network
 from verydeep.runtime.runtime import Runtime
 

@@ -83,16 +83,26 @@ def newest(folder: Path, say: Say) -> dict[str, bytes] | None:
     Those passed over are named. Raises UserError where that one is of another version of verydeep.
     """
     for place in reversed(found(folder)):
-        if place.is_dir():
-            raise UserError(
-                f"{place} is a checkpoint of an earlier format, and this verydeep reads format "
-                f"{KIND.format}; {KIND.if_other}"
-            )
+        _refuse_earlier(place)
         try:
             return {place.name: verified(place)}
         except DamagedError as error:
             say(f"passed over: {error}")
     return None
+
+
+def refuse_earlier(folder: Path) -> None:
+    """Raises UserError where the newest checkpoint is of a version that made folders of them."""
+    for place in found(folder)[-1:]:
+        _refuse_earlier(place)
+
+
+def _refuse_earlier(place: Path) -> None:
+    if place.is_dir():
+        raise UserError(
+            f"{place} is a checkpoint of an earlier format, and this verydeep reads format "
+            f"{KIND.format}; {KIND.if_other}"
+        )
 
 
 def found(folder: Path) -> list[Path]:

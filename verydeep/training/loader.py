@@ -17,7 +17,8 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
 from verydeep import randomness, tasks
-from verydeep.datasets.dataset import Labels, Part
+from verydeep.datasets.annotations import Labels
+from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError
 from verydeep.pictures.preprocessing import Pixels, crop_place
 from verydeep.pictures.reading import Picture, Source

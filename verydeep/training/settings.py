@@ -20,12 +20,12 @@ STEP = 32
 """Pixels between neighbouring positions of the dense net: how far S is above the crop, or several
 times as far, so that the net sees all of a picture of that side."""
 RENAMED = {"learn": "tune", "shard": "micro_batch"}
-"""Settings by the names that they had in earlier versions, for the runs begun by those."""
+"""Settings by the names that they had in earlier versions, which are taken for them."""
 BEFORE = {"divide": True, "bad_start": "train"}
-"""What earlier versions did without a setting, for the runs begun by those."""
-
+"""What earlier versions did without a setting: how weights of theirs were trained, and what their
+run.toml, taken as a recipe, trains again."""
 LATER = {"task": "classify"}
-"""Settings that came later, and what a run begun without them does; it can be gone on with."""
+"""Settings that came later, and what is meant where a run.toml does not say them."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,10 @@ class Settings:
     fully-connected ones, or "last" for the one that gives the scores.
     `average` above 0 tests and keeps an exponential moving average of the weights with that decay.
 
-    A batch is cut into micro-batches of so many pictures, each with its own dropout, whose
-    gradients are summed in a fixed order on a CPU: the number of threads cannot change what is
-    learnt.
+    On a CPU, and wherever sums are in order, a batch is cut into micro-batches of so many pictures,
+    whose gradients are summed in a fixed order: the number of threads cannot change what is learnt.
+    Norms go by the pictures of a micro-batch; the rest of a net learns the same by any, but for
+    rounding.
 
     `seed` is that of all that is random in training; `split` that of the split of the data into
     parts, where it has none of its own, so that other seeds train other nets on the same parts.

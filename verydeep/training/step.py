@@ -154,7 +154,8 @@ def why_not_finite(
         found |= {name for name in names if not values[name].isfinite().all()}
         scores = values[network.table.scores].mean((2, 3))
         losses = training.task.loss(scores, piece.targets)
-        pictures += [source.names[i] for i in piece.samples[~losses.isfinite().cpu().numpy()]]
+        seen = (~losses.isfinite() & (piece.weight > 0)).nonzero()[:, 0].tolist()
+        pictures += [source.names[piece.shown_of[i]] for i in seen]
     network.train()
     bad = [name for name in names if name in found]
     where = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from verydeep.datasets import Dataset
 from verydeep.errors import UserError
 from verydeep.runtime.distributed import Ranks
+from verydeep.runtime.runtime import Runtime
 from verydeep.training.settings import Settings
 
 
@@ -15,11 +16,12 @@ def agree(dataset: Dataset, settings: Settings, ranks: Ranks) -> None:
     ranks.agree({"data": dataset.fingerprint, **said, "way of summing": ways})
 
 
-def check_shares(settings: Settings, ranks: Ranks) -> None:
+def check_shares(settings: Settings, runtime: Runtime) -> None:
     """Refuses a batch that the processes, and the micro-batches within them, do not divide.
 
-    On a GPU too, where micro-batches are but the pictures that dropout is drawn for together.
+    On a GPU there are micro-batches only where sums are in order.
     """
+    ranks, on_gpu = runtime.ranks, runtime.machine.device != "cpu"
     count = ranks.world_size
     if count == 1:
         return
@@ -29,7 +31,7 @@ def check_shares(settings: Settings, ranks: Ranks) -> None:
             f"{settings.batch // count * count or count}, or another number of processes"
         )
     share = settings.batch // count
-    if share % settings.micro_batch:
+    if share % settings.micro_batch and (ranks.in_order or not on_gpu):
         fitting = max(n for n in range(1, min(settings.micro_batch, share) + 1) if share % n == 0)
         raise UserError(
             f"micro-batches of {settings.micro_batch} do not divide the {share} pictures a step "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from verydeep.errors import UserError, one_line
 from verydeep.importers import sandbox
 from verydeep.importers.pretrained import find
-from verydeep.safetensors_layout import header
+from verydeep.safetensors_layout import LARGEST_OF_OURS, header
 from verydeep.weights.paths import OURS
 from verydeep.weights.releases import Hashes, Release, hashes_of, release_of
 
@@ -168,5 +168,5 @@ def file_at(path: Path) -> Path:
 
 def is_ours(path: Path) -> bool:
     """Whether a file of weights is one of our own."""
-    said = (header(path) or {}).get("__metadata__")
+    said = (header(path, LARGEST_OF_OURS) or {}).get("__metadata__")
     return isinstance(said, dict) and OURS in said

@@ -14,7 +14,8 @@ import numpy as np
 
 from verydeep import weights
 from verydeep.datasets import Part
-from verydeep.datasets.dataset import Labels, fingerprint
+from verydeep.datasets.annotations import Labels
+from verydeep.datasets.dataset import fingerprint
 from verydeep.engines import engine as engines
 from verydeep.errors import UserError
 from verydeep.evaluation.class_matching import (

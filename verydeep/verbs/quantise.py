@@ -70,6 +70,8 @@ def export_int8(
     dataset, _, _, _ = to_test(weights_path, data, None, None, runtime)
     name = dataset.held_out
     train, test = (relabelled(dataset.by_role[role], dataset, info) for role in ("train", name))
+    if not len(test):
+        raise UserError(f"no pictures to test on in the {name} part of {dataset.where}")
     network = weights.load(weights_path)
     centre = protocol(network, "centre")
     progress = runtime.progress

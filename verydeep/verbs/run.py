@@ -93,7 +93,7 @@ def go_through(
     settings, ranks, machine = choice.settings, runtime.ranks, runtime.machine
     with folder_lock(folder) if ranks.is_main else nullcontext():
         about = described(folder) if ranks.is_main else None
-        check_shares(settings, ranks)
+        check_shares(settings, runtime)
         agree(dataset, settings, ranks)
         found = read(dataset, settings, network.pixels if settings.start else None, runtime)
         network.pixels = found.source.pixels

@@ -102,6 +102,7 @@ def resume(
     """
     runtime, folder = runtime or Runtime(), Path(folder)
     about = described(folder)
+    checkpoints.refuse_earlier(folder / CHECKPOINTS)  # before any picture is looked at
     settings = settings_of(about)
     where = data or about.machine.data
     if not Path(where).exists() and not str(where).startswith("drawn"):
