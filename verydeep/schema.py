@@ -146,7 +146,7 @@ def values_of(shape: Sequence[int], at: str) -> int:
     Raises MisfitError where its axes make more than a file can hold, though one of them is 0.
     """
     if prod(length or 1 for length in shape) >= 2**53:
-        raise MisfitError(f"{one_line(at)} has axes that no array of a file has")
+        raise MisfitError(f"the axes of {one_line(at)} are those of no array in a file")
     return prod(shape)
 
 

@@ -615,7 +615,7 @@ def test_an_earlier_index_with_arrays_that_cannot_be_is_one_line(tmp_path: Path)
     rest = json.dumps({"arrays": arrays}).encode() + b"\n"
     first = f"verydeep pack 1 {hashlib.sha256(rest).hexdigest()}\n".encode()
     (tmp_path / INDEX).write_bytes(first + rest)
-    with pytest.raises(UserError, match="its labels has axes that no array of a file has"):
+    with pytest.raises(UserError, match="the axes of its labels are those of no array"):
         read_index(tmp_path / INDEX)
 
 
