@@ -22,7 +22,8 @@ from verydeep.commands import main as command_line
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.network import build
-from verydeep.nets.words import read_table, with_norms
+from verydeep.nets.rewording import with_norms
+from verydeep.nets.words import read_table
 from verydeep.runtime.machine import Machine
 
 SMALL = ["--net=A", "--width=0.125", "--crop=32", "--scale=40", "--batch=8", "--epochs=1"]

@@ -39,7 +39,8 @@ from verydeep.importers.parameters import Parameters
 from verydeep.importers.to_network import to_network
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
-from verydeep.nets.words import read_table, with_norms
+from verydeep.nets.rewording import with_norms
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.safetensors_layout import LARGEST_HEADER, pieces
 from verydeep.weights import hash_of

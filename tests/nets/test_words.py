@@ -17,8 +17,9 @@ from tests.nets.others import GOOGLENET, RESNET_18
 from verydeep.errors import UserError
 from verydeep.nets.cost import cost
 from verydeep.nets.network import Network
+from verydeep.nets.rewording import with_classes, without_norms
 from verydeep.nets.table import FC, AvePool, Concat, Conv, Row, WholeAvePool
-from verydeep.nets.words import read_table, with_classes, without_norms
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import IMAGENET
 
 

@@ -8,8 +8,8 @@ FC layers of 4096 over 7 x 7 positions, and norms everywhere or nowhere.
 from __future__ import annotations
 
 from verydeep.nets import vgg
+from verydeep.nets.rewording import with_norms
 from verydeep.nets.table import FC, BatchNorm, Conv, MaxPool, Table
-from verydeep.nets.words import with_norms
 
 CONSTRUCTORS = {"A": "vgg11", "B": "vgg13", "D": "vgg16", "E": "vgg19"}
 """What both families call the configurations of Table 1 that they have."""

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from verydeep.nets.layers import BatchNorm
 from verydeep.nets.network import Network
-from verydeep.nets.words import read_table, without_norms
+from verydeep.nets.rewording import without_norms
+from verydeep.nets.words import read_table
 
 
 def folded(network: Network) -> Network:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from verydeep.errors import UserError
+from verydeep.nets.rewording import with_classes, with_last, with_norms
 from verydeep.nets.table import NORM_NAME, Table
-from verydeep.nets.words import read_table, with_classes, with_last, with_norms
+from verydeep.nets.words import read_table
 
 TABLE_1 = """
 A         | A-LRN     | B         | C         | D         | E         | B-shallow

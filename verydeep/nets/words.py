@@ -55,11 +55,11 @@ POOL, POOL_UP, SOFTMAX = "maxpool", "maxpool-up", "soft-max"
 
 MOST_ROWS = 4096
 """Of a table; a ResNet of 152 layers has some 500."""
-_TIMES = re.compile(r"(\d{1,3}) x (.+)")
+TIMES = re.compile(r"(\d{1,3}) x (.+)")
+"""A word that stands for several of its kind."""
 _CONV = re.compile(rf"conv(\d+)-(\d+)({NORM_WORD})?")
 _POOL = re.compile(r"(max|ave)pool(\d*)(-up)?")
 _FC = re.compile(r"FC-(\d+)")
-_CHANNELS = re.compile(r"((?:\d+ x )?(?:conv\d+|FC)-)(\d+)(.*)")
 _OPTION = re.compile(
     r"/(?P<stride>\d+)|(?P<name>pad|groups|dilation|epsilon|n|k|alpha|beta) (?P<value>[\d.e-]+)"
     r"|(?P<flag>ceil|linear|no bias)|(?P<p>[\d.]+)"
@@ -92,80 +92,6 @@ def read_table(name: str, words: Iterable[str], crop: int, channels: int = 3) ->
         if any(row.name == title for row in table.rows):
             raise UserError(f"a side head and a row are both called '{title}'")
     return table
-
-
-def with_norms(words: Iterable[str]) -> tuple[str, ...]:
-    """The words of a table with a norm after each convolution."""
-    return tuple(f"{word}{NORM_WORD}" if word.startswith("conv") else word for word in words)
-
-
-def without_norms(words: Iterable[str]) -> tuple[str, ...]:
-    """The words of the table that has its norms put into convolutions with biases."""
-    norm = re.compile(rf"{NORM_WORD}(?=$| )")
-    options = re.compile(rf"{norm.pattern}| no bias| epsilon [\d.e-]+")
-    return tuple(options.sub("", word) if norm.search(word) else word for word in words)
-
-
-def with_classes(words: Sequence[str], classes: int) -> tuple[str, ...]:
-    """The words with so many channels in the layer that gives the scores, and in side heads' alike.
-
-    Raises UserError where nothing before the soft-max has channels of its own.
-    """
-    found = _spelled(words)
-    last = _layer_before(found, found.index(SOFTMAX) if SOFTMAX in found else len(found))
-    match = _CHANNELS.fullmatch(found[last]) if last is not None else None
-    if last is None or match is None:
-        raise UserError(f"no word before '{SOFTMAX}' has channels, which would be its classes")
-    places = [last, *(_layer_before(found, i) for i, word in enumerate(found) if word == ">")]
-    for place in places:
-        own = None if place is None else _CHANNELS.fullmatch(found[place])
-        if place is not None and own and own[2] == match[2]:
-            found[place] = f"{own[1]}{classes}{own[3]}"
-    return tuple(found)
-
-
-def with_last(words: Sequence[str], last: Iterable[str]) -> tuple[str, ...]:
-    """The words with others from the last layer on, that of the scores.
-
-    Of a net whose last layer is no FC row, but averaged after it, the channels alone are taken.
-    """
-    words, last = _spelled(words), tuple(last)
-    place = body(words)
-    match = _CHANNELS.fullmatch(last[0])
-    if place == len(words) or match is None:
-        return (*words[:place], *last)
-    found = with_classes(words, int(match[2]))
-    return (*found[:place], *last) if words[place].startswith("FC-") else found
-
-
-def _spelled(words: Iterable[str]) -> list[str]:
-    """The words with "2 x conv3-8" and the like as so many words."""
-    found: list[str] = []
-    for word in words:
-        match = _TIMES.fullmatch(word)
-        found += [match[2]] * int(match[1]) if match else [word]
-    return found
-
-
-def body(words: Sequence[str]) -> int:
-    """How many words come before the last layer, that of the scores; all where there are none."""
-    if SOFTMAX not in words and not (words and words[-1].startswith("FC-")):
-        return len(words)
-    end = words.index(SOFTMAX) if SOFTMAX in words else len(words)
-    place = _layer_before(words, end)
-    return len(words) if place is None else place
-
-
-def _layer_before(words: Sequence[str], end: int) -> int | None:
-    """The place of the last word with channels before a place, outside of side heads."""
-    inside = 0
-    for i in range(end - 1, -1, -1):
-        inside += (words[i] == ">") - words[i].startswith("<")
-        if not inside and (_CHANNELS.fullmatch(words[i]) or words[i][:1] in (")", "]", "(")):
-            return i if _CHANNELS.fullmatch(words[i]) else None
-        if inside < 0:
-            return None
-    return None
 
 
 @dataclass(frozen=True)
@@ -209,7 +135,7 @@ def _branches(
             if not kind or word[0] != _CLOSING[kind]:
                 raise UserError(f"'{word}' stands in no brackets that it belongs to")
             return [tuple(branch) for branch in branches], word
-        elif match := _TIMES.fullmatch(word):
+        elif match := TIMES.fullmatch(word):
             branches[-1] += [match[2]] * int(match[1])
         else:
             branches[-1].append(word)

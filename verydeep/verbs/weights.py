@@ -105,8 +105,9 @@ def named_releases() -> list[NamedRelease]:
 
 def _table_of(release: Release) -> Table:
     from verydeep.nets import vgg
+    from verydeep.nets.rewording import with_norms
     from verydeep.nets.table import NORM_NAME
-    from verydeep.nets.words import read_table, with_norms
+    from verydeep.nets.words import read_table
 
     plain = vgg.table(release.net.removesuffix(NORM_NAME))
     words = with_norms(plain.words) if release.net != plain.name else plain.words

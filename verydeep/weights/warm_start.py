@@ -19,9 +19,10 @@ from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
+from verydeep.nets.rewording import body, with_last, without_norms
 from verydeep.nets.table import FC, BatchNorm, Conv, Table
 from verydeep.nets.vgg import Sizes
-from verydeep.nets.words import body, read_table, with_last, without_norms
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.file import hash_of, load, pixels_of, read_info, table_of
 
