@@ -58,7 +58,7 @@ def net(name: str = "D", crop: int = 32) -> Network:
         for parameter in network.parameters():
             if parameter.ndim == 1:
                 parameter.uniform_(-0.5, 0.5, generator=torch.Generator().manual_seed(3))
-        network.get_submodule(network.table.last_layer).get_parameter("weight").div_(50)
+        network.get_submodule(network.table.scores).get_parameter("weight").div_(50)
     return network
 
 

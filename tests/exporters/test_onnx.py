@@ -48,7 +48,7 @@ def network(name: str = "D", pixels: Pixels = UNIT, crop: int = 64) -> Network:
         for key, parameter in built.named_parameters():
             if key.endswith(".bias"):
                 parameter.normal_(0, 0.1, generator=draw)
-        built.get_submodule(built.table.last_layer).get_parameter("weight").mul_(0.2)
+        built.get_submodule(built.table.scores).get_parameter("weight").mul_(0.2)
     return built
 
 

@@ -265,4 +265,4 @@ def test_a_side_heads_loss_reaches_the_rows_before_it() -> None:
     }  # fmt: skip
     F.cross_entropy(found["side"].mean((2, 3)), torch.tensor([1])).backward()  # type: ignore[no-untyped-call]
     assert built.get_parameter("conv1_1.weight").grad is not None
-    assert built.get_parameter(f"{built.table.last_layer}.weight").grad is None
+    assert built.get_parameter(f"{built.table.scores}.weight").grad is None

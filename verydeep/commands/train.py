@@ -30,7 +30,9 @@ def train(
         typer.Option(metavar="NAME|FILE", help="Settings of a recipe, or of a TOML file."),
     ] = None,
     task: Annotated[str | None, typer.Option(help="What to train for. [default: classify]")] = None,
-    net: Annotated[str | None, typer.Option(help="A, A-LRN, B, B-shallow, C, D or E.")] = None,
+    net: Annotated[
+        str | None, typer.Option(help="A, A-LRN, B, B-shallow, C, D or E; A-BN with norms.")
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(

@@ -109,12 +109,11 @@ class _Block:
 
 def _blocks(table: Table) -> Iterator[_Block]:
     """The trunk by blocks, each ending with a pool where no other value is needed later."""
-    shapes = table.shapes(table.crop, table.crop)
-    channels, alive = shapes[PICTURE][0], {PICTURE}
-    for row, no_longer_read in table.path({table.trunk}):
+    shapes, narrow = table.shapes(table.crop, table.crop), table.narrow_rows(table.trunk)
+    channels = shapes[PICTURE][0]
+    for row, _ in table.path({table.trunk}):
         channels = max(channels, shapes[row.name][0])
-        alive = (alive | {row.name}) - set(no_longer_read)
-        if row.name == table.trunk or (isinstance(row, Pool) and alive == {row.name}):
+        if row.name == table.trunk or (isinstance(row, Pool) and row.name in narrow):
             yield _Block(row.name, channels)
             channels = 0
 

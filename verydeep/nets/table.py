@@ -301,12 +301,6 @@ class Table:
         """Number of classes: the channels of the scores; 0 without any."""
         return self._at_crop[self.scores][0] if self.has_scores else 0
 
-    @property
-    def last_layer(self) -> str:
-        """The name of the last layer with weights before the scores, whose outputs are classes."""
-        weighted = [row for row, _ in self.path({self.scores}) if isinstance(row, Conv)]
-        return weighted[-1].name
-
     @cached_property
     def class_layers(self) -> frozenset[str]:
         """Names of the layers that give classes, those of side heads too, and norms behind them."""
@@ -326,13 +320,20 @@ class Table:
         or the last.
         """
         end = self.ends.get(SCORES, self.rows[-1].name)
-        alive, trunk = {PICTURE}, PICTURE
-        for row, no_longer_read in self.path({end}):
+        trunk, narrow = PICTURE, self.narrow_rows(end)
+        for row, _ in self.path({end}):
             if isinstance(row, FC | WholeAvePool):
                 return trunk
-            alive = (alive | {row.name}) - set(no_longer_read)
-            trunk = row.name if alive == {row.name} else trunk
+            trunk = row.name if row.name in narrow else trunk
         return end
+
+    def narrow_rows(self, end: str) -> frozenset[str]:
+        """Names of the rows on the way to one that are, each alone, all that later rows read."""
+        found, alive = set(), {PICTURE}
+        for row, no_longer_read in self.path({end}):
+            alive = (alive | {row.name}) - set(no_longer_read)
+            found |= alive if alive == {row.name} else set()
+        return frozenset(found)
 
     @property
     def first_fc(self) -> FC:

@@ -88,7 +88,8 @@ def table(
     """
     configuration = name.removesuffix(NORM_NAME)
     if configuration not in CONFIGURATIONS:
-        raise UserError(f"no configuration '{name}'; there are {', '.join(CONFIGURATIONS)}")
+        names = ", ".join(CONFIGURATIONS)
+        raise UserError(f"no configuration '{name}'; there are {names}, and A-BN and so on")
     if not 0 < width <= 4:
         raise UserError(f"a width of {width} is not in (0, 4]; 1 is the paper's net")
     if classes < 2:
