@@ -262,9 +262,9 @@ def test_the_rate_is_cut_where_a_figure_that_is_to_rise_no_longer_does() -> None
     )
     for number, value in enumerate((10.0, 20.0, 30.0)):
         for schedule in (rising, falling):
-            schedule.rate(number)
+            schedule.begin(number)
             assert not schedule.ended_by(epoch(number + 1, value))
-    assert (rising.rate(3), falling.rate(3)) == pytest.approx((1.0, 0.1))
+    assert (rising.rate(3, 1), falling.rate(3, 1)) == pytest.approx((1.0, 0.1))
 
 
 def test_an_epoch_is_the_line_that_is_kept_of_it() -> None:

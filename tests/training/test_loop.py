@@ -373,7 +373,8 @@ def rates(errors: list[float], **given: Any) -> tuple[list[float], bool]:
     schedule, found, ended = Schedule(settings, CLASSIFY.watched), [], False
     for number, error in enumerate(errors):
         assert not ended
-        found.append(schedule.rate(number))
+        schedule.begin(number)
+        found.append(schedule.rate(10 * number + 9, 10))
         ended = schedule.ended_by(Epoch(number + 1, 0, 0, 0, 0, {"top1": error}, 0, 0))
     return found, ended
 
@@ -394,6 +395,22 @@ def test_the_rate_is_cut_at_the_latest_at_its_share_of_the_epochs() -> None:
     found, ended = rates([10 - i for i in range(10)], epochs=10, latest_cuts=(0.5, 0.8, 0.9))
     assert found == pytest.approx([1] * 5 + [0.1] * 3 + [0.01, 0.001])
     assert not ended
+
+
+def test_a_rate_rises_with_the_steps_and_falls_along_half_a_cosine() -> None:
+    """By hand: 4 epochs of 2 steps, of which 3 rise; of 5 more, step n has (1 + cos(n pi / 5)) / 2,
+    whose cosines are those of 0, 36, 72, 108 and 144 degrees."""
+    settings = Settings(rate=2.0, epochs=4, fall="cosine", warm_up=1.5)
+    schedule = Schedule(settings, CLASSIFY.watched)
+    rates = [schedule.rate(step, 2) for step in range(8)]
+    cosines = [1, 0.809017, 0.309017, -0.309017, -0.809017]
+    assert rates == pytest.approx([2 / 3, 4 / 3, 2, *(1 + cosine for cosine in cosines)])
+    assert not schedule.ended_by(Epoch(1, 2, 0, 0, 0, {"top1": 50.0}, 0, 0))
+
+
+def test_a_rate_that_rises_longer_than_the_epochs_is_refused() -> None:
+    with pytest.raises(UserError, match="warm_up is 4 epochs of 4; it must end before they do"):
+        Settings(epochs=4, warm_up=4)
 
 
 # --- settings and how they are chosen

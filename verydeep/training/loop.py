@@ -21,7 +21,7 @@ from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import one_thread_each
 from verydeep.training.loader import Batch, CropSource, batches, steps
 from verydeep.training.settings import Settings
-from verydeep.training.state import Epoch, Training
+from verydeep.training.state import Epoch, Schedule, Training
 from verydeep.training.step import Step, why_not_finite
 
 LOOK_BACK = {"cpu": 1, "cuda": 10}
@@ -55,9 +55,8 @@ def fit(
     schedule, ended = training.schedule(settings)
     while not ended:
         number = len(training.epochs)
-        rate = schedule.rate(number)
-        training.optimiser.set_rate(rate)
-        _train(training, source, settings, runtime, after_step)
+        schedule.begin(number)
+        _train(training, source, settings, schedule, runtime, after_step)
         start = perf_counter()
         with training.averaged():
             judged = training.task.judge(training.network, validation, runtime, while_testing)
@@ -65,7 +64,7 @@ def fit(
         epoch = Epoch(
             number + 1,
             (number + 1) * count,
-            rate,
+            training.optimiser.rate,
             training.loss / count,
             judged.loss,
             judged.figures,
@@ -83,6 +82,7 @@ def _train(
     training: Training,
     source: CropSource,
     settings: Settings,
+    schedule: Schedule,
     runtime: Runtime,
     after_step: AfterStep,
 ) -> None:
@@ -101,6 +101,7 @@ def _train(
             batch = next(coming)
             training.waiting += perf_counter() - asked
             number = epoch * count + training.step
+            training.optimiser.set_rate(schedule.rate(number, count))
             left_out = number in training.left_out
             unread.append((number, batch, nothing if left_out else step(batch, number)))
             training.step += 1

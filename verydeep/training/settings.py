@@ -40,11 +40,13 @@ class Settings:
     paper subtracts the mean and nothing more; with `divide` pixels are divided by the training
     set's deviation, too.
 
-    The rate is divided by 10 whenever the task's first figure, the error of a classifier, has not
-    become better on the validation part for `patience` epochs, three times; the next plateau ends
-    the run. `epochs` is the ceiling.
+    With `fall` "plateau" the rate is divided by 10 whenever the task's first figure, the error of a
+    classifier, has not become better on the validation part for `patience` epochs, three times; the
+    next plateau ends the run. `epochs` is the ceiling.
     `latest_cuts` are shares of all epochs after which the rate is cut at the latest, in short runs:
-    as many cuts as there are shares.
+    as many cuts as there are shares. With "cosine" it falls from step to step along half a cosine
+    to nothing at the end of `epochs` (Loshchilov & Hutter, 2017), and no plateau matters. Either
+    way it rises in proportion to the steps over the first `warm_up` epochs (Goyal et al., 2017).
 
     `start` is a weights file whose layers the net starts from, over the random ones of `initial`;
     the pixels are then its own, too. `tune` says which layers are trained: "all", "fc" for the
@@ -78,6 +80,8 @@ class Settings:
     dropout: Share = 0.5
     colour: Annotated[float, Between(0, 1e6)] = 0.1
     divide: bool = False
+    fall: Literal["plateau", "cosine"] = "plateau"
+    warm_up: Annotated[float, Between(0, MANY)] = 0.0
     patience: Annotated[int, Between(1, MANY)] = 5
     latest_cuts: Annotated[tuple[Annotated[float, Between(0, 1, "(]")], ...], Most(32)] = ()
     initial: Line = "glorot"
@@ -105,6 +109,10 @@ class Settings:
         smallest, largest = self.scale
         if smallest > largest:
             raise UserError(f"scale {smallest}-{largest} is the wrong way round")
+        if self.warm_up >= self.epochs:
+            raise UserError(
+                f"warm_up is {self.warm_up:g} epochs of {self.epochs}; it must end before they do"
+            )
         if smallest < self.crop:
             raise UserError(
                 f"a scale S of {smallest} is below the crop of {self.crop}: no crop can be cut; "

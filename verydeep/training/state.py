@@ -75,11 +75,12 @@ def best_of(epochs: Sequence[Epoch], watched: Figure) -> Epoch | None:
 
 @dataclass
 class Schedule:
-    """When the rate is cut: on a plateau of a figure, three times, and then the end.
+    """The rate of each step, and when a training is over.
 
-    That is the one `watched`, of the validation part. Where settings have latest cuts, there are as
-    many as those, on a plateau or when they are due. Carries the best cost so far and how many
-    epochs have passed without a better one.
+    Where it falls on plateaus it is cut on one of a figure, three times, and then comes the end.
+    That figure is the one `watched`, of the validation part. Where settings have latest cuts, there
+    are as many as those, on a plateau or when they are due. Carries the best cost so far and how
+    many epochs have passed without a better one.
     """
 
     settings: Settings
@@ -88,16 +89,28 @@ class Schedule:
     best: float = math.inf
     since: int = 0
 
-    def rate(self, epoch: int) -> float:
-        """The rate of an epoch, counted from 0, in which the latest cuts are due by then."""
+    def begin(self, epoch: int) -> None:
+        """Takes note that an epoch begins, counted from 0: the latest cuts are due by then."""
         latest = self.settings.latest_cuts
         due = sum(epoch >= round(share * self.settings.epochs) for share in latest)
         if due > self.cuts:
             self.cuts, self.since = due, 0
-        return self.settings.rate / CUT**self.cuts
+
+    def rate(self, step: int, steps: int) -> float:
+        """The rate of a step of the epoch that has begun, counted from 0 over all, `steps` each."""
+        settings = self.settings
+        rising = settings.warm_up * steps
+        if step < rising:
+            return settings.rate * (step + 1) / math.ceil(rising)
+        if settings.fall == "plateau":
+            return settings.rate / CUT**self.cuts
+        fallen = (step - rising) / (settings.epochs * steps - rising)
+        return settings.rate * (1 + math.cos(math.pi * fallen)) / 2
 
     def ended_by(self, epoch: Epoch) -> bool:
         """Takes note of an epoch; True when the last plateau is over."""
+        if self.settings.fall == "cosine":
+            return False
         cost = self.watched.cost(epoch.figures[self.watched.name])
         self.best, self.since = (cost, 0) if cost < self.best else (self.best, self.since + 1)
         if self.since < self.settings.patience:
@@ -164,7 +177,7 @@ class Training:
         """The schedule as the epochs so far have left it, and whether they have ended it."""
         schedule, ended = Schedule(settings, self.task.watched), False
         for number, epoch in enumerate(self.epochs):
-            schedule.rate(number)
+            schedule.begin(number)
             ended = schedule.ended_by(epoch)
         return schedule, ended or len(self.epochs) >= settings.epochs
 
