@@ -45,7 +45,9 @@ def train(
     ] = None,
     width: Annotated[float | None, typer.Option(help="Share of the paper's channels.")] = None,
     crop: Annotated[int | None, typer.Option(help="Side of the training crop, in pixels.")] = None,
-    fc: Annotated[int | None, typer.Option(help="Channels of the hidden FC layers.")] = None,
+    fc: Annotated[
+        int | None, typer.Option(help="Channels of the hidden FC layers; 0 for none.")
+    ] = None,
     scale: Annotated[
         str | None,
         typer.Option(help="S, the smaller side before cropping: 256, or jittered: 256-512."),

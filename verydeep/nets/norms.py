@@ -36,10 +36,12 @@ class Norms:
                 f"'{row.name}' cannot normalise one picture by itself, as a micro-batch has it; "
                 f"take another --batch or --set micro_batch=N"
             )
-        with torch.no_grad():
-            variance, mean = torch.var_mean(values.float(), (0, 2, 3))
-            self._found[row.name] = mean, variance
-        return F.batch_norm(values, None, None, layer.weight, layer.bias, True, 0, layer.epsilon)
+        # where a share of 1 is kept of a batch, that is its statistics
+        mean, variance = torch.zeros_like(layer.bias), torch.zeros_like(layer.bias)
+        self._found[row.name] = mean, variance
+        return F.batch_norm(
+            values, mean, variance, layer.weight, layer.bias, True, 1, layer.epsilon
+        )
 
     @property
     def statistics(self) -> list[Tensor]:

@@ -6,11 +6,11 @@ each pair of 3 x 3 layers replaced by one 5 x 5 layer of the same receptive fiel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from verydeep.errors import UserError
-from verydeep.nets.rewording import with_classes, with_last, with_norms
+from verydeep.nets.rewording import body, with_classes, with_last, with_norms
 from verydeep.nets.table import NORM_NAME, Table
 from verydeep.nets.words import read_table
 
@@ -52,6 +52,8 @@ def _columns(text: str) -> dict[str, tuple[str, ...]]:
 
 CONFIGURATIONS = _columns(TABLE_1)
 """Words of each configuration, by its letter."""
+HIDDEN_FC = "FC-4096"
+"""The word of their hidden FC layers."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def table(
     "A-BN" and the like have a norm after each convolution, as released re-trainings do.
 
     `width` multiplies the channels of every hidden layer (rounded to eights); `fc` sets those of
-    the hidden FC layers by themselves; `crop` is the side of the training crop, in pixels.
+    the hidden FC layers by themselves, and 0 leaves these out, so that the scores come from the
+    last pool; `crop` is the side of the training crop, in pixels.
     Raises UserError for an unknown name or a size that leaves nothing to learn.
     """
     configuration = name.removesuffix(NORM_NAME)
@@ -94,11 +97,16 @@ def table(
         raise UserError(f"a width of {width} is not in (0, 4]; 1 is the paper's net")
     if classes < 2:
         raise UserError(f"{classes} class(es) leave nothing to tell apart; at least 2 are needed")
-    if fc is not None and fc < 1:
-        raise UserError(f"{fc} channels for the FC layers; at least 1 is needed")
-    words: Sequence[str] = [_scaled(word, width, fc) for word in CONFIGURATIONS[configuration]]
-    words = with_norms(words) if name != configuration else words
-    return read_table(name, with_classes(words, classes), crop)
+    if fc is not None and fc < 0:
+        raise UserError(
+            f"{fc} channels for the hidden FC layers; 1 or more, or 0 for no such layer"
+        )
+    words = list(CONFIGURATIONS[configuration])
+    if fc == 0:
+        del words[words.index(HIDDEN_FC) : body(words)]
+    words = [_scaled(word, width, fc) for word in words]
+    normed = with_norms(words) if name != configuration else words
+    return read_table(name, with_classes(normed, classes), crop)
 
 
 def _scaled(word: str, width: float, fc: int | None) -> str:

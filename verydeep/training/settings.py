@@ -70,7 +70,7 @@ class Settings:
     net: Line = "D"
     width: Annotated[float, Between(0, 4, "(]")] = 1.0
     crop: Annotated[int, Between(1, SIDE)] = 224
-    fc: Annotated[int, Between(1, MANY)] | None = None
+    fc: Annotated[int, Between(0, MANY)] | None = None
     scale: tuple[Annotated[int, Between(1, SIDE)], Annotated[int, Between(1, SIDE)]] = (256, 256)
     batch: Annotated[int, Between(1, MANY)] = 256
     epochs: Annotated[int, Between(1, MANY)] = 74

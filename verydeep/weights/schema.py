@@ -50,7 +50,7 @@ class SettingsSaid(TypedDict, total=False):
     seed: Seed
     split: Seed
     width: Annotated[float, Between(0, 4, "(]")]
-    fc: Annotated[int, Between(1, 2**24)] | None
+    fc: Annotated[int, Between(0, 2**24)] | None
 
 
 class DataSaid(TypedDict, total=False):

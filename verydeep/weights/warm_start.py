@@ -108,11 +108,13 @@ def _sizes(table: Table, settings: Mapping[str, Any]) -> Sizes:
     else:
         whole = vgg.table(table.configuration)
         convs = [row for row in table.rows if type(row) is Conv]
-        first_fc = next((row for row in table.rows if isinstance(row, FC)), None)
+        hidden = [row for row in table.rows if isinstance(row, FC)][
+            : -1 if table.has_scores else None
+        ]
         paper = whole[convs[-1].name]
         assert isinstance(paper, Conv)
         width = convs[-1].channels / paper.channels
-        fc = first_fc.channels if first_fc else None
+        fc = hidden[0].channels if hidden else 0 if table.has_scores else None
     return Sizes(table.name, width, table.crop, fc)
 
 
