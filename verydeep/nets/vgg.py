@@ -85,8 +85,8 @@ def table(
     "A-BN" and the like have a norm after each convolution, as released re-trainings do.
 
     `width` multiplies the channels of every hidden layer (rounded to eights); `fc` sets those of
-    the hidden FC layers by themselves, and 0 leaves these out, so that the scores come from the
-    last pool; `crop` is the side of the training crop, in pixels.
+    the hidden FC layers by themselves, and 0 has the mean of the last map over space in their
+    place (Lin et al., 2014); `crop` is the side of the training crop, in pixels.
     Raises UserError for an unknown name or a size that leaves nothing to learn.
     """
     configuration = name.removesuffix(NORM_NAME)
@@ -103,7 +103,7 @@ def table(
         )
     words = list(CONFIGURATIONS[configuration])
     if fc == 0:
-        del words[words.index(HIDDEN_FC) : body(words)]
+        words[words.index(HIDDEN_FC) : body(words)] = ["avepool"]
     words = [_scaled(word, width, fc) for word in words]
     normed = with_norms(words) if name != configuration else words
     return read_table(name, with_classes(normed, classes), crop)

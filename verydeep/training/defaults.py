@@ -17,7 +17,7 @@ from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.nets import initialisation
 from verydeep.nets.cost import cost
-from verydeep.nets.table import Table
+from verydeep.nets.table import NORM_NAME, BatchNorm, Table
 from verydeep.nets.vgg import Sizes
 from verydeep.pictures.reading import picture_size
 from verydeep.runtime.machine import Machine
@@ -30,10 +30,16 @@ BUDGET = 540.0
 """Seconds that training may take on a CPU, as `seconds_a_picture` reckons them, up to `MANY`
 pictures; of more, as much again for every further `MANY`."""
 MANY = 10_000
-CPU_NETS = (("A", 0.125, 64), ("A", 0.25, 64), ("A", 0.25, 96), ("A", 0.5, 96), ("D", 0.5, 128))
+CPU_NETS = (
+    ("A-BN", 0.125, 64), ("A-BN", 0.25, 64), ("A-BN", 0.25, 96), ("A-BN", 0.5, 96),
+    ("D-BN", 0.5, 128),
+)  # fmt: skip
 """(net, width, crop) from small to large; the largest is taken whose training fits."""
 EPOCHS, STEPS = 14, 3000
 """What training must have room for: so many epochs, and so many steps where pictures are few."""
+RATE, WARM_UP = 0.05, 1.0
+"""The highest rate of nets with norms, and epochs that rise to it; of nets without the rate is a
+tenth (docs/results.md has what was tried)."""
 TUNED_EPOCHS, TUNED_STEPS = 20, 1000
 """What tuning weights that are trained already is worth, in the same way."""
 FEW = 200
@@ -41,7 +47,7 @@ FEW = 200
 ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
 BESIDES = (
     "task", "fc", "start", "tune", "average", "micro_batch", "precision", "compiled", "bad_start",
-    "bad_loss", "bad_picture", "seed", "split",
+    "bad_loss", "bad_picture", "seed", "split", "fall", "warm_up",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
 LEAST_EPOCHS, HOURS = 3, 1.0
@@ -97,10 +103,11 @@ def choose(
                 "more pictures at a time would take much memory",
             )
     settings = replace(Settings(), **{**chosen, **given})
+    untold = {*BESIDES, *_without_effect(settings), *(("divide",) if origin else ())}
     reasons = {
         field.name: why.get(field.name, "the paper's")
         for field in fields(Settings)
-        if field.name in why or field.name not in (*BESIDES, *(("divide",) if origin else ()))
+        if field.name in why or field.name not in untold
     }
     _table(settings.sizes, origin)
     initialisation.parsed(settings.initial)
@@ -118,6 +125,12 @@ def choose(
     return Choice(settings, reasons)
 
 
+def _without_effect(settings: Settings) -> tuple[str, ...]:
+    """Names of settings that change nothing beside the others."""
+    plateaus = ("patience", "latest_cuts") if settings.fall == "cosine" else ()
+    return (*plateaus, *(("dropout",) if settings.fc == 0 else ()))
+
+
 def _table(sizes: Sizes, origin: Origin | None) -> Table:
     """The table of a net of these sizes; raises UserError for sizes that none can have."""
     return sizes.table(LAST) if origin is None else origin.table_for(sizes, LAST)
@@ -131,12 +144,13 @@ def _sizes(known: Callable[[str], Any]) -> Sizes:
 def seconds_a_picture(table: Table, cores: int, passes: int = 3) -> float:
     """About how long one picture takes in training on so many cores.
 
-    Fitted to eight small nets on one core of a server (AVX2, float32), to within a quarter: three
-    passes (one where only FC layers are trained) of 25 thousand million multiply-adds a second and
-    1.6 ns for each value, 0.3 ms for the rest; each further core adds four fifths.
+    Between what small nets take on one core of a server with AVX2 and with AVX-512, in float32, and
+    within a third of either: three passes (one where only FC layers are trained) of 40 thousand
+    million multiply-adds a second and 1.5 ns for each value, 0.4 ms for the rest; each further core
+    adds four fifths.
     """
     price = cost(table)
-    alone = passes * (price.multiply_adds / 25e9 + 1.6e-9 * price.values) + 0.3e-3
+    alone = passes * (price.multiply_adds / 40e9 + 1.5e-9 * price.values) + 0.4e-3
     return alone / (1 + 0.8 * (cores - 1))
 
 
@@ -153,48 +167,114 @@ def _choices(
         return given.get(name, chosen.get(name, getattr(Settings(), name)))
 
     side = _typical_side(train)
-    pictures = f"{len(train):,} pictures"
     if origin is not None:
         for name, value in vars(origin.sizes).items():
             if value is not None:
                 yield name, value, f"as in {known('start')}"
     elif machine.device == "cpu":
-        net, width, crop = _cpu_net(train, machine, side, given.get("net"))
+        net, width, crop = _cpu_net(train, machine, side, given)
         yield "net", net, f"with width and crop, the largest that {machine} train in time"
         yield "width", width, "of the paper's channels"
         yield "crop", crop, f"pictures have a smaller side of about {side}"
     else:
-        yield "net", "D", "the paper's best single net"
-        yield "width", 1.0 if len(train) >= 50_000 else 0.5, f"for {pictures}"
+        yield "net", f"D{NORM_NAME}", "the paper's best single net, with norms"
+        yield "width", 1.0 if len(train) >= 50_000 else 0.5, f"for {len(train):,} pictures"
         yield "crop", 224 if side >= 192 else max(64, 32 * (side // 40)), f"for sides of {side}"
-    tuned = origin is not None and origin.is_of(_sizes(known))
-    if tuned:
-        yield "initial", "glorot", "for the layers that are new"
-    elif machine.device == "cpu":
+    yield from _way_of_learning(train, machine, known, origin)
+    if machine.device == "cuda":
+        yield "precision", "bf16", "twice as fast on a GPU; weights stay float32"
+
+
+def _way_of_learning(
+    train: Part, machine: Machine, known: Callable[[str], Any], origin: Origin | None
+) -> Iterator[tuple[str, Any, str]]:
+    """What is chosen once the net is: the same for all pictures, but for how few they are."""
+    if origin is not None and origin.is_of(_sizes(known)):
+        return _tuned(train, machine, known, origin)
+    if origin is None and known("net").endswith(NORM_NAME):
+        return _with_norms(train, machine, known)
+    return _as_the_paper(train, machine, known, origin)
+
+
+def _with_norms(
+    train: Part, machine: Machine, known: Callable[[str], Any]
+) -> Iterator[tuple[str, Any, str]]:
+    """How a net with norms learns from random weights."""
+    yield "fc", 0, "a mean over space: hidden FC layers err more in the same time"
+    yield "scale", (known("crop") * 5 // 4,) * 2, "5/4 of the crop"
+    yield from _batches(train, norms=True, known=known)
+    yield "rate", RATE if known("batch") < 128 else 2 * RATE, "the highest; norms let it be high"
+    if known("fc") != 0:
+        yield "dropout", 0.25, "half the paper's"
+    yield "fall", "cosine", "to nothing at the end"
+    if machine.device == "cpu":
+        yield "epochs", *_cpu_epochs(train, machine, known, None)
+    yield "warm_up", min(WARM_UP, known("epochs") / 4), "epochs in which the rate rises"
+    yield "initial", "he", "norms keep the size of values"
+    yield "divide", True, "pixels by their deviation, as He's weights have it"
+
+
+def _as_the_paper(
+    train: Part, machine: Machine, known: Callable[[str], Any], origin: Origin | None
+) -> Iterator[tuple[str, Any, str]]:
+    """How a net of Table 1 itself learns from random weights, or from another net's layers."""
+    if machine.device == "cpu":
         yield "initial", "he", "small batches start well from it, without another net"
+    yield from _scale(known, origin)
+    yield from _batches(train, norms=False, known=known)
+    yield (
+        "rate",
+        RATE / 10 if known("batch") < 128 else RATE / 5,
+        f"for batches of {known('batch')}",
+    )
+    yield from _plateaus(train, machine, known, origin)
+    if origin is None and known("initial") == "he":
+        yield "divide", True, "pixels by their deviation: He's weights keep the size of values"
+
+
+def _tuned(
+    train: Part, machine: Machine, known: Callable[[str], Any], origin: Origin
+) -> Iterator[tuple[str, Any, str]]:
+    """How weights that are trained already are tuned to other pictures."""
+    yield "initial", "glorot", "for the layers that are new"
+    yield from _scale(known, origin)
+    norms = any(isinstance(row, BatchNorm) for row in origin.table.rows)
+    yield from _batches(train, norms, known)
+    yield from _tuning(train, machine, origin, known)
+    yield from _plateaus(train, machine, known, origin)
+
+
+def _scale(known: Callable[[str], Any], origin: Origin | None) -> Iterator[tuple[str, Any, str]]:
+    """S, where the paper's distance to the crop is kept."""
     if origin is not None and known("crop") == origin.table.crop <= origin.pixels.scale[0]:
         yield "scale", origin.pixels.scale, f"as in {known('start')}"
     else:
         yield "scale", (known("crop") + STEP,) * 2, "crop + 32, as the paper's 256 is to 224"
+
+
+def _batches(
+    train: Part, norms: bool, known: Callable[[str], Any]
+) -> Iterator[tuple[str, Any, str]]:
+    """The batch, and the micro-batches that norms go by, which are to be alike."""
     batch = _batch(len(train), BATCH if len(train) < 2 * MANY else 256)
-    yield "batch", batch, f"many steps from {pictures}"
-    if origin is not None and tuned:
-        yield from _tuning(train, machine, origin, known)
-    else:
-        yield "rate", 5e-3 if known("batch") < 128 else 1e-2, f"for batches of {known('batch')}"
+    yield "batch", batch, f"many steps from {len(train):,} pictures"
+    if norms:
+        count = -(-known("batch") // Settings().micro_batch)
+        yield "micro_batch", -(-known("batch") // count), "pictures by which norms go"
+
+
+def _plateaus(
+    train: Part, machine: Machine, known: Callable[[str], Any], origin: Origin | None
+) -> Iterator[tuple[str, Any, str]]:
+    """Dropout, and a rate that falls on plateaus, as in the paper, in fewer epochs."""
     narrow = known("width") <= 0.5
     yield "dropout", 0.25 if narrow else 0.5, "half the paper's" if narrow else "the paper's"
-    if machine.device == "cuda":
-        yield "precision", "bf16", "twice as fast on a GPU; weights stay float32"
     if machine.device == "cpu":
-        epochs, reason = _cpu_epochs(train, machine, known, origin, tuned)
-        yield "epochs", epochs, reason
-    elif tuned:
+        yield "epochs", *_cpu_epochs(train, machine, known, origin)
+    elif origin is not None and origin.is_of(_sizes(known)):
         yield "epochs", _tuned_epochs(train), "at most: the weights are trained already"
     yield "patience", max(3, round(0.15 * known("epochs"))), "epochs without progress: a plateau"
     yield "latest_cuts", LATEST_CUTS, "shares of the epochs, for few that see no plateau"
-    if origin is None and known("initial") == "he":
-        yield "divide", True, "pixels by their deviation: He's weights keep the size of values"
 
 
 def _batch(pictures: int, most: int) -> int:
@@ -242,16 +322,19 @@ def _tuning(
     if known("width") > 0.5 and origin.is_whole and known("tune") != "last":
         yield "rate", 1e-3, "trained layers of a wide net are to move slowly"
     else:
-        yield "rate", 5e-3 if known("batch") < 128 else 1e-2, "as from random weights"
+        yield "rate", RATE / 10 if known("batch") < 128 else RATE / 5, "as from random weights"
 
 
-def _cpu_net(train: Part, machine: Machine, side: int, asked: str | None) -> tuple[str, float, int]:
+def _cpu_net(
+    train: Part, machine: Machine, side: int, given: Mapping[str, Any]
+) -> tuple[str, float, int]:
     """The largest net for whose training there is time, with crops that the pictures can fill."""
-    nets = [(asked or net, width, crop) for net, width, crop in CPU_NETS]
+    nets = [(given.get("net", net), width, crop) for net, width, crop in CPU_NETS]
     best = nets[0]
     shown = max(EPOCHS * len(train), STEPS * BATCH)
     for net, width, crop in nets[1:]:
-        seconds = seconds_a_picture(Sizes(net, width, crop).table(LAST), machine.cores)
+        fc = given.get("fc", 0 if net.endswith(NORM_NAME) else None)
+        seconds = seconds_a_picture(Sizes(net, width, crop, fc).table(LAST), machine.cores)
         if crop + 32 <= max(96, side) and seconds * shown <= _budget(train):
             best = net, width, crop
     return best
@@ -262,16 +345,17 @@ def _cpu_epochs(
     machine: Machine,
     known: Callable[[str], Any],
     origin: Origin | None,
-    tuned: bool,
 ) -> tuple[int, str]:
     """As many epochs as there is time for, up to what few pictures are good for."""
     table = _table(_sizes(known), origin)
+    tuned = origin is not None and origin.is_of(_sizes(known))
     passes = 3 if known("tune") == "all" else 1
     seconds = seconds_a_picture(table, machine.cores, passes) * len(train)
     enough = _tuned_epochs(train) if tuned else max(74, round(STEPS * BATCH / len(train)))
     epochs = max(LEAST_EPOCHS, min(enough, int(_budget(train) / seconds)))
     minutes = max(1, round(epochs * seconds / 60))
-    return epochs, f"at most, about {minutes} min; a plateau ends it earlier"
+    ends = "" if known("fall") == "cosine" else "; a plateau ends it earlier"
+    return epochs, f"at most, about {minutes} min{ends}"
 
 
 def _tuned_epochs(train: Part) -> int:

@@ -34,7 +34,10 @@ OPTIONS = {
 """Settings that have an option of their own on the command line, and what it is called."""
 RUN = "run.toml"
 """What a run is made of, in its folder."""
-CHOSEN = ("initial", "dropout", "precision", "patience", "latest_cuts", "divide")
+CHOSEN = (
+    "initial", "dropout", "precision", "fall", "warm_up", "patience", "latest_cuts", "divide",
+    "micro_batch",
+)  # fmt: skip
 """Settings without an option that are chosen where they are not said; the rest are the paper's."""
 
 
