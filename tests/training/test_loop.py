@@ -429,7 +429,7 @@ def test_what_is_chosen_can_be_trained_and_has_a_reason(count: int) -> None:
     choice = choose(part, TWO_CORES.machine, {})
     settings = choice.settings
     assert settings.batch <= count
-    assert settings.scale == (settings.crop + 32,) * 2
+    assert settings.scale == (settings.crop * 5 // 4,) * 2
     for name in ("net", "width", "crop", "scale", "batch", "epochs", "momentum", "decay", "divide"):
         assert choice.reasons[name]
     vgg.table(settings.net, 10, settings.width, settings.crop)
@@ -457,21 +457,42 @@ def test_more_pictures_get_fewer_epochs_and_more_cores_get_more() -> None:
     assert choose(many, Machine("cpu", 8), given).settings.epochs > by_two
 
 
+def test_a_net_without_norms_learns_as_the_papers_do() -> None:
+    """Norms let the rate be ten times as high, and fall along a cosine; without, plateaus count."""
+    part = open_dataset("drawn:100x64").train
+    plain = choose(part, TWO_CORES.machine, {"net": "A"}).settings
+    normed = choose(part, TWO_CORES.machine, {}).settings
+    assert (plain.fall, plain.fc, plain.dropout, plain.scale) == ("plateau", None, 0.25, (96, 96))
+    assert (normed.fall, normed.fc, normed.warm_up) == ("cosine", 0, 1.0)
+    assert normed.rate == pytest.approx(10 * plain.rate)
+
+
+@pytest.mark.parametrize(("batch", "micro"), [(32, 16), (30, 15), (20, 10), (17, 9), (16, 16)])
+def test_norms_go_by_like_numbers_of_pictures(batch: int, micro: int) -> None:
+    """By hand: as few micro-batches of 16 at the most as there can be, as even as they can be."""
+    part = open_dataset("drawn:100x64").train
+    assert choose(part, TWO_CORES.machine, {"batch": batch}).settings.micro_batch == micro
+
+
+def test_what_changes_nothing_beside_the_rest_is_not_told_of() -> None:
+    part = open_dataset("drawn:100x64").train
+    told = choose(part, TWO_CORES.machine, {}).reasons
+    assert not {"patience", "latest_cuts", "dropout"} & {*told}
+    assert {"fall", "warm_up", "fc", "micro_batch"} <= {*told}
+
+
 def test_a_gpu_gets_a_larger_network() -> None:
     part = open_dataset("drawn:100x256").train
     chosen = choose(part, Machine("cuda", 16), {}).settings
-    assert (chosen.net, chosen.crop, chosen.scale) == ("D", 224, (256, 256))
+    assert (chosen.net, chosen.crop, chosen.scale) == ("D-BN", 224, (280, 280))
 
 
 def test_what_was_asked_for_is_kept() -> None:
     part = open_dataset("drawn:100x64").train
-    choice = choose(part, TWO_CORES.machine, {"crop": 48, "epochs": 2, "dropout": 0.1})
-    assert (choice.settings.crop, choice.settings.scale, choice.settings.epochs) == (
-        48,
-        (80, 80),
-        2,
-    )
-    assert choice.settings.dropout == 0.1
+    choice = choose(part, TWO_CORES.machine, {"crop": 48, "epochs": 2, "fc": 64, "dropout": 0.1})
+    settings = choice.settings
+    assert (settings.crop, settings.scale, settings.epochs) == (48, (60, 60), 2)
+    assert (settings.fc, settings.dropout) == (64, 0.1)
     assert choice.reasons["crop"] == "as given"
 
 
@@ -557,7 +578,7 @@ def test_the_last_good_weights_stay_when_the_loss_runs_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first epoch is trained well; then the rate is made absurd behind the loop's back."""
-    monkeypatch.setattr(Schedule, "rate", lambda self, epoch: 0.01 if epoch == 0 else 1e6)
+    monkeypatch.setattr(Schedule, "rate", lambda self, step, steps: 0.01 if step < steps else 1e6)
     with pytest.raises(UserError, match=r"best.safetensors has those of epoch 1"):
         train("drawn:40x48", tmp_path / "run", runtime=TWO_CORES, epochs=3, **SMALL)
     assert torch.isfinite(weights_of(load(tmp_path / "run"))).all()

@@ -35,7 +35,7 @@ from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.page import write_page
 from verydeep.runtime.machine import Machine
-from verydeep.training import defaults, recorder
+from verydeep.training import duration, recorder
 from verydeep.training.defaults import FEW, choose
 from verydeep.training.settings import Settings, checked
 from verydeep.training.state import Training
@@ -295,7 +295,7 @@ def test_what_takes_hours_on_a_cpu_is_not_tuned_by_default() -> None:
     assert choose(many, TWO_CORES.machine, given).settings.tune == "all"
     slow = Machine("cpu", 1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(defaults, "seconds_a_picture", lambda *_: 1.07)
+        patch.setattr(duration, "seconds_a_picture", lambda *_: 1.07)
         choice = choose(many, slow, given)
         assert choice.settings.tune == "last"
         assert choice.reasons["tune"] == "all layers would take 4 hours or more here"

@@ -16,32 +16,28 @@ from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.nets import initialisation
-from verydeep.nets.cost import cost
 from verydeep.nets.table import NORM_NAME, BatchNorm, Table
 from verydeep.nets.vgg import Sizes
 from verydeep.pictures.reading import picture_size
 from verydeep.runtime.machine import Machine
+from verydeep.training.duration import (
+    BATCH,
+    LAST,
+    MANY,
+    epochs_in_time,
+    epochs_worth,
+    hours_of_tuning,
+    net_in_time,
+    tuned_epochs_worth,
+)
 from verydeep.training.footprint import micro_batch_of
 from verydeep.training.recipes import CROP, Recipe, settings_of
 from verydeep.training.settings import LATEST_CUTS, STEP, Settings, checked
 from verydeep.weights.warm_start import Origin
 
-BUDGET = 540.0
-"""Seconds that training may take on a CPU, as `seconds_a_picture` reckons them, up to `MANY`
-pictures; of more, as much again for every further `MANY`."""
-MANY = 10_000
-CPU_NETS = (
-    ("A-BN", 0.125, 64), ("A-BN", 0.25, 64), ("A-BN", 0.25, 96), ("A-BN", 0.5, 96),
-    ("D-BN", 0.5, 128),
-)  # fmt: skip
-"""(net, width, crop) from small to large; the largest is taken whose training fits."""
-EPOCHS, STEPS = 14, 3000
-"""What training must have room for: so many epochs, and so many steps where pictures are few."""
 RATE, WARM_UP = 0.05, 1.0
 """The highest rate of nets with norms, and epochs that rise to it; of nets without the rate is a
 tenth (docs/results.md has what was tried)."""
-TUNED_EPOCHS, TUNED_STEPS = 20, 1000
-"""What tuning weights that are trained already is worth, in the same way."""
 FEW = 200
 """Pictures below which the layers of a trained net are left as they are, but for the last or the FC
 ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
@@ -50,12 +46,6 @@ BESIDES = (
     "bad_loss", "bad_picture", "seed", "split", "fall", "warm_up",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
-LEAST_EPOCHS, HOURS = 3, 1.0
-"""Epochs that there are at the least; the hours that as many may take on a CPU, up to `MANY`
-pictures, for every layer of trained weights to be tuned."""
-BATCH = 32
-LAST = ("FC-10", "soft-max")
-"""Last rows that stand for those of any task, where it is asked how long a net would take."""
 
 
 @dataclass(frozen=True)
@@ -141,19 +131,6 @@ def _sizes(known: Callable[[str], Any]) -> Sizes:
     return Sizes(known("net"), known("width"), known("crop"), known("fc"))
 
 
-def seconds_a_picture(table: Table, cores: int, passes: int = 3) -> float:
-    """About how long one picture takes in training on so many cores.
-
-    Between what small nets take on one core of a server with AVX2 and with AVX-512, in float32, and
-    within a third of either: three passes (one where only FC layers are trained) of 40 thousand
-    million multiply-adds a second and 1.5 ns for each value, 0.4 ms for the rest; each further core
-    adds four fifths.
-    """
-    price = cost(table)
-    alone = passes * (price.multiply_adds / 40e9 + 1.5e-9 * price.values) + 0.4e-3
-    return alone / (1 + 0.8 * (cores - 1))
-
-
 def _choices(
     train: Part,
     machine: Machine,
@@ -172,7 +149,8 @@ def _choices(
             if value is not None:
                 yield name, value, f"as in {known('start')}"
     elif machine.device == "cpu":
-        net, width, crop = _cpu_net(train, machine, side, given)
+        asked = given.get("net"), given.get("fc")
+        net, width, crop = net_in_time(len(train), side, machine.cores, *asked)
         yield "net", net, f"with width and crop, the largest that {machine} train in time"
         yield "width", width, "of the paper's channels"
         yield "crop", crop, f"pictures have a smaller side of about {side}"
@@ -208,7 +186,7 @@ def _with_norms(
         yield "dropout", 0.25, "half the paper's"
     yield "fall", "cosine", "to nothing at the end"
     if machine.device == "cpu":
-        yield "epochs", *_cpu_epochs(train, machine, known, None)
+        yield "epochs", *_epochs(train, machine, known, None)
     yield "warm_up", min(WARM_UP, known("epochs") / 4), "epochs in which the rate rises"
     yield "initial", "he", "norms keep the size of values"
     yield "divide", True, "pixels by their deviation, as He's weights have it"
@@ -270,9 +248,9 @@ def _plateaus(
     narrow = known("width") <= 0.5
     yield "dropout", 0.25 if narrow else 0.5, "half the paper's" if narrow else "the paper's"
     if machine.device == "cpu":
-        yield "epochs", *_cpu_epochs(train, machine, known, origin)
+        yield "epochs", *_epochs(train, machine, known, origin)
     elif origin is not None and origin.is_of(_sizes(known)):
-        yield "epochs", _tuned_epochs(train), "at most: the weights are trained already"
+        yield "epochs", tuned_epochs_worth(len(train)), "at most: the weights are trained already"
     yield "patience", max(3, round(0.15 * known("epochs"))), "epochs without progress: a plateau"
     yield "latest_cuts", LATEST_CUTS, "shares of the epochs, for few that see no plateau"
 
@@ -307,10 +285,10 @@ def _tuning(
     """Which layers of trained weights are tuned, and at which rate."""
     pictures = f"{len(train):,} pictures"
     table = _table(_sizes(known), origin)
-    hours = LEAST_EPOCHS * len(train) * seconds_a_picture(table, machine.cores) / 3600
+    hours = hours_of_tuning(table, len(train), machine.cores)
     if not origin.is_whole:
         yield "tune", "all", "convolutions are new, too"
-    elif machine.device == "cpu" and hours > HOURS * _budget(train) / BUDGET:
+    elif machine.device == "cpu" and hours is not None:
         tune = "last" if origin.table.has_scores else "fc"
         yield "tune", tune, f"all layers would take {hours:.0f} hours or more here"
     elif len(train) >= FEW:
@@ -325,42 +303,14 @@ def _tuning(
         yield "rate", RATE / 10 if known("batch") < 128 else RATE / 5, "as from random weights"
 
 
-def _cpu_net(
-    train: Part, machine: Machine, side: int, given: Mapping[str, Any]
-) -> tuple[str, float, int]:
-    """The largest net for whose training there is time, with crops that the pictures can fill."""
-    nets = [(given.get("net", net), width, crop) for net, width, crop in CPU_NETS]
-    best = nets[0]
-    shown = max(EPOCHS * len(train), STEPS * BATCH)
-    for net, width, crop in nets[1:]:
-        fc = given.get("fc", 0 if net.endswith(NORM_NAME) else None)
-        seconds = seconds_a_picture(Sizes(net, width, crop, fc).table(LAST), machine.cores)
-        if crop + 32 <= max(96, side) and seconds * shown <= _budget(train):
-            best = net, width, crop
-    return best
-
-
-def _cpu_epochs(
-    train: Part,
-    machine: Machine,
-    known: Callable[[str], Any],
-    origin: Origin | None,
+def _epochs(
+    train: Part, machine: Machine, known: Callable[[str], Any], origin: Origin | None
 ) -> tuple[int, str]:
-    """As many epochs as there is time for, up to what few pictures are good for."""
-    table = _table(_sizes(known), origin)
+    """As many epochs as a CPU has time for, up to what the pictures are good for."""
     tuned = origin is not None and origin.is_of(_sizes(known))
+    enough = tuned_epochs_worth(len(train)) if tuned else epochs_worth(len(train))
     passes = 3 if known("tune") == "all" else 1
-    seconds = seconds_a_picture(table, machine.cores, passes) * len(train)
-    enough = _tuned_epochs(train) if tuned else max(74, round(STEPS * BATCH / len(train)))
-    epochs = max(LEAST_EPOCHS, min(enough, int(_budget(train) / seconds)))
-    minutes = max(1, round(epochs * seconds / 60))
+    table = _table(_sizes(known), origin)
+    epochs, minutes = epochs_in_time(table, len(train), machine.cores, enough, passes)
     ends = "" if known("fall") == "cosine" else "; a plateau ends it earlier"
     return epochs, f"at most, about {minutes} min{ends}"
-
-
-def _tuned_epochs(train: Part) -> int:
-    return max(TUNED_EPOCHS, round(TUNED_STEPS * BATCH / len(train)))
-
-
-def _budget(train: Part) -> float:
-    return BUDGET * max(1, len(train) / MANY)

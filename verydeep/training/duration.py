@@ -1,0 +1,94 @@
+"""The time that a training takes on a CPU, reckoned beforehand, and what fits into it.
+
+What is reckoned depends on the net, on the number of pictures and of cores: never on a clock.
+"""
+
+from __future__ import annotations
+
+from verydeep.nets.cost import cost
+from verydeep.nets.table import NORM_NAME, Table
+from verydeep.nets.vgg import Sizes
+
+BUDGET = 540.0
+"""Seconds that training may take, as `seconds_a_picture` reckons them, up to `MANY` pictures; of
+more, as much again for every further `MANY`."""
+MANY = 10_000
+NETS = (
+    ("A-BN", 0.125, 64), ("A-BN", 0.25, 64), ("A-BN", 0.25, 96), ("A-BN", 0.5, 96),
+    ("D-BN", 0.5, 128),
+)  # fmt: skip
+"""(net, width, crop) from small to large; the largest is taken whose training fits."""
+BATCH = 32
+"""Pictures of a step, where they are no more than some tens of thousands."""
+EPOCHS, STEPS = 14, 3000
+"""What training must have room for: so many epochs, and so many steps where pictures are few."""
+MOST_EPOCHS = 74
+"""Epochs beyond which nothing is to be gained, where pictures are not few: the paper's."""
+TUNED_EPOCHS, TUNED_STEPS = 20, 1000
+"""What tuning weights that are trained already is worth, in the same way."""
+LEAST_EPOCHS, HOURS = 3, 1.0
+"""Epochs that there are at the least; the hours that as many may take, up to `MANY` pictures, for
+every layer of trained weights to be tuned."""
+LAST = ("FC-10", "soft-max")
+"""Last rows that stand for those of any task, where it is asked how long a net would take."""
+
+
+def seconds_a_picture(table: Table, cores: int, passes: int = 3) -> float:
+    """About how long one picture takes in training on so many cores.
+
+    Between what small nets take on one core of a server with AVX2 and with AVX-512, in float32, and
+    within a third of either: three passes (one where only FC layers are trained) of 40 thousand
+    million multiply-adds a second and 1.5 ns for each value, 0.4 ms for the rest; each further core
+    adds four fifths.
+    """
+    price = cost(table)
+    alone = passes * (price.multiply_adds / 40e9 + 1.5e-9 * price.values) + 0.4e-3
+    return alone / (1 + 0.8 * (cores - 1))
+
+
+def budget(pictures: int) -> float:
+    """Seconds that training on so many pictures may take."""
+    return BUDGET * max(1, pictures / MANY)
+
+
+def hours_of_tuning(table: Table, pictures: int, cores: int) -> float | None:
+    """The hours that tuning all layers would take at the least, where those are too many."""
+    hours = LEAST_EPOCHS * pictures * seconds_a_picture(table, cores) / 3600
+    return hours if hours > HOURS * budget(pictures) / BUDGET else None
+
+
+def net_in_time(
+    pictures: int, side: int, cores: int, net: str | None, fc: int | None
+) -> tuple[str, float, int]:
+    """(net, width, crop) of the largest net for whose training there is time.
+
+    Its crops are such that pictures of that smaller side fill them. `net` and `fc` are what is
+    asked for.
+    """
+    nets = [(net or own, width, crop) for own, width, crop in NETS]
+    best, shown = nets[0], max(EPOCHS * pictures, STEPS * BATCH)
+    for name, width, crop in nets[1:]:
+        hidden = 0 if fc is None and name.endswith(NORM_NAME) else fc
+        seconds = seconds_a_picture(Sizes(name, width, crop, hidden).table(LAST), cores)
+        if crop + 32 <= max(96, side) and seconds * shown <= budget(pictures):
+            best = name, width, crop
+    return best
+
+
+def epochs_in_time(
+    table: Table, pictures: int, cores: int, enough: int, passes: int = 3
+) -> tuple[int, int]:
+    """How many epochs there is time for, up to what is `enough`, and the minutes they take."""
+    seconds = seconds_a_picture(table, cores, passes) * pictures
+    epochs = max(LEAST_EPOCHS, min(enough, int(budget(pictures) / seconds)))
+    return epochs, max(1, round(epochs * seconds / 60))
+
+
+def epochs_worth(pictures: int) -> int:
+    """Epochs of training from random weights that so many pictures are good for."""
+    return max(MOST_EPOCHS, round(STEPS * BATCH / pictures))
+
+
+def tuned_epochs_worth(pictures: int) -> int:
+    """Epochs of tuning trained weights that so many pictures are good for."""
+    return max(TUNED_EPOCHS, round(TUNED_STEPS * BATCH / pictures))
