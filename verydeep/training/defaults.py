@@ -93,7 +93,7 @@ def choose(
                 "more pictures at a time would take much memory",
             )
     settings = replace(Settings(), **{**chosen, **given})
-    untold = {*BESIDES, *_without_effect(settings), *(("divide",) if origin else ())}
+    untold = {*BESIDES, *settings.without_effect, *(("divide",) if origin else ())}
     reasons = {
         field.name: why.get(field.name, "the paper's")
         for field in fields(Settings)
@@ -113,12 +113,6 @@ def choose(
             f"a batch of {settings.batch} is more than the {len(train)} pictures there are"
         )
     return Choice(settings, reasons)
-
-
-def _without_effect(settings: Settings) -> tuple[str, ...]:
-    """Names of settings that change nothing beside the others."""
-    plateaus = ("patience", "latest_cuts") if settings.fall == "cosine" else ()
-    return (*plateaus, *(("dropout",) if settings.fc == 0 else ()))
 
 
 def _table(sizes: Sizes, origin: Origin | None) -> Table:

@@ -135,7 +135,7 @@ def _plain(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def command_line(where: str, settings: Settings) -> str:
-    """The command that trains the same net again, with every setting said."""
+    """The command that trains the same net again, with every setting said that matters to it."""
     words = ["verydeep", "train", shlex.quote(where)]
     paper = Settings()
     for name in (field.name for field in fields(Settings)):
@@ -144,8 +144,8 @@ def command_line(where: str, settings: Settings) -> str:
             words += ["--scale", scale_text(value)]
         elif name == "tune" and settings.start is None:
             continue  # nothing but all can be trained
-        elif name in LATER and value == LATER[name]:
-            continue  # as it was before there was a choice
+        elif name in settings.without_effect or (name in LATER and value == LATER[name]):
+            continue
         elif name in OPTIONS and value is not None:
             words += [f"--{OPTIONS[name]}", shlex.quote(f"{value}")]
         elif name in CHOSEN or value != getattr(paper, name):

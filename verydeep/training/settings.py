@@ -102,6 +102,12 @@ class Settings:
         """What of them makes the net's table."""
         return Sizes(self.net, self.width, self.crop, self.fc)
 
+    @property
+    def without_effect(self) -> frozenset[str]:
+        """Names of settings that change nothing beside the others."""
+        plateaus = ("patience", "latest_cuts") if self.fall == "cosine" else ()
+        return frozenset([*plateaus, *(("dropout",) if self.fc == 0 else ())])
+
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, with a line for the user."""
         for name, value in vars(self).items():
