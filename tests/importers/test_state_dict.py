@@ -434,7 +434,9 @@ def test_the_constructor_that_is_named_loads_what_is_written(
 
 
 @pytest.mark.parametrize("family", ["torchvision", "timm"])
-@pytest.mark.parametrize("name", ["A", "B-shallow", "C", "E", "D-BN", "norms here and there"])
+@pytest.mark.parametrize(
+    "name", ["A", "B-shallow", "C", "E", "D-BN", "norms here and there", "a mean over space"]
+)
 def test_what_is_said_to_load_a_net_of_other_sizes_does(name: str, family: str) -> None:
     """With every tensor, to the same scores."""
     if name == "D-BN":
@@ -443,6 +445,8 @@ def test_what_is_said_to_load_a_net_of_other_sizes_does(name: str, family: str) 
         words = ["conv3-8-bn", "maxpool", "conv3-16", "maxpool", "FC-24", "FC-16", "FC-3"]
         table = read_table("A", words, 12)
         written = Network.random(table, list("abc"), TORCHVISION, "he", 0)
+    elif name == "a mean over space":
+        written = build("A-BN", 3, width=0.125, crop=64, fc=0, initial="he")
     else:
         written = build(name, 3, width=0.125, crop=64, fc=16, initial="he")
     words_said = state_dict_exporter.write(written, "w.pth", family)

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from verydeep.nets import vgg
 from verydeep.nets.rewording import with_norms
-from verydeep.nets.table import FC, BatchNorm, Conv, MaxPool, Table
+from verydeep.nets.table import FC, BatchNorm, Conv, MaxPool, Row, Table, WholeAvePool
 
 CONSTRUCTORS = {"A": "vgg11", "B": "vgg13", "D": "vgg16", "E": "vgg19"}
 """What both families call the configurations of Table 1 that they have."""
+
+
+def averages(table: Table) -> bool:
+    """Whether the classes come from the mean of the last map over space."""
+    return any(isinstance(row, WholeAvePool) for row in table.rows)
 
 
 def loaded_by(table: Table, family: str) -> str:
@@ -43,9 +48,13 @@ def _torchvision(table: Table) -> list[str]:
     layers = _list(table)
     norms = any(isinstance(row, BatchNorm) for row in table.rows)
     made = _sequential(table) if layers is None else f"make_layers({layers}, batch_norm={norms})"
+    net = f"net = VGG({made}, num_classes={table.class_count})"
+    if averages(table):
+        linear = f"Linear({columns}, {channels[0]})"
+        return [net, "net.avgpool = AdaptiveAvgPool2d(1)", f"net.classifier = {linear}"]
     sizes = zip([columns * side**2, *channels], channels, strict=False)
     return [
-        f"net = VGG({made}, num_classes={table.class_count})",
+        net,
         f"net.avgpool = AdaptiveAvgPool2d(({side}, {side}))",
         *(
             f"net.classifier[{place}] = Linear({i}, {o})"
@@ -55,13 +64,20 @@ def _torchvision(table: Table) -> list[str]:
 
 
 def _timm(table: Table) -> list[str]:
-    side, (columns, fc6, fc7, classes) = table.first_fc.kernel, _sizes(table)
+    side, (columns, *channels) = table.first_fc.kernel, _sizes(table)
     layers = _list(table)
     norms = any(isinstance(row, BatchNorm) for row in table.rows)
     norm_layer = ", norm_layer=BatchNorm2d" if norms else ""
-    return [
-        f"net = VGG({layers or []}, num_classes={classes}{norm_layer})",
+    net = [
+        f"net = VGG({layers or []}, num_classes={table.class_count}{norm_layer})",
         *([f"net.features = {_sequential(table)}"] if layers is None else []),
+    ]
+    if averages(table):
+        linear = f"net.head.fc = Linear({columns}, {channels[0]})"
+        return [*net, "net.pre_logits = Identity()", linear]
+    fc6, fc7, classes = channels
+    return [
+        *net,
         f"net.pre_logits.input_kernel_size = {side}",
         f"net.pre_logits.fc1 = Conv2d({columns}, {fc6}, {side})",
         f"net.pre_logits.fc2 = Conv2d({fc6}, {fc7}, 1)",
@@ -76,9 +92,15 @@ def _sizes(table: Table) -> list[int]:
     return [shapes[table.first_fc.inputs[0]][0], *fcs]
 
 
+def _trunk(table: Table) -> list[Row]:
+    """The rows before those of the classifier."""
+    rows = table.rows[: table.rows.index(table.first_fc)]
+    return [row for row in rows if not isinstance(row, WholeAvePool)]
+
+
 def _list(table: Table) -> list[int | str] | None:
     """The rows before the FC rows as both families list them, where they can."""
-    rows = table.rows[: table.rows.index(table.first_fc)]
+    rows = _trunk(table)
     convs = [row for row in rows if isinstance(row, Conv)]
     norms = sum(isinstance(row, BatchNorm) for row in rows)
     up = any(isinstance(row, MaxPool) and row.up for row in rows)
@@ -92,7 +114,7 @@ def _sequential(table: Table) -> str:
     """The rows before the FC rows one by one, as PyTorch's modules."""
     shapes = table.shapes(table.crop, table.crop)
     modules = []
-    for row in table.rows[: table.rows.index(table.first_fc)]:
+    for row in _trunk(table):
         channels = shapes[row.inputs[0]][0]
         match row:
             case Conv():

@@ -12,14 +12,27 @@ import torch
 from torch import Tensor
 
 from verydeep.errors import UserError, one_line
-from verydeep.exporters.constructors import loaded_by
+from verydeep.exporters.constructors import averages, loaded_by
 from verydeep.exporters.rows import refuse_others
 from verydeep.files import atomic_file, write_atomic
 from verydeep.importers.state_dict import TOPS
 from verydeep.importers.state_dict_file import PRETRAINED_CFG
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC, LRN, BatchNorm, Conv, Dropout, MaxPool, ReLU, Softmax
+from verydeep.nets.table import (
+    FC,
+    LRN,
+    BatchNorm,
+    Conv,
+    Dropout,
+    MaxPool,
+    ReLU,
+    Softmax,
+    WholeAvePool,
+)
 from verydeep.safetensors_layout import pieces
+
+MEAN_TOPS = {"torchvision": ("classifier",), "timm": ("head.fc",)}
+"""What the layer of the classes is called where it is the only one, after a mean over space."""
 
 
 def write(network: Network, path: Path | str, family: str) -> str:
@@ -53,19 +66,20 @@ def write(network: Network, path: Path | str, family: str) -> str:
 def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
     """The network's tensors by the family's names, in its order and layout."""
     rows = network.table.rows
-    kinds = (BatchNorm, Conv, FC, LRN, MaxPool, ReLU, Dropout, Softmax)
+    kinds = (BatchNorm, Conv, FC, LRN, MaxPool, WholeAvePool, ReLU, Dropout, Softmax)
     refuse_others(network.table, kinds, f"{family}'s VGG")
     _ = network.table.scores  # neither family has a net without one
     fcs = [row.name for row in rows if isinstance(row, FC)]
     odd = [row.name for row in rows if isinstance(row, LRN)]
-    if odd or len(fcs) != 3:
+    tops = MEAN_TOPS if averages(network.table) else TOPS
+    if odd or len(fcs) != len(tops[family]):
         raise UserError(
             f"{family} has no VGG with a layer '{odd[0]}'"
             if odd
-            else f"{family}'s VGGs have three FC layers, this network {len(fcs)}"
+            else f"{family}'s VGGs have {len(tops[family])} FC layers, this network {len(fcs)}"
         )
     theirs = {row.name: f"features.{i}" for i, row in enumerate(rows)}
-    theirs |= dict(zip(fcs, TOPS[family], strict=True))
+    theirs |= dict(zip(fcs, tops[family], strict=True))
     state: OrderedDict[str, Tensor] = OrderedDict()
     for name, tensor in network.state_dict().items():
         layer, _, kind = name.rpartition(".")
