@@ -14,7 +14,7 @@ from tests.conftest import images
 from verydeep import load, save
 from verydeep.nets import vgg
 from verydeep.nets.cost import cost
-from verydeep.nets.folding import folded
+from verydeep.nets.folding import folded, without_mean
 from verydeep.nets.network import Network, build
 from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import IMAGENET
@@ -49,6 +49,20 @@ def test_counts_are_torchvisions(name: str, parameters: int) -> None:
     costs = cost(read_table(f"{name}-BN", words, 224))
     assert costs.parameters == parameters
     assert costs.weight_layers == cost(vgg.table(name)).weight_layers
+
+
+def test_a_mean_over_space_is_a_part_of_the_layer_after_it() -> None:
+    """To the same scores, of a crop and of a larger picture, in the words of a net without it."""
+    given = build("A", 3, width=0.125, crop=64, fc=0, initial="he")
+    plain = without_mean(given)
+    assert plain.table.words == tuple(word for word in given.table.words if word != "avepool")
+    assert plain.table.first_fc.kernel == 2
+    for side in (64, 100):
+        shown = images(2, side, side)
+        torch.testing.assert_close(
+            plain.score_map(shown), given.score_map(shown), rtol=1e-5, atol=1e-4
+        )
+    assert without_mean(plain) is plain
 
 
 def test_a_norm_stands_between_a_convolution_and_its_relu() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from verydeep.errors import UserError
 from verydeep.exporters import caffe, keras, onnx, openvino, state_dict, torch_export
 from verydeep.importers.keras import MEAN
-from verydeep.nets.folding import folded
+from verydeep.nets.folding import folded, without_mean
 from verydeep.nets.network import Network
 
 
@@ -20,20 +20,20 @@ def _state_dict(family: str) -> Callable[[Network, Path], str]:
 
 
 def _caffe(network: Network, path: Path) -> str:
-    """Caffe's two files; of norms it has another kind, so ours are folded away."""
+    """Caffe's two files; of norms and of means over space it has other kinds: they are folded."""
     if path.suffix != ".caffemodel":
         raise UserError(f"{path} does not end in .caffemodel, as Caffe's weights do")
     text = path.with_suffix(".prototxt")
     if text.exists() and not caffe.is_ours(text):
         raise UserError(f"{text} would be written too, and is none of ours; choose another --out")
-    plain = folded(network)
+    plain = without_mean(folded(network))
     caffe.write(plain, path)
     caffe.write_prototxt(plain, text)
     return f"{text.name} is written too and describes it"
 
 
 def _keras(network: Network, path: Path) -> str:
-    keras.write(folded(network), path)
+    keras.write(without_mean(folded(network)), path)
     return f"its first layer now wants BGR, 0 to 255, minus its attribute '{MEAN}'"
 
 

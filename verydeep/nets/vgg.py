@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from verydeep.errors import UserError
 from verydeep.nets.rewording import body, with_classes, with_last, with_norms
 from verydeep.nets.table import NORM_NAME, Table
-from verydeep.nets.words import read_table
+from verydeep.nets.words import MEAN, read_table
 
 TABLE_1 = """
 A         | A-LRN     | B         | C         | D         | E         | B-shallow
@@ -103,7 +103,7 @@ def table(
         )
     words = list(CONFIGURATIONS[configuration])
     if fc == 0:
-        words[words.index(HIDDEN_FC) : body(words)] = ["avepool"]
+        words[words.index(HIDDEN_FC) : body(words)] = [MEAN]
     words = [_scaled(word, width, fc) for word in words]
     normed = with_norms(words) if name != configuration else words
     return read_table(name, with_classes(normed, classes), crop)

@@ -50,8 +50,9 @@ from verydeep.nets.table import (
     WholeAvePool,
 )
 
-POOL, POOL_UP, SOFTMAX = "maxpool", "maxpool-up", "soft-max"
-"""The word of Table 1's pooling, that of one which rounds up as Caffe's do, and of the last row."""
+POOL, POOL_UP, MEAN, SOFTMAX = "maxpool", "maxpool-up", "avepool", "soft-max"
+"""The word of Table 1's pooling, of one that rounds up as Caffe's do, of the mean of a whole map,
+and of the last row."""
 
 MOST_ROWS = 4096
 """Of a table; a ResNet of 152 layers has some 500."""
