@@ -18,13 +18,17 @@ from PIL import Image
 
 from tests.conftest import drawn_photos
 from verydeep import save
+from verydeep.commands import hints
 from verydeep.commands import main as command_line
+from verydeep.commands.train import parsed
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.network import build
 from verydeep.nets.rewording import with_norms
 from verydeep.nets.words import read_table
 from verydeep.runtime.machine import Machine
+from verydeep.shell import command
+from verydeep.training.settings import checked
 
 SMALL = ["--net=A", "--width=0.125", "--crop=32", "--scale=40", "--batch=8", "--epochs=1"]
 Photos = Callable[..., Path]
@@ -178,13 +182,18 @@ def test_python_imports_no_torch_before_it_is_needed() -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
+        (["tain"], "verydeep: no verb 'tain'; did you mean `train`?; see `verydeep --help`"),
+        (["fit", "x"], "verydeep: no verb 'fit'; it is `train` here; see `verydeep --help`"),
         (
-            ["tain"],
-            "verydeep: no such command 'tain'. Did you mean 'train'?; see `verydeep --help`",
+            ["train", "x", "--net"],
+            "verydeep: option '--net' requires an argument; see `verydeep tr",
         ),
         (["look"], "verydeep: missing argument 'DATA'; see `verydeep look --help`"),
         (["train"], "verydeep: give DATA to train on, or --resume FOLDER; see"),
-        (["train", "x", "--epoch", "3"], "verydeep: no such option: --epoch"),
+        (
+            ["train", "x", "--epoch", "3"],
+            "verydeep: no option --epoch; it is --epochs here; see `verydeep train --help`",
+        ),
         (["train", "x", "--epochs", "many"], "verydeep: invalid value for '--epochs'"),
         (["nets", "F"], "verydeep: no configuration 'F'; there are A, A-LRN"),
         (["nets", "D", "--crop", "20"], "verydeep: a picture of 20 x 20 is too small"),
@@ -194,6 +203,86 @@ def test_a_wrong_word_gets_one_line(verydeep: Run, words: list[str], line: str) 
     said = verydeep(*words)
     assert said.mistake.startswith(line)
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("--lr", "--rate"),
+        ("--learning-rate", "--rate"),
+        ("--learning_rate=0.1", "--rate"),
+        ("--bs", "--batch"),
+        ("--batch-size", "--batch"),
+        ("--num-epochs", "--epochs"),
+        ("--output", "--out"),
+        ("-o", "--out"),
+        ("--gpu", "--device"),
+        ("--model", "--net"),
+        ("--arch", "--net"),
+        ("--pretrained", "--from"),
+        ("--freeze", "--tune"),
+        ("--workers", "--threads"),
+        ("--img-size", "--crop"),
+        ("--weight-decay", "--set decay=5e-4"),
+        ("--dropout", "--set dropout=0.5"),
+    ],
+)
+def test_an_option_of_other_programs_leads_to_ours(verydeep: Run, theirs: str, ours: str) -> None:
+    line = verydeep("train", "photos", theirs, "1").mistake
+    option = theirs.partition("=")[0]
+    assert line == f"verydeep: no option {option}; it is {ours} here; see `verydeep train --help`"
+
+
+def test_every_option_and_verb_that_a_hint_leads_to_is_there(verydeep: Run) -> None:
+    """Each is in the help of some verb; settings are taken as their examples give them."""
+    verbs = ["train", "evaluate", "predict", "compare", "look", "pack", "weights export"]
+    helps = "".join(verydeep(*verb.split(), "--help").out for verb in verbs)
+    for option in hints.THEIRS:
+        assert f" {option} " in helps or f"/{option} " in helps, option
+    for setting in hints.SETTINGS.values():
+        assert checked(parsed([f"{setting}={hints.EXAMPLES[setting]}"]))
+    for verb in hints.VERBS.values():
+        assert verydeep(*verb.split(), "--help").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "argument"),
+    [(["train", "--data", "x"], "DATA"), (["predict", "--model", "x"], "WEIGHTS")],
+)
+def test_an_argument_given_by_an_option_is_told_to_need_none(
+    verydeep: Run, words: list[str], argument: str
+) -> None:
+    assert f"no option {words[1]}; give {argument} without an option" in verydeep(*words).mistake
+
+
+# --- commands that are printed
+
+
+def test_commands_are_printed_as_they_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read back by a shell's own splitting; `uv run` sets the variable for what it runs."""
+    line = command("train", "my photos/[a]'s $x", "--out", Path("a b"))
+    assert shlex.split(line) == ["verydeep", "train", "my photos/[a]'s $x", "--out", "a b"]
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    assert shlex.split(command("look", "x y")) == ["uv", "run", "verydeep", "look", "x y"]
+
+
+def test_what_a_run_prints_names_its_folder_as_a_shell_takes_it(
+    verydeep: Run, photos: Photos
+) -> None:
+    """Blanks, brackets and a quote, in the data's name and in the run's."""
+    data, out = photos(6, 6, root="my [b] photos"), "a run's [1]"
+    said = verydeep("train", data.name, "--out", out, *SMALL, "--set", "bad_start=train")
+    printed = [line.split("  ")[-1] for line in said.out.split("\n") if "verydeep " in line]
+    assert [shlex.split(line)[1:3] for line in printed if " predict " in line] in (
+        [["predict", out]],
+        [],  # where it is no better than chance
+    )
+    again = [shlex.split(line) for line in printed if "train" in line]
+    assert [words[1:3] for words in again] == [["train", data.name]]
+    (Path(out) / "checkpoints").rename("elsewhere")
+    data.rename("moved")
+    line = verydeep("train", "--resume", out).mistake
+    assert line.endswith(f"`{command('train', 'DATA', '--resume', out)}`")
 
 
 # --- nets

@@ -21,6 +21,7 @@ from verydeep.evaluation.scores import (
     refuse_other,
     save_scores,
 )
+from verydeep.shell import called
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def files_of(named: Sequence[Path]) -> list[Path]:
         inside = sorted(folder.glob("*.safetensors")) if path.is_dir() else [path]
         inside = [file for file in inside if not path.is_dir() or is_scores(file)]
         if not inside:
-            raise UserError(f"no score files in {path}; `verydeep evaluate` writes them")
+            raise UserError(f"no score files in {path}; `{called()} evaluate` writes them")
         for file in inside:
             files.setdefault(file.resolve(), file)
     return [*files.values()]

@@ -13,6 +13,7 @@ from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, open_dataset, refuse_too_small
 from verydeep.errors import UserError
 from verydeep.runtime.runtime import Runtime
+from verydeep.shell import command
 from verydeep.training import checkpoints
 from verydeep.training.defaults import Choice, choose
 from verydeep.training.recipes import Recipe
@@ -108,7 +109,7 @@ def resume(
     if not Path(where).exists() and not str(where).startswith("drawn"):
         raise UserError(
             f"{where}, which {folder} was begun with, is gone; say where it is now: "
-            f"verydeep train DATA --resume {folder}"
+            f"`{command('train', 'DATA', '--resume', folder)}`"
         )
     dataset = open_dataset(where, settings.split)
     if dataset.fingerprint != about.data.fingerprint:
