@@ -551,6 +551,44 @@ def test_mistakes_with_folders_to_write(verydeep: Run, trained: Path) -> None:
     assert "cannot write into file: Not a directory; choose another --out" in said.mistake
 
 
+def test_no_file_of_anybody_is_written_over_unasked(verydeep: Run, two_tests: list[Path]) -> None:
+    """Those that an option names; a sheet that nobody named a place for goes beside the last."""
+    mine = "mine"
+    files = [str(path) for path in two_tests]
+    for words in (
+        ["evaluate", "run", "photos", "--protocol", "centre", "--out", "s.safetensors"],
+        ["fuse", *files, "--out", "f.safetensors"],
+        ["compare", *files, "--page", "p.html"],
+        ["look", "photos", "--sheet", "s.png"],
+    ):
+        assert verydeep(*words).code == 0
+        kept = Path(words[-1]).read_bytes()
+        line = verydeep(*words).mistake
+        assert f"{words[-1]} is there already; choose another {words[-2]}, or write over" in line
+        assert Path(words[-1]).read_bytes() == kept
+        assert verydeep(*words, "--overwrite").code == 0
+    Path("contact-sheet.png").write_text(mine)
+    assert "contact sheet: contact-sheet-2.png" in verydeep("look", "photos").out
+    assert Path("contact-sheet.png").read_text() == mine
+
+
+def test_a_dataset_is_looked_at_where_nothing_can_be_written(
+    verydeep: Run, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos(3, 3)
+
+    def full(*_: object) -> None:
+        raise UserError("cannot write contact-sheet.png: Read-only file system; give another")
+
+    monkeypatch.setattr("verydeep.report.sheet.write_contact_sheet", full)
+    said = verydeep("look", "photos")
+    assert said.code == 0
+    assert "2 classes" in said.out
+    assert "contact sheet" not in said.out
+    assert "no contact sheet: cannot write contact-sheet.png: Read-only file system" in said.err
+    assert "cannot write" in verydeep("look", "photos", "--sheet", "x.png").mistake
+
+
 def test_mistakes_with_weights(verydeep: Run, trained: Path, photos: Photos) -> None:
     for verb, other in (("predict", "photos/arrow/0.png"), ("evaluate", "photos")):
         assert "no weights file nowhere" in verydeep(verb, "nowhere", other).mistake

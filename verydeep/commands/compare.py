@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Json
+from verydeep.commands.options import Json, Overwrite
 
 if TYPE_CHECKING:
     from verydeep.evaluation.comparison import Comparison
@@ -28,6 +28,7 @@ def compare(
     data: Annotated[
         str | None, typer.Option(help="The data that was tested on, to show pictures of it.")
     ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Compare tests of the same pictures: errors, intervals, and whether one is better.
@@ -41,10 +42,13 @@ def compare(
     because the best is chosen from the same pictures).
     """
     from verydeep.errors import UserError
+    from verydeep.files import refuse_taken
     from verydeep.verbs.compare import compared
 
     if page is not None and page.suffix not in (".html", ".htm"):
         raise UserError(f"--page {page}; it is HTML that is written: give a name such as page.html")
+    if page is not None:
+        refuse_taken(page, overwrite, "--page")
     found = compared(files)
     if page is not None:
         from verydeep.report.protocols import write_protocols_page
@@ -62,6 +66,7 @@ def compare(
 def fuse(
     files: Files,
     out: Annotated[Path | None, typer.Option(help="Score file to write.")] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Average the posteriors of several tests of the same pictures: protocols, or networks.
@@ -74,7 +79,7 @@ def fuse(
     from verydeep.evaluation.scores import titles_of
     from verydeep.verbs.compare import fused
 
-    members, together = fused(files, out)
+    members, together = fused(files, out, overwrite)
     best = min(members, key=lambda s: s.top(1))
     verdict = compared_with(together, best)
     if json:

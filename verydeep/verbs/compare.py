@@ -21,6 +21,7 @@ from verydeep.evaluation.scores import (
     refuse_other,
     save_scores,
 )
+from verydeep.files import refuse_taken
 from verydeep.shell import called
 
 
@@ -129,7 +130,9 @@ def _holm(found: Sequence[Comparison]) -> list[Comparison]:
     return corrected
 
 
-def fused(named: Sequence[Path], out: Path | None = None) -> tuple[list[Scores], Scores]:
+def fused(
+    named: Sequence[Path], out: Path | None = None, overwrite: bool = False
+) -> tuple[list[Scores], Scores]:
     """Score files, and the mean of them, which is written to `out`.
 
     Raises UserError as `compared` does, and where something else would be overwritten.
@@ -138,6 +141,7 @@ def fused(named: Sequence[Path], out: Path | None = None) -> tuple[list[Scores],
         refuse_other(out)
         if out.resolve() in {path.resolve() for path in files_of(named)}:
             raise UserError(f"{out} is one of those to be fused; choose another --out")
+        refuse_taken(out, overwrite)
     _, members = _aligned(named)
     together = fuse(members)
     if out is not None:
