@@ -121,8 +121,11 @@ def _of_usage(error: Any) -> str:
     """What was wrong with the words of a command, and what would do."""
     context = getattr(error, "ctx", None)
     verb = context.command_path if context else called()
-    if not context and sys.argv[1:] and sys.argv[1] in typer.main.get_command(app).commands:
-        verb += f" {sys.argv[1]}"
+    verbs = {
+        name for name in sys.argv[1:2] if name in vars(typer.main.get_command(app))["commands"]
+    }
+    if not context and verbs:
+        verb += f" {verbs.pop()}"
     if context and hasattr(error, "possibilities"):  # no such option
         options = [name for p in context.command.params for name in p.opts if name[:2] == "--"]
         arguments = [str(p.metavar) for p in context.command.params if p.opts == [p.name]]
