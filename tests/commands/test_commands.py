@@ -309,6 +309,70 @@ def test_a_net_is_listed_layer_by_layer_at_any_crop(verydeep: Run) -> None:
 # --- the walk
 
 
+@pytest.mark.parametrize(
+    ("called", "name", "parameters"),
+    [
+        ("vgg11", "A", 132_863_336),
+        ("VGG-13", "B", 133_047_848),
+        ("vgg16", "D", 138_357_544),
+        ("VGG_19", "E", 143_667_240),
+        ("vgg16_bn", "D-BN", 138_365_992),
+        ("d", "D", 138_357_544),
+    ],
+)
+def test_a_net_is_known_by_its_name_in_other_programs(
+    verydeep: Run, called: str, name: str, parameters: int
+) -> None:
+    """Parameters as torchvision's documentation has them for vgg11 to vgg19 and vgg16_bn."""
+    assert f"{called} is configuration {name} of Table 1" in verydeep("nets", called).out
+    about = json.loads(verydeep("nets", called, "--json").out)
+    assert [(each["name"], each["parameters"]) for each in about] == [(name, parameters)]
+
+
+def test_training_takes_a_net_by_its_name_in_other_programs(verydeep: Run, photos: Photos) -> None:
+    photos(6, 6, side=48)
+    given = ["--net=vgg11", *SMALL[1:], "--set", "bad_start=train", "--out", "run"]
+    said = verydeep("train", "photos", *given)
+    assert "vgg11 is configuration A of Table 1" in said.err
+    assert "--net A " in said.out
+    assert tomllib.loads(Path("run/run.toml").read_text())["settings"]["net"] == "A"
+
+
+def test_a_larger_picture_costs_more_of_the_same_net(verydeep: Run) -> None:
+    """By hand: conv1_1 of D at 320 x 480 has 3 * 9 * 64 * 320 * 480 multiply-adds, fc6 4 x 9 places
+    of 102,760,448 ((320 / 32 - 6) x (480 / 32 - 6)); the weights are those of 224."""
+    about = json.loads(verydeep("nets", "D", "--picture", "320x480", "--json").out)[0]
+    rows = {row["name"]: row for row in about["rows"]}
+    assert about["parameters"] == 138_357_544
+    assert rows["conv1_1"]["multiply_adds"] == 3 * 9 * 64 * 320 * 480
+    assert rows["fc6"]["multiply_adds"] == 4 * 9 * 102_760_448
+    assert "a picture of 320 x 480" in verydeep("nets", "D", "--picture", "320x480").out
+    assert "138.4" in verydeep("nets", "--picture", "320").out
+    for size in ("0", "a", "3x4x5", "320x", "99999x99999"):
+        assert "picture" in verydeep("nets", "D", "--picture", size).mistake
+
+
+def test_another_crop_is_said_to_make_another_net(verydeep: Run) -> None:
+    said = verydeep("nets", "D", "--crop", "320").out
+    assert said.startswith("a crop of 320 makes another net than 224 does")
+    assert "verydeep nets D --picture 320" in said
+    assert "makes another net" not in verydeep("nets", "D").out
+
+
+def test_what_training_costs_can_be_asked(verydeep: Run) -> None:
+    """Three forward passes for each picture; twice the pictures take twice as long."""
+    one, two = (
+        json.loads(verydeep("nets", "D", "--batch", str(n), "--json").out)[0] for n in (32, 64)
+    )
+    assert one["training"]["multiply_adds"] == 3 * 32 * one["multiply_adds"]
+    assert two["training"]["seconds"] == pytest.approx(2 * one["training"]["seconds"])
+    assert one["training"]["bytes"] > 3 * 4 * one["parameters"]  # weights, momentum, gradients
+    said = verydeep("nets", "D", "--batch", "32").out
+    assert "training D, 32 crops a step: 1.49T multiply-adds" in said
+    assert all(len(line) <= 80 for line in said.split("\n"))
+    assert "at least 1 picture" in verydeep("nets", "D", "--batch", "0").mistake
+
+
 def test_the_whole_walk_on_a_folder(verydeep: Run, photos: Photos, tmp_path: Path) -> None:
     photos(10, 10, 10, side=48)
     looked = verydeep("look", "photos")

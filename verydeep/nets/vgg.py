@@ -53,6 +53,22 @@ def _columns(text: str) -> dict[str, tuple[str, ...]]:
 CONFIGURATIONS = _columns(TABLE_1)
 """Words of each configuration, by its letter."""
 
+OTHERS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
+"""What others call configurations, by their weight layers; C has 16 as well, and they mean D."""
+
+
+def configuration(name: str) -> str:
+    """The name in Table 1 of what is called so elsewhere, or in small letters; else the name.
+
+    >>> [configuration(name) for name in ("VGG-16", "vgg16_bn", "a-lrn", "x")]
+    ['D', 'D-BN', 'A-LRN', 'x']
+    """
+    bare = name.lower().replace("-", "").replace("_", "")
+    ours = {known.lower().replace("-", ""): known for known in CONFIGURATIONS} | OTHERS
+    if bare.removesuffix("bn") in ours:
+        return ours[bare.removesuffix("bn")] + (NORM_NAME if bare.endswith("bn") else "")
+    return name
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -80,14 +96,16 @@ def table(
 ) -> Table:
     """Table of a configuration, whole by default, or scaled down for small data.
 
-    "A-BN" and the like have a norm after each convolution, as released re-trainings do.
+    "A-BN" and the like have a norm after each convolution, as released re-trainings do; "vgg16" and
+    the like are what `configuration` takes them for.
 
     `width` multiplies the channels of every hidden layer (rounded to eights); `fc` sets those of
     the hidden FC layers by themselves; `crop` is the side of the training crop, in pixels.
     Raises UserError for an unknown name or a size that leaves nothing to learn.
     """
-    configuration = name.removesuffix(NORM_NAME)
-    if configuration not in CONFIGURATIONS:
+    name = configuration(name)
+    plain = name.removesuffix(NORM_NAME)
+    if plain not in CONFIGURATIONS:
         names = ", ".join(CONFIGURATIONS)
         raise UserError(f"no configuration '{name}'; there are {names}, and A-BN and so on")
     if not 0 < width <= 4:
@@ -96,8 +114,8 @@ def table(
         raise UserError(f"{classes} class(es) leave nothing to tell apart; at least 2 are needed")
     if fc is not None and fc < 1:
         raise UserError(f"{fc} channels for the FC layers; at least 1 is needed")
-    words: Sequence[str] = [_scaled(word, width, fc) for word in CONFIGURATIONS[configuration]]
-    words = with_norms(words) if name != configuration else words
+    words: Sequence[str] = [_scaled(word, width, fc) for word in CONFIGURATIONS[plain]]
+    words = with_norms(words) if name != plain else words
     return read_table(name, with_classes(words, classes), crop)
 
 

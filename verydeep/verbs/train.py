@@ -57,7 +57,9 @@ def train(
     never set aside. Raises UserError for what the user can mend.
     """
     runtime = runtime or Runtime()
-    given = checked(given)
+    called, given = given.get("net"), checked(given)
+    if called is not None and called != given["net"]:
+        runtime.progress.say(f"{called} is configuration {given['net']} of Table 1")
     ranks = runtime.ranks
     asked = {**(recipe.settings if recipe else {}), **given}
     tasks.named(asked.get("task", Settings.task))
