@@ -743,6 +743,7 @@ def test_two_tests_are_fused(verydeep: Run, two_tests: list[Path]) -> None:
     assert said.code == 0, said.err
     assert "the mean of these 2" in said.out
     assert "posteriors: both.safetensors" in said.out
+    assert "nothing was kept; --out FILE keeps" in verydeep("fuse", *two_tests).out
     again = verydeep("compare", "both.safetensors", two_tests[0])
     assert "the mean of 2: 50 crops of 32, Q = 40; ten crops of 32, Q = 40" in " ".join(
         again.out.split()
