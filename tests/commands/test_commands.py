@@ -673,6 +673,28 @@ def test_mistakes_with_weights(verydeep: Run, trained: Path, photos: Photos) -> 
     assert "no part 'valid'" in verydeep("evaluate", trained, "photos", "--part", "valid").mistake
 
 
+def test_a_picture_and_a_network_in_each_others_place_are_told(
+    verydeep: Run, trained: Path
+) -> None:
+    for picture in ("photos/arrow/0.png", "photos"):
+        line = verydeep("predict", picture, trained).mistake
+        assert line.endswith(f"is one: verydeep predict {trained} {picture}")
+
+
+def test_a_run_that_is_to_be_longer_is_told_the_way(verydeep: Run, trained: Path) -> None:
+    line = verydeep("train", "--resume", trained, "--epochs", "8").mistake
+    assert line.endswith("another run with its weights: verydeep train DATA --from run")
+
+
+def test_another_programs_file_is_told_the_command_that_makes_it_ours(
+    verydeep: Run, trained: Path
+) -> None:
+    Path("my net.pth").write_bytes(b"PK\x03\x04" + bytes(64))
+    for words in (["train", "photos", "--from", "my net.pth"], ["predict", "my net.pth", "photos"]):
+        line = verydeep(*words).mistake
+        assert "`verydeep weights import 'my net.pth' --out 'my net-ours.safetensors'`" in line
+
+
 def test_mistakes_with_pictures(verydeep: Run, trained: Path) -> None:
     Path("nothing").mkdir()
     assert "no pictures in nothing" in verydeep("predict", trained, "nothing").mistake
