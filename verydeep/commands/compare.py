@@ -35,7 +35,7 @@ def compare(
 
     verydeep compare runs/photos-A
 
-    verydeep compare A.safetensors D.safetensors --page compare.html --data photos/
+    verydeep compare A.safetensors D.safetensors --page d.html --data photos/
 
     An interval is where the error lies with 95 % confidence. The others are held against the
     best, picture by picture (McNemar's exact test). Of more than two tests, p and the interval

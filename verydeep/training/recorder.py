@@ -90,7 +90,7 @@ class Recorder:
             self.notes += map(self._fault_line, training.faults)
             self.progress.say(f"going on after step {self.steps(training):,} of {self.total:,}")
         self._done = self._saved_step
-        self.progress.say(f"training: {self.total:,} steps at the most")
+        self.progress.say(f"training: {self.total:,} steps at the most; + where weights are kept")
         if self.ranks.is_main:
             self._log = Log(self.folder, training.task.names, training.epochs)
 
@@ -149,7 +149,7 @@ class Recorder:
             return
         self._log.add(epoch)
         best = best_of(training.epochs, training.task.watched) is epoch
-        self.progress.say(_line(epoch, training.task, self.settings) + (", kept" if best else ""))
+        self.progress.say(_line(epoch, training.task, self.settings) + (" +" if best else ""))
         if best:
             with self.ranks.aside("the best weights"):
                 provenance = {**self.provenance, "epoch": epoch.epoch}
@@ -244,7 +244,7 @@ class Recorder:
 
 def _line(epoch: Epoch, task: Task, settings: Settings) -> str:
     return (
-        f"epoch {epoch.epoch:3}/{settings.epochs}  rate {epoch.rate:<6g} loss {epoch.loss:.3f}  "
+        f"epoch {epoch.epoch:>{len(str(settings.epochs))}}/{settings.epochs}  rate {epoch.rate:<6g} loss {epoch.loss:.3f}  "
         f"{_watched(task, epoch, 5)}  {epoch.seconds:.0f} s, {epoch.waiting:.0%} waiting"
     )
 
