@@ -243,8 +243,9 @@ class Recorder:
 
 
 def _line(epoch: Epoch, task: Task, settings: Settings) -> str:
+    number = f"{epoch.epoch}".rjust(len(str(settings.epochs)))
     return (
-        f"epoch {epoch.epoch:>{len(str(settings.epochs))}}/{settings.epochs}  rate {epoch.rate:<6g} loss {epoch.loss:.3f}  "
+        f"epoch {number}/{settings.epochs}  rate {epoch.rate:<6g} loss {epoch.loss:.3f}  "
         f"{_watched(task, epoch, 5)}  {epoch.seconds:.0f} s, {epoch.waiting:.0%} waiting"
     )
 
