@@ -23,6 +23,8 @@ from verydeep.verbs.evaluate import Identity
 
 # of Keras, which writes files for tests and looks at these when it is imported
 os.environ |= {"KERAS_BACKEND": "torch", "KERAS_HOME": str(Path(gettempdir()) / "keras-of-tests")}
+# what commands are called by where they are printed must not depend on what started the tests
+os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
 # beside other work, threads inside each operation wait for each other for most of the time
 torch.set_num_threads(1)
 TWO_CORES = Runtime(Machine("cpu", 2))

@@ -2,6 +2,8 @@
 
 from unicodedata import category
 
+from verydeep.shell import command
+
 MOST = 300
 """Letters of another's text that are passed on."""
 _CONTROLS = {"Cc": "a control character", "Zl": "an end of line", "Zp": "an end of line"}
@@ -30,7 +32,7 @@ class Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
 
     def __init__(self, after: str = "", folder: object = "") -> None:
         super().__init__(
-            f"stopped after {after}, saved; go on with `verydeep train --resume {folder}`"
+            f"stopped after {after}, saved; go on with `{command('train', '--resume', folder)}`"
         )
         self.after = after
 

@@ -23,6 +23,22 @@ def cache_home() -> Path:
     return home if home.is_absolute() else Path("~/.cache").expanduser()
 
 
+def refuse_taken(path: Path, overwrite: bool, option: str = "--out") -> None:
+    """Raises UserError where there is a file already that was not said to be written over."""
+    if path.is_file() and not overwrite:
+        raise UserError(
+            f"{path} is there already; choose another {option}, or write over it with --overwrite"
+        )
+
+
+def free_place(path: Path) -> Path:
+    """The path, or the first of NAME-2, NAME-3 and so on beside it that is not taken."""
+    if not path.exists():
+        return path
+    numbered = (path.with_stem(f"{path.stem}-{n}") for n in range(2, 10_000))
+    return next(place for place in numbered if not place.exists())
+
+
 def write_atomic(path: Path, *content: bytes | memoryview) -> None:
     """Writes a file, in one piece or several one after another.
 

@@ -18,13 +18,17 @@ from PIL import Image
 
 from tests.conftest import drawn_photos
 from verydeep import save
+from verydeep.commands import hints
 from verydeep.commands import main as command_line
+from verydeep.commands.train import parsed
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.network import build
 from verydeep.nets.rewording import with_norms
 from verydeep.nets.words import read_table
 from verydeep.runtime.machine import Machine
+from verydeep.shell import command
+from verydeep.training.settings import checked
 
 SMALL = ["--net=A", "--width=0.125", "--crop=32", "--scale=40", "--batch=8", "--epochs=1"]
 Photos = Callable[..., Path]
@@ -178,13 +182,18 @@ def test_python_imports_no_torch_before_it_is_needed() -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
+        (["tain"], "verydeep: no verb 'tain'; did you mean `train`?; see `verydeep --help`"),
+        (["fit", "x"], "verydeep: no verb 'fit'; it is `train` here; see `verydeep --help`"),
         (
-            ["tain"],
-            "verydeep: no such command 'tain'. Did you mean 'train'?; see `verydeep --help`",
+            ["train", "x", "--net"],
+            "verydeep: option '--net' requires an argument; see `verydeep tr",
         ),
         (["look"], "verydeep: missing argument 'DATA'; see `verydeep look --help`"),
         (["train"], "verydeep: give DATA to train on, or --resume FOLDER; see"),
-        (["train", "x", "--epoch", "3"], "verydeep: no such option: --epoch"),
+        (
+            ["train", "x", "--epoch", "3"],
+            "verydeep: no option --epoch; it is --epochs here; see `verydeep train --help`",
+        ),
         (["train", "x", "--epochs", "many"], "verydeep: invalid value for '--epochs'"),
         (["nets", "F"], "verydeep: no configuration 'F'; there are A, A-LRN"),
         (["nets", "D", "--crop", "20"], "verydeep: a picture of 20 x 20 is too small"),
@@ -194,6 +203,86 @@ def test_a_wrong_word_gets_one_line(verydeep: Run, words: list[str], line: str) 
     said = verydeep(*words)
     assert said.mistake.startswith(line)
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("--lr", "--rate"),
+        ("--learning-rate", "--rate"),
+        ("--learning_rate=0.1", "--rate"),
+        ("--bs", "--batch"),
+        ("--batch-size", "--batch"),
+        ("--num-epochs", "--epochs"),
+        ("--output", "--out"),
+        ("-o", "--out"),
+        ("--gpu", "--device"),
+        ("--model", "--net"),
+        ("--arch", "--net"),
+        ("--pretrained", "--from"),
+        ("--freeze", "--tune"),
+        ("--workers", "--threads"),
+        ("--img-size", "--crop"),
+        ("--weight-decay", "--set decay=5e-4"),
+        ("--dropout", "--set dropout=0.5"),
+    ],
+)
+def test_an_option_of_other_programs_leads_to_ours(verydeep: Run, theirs: str, ours: str) -> None:
+    line = verydeep("train", "photos", theirs, "1").mistake
+    option = theirs.partition("=")[0]
+    assert line == f"verydeep: no option {option}; it is {ours} here; see `verydeep train --help`"
+
+
+def test_every_option_and_verb_that_a_hint_leads_to_is_there(verydeep: Run) -> None:
+    """Each is in the help of some verb; settings are taken as their examples give them."""
+    verbs = ["train", "evaluate", "predict", "compare", "look", "pack", "weights export"]
+    helps = "".join(verydeep(*verb.split(), "--help").out for verb in verbs)
+    for option in hints.THEIRS:
+        assert f" {option} " in helps or f"/{option} " in helps, option
+    for setting in hints.SETTINGS.values():
+        assert checked(parsed([f"{setting}={hints.EXAMPLES[setting]}"]))
+    for verb in hints.VERBS.values():
+        assert verydeep(*verb.split(), "--help").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "argument"),
+    [(["train", "--data", "x"], "DATA"), (["predict", "--model", "x"], "WEIGHTS")],
+)
+def test_an_argument_given_by_an_option_is_told_to_need_none(
+    verydeep: Run, words: list[str], argument: str
+) -> None:
+    assert f"no option {words[1]}; give {argument} without an option" in verydeep(*words).mistake
+
+
+# --- commands that are printed
+
+
+def test_commands_are_printed_as_they_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read back by a shell's own splitting; `uv run` sets the variable for what it runs."""
+    line = command("train", "my photos/[a]'s $x", "--out", Path("a b"))
+    assert shlex.split(line) == ["verydeep", "train", "my photos/[a]'s $x", "--out", "a b"]
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    assert shlex.split(command("look", "x y")) == ["uv", "run", "verydeep", "look", "x y"]
+
+
+def test_what_a_run_prints_names_its_folder_as_a_shell_takes_it(
+    verydeep: Run, photos: Photos
+) -> None:
+    """Blanks, brackets and a quote, in the data's name and in the run's."""
+    data, out = photos(6, 6, root="my [b] photos"), "a run's [1]"
+    said = verydeep("train", data.name, "--out", out, *SMALL, "--set", "bad_start=train")
+    printed = [line.split("  ")[-1] for line in said.out.split("\n") if "verydeep " in line]
+    assert [shlex.split(line)[1:3] for line in printed if " predict " in line] in (
+        [["predict", out]],
+        [],  # where it is no better than chance
+    )
+    again = [shlex.split(line) for line in printed if "train" in line]
+    assert [words[1:3] for words in again] == [["train", data.name]]
+    (Path(out) / "checkpoints").rename("elsewhere")
+    data.rename("moved")
+    line = verydeep("train", "--resume", out).mistake
+    assert line.endswith(f"`{command('train', 'DATA', '--resume', out)}`")
 
 
 # --- nets
@@ -218,6 +307,70 @@ def test_a_net_is_listed_layer_by_layer_at_any_crop(verydeep: Run) -> None:
 
 
 # --- the walk
+
+
+@pytest.mark.parametrize(
+    ("called", "name", "parameters"),
+    [
+        ("vgg11", "A", 132_863_336),
+        ("VGG-13", "B", 133_047_848),
+        ("vgg16", "D", 138_357_544),
+        ("VGG_19", "E", 143_667_240),
+        ("vgg16_bn", "D-BN", 138_365_992),
+        ("d", "D", 138_357_544),
+    ],
+)
+def test_a_net_is_known_by_its_name_in_other_programs(
+    verydeep: Run, called: str, name: str, parameters: int
+) -> None:
+    """Parameters as torchvision's documentation has them for vgg11 to vgg19 and vgg16_bn."""
+    assert f"{called} is configuration {name} of Table 1" in verydeep("nets", called).out
+    about = json.loads(verydeep("nets", called, "--json").out)
+    assert [(each["name"], each["parameters"]) for each in about] == [(name, parameters)]
+
+
+def test_training_takes_a_net_by_its_name_in_other_programs(verydeep: Run, photos: Photos) -> None:
+    photos(6, 6, side=48)
+    given = ["--net=vgg11", *SMALL[1:], "--set", "bad_start=train", "--out", "run"]
+    said = verydeep("train", "photos", *given)
+    assert "vgg11 is configuration A of Table 1" in said.err
+    assert "--net A " in said.out
+    assert tomllib.loads(Path("run/run.toml").read_text())["settings"]["net"] == "A"
+
+
+def test_a_larger_picture_costs_more_of_the_same_net(verydeep: Run) -> None:
+    """By hand: conv1_1 of D at 320 x 480 has 3 * 9 * 64 * 320 * 480 multiply-adds, fc6 4 x 9 places
+    of 102,760,448 ((320 / 32 - 6) x (480 / 32 - 6)); the weights are those of 224."""
+    about = json.loads(verydeep("nets", "D", "--picture", "320x480", "--json").out)[0]
+    rows = {row["name"]: row for row in about["rows"]}
+    assert about["parameters"] == 138_357_544
+    assert rows["conv1_1"]["multiply_adds"] == 3 * 9 * 64 * 320 * 480
+    assert rows["fc6"]["multiply_adds"] == 4 * 9 * 102_760_448
+    assert "a picture of 320 x 480" in verydeep("nets", "D", "--picture", "320x480").out
+    assert "138.4" in verydeep("nets", "--picture", "320").out
+    for size in ("0", "a", "3x4x5", "320x", "99999x99999"):
+        assert "picture" in verydeep("nets", "D", "--picture", size).mistake
+
+
+def test_another_crop_is_said_to_make_another_net(verydeep: Run) -> None:
+    said = verydeep("nets", "D", "--crop", "320").out
+    assert said.startswith("a crop of 320 makes another net than 224 does")
+    assert "verydeep nets D --picture 320" in said
+    assert "makes another net" not in verydeep("nets", "D").out
+
+
+def test_what_training_costs_can_be_asked(verydeep: Run) -> None:
+    """Three forward passes for each picture; twice the pictures take twice as long."""
+    one, two = (
+        json.loads(verydeep("nets", "D", "--batch", str(n), "--json").out)[0] for n in (32, 64)
+    )
+    assert one["training"]["multiply_adds"] == 3 * 32 * one["multiply_adds"]
+    assert two["training"]["seconds"] == pytest.approx(2 * one["training"]["seconds"])
+    assert one["training"]["bytes"] > 3 * 4 * one["parameters"]  # weights, momentum, gradients
+    said = verydeep("nets", "D", "--batch", "32").out
+    assert "training D, 32 crops a step: 1.49T multiply-adds" in said
+    assert all(len(line) <= 80 for line in said.split("\n"))
+    assert "at least 1 picture" in verydeep("nets", "D", "--batch", "0").mistake
 
 
 def test_the_whole_walk_on_a_folder(verydeep: Run, photos: Photos, tmp_path: Path) -> None:
@@ -462,6 +615,44 @@ def test_mistakes_with_folders_to_write(verydeep: Run, trained: Path) -> None:
     assert "cannot write into file: Not a directory; choose another --out" in said.mistake
 
 
+def test_no_file_of_anybody_is_written_over_unasked(verydeep: Run, two_tests: list[Path]) -> None:
+    """Those that an option names; a sheet that nobody named a place for goes beside the last."""
+    mine = "mine"
+    files = [str(path) for path in two_tests]
+    for words in (
+        ["evaluate", "run", "photos", "--protocol", "centre", "--out", "s.safetensors"],
+        ["fuse", *files, "--out", "f.safetensors"],
+        ["compare", *files, "--page", "p.html"],
+        ["look", "photos", "--sheet", "s.png"],
+    ):
+        assert verydeep(*words).code == 0
+        kept = Path(words[-1]).read_bytes()
+        line = verydeep(*words).mistake
+        assert f"{words[-1]} is there already; choose another {words[-2]}, or write over" in line
+        assert Path(words[-1]).read_bytes() == kept
+        assert verydeep(*words, "--overwrite").code == 0
+    Path("contact-sheet.png").write_text(mine)
+    assert "contact sheet: contact-sheet-2.png" in verydeep("look", "photos").out
+    assert Path("contact-sheet.png").read_text() == mine
+
+
+def test_a_dataset_is_looked_at_where_nothing_can_be_written(
+    verydeep: Run, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos(3, 3)
+
+    def full(*_: object) -> None:
+        raise UserError("cannot write contact-sheet.png: Read-only file system; give another")
+
+    monkeypatch.setattr("verydeep.report.sheet.write_contact_sheet", full)
+    said = verydeep("look", "photos")
+    assert said.code == 0
+    assert "2 classes" in said.out
+    assert "contact sheet" not in said.out
+    assert "no contact sheet: cannot write contact-sheet.png: Read-only file system" in said.err
+    assert "cannot write" in verydeep("look", "photos", "--sheet", "x.png").mistake
+
+
 def test_mistakes_with_weights(verydeep: Run, trained: Path, photos: Photos) -> None:
     for verb, other in (("predict", "photos/arrow/0.png"), ("evaluate", "photos")):
         assert "no weights file nowhere" in verydeep(verb, "nowhere", other).mistake
@@ -480,6 +671,28 @@ def test_mistakes_with_weights(verydeep: Run, trained: Path, photos: Photos) -> 
         in verydeep("evaluate", trained, "photos", "--protocol", "crop").mistake
     )
     assert "no part 'valid'" in verydeep("evaluate", trained, "photos", "--part", "valid").mistake
+
+
+def test_a_picture_and_a_network_in_each_others_place_are_told(
+    verydeep: Run, trained: Path
+) -> None:
+    for picture in ("photos/arrow/0.png", "photos"):
+        line = verydeep("predict", picture, trained).mistake
+        assert line.endswith(f"is one: verydeep predict {trained} {picture}")
+
+
+def test_a_run_that_is_to_be_longer_is_told_the_way(verydeep: Run, trained: Path) -> None:
+    line = verydeep("train", "--resume", trained, "--epochs", "8").mistake
+    assert line.endswith("another run with its weights: verydeep train DATA --from run")
+
+
+def test_another_programs_file_is_told_the_command_that_makes_it_ours(
+    verydeep: Run, trained: Path
+) -> None:
+    Path("my net.pth").write_bytes(b"PK\x03\x04" + bytes(64))
+    for words in (["train", "photos", "--from", "my net.pth"], ["predict", "my net.pth", "photos"]):
+        line = verydeep(*words).mistake
+        assert "`verydeep weights import 'my net.pth' --out 'my net-ours.safetensors'`" in line
 
 
 def test_mistakes_with_pictures(verydeep: Run, trained: Path) -> None:
@@ -552,6 +765,7 @@ def test_two_tests_are_fused(verydeep: Run, two_tests: list[Path]) -> None:
     assert said.code == 0, said.err
     assert "the mean of these 2" in said.out
     assert "posteriors: both.safetensors" in said.out
+    assert "nothing was kept; --out FILE keeps" in verydeep("fuse", *two_tests).out
     again = verydeep("compare", "both.safetensors", two_tests[0])
     assert "the mean of 2: 50 crops of 32, Q = 40; ten crops of 32, Q = 40" in " ".join(
         again.out.split()

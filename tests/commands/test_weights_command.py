@@ -199,6 +199,34 @@ def test_norms_go_out_to_every_family(verydeep: Run, family: str, out: str, line
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3 * expected.abs().max().item())
 
 
+def test_no_file_of_anybody_is_written_over_unasked(verydeep: Run) -> None:
+    """Those that `weights import` and `export` are told to write, and what goes beside them."""
+    network = build("A", 2, width=0.125, crop=32)
+    save(network, "ours.safetensors")
+    for out, words in {
+        "a.pth": ["export", "ours.safetensors", "--to", "torchvision"],
+        "a.onnx": ["export", "ours.safetensors", "--to", "onnx"],
+        "b.onnx": ["export", "ours.safetensors", "--to", "onnx", "--int8", "drawn:200"],
+        "b.safetensors": ["import", "a.pth"],
+    }.items():
+        if "--int8" not in words:
+            assert verydeep("weights", *words, "--out", out).code == 0
+        Path(out).write_text("mine")
+        line = verydeep("weights", *words, "--out", out).mistake
+        assert line == (
+            f"verydeep: {out} is there already; choose another --out, or write over it with "
+            f"--overwrite"
+        )
+        assert Path(out).read_text() == "mine"
+        if "--int8" not in words:
+            assert verydeep("weights", *words, "--out", out, "--overwrite").code == 0
+            assert Path(out).read_bytes() != b"mine"
+    Path("v.bin").write_text("mine")
+    line = verydeep("weights", "export", "ours.safetensors", "--to", "openvino",
+                    "--out", "v.xml").mistake  # fmt: skip
+    assert line.startswith("verydeep: v.bin is there already")
+
+
 def test_caffes_text_is_written_over_no_file_but_our_own(verydeep: Run) -> None:
     """Not over the weights, whatever they are called, nor over anybody's text."""
     network = build("A", 2, width=0.125, crop=32)
@@ -216,7 +244,7 @@ def test_caffes_text_is_written_over_no_file_but_our_own(verydeep: Run) -> None:
     first = verydeep(*export, "net.caffemodel").out
     assert first.endswith("; net.prototxt is written too and describes it\n")
     text = Path("net.prototxt").read_text()
-    assert verydeep(*export, "net.caffemodel").out == first
+    assert verydeep(*export, "net.caffemodel", "--overwrite").out == first
     assert Path("net.prototxt").read_text() == text
 
 
@@ -267,7 +295,7 @@ def test_mistakes_get_one_line(verydeep: Run) -> None:
         ),
         (["export", "text", "--to", "timm", "--out", "x.pth"], "text is no safetensors file"),
         (["verify", "text"], "the hash of no release that is known"),
-        (["shwo"], "no such command 'shwo'"),
+        (["shwo"], "no verb 'shwo'; did you mean `show`?"),
     ):  # fmt: skip
         said = verydeep("weights", *words)
         assert line in said.mistake

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from verydeep.commands.compare import cells_of
+from verydeep.commands.compare import cells_of, errors_table
 from verydeep.errors import UserError
 from verydeep.evaluation import comparison, metrics
 from verydeep.evaluation.comparison import Comparison, compare, mcnemar, paired_interval
@@ -25,7 +25,7 @@ from verydeep.evaluation.fusion import fuse, row_of
 from verydeep.evaluation.scores import KIND, Scores, aligned, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.report.protocols import write_protocols_page
-from verydeep.verbs.compare import _holm, compared, fused
+from verydeep.verbs.compare import compared, fused
 
 CENTRE, DENSE = Protocol("centre", 64, (64,)), Protocol("dense", 64, (96,))
 
@@ -340,12 +340,42 @@ def test_nets_that_are_not_the_papers_have_no_row() -> None:
 # --- several tests, each held against the best
 
 
-def test_p_grows_with_the_pairs_of_tests() -> None:
-    """Four tests have six pairs. Holm: 0.01 x 6, 0.02 x 5; 0.021 x 4, but no less than before."""
-    found = [replace(compare(ONE, ONE), p=p) for p in (0.02, 0.021, 0.01)]
-    assert [c.p for c in _holm(found)] == pytest.approx([0.1, 0.1, 0.06])
-    assert [c.p for c in _holm(found[:2])] == pytest.approx([0.06, 0.06])  # three tests and pairs
-    assert [c.p for c in _holm(found[:1])] == [0.02]
+def test_p_and_the_interval_are_corrected_for_the_pairs_of_tests() -> None:
+    """Four tests have six pairs: p of 12 against 2 pictures, 0.0129, is six times as large."""
+    a, b = pair(0, 12, 2, 100)
+    alone, many = compare(scores(a), scores(b)), compare(scores(a), scores(b), pairs=6)
+    assert (alone.p, many.p) == pytest.approx((0.0129, 6 * 0.0129), rel=0.01)
+    assert alone.told_apart
+    assert alone.interval[0] > 0
+    assert not many.told_apart
+    assert many.interval[0] < 0
+    assert str(many).endswith("corrected for 6 pairs)")
+    kept(("a", scores(b)), ("b", scores(a)), ("c", scores(b)), ("d", scores(a)))
+    found = compared([Path(name) for name in "abcd"])
+    assert [c.pairs for c in found.comparisons] == [6, 6, 6]
+    assert found.comparisons[-1].p == many.p
+    errors = [s.top(1) for s in found.scores]
+    assert errors == sorted(errors)
+
+
+@pytest.mark.parametrize("pairs", [1, 3, 15])
+def test_the_interval_of_a_difference_leaves_0_out_where_p_is_small_and_only_there(
+    pairs: int,
+) -> None:
+    for only_a in range(0, 30, 3):
+        for only_b in range(0, 30, 2):
+            a, b = pair(5, only_a, only_b, 100)
+            low, high = comparison._agreeing(a, b, 1 - 0.05 / pairs)
+            assert (low <= 0 <= high) == (pairs * mcnemar(a, b).p >= 0.05), (only_a, only_b)
+
+
+def test_the_exact_interval_is_clopper_and_pearsons() -> None:
+    """10 of 40: 0.1269 to 0.4120 in their tables, and so (2 x share - 1) x 40 of 100 pictures."""
+    low, high = comparison.exact_interval(10, 30, 100)
+    assert low == pytest.approx((2 * 0.1269 - 1) * 40, abs=0.01)
+    assert high == pytest.approx((2 * 0.4120 - 1) * 40, abs=0.01)
+    assert comparison.exact_interval(30, 10, 100) == pytest.approx((-high, -low))
+    assert comparison.exact_interval(0, 0, 100) == (0, 0)
 
 
 def kept(*tests: tuple[str, Scores]) -> None:
@@ -380,14 +410,25 @@ def test_a_file_that_is_named_twice_counts_once() -> None:
     two = replace(ONE, posteriors=np.roll(ONE.posteriors, 1, 1))
     kept(("run/a.safetensors", ONE), ("run/b.safetensors", two))
     files = [Path("run/a.safetensors"), Path("run/../run/a.safetensors"), Path("run")]
-    members, together = fused(files)
-    assert len(members) == 2
-    np.testing.assert_allclose(together.posteriors, (ONE.posteriors + two.posteriors) / 2)
+    found = fused(files)
+    assert len(found.scores) == 2
+    np.testing.assert_allclose(found.together.posteriors, (ONE.posteriors + two.posteriors) / 2)
+
+
+def test_nets_are_called_by_their_folders_and_what_was_averaged_is_said() -> None:
+    other = replace(ONE, weights="f" * 64)
+    kept(("runs/a/scores/x.safetensors", ONE), ("runs/b/scores/y.safetensors", other))
+    found = fused([Path("runs/a"), Path("runs/b")])
+    assert found.names == (f"a: {ONE.title}", f"b: {other.title}")
+    assert found.comparison.name_a == "the mean of these 2"
+    shown = errors_table(found.scores, found.names, found.together)
+    assert "paper" not in shown  # a column of dashes
+    assert "top-1" in shown
 
 
 def test_equal_tests_differ_by_no_minus_nought() -> None:
     kept(("a", ONE), ("b", ONE))
     found = compared([Path("a"), Path("b")])
-    assert cells_of(found.comparisons[0]) == ["0.0", "0.0 to 0.0", "1.000", "cannot be told apart"]
+    assert cells_of(found.comparisons[0]) == ["0.0", "0.0 to 0.0", "1.000", "cannot be told"]
     page = write_protocols_page(found, Path("page.html")).read_text()
     assert "<td>0.0</td><td>0.0 to 0.0</td><td>0 / 0</td><td>1.000</td>" in page

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Json
+from verydeep.commands.options import Json, Overwrite
 
 if TYPE_CHECKING:
     from verydeep.evaluation.comparison import Comparison
@@ -28,23 +28,28 @@ def compare(
     data: Annotated[
         str | None, typer.Option(help="The data that was tested on, to show pictures of it.")
     ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Compare tests of the same pictures: errors, intervals, and whether one is better.
 
     verydeep compare runs/photos-A
 
-    verydeep compare A.safetensors D.safetensors --page compare.html --data photos/
+    verydeep compare A.safetensors D.safetensors --page d.html --data photos/
 
     An interval is where the error lies with 95 % confidence. The others are held against the
-    best, picture by picture (McNemar's exact test; p corrected as Holm has it for all pairs,
-    because the best is chosen from the same pictures).
+    best, picture by picture (McNemar's exact test). Of more than two tests, p and the interval
+    of a difference are corrected for all their pairs, because the best is chosen from the same
+    pictures: name few tests to tell small differences.
     """
     from verydeep.errors import UserError
+    from verydeep.files import refuse_taken
     from verydeep.verbs.compare import compared
 
     if page is not None and page.suffix not in (".html", ".htm"):
         raise UserError(f"--page {page}; it is HTML that is written: give a name such as page.html")
+    if page is not None:
+        refuse_taken(page, overwrite, "--page")
     found = compared(files)
     if page is not None:
         from verydeep.report.protocols import write_protocols_page
@@ -62,6 +67,7 @@ def compare(
 def fuse(
     files: Files,
     out: Annotated[Path | None, typer.Option(help="Score file to write.")] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Average the posteriors of several tests of the same pictures: protocols, or networks.
@@ -70,22 +76,22 @@ def fuse(
 
     verydeep fuse D.safetensors E.safetensors --out both.safetensors
     """
-    from verydeep.evaluation.comparison import compare as compared_with
-    from verydeep.evaluation.scores import titles_of
     from verydeep.verbs.compare import fused
 
-    members, together = fused(files, out)
-    best = min(members, key=lambda s: s.top(1))
-    verdict = compared_with(together, best)
+    found = fused(files, out, overwrite)
     if json:
         from json import dumps
 
         from verydeep.verbs.compare import as_data
 
-        print(dumps([as_data([s]) for s in members] + [as_data(members, together)], indent=1))
+        alone = [
+            {"name": n, **as_data([s])} for n, s in zip(found.names, found.scores, strict=True)
+        ]
+        print(dumps([*alone, as_data(found.scores, found.together)], indent=1))
     else:
-        print(errors_table(members, titles_of(members), together))
-        print(f"\n{wrapped(verdict)}" + (f"\nposteriors: {out}" if out else ""))
+        kept = f"posteriors: {out}" if out else "nothing was kept; --out FILE keeps the posteriors"
+        print(errors_table(found.scores, found.names, found.together))
+        print(f"\n{wrapped(found.comparison)}\n{kept}")
 
 
 def verdicts(comparisons: Sequence[Comparison]) -> list[str]:
@@ -94,9 +100,12 @@ def verdicts(comparisons: Sequence[Comparison]) -> list[str]:
 
     if not comparisons:
         return []
-    rows = [["the others", "worse by", "95 % interval", "McNemar p", ""]]
+    rows = [["the others", "worse by", "95 % interval", "McNemar p", "worse?"]]
     rows += [[c.name_b, *(cells_of(c))] for c in comparisons]
-    return ["", f"best: {comparisons[0].name_a}", "", text_table(rows)]
+    pairs = comparisons[0].pairs
+    said = f"Corrected for the {pairs} pairs of these tests: p, and the interval with it."
+    lines = ["", f"best: {comparisons[0].name_a}", "", text_table(rows)]
+    return lines if pairs == 1 else [*lines, said]
 
 
 def cells_of(found: Comparison) -> list[str]:
@@ -105,7 +114,7 @@ def cells_of(found: Comparison) -> list[str]:
 
     low, high = (points(-end) for end in reversed(found.interval))
     p = "< 0.001" if found.p < 0.001 else f"{found.p:.3f}"
-    verdict = "" if found.told_apart else "cannot be told apart"
+    verdict = "yes" if found.told_apart else "cannot be told"
     return [points(-found.difference), f"{low} to {high}", p, verdict]
 
 
@@ -123,13 +132,17 @@ def errors_table(
     from verydeep.report.tables import text_table
     from verydeep.verbs.compare import as_data
 
-    rows = [["error, %", "top-1", "95 % interval", "top-5", "paper"]]
+    rows = []
     found = [(name, as_data([s])) for name, s in zip(names, members, strict=True)]
     if together is not None:
         found.append((f"the mean of these {len(members)}", as_data(members, together)))
     for name, about in found:
         rows.append([name, *cells(about)])
-    return text_table(rows)
+    head = ["error, %", "top-1", "95 % interval", "top-5", "paper"]
+    said = [any(row[i] != "-" for row in rows) for i in range(len(head))]  # no column of dashes
+    return text_table(
+        [[c for c, some in zip(row, said, strict=True) if some] for row in [head, *rows]]
+    )
 
 
 def cells(about: dict[str, Any]) -> list[str]:

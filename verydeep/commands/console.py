@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -10,7 +11,7 @@ from math import inf
 from time import monotonic
 from traceback import print_exception
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from verydeep.errors import escaped, escaped_lines
 from verydeep.runtime.progress import Progress
@@ -100,6 +101,12 @@ class Console(Progress):
         if done >= total:
             self._close()
             self._what = ""
+
+    def leave(self) -> NoReturn:
+        """Ends the process as it is: threads at work would be waited for otherwise."""
+        self._close()
+        print("verydeep: left at once", file=self._stderr, flush=True)
+        os._exit(130)
 
     def _close(self) -> None:
         """Ends the rewritten line, so that what follows starts on its own."""

@@ -13,6 +13,7 @@ from verydeep.commands.options import (
     Engine,
     Json,
     Offline,
+    Overwrite,
     Quiet,
     Threads,
     Weights,
@@ -42,6 +43,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Score file. [default: in scores/ beside the weights]")
     ] = None,
+    overwrite: Overwrite = False,
     precision: Annotated[
         str, typer.Option(help="float32, or bf16: faster on a GPU, a little less exact.")
     ] = "float32",
@@ -71,9 +73,12 @@ def evaluate(
     """
     from verydeep.commands.console import Console
     from verydeep.errors import UserError
+    from verydeep.files import refuse_taken
 
     if precision not in ("float32", "bf16"):
         raise UserError(f"no precision '{precision}'; there are float32 and bf16")
+    if out is not None:
+        refuse_taken(out, overwrite)
     console = Console(quiet)
     console.say("verydeep evaluate: reading weights and names")
     from verydeep.weights import find

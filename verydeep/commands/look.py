@@ -7,15 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Data, Json, Quiet, SplitSeed, Threads
+from verydeep.commands.options import Data, Json, Overwrite, Quiet, SplitSeed, Threads
 from verydeep.errors import escaped
 
 
 def look(
     data: Data,
-    sheet: Annotated[Path, typer.Option(help="Where to write the contact sheet, a PNG.")] = Path(
-        "contact-sheet.png"
-    ),
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Contact sheet to write, a PNG. [default: a new contact-sheet.png]"),
+    ] = None,
+    overwrite: Overwrite = False,
     split_seed: SplitSeed = None,
     threads: Threads = None,
     json: Json = False,
@@ -31,27 +33,46 @@ def look(
     from verydeep.datasets import Memory, open_dataset, settled
     from verydeep.datasets.inspection import inspect
     from verydeep.errors import UserError
-    from verydeep.report.sheet import write_contact_sheet
+    from verydeep.files import refuse_taken
     from verydeep.runtime.machine import cores
 
     if threads is not None and threads < 1:
         raise UserError(f"{threads} threads; at least 1 is needed")
+    if sheet is not None:
+        refuse_taken(sheet, overwrite, "--sheet")
     console = Console(quiet)
     console.say("verydeep look: reading names")
     threads = threads or cores()
     dataset = open_dataset(data, split_seed or 0)
     dataset = settled(dataset, Memory(), threads=threads, progress=console)  # as `train` does
-    write_contact_sheet(dataset, sheet)
+    written = _sheet_of(dataset, sheet, console)
     found = inspect(dataset, threads, console)
     if json:
         from json import dumps
 
-        print(dumps(_as_data(dataset, found, sheet), indent=1))
+        print(dumps(_as_data(dataset, found, written), indent=1))
     else:
-        print(answer(dataset, found, sheet))
+        print(answer(dataset, found, written))
 
 
-def answer(dataset: Any, found: Any, sheet: Path) -> str:
+def _sheet_of(dataset: Any, sheet: Path | None, console: Any) -> Path | None:
+    """Where the sheet was written; in a folder that nobody named it may fail, with a word."""
+    from verydeep.errors import UserError
+    from verydeep.files import free_place
+    from verydeep.report.sheet import write_contact_sheet
+
+    place = sheet or free_place(Path("contact-sheet.png"))
+    try:
+        write_contact_sheet(dataset, place)
+    except UserError as error:
+        if sheet is not None:
+            raise
+        console.say(f"no contact sheet: {error}")
+        return None
+    return place
+
+
+def answer(dataset: Any, found: Any, sheet: Path | None) -> str:
     """What was found, for the terminal."""
     from verydeep.datasets.inspection import dark_line
     from verydeep.report.tables import text_table
@@ -73,7 +94,7 @@ def answer(dataset: Any, found: Any, sheet: Path) -> str:
         lines += _group("of them in two classes, so that one label is wrong", both)
     if found.dark:
         lines.append(dark_line(found.dark))
-    return "\n".join([*lines, f"contact sheet: {sheet}"])
+    return "\n".join([*lines, *([f"contact sheet: {sheet}"] if sheet else ())])
 
 
 def _sizes(sizes: list[tuple[int, int]]) -> str:
@@ -93,7 +114,7 @@ def _group(title: str, found: list[str], most: int = 10) -> list[str]:
     return [*lines, f"  and {len(found) - most} more"] if len(found) > most else lines
 
 
-def _as_data(dataset: Any, found: Any, sheet: Path) -> dict[str, Any]:
+def _as_data(dataset: Any, found: Any, sheet: Path | None) -> dict[str, Any]:
     from collections import Counter
 
     return {
@@ -109,5 +130,5 @@ def _as_data(dataset: Any, found: Any, sheet: Path) -> dict[str, Any]:
         "duplicates_across": found.across,
         "contradictions": found.contradictions,
         "dark": [{"picture": name, "bits": bits} for name, bits in found.dark],
-        "sheet": str(sheet),
+        "sheet": None if sheet is None else str(sheet),
     }

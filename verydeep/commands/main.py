@@ -7,6 +7,7 @@ options are answered at once.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -15,7 +16,9 @@ import typer
 
 from verydeep.commands import compare, evaluate, look, nets, pack, predict, tour, train, weights
 from verydeep.commands.console import harmless, say_fault
+from verydeep.commands.hints import hint, verb_hint
 from verydeep.errors import Stopped, UserError, escaped
+from verydeep.shell import called
 
 EPILOGUE = "`verydeep VERB --help` explains a verb. DATA is a folder of pictures, or `drawn`."
 
@@ -81,24 +84,26 @@ def main() -> None:
         sys.argv.remove("--debug")
     sys.excepthook = say_fault
     with harmless():
-        code = _run(debug)
+        try:
+            code = _run(debug)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader of our answers has left, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 0
     sys.exit(code)
 
 
 def _run(debug: bool) -> int:
     """Runs the verb that the command line names, and gives the exit code."""
     try:
-        return int(app(prog_name="verydeep", standalone_mode=False) or 0)
+        return int(app(prog_name=called(), standalone_mode=False) or 0)
     except UserError as error:
         return _mistake(str(error), debug, error)
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # no words at all; no public name either
             print(error.format_message())
             return 0
-        context = getattr(error, "ctx", None)
-        verb = context.command_path if context else "verydeep"
-        message = error.format_message().rstrip(".")
-        return _mistake(f"{message[0].lower()}{message[1:]}; see `{verb} --help`", debug, error)
+        return _mistake(_of_usage(error), debug, error)
     except Stopped as stopped:
         print(f"verydeep: {stopped}", file=sys.stderr)
         return 130
@@ -110,9 +115,26 @@ def _run(debug: bool) -> int:
             raise
         line = "memory ran out, of which others may take what was free; close other programs"
         return _mistake(f"{line}, or take smaller sizes", debug, error)
-    except BrokenPipeError:  # the reader of our answers has left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+
+
+def _of_usage(error: Any) -> str:
+    """What was wrong with the words of a command, and what would do."""
+    context = getattr(error, "ctx", None)
+    verb = context.command_path if context else called()
+    verbs = {
+        name for name in sys.argv[1:2] if name in vars(typer.main.get_command(app))["commands"]
+    }
+    if not context and verbs:
+        verb += f" {verbs.pop()}"
+    if context and hasattr(error, "possibilities"):  # no such option
+        options = [name for p in context.command.params for name in p.opts if name[:2] == "--"]
+        arguments = [str(p.metavar) for p in context.command.params if p.opts == [p.name]]
+        return f"{hint(error.option_name, options, arguments)}; see `{verb} --help`"
+    message = error.format_message().rstrip(".")
+    unknown = re.match("No such command '(.*?)'", message)
+    if unknown and context:
+        return f"{verb_hint(unknown[1], vars(context.command)['commands'])}; see `{verb} --help`"
+    return f"{message[0].lower()}{message[1:]}; see `{verb} --help`"
 
 
 def _is_of_memory(error: Exception) -> bool:

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from verydeep.commands.options import Json
 
+if TYPE_CHECKING:
+    from verydeep.nets.table import Table
+
+PAPERS_CROP = 224
+PASSES = 3
+"""What a step costs in forward passes: the backward pass is two."""
+MOST = 10**9
+"""Pixels of a picture at most."""
+
 
 def nets(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A, A-LRN, B, B-shallow, C, D or E.")
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A, A-LRN, B, B-shallow, C, D or E; vgg16 is D."),
     ] = None,
-    crop: Annotated[int, typer.Option(help="Side of the training crop, in pixels.")] = 224,
+    crop: Annotated[
+        int, typer.Option(help="Side of the training crop, in pixels; fc6 is made for it.")
+    ] = 224,
     width: Annotated[float, typer.Option(help="Share of the paper's channels.")] = 1.0,
     classes: Annotated[int, typer.Option(help="Number of classes.")] = 1000,
+    picture: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Cost for a picture of 320 or 320x480 (height x width)."),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="What training takes by so many crops a step.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show the networks of Table 1 side by side, or one of them layer by layer.
@@ -25,29 +44,109 @@ def nets(
     verydeep nets
 
     verydeep nets D --crop 96 --width 0.25 --classes 10
+
+    verydeep nets vgg16 --picture 320x480
+
+    verydeep nets D --batch 64
+
+    A larger picture changes no parameter: the net is laid over it densely, as it is tested.
+    Another crop makes another net, whose first FC layer fits its map.
     """
     from verydeep.nets import vgg
     from verydeep.nets.cost import Cost, cost
 
-    def costed(name: str) -> Cost:
-        return cost(vgg.table(name, classes, width, crop))
-
-    names = [name] if name else list(vgg.CONFIGURATIONS)
-    costs = {name: costed(name) for name in names}
+    size = _size(picture) if picture else (crop, crop)
+    names = [vgg.configuration(name)] if name else list(vgg.CONFIGURATIONS)
+    tables = {each: vgg.table(each, classes, width, crop) for each in names}
+    costs: dict[str, Cost] = {each: cost(table, *size) for each, table in tables.items()}
+    trained = {} if batch is None else {n: _training(table, batch) for n, table in tables.items()}
     if json:
         from json import dumps
 
-        print(
-            dumps([_as_data(name, c, full=len(names) == 1) for name, c in costs.items()], indent=1)
-        )
-    elif name:
-        print(listing(name, costs[name], crop))
+        found = [
+            {
+                **_as_data(each, price, full=len(names) == 1),
+                "picture": size,
+                **({"training": trained[each]} if trained else {}),
+            }
+            for each, price in costs.items()
+        ]
+        print(dumps(found, indent=1))
+        return
+    lines = _notes(name, names[0], crop, picture)
+    if name:
+        lines.append(listing(names[0], costs[names[0]], size))
     else:
-        words = {name: vgg.table(name, classes, width, crop).words for name in names}
-        print(side_by_side(words, costs, crop))
+        words = {each: table.words for each, table in tables.items()}
+        lines.append(side_by_side(words, costs, size))
+    lines += [_training_line(each, about) for each, about in trained.items()]
+    print("\n".join(lines))
 
 
-def side_by_side(words: dict[str, tuple[str, ...]], costs: dict[str, Any], crop: int) -> str:
+def _size(picture: str) -> tuple[int, int]:
+    """Height and width of a picture as they are given: 320 or 320x480."""
+    from verydeep.errors import UserError
+
+    sides = picture.lower().split("x")
+    if not 1 <= len(sides) <= 2 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise UserError(f"--picture {picture}; a size is 320 or 320x480, height x width in pixels")
+    height, width = (int(side) for side in (sides if len(sides) == 2 else sides * 2))
+    if not 0 < height * width <= MOST:
+        raise UserError(f"a picture of {height} x {width} is not of 1 to {MOST:,} pixels")
+    return height, width
+
+
+def _notes(called: str | None, name: str, crop: int, picture: str | None) -> list[str]:
+    """What a name was taken for, and that another crop makes another net."""
+    from verydeep.shell import command
+
+    lines = [f"{called} is configuration {name} of Table 1"] if called and called != name else []
+    if crop != PAPERS_CROP:
+        lines.append(
+            f"a crop of {crop} makes another net than {PAPERS_CROP} does: fc6 fits its map"
+        )
+        if picture is None and crop > PAPERS_CROP:
+            asking = command("nets", *([name] if called else []), "--picture", crop)
+            lines.append(f"what the paper's costs on a picture of {crop}: {asking}")
+    return [*lines, ""] if lines else []
+
+
+def _training(table: Table, batch: int) -> dict[str, float]:
+    """Multiply-adds, bytes and seconds of a step of training on this machine's CPU."""
+    from verydeep.errors import UserError
+    from verydeep.nets.cost import cost
+    from verydeep.runtime.machine import cores
+    from verydeep.training.defaults import seconds_a_picture
+    from verydeep.training.footprint import footprint, micro_batch_of
+    from verydeep.training.settings import Settings
+
+    if batch < 1:
+        raise UserError(f"--batch {batch}; at least 1 picture is needed")
+    at_once = min(batch, micro_batch_of(table, Settings.micro_batch))
+    settings = Settings(crop=table.crop, scale=(table.crop,) * 2, batch=batch, micro_batch=at_once)
+    return {
+        "batch": batch,
+        "multiply_adds": PASSES * batch * cost(table).multiply_adds,
+        "bytes": footprint(table, settings, cores(), 0).total,
+        "seconds": batch * seconds_a_picture(table, cores(), PASSES),
+        "cores": cores(),
+    }
+
+
+def _training_line(name: str, about: dict[str, float]) -> str:
+    from verydeep.report.tables import short
+
+    took = f"{about['seconds']:.2g}" if about["seconds"] < 10 else f"{about['seconds']:,.0f}"
+    return (
+        f"training {name}, {about['batch']:,} crops a step: {short(about['multiply_adds'])} "
+        f"multiply-adds, {short(about['bytes'])}B of memory,\n  about {took} s on "
+        f"{about['cores']} cores of a CPU"
+    )
+
+
+def side_by_side(
+    words: dict[str, tuple[str, ...]], costs: dict[str, Any], size: tuple[int, int]
+) -> str:
     """Table 1 with what each column costs below it."""
     from verydeep.nets.vgg import TABLE_1
 
@@ -65,7 +164,7 @@ def side_by_side(words: dict[str, tuple[str, ...]], costs: dict[str, Any], crop:
         ("weight layers", lambda c: f"{c.weight_layers}"),
         ("parameters (M)", lambda c: f"{c.parameters / 1e6:.1f}"),
         (
-            f"multiply-adds for a picture of {crop} x {crop} (G)",
+            f"multiply-adds for a picture of {size[0]} x {size[1]} (G)",
             lambda c: f"{c.multiply_adds / 1e9:.3f}",
         ),
         ("values, the picture's included (M)", lambda c: f"{c.values / 1e6:.1f}"),
@@ -75,7 +174,7 @@ def side_by_side(words: dict[str, tuple[str, ...]], costs: dict[str, Any], crop:
     return "\n".join(lines)
 
 
-def listing(name: str, costed: Any, crop: int) -> str:
+def listing(name: str, costed: Any, size: tuple[int, int]) -> str:
     """A network layer by layer: the rows of Table 1, from the picture on."""
     from verydeep.nets.cost import MAKERS
     from verydeep.report.tables import short, text_table
@@ -102,7 +201,7 @@ def listing(name: str, costed: Any, crop: int) -> str:
     biases = sum(row.biases for row in costed.rows)
     return "\n".join(
         [
-            f"configuration {name}, a picture of {crop} x {crop}",
+            f"configuration {name}, a picture of {size[0]} x {size[1]}",
             "",
             text_table([*rows, total]),
             "",

@@ -24,6 +24,9 @@ SplitSeed = Annotated[
 Device = Annotated[str | None, typer.Option(help="cpu or cuda. [default: cuda if there is one]")]
 Threads = Annotated[int | None, typer.Option(help="Threads. [default: all cores]")]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Write over a file that is there already.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but the answer.")]
 Engine = Annotated[
     str | None,

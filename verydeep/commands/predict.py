@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -36,10 +37,14 @@ def predict(
 
     from verydeep.commands.console import Console
     from verydeep.errors import UserError
+    from verydeep.shell import command
     from verydeep.weights import find
 
     if top < 1:
         raise UserError(f"--top {top} names no class; at least 1 is needed")
+    if len(pictures) == 1 and _swapped(str(weights), pictures[0]):
+        right = command("predict", pictures[0], weights)
+        raise UserError(f"{weights} is no network, and {pictures[0]} is one: {right}")
     console = Console(quiet)
     weights = find(weights, console, offline)
 
@@ -61,6 +66,16 @@ def predict(
         print(dumps(results, indent=1))
     if faults:
         raise typer.Exit(2)
+
+
+def _swapped(weights: str, picture: str) -> bool:
+    """Whether a network stands in a picture's place, and none in its own."""
+    from verydeep.weights.paths import BEST, wanted
+
+    first, second = Path(weights), Path(picture)
+    other = second.suffix == ".safetensors" or (second / BEST).is_file() or wanted(picture)
+    ours = first.suffix == ".safetensors" or (first / BEST).is_file() or wanted(weights)
+    return first.exists() and bool(other) and not ours
 
 
 def _lines(path: str, found: list[tuple[str, float]], alone: bool) -> str:

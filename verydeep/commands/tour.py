@@ -94,6 +94,7 @@ def write_some(dataset: Dataset, folder: Path) -> None:
 def answer(runs: Mapping[str, Run]) -> str:
     """The small table, where the pages lie, and what to do next."""
     from verydeep.report.tables import percent, text_table
+    from verydeep.shell import called, command
 
     tests = {n: [t for t in run.tests if t.scores.role == "test"] for n, run in runs.items()}
     rows = [["top-1 test error, %", *(str(t.scores.protocol) for t in tests["A"])]]
@@ -110,10 +111,10 @@ def answer(runs: Mapping[str, Run]) -> str:
             *pages,
             "",
             "Show the better one ten pictures that it has not seen:",
-            f"  verydeep predict {best.folder} {best.folder.parent}/pictures --top 1",
+            f"  {command('predict', best.folder, best.folder.parent / 'pictures', '--top', 1)}",
             "",
             "Then your own, in one folder for each class:",
-            "  verydeep look photos/",
-            "  verydeep train photos/",
+            f"  {called()} look photos/",
+            f"  {called()} train photos/",
         ]
     )

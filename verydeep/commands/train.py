@@ -141,11 +141,16 @@ def _refuse(
 ) -> None:
     """Refuses words that do not go together, before anything heavy is imported."""
     from verydeep.errors import UserError
+    from verydeep.shell import command
 
     if data is None and resume is None:
         raise UserError("give DATA to train on, or --resume FOLDER; see `verydeep train --help`")
     if resume is not None and (given or out or recipe is not None):
-        raise UserError("--resume goes on with a run as it is; take the other settings away")
+        anew = command("train", data or "DATA", "--from", resume)
+        raise UserError(
+            f"--resume goes on with a run as it is, to the end of its own schedule; take the other "
+            f"settings away, or begin another run with its weights: {anew}"
+        )
     if save_every is not None and save_every < 1:
         raise UserError(f"--save-every {save_every}; at least 1 step is needed")
 

@@ -9,6 +9,7 @@ from verydeep.commands.compare import cells
 from verydeep.evaluation.chance import Blind
 from verydeep.report.page import write_page
 from verydeep.report.tables import percent, text_table
+from verydeep.shell import called, command
 from verydeep.verbs.compare import as_data
 from verydeep.verbs.papers_nets import trained_as
 from verydeep.verbs.run import Run
@@ -28,7 +29,7 @@ def in_words(run: Run, page: Path) -> str:
     """What a run came to, for the terminal."""
     about = as_data([run.tests[-1].scores]) if run.tests else None
     warning = about and about["no_better"]
-    use = f"use it   verydeep predict {run.folder} PICTURE"
+    use = f"use it   {command('predict', run.folder, 'PICTURE')}"
     chose = CHOSE if "test" in _roles(run) else f"{CHOSE}; there is no test part"
     return "\n".join(
         [
@@ -38,7 +39,7 @@ def in_words(run: Run, page: Path) -> str:
             "",
             f"weights  {run.folder}/best.safetensors (epoch {run.best.epoch})",
             f"page     {page}",
-            f"again    {run.command}",
+            f"again    {run.command.replace('verydeep', called(), 1)}",
             *([f"warning  {warning}" if warning else use] if about else ()),
         ]
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from verydeep.commands.options import Json, Offline, Quiet, Weights
+from verydeep.commands.options import Json, Offline, Overwrite, Quiet, Weights
 
 if TYPE_CHECKING:
     from verydeep.commands.console import Console
@@ -99,6 +99,7 @@ def import_(
     fold_bn: Annotated[
         bool, typer.Option("--fold-bn", help="Put each norm into the convolution before it.")
     ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Import another program's weights: a file of ours, for every verb to take.
 
@@ -122,7 +123,7 @@ def import_(
     """
     from verydeep.verbs.weights import import_weights
 
-    done = import_weights(file, out, prototxt, classes, fold_bn, pixels, scale)
+    done = import_weights(file, out, prototxt, classes, fold_bn, pixels, scale, overwrite=overwrite)
     for note in done.notes:
         print(f"note: {note}")
     print(f"{out}: {done.words}")
@@ -159,6 +160,7 @@ def export(
         str | None,
         typer.Option(metavar="DATA", help="Quantise, calibrated and tested with DATA; for onnx."),
     ] = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Export weights of ours for another program, with the same tensors.
@@ -181,16 +183,19 @@ def export(
     console = Console(quiet)
     weights = find(weights, console, offline)
     if int8 is not None:
-        print(_quantised(weights, to, out, int8, console))
+        print(_quantised(weights, to, out, int8, overwrite, console))
         return
     from verydeep.verbs.weights import export_weights
 
-    print(f"{out}: for {to}; {export_weights(weights, to, out)}")
+    print(f"{out}: for {to}; {export_weights(weights, to, out, overwrite)}")
 
 
-def _quantised(weights: Path, to: str, out: Path, data: str, console: Console) -> str:
+def _quantised(
+    weights: Path, to: str, out: Path, data: str, overwrite: bool, console: Console
+) -> str:
     """What an int8 file costs in errors, written and tested."""
     from verydeep.errors import UserError
+    from verydeep.files import refuse_taken
 
     if to != "onnx":
         raise UserError(f"--int8 makes a file of ONNX, not of {to}; give --to onnx")
@@ -199,6 +204,7 @@ def _quantised(weights: Path, to: str, out: Path, data: str, console: Console) -
     from verydeep.runtime.runtime import Runtime
     from verydeep.verbs.quantise import export_int8
 
+    refuse_taken(out, overwrite)
     done = export_int8(weights, data, out, Runtime(Machine.this("cpu"), progress=console))
     return f"{out}: int8, {out.stat().st_size:,} bytes\n{done}"
 

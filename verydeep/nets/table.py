@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from verydeep.errors import UserError
+from verydeep.shell import command
 
 Shape = tuple[int, int, int]
 """(channels, height, width) of what a row gives."""
@@ -267,7 +268,7 @@ class Table:
         hint = f"its last convolution is '{last[0]}'" if last else "it has no convolution"
         raise UserError(
             f"no layer '{name}' in configuration {self.name}; {hint} "
-            f"and `verydeep nets {self.configuration}` lists them all"
+            f"and `{command('nets', self.configuration)}` lists them all"
         )
 
     @cached_property
@@ -292,7 +293,7 @@ class Table:
         if not self.has_scores:
             raise UserError(
                 f"{self.name} to {self.rows[-1].name} has no FC layers: train them with "
-                f"`verydeep train DATA --from WEIGHTS`"
+                f"`{command('train', 'DATA', '--from', 'WEIGHTS')}`"
             )
         return self.ends[SCORES]
 

@@ -55,6 +55,22 @@ CONFIGURATIONS = _columns(TABLE_1)
 HIDDEN_FC = "FC-4096"
 """The word of their hidden FC layers."""
 
+OTHERS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
+"""What others call configurations, by their weight layers; C has 16 as well, and they mean D."""
+
+
+def configuration(name: str) -> str:
+    """The name in Table 1 of what is called so elsewhere, or in small letters; else the name.
+
+    >>> [configuration(name) for name in ("VGG-16", "vgg16_bn", "a-lrn", "x")]
+    ['D', 'D-BN', 'A-LRN', 'x']
+    """
+    bare = name.lower().replace("-", "").replace("_", "")
+    ours = {known.lower().replace("-", ""): known for known in CONFIGURATIONS} | OTHERS
+    if bare.removesuffix("bn") in ours:
+        return ours[bare.removesuffix("bn")] + (NORM_NAME if bare.endswith("bn") else "")
+    return name
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -82,15 +98,17 @@ def table(
 ) -> Table:
     """Table of a configuration, whole by default, or scaled down for small data.
 
-    "A-BN" and the like have a norm after each convolution, as released re-trainings do.
+    "A-BN" and the like have a norm after each convolution, as released re-trainings do; "vgg16" and
+    the like are what `configuration` takes them for.
 
     `width` multiplies the channels of every hidden layer (rounded to eights); `fc` sets those of
     the hidden FC layers by themselves, and 0 has the mean of the last map over space in their
     place (Lin et al., 2014); `crop` is the side of the training crop, in pixels.
     Raises UserError for an unknown name or a size that leaves nothing to learn.
     """
-    configuration = name.removesuffix(NORM_NAME)
-    if configuration not in CONFIGURATIONS:
+    name = configuration(name)
+    plain = name.removesuffix(NORM_NAME)
+    if plain not in CONFIGURATIONS:
         names = ", ".join(CONFIGURATIONS)
         raise UserError(f"no configuration '{name}'; there are {names}, and A-BN and so on")
     if not 0 < width <= 4:
@@ -101,11 +119,11 @@ def table(
         raise UserError(
             f"{fc} channels for the hidden FC layers; 1 or more, or 0 for no such layer"
         )
-    words = list(CONFIGURATIONS[configuration])
+    words = list(CONFIGURATIONS[plain])
     if fc == 0:
         words[words.index(HIDDEN_FC) : body(words)] = [MEAN]
     words = [_scaled(word, width, fc) for word in words]
-    normed = with_norms(words) if name != configuration else words
+    normed = words if name == plain else with_norms(words)
     return read_table(name, with_classes(normed, classes), crop)
 
 

@@ -88,8 +88,9 @@ def _verdicts(found: Compared) -> str:
         + table(head, rows, "numbers")
         + (
             "<p>p is McNemar's, of the pictures that one of the two alone has missed: how often "
-            "chance alone would part two equal tests as far; of three tests or more, corrected for "
-            "all their pairs (Holm, 1979), because the best is chosen from the same pictures.</p>"
+            "chance alone would part two equal tests as far. Of three tests or more, p and the "
+            "interval are corrected for all their pairs, because the best is chosen from the same "
+            "pictures.</p>"
         )
     )
 

@@ -28,7 +28,7 @@ def percent(value: float | None) -> str:
 
 def short(number: float) -> str:
     """A count to three digits with its unit: 802816 is "803K", 102760448 is "103M"."""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("K", 1e3)):
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
         if number >= size:
             value = number / size
             return f"{value:.0f}{unit}" if value >= 99.95 else f"{value:.3g}{unit}"

@@ -1,6 +1,7 @@
 """How long work tells what it is doing, whoever listens."""
 
 import sys
+from typing import NoReturn
 
 from verydeep.errors import escaped
 
@@ -13,6 +14,10 @@ class Progress:
 
     def step(self, what: str, done: int, total: int, note: str = "") -> None:
         """Takes how far work is, `done` of `total`; `note` is the latest figure."""
+
+    def leave(self) -> NoReturn:
+        """Ends the work where it is, for who asked twice; threads may end their piece of it."""
+        raise KeyboardInterrupt
 
 
 class Lines(Progress):

@@ -1,11 +1,11 @@
-"""Ctrl-C and SIGTERM while training: taken note of at once, acted on after the step."""
+"""Ctrl-C and SIGTERM while training: answered at once, acted on after the step."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 
@@ -16,14 +16,21 @@ class Interruption:
 
 
 @contextmanager
-def interruption() -> Iterator[Interruption]:
-    """Within, the first Ctrl-C or SIGTERM is taken note of; a second Ctrl-C stops at once."""
+def interruption(answer: Callable[[], None], leave: Callable[[], None]) -> Iterator[Interruption]:
+    """Within, the first Ctrl-C or SIGTERM is taken note of and answered; a second Ctrl-C leaves.
+
+    `answer` says what will come of the first, `leave` is for who cannot wait for that.
+    """
     noted = Interruption()
 
     def take_note(number: int, frame: FrameType | None) -> None:
-        if noted.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        if noted.asked:
+            if number == signal.SIGINT:
+                leave()
+            return
         noted.asked = True
+        with suppress(RuntimeError):  # it came while a line was being written
+            answer()
 
     if threading.current_thread() is not threading.main_thread():  # signals are not for it
         yield noted

@@ -27,8 +27,6 @@ INTERVAL = 60.0
 """Seconds between two checkpoints, where nothing else is asked for."""
 SHARE = 20
 """And no more than one part in so many of the time is spent on them."""
-SECONDS_A_LINE = 5.0
-"""Seconds of training for each line that is said of it."""
 CHECKPOINTS = "checkpoints"
 """Name of their folder in that of the run."""
 FAULTS = 100
@@ -64,12 +62,12 @@ class Recorder:
         self._faults: list[str] = []
         self._interruption = Interruption()
         self._log: Log | None = None
-        self._said = 0.0
+        self._done = 0
 
     @contextmanager
     def keeping(self) -> Iterator[None]:
         """Around the training: signals are taken note of, and the log is closed after it."""
-        with interruption() as self._interruption:
+        with interruption(self._answer, self.progress.leave) as self._interruption:
             try:
                 yield
             finally:
@@ -91,8 +89,18 @@ class Recorder:
             self._saved_step = self.steps(training)
             self.notes += map(self._fault_line, training.faults)
             self.progress.say(f"going on after step {self.steps(training):,} of {self.total:,}")
+        self._done = self._saved_step
+        self.progress.say(f"training: {self.total:,} steps at the most; + where weights are kept")
         if self.ranks.is_main:
             self._log = Log(self.folder, training.task.names, training.epochs)
+
+    def _answer(self) -> None:
+        """Tells who asked for an end what comes now, and what it costs not to wait for it."""
+        lost = self._done + 1 - self._saved_step
+        self.progress.say(
+            f"stopping after step {self._done + 1:,}, to save it; Ctrl-C again leaves now, and "
+            f"loses the last {lost:,} step{'s' if lost > 1 else ''}"
+        )
 
     def _newest(self) -> dict[str, bytes] | None:
         """The newest checkpoint that is whole; UserError where there are some and none is."""
@@ -114,9 +122,9 @@ class Recorder:
         While the loss is not known yet none of it: what would be saved might be no number.
         """
         self._faults += batch.faults
+        self._done = done = self.steps(training)
         if math.isnan(loss):
             return
-        done = self.steps(training)
         error = f", {_watched(training.task, training.epochs[-1])}" if training.epochs else ""
         self.progress.step("training", done, self.total, f"loss {loss:.3f}{error}")
         ours = self._interruption.asked, self.ranks.is_main and self._due(done), self._faults
@@ -140,11 +148,9 @@ class Recorder:
         if self._log is None:
             return
         self._log.add(epoch)
-        self._said += epoch.seconds
-        if len(training.epochs) == 1 or self._said > SECONDS_A_LINE or self._last(epoch):
-            self._said = 0.0
-            self.progress.say(_line(epoch, training.task, self.settings))
-        if best_of(training.epochs, training.task.watched) is epoch:
+        best = best_of(training.epochs, training.task.watched) is epoch
+        self.progress.say(_line(epoch, training.task, self.settings) + (" +" if best else ""))
+        if best:
             with self.ranks.aside("the best weights"):
                 provenance = {**self.provenance, "epoch": epoch.epoch}
                 weights.save(training.network, self.folder / BEST, provenance, self.memory)
@@ -214,9 +220,6 @@ class Recorder:
             return done // self.every > self._saved_step // self.every
         return monotonic() - self._saved > max(INTERVAL, SHARE * self._took)
 
-    def _last(self, epoch: Epoch) -> bool:
-        return epoch.epoch == self.settings.epochs
-
     def _must_agree(self, files: Mapping[str, bytes]) -> None:
         """Raises UserError where a checkpoint is of another run than this."""
         theirs = checkpoints.state_of(files).about
@@ -240,8 +243,9 @@ class Recorder:
 
 
 def _line(epoch: Epoch, task: Task, settings: Settings) -> str:
+    number = f"{epoch.epoch}".rjust(len(str(settings.epochs)))
     return (
-        f"epoch {epoch.epoch:3}/{settings.epochs}  rate {epoch.rate:<6g} loss {epoch.loss:.3f}  "
+        f"epoch {number}/{settings.epochs}  rate {epoch.rate:<6g} loss {epoch.loss:.3f}  "
         f"{_watched(task, epoch, 5)}  {epoch.seconds:.0f} s, {epoch.waiting:.0%} waiting"
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from verydeep import tensors_file
 from verydeep.datasets.seen import Memory
 from verydeep.errors import UserError
+from verydeep.shell import command
 from verydeep.training.state import Epoch, columns
 from verydeep.weights.file import memory_of
 
@@ -96,5 +97,5 @@ class Log:
         except OSError as error:
             raise UserError(
                 f"cannot write the log of {self._folder}: {error.strerror}; checkpoints are "
-                f"untouched, go on with `verydeep train --resume {self._folder}`"
+                f"untouched, go on with `{command('train', '--resume', self._folder)}`"
             ) from None

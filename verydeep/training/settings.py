@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from verydeep import schema
 from verydeep.errors import UserError
-from verydeep.nets.vgg import Sizes
+from verydeep.nets.vgg import Sizes, configuration
 from verydeep.schema import Between, Line, Most, Positive, Seed, Share
 
 SIDE, MANY = 2**16 - 1, 2**24
@@ -147,6 +147,7 @@ def _checked(name: str, value: Any) -> Any:
         near = get_close_matches(name, names, 1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
         raise UserError(f"no setting {schema.shown(name)}; {hint}")
+    value = configuration(value) if name == "net" and isinstance(value, str) else value
     return _fitting(name, _scale(value) if name == "scale" else value)
 
 

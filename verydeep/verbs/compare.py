@@ -21,11 +21,13 @@ from verydeep.evaluation.scores import (
     refuse_other,
     save_scores,
 )
+from verydeep.files import refuse_taken
+from verydeep.shell import called
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Tests of the same pictures, in their order, and each but the best held against the best."""
+    """Tests of the same pictures, fewest errors first, and the others held against the first."""
 
     scores: tuple[Scores, ...]
     names: tuple[str, ...]
@@ -50,7 +52,7 @@ def files_of(named: Sequence[Path]) -> list[Path]:
         inside = sorted(folder.glob("*.safetensors")) if path.is_dir() else [path]
         inside = [file for file in inside if not path.is_dir() or is_scores(file)]
         if not inside:
-            raise UserError(f"no score files in {path}; `verydeep evaluate` writes them")
+            raise UserError(f"no score files in {path}; `{called()} evaluate` writes them")
         for file in inside:
             files.setdefault(file.resolve(), file)
     return [*files.values()]
@@ -61,15 +63,17 @@ def compared(named: Sequence[Path]) -> Compared:
 
     Raises UserError where they are not of the same pictures and classes.
     """
-    files, scores = _aligned(named)
-    names = _names(files, scores)
-    best = min(range(len(scores)), key=lambda i: scores[i].top(1))
+    files, given = _aligned(named)
+    by_error = sorted(
+        zip(_names(files, given), given, strict=True), key=lambda each: each[1].top(1)
+    )
+    names, scores = zip(*by_error, strict=True)
+    pairs = len(scores) * (len(scores) - 1) // 2
     found = [
-        replace(compare(scores[best], scores[i]), name_a=names[best], name_b=names[i])
-        for i in range(len(scores))
-        if i != best
+        replace(compare(scores[0], other, pairs=pairs), name_a=names[0], name_b=name)
+        for name, other in by_error[1:]
     ]
-    return Compared(tuple(scores), tuple(names), tuple(_holm(found)))
+    return Compared(scores, names, tuple(found))
 
 
 def _aligned(named: Sequence[Path]) -> tuple[list[Path], list[Scores]]:
@@ -114,22 +118,18 @@ def _names(files: Sequence[Path], scores: Sequence[Scores]) -> list[str]:
     return names
 
 
-def _holm(found: Sequence[Comparison]) -> list[Comparison]:
-    """The same with p larger for their number (Holm, 1979): of all, 5 % at most by chance.
+@dataclass(frozen=True)
+class Fused:
+    """Tests of the same pictures in their order, what each is called, and the mean of them."""
 
-    The best is chosen from the same pictures, so every pair of the tests counts, as if those that
-    are not looked at had the largest p.
-    """
-    corrected, so_far = list(found), 0.0
-    pairs = len(found) * (len(found) + 1) // 2
-    for rank, i in enumerate(sorted(range(len(found)), key=lambda i: found[i].p)):
-        so_far = max(so_far, min(1.0, (pairs - rank) * found[i].p))
-        corrected[i] = replace(found[i], p=so_far)
-    return corrected
+    scores: tuple[Scores, ...]
+    names: tuple[str, ...]
+    together: Scores
+    comparison: Comparison
 
 
-def fused(named: Sequence[Path], out: Path | None = None) -> tuple[list[Scores], Scores]:
-    """Score files, and the mean of them, which is written to `out`.
+def fused(named: Sequence[Path], out: Path | None = None, overwrite: bool = False) -> Fused:
+    """Score files and the mean of them, held against the best; the mean is written to `out`.
 
     Raises UserError as `compared` does, and where something else would be overwritten.
     """
@@ -137,11 +137,15 @@ def fused(named: Sequence[Path], out: Path | None = None) -> tuple[list[Scores],
         refuse_other(out)
         if out.resolve() in {path.resolve() for path in files_of(named)}:
             raise UserError(f"{out} is one of those to be fused; choose another --out")
-    _, members = _aligned(named)
-    together = fuse(members)
+        refuse_taken(out, overwrite)
+    files, members = _aligned(named)
+    names, together = _names(files, members), fuse(members)
     if out is not None:
         save_scores(together, out)
-    return members, together
+    best = min(range(len(members)), key=lambda i: members[i].top(1))
+    called = f"the mean of these {len(members)}"
+    found = replace(compare(together, members[best]), name_a=called, name_b=names[best])
+    return Fused(tuple(members), tuple(names), together, found)
 
 
 def as_data(members: Sequence[Scores], together: Scores | None = None) -> dict[str, Any]:

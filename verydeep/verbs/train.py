@@ -13,6 +13,7 @@ from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, open_dataset, refuse_too_small
 from verydeep.errors import UserError
 from verydeep.runtime.runtime import Runtime
+from verydeep.shell import command
 from verydeep.training import checkpoints
 from verydeep.training.defaults import Choice, choose
 from verydeep.training.recipes import Recipe
@@ -56,7 +57,9 @@ def train(
     never set aside. Raises UserError for what the user can mend.
     """
     runtime = runtime or Runtime()
-    given = checked(given)
+    called, given = given.get("net"), checked(given)
+    if called is not None and called != given["net"]:
+        runtime.progress.say(f"{called} is configuration {given['net']} of Table 1")
     ranks = runtime.ranks
     asked = {**(recipe.settings if recipe else {}), **given}
     tasks.named(asked.get("task", Settings.task))
@@ -108,7 +111,7 @@ def resume(
     if not Path(where).exists() and not str(where).startswith("drawn"):
         raise UserError(
             f"{where}, which {folder} was begun with, is gone; say where it is now: "
-            f"verydeep train DATA --resume {folder}"
+            f"`{command('train', 'DATA', '--resume', folder)}`"
         )
     dataset = open_dataset(where, settings.split)
     if dataset.fingerprint != about.data.fingerprint:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verydeep.errors import UserError
+from verydeep.files import refuse_taken
 from verydeep.importers.convert import convert
 from verydeep.importers.pretrained import find
 from verydeep.verbs.describe import file_at, is_ours, net_of
@@ -38,6 +39,8 @@ def import_weights(
     fold: bool = False,
     pixels: str | None = None,
     scale: str | None = None,
+    *,
+    overwrite: bool = False,
 ) -> ImportResult:
     """Writes our file of another program's weights; raises UserError where they are no whole net.
 
@@ -50,6 +53,7 @@ def import_weights(
     if is_ours(path):
         raise UserError(f"{path} is verydeep's own already; every verb takes it as it is")
     refuse_place(path, out)
+    refuse_taken(out, overwrite)
     given = _pixels_given(pixels, scale)
     found = convert(path, out, prototxt, classes, fold, *given)
 
@@ -133,10 +137,12 @@ def verified(path: Path) -> str:
     return f"{path}: {release.name} as {release.publisher} published it, {release.hash_in_words}"
 
 
-def export_weights(weights: Path, family: str, out: Path) -> str:
+def export_weights(weights: Path, family: str, out: Path, overwrite: bool = False) -> str:
     """Writes another family's file of our weights; gives the pixels that they want, in words."""
     weights = find(weights)
     refuse_place(weights, out)
+    for file in (out, *([out.with_suffix(".bin")] if family == "openvino" else ())):
+        refuse_taken(file, overwrite)
 
     from verydeep.exporters import families
     from verydeep.importers.pixel_words import in_words

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from socket import gaierror
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -17,6 +18,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from verydeep.errors import UserError
 from verydeep.files import names_to_disk, to_disk
 from verydeep.runtime.progress import Progress
+from verydeep.shell import command
 from verydeep.weights.releases import CHUNK, Release, hashes_of
 
 SECONDS = 60
@@ -145,6 +147,8 @@ def _chunks(answer: HTTPResponse, release: Release) -> Iterator[bytes]:
 def _reason(error: Exception) -> str:
     """What a connection failed of, in a few words."""
     inner = error.reason if isinstance(error, URLError) else error
+    if isinstance(inner, gaierror):
+        return f"there is no network here, or none that knows its host ({inner.strerror})"
     if isinstance(inner, TimeoutError):
         return f"no answer for {SECONDS} s"
     words = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
@@ -157,5 +161,7 @@ def _cut(release: Release, why: str) -> UserError:
 
 def _mistake(release: Release, line: str) -> UserError:
     """A line that ends in what to do with a file that was fetched by other means."""
-    words = "FILE" if release.megabytes else "WEIGHTS --classes FILE"
-    return UserError(f"{line}; fetched by hand, it is taken by `verydeep weights import {words}`")
+    words = ["FILE"] if release.megabytes else ["WEIGHTS", "--classes", "FILE"]
+    needed = "" if release.megabytes else "; every published net needs it, to name its classes"
+    by_hand = command("weights", "import", *words)
+    return UserError(f"{line}{needed}; fetched by hand, it is taken by `{by_hand}`")

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from verydeep.errors import UserError, one_line
 from verydeep.schema import Sha256, fitting, of_json, shown
+from verydeep.shell import command
 from verydeep.weights.info import (
     KIND,
     PICTURES,
@@ -25,7 +26,6 @@ from verydeep.weights.info import (
 
 READ = (1, 2)
 """Formats that are read here."""
-_IMPORT = "weights of another program come in by `verydeep weights import`"
 
 
 class Sums(TypedDict, total=False):
@@ -96,17 +96,24 @@ def _sums(about: Mapping[str, Any]) -> Sums:
     return sums
 
 
+def _import(path: Path) -> str:
+    """How weights of another program come in."""
+    importing = command("weights", "import", path, "--out", f"{path.stem}-ours.safetensors")
+    return f"weights of another program come in by `{importing}`"
+
+
 def _about(path: Path) -> dict[str, Any]:
     """What stands under our key; UserError where nothing does, or it is of another format."""
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is no safetensors file: {one_line(error)}; {_IMPORT}") from None
+        why = one_line(error)
+        raise UserError(f"{path} is no safetensors file: {why}; {_import(path)}") from None
     if KIND.key not in metadata:
         raise UserError(
             f"{path} is a safetensors file, but none of verydeep's: no '{KIND.key}' in it; "
-            f"{_IMPORT}"
+            f"{_import(path)}"
         )
     try:
         about = of_json(metadata[KIND.key])

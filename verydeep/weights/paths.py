@@ -11,6 +11,7 @@ from pathlib import Path
 
 from verydeep.errors import UserError
 from verydeep.files import cache_home
+from verydeep.shell import called, command
 from verydeep.weights.releases import Release, named
 
 OURS = "verydeep"
@@ -28,9 +29,9 @@ def find(path: Path | str) -> Path:
     if release is not None:
         if kept(release).is_file():
             return kept(release)
+        fetching = command("weights", "show", path)
         raise UserError(
-            f"the published weights {path} are not in {cache()}; `verydeep weights show {path}` "
-            f"fetches them"
+            f"the published weights {path} are not in {cache()}; `{fetching}` fetches them"
         )
     if _holds(Path.is_file, path / BEST):
         return path / BEST
@@ -53,7 +54,7 @@ def _hint(name: str) -> str:
     near = get_close_matches(name.lower(), named())
     if near:
         return f"of published weights, {' and '.join(near)} have names like it"
-    return f"`verydeep train` writes {BEST}, `verydeep weights list` names published ones"
+    return f"`{called()} train` writes {BEST}, `{called()} weights list` names published ones"
 
 
 def wanted(path: Path | str) -> Release | None:
