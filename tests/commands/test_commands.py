@@ -336,7 +336,10 @@ def test_a_broken_picture_is_left_out_of_training_and_named(verydeep: Run, photo
     said = verydeep("train", "photos", "--out", "run", *SMALL)
     assert said.code == 0
     assert "left out, unreadable: photos/arrow/broken.jpg" in said.err
-    assert "broken.jpg" in Path("run/report.html").read_text()
+    page = Path("run/report.html").read_text()
+    assert "broken.jpg" in page
+    counts = re.findall(r"<b>(\d+)</b><span>pictures (?:to train on|that chose)", page)
+    assert sum(map(int, counts)) == 20
 
 
 def test_a_run_goes_on_by_its_folder(verydeep: Run, trained: Path) -> None:
