@@ -17,8 +17,8 @@ from PIL import Image
 
 from verydeep.datasets import Memory, entries, open_dataset, refuse_too_small, settled
 from verydeep.datasets.entries import natural_key
-from verydeep.datasets.folder import class_name
 from verydeep.datasets.inspection import inspect, warnings
+from verydeep.datasets.listing import class_name
 from verydeep.datasets.outlines import SHAPES
 from verydeep.datasets.pack_writer import pack
 from verydeep.errors import UserError

@@ -8,32 +8,18 @@ Everything that is no picture is named in the notes.
 
 from __future__ import annotations
 
-import os
-from collections import defaultdict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from unicodedata import normalize
 
 import numpy as np
-from jaxtyping import UInt32, UInt64
 
 from verydeep import randomness
 from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import ROLES, Dataset, Part, fingerprint
-from verydeep.datasets.entries import (
-    UP,
-    below,
-    entries_of,
-    is_hidden,
-    leads_up,
-    natural_key,
-    some,
-    why_no_picture,
-)
+from verydeep.datasets.entries import entries_of, is_hidden, some
 from verydeep.datasets.layout import lists_in, part_folders, refuse_no_classes
-from verydeep.datasets.names import Names, joined
+from verydeep.datasets.listing import Listing
 from verydeep.errors import UserError, escaped
 
 HELD_OUT = 0.2
@@ -58,8 +44,8 @@ def open(where: str | Path, split: int = 0) -> Dataset:
     root = Path(where)
     roots, beside = _layout(root)
     if not roots:
-        return _split_here(root, _Listing.of(root), split, ())
-    listings = {role: _Listing.of(path) for role, path in roots.items()}
+        return _split_here(root, Listing.of(root), split, ())
+    listings = {role: Listing.of(path) for role, path in roots.items()}
     train = listings["train"]
     listings, left_alone = _labelled(listings)
     if len(listings) == 1:
@@ -106,7 +92,7 @@ def _layout(root: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     return roots, beside
 
 
-def _labelled(listings: dict[str, _Listing]) -> tuple[dict[str, _Listing], tuple[str, ...]]:
+def _labelled(listings: dict[str, Listing]) -> tuple[dict[str, Listing], tuple[str, ...]]:
     """Those that can be used: a test/ beside val/ may be a contest's, whose labels nobody has."""
     if "validation" not in listings or "test" not in listings:
         return listings, ()
@@ -117,121 +103,7 @@ def _labelled(listings: dict[str, _Listing]) -> tuple[dict[str, _Listing], tuple
     return {role: found for role, found in listings.items() if role != "test"}, (line,)
 
 
-def class_name(folder: str) -> str:
-    """The name of a class by its folder's: in NFC, and read as UTF-8 whatever the locale is.
-
-    >>> class_name("Caf\udcc3\udca9"), class_name("Cafe\u0301")
-    ('Café', 'Café')
-    """
-    return normalize("NFC", os.fsencode(folder).decode(errors="surrogateescape"))
-
-
-@dataclass(frozen=True)
-class _Class:
-    """The pictures of one class in natural order: names without the class's, and sizes in bytes.
-
-    `folder` is what the class's folder is called on the disk; the class's name is that in NFC.
-    """
-
-    folder: str
-    names: bytes
-    lengths: UInt32[np.ndarray, " N"]
-    sizes: UInt64[np.ndarray, " N"]
-
-    def __len__(self) -> int:
-        return len(self.sizes)
-
-    def lines(self, folder: str) -> Iterator[str]:
-        """What identifies the pictures: name and size of each, by name."""
-        ends = np.cumsum(self.lengths, dtype=np.int64)
-        found = Names(np.frombuffer(self.names, np.uint8), ends, 0 * ends, (folder,))
-        yield from (f"{name} {size}" for name, size in sorted(zip(found, self.sizes, strict=True)))
-
-
-@dataclass
-class _Listing:
-    """What lies in a folder of class folders: pictures by class, and what was left out."""
-
-    root: Path
-    pictures: dict[str, _Class] = field(default_factory=dict)
-    left_out: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    nested: set[str] = field(default_factory=set)
-
-    @classmethod
-    def of(cls, root: Path) -> _Listing:
-        """Every file below a folder, sorted into pictures and the rest, by name alone."""
-        listing = cls(root)
-        for entry in sorted(entries_of(root), key=lambda entry: natural_key(entry.name)):
-            if is_hidden(entry.name):
-                listing.left_out["hidden"].append(entry.name)
-            elif leads_up(entry, root):
-                listing.left_out[UP].append(f"{entry.name}/")
-            elif entry.is_dir():
-                listing._read_class(entry.name)
-            else:
-                outside = "pictures outside any class folder"
-                listing.left_out[why_no_picture(entry.name) or outside].append(entry.name)
-        return listing
-
-    def _read_class(self, folder: str) -> None:
-        found, there = [], below(self.root / folder, self.root)
-        for path, size in there.files:
-            if reason := "hidden" if is_hidden(path) else why_no_picture(path):
-                self.left_out[reason].append(f"{folder}/{path}")
-            else:
-                found.append((natural_key(path), path, size))
-                if "/" in path:
-                    self.nested.add(f"{folder}/{path[: path.index('/')]}")
-        for reason, path in there.passed_over:
-            reason = "hidden" if is_hidden(path) else reason
-            self.left_out[reason].append(f"{folder}/{path}")
-        if not found:
-            self.left_out["class folders without pictures"].append(f"{folder}/")
-            return
-        name = class_name(folder)
-        if name in self.pictures:
-            raise UserError(
-                f"{self.root} has the class '{escaped(name)}' twice, its letters written in two "
-                f"ways (Unicode NFC and NFD); put the pictures of both folders into one"
-            )
-        _, paths, sizes = zip(*sorted(found), strict=True)
-        text, lengths = joined(paths)
-        lengths_, sizes_ = np.array(lengths, np.uint32), np.array(sizes, np.uint64)
-        self.pictures[name] = _Class(folder, text, lengths_, sizes_)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """A line for each kind of thing that was left out, and of folders in class folders."""
-        out = [
-            f"left out in {self.root.name}/, {why}: {len(names)} ({some(names)})"
-            for why, names in self.left_out.items()
-        ]
-        nested = sorted(self.nested, key=natural_key)
-        inside = f"folders in class folders, read as part of them: {len(nested)} ({some(nested)})"
-        return (*out, inside) if nested else tuple(out)
-
-    def lines(self) -> Iterator[str]:
-        """What identifies the pictures, by name."""
-        for name in sorted(self.pictures, key=lambda name: f"{name}/"):
-            yield from self.pictures[name].lines(name)
-
-    def part(self, classes: tuple[str, ...]) -> Part:
-        """All the pictures, class by class."""
-        there = [(label, self.pictures[c]) for label, c in enumerate(classes) if c in self.pictures]
-        labels = np.repeat([label for label, _ in there], [len(found) for _, found in there])
-        text = b"".join(found.names for _, found in there)
-        ends = np.cumsum(np.concatenate([found.lengths for _, found in there]), dtype=np.int64)
-        labels, folders = labels.astype(np.int64), [*classes]
-        for label, found in there:
-            folders[label] = found.folder
-        names, paths = (
-            Names(np.frombuffer(text, np.uint8), ends, labels, called)
-            for called in (classes, folders)
-        )
-        return Part(names, labels, lambda i: self.root / paths[i])
-
-
-def _split_here(root: Path, listing: _Listing, seed: int, notes: tuple[str, ...]) -> Dataset:
+def _split_here(root: Path, listing: Listing, seed: int, notes: tuple[str, ...]) -> Dataset:
     """The dataset of one listing, split by the seed of the split."""
     classes = _classes(listing)
     whole = listing.part(classes)
@@ -278,7 +150,7 @@ def _drawn(whole: Part, seed: int, share: float, made: tuple[str, ...]) -> dict[
 
 
 def _split_already(
-    root: Path, listings: dict[str, _Listing], seed: int, beside: tuple[str, ...]
+    root: Path, listings: dict[str, Listing], seed: int, beside: tuple[str, ...]
 ) -> Dataset:
     """The dataset of several listings, each a part; one to choose by is made if there is none."""
     train = listings["train"]
@@ -317,7 +189,7 @@ def words_of(found: Collection[str]) -> tuple[str, ...]:
     return ("train", "test") if len(found) == 2 else ROLES
 
 
-def _held_out(train: _Listing, other: _Listing) -> Iterator[str]:
+def _held_out(train: Listing, other: Listing) -> Iterator[str]:
     """A line for classes that a part that is not learnt from lacks; UserError for ones too many."""
     if not other.pictures:
         raise UserError(f"no pictures in the class folders of {other.root}")
@@ -332,7 +204,7 @@ def _held_out(train: _Listing, other: _Listing) -> Iterator[str]:
         yield f"classes without a picture in {other.root.name}/: {some(absent)}"
 
 
-def _classes(listing: _Listing) -> tuple[str, ...]:
+def _classes(listing: Listing) -> tuple[str, ...]:
     """The names of the classes that have pictures.
 
     Raises UserError where there are none, or they lie in the only one of these folders.
