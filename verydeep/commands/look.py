@@ -13,9 +13,13 @@ from verydeep.errors import escaped
 
 def look(
     data: Data,
-    sheet: Annotated[Path, typer.Option(help="Where to write the contact sheet, a PNG.")] = Path(
-        "contact-sheet.png"
-    ),
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to write the contact sheet, a PNG. [default: contact-sheet.png]",
+            show_default=False,
+        ),
+    ] = None,
     split_seed: SplitSeed = None,
     threads: Threads = None,
     json: Json = False,
@@ -41,17 +45,25 @@ def look(
     threads = threads or cores()
     dataset = open_dataset(data, split_seed or 0)
     dataset = settled(dataset, Memory(), threads=threads, progress=console)  # as `train` does
-    write_contact_sheet(dataset, sheet)
     found = inspect(dataset, threads, console)
+    written, failure = sheet or Path("contact-sheet.png"), None
+    try:
+        write_contact_sheet(dataset, written)
+    except UserError as error:  # the answer is there all the same
+        written, failure = None, error
     if json:
         from json import dumps
 
-        print(dumps(_as_data(dataset, found, sheet), indent=1))
+        print(dumps(_as_data(dataset, found, written), indent=1))
     else:
-        print(answer(dataset, found, sheet))
+        print(answer(dataset, found, written))
+    if failure is not None and sheet is not None:
+        raise failure
+    if failure is not None:
+        console.say(f"no contact sheet: {failure}")
 
 
-def answer(dataset: Any, found: Any, sheet: Path) -> str:
+def answer(dataset: Any, found: Any, sheet: Path | None) -> str:
     """What was found, for the terminal."""
     from verydeep.datasets.inspection import dark_line
     from verydeep.report.tables import text_table
@@ -71,9 +83,16 @@ def answer(dataset: Any, found: Any, sheet: Path) -> str:
     if found.contradictions:
         both = [" = ".join(group) for group in found.contradictions]
         lines += _group("of them in two classes, so that one label is wrong", both)
+    near = [" = ".join(group) for group in found.similar]
+    lines += _group("groups of nearly the same picture, re-encoded or resized", near)
+    if found.similar_across:
+        across = [" = ".join(group) for group in found.similar_across]
+        lines += _group("of them in several parts, so that testing flatters", across)
+    for title, names in (("of one colour", found.plain), ("of 1 to 3 pixels a side", found.tiny)):
+        lines += _group(f"pictures {title}", names) if names else []
     if found.dark:
         lines.append(dark_line(found.dark))
-    return "\n".join([*lines, f"contact sheet: {sheet}"])
+    return "\n".join([*lines, f"contact sheet: {sheet or 'none'}"])
 
 
 def _sizes(sizes: list[tuple[int, int]]) -> str:
@@ -93,7 +112,7 @@ def _group(title: str, found: list[str], most: int = 10) -> list[str]:
     return [*lines, f"  and {len(found) - most} more"] if len(found) > most else lines
 
 
-def _as_data(dataset: Any, found: Any, sheet: Path) -> dict[str, Any]:
+def _as_data(dataset: Any, found: Any, sheet: Path | None) -> dict[str, Any]:
     from collections import Counter
 
     return {
@@ -108,6 +127,10 @@ def _as_data(dataset: Any, found: Any, sheet: Path) -> dict[str, Any]:
         "duplicates": found.duplicates,
         "duplicates_across": found.across,
         "contradictions": found.contradictions,
+        "near_duplicates": found.similar,
+        "near_duplicates_across": found.similar_across,
+        "one_colour": found.plain,
+        "tiny": found.tiny,
         "dark": [{"picture": name, "bits": bits} for name, bits in found.dark],
-        "sheet": str(sheet),
+        "sheet": None if sheet is None else str(sheet),
     }

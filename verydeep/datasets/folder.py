@@ -1,7 +1,8 @@
 """A folder of labelled pictures: one folder for each class.
 
 Two layouts are taken: `photos/cat/*.jpg`, which is split here; and `photos/train/cat/*.jpg` beside
-`photos/val/cat/*.jpg`, `photos/test/cat/*.jpg` or both, which is split already. Where pictures are
+`photos/val/cat/*.jpg`, `photos/test/cat/*.jpg` or both, which is split already. In both, a list of
+names and classes may stand for class folders. Where pictures are
 many there is a part to choose the weights by and another to test on; what chose is no test.
 Everything that is no picture is named in the notes.
 """
@@ -18,6 +19,7 @@ from verydeep import randomness
 from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import ROLES, Dataset, Part, fingerprint
 from verydeep.datasets.entries import entries_of, is_hidden, some
+from verydeep.datasets.label_lists import label_lists
 from verydeep.datasets.layout import lists_in, part_folders, refuse_no_classes
 from verydeep.datasets.listing import Listing
 from verydeep.errors import UserError, escaped
@@ -38,20 +40,27 @@ def open(where: str | Path, split: int = 0) -> Dataset:
     """Dataset of a folder with one folder per class, whose names are the classes' names.
 
     Class names are in natural order ("2" before "10"). A folder without its own split gets one,
-    drawn from `split`, a fifth of each class set aside, and one picture at the least. Raises
-    UserError where there are no pictures in class folders.
+    drawn from `split`, a fifth of each class set aside, and one picture at the least. Pictures
+    that lie flat are taken where a list beside them says of which class each is. Raises UserError
+    where there are no pictures of classes.
     """
     root = Path(where)
-    roots, beside = _layout(root)
-    if not roots:
-        return _split_here(root, Listing.of(root), split, ())
-    listings = {role: Listing.of(path) for role, path in roots.items()}
-    train = listings["train"]
+    listings, notes = _listed(root)
     listings, left_alone = _labelled(listings)
-    if len(listings) == 1:
+    train = listings["train"]
+    if len(listings) == 1 and train.root != root:
         note = f"{root} has {train.root.name}/ but no val/ or test/ of class folders beside it"
-        return _split_here(root, train, split, (note, *left_alone, *beside))
-    return _split_already(root, listings, split, (*left_alone, *beside))
+        return dataset_of(root, listings, split, (note, *left_alone, *notes))
+    return dataset_of(root, listings, split, (*left_alone, *notes))
+
+
+def dataset_of(
+    root: Path, listings: dict[str, Listing], split: int, notes: tuple[str, ...]
+) -> Dataset:
+    """Dataset of what was listed by role: one listing is split here, several are split already."""
+    if len(listings) == 1:
+        return _split_here(root, listings["train"], split, notes)
+    return _split_already(root, listings, split, notes)
 
 
 def refuse_too_small(dataset: Dataset) -> None:
@@ -75,21 +84,31 @@ def refuse_too_small(dataset: Dataset) -> None:
         )
 
 
-def _layout(root: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """The folders of parts by role where there is one to train on, and what lies beside them."""
+def _listed(root: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
+    """The pictures of parts by role, or all to train on, and what is said of the layout."""
     if not root.exists():
         raise UserError(f"no folder {root}; give a folder with one folder of pictures per class")
     if not root.is_dir():
         raise UserError(f"{root} is a file; give a folder with one folder of pictures per class")
-    roots = part_folders(root)
-    refuse_no_classes(roots.get("train", root))
-    if not roots:
-        return {}, ()
-    taken = {path.relative_to(root).parts[0] for path in roots.values()}
+    roots, lists = part_folders(root), label_lists(root)
+    if "train" not in lists:
+        refuse_no_classes(roots.get("train", root))
+    if not roots and "train" not in lists:
+        return {"train": Listing.of(root)}, ()
+    listings = {role: known.listing for role, known in lists.items()}
+    listings |= {role: Listing.of(path) for role, path in roots.items()}
+    listings = {role: listings[role] for role in ROLES if role in listings}
+    used = [known for role, known in lists.items() if role not in roots]
+    paths = [*roots.values(), *(path for known in used for path in (known.folder, known.path))]
+    taken = {path.relative_to(root).parts[0] for path in paths if path != root}
+    notes = tuple(note for known in used for note in known.notes)
+    if listings["train"].root == root:
+        return listings, notes
     names = (f"{e.name}/" if e.is_dir() else e.name for e in entries_of(root))
     others = sorted(name for name in names if name.rstrip("/") not in taken)
-    beside = (f"left alone beside {roots['train'].name}/: {some(others)}",) if others else ()
-    return roots, beside
+    first = listings["train"].root.relative_to(root).parts[0]
+    beside = (f"left alone beside {first}/: {some(others)}",) if others else ()
+    return listings, (*notes, *beside)
 
 
 def _labelled(listings: dict[str, Listing]) -> tuple[dict[str, Listing], tuple[str, ...]]:
@@ -160,21 +179,21 @@ def _split_already(
     ]
     parts = {role: listing.part(classes) for role, listing in listings.items()}
     uses = {"train": "to train on", "validation": "to choose the weights by", "test": "to test on"}
-    found = [f"{listings[r].root.name}/ ({len(p):,} {uses[r]})" for r, p in parts.items()]
+    found = [f"{listings[r].name} ({len(p):,} {uses[r]})" for r, p in parts.items()]
     notes.insert(0, f"parts found, with their pictures: {', '.join(found)}")
     made: tuple[str, ...] = ()
     if "validation" not in parts and _is_enough(parts["train"].labels):
         made = ("validation",)
         parts = {**_drawn(parts["train"], seed, HELD_OUT / 2, made), "test": parts["test"]}
         notes.append(
-            f"{HELD_OUT / 2:.0%} of each class of {train.root.name}/ set aside to choose the "
+            f"{HELD_OUT / 2:.0%} of each class of {train.name} set aside to choose the "
             f"weights by, drawn from split seed {seed}: {len(parts['validation']):,}"
         )
     elif "validation" not in parts:
-        name = listings["test"].root.name
+        name = listings["test"].name
         parts["validation"] = parts.pop("test")
         notes.append(
-            f"{name}/ chooses the weights, for there is no val/ and {train.root.name}/ has too few "
+            f"{name} chooses the weights, for there is no val/ and {train.name} has too few "
             f"to make one ({MANY:,} and {MANY_A_CLASS} of each class): its error is a validation "
             f"error, which flatters"
         )
@@ -201,7 +220,7 @@ def _held_out(train: Listing, other: Listing) -> Iterator[str]:
         )
     absent = [name for name in train.pictures if name not in other.pictures]
     if absent:
-        yield f"classes without a picture in {other.root.name}/: {some(absent)}"
+        yield f"classes without a picture in {other.name}: {some(absent)}"
 
 
 def _classes(listing: Listing) -> tuple[str, ...]:
@@ -213,7 +232,7 @@ def _classes(listing: Listing) -> tuple[str, ...]:
     if len(classes) > 1:
         return classes
     if classes:
-        only = root / classes[0]
+        only = root / listing.pictures[classes[0]].folder
         if any(entry.is_dir() and not is_hidden(entry.name) for entry in entries_of(only)):
             raise UserError(
                 f"one class folder only in {root}: '{classes[0]}'; its folders are the data: give "
@@ -223,10 +242,15 @@ def _classes(listing: Listing) -> tuple[str, ...]:
     loose = listing.left_out.get("pictures outside any class folder", [])
     if loose:
         lists = lists_in(root)
-        unread = f" (labels in lists, such as {escaped(lists[0])}, are not read)" if lists else ""
+        unread = (
+            f" (labels in lists of other forms, such as {escaped(lists[0])}, are not read)"
+            if lists
+            else ""
+        )
         raise UserError(
             f"{root} has {len(loose)} pictures but no class folders; put those of each class "
-            f"into a folder named after it{unread}"
+            f"into a folder named after it, or name them in labels.csv, a line `file,class` "
+            f"each{unread}"
         )
     unread = next(
         (f": {len(n)} {why}" for why, n in listing.left_out.items() if "not read" in why), ""

@@ -1,10 +1,10 @@
-"""What lies in a folder of class folders: pictures by class, and what was left out, and why."""
+"""What lies in a folder: pictures by class, from class folders or a list, and what was left out."""
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
@@ -21,6 +21,7 @@ from verydeep.datasets.entries import (
     leads_up,
     natural_key,
     some,
+    why_empty,
     why_no_picture,
 )
 from verydeep.datasets.names import Names, joined
@@ -34,6 +35,10 @@ def class_name(folder: str) -> str:
     ('Café', 'Café')
     """
     return normalize("NFC", os.fsencode(folder).decode(errors="surrogateescape"))
+
+
+_Picture = tuple[list[tuple[int, int, str]], str, int]
+"""A picture's place in the order, its name and its bytes."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,16 @@ class _Class:
 
 @dataclass
 class Listing:
-    """What lies in a folder of class folders: pictures by class, and what was left out."""
+    """What lies in a folder: pictures by class, and what was left out.
+
+    `called` is what it goes by in notes, where a list makes it and not the folder.
+    """
 
     root: Path
     pictures: dict[str, _Class] = field(default_factory=dict)
     left_out: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     nested: set[str] = field(default_factory=set)
+    called: str = ""
 
     @classmethod
     def of(cls, root: Path) -> Listing:
@@ -83,8 +92,34 @@ class Listing:
                 listing.left_out[why_no_picture(entry.name) or outside].append(entry.name)
         return listing
 
+    @classmethod
+    def labelled(
+        cls, root: Path, labels: Mapping[str, str], called: str = "", others: str = ""
+    ) -> Listing:
+        """The pictures that lie flat in a folder, each in the class that `labels` give its name.
+
+        `others` is what pictures without a label are called in a note; without it nothing that
+        has none is told.
+        """
+        listing = cls(root, called=called)
+        found: dict[str, list[_Picture]] = defaultdict(list)
+        for entry in entries_of(root):
+            name = entry.name
+            reason = "hidden" if is_hidden(name) else why_no_picture(name) or why_empty(entry)
+            if name in labels and not reason:
+                key, size = natural_key(name), entry.stat().st_size
+                found[class_name(labels[name])].append((key, name, size))
+            elif others and not entry.is_dir():
+                listing.left_out[reason or others].append(name)
+        for name in sorted(found, key=natural_key):
+            listing._add(name, ".", found[name])
+        for names in listing.left_out.values():
+            names.sort(key=natural_key)
+        return listing
+
     def _read_class(self, folder: str) -> None:
-        found, there = [], below(self.root / folder, self.root)
+        found: list[_Picture] = []
+        there = below(self.root / folder, self.root)
         for path, size in there.files:
             if reason := "hidden" if is_hidden(path) else why_no_picture(path):
                 self.left_out[reason].append(f"{folder}/{path}")
@@ -104,16 +139,25 @@ class Listing:
                 f"{self.root} has the class '{escaped(name)}' twice, its letters written in two "
                 f"ways (Unicode NFC and NFD); put the pictures of both folders into one"
             )
+        self._add(name, folder, found)
+
+    def _add(self, name: str, folder: str, found: list[_Picture]) -> None:
+        """Takes the pictures of a class, which lie in a folder."""
         _, paths, sizes = zip(*sorted(found), strict=True)
         text, lengths = joined(paths)
         lengths_, sizes_ = np.array(lengths, np.uint32), np.array(sizes, np.uint64)
         self.pictures[name] = _Class(folder, text, lengths_, sizes_)
 
     @property
+    def name(self) -> str:
+        """What it goes by in notes."""
+        return self.called or f"{self.root.name}/"
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """A line for each kind of thing that was left out, and of folders in class folders."""
         out = [
-            f"left out in {self.root.name}/, {why}: {len(names)} ({some(names)})"
+            f"left out in {self.name}, {why}: {len(names)} ({some(names)})"
             for why, names in self.left_out.items()
         ]
         nested = sorted(self.nested, key=natural_key)
