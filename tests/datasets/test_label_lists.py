@@ -70,6 +70,16 @@ def test_numbers_may_be_names_and_classes_at_once() -> None:
     assert by_class() == ["0/2.png", "0/4.png", "0/6.png", "1/1.png", "1/3.png", "1/5.png"]
 
 
+def test_a_list_is_of_the_part_to_train_on_where_parts_have_the_same_names() -> None:
+    """As of Kaggle's CIFAR-10, whose pictures have numbers from 1 in both."""
+    names = [f"{part}/{i}.png" for part in ("train", "test") for i in range(1, 5)]
+    flat(*names, trainLabels_csv="id,label\n1,cat\n2,cat\n3,dog\n4,dog\n")
+    dataset = open_dataset("data")
+    assert dataset.made == ("validation",)
+    assert "test" not in dataset.parts
+    assert any("left alone" in note and "test/" in note for note in dataset.notes)
+
+
 def test_parts_may_have_a_list_each_or_share_one() -> None:
     names = [f"{part}/{part[0]}{i}.jpg" for part in ("train", "val") for i in range(4)]
     rows = [f"{part[0]}{i},{'ab'[i % 2]}\n" for part in ("train", "val") for i in range(4)]

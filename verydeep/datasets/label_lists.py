@@ -32,12 +32,13 @@ MOST = 2**28
 
 @dataclass(frozen=True)
 class LabelList:
-    """A list, what it says of the pictures in a folder, and the columns that say it."""
+    """A list, what it says of the pictures in a folder, and by which columns and lines."""
 
     path: Path
     folder: Path
     labels: dict[str, str]
     columns: str
+    lines: frozenset[int]
     absent: tuple[str, ...]
 
     @property
@@ -71,12 +72,23 @@ def label_lists(root: Path) -> dict[str, LabelList]:
     for folder in filter(lambda folder: is_kind(folder.name), folders):
         role = role_of(folder.name)
         for flat in (folder, *folders_of(folder)):
-            if holds_pictures(flat) and is_kind(flat.name):
+            if is_kind(flat.name) and holds_pictures(flat):
                 known = label_list(flat, [flat, folder, root])
                 found[role[0] if role else "train"] += [known] if known else []
     lists = {role: known[0] for role, known in found.items() if len(known) == 1}
-    classes = any(not is_kind(folder.name) for folder in folders)
-    return {} if classes and "train" in lists else lists
+    if "train" in lists and any(not is_kind(folder.name) for folder in folders):
+        return {}
+    train = lists.get("train")
+    return {
+        role: known
+        for role, known in lists.items()
+        if role == "train" or train is None or not _same_lines(known, train)
+    }
+
+
+def _same_lines(one: LabelList, other: LabelList) -> bool:
+    """Whether the same lines name pictures of two folders, which can be true of one alone."""
+    return one.path == other.path and not one.lines.isdisjoint(other.lines)
 
 
 def label_list(folder: Path, places: Sequence[Path]) -> LabelList | None:
@@ -119,19 +131,23 @@ def _read(path: Path, folder: Path, pictures: dict[str, str]) -> LabelList | Non
         return None
     name_at, class_at, headed = columns
     labels: dict[str, str] = {}
-    absent = []
+    absent, lines = [], set()
     for number, row in enumerate(rows[headed:], 1 + headed):
         name, label = _picture(row[name_at], folder, pictures), row[class_at].strip()
         if name is None:
             absent.append(row[name_at])
-        elif labels.setdefault(name, label) != label:
+            continue
+        lines.add(number)
+        if labels.setdefault(name, label) != label:
             raise UserError(
                 f"line {number} of {path} gives {name} the class '{one_line(label)}', and an "
                 f"earlier one '{one_line(labels[name])}'; a picture has one class here"
             )
     labels = {name: label for name, label in labels.items() if label}
+    if not labels:
+        return None
     told = f", columns '{rows[0][name_at]}' and '{rows[0][class_at]}'" if headed else ""
-    return LabelList(path, folder, labels, told, tuple(absent)) if labels else None
+    return LabelList(path, folder, labels, told, frozenset(lines), tuple(absent))
 
 
 def _parting(path: Path, text: str) -> str:
@@ -151,9 +167,10 @@ def _columns(
     places = range(len(rows[0]))
     headed = 0 if any(names(i, rows[:1]) for i in places) else 1
     rest = rows[headed:]
-    naming = [i for i in places if names(i, rest)]
-    if len(naming) > 1:  # numbers may name both; those of classes come again
-        naming = [i for i in naming if len({row[i] for row in rest}) == len(rest)]
+    distinct = [len({row[i] for row in rest}) for i in places]  # what is no name comes again
+    naming = [i for i in places if 2 * distinct[i] > len(rest) and names(i, rest)]
+    if len(naming) > 1:
+        naming = [i for i in naming if distinct[i] == len(rest)]
     if len(naming) != 1:
         return None
     others = [i for i in places if i != naming[0]]

@@ -105,11 +105,13 @@ class Listing:
         found: dict[str, list[_Picture]] = defaultdict(list)
         for entry in entries_of(root):
             name = entry.name
+            if entry.is_dir():
+                continue
             reason = "hidden" if is_hidden(name) else why_no_picture(name) or why_empty(entry)
             if name in labels and not reason:
                 key, size = natural_key(name), entry.stat().st_size
                 found[class_name(labels[name])].append((key, name, size))
-            elif others and not entry.is_dir():
+            elif others:
                 listing.left_out[reason or others].append(name)
         for name in sorted(found, key=natural_key):
             listing._add(name, ".", found[name])

@@ -15,7 +15,7 @@ from PIL import Image
 from verydeep.pictures.reading import Picture
 
 SIDE = 16
-NEAR = 1 / 12
+NEAR = 1 / 8
 """Of the contrast of a picture, how far another one's grey levels may be from its own.
 
 Of 3,000 photographs of imagenette, encoded anew as JPEG and WebP at quality 50 and made half,
@@ -30,7 +30,7 @@ Small = UInt8[np.ndarray, "16 16"]
 def small(picture: Picture) -> Small:
     """A picture at 16 x 16 grey levels, each the mean of its part."""
     grey = Image.fromarray(picture).convert("L")
-    return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX))
+    return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
 
 def near_copies(smalls: UInt8[np.ndarray, "N 16 16"]) -> list[list[int]]:
