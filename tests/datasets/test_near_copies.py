@@ -58,10 +58,10 @@ def test_other_pictures_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_groups_hold_all_that_are_near_one_another() -> None:
-    """Of two greys, one a level apart from the next, so that first and last are nearest others."""
+    """Two greys, whose deviation is 20, and two levels from one to the next: a tenth of it."""
     ground = np.repeat([[100] * 8 + [140] * 8], 16, axis=0).astype(np.uint8)
-    chain = np.stack([ground + step for step in (0, 1, 2, 9)])
-    assert near_copies(chain) == [[0, 1, 2]]  # 1 level of a deviation of 20 is a twentieth
+    chain = np.stack([ground + step for step in (0, 2, 4, 13)])
+    assert near_copies(chain) == [[0, 1, 2]]
 
 
 def test_looking_names_near_copies_and_those_across_parts() -> None:

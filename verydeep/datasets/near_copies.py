@@ -1,7 +1,7 @@
 """Nearly the same pictures: one re-encoded or resized, whatever its format and size.
 
-In comes a picture at 16 x 16 grey levels; out come groups of those that differ by less than a
-twelfth of their own contrast. What was cut, mirrored, turned or made brighter is another picture.
+In comes a picture at 16 x 16 grey levels; out come groups of those that differ by less than an
+eighth of their own contrast. What was cut, mirrored, turned or made brighter is another picture.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ SIDE = 16
 NEAR = 1 / 8
 """Of the contrast of a picture, how far another one's grey levels may be from its own.
 
-Of 3,000 photographs of imagenette, encoded anew as JPEG and WebP at quality 50 and made half,
-a third and twice as large, 99 % are found; docs/folders.md has what is found wrongly.
+Of 400 photographs of imagenette, encoded anew as JPEG and WebP at quality 50 and made half, a
+third and twice as large, all are found (at a twelfth, 397 to 400). Of its 13,394, which are all
+different, none is found like another, nor at a sixth; of Caltech 101's 6,055, 36 groups, copies to
+the eye but for one of drawn stop signs.
 """
 BLOCK = 1024
 """Pictures that are held against others together."""
