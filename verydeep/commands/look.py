@@ -46,11 +46,12 @@ def look(
     dataset = open_dataset(data, split_seed or 0)
     dataset = settled(dataset, Memory(), threads=threads, progress=console)  # as `train` does
     found = inspect(dataset, threads, console)
-    written, failure = sheet or Path("contact-sheet.png"), None
+    where, failure = sheet or Path("contact-sheet.png"), None
     try:
-        write_contact_sheet(dataset, written)
+        write_contact_sheet(dataset, where)
     except UserError as error:  # the answer is there all the same
-        written, failure = None, error
+        failure = error
+    written = None if failure else where
     if json:
         from json import dumps
 

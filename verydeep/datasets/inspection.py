@@ -72,7 +72,7 @@ def inspect(dataset: Dataset, threads: int = 2, progress: Progress = SILENT) -> 
         if not found.plain:
             same[found.digest].append(place)
     groups = [group for group in same.values() if len(group) > 1]
-    progress.say("verydeep look: looking for pictures that are nearly the same")
+    progress.say("looking for pictures that are nearly the same")
     similar = _similar(seen)
 
     def names(groups: Iterable[Sequence[Place]]) -> list[tuple[str, ...]]:

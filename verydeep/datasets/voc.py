@@ -55,9 +55,9 @@ def open(where: str | Path, split: int = 0) -> Dataset:
         known = [stem for stem in stems if stem in files]
         labels = _labels(root, known, there, left_out)
         if labels:
-            names = {files[stem]: label for stem, label in labels.items()}
+            of_files = {files[stem]: label for stem, label in labels.items()}
             called = f"the list of {role}" if listed[role] is not None else ""
-            listings[role] = Listing.labelled(root / PICTURES, names, called)
+            listings[role] = Listing.labelled(root / PICTURES, of_files, called)
     if "train" not in listings:
         raise UserError(f"no picture to train on in {root} shows objects of exactly one class")
     return dataset_of(Path(where), listings, split, tuple(_notes(root, left_out)))
