@@ -45,12 +45,14 @@ def look(
     threads = threads or cores()
     dataset = open_dataset(data, split_seed or 0)
     dataset = settled(dataset, Memory(), threads=threads, progress=console)  # as `train` does
-    found = inspect(dataset, threads, console)
     where, failure = sheet or Path("contact-sheet.png"), None
     try:
         write_contact_sheet(dataset, where)
-    except UserError as error:  # the answer is there all the same
-        failure = error
+    except UserError as error:
+        if sheet is not None:
+            raise
+        failure = error  # nobody asked for it there, and the answer is had without it
+    found = inspect(dataset, threads, console)
     written = None if failure else where
     if json:
         from json import dumps
@@ -58,8 +60,6 @@ def look(
         print(dumps(_as_data(dataset, found, written), indent=1))
     else:
         print(answer(dataset, found, written))
-    if failure is not None and sheet is not None:
-        raise failure
     if failure is not None:
         console.say(f"no contact sheet: {failure}")
 
