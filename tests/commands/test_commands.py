@@ -489,7 +489,10 @@ def test_a_broken_picture_is_left_out_of_training_and_named(verydeep: Run, photo
     said = verydeep("train", "photos", "--out", "run", *SMALL)
     assert said.code == 0
     assert "left out, unreadable: photos/arrow/broken.jpg" in said.err
-    assert "broken.jpg" in Path("run/report.html").read_text()
+    page = Path("run/report.html").read_text()
+    assert "broken.jpg" in page
+    counts = re.findall(r"<b>(\d+)</b><span>pictures (?:to train on|that chose)", page)
+    assert sum(map(int, counts)) == 20
 
 
 def test_a_run_goes_on_by_its_folder(verydeep: Run, trained: Path) -> None:
@@ -533,6 +536,18 @@ def test_copies_are_looked_at_in_the_parts_that_train_puts_them_in(
     assert "copies moved to the part of their like" in said
     assert "groups of the same picture under several names: 10" in said
     assert "of them in several parts, so that testing would cheat: none" in said
+
+
+def test_looking_answers_where_no_sheet_can_be_written(verydeep: Run, photos: Photos) -> None:
+    """A folder is in the sheet's place; whoever names that place is told before the long work."""
+    photos(4, 4)
+    Path("contact-sheet.png").mkdir()
+    said = verydeep("look", "photos")
+    assert (said.code, "contact sheet: none" in said.out) == (0, True)
+    assert "no contact sheet: cannot write contact-sheet.png" in said.err
+    asked = verydeep("look", "photos", "--sheet", "contact-sheet.png").mistake
+    assert "cannot write contact-sheet.png: Is a directory; give another --sheet" in asked
+    assert json.loads(verydeep("look", "photos", "--json").out)["sheet"] is None
 
 
 def test_folders_too_small_to_train_on_are_looked_at_and_tested_on(

@@ -11,17 +11,18 @@ from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
 from verydeep.datasets import Memory, entries, open_dataset, refuse_too_small, settled
 from verydeep.datasets.entries import natural_key
-from verydeep.datasets.folder import class_name
 from verydeep.datasets.inspection import inspect, warnings
+from verydeep.datasets.listing import class_name
 from verydeep.datasets.outlines import SHAPES
 from verydeep.datasets.pack_writer import pack
 from verydeep.errors import UserError
-from verydeep.pictures.reading import read_picture
+from verydeep.pictures.reading import SUFFIXES, read_picture
 
 Photos = Callable[..., Path]
 
@@ -401,17 +402,37 @@ def test_a_name_in_both_forms_in_one_folder_is_refused(photos: Photos) -> None:
         open_dataset(root)
 
 
-def test_pictures_of_other_formats_are_named_by_them(photos: Photos) -> None:
+def test_pictures_of_other_formats_are_named_by_them(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where what decodes HEIC and AVIF is not installed; they are pictures where it is."""
+    monkeypatch.setattr(entries, "SUFFIXES", SUFFIXES - {".heic", ".avif"})
     root = photos(2, 2)
-    for name in ("a.heic", "b.HEIC", "c.avif"):
+    for name in ("a.heic", "b.HEIC", "c.avif", "d.jxl"):
         (root / "arrow" / name).write_bytes(b"x")
     notes = "\n".join(open_dataset(root).notes)
-    assert ".heic files, which are not read (convert them to JPEG or PNG): 2 (" in notes
-    assert ".avif files, which are not read" in notes
+    assert (
+        ".heic files, which are not read (pip install 'verydeep[heic]' to have them read, or "
+        "convert them to JPEG or PNG): 2 (" in notes
+    )
+    assert ".avif files, which are not read (a Pillow with AVIF reads them, or convert" in notes
+    assert ".jxl files, which are not read (convert them to JPEG or PNG): 1 (" in notes
     Path("phone/arrow").mkdir(parents=True)
     Path("phone/arrow/a.heic").write_bytes(b"x")
     with pytest.raises(UserError, match="no pictures in phone: 1 .heic files, which are not read"):
         open_dataset("phone")
+
+
+def test_photographs_of_phones_make_classes() -> None:
+    for name in ("cat/a.HEIC", "cat/b.heic", "dog/a.heif", "dog/b.avif"):
+        Path("phone", name).parent.mkdir(parents=True, exist_ok=True)
+        image = pillow_heif.from_bytes("RGB", (16, 16), bytes(768))
+        Image.new("RGB", (16, 16)).save(f"phone/{name}") if "avif" in name else image.save(
+            f"phone/{name}"
+        )
+    dataset = open_dataset("phone")
+    assert (len(dataset.train), len(dataset.validation)) == (2, 2)
+    assert inspect(dataset).faults == []
 
 
 def test_netpbm_makes_classes(photos: Photos) -> None:

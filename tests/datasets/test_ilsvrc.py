@@ -100,6 +100,47 @@ def test_labels_of_the_development_kit_are_in_its_own_order(val: str, lists: str
     assert read_picture(dataset.validation.source(2))[0, 0, 0] == 150
 
 
+UNSORTED = f"{SHARK} great white shark\n{TENCH} tench, Tinca tinca\n{HEN} hen\n"
+"""Not in sorted order, in which Caffe counts classes whatever order a list of words has."""
+BESIDE_FLAT = {
+    "TensorFlow's": {
+        "imagenet_2012_validation_synset_labels.txt": f"{TENCH}\n{HEN}\n{SHARK}\n{HEN}\n"},
+    "Caffe's": {
+        "val.txt": "".join(f"ILSVRC2012_val_{i:08}.JPEG {k}\n" for i, k in ((1, 0), (4, 2), (2, 2),
+                                                                            (3, 1))),
+        "synset_words.txt": UNSORTED},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("val", ["data/val", "data"])
+@pytest.mark.parametrize("whose", BESIDE_FLAT)
+def test_lists_of_other_programs_label_flat_pictures(whose: str, val: str) -> None:
+    flat(val, 1, 2, 3, 4)
+    for name, text in BESIDE_FLAT[whose].items():
+        write(f"data/{name}", text)
+    dataset = open_dataset("data")
+    assert dataset.kind == "ilsvrc"
+    assert dataset.classes == (TENCH, SHARK, HEN)
+    assert dataset.validation.labels.tolist() == [0, 2, 1, 2]
+
+
+@pytest.mark.parametrize("line", ["ILSVRC2012_val_00000001.JPEG 1", "x.JPEG 3", "x.JPEG", "x y"])
+def test_a_wrong_line_of_caffes_list_is_named(line: str) -> None:
+    """A picture twice, a number beyond the three classes, and none at all."""
+    flat("data/val", 1)
+    write("data/val.txt", f"ILSVRC2012_val_00000001.JPEG 0\n{line}\n")
+    write("data/synset_words.txt", UNSORTED)
+    with pytest.raises(UserError, match="line 2 of data/val.txt is .*a number from 0 to 2"):
+        open_dataset("data")
+
+
+def test_caffes_numbers_without_names_of_classes_are_refused_with_what_to_put_there() -> None:
+    flat("data/val", 1)
+    write("data/val.txt", "ILSVRC2012_val_00000001.JPEG 0\n")
+    with pytest.raises(UserError, match=r"or val.txt with synset_words.txt, into that folder"):
+        open_dataset("data")
+
+
 def test_kaggle_gives_labels_and_boxes() -> None:
     in_folders("kaggle/ILSVRC/Data/CLS-LOC/train", 3, 2, 1)
     flat("kaggle/ILSVRC/Data/CLS-LOC/val", 1, 2, 3)

@@ -37,9 +37,8 @@ NO_CLASSES = {
     "YOLO, flat": (["images/*", "labels/0.txt"], "YOLO"),
     "YOLO, by parts": (
         ["train/images/*", "train/labels/0.txt", "valid/images/*", "valid/labels/0.txt"], "YOLO"),
-    "VOC": (
-        ["JPEGImages/*", "Annotations/0.xml", "ImageSets/Main/a.txt", "SegmentationClass/*",
-         "SegmentationObject/*"],
+    "VOC without annotations": (
+        ["JPEGImages/*", "ImageSets/Main/a.txt", "SegmentationClass/*", "SegmentationObject/*"],
         "Pascal VOC",
     ),
     "pets": (["images/*", "annotations/trimaps/*", "annotations/list.txt"], "Oxford-IIIT pets"),

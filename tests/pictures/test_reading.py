@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
 from verydeep.errors import PictureError, UserError
-from verydeep.pictures.reading import MAX_PIXELS, SUFFIXES, picture_size, read_picture
+from verydeep.pictures.reading import SUFFIXES, picture_size, read_picture
+from verydeep.pictures.size_limit import MAX_PIXELS
 
 
 @pytest.fixture(autouse=True)
@@ -366,18 +368,23 @@ def turned(form: str, orientation: int) -> bytes:
     if form == "webp":
         image = Image.fromarray(LYING).convert("RGB")
         return encoded(image, "WEBP", lossless=True, exif=b"Exif\0\0" + block)
-    blocks = LYING.repeat(8, axis=0).repeat(8, axis=1)
-    return jpeg_with(
-        b"Exif\0\0" + block, data=encoded(Image.fromarray(blocks), "JPEG", quality=100)
-    )
+    blocks = Image.fromarray(LYING.repeat(8, axis=0).repeat(8, axis=1))
+    if form == "avif":
+        return encoded(blocks.convert("RGB"), "AVIF", quality=100, exif=b"Exif\0\0" + block)
+    if form == "heic":
+        file = BytesIO()
+        heic = pillow_heif.from_pillow(blocks.convert("RGB"))
+        heic.save(file, quality=-1, matrix_coefficients=0, chroma=444, exif=b"Exif\0\0" + block)
+        return file.getvalue()
+    return jpeg_with(b"Exif\0\0" + block, data=encoded(blocks, "JPEG", quality=100))
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
-@pytest.mark.parametrize("form", ["jpeg", "png", "tiff", "tiff lzw", "webp"])
+@pytest.mark.parametrize("form", ["jpeg", "png", "tiff", "tiff lzw", "webp", "avif", "heic"])
 def test_picture_stands_upright(form: str, orientation: int) -> None:
     data = turned(form, orientation)
     picture = read_picture(data)
-    step = 8 if form == "jpeg" else 1
+    step = 8 if form in ("jpeg", "avif", "heic") else 1
     expected = np.array(UPRIGHT[orientation]) * 40
     assert (
         picture_size(data) == picture.shape[:2] == (step * len(expected), step * expected.shape[1])
@@ -495,8 +502,9 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "html without doctype": (b"<HTML><head></head></HTML>", "looks like HTML"),
     "svg": (b'<?xml version="1.0"?><svg xmlns="x"/>', "looks like SVG"),
     "text": (b"version https://git-lfs.github.com/spec/v1\r\n", "looks like text"),
-    "heic": (b"\0\0\0\x18ftypheic" + bytes(40), "HEIC.*save it as JPEG or PNG"),
-    "avif": (b"\0\0\0\x18ftypavif" + bytes(40), "AVIF.*save it as JPEG or PNG"),
+    "heic": (b"\0\0\0\x18ftypheic" + bytes(40), "HEIC that cannot be decoded"),
+    "avif": (b"\0\0\0\x18ftypavif" + bytes(40), "AVIF that cannot be decoded"),
+    "film": (b"\0\0\0\x18ftypqt  " + bytes(40), "is a film.*save it as JPEG or PNG"),
     "pdf": (b"%PDF-1.7\n", "is a PDF document"),
     "psd": (b"8BPS\0\1" + bytes(40), "Photoshop"),
     "zip": (b"PK\3\4" + bytes(40), "zip archive"),
@@ -671,6 +679,8 @@ VALID = {
     "tiff jpeg": CLOSE["tiff jpeg"][0],
     "tiff big": EXACT["tiff big"][0],
     "tiff fax": EXACT["tiff fax"][0],
+    "avif": turned("avif", 6),
+    "heic": turned("heic", 6),
     "netpbm": EXACT["netpbm rgb"][0],
     "netpbm plain": EXACT["netpbm plain grey"][0],
 }

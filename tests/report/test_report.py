@@ -27,12 +27,13 @@ from verydeep.evaluation.scores import Scores, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
+from verydeep.report.maps import doubtful, surely_right, surely_wrong, where_it_looks
 from verydeep.report.page import write_page
 from verydeep.report.plots import figure_curve, loss_curves
 from verydeep.report.protocols import write_protocols_page
 from verydeep.report.sheet import MARGIN, write_contact_sheet
 from verydeep.report.tables import percent, short, text_table
-from verydeep.report.thumbnails import _posterior_of_crops, data_uri, score_map_over
+from verydeep.report.thumbnails import _posterior_of_crops, data_uri, lit, score_map
 from verydeep.tasks.classify import CLASSIFY
 from verydeep.training.state import Epoch
 from verydeep.verbs.compare import compared
@@ -58,6 +59,7 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.cells: list[str] = []
         self.links: list[str] = []
+        self.text = text
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -103,6 +105,70 @@ def test_the_page_says_the_errors_that_were_measured(run: Run) -> None:
 def test_the_page_says_what_answers_err_that_look_at_no_picture(run: Run) -> None:
     """Ten classes of drawn pictures, in equal numbers."""
     assert "Without looking: a guess errs on 90.0 %" in write_page(run).read_text()
+
+
+def test_every_error_on_the_page_has_its_interval(run: Run) -> None:
+    """Wilson's of 95 % for 0 and 1 missed of 1, a class of drawn pictures: 0 to 79, 21 to 100."""
+    page = Page(write_page(run).read_text())
+    for tested in run.tests:
+        place = page.cells.index(f"{tested.scores.role}, {tested.scores.protocol}")
+        for error, between in (
+            page.cells[place + 2 : place + 4],
+            page.cells[place + 4 : place + 6],
+        ):
+            low, high = map(float, between.split(" to "))
+            assert low <= float(error) <= high
+    place = page.cells.index("arrow")
+    count, error, between = page.cells[place + 1 : place + 4]
+    assert (count, between) == ("1", {"0.0": "0 to 79", "100.0": "21 to 100"}[error])
+    assert len(re.findall(r"error, dense; 95 %: \d+.\d to \d+.\d", page.text)) == 2
+
+
+@pytest.mark.parametrize("most", [20, 4])
+def test_of_many_classes_the_worst_are_shown_and_others_folded_in(
+    run: Run, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("verydeep.report.answers.OPEN", most)
+    text = write_page(run).read_text()
+    assert ("The other 6 classes" in text) == (most == 4)
+    cells = Page(text).cells
+    errors = {float(cells[cells.index(name) + 2]) for name in run.dataset.classes[:1]}
+    assert errors <= {0.0, 100.0}
+
+
+def test_a_matrix_wider_than_a_phone_says_that_it_goes_on(run: Run) -> None:
+    assert '<p class="cue">↔ wider than the screen' in write_page(run).read_text()
+
+
+def test_the_page_counts_the_pictures_that_could_be_read(run: Run) -> None:
+    fewer = replace(run, pictures={"train": 37, "validation": 9})
+    text = write_page(fewer).read_text()
+    for count, what in (("37", "to train on"), ("9", "that chose"), ("none", "to test on")):
+        assert f"<b>{count}</b><span>pictures {what}" in text
+
+
+def test_maps_are_of_right_doubtful_and_wrong_answers_on_one_scale(run: Run) -> None:
+    """Answers written by hand: pictures 0 and 1 surely right, 2 barely, 3 and 4 wrong."""
+    tested, posteriors = run.tests[-1], np.full((10, 10), 0.01, np.float32)
+    labels = tested.scores.labels
+    rows = {0: (0.91, 0.01), 1: (0.8, 0.12), 2: (0.47, 0.45), 3: (0.2, 0.72), 4: (0.0, 0.92)}
+    for i in range(10):
+        own, other = rows.get(i, (0.6, 0.32))
+        posteriors[i, labels[i]], posteriors[i, labels[i] - 1] = own, other
+    tested = replace(tested, scores=replace(tested.scores, posteriors=posteriors))
+    assert surely_right(tested)[:2] == [0, 1]
+    assert doubtful(tested)[0] == 2
+    assert surely_wrong(tested) == [4, 3]
+    text = where_it_looks(run.network, tested)
+    assert [*re.findall("<h3>(.*?)</h3>", text)] == [
+        "Surely right", "Right, but only just", "Surely wrong",
+    ]  # fmt: skip
+    assert re.search(r'<p class="scale">posterior 0 % <img src="data:.*?> \d+%</p>', text)
+    own, other = (run.dataset.classes[labels[4] - k] for k in (0, 1))
+    assert f"<b>{own} 0%</b>, taken for {other} 92%" in text
+    wrong_ones = text[text.index("Surely wrong") :]
+    assert wrong_ones.count("<img") == 6  # the picture and two maps of each
+    assert text.count("<img") == 1 + 2 * 8 + 6
 
 
 def test_a_page_that_cannot_be_written_is_named(run: Run) -> None:
@@ -172,6 +238,13 @@ def test_plots_mark_each_cut_of_the_rate_and_take_the_pages_colours() -> None:
     assert loss_curves(epochs) == loss_curves(epochs)
 
 
+def test_one_epoch_has_an_axis_of_its_own_number() -> None:
+    one = Epoch(1, 10, 0.1, 2.0, 2.1, {"top1": 80.0, "top5": 20.0}, 1.0, 0.0)
+    for svg in (loss_curves([one]), figure_curve([one], one, CLASSIFY.watched)):
+        axis = svg[svg.index('id="matplotlib.axis_1"') : svg.index('id="matplotlib.axis_2"')]
+        assert re.findall(r">([\d.]+)</text>", axis) == ["1"]
+
+
 # --- pictures
 
 
@@ -219,7 +292,7 @@ def test_a_picture_glows_where_the_posterior_is_high() -> None:
     with torch.no_grad():
         network.fc8.weight.zero_()  # type: ignore[operator, union-attr]
         network.fc8.bias.copy_(torch.tensor([20.0, -20.0]))  # type: ignore[operator, union-attr]
-    sure, sure_not = (score_map_over(network, grey, k) for k in (0, 1))
+    sure, sure_not = (lit(grey, score_map(network, grey, k)) for k in (0, 1))
     assert sure.shape == (48, 60, 3)
     assert (sure == np.round(0.6 * grey + 0.4 * np.array((235, 94, 40)))).all()
     assert (sure_not == np.round(0.35 * grey)).all()

@@ -92,6 +92,13 @@ def answer(dataset: Any, found: Any, sheet: Path | None) -> str:
     if found.contradictions:
         both = [" = ".join(group) for group in found.contradictions]
         lines += _group("of them in two classes, so that one label is wrong", both)
+    near = [" = ".join(group) for group in found.similar]
+    lines += _group("groups of nearly the same picture, re-encoded or resized", near)
+    if found.similar_across:
+        across = [" = ".join(group) for group in found.similar_across]
+        lines += _group("of them in several parts, so that testing flatters", across)
+    for title, names in (("of one colour", found.plain), ("of 1 to 3 pixels a side", found.tiny)):
+        lines += _group(f"pictures {title}", names) if names else []
     if found.dark:
         lines.append(dark_line(found.dark))
     return "\n".join([*lines, *([f"contact sheet: {sheet}"] if sheet else ())])
@@ -129,6 +136,10 @@ def _as_data(dataset: Any, found: Any, sheet: Path | None) -> dict[str, Any]:
         "duplicates": found.duplicates,
         "duplicates_across": found.across,
         "contradictions": found.contradictions,
+        "near_duplicates": found.similar,
+        "near_duplicates_across": found.similar_across,
+        "one_colour": found.plain,
+        "tiny": found.tiny,
         "dark": [{"picture": name, "bits": bits} for name, bits in found.dark],
         "sheet": None if sheet is None else str(sheet),
     }

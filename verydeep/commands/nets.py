@@ -116,7 +116,7 @@ def _training(table: Table, batch: int) -> dict[str, float]:
     from verydeep.errors import UserError
     from verydeep.nets.cost import cost
     from verydeep.runtime.machine import cores
-    from verydeep.training.defaults import seconds_a_picture
+    from verydeep.training.duration import seconds_a_picture
     from verydeep.training.footprint import footprint, micro_batch_of
     from verydeep.training.settings import Settings
 

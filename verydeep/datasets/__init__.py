@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from verydeep.datasets import drawn, folder, ilsvrc, pack
+from verydeep.datasets import drawn, folder, ilsvrc, pack, voc
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.folder import refuse_too_small
 from verydeep.datasets.seen import Memory, settled
@@ -23,7 +23,7 @@ class Kind(Protocol):
         """The dataset; UserError where it cannot be opened."""
 
 
-KINDS: tuple[Kind, ...] = (drawn, pack, ilsvrc, folder)
+KINDS: tuple[Kind, ...] = (drawn, pack, ilsvrc, voc, folder)
 """Every kind, in the order in which they are asked whether they are there."""
 
 

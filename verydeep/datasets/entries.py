@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from verydeep.errors import UserError, escaped
+from verydeep.pictures.heif import HOW_TO_READ
 from verydeep.pictures.reading import SUFFIXES
 
 SYSTEM = frozenset({"@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "System Volume Information"})
 """Folders that storage devices and archives put between the user's."""
 UNREAD = frozenset(
-    ".heic .heif .avif .jxl .jp2 .j2k .psd .svg .pdf .ico .tga .pcx .exr .hdr .dcm .nii .npy "  # noqa: SIM905
+    ".heic .heif .hif .avif .jxl .jp2 .j2k .psd .svg .pdf .ico .tga .pcx .exr .hdr .dcm .nii .npy "  # noqa: SIM905
     ".dng .raw .cr2 .cr3 .nef .arw .orf .rw2 .raf .pfm .pam .mp4 .mov .avi .webm .mkv".split()
 )
 """Ends of names of pictures and films that are none of ours."""
@@ -76,7 +77,8 @@ def why_no_picture(name: str) -> str | None:
     if is_picture(name):
         return None
     suffix = suffix_of(name)
-    unread = f"{suffix} files, which are not read (convert them to JPEG or PNG)"
+    way = HOW_TO_READ.get(suffix, "")
+    unread = f"{suffix} files, which are not read ({way}convert them to JPEG or PNG)"
     return unread if suffix in UNREAD else "no pictures by their names"
 
 

@@ -30,7 +30,9 @@ from verydeep.datasets.ilsvrc_files import (
     BOXES,
     IDS,
     LABELS,
+    PLACES,
     SOLUTION,
+    SYNSETS,
     TRUTH,
     WORDS,
     Pictures,
@@ -112,6 +114,14 @@ class _Lists:
         if path := find_list(root, LABELS):
             labels = ilsvrc_lists.labels_table(path)
             return cls(path, labels, frozenset(labels.values()), boxes_path, table)
+        if path := find_list(root, SYNSETS):
+            labels = ilsvrc_lists.synset_labels(path)
+            return cls(path, labels, frozenset(labels.values()), boxes_path, table)
+        path, words = find_list(root, PLACES), find_list(root, *WORDS)
+        if flat and path and words:
+            names = class_names(words)
+            labels = ilsvrc_lists.place_labels(path, names)
+            return cls(path, labels, frozenset(names), boxes_path, table)
         path, ids_path = find_list(root, TRUTH), find_list(root, *IDS if flat else IDS[:1])
         if path and ids_path:
             ids = ilsvrc_lists.devkit_ids(ids_path)
@@ -126,7 +136,7 @@ def _no_labels(root: Path, truth: Path | None) -> UserError:
     if truth is None:
         return UserError(
             f"no labels for the validation pictures of {root}; put {SOLUTION}, or {TRUTH} with "
-            f"{IDS[1]} of the same development kit, into that folder"
+            f"{IDS[1]} of the same development kit, or {PLACES} with {WORDS[0]}, into that folder"
         )
     return UserError(
         f"{truth} has the development kit's own ids, and no list of their wnids is there; put "

@@ -26,9 +26,11 @@ DEVKIT = "ILSVRC2012_devkit_t12/data"
 SOLUTION = "LOC_val_solution.csv"
 LABELS, BOXES = "ilsvrc2012_val_labels.csv", "ilsvrc2012_val_boxes.csv"
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+SYNSETS = "imagenet_2012_validation_synset_labels.txt"
+PLACES = "val.txt"
 IDS = ("devkit_id_to_wnid.txt", "meta.mat")
 WORDS = ("synset_words.txt", "LOC_synset_mapping.txt")
-LISTS = (SOLUTION, LABELS, BOXES, TRUTH, *IDS, *WORDS)
+LISTS = (SOLUTION, LABELS, BOXES, TRUTH, SYNSETS, *IDS, *WORDS)
 VAL_PICTURE = re.compile(r"ILSVRC2012_val_\d{8}\.\w+")
 PEEK = 100
 """Entries of a folder that are looked at to recognise it."""
@@ -74,7 +76,7 @@ def val_folder(root: Path) -> Path | None:
     for folder in (root / data / "val" for data in DATA):
         if _begins(folder, VAL_PICTURE) or _begins(folder, WNID):
             return folder
-    lists = _find([root, root.resolve().parent], SOLUTION, LABELS, TRUTH)
+    lists = _find([root, root.resolve().parent], SOLUTION, LABELS, TRUTH, SYNSETS, PLACES)
     return root if lists and _begins(root, VAL_PICTURE) else None
 
 

@@ -12,7 +12,7 @@ import gzip
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,13 @@ from xml.etree import ElementTree
 import numpy as np
 
 from verydeep.datasets.annotations import Labels
+from verydeep.datasets.voc_xml import parsed
 from verydeep.errors import UserError
 from verydeep.formats import mat5
 from verydeep.pictures.boxes import Boxes
 
 WNID = re.compile(r"n\d{8}")
 SOLUTION_HEADER = "ImageId,PredictionString"
-MOST_XML = 2**20
-"""Bytes that a file of boxes may have; those of ILSVRC have a few thousand."""
 
 
 def class_names(path: Path) -> dict[str, str]:
@@ -115,6 +114,36 @@ def ground_truth(path: Path, ids: Mapping[int, str]) -> dict[str, str]:
     return labels
 
 
+def synset_labels(path: Path) -> dict[str, str]:
+    """The wnid of each validation picture, from TensorFlow's list of one a line.
+
+    Line n of `imagenet_2012_validation_synset_labels.txt` is of ILSVRC2012_val_n.
+    """
+    labels = {}
+    for number, line in _lines(path):
+        if not WNID.fullmatch(line.strip()):
+            raise _mistake(path, number, line, "a wnid")
+        labels[f"ILSVRC2012_val_{number:08}"] = line.strip()
+    return labels
+
+
+def place_labels(path: Path, wnids: Collection[str]) -> dict[str, str]:
+    """The wnid of each validation picture, from Caffe's `val.txt`.
+
+    A line is `ILSVRC2012_val_00000001.JPEG 65`: the place of the class among the sorted wnids,
+    from 0.
+    """
+    ordered, labels = sorted(wnids), dict[str, str]()
+    for number, line in _lines(path):
+        name, _, place = line.strip().rpartition(" ")
+        stem = name.rpartition("/")[2].partition(".")[0]
+        if not place.isdecimal() or int(place) >= len(ordered) or not stem or stem in labels:
+            wanted = f"a picture not named before, and a number from 0 to {len(ordered) - 1}"
+            raise _mistake(path, number, line, wanted)
+        labels[stem] = ordered[int(place)]
+    return labels
+
+
 def solution(path: Path) -> tuple[dict[str, str], dict[str, Boxes]]:
     """The wnid and the boxes of each picture, from Kaggle's `LOC_val_solution.csv`.
 
@@ -170,22 +199,9 @@ def _continuous(sides: list[float]) -> Boxes:
 
 
 def xml_boxes(path: Path) -> tuple[Boxes, tuple[float, float]]:
-    """The boxes in one file of PASCAL VOC's kind, and width and height of the picture they are of.
-
-    Definitions of a document's own (DTD, entities) are refused, and what is longer than 1 MiB.
-    """
+    """The boxes in a file of PASCAL VOC's kind, and width and height of the picture they are of."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MOST_XML + 1)
-    except OSError as error:
-        raise UserError(f"cannot read boxes in {path}: {error.strerror}") from None
-    if len(data) > MOST_XML or b"<!DOCTYPE" in data or b"\0" in data:  # UTF-16 would hide the word
-        raise UserError(
-            f"boxes in {path} are not read: more than {MOST_XML:,} bytes, a DOCTYPE, or not UTF-8; "
-            f"take the file of the ILSVRC archive"
-        )
-    try:
-        tree = ElementTree.fromstring(data)
+        tree = parsed(path)
         boxes = [
             side
             for box in tree.iter("bndbox")

@@ -1,7 +1,7 @@
 """What a dataset is made of, picture by picture: counts, sizes, faults and duplicates.
 
-`inspect` reads every picture once, by threads, and keeps sizes and hashes alone. `warnings` says
-before a training what files tell by themselves.
+`inspect` reads every picture once, by threads, and keeps size, hash and 256 grey levels of each.
+`warnings` says before a training what files tell by themselves.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.entries import some
+from verydeep.datasets.near_copies import Small, near_copies, small
 from verydeep.datasets.seen import NO_KEY, NO_KEYS, is_copy
 from verydeep.errors import PictureError
 from verydeep.pictures.picture_files import sample_bits
@@ -26,6 +27,10 @@ Place = tuple[str, int]
 """A picture: the name of its part, and where it stands in it."""
 FEW_BITS = {4: 10, 16: 12, 64: 14}
 """Bits of a sample by the largest value, of 255, that a picture of 16 bits then comes out with."""
+PLAIN = 3
+"""Levels, of 255, by which the values of a picture of one colour may differ: JPEG leaves some."""
+TINY = 4
+"""Pixels a side, below which a picture is named."""
 SAMPLE = 64
 """Pictures that are read before a training, spread over the dataset."""
 
@@ -46,33 +51,66 @@ class Inspection:
     duplicates: list[tuple[str, ...]]
     across: list[tuple[str, ...]]
     contradictions: list[tuple[str, ...]]
+    similar: list[tuple[str, ...]]
+    similar_across: list[tuple[str, ...]]
     dark: list[tuple[str, int]]
+    plain: list[str]
+    tiny: list[str]
 
 
 def inspect(dataset: Dataset, threads: int = 2, progress: Progress = SILENT) -> Inspection:
     """Reads every picture of every part, and tells what was found."""
-    sizes, faults, dark = [], [], []
-    same: dict[bytes, list[Place]] = defaultdict(list)
-    for (part, i), found in _read(dataset, threads, progress):
+    faults: list[str] = []
+    seen: list[tuple[Place, Inspected]] = []
+    for place, found in _read(dataset, threads, progress):
         if isinstance(found, str):
             faults.append(found)
-            continue
-        size, digest, bits = found
-        sizes.append(size)
-        same[digest].append((part, i))
-        if bits:
-            dark.append((dataset.parts[part].names[i], bits))
+        else:
+            seen.append((place, found))
+    same: dict[bytes, list[Place]] = defaultdict(list)
+    for place, found in seen:
+        if not found.plain:
+            same[found.digest].append(place)
     groups = [group for group in same.values() if len(group) > 1]
-    across = [group for group in groups if len({part for part, _ in group}) > 1]
+    progress.say("looking for pictures that are nearly the same")
+    similar = _similar(seen)
+
+    def names(groups: Iterable[Sequence[Place]]) -> list[tuple[str, ...]]:
+        return [names_with_parts(dataset, group) for group in groups]
+
     return Inspection(
         {name: _counts(part, len(dataset.classes)) for name, part in dataset.parts.items()},
-        sizes,
+        [found.size for _, found in seen],
         faults,
-        [names_with_parts(dataset, group) for group in groups],
-        [names_with_parts(dataset, group) for group in across],
-        [names_with_parts(dataset, group) for group in contradictions(dataset, groups)],
-        dark,
+        names(groups),
+        names(filter(_across, groups)),
+        names(contradictions(dataset, groups)),
+        names(similar),
+        names(filter(_across, similar)),
+        [(_name(dataset, place), found.bits) for place, found in seen if found.bits],
+        [_name(dataset, place) for place, found in seen if found.plain],
+        [_name(dataset, place) for place, found in seen if min(found.size) < TINY],
     )
+
+
+def _across(group: Sequence[Place]) -> bool:
+    """Whether pictures are in several parts."""
+    return len({part for part, _ in group}) > 1
+
+
+def _name(dataset: Dataset, place: Place) -> str:
+    part, i = place
+    return dataset.parts[part].names[i]
+
+
+def _similar(seen: Sequence[tuple[Place, Inspected]]) -> list[list[Place]]:
+    """Groups of nearly the same pictures, one of each that are the same pixel by pixel."""
+    first = {found.digest: (place, found) for place, found in reversed(seen) if not found.plain}
+    ones = sorted(first.values(), key=lambda one: one[0])
+    if not ones:
+        return []
+    found = near_copies(np.stack([one.small for _, one in ones]))
+    return [[ones[i][0] for i in group] for group in found]
 
 
 def contradictions(dataset: Dataset, groups: Iterable[Sequence[Place]]) -> list[Sequence[Place]]:
@@ -156,24 +194,38 @@ def _counts(part: Part, classes: int) -> tuple[int, ...]:
     return tuple(int((part.labels == c).sum()) for c in range(classes))
 
 
-Inspected = tuple[tuple[int, int], bytes, int] | str
-"""Size, hash of the pixels and few bits of a readable picture, or why it is not readable."""
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What is kept of a picture: (height, width), a hash of its pixels, and how it looks."""
+
+    size: tuple[int, int]
+    digest: bytes
+    bits: int
+    plain: bool
+    small: Small
 
 
-def _read(dataset: Dataset, threads: int, progress: Progress) -> Iterator[tuple[Place, Inspected]]:
+def _inspected(source: Source) -> Inspected:
+    image = read_picture(source)
+    height, width, _ = image.shape
+    digest = hashlib.sha256(f"{height} {width}".encode() + image.tobytes()).digest()
+    colours = image.reshape(-1, 3)
+    plain = int((colours.max(0) - colours.min(0)).max()) <= PLAIN
+    return Inspected((height, width), digest, _few_bits(source, image), plain, small(image))
+
+
+def _read(
+    dataset: Dataset, threads: int, progress: Progress
+) -> Iterator[tuple[Place, Inspected | str]]:
+    """What there is of each picture, or why it cannot be read."""
     items = [(name, i) for name, part in dataset.parts.items() for i in range(len(part))]
 
-    def read(item: Place) -> tuple[Place, Inspected]:
+    def read(item: Place) -> tuple[Place, Inspected | str]:
         name, i = item
-        source = dataset.parts[name].source(i)
         try:
-            image = read_picture(source)
-            bits = _few_bits(source, image)
+            return item, _inspected(dataset.parts[name].source(i))
         except PictureError as error:
             return item, str(error)
-        height, width, _ = image.shape
-        digest = hashlib.sha256(f"{height} {width}".encode() + image.tobytes()).digest()
-        return item, ((height, width), digest, bits)
 
     for done, found in enumerate(in_order(read, items, threads, ahead=8 * threads)):
         progress.step("looking at pictures", done + 1, len(items))

@@ -55,7 +55,7 @@ def part_folders(root: Path) -> dict[str, Path]:
     """
     groups: dict[tuple[str, ...], dict[str, list[Path]]] = {}
     for folder in folders_of(root):
-        if role := _role(folder.name):
+        if role := role_of(folder.name):
             groups.setdefault(role[1], {}).setdefault(role[0], []).append(folder)
     found = [parts for group in groups.values() if (parts := _parts(group))]
     plain = _parts(groups.get((), {}))
@@ -63,7 +63,7 @@ def part_folders(root: Path) -> dict[str, Path]:
     return {role: parts[role] for role in ROLES if role in parts}
 
 
-def _role(name: str) -> tuple[str, tuple[str, ...]] | None:
+def role_of(name: str) -> tuple[str, tuple[str, ...]] | None:
     """What a part is for by its name, and the words in it that say something else."""
     words = _words(name)
     roles = [PARTS[word] for word in words if word in PARTS]
@@ -98,20 +98,20 @@ def _first(folders: list[Path]) -> Path | None:
 def _unwrapped(part: Path) -> Path:
     """The folder of the same name in a part, where it has nothing else: some archives hold both."""
     inside = folders_of(part)
-    same = len(inside) == 1 and _role(inside[0].name) == _role(part.name)
-    return inside[0] if same and not _holds_pictures(part) else part
+    same = len(inside) == 1 and role_of(inside[0].name) == role_of(part.name)
+    return inside[0] if same and not holds_pictures(part) else part
 
 
 def _has_no_classes(part: Path) -> bool:
     """Whether a part's pictures lie in it as they are, or in folders for kinds of files."""
     folders = folders_of(part)
     if not folders:
-        return _holds_pictures(part)
-    kinds = all(_is_kind(folder.name) for folder in folders) and not _are_numbered(folders)
-    return kinds and _has_pictures(part)
+        return holds_pictures(part)
+    kinds = all(is_kind(folder.name) for folder in folders) and not _are_numbered(folders)
+    return kinds and has_pictures(part)
 
 
-def _is_kind(name: str) -> bool:
+def is_kind(name: str) -> bool:
     """Whether a name is made of words for parts and kinds of files, and of no other."""
     words = {*_words(name)} - FILLING
     return bool(words) and words <= KINDS | PARTS.keys()
@@ -122,7 +122,7 @@ def _are_numbered(folders: Sequence[Path]) -> bool:
 
     "images_1" or "fold1" are pieces of one data set, and no classes.
     """
-    found = [folder.name for folder in folders if _has_pictures(folder)]
+    found = [folder.name for folder in folders if has_pictures(folder)]
     words = {word for name in found for word in _words(name) if word not in FILLING}
     numbers = all(re.search(r"\d$", name) for name in found)
     return len(found) > 1 and len(words) == 1 and words <= NUMBERED and numbers
@@ -135,18 +135,18 @@ def folders_of(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names, key=natural_key)]
 
 
-def _holds_pictures(folder: Path) -> bool:
+def holds_pictures(folder: Path) -> bool:
     """Whether pictures lie in a folder itself; the first that is met is enough."""
     with suppress(OSError), os.scandir(folder) as entries:  # the listing will name it
         return any(is_picture(e.name) and not is_hidden(e.name) and not e.is_dir() for e in entries)
     return False
 
 
-def _has_pictures(folder: Path, depth: int = 8) -> bool:
+def has_pictures(folder: Path, depth: int = 8) -> bool:
     """Whether pictures lie in a folder, or below it."""
-    if _holds_pictures(folder):
+    if holds_pictures(folder):
         return True
-    return depth > 0 and any(_has_pictures(below, depth - 1) for below in folders_of(folder))
+    return depth > 0 and any(has_pictures(below, depth - 1) for below in folders_of(folder))
 
 
 def refuse_no_classes(root: Path) -> None:
@@ -163,10 +163,10 @@ def lists_in(root: Path) -> list[str]:
 
 def _why_no_classes(root: Path) -> str | None:
     folders = folders_of(root)
-    others = [folder for folder in folders if not _is_kind(folder.name)]
-    if not any(map(_has_pictures, others)) and not _are_numbered(folders):
-        kinds = [folder for folder in folders if _is_kind(folder.name)]
-        if not any(map(_has_pictures, kinds)):
+    others = [folder for folder in folders if not is_kind(folder.name)]
+    if not any(map(has_pictures, others)) and not _are_numbered(folders):
+        kinds = [folder for folder in folders if is_kind(folder.name)]
+        if not any(map(has_pictures, kinds)):
             return None
         lists = lists_in(root)
         where = f"lists ({some(lists)})" if lists else "lists"
@@ -174,22 +174,22 @@ def _why_no_classes(root: Path) -> str | None:
         none = "is no class" if len(kinds) == 1 else "are no classes"
         return (
             f"{root} looks like {_what(root, kinds)}: {names} {none}, and labels in names of files "
-            f"or in {where} are not read"
+            f"or in {where} of other forms than `file,class` are not read"
         )
     if glued := _glued(folders):
         return (
             f"the folders of {root} ({some([folder.name for folder in glued])}) are named after a "
             f"part and a class at once, and parts are no classes"
         )
-    if any(map(_holds_pictures, folders)):
+    if any(map(holds_pictures, folders)):
         return None
-    return _why_folders_of_folders(root, [folder for folder in folders if _has_pictures(folder)])
+    return _why_folders_of_folders(root, [folder for folder in folders if has_pictures(folder)])
 
 
 def _glued(folders: Sequence[Path]) -> list[Path]:
     """Folders such as "train_cats" beside "test_cats", where all with pictures are so called."""
-    found = [folder for folder in folders if _holds_pictures(folder) or _has_no_classes(folder)]
-    named = [of for folder in found if (of := _role(folder.name)) and of[1]]
+    found = [folder for folder in folders if holds_pictures(folder) or _has_no_classes(folder)]
+    named = [of for folder in found if (of := role_of(folder.name)) and of[1]]
     parts = defaultdict[tuple[str, ...], set[str]](set)
     for role, rest in named:
         parts[rest].add(role)
@@ -206,9 +206,7 @@ def _why_folders_of_folders(root: Path, tops: Sequence[Path]) -> str | None:
     """
     if len(tops) < 2:
         return None
-    names = [
-        {normalize("NFC", f.name) for f in folders_of(top) if _has_pictures(f)} for top in tops
-    ]
+    names = [{normalize("NFC", f.name) for f in folders_of(top) if has_pictures(f)} for top in tops]
     counts = Counter(chain(*names))
     shared = sorted((n for n, count in counts.items() if count > 1), key=natural_key)
     telling = [n for n in shared if not DATE.fullmatch(n) and not {*_words(n)} <= KINDS]
@@ -241,7 +239,7 @@ def _what(root: Path, folders: Sequence[Path]) -> str:
         return "COCO's layout"
     if all("fold" in _words(name) for name in names):
         return "folds of one data set"
-    if all(_role(name) for name in names):
+    if all(role_of(name) for name in names):
         bare = all(map(_has_no_classes, folders))
         return "Kaggle's parts without class folders" if bare else "parts, none to train on"
     return "pictures beside masks, annotations or labels"
@@ -258,7 +256,7 @@ def _advice(root: Path) -> str:
     best = next(filter(_would_do, fair), None)
     own = "put the pictures of each class into a folder named after it"
     if glued := _glued(tops):
-        pairs = [(folder.name, _role(folder.name)) for folder in glued]
+        pairs = [(folder.name, role_of(folder.name)) for folder in glued]
         moves = [f"{n}/ into {role[0]}/{'_'.join(role[1])}/" for n, role in pairs if role]
         return f"{own} in one for its part: {some(moves)}"
     if best is not None:
@@ -268,13 +266,13 @@ def _advice(root: Path) -> str:
 
 
 def _is_test(folder: Path) -> bool:
-    role = _role(folder.name)
+    role = role_of(folder.name)
     return role is not None and role[0] == "test"
 
 
 def _would_do(folder: Path) -> bool:
     """Whether a folder is one of classes, or of parts with classes."""
     if parts := part_folders(folder):
-        return _has_pictures(parts["train"])
-    classes = [below for below in folders_of(folder) if _has_pictures(below)]
+        return has_pictures(parts["train"])
+    classes = [below for below in folders_of(folder) if has_pictures(below)]
     return len(classes) > 1 and _why_no_classes(folder) is None

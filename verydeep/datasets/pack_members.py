@@ -24,7 +24,8 @@ from verydeep.errors import PictureError, UserError
 from verydeep.pictures.boxes import Boxes, into_window, no_boxes
 from verydeep.pictures.picture_files import format_of, full_size, open_image
 from verydeep.pictures.preprocessing import Pixels
-from verydeep.pictures.reading import MAX_PIXELS, Source, read_with_window
+from verydeep.pictures.reading import Source, read_with_window
+from verydeep.pictures.size_limit import most_pixels
 from verydeep.pictures.windows import Window
 
 QUALITY = 95
@@ -169,7 +170,7 @@ def _ordinary_jpeg(source: Source, side: int) -> tuple[bytes, Window] | None:
     with suppress(OSError):
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
         if format_of(data) == "JPEG":
-            image, orientation = open_image(data, MAX_PIXELS)
+            image, orientation = open_image(data, most_pixels())
             (width, height), _ = full_size(image)
             if image.mode in ("RGB", "L") and orientation == 1 and min(width, height) <= side:
                 return data, Window.whole((height, width))

@@ -24,7 +24,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from verydeep.errors import PictureError
-from verydeep.pictures import netpbm
+from verydeep.pictures import heif, netpbm
+from verydeep.pictures.size_limit import refuse_size
 
 SPARE = 4
 """Times the smaller side that is asked for, which a JPEG keeps when its decoder shrinks it."""
@@ -53,6 +54,11 @@ def open_image(
         image, exif = _open_tiff(data, max_pixels), data
     elif form == "BMP":
         image = BmpImageFile(BytesIO(data))
+    elif form == "HEIC":
+        image = heif.open_heic(data)
+    elif form == "AVIF":
+        image = heif.open_avif(data)
+        exif = image.info.get("exif", b"")
     elif form == "GIF":
         with _pillow_without_limit():
             image = GifImageFile(BytesIO(data))
@@ -92,6 +98,8 @@ def format_of(data: bytes) -> str:
         return "BMP"
     if netpbm.MAGIC.match(data):
         return "Netpbm"
+    if form := heif.format_of(data):
+        return form
     raise PictureError(_not_a_picture(data))
 
 
@@ -100,7 +108,7 @@ def _not_a_picture(data: bytes) -> str:
         return "empty"
     what = next((what for magic, what in _NOT_READ.items() if data.startswith(magic)), None)
     if data[4:8] == b"ftyp":
-        what = "an AVIF picture" if data[8:11] == b"avi" else "a HEIC picture or a film"
+        what = "a film, or a picture of another kind"
     if what:
         return f"is {what}, which is not read here; save it as JPEG or PNG"
     begin = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -112,15 +120,6 @@ def _not_a_picture(data: bytes) -> str:
         if "".join(data[:1000].decode().split()).isprintable():
             return "looks like text, not like a picture"
     return f"unknown format, begins with {data[:8].hex(' ')}; JPEG, PNG, WebP, GIF, BMP, TIFF do"
-
-
-def refuse_size(width: int, height: int, max_pixels: int) -> None:
-    """Raises PictureError for more pixels than are to be read."""
-    if width * height > max_pixels:
-        raise PictureError(
-            f"{width * height / 1e6:.4g} Mpx ({width} x {height}) where at most "
-            f"{max_pixels / 1e6:.4g} Mpx are read; save it smaller"
-        )
 
 
 def full_size(image: ImageFile) -> tuple[tuple[int, int], int]:

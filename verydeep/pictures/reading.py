@@ -1,6 +1,7 @@
 """A picture in: file, bytes or array -> RGB, uint8, [H, W, 3]; or a refusal that says why.
 
-Comes in: JPEG (MPO too), PNG, WebP, GIF, BMP, TIFF or Netpbm, or an array of grey, RGB or RGBA.
+Comes in: JPEG (MPO too), PNG, WebP, GIF, BMP, TIFF, Netpbm, AVIF or, where pillow-heif is, HEIC; or
+an array of grey, RGB or RGBA.
 Goes out: the first frame, upright by its EXIF orientation, whatever is transparent over white.
 
 A sound JPEG in colour or grey goes to libjpeg-turbo straight, in half of Pillow's time; Pillow has
@@ -20,57 +21,58 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from verydeep.errors import PictureError, escaped
 from verydeep.pictures import netpbm
+from verydeep.pictures.heif import readable_suffixes
 from verydeep.pictures.picture_files import (
     format_of,
     full_size,
     jpeg_for_pixels,
     open_image,
     orientation_of,
-    refuse_size,
     shrinking,
 )
+from verydeep.pictures.size_limit import most_pixels, refuse_size
 from verydeep.pictures.windows import Size, Window, turns
 
 Picture = UInt8[np.ndarray, "H W 3"]
 Source = str | Path | bytes | np.ndarray
 
-MAX_PIXELS = 50_000_000
 EXIF = b"Exif\0\0"
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .pbm .pgm .ppm .pnm".split()  # noqa: SIM905
-)
+).union(readable_suffixes())
 
 
 def read_picture(
-    source: Source, max_pixels: int = MAX_PIXELS, smaller_side: int | None = None
+    source: Source, max_pixels: int | None = None, smaller_side: int | None = None
 ) -> Picture:
     """RGB of a picture, 0-255, in memory of its own: C-contiguous and writable.
 
     Grey of 16 bits is scaled by 1/257, or by the range that its file tells. `smaller_side` is what
     the picture will be rescaled to: a JPEG is then decoded at 1 / `shrinking`; one of more than
-    `max_pixels` is decoded at the first of 1/2, 1/4 and 1/8 that has no more. Raises PictureError,
-    nothing else.
+    `max_pixels`, by default `most_pixels`, is decoded at the first of 1/2, 1/4 and 1/8 that has no
+    more. Raises PictureError, nothing else.
     """
     return read_with_window(source, max_pixels, smaller_side)[0]
 
 
 def read_with_window(
-    source: Source, max_pixels: int = MAX_PIXELS, smaller_side: int | None = None
+    source: Source, max_pixels: int | None = None, smaller_side: int | None = None
 ) -> tuple[Picture, Window]:
     """What `read_picture` gives, and where its pixels lie in those of the upright original."""
+    most = most_pixels() if max_pixels is None else max_pixels
     with naming(source):
         if isinstance(source, np.ndarray):
-            return _as_it_is(_rgb_of_array(source, max_pixels))
+            return _as_it_is(_rgb_of_array(source, most))
         data = bytes_of(source)
         with _decoder_errors_explained(data):
-            found = _ordinary_jpeg(data, max_pixels, smaller_side)
+            found = _ordinary_jpeg(data, most, smaller_side)
             if found is not None:
                 return found
             if format_of(data) == "Netpbm":
                 width, height, *_ = netpbm.header(data)
-                refuse_size(width, height, max_pixels)
-                return _as_it_is(_rgb_of_array(netpbm.pixels(data), max_pixels))
-            image, orientation = open_image(data, max_pixels, smaller_side)
+                refuse_size(width, height, most)
+                return _as_it_is(_rgb_of_array(netpbm.pixels(data), most))
+            image, orientation = open_image(data, most, smaller_side)
             picture = np.array(upright(_rgb_of_image(image), orientation), order="C")
             return picture, _decoded(image, orientation)
 
@@ -106,14 +108,14 @@ def _ordinary_jpeg(
     return picture, Window.decoded((height, width), by, orientation)
 
 
-def picture_size(source: Source, max_pixels: int = MAX_PIXELS) -> Size:
+def picture_size(source: Source, max_pixels: int | None = None) -> Size:
     """Height and width as `read_picture` gives them, from the header alone."""
-    return _whole_window(source, max_pixels).size
+    return _whole_window(source, most_pixels() if max_pixels is None else max_pixels).size
 
 
 def original_size(source: Source) -> Size:
     """Height and width of the upright original, from the header alone, however it is decoded."""
-    return _whole_window(source, MAX_PIXELS).picture
+    return _whole_window(source, most_pixels()).picture
 
 
 def _whole_window(source: Source, max_pixels: int) -> Window:

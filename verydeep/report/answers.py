@@ -11,23 +11,33 @@ from verydeep.evaluation.chance import blind, no_better
 from verydeep.evaluation.metrics import class_errors, confusion, interval, mistakes, wrong
 from verydeep.nets.network import Network
 from verydeep.report.html import card, section, table
+from verydeep.report.maps import surely_wrong, where_it_looks
 from verydeep.report.tables import percent
-from verydeep.report.thumbnails import data_uri, score_map_over
+from verydeep.report.thumbnails import data_uri
 from verydeep.verbs.evaluate import Tested
 
 MATRIX = 20
 """Classes up to which confusion is shown as a matrix; of more, the commonest mistakes."""
-MISTAKES, MAPS = 12, 8
+MISTAKES = 12
+WIDE = 6
+"""Classes from which on a matrix is wider than the screen of a phone."""
+OPEN = 20
+"""Classes whose errors are shown at once; of more, the others are folded in."""
 
 
 def errors_in_short(tests: Sequence[Tested]) -> Iterator[tuple[str, str]]:
     """Errors of the last test and what they are, for the head of a page."""
     dense = tests[-1]
     role = dense.scores.role
-    low, high = interval(wrong(dense.scores.posteriors, dense.scores.labels))
-    yield f"{dense.top1:.1f} %", f"top-1 {role} error, dense; 95 %: {low:.1f} to {high:.1f}"
+    yield f"{dense.top1:.1f} %", f"top-1 {role} error, dense; 95 %: {_between(dense, 1)}"
     if len(dense.scores.classes) > 5:
-        yield f"{dense.top5:.1f} %", f"top-5 {role} error, dense"
+        yield f"{dense.top5:.1f} %", f"top-5 {role} error, dense; 95 %: {_between(dense, 5)}"
+
+
+def _between(tested: Tested, k: int) -> str:
+    """Where the top-k error lies with 95 % confidence."""
+    low, high = interval(wrong(tested.scores.posteriors, tested.scores.labels, k))
+    return f"{low:.1f} to {high:.1f}"
 
 
 def sections_of_answers(network: Network, tested: Tested) -> list[str]:
@@ -36,7 +46,7 @@ def sections_of_answers(network: Network, tested: Tested) -> list[str]:
         section("Classes", _classes(tested)),
         section("What is taken for what", _confusion(tested)),
         section("Worst mistakes", _mistakes(network, tested)),
-        section("Where the network looks", _maps(network, tested)),
+        section("Where the network looks", where_it_looks(network, tested)),
     ]
 
 
@@ -48,11 +58,12 @@ def errors(tests: Sequence[Tested]) -> str:
     more = f" This network is {warning}." if warning else ""
     rows = []
     for t in tests:
-        low, high = interval(wrong(t.scores.posteriors, t.scores.labels))
         label = escape(f"{t.scores.role}, {t.scores.protocol}")
-        errors = percent(t.top1), f"{low:.1f} to {high:.1f}", percent(t.top5)
+        five = (percent(t.top5), _between(t, 5)) if len(t.scores.classes) > 5 else ("-", "-")
+        errors = percent(t.top1), _between(t, 1), *five
         rows.append((label, f"{len(t.scores.labels):,}", *errors))
-    head = ("part, protocol", "pictures", "top-1 error, %", "95 % interval", "top-5 error, %")
+    head = ("part, protocol", "pictures", "top-1 error, %", "95 % interval", "top-5 error, %",
+            "95 % interval")  # fmt: skip
     last = tests[-1].scores.role
     none = "" if last == "test" else " This data has none."
     return table(head, rows, "numbers") + (
@@ -67,17 +78,28 @@ def errors(tests: Sequence[Tested]) -> str:
 
 
 def _classes(tested: Tested) -> str:
+    """The error of each class, the worst first; of many, the others are folded in."""
     scores = tested.scores
+    missed = wrong(scores.posteriors, scores.labels)
     errors = class_errors(scores.posteriors, scores.labels)
     rows = []
     for i in sorted(range(len(errors)), key=lambda i: -(errors[i] or 0)):
-        error = errors[i]
-        bar = f'<i style="width:{error or 0:.1f}%"></i>'
-        count = int((scores.labels == i).sum())
-        rows.append((escape(scores.classes[i]), f"{count:,}", percent(error), bar))
-    return table(("class", "pictures", "top-1 error, %", ""), rows, "numbers bars") + (
-        f"<p>The {scores.part} part; {escape(str(scores.protocol))}.</p>"
+        own = missed[scores.labels == i]
+        bar = f'<i style="width:{errors[i] or 0:.1f}%"></i>'
+        low, high = interval(own) if len(own) else (0.0, 0.0)
+        between = f"{low:.0f} to {high:.0f}" if len(own) else "-"
+        name = escape(scores.classes[i])
+        rows.append((name, f"{len(own):,}", percent(errors[i]), between, bar))
+    head = ("class", "pictures", "top-1 error, %", "95 % interval", "")
+    shown, others = (rows, []) if len(rows) <= OPEN else (rows[:OPEN], rows[OPEN:])
+    folded = (
+        f"<details><summary>The other {len(others):,} classes</summary>"
+        f"{table(head, others, 'numbers bars')}</details>"
+        if others
+        else ""
     )
+    said = f"<p>The {scores.part} part; {escape(str(scores.protocol))}.</p>"
+    return table(head, shown, "numbers bars") + folded + said
 
 
 def _confusion(tested: Tested) -> str:
@@ -98,7 +120,9 @@ def _confusion(tested: Tested) -> str:
         + "</tr>"
         for i, name in enumerate(classes)
     )
+    cue = '<p class="cue">↔ wider than the screen: scroll it sideways</p>'
     return (
+        f"{cue if len(classes) > WIDE else ''}"
         f'<div class="scroll"><table class="matrix"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
         "<p>A row is what the picture shows, a column what it was taken for.</p>"
@@ -115,37 +139,11 @@ def _commonest(
 def _mistakes(network: Network, tested: Tested) -> str:
     """The pictures that were most confidently taken for something else."""
     scores = tested.scores
-    missed = np.flatnonzero(wrong(scores.posteriors, scores.labels))
-    surest = missed[np.argsort(-scores.posteriors[missed].max(1), kind="stable")][:MISTAKES]
     cards = []
-    for i in surest:
+    for i in surely_wrong(tested, MISTAKES):
         taken_for = int(scores.posteriors[i].argmax())
         own, other = (escape(scores.classes[k]) for k in (scores.labels[i], taken_for))
-        image = network.pixels.read(tested.part.source(int(i)), network.pixels.test_scale)
+        image = network.pixels.read(tested.part.source(i), network.pixels.test_scale)
         caption = f"<b>{other}</b> {scores.posteriors[i, taken_for]:.0%}<br>is {own}"
         cards.append(card(data_uri(image), caption, scores.names[i]))
     return f'<div class="cards">{"".join(cards)}</div>' if cards else "<p>None at all.</p>"
-
-
-def _maps(network: Network, tested: Tested) -> str:
-    """Score maps of pictures of different classes, those first that are surely right."""
-    scores = tested.scores
-    own = scores.posteriors[np.arange(len(scores.labels)), scores.labels]
-    chosen = []
-    for label in np.unique(scores.labels):
-        members = np.flatnonzero(scores.labels == label)
-        chosen.append(int(members[np.argsort(own[members])[-(len(members) // 4 + 1)]]))
-    chosen = sorted(chosen, key=lambda i: -own[i])[:MAPS]
-    cards = []
-    for i in chosen:
-        image = network.pixels.read(tested.part.source(i), network.pixels.test_scale)
-        over = score_map_over(network, image, int(scores.labels[i]))
-        both = f'<img src="{data_uri(image)}" alt=""><img src="{data_uri(over)}" alt="">'
-        name = escape(scores.classes[scores.labels[i]])
-        cards.append(f"<figure>{both}<figcaption><b>{name}</b> {own[i]:.0%}</figcaption></figure>")
-    return (
-        f'<div class="cards pairs">{"".join(cards)}</div>'
-        "<p>The network run densely over each picture: bright where a crop about that place has a "
-        "high posterior for the picture's own class, dim where it has a low one. The figure is the "
-        "posterior of the whole picture.</p>"
-    )

@@ -36,14 +36,15 @@ def write_page(run: Run, path: Path | None = None) -> Path:
 
 
 def _head(run: Run, title: str) -> str:
-    parts = {name: f"{len(part):,}" for name, part in run.dataset.by_role.items()}
+    parts = {role: f"{count:,}" for role, count in run.pictures.items()}
+    epochs = f"{len(run.epochs):,} epoch{'' if len(run.epochs) == 1 else 's'}"
     figures = [
         *(errors_in_short(run.tests) if run.tests else _in_short(run)),
         (f"{len(run.dataset.classes):,}", "classes"),
         (parts["train"], "pictures to train on"),
         (parts["validation"], "pictures that chose the weights"),
         (parts.get("test", "none"), "pictures to test on"),
-        (_minutes(sum(e.seconds for e in run.epochs)), f"of training, {len(run.epochs)} epochs"),
+        (_minutes(sum(e.seconds for e in run.epochs)), f"of training, {epochs}"),
     ]
     tiles = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for value, name in figures)
     return (

@@ -64,7 +64,7 @@ def figure_curve(epochs: Sequence[Epoch], best: Epoch, watched: Figure) -> str:
         axes.plot([e.epoch for e in epochs], values, color=FIRST, label="validation")
         kept = best.figures[watched.name]
         axes.plot(best.epoch, kept, "o", color=FIRST, label=f"kept: epoch {best.epoch}")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * max(values) or 1)
         _finish(axes, epochs)
         return _svg(figure)
 
@@ -86,6 +86,8 @@ def _finish(axes: Axes, epochs: Sequence[Epoch]) -> None:
     if len(epochs) == 1:
         for line in axes.lines:
             line.set_marker("o")
+        axes.set_xlim(epochs[0].epoch - 0.5, epochs[0].epoch + 0.5)
+        axes.set_xticks([epochs[0].epoch])
     axes.legend(frameon=False)
 
 

@@ -20,6 +20,8 @@ from verydeep.pictures.reading import Picture
 HOT = (235, 94, 40)
 """Colour of a high posterior on a score map."""
 
+Heat = Float[np.ndarray, "H W"]
+"""A value for each pixel of a picture."""
 Places = tuple[np.ndarray, ...]
 """Where the rows and the columns of a map are in a picture, in pixels from its edges."""
 
@@ -33,15 +35,20 @@ def data_uri(image: Picture, side: int = 160) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def score_map_over(network: Network, image: Picture, label: int) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture at the middle of the training scales, with the posterior of a class laid over it.
+def score_map(network: Network, image: Picture, label: int) -> Heat:
+    """The posterior of a class at each pixel of a picture at the middle of the training scales.
 
     Each place has the posterior of the crop about it; beyond its edges the picture goes on in the
-    mean colour. Where the posterior is low the picture is dimmed, where it is high it glows.
+    mean colour.
     """
     image = network.pixels.rescale(image, network.pixels.test_scale)
     posterior, places = _posterior_of_crops(network, image, label)
-    heat = _spread(posterior, image.shape[:2], places)[..., None]
+    return _spread(posterior, image.shape[:2], places)
+
+
+def lit(image: Picture, heat: Heat) -> UInt8[np.ndarray, "H W 3"]:
+    """The picture dimmed where the heat is 0, and glowing where it is 1."""
+    heat = heat[..., None]
     dimmed = image * (0.35 + 0.65 * heat)
     glowing = dimmed * (1 - 0.4 * heat) + np.array(HOT) * 0.4 * heat
     return np.asarray(glowing.round(), dtype=np.uint8)
@@ -77,9 +84,7 @@ def _posterior_of_crops(
                        for before, n in zip((top, left), counts, strict=True))  # fmt: skip
 
 
-def _spread(
-    values: Float[np.ndarray, "h w"], size: tuple[int, int], places: Places
-) -> Float[np.ndarray, "H W"]:
+def _spread(values: Float[np.ndarray, "h w"], size: tuple[int, int], places: Places) -> Heat:
     """A map of values at places as a map of pixels, linear in between."""
     rows, columns = (0.5 + np.arange(n) for n in size)
     across = np.stack([np.interp(columns, places[1], row) for row in values])

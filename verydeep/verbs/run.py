@@ -47,14 +47,16 @@ ROLLBACKS = 3
 class Run:
     """A finished training run: its folder, the best network, and how it came about.
 
-    `started` says which layers of other weights the network began with, if any. `tests` are those
-    by the task's protocols; of a task without any, `judged` has what each part set aside came to,
-    by role. Of several processes, the first alone has either, and the best weights.
+    `pictures` counts those of each role that could be read. `started` says which layers of other
+    weights the network began with, if any. `tests` are those by the task's protocols; of a task
+    without any, `judged` has what each part set aside came to, by role. Of several processes, the
+    first alone has either, and the best weights.
     """
 
     folder: Path
     network: Network
     dataset: Dataset
+    pictures: Mapping[str, int]
     settings: Settings
     reasons: Mapping[str, str]
     started: Started | None
@@ -123,8 +125,11 @@ def go_through(
                 judged = {} if tests else _judged(network, task, found.held_out, alone)
         ranks.barrier("the test")
     notes = (*dataset.notes, *found.faults, *recorder.notes)
+    pictures = {"train": len(found.source.part), **{r: len(p) for r, p in found.held_out.items()}}
     started, reasons = about.start if about else None, choice.reasons
-    return Run(folder, network, dataset, settings, reasons, started, notes, epochs, tests, judged)
+    return Run(
+        folder, network, dataset, pictures, settings, reasons, started, notes, epochs, tests, judged
+    )
 
 
 def _to_device(network: Network, runtime: Runtime) -> None:

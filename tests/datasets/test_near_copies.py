@@ -1,0 +1,93 @@
+"""Nearly the same pictures: copies made by other encoders and sizes, and pictures that are none.
+
+Copies are made by Pillow of drawn pictures; whether two are nearly the same is known of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageOps
+
+from verydeep.datasets import near_copies as module
+from verydeep.datasets import open_dataset
+from verydeep.datasets.drawing import draw
+from verydeep.datasets.inspection import inspect
+from verydeep.datasets.near_copies import near_copies, small
+from verydeep.pictures.reading import read_picture
+
+DRAWN = [draw(0, i, (96, 96)).image for i in range(40)]
+
+
+def encoded(image: Image.Image, form: str, **how: int) -> np.ndarray:
+    file = BytesIO()
+    image.save(file, form, **how)
+    return read_picture(file.getvalue())
+
+
+COPIES: dict[str, Callable[[Image.Image], np.ndarray]] = {
+    "jpeg": lambda image: encoded(image, "JPEG", quality=60),
+    "webp": lambda image: encoded(image, "WEBP", quality=60),
+    "half": lambda image: np.asarray(image.resize((48, 48), Image.Resampling.LANCZOS)),
+    "twice, as a jpeg": lambda image: encoded(image.resize((192, 192)), "JPEG", quality=80),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_picture_encoded_anew_or_resized_is_found(name: str) -> None:
+    copies = [COPIES[name](Image.fromarray(image)) for image in DRAWN]
+    found = near_copies(np.stack([small(image) for image in [*DRAWN, *copies]]))
+    assert sorted(found) == [[i, i + 40] for i in range(40)]
+
+
+def test_other_pictures_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same cut, mirrored or darker, and pictures of one grey; blocks change nothing."""
+    image = Image.fromarray(DRAWN[3])
+    others = [ImageOps.mirror(image), image.crop((9, 9, 96, 96)), image.rotate(90),
+              ImageEnhance.Brightness(image).enhance(0.7), Image.new("RGB", (9, 9)),
+              Image.new("RGB", (8, 8))]  # fmt: skip
+    smalls = np.stack([small(np.asarray(each)) for each in [*map(Image.fromarray, DRAWN), *others]])
+    assert near_copies(smalls) == []
+    twice = np.concatenate([smalls, smalls[:5]])
+    monkeypatch.setattr(module, "BLOCK", 7)
+    assert near_copies(twice) == [[i, i + 46] for i in range(5)]
+
+
+def test_groups_hold_all_that_are_near_one_another() -> None:
+    """Two greys, whose deviation is 20, and two levels from one to the next: a tenth of it."""
+    ground = np.repeat([[100] * 8 + [140] * 8], 16, axis=0).astype(np.uint8)
+    chain = np.stack([ground + step for step in (0, 2, 4, 13)])
+    assert near_copies(chain) == [[0, 1, 2]]
+
+
+def test_looking_names_near_copies_and_those_across_parts() -> None:
+    for part, numbers in (("train", range(4)), ("val", range(4, 8))):
+        for i in numbers:
+            path = Path("photos", part, "ab"[i % 2], f"{i}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(DRAWN[i]).save(path)
+    Image.fromarray(DRAWN[0]).save("photos/val/a/again.jpg", quality=70)
+    Image.fromarray(DRAWN[1]).save("photos/train/b/same.bmp")
+    found = inspect(open_dataset("photos"))
+    assert found.similar == found.similar_across == [
+        ("a/0.png (train)", "a/again.jpg (validation)"),
+    ]  # fmt: skip
+    assert [len(group) for group in found.duplicates] == [2]  # which is not told twice
+
+
+def test_looking_names_pictures_of_one_colour_and_of_a_pixel() -> None:
+    for name in "ab":
+        Path("photos", name).mkdir(parents=True)
+        for i in range(3):
+            Image.fromarray(DRAWN[i + 3 * (name == "b")]).save(f"photos/{name}/{i}.png")
+    Image.new("RGB", (64, 64)).save("photos/a/black.jpg")
+    Image.new("RGB", (64, 64)).save("photos/b/black.png")
+    Image.new("RGB", (1, 1), "red").save("photos/b/pixel.gif")
+    found = inspect(open_dataset("photos"))
+    assert sorted(found.plain) == ["a/black.jpg", "b/black.png", "b/pixel.gif"]
+    assert found.tiny == ["b/pixel.gif"]
+    assert found.contradictions == found.duplicates == []
