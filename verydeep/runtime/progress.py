@@ -58,7 +58,7 @@ class Shown(Progress):
             self._what, self._began, self._printed = what, now, -inf
             self._first = done
         notebook = self._notebook
-        renewed = notebook is not None or self._out.isatty()
+        renewed = notebook is not None or getattr(self._out, "isatty", bool)()
         if now - self._printed < (RENEWED if renewed else EVERY) and done < total:
             return
         self._printed = now
