@@ -6,6 +6,8 @@ The interval of no mistake in ten is worked out by hand from Wilson's formula, z
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from verydeep.datasets import open_dataset
 from verydeep.evaluation.predictor import Prediction
 from verydeep.evaluation.scores import Scores
 from verydeep.evaluation.views import Protocol
-from verydeep.verbs.evaluate import Tested
+from verydeep.verbs import evaluate as evaluating
 from verydeep.verbs.run import Run
 
 DATA = "drawn:30x40"
@@ -121,7 +123,7 @@ def test_no_mistake_in_ten_is_said_to_be_up_to_28_percent() -> None:
     )  # fmt: skip
     assert "test error 0.0 % (0.0 to 27.8 with 95 % confidence) on 10 pictures" in repr(scores)
     part = open_dataset(DATA).validation
-    assert len(repr(Tested(scores, part, Path("a" * 100)))) < 500
+    assert len(repr(evaluating.Tested(scores, part, Path("a" * 100)))) < 500
 
 
 def test_predicting_by_a_file_answers_as_the_network_does(run: Run) -> None:
@@ -141,3 +143,10 @@ def test_a_prediction_says_its_most_probable_classes() -> None:
     found = Prediction(tuple(map(str, range(1000))), torch.eye(1000)[7])
     assert repr(found).startswith("Prediction(7 1.000, ")
     assert len(repr(found)) < 60
+
+
+def test_a_script_from_stdin_trains() -> None:
+    script = f"import verydeep\nprint(verydeep.train({DATA!r}, 'run', **{SMALL!r}))\n"
+    done = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Run(run: net A, 10 classes; epoch ")

@@ -83,7 +83,7 @@ class Shown(Progress):
 
     @property
     def _out(self) -> Any:
-        return self._stream or sys.stderr
+        return sys.stderr if self._stream is None else self._stream
 
     @property
     def _notebook(self) -> Any:
