@@ -5,30 +5,43 @@
 >>> network = verydeep.load("runs/photos-A/best.safetensors")        # trained ones
 >>> network = verydeep.load("vgg16")                                 # published, fetched once
 >>> network.predict("cat.jpg")                                       # [(class, posterior), ...]
->>> network.activations(images, ["relu5_3", "fc7"])                  # {name: [B, C, h, w]}
+>>> network.predict(["cat.jpg", image, "holiday/"])                  # a list of such lists
+>>> network.activations(network.preprocess("cat.jpg"), ["relu5_3", "fc7"])  # {name: [B, C, h, w]}
+>>> run = verydeep.train("photos/")                                  # trained, tested, in a folder
+>>> verydeep.evaluate("runs/photos-A", "photos/", "crops")           # an error with its interval
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from verydeep.errors import UserError
+from verydeep.errors import PictureError, Stopped, UserError
 
 if TYPE_CHECKING:
     from verydeep.datasets import open_dataset
     from verydeep.nets.network import Network, build
     from verydeep.pictures.reading import read_picture
+    from verydeep.runtime.progress import SILENT, Progress
     from verydeep.verbs.evaluate import evaluate
+    from verydeep.verbs.predict import predict
     from verydeep.verbs.train import resume, train
     from verydeep.weights import load, save
 
+    __version__: str
+
 __all__ = [
+    "SILENT",
     "Network",
+    "PictureError",
+    "Progress",
+    "Stopped",
     "UserError",
+    "__version__",
     "build",
     "evaluate",
     "load",
     "open_dataset",
+    "predict",
     "read_picture",
     "resume",
     "save",
@@ -36,11 +49,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "SILENT": "verydeep.runtime.progress",
     "Network": "verydeep.nets.network",
+    "Progress": "verydeep.runtime.progress",
     "build": "verydeep.nets.network",
     "evaluate": "verydeep.verbs.evaluate",
     "load": "verydeep.weights",
     "open_dataset": "verydeep.datasets",
+    "predict": "verydeep.verbs.predict",
     "read_picture": "verydeep.pictures.reading",
     "resume": "verydeep.verbs.train",
     "save": "verydeep.weights",
@@ -50,8 +66,17 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """The public names, each imported when it is first asked for: PyTorch takes a second."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("verydeep")
     if name not in _HOMES:
         raise AttributeError(f"module 'verydeep' has no attribute '{name}'")
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, for whoever completes them; asking for them imports nothing."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

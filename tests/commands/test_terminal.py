@@ -29,7 +29,7 @@ from verydeep.nets.network import build
 from verydeep.report import sheet
 from verydeep.report.html import write_html
 from verydeep.report.tables import text_table
-from verydeep.runtime.progress import Lines
+from verydeep.runtime.progress import Shown
 from verydeep.weights.schema import class_names_of
 
 RAW = re.compile(
@@ -100,7 +100,7 @@ def test_what_is_printed_goes_out_harmless(capsys: pytest.CaptureFixture[str]) -
         print(HARM, file=sys.stderr)
         Console().say(HARM)
         Console().step("names", 1, 1, note=HARM)
-    Lines().say(HARM)
+    Shown().say(HARM)
     out, err = capsys.readouterr()
     assert not RAW.search(out + err)
     assert out.count("\\x1b[2J") == 1

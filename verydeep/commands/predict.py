@@ -48,7 +48,8 @@ def predict(
     console = Console(quiet)
     weights = find(weights, console, offline)
 
-    from verydeep.verbs.predict import answers, found_pictures
+    from verydeep.datasets.given import found_pictures
+    from verydeep.verbs.predict import answers
 
     paths = found_pictures(pictures, console)
     results, faults = [], 0

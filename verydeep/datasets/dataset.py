@@ -27,8 +27,9 @@ from verydeep.datasets.annotations import (
     relabelled,
     truth_of,
 )
+from verydeep.datasets.entries import some
 from verydeep.datasets.names import Chained, Chosen
-from verydeep.errors import UserError
+from verydeep.errors import UserError, escaped
 from verydeep.pictures.reading import Picture, Source
 from verydeep.pictures.windows import Window
 
@@ -66,6 +67,10 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __repr__(self) -> str:
+        first = f", the first {escaped(self.names[0][:100])}" if len(self) else ""
+        return f"Part({len(self):,} pictures{first})"
 
     @property
     def labels(self) -> Labels:
@@ -151,6 +156,13 @@ class Dataset:
     notes: tuple[str, ...]
     fingerprint: str
     roles: Mapping[str, str] = field(default_factory=lambda: {role: role for role in ROLES})
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{escaped(name)} {len(part):,}" for name, part in self.parts.items())
+        return (
+            f"Dataset({escaped(self.where)}, {self.kind}: {len(self.classes):,} classes "
+            f"({some([name[:30] for name in self.classes])}); {parts or 'no parts'})"
+        )
 
     @property
     def by_role(self) -> dict[str, Part]:

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from verydeep.engines.engine import Engine, chosen, engine_for
-from verydeep.errors import PictureError
+from verydeep.errors import PictureError, escaped
 from verydeep.nets.network import Network
 from verydeep.pictures.preprocessing import with_mirror
 from verydeep.pictures.reading import Source
@@ -31,6 +31,9 @@ class Prediction:
         best = self.posteriors.topk(min(count, len(self.classes)))
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [(self.classes[k], p) for k, p in pairs]
+
+    def __repr__(self) -> str:
+        return f"Prediction({', '.join(f'{escaped(name)} {p:.3f}' for name, p in self.top(3))})"
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,20 @@ class Predictor:
         return self.engine.network
 
     def predict(self, pictures: Iterable[Source]) -> Iterator[Prediction | PictureError]:
-        """What the network says of each picture, or why it cannot be read, as they are asked for.
+        """What the network says of each picture, or why it cannot be read, one by one."""
+        for picture in pictures:
+            try:
+                yield self.ask(picture)
+            except PictureError as error:
+                yield error
+
+    def ask(self, picture: Source) -> Prediction:
+        """What the network says of a picture; PictureError where it cannot be read.
 
         A picture is a path, bytes or an array, and is shown whole at the middle of the training
         scales, with its mirror image (dense testing, Sect. 3.2).
         """
-        for picture in pictures:
-            try:
-                yield Prediction(self.network.classes, self._posteriors(picture))
-            except PictureError as error:
-                yield error
+        return Prediction(self.network.classes, self._posteriors(picture))
 
     @torch.inference_mode()
     def _posteriors(self, picture: Source) -> Float32[Tensor, " K"]:

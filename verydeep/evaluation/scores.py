@@ -19,7 +19,7 @@ from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import ROLES
 from verydeep.datasets.ilsvrc_lists import class_key
 from verydeep.errors import UserError
-from verydeep.evaluation.metrics import top_error
+from verydeep.evaluation.metrics import interval, top_error, wrong
 from verydeep.evaluation.posteriors import Posteriors, are_posteriors
 from verydeep.evaluation.published import Trained
 from verydeep.evaluation.views import WAYS, Protocol
@@ -71,9 +71,21 @@ class Scores:
             return f"the mean of {len(self.members)}: {'; '.join(self.members)}"
         return str(self.protocol) + (", pooling up" if self.pooling == "up" else "")
 
+    @property
+    def in_words(self) -> str:
+        """The top-1 error with its interval, of which pictures and by which test, in a line."""
+        low, high = interval(wrong(self.posteriors, self.labels))
+        return (
+            f"{self.role} error {self.top(1):.1f} % ({low:.1f} to {high:.1f} with 95 % confidence) "
+            f"on {len(self.labels):,} pictures, {self.title[:200]}"
+        )
+
     def top(self, k: int) -> float:
         """Top-k error in %; 0 by definition where there are no more than k classes."""
         return top_error(self.posteriors, self.labels, k)
+
+    def __repr__(self) -> str:
+        return f"Scores({self.in_words})"
 
 
 ARRAYS = ("posteriors", "labels")

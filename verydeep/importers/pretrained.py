@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from verydeep.errors import UserError
 from verydeep.files import folder_lock
 from verydeep.importers.convert import convert
-from verydeep.runtime.progress import Lines, Progress
+from verydeep.runtime.progress import Progress, Shown
 from verydeep.safetensors_layout import LARGEST_OF_OURS, header
 from verydeep.weights import paths
 from verydeep.weights.download import fetch
@@ -40,17 +40,18 @@ def find(path: Path | str, progress: Progress | None = None, offline: bool = Fal
     if release is not None and not paths.kept(release).is_file():
         if offline or os.environ.get("VERYDEEP_OFFLINE", "0") not in ("", "0"):
             _refuse_missing(release)
-        _take(release, progress or Lines())
+        _take(release, progress or Shown())
     elif release is not None and _says_another_scale(release):
-        _put_right(release, progress or Lines())
+        _put_right(release, progress or Shown())
     return paths.find(path)
 
 
 def load(path: Path | str, device: str | torch.device = "cpu") -> Network:
     """Network of a weights file, of a run's folder or of a name, ready to test.
 
-    It has its `.table`, `.classes` and `.pixels`. Raises UserError where there is none, or where
-    the file is damaged: every tensor is held against its hash.
+    It has its `.table`, `.classes` and `.pixels`. `device` is "cpu", "cuda" or "cuda:1". Raises
+    UserError where there is no such file or device, or where the file is damaged: every tensor is
+    held against its hash.
     """
     found = find(path)
 

@@ -9,11 +9,14 @@ position would see of it is cut off, as much at both ends of a side (`Table.show
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from verydeep.datasets.entries import some
+from verydeep.datasets.given import answered, given_pictures, source_of
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.cost import FLOAT, cost
@@ -23,6 +26,7 @@ from verydeep.nets.table import PICTURE, SCORES, Row, Table
 from verydeep.pictures.preprocessing import IMAGENET, Pixels, with_mirror
 from verydeep.pictures.reading import Source
 from verydeep.runtime import memory
+from verydeep.runtime.progress import Progress
 
 
 def build(
@@ -50,6 +54,8 @@ def build(
     return Network.random(scaled, names, pixels, initial, seed)
 
 
+Answer = list[tuple[str, float]]
+"""The most probable classes of a picture, as (class name, posterior)."""
 Rule = Callable[..., Tensor]
 """What a row is done by instead of its layer: called with row, layer, and what the row reads."""
 Rules = Mapping[type[Row] | str, Rule]
@@ -115,6 +121,7 @@ class Network(nn.Module):
         >>> build("D", classes=10, width=0.125).score_map(torch.zeros(1, 3, 256, 320)).shape
         torch.Size([1, 10, 2, 4])
         """
+        self._refuse_unfit(images)
         _ = self.table.scores
         self.table.shapes(*images.shape[2:])
         return self.run({PICTURE: self.shown(images)}, [SCORES])[SCORES]
@@ -130,10 +137,14 @@ class Network(nn.Module):
 
         Rows of whatever depth see the part of the pictures that `Table.shown` tells of.
 
-        FC rows have h = w = 1 for a picture of the crop's size. Raises UserError for a name that
-        the table has not.
+        FC rows have h = w = 1 for a picture of the crop's size; `preprocess` makes the input of a
+        picture. Raises UserError for a name that the table has not, and for pictures of which
+        nothing is left at a row.
         """
-        return self.run({PICTURE: self.shown(images)}, list(names))
+        self._refuse_unfit(images)
+        wanted = [names] if isinstance(names, str) else list(names)
+        self.table.shapes(images.shape[2], images.shape[3], wanted)
+        return self.run({PICTURE: self.shown(images)}, wanted)
 
     def shown(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
         """The part of pictures that the network is shown, as `Table.shown` tells of it."""
@@ -171,18 +182,76 @@ class Network(nn.Module):
         kept = {**given, **kept}
         return {name: kept[row] for name, row in names.items()}
 
-    @torch.inference_mode()
-    def predict(self, picture: Source, top: int = 5) -> list[tuple[str, float]]:
+    def predict(self, pictures: Any, top: int = 5, progress: Progress | None = None) -> list[Any]:
         """The `top` most probable classes of a picture, as (class name, posterior).
 
-        The picture is shown whole, at the middle of the training scales, with its mirror image
-        (dense testing, Sect. 3.2). Raises PictureError where it cannot be read.
+        Of several, a list of such lists, in order: for a folder, a list, or a batch [B, H, W, 3] or
+        [B, 3, H, W]. A picture is whatever `given_pictures` takes: a path, bytes, an open file, a
+        Pillow image, an array or a tensor. It is shown whole, at the middle of the training scales,
+        with its mirror image (dense testing, Sect. 3.2). One that cannot be read raises
+        PictureError; among several its answer is empty, and why is told to `progress`, by default
+        to whoever asked.
+
+        >>> network.predict("cat.jpg", top=1)
+        [('cat', 0.9...)]
         """
-        image = self.pixels.read(picture, self.pixels.test_scale)
+        if top < 1:
+            raise UserError(f"top {top} names no class; at least 1 is needed")
+
+        def answer(source: Source) -> Answer:
+            return self._named(self._posteriors_of(source), top)
+
+        return answered(pictures, answer, progress)
+
+    def preprocess(self, picture: Any, smaller_side: int | None = None) -> Float[Tensor, "1 3 h w"]:
+        """A picture as the layers want it: rescaled whole, in the network's own pixels.
+
+        Its aspect is kept; `smaller_side` is that of the result, by default the middle of the
+        training scales. Raises PictureError where it cannot be read.
+
+        >>> network.activations(network.preprocess("cat.jpg"), ["pool5"])["pool5"].shape
+        torch.Size([1, 512, 8, 12])
+        """
+        given = given_pictures(picture)
+        if not given.alone:
+            raise UserError("several pictures; give one, and join those of one size by torch.cat")
+        side = self.pixels.test_scale if smaller_side is None else smaller_side
+        image = self.pixels.read(source_of(given.pictures[0]), side)
+        return self.pixels.normalise(torch.from_numpy(image)[None].to(self.device))
+
+    def __repr__(self) -> str:
+        some_of = some([name[:30] for name in self.classes])
+        classes = f"{len(self.classes):,} classes ({some_of}), " if self.classes else ""
+        return (
+            f"Network {self.table.name}: {classes}{cost(self.table).parameters:,} parameters, "
+            f"crop {self.table.crop}, on {self.device}"
+        )
+
+    @torch.inference_mode()
+    def _posteriors_of(self, source: Source) -> Float[Tensor, " K"]:
+        image = self.pixels.read(source, self.pixels.test_scale)
         views = torch.from_numpy(with_mirror(image)).to(self.device)
-        posteriors = self.posteriors(self.pixels.normalise(views)).mean(0)
+        return self.posteriors(self.pixels.normalise(views)).mean(0)
+
+    def _named(self, posteriors: Float[Tensor, " K"], top: int) -> Answer:
         best = posteriors.topk(min(top, len(self.classes)))
-        return [
-            (self.classes[k], p)
-            for k, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        ]
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [(self.classes[k], p) for k, p in pairs]
+
+    def _refuse_unfit(self, images: Any) -> None:
+        """Raises UserError for what is no batch in the network's own pixels."""
+        if not isinstance(images, Tensor):
+            raise UserError(
+                f"a {type(images).__name__} is no batch; network.preprocess(picture) makes one"
+            )
+        shape, channels = list(images.shape), self.table.channels
+        if images.ndim != 4 or shape[1] != channels or not images.is_floating_point():
+            raise UserError(
+                f"{images.dtype} of {shape} where the network's own pixels are due, floats of "
+                f"[B, {channels}, H, W]; network.preprocess(picture) makes them of a picture"
+            )
+        if images.device != self.device:
+            raise UserError(
+                f"a batch on {images.device} for a network on {self.device}; move one of them by "
+                f".to()"
+            )

@@ -358,14 +358,17 @@ class Table:
         for row in reversed(needed):
             yield row, [name for name, reader in last_reader.items() if reader == row.name]
 
-    def shapes(self, height: int, width: int) -> dict[str, Shape]:
+    def shapes(
+        self, height: int, width: int, wanted: Collection[str] | None = None
+    ) -> dict[str, Shape]:
         """Shape of what every row gives for a picture of this size; UserError if too small.
 
-        The picture's own is that of the part which is `shown`.
+        It is too small where nothing is left on the way to a `wanted` row or end, by default to any
+        that is no side head's. The picture's own shape is that of the part which is `shown`.
         """
         rows, columns = self.shown(height), self.shown(width)
         shapes = self._shapes(rows.stop - rows.start, columns.stop - columns.start)
-        for name in self._main:
+        for name in self._main if wanted is None else self._on_the_way(wanted):
             if min(shapes[name]) < 1:
                 raise UserError(
                     f"a picture of {height} x {width} is too small for configuration {self.name}: "
@@ -386,8 +389,11 @@ class Table:
     @cached_property
     def _main(self) -> tuple[str, ...]:
         """Names of the rows that are no side head's alone, and so take every picture."""
-        ends = {self.rows[-1].name, *([self.scores] if self.has_scores else [])}
-        return tuple(row.name for row, _ in self.path(ends))
+        return self._on_the_way({self.rows[-1].name, *([SCORES] if self.has_scores else [])})
+
+    def _on_the_way(self, wanted: Collection[str]) -> tuple[str, ...]:
+        """Names of the rows that rows or ends need, and of these themselves."""
+        return tuple(row.name for row, _ in self.path({self.ends.get(n, n) for n in wanted}))
 
     @cached_property
     def reaches(self) -> dict[str, Reach]:

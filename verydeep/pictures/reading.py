@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 from jaxtyping import UInt8, UInt16
+from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from verydeep.errors import PictureError, escaped
+from verydeep.errors import PictureError, escaped, one_line
 from verydeep.pictures import netpbm
 from verydeep.pictures.heif import readable_suffixes
 from verydeep.pictures.picture_files import (
@@ -75,6 +76,22 @@ def read_with_window(
             image, orientation = open_image(data, most, smaller_side)
             picture = np.array(upright(_rgb_of_image(image), orientation), order="C")
             return picture, _decoded(image, orientation)
+
+
+def read_pillow(image: Image.Image) -> Picture:
+    """RGB of a Pillow image, of any mode, as `read_picture` gives that of a file; PictureError.
+
+    Upright as its EXIF block says, which `Image.open` leaves to whoever asks.
+    """
+    try:
+        if 0 in image.size:
+            raise PictureError("has no pixels")
+        exif = bytes(image.info.get("exif", b""))
+        pixels = _rgb_of_image(image)
+    except Exception as error:  # of a file that is read only now, or is closed already
+        reason = error if isinstance(error, PictureError) else f"cannot be read: {one_line(error)}"
+        raise PictureError(f"Pillow image of mode {image.mode}: {reason}") from None
+    return np.array(upright(pixels, orientation_of(exif.removeprefix(EXIF))), order="C")
 
 
 def _decoded(image: ImageFile, orientation: int) -> Window:
@@ -200,8 +217,9 @@ def upright(pixels: Picture, orientation: int) -> UInt8[np.ndarray, "h w 3"]:
     return pixels[:: -1 if rows else 1, :: -1 if columns else 1]
 
 
-def _rgb_of_image(image: ImageFile) -> Picture:
-    frame = image.tile[0][1] if image.format == "GIF" else None
+def _rgb_of_image(image: Image.Image) -> Picture:
+    tile = image.tile if image.format == "GIF" and isinstance(image, ImageFile) else ()
+    frame = tile[0][1] if tile else None
     image.load()
     if image.mode == "F":
         raise PictureError("holds floating-point pixels, whose range is not known; save as 8 bits")
@@ -221,7 +239,7 @@ def _on_white_canvas(rgb: Picture, x0: int, y0: int, x1: int, y1: int) -> Pictur
     return canvas
 
 
-def _grey16(image: ImageFile) -> UInt16[np.ndarray, "H W"]:
+def _grey16(image: Image.Image) -> UInt16[np.ndarray, "H W"]:
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise PictureError("holds integers outside 0 to 65535; save it with 8 or 16 bits")
@@ -234,7 +252,7 @@ def _grey16(image: ImageFile) -> UInt16[np.ndarray, "H W"]:
     return np.where(values == image.info.get("transparency", -1), np.uint16(65535), values)
 
 
-def _largest(image: ImageFile, values: UInt16[np.ndarray, "H W"]) -> int:
+def _largest(image: Image.Image, values: UInt16[np.ndarray, "H W"]) -> int:
     """The largest value that a file of 16 bits says its samples can have: 65535, or that of fewer.
 
     TIFF's MaxSampleValue may also be a mere statistic of the picture: it counts where it is the

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
+
+if TYPE_CHECKING:
+    import torch
 
 
 def cores() -> int:
@@ -51,3 +55,29 @@ class Machine:
             raise UserError(f"{threads} threads; at least 1 is needed")
         beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         return cls(device or ("cuda" if there else "cpu"), threads or cores(), beside)
+
+
+def usable(device: str | torch.device) -> torch.device:
+    """A device of PyTorch's ("cpu", "cuda", "cuda:1"), once it is known to be here.
+
+    Raises UserError where it is none, or this machine has no such.
+    """
+    import torch
+
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise UserError(f"no device '{one_line(device)}'; there are cpu and cuda") from None
+    if found.type == "cpu" and found.index:
+        raise UserError(f"no device '{found}'; all cores are the one device cpu")
+    if found.type == "cuda":
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (found.index or 0) >= there:
+            here = f"GPUs are numbered from 0 to {there - 1}" if there else "take cpu"
+            raise UserError(f"no CUDA device '{found}' on this machine; {here}")
+        return found
+    try:
+        torch.empty(0, device=found)
+    except Exception:  # each kind of device has an error of its own
+        raise UserError(f"no device '{found}' on this machine; take cpu") from None
+    return found

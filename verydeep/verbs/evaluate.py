@@ -17,7 +17,7 @@ from verydeep.datasets import Part
 from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import fingerprint
 from verydeep.engines import engine as engines
-from verydeep.errors import UserError
+from verydeep.errors import UserError, escaped
 from verydeep.evaluation.class_matching import (
     guess_in_words,
     of_ilsvrc,
@@ -32,7 +32,8 @@ from verydeep.evaluation.scores import Scores, refuse_other, save_scores
 from verydeep.evaluation.views import Protocol, protocol
 from verydeep.nets.network import Network
 from verydeep.nets.rounding import pooled
-from verydeep.runtime.runtime import Runtime
+from verydeep.runtime.progress import Progress
+from verydeep.runtime.runtime import Runtime, told
 from verydeep.verbs.papers_nets import trained_as
 from verydeep.verbs.parts import WORDS, split_of, to_test
 from verydeep.weights.file import read_info, table_of
@@ -108,6 +109,11 @@ class Tested:
         """Top-5 error in %; 0 where there are five classes or fewer."""
         return self.scores.top(5)
 
+    def __repr__(self) -> str:
+        where = f", in {escaped(str(self.path))}" if self.path else ""
+        doubts = f"; in doubt: {self.doubts[0]}" if self.doubts else ""
+        return f"Tested({self.scores.in_words}{where}{doubts})"
+
 
 def evaluate(
     weights_path: str | Path,
@@ -122,6 +128,7 @@ def evaluate(
     precision: str = "float32",
     engine: str | None = None,
     pooling: str = "down",
+    progress: Progress | None = None,
 ) -> Tested:
     """A weights file tested on labelled pictures by a protocol; the posteriors go to a file.
 
@@ -131,10 +138,11 @@ def evaluate(
     first and the last of these alone. `split` is the seed of the split, by default that of the
     training. `engine` names what runs the network; without it, the fastest there is for the
     machine. Pools that round "up" (`pooling`) are Caffe's. A test that was cut short goes on where
-    it was. Raises UserError where the data has classes that the network does not know, or has
-    changed since an earlier version trained the network on it.
+    it was. `progress` listens, in place of whoever asked; `SILENT` tells nobody. Raises UserError
+    where the data has classes that the network does not know, or has changed since an earlier
+    version trained the network on it.
     """
-    runtime = runtime or Runtime()
+    runtime = told(runtime, progress)
     weights_path = weights.find(weights_path, runtime.progress)
     chosen_engine = engines.chosen(engine, runtime.machine.device, precision)
     execution = Execution(chosen_engine, precision, pooling)

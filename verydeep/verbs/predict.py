@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from glob import glob, has_magic
 from pathlib import Path
+from typing import Any
 
 from verydeep import weights
-from verydeep.datasets.entries import UNREAD, is_hidden, is_picture, natural_key, why_no_picture
+from verydeep.datasets.given import answered
 from verydeep.engines.engine import chosen, words
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.predictor import Predictor
-from verydeep.pictures.reading import SUFFIXES
+from verydeep.nets.network import Answer
 from verydeep.runtime.machine import Machine
-from verydeep.runtime.progress import SILENT, Progress
+from verydeep.runtime.progress import Progress, Shown
 
-Answer = list[tuple[str, float]]
 UNNAMED = (
     "the network's classes have no names: each is called by the number of its score, from 0, which "
     "need not be the name of a folder; `verydeep weights import --classes` names them"
@@ -24,28 +22,30 @@ UNNAMED = (
 """What is said before the answers of a network that nobody has named the classes of."""
 
 
-def found_pictures(named: Sequence[str], progress: Progress = SILENT) -> list[str]:
-    """The pictures that files, folders and globs name, in order.
+def predict(
+    weights_path: str | Path,
+    pictures: Any,
+    top: int = 5,
+    *,
+    device: str | None = None,
+    engine: str | None = None,
+    progress: Progress | None = None,
+) -> list[Any]:
+    """The `top` most probable classes of a picture, as (class name, posterior), by a weights file.
 
-    A folder stands for every picture below it, by name; pictures of other formats there are told
-    to the watch. Raises UserError for what names nothing.
+    Of several pictures, a list of such lists, in order.
+    `pictures` are whatever `Network.predict` takes, and what comes of them is the same; the engine
+    is the fastest there is for the device, where none is named. `progress` is told how far it is,
+    by default whoever asked.
     """
-    found: list[str] = []
-    for name in named:
-        if Path(name).is_dir():
-            below = [p for p in Path(name).rglob("*") if p.suffix.casefold() in SUFFIXES | UNREAD]
-            seen = [str(p) for p in below if not is_hidden(p.relative_to(name).as_posix())]
-            pictures = [path for path in seen if is_picture(path)]
-            for why, count in Counter(filter(None, map(why_no_picture, seen))).items():
-                progress.say(f"left out in {name}: {count} {why}")
-        elif Path(name).exists() or not has_magic(name):
-            pictures = [name]
-        else:
-            pictures = glob(name, recursive=True)  # noqa: PTH207 - keeps the user's own spelling
-        if not pictures:
-            raise UserError(f"no pictures in {name}; expected {', '.join(sorted(SUFFIXES))}")
-        found += sorted(pictures, key=natural_key)
-    return found
+    if top < 1:
+        raise UserError(f"top {top} names no class; at least 1 is needed")
+    progress = progress or Shown()
+    machine = Machine.this(device)
+    predictor = Predictor.of(weights.find(weights_path, progress), machine, engine)
+    if predictor.is_unnamed:
+        progress.say(UNNAMED)
+    return answered(pictures, lambda picture: predictor.ask(picture).top(top), progress)
 
 
 def answers(
@@ -60,7 +60,7 @@ def answers(
 
     `engine` names what runs the network; without it, the fastest there is for the device.
     """
-    machine, progress = Machine.this(device), progress or Progress()
+    machine, progress = Machine.this(device), progress or Shown()
     progress.say(words(chosen(engine, machine.device), asked=engine is not None))
     predictor = Predictor.of(weights.find(weights_path), machine, engine)
     if predictor.is_unnamed:

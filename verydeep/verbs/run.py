@@ -11,7 +11,7 @@ import torch
 
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, Part
-from verydeep.errors import Stopped, UserError
+from verydeep.errors import Stopped, UserError, escaped
 from verydeep.evaluation.views import protocol
 from verydeep.files import folder_lock
 from verydeep.nets.network import Network
@@ -81,6 +81,26 @@ class Run:
     def command(self) -> str:
         """The command that makes the same run again."""
         return command_line(self.dataset.where, self.settings)
+
+    def __repr__(self) -> str:
+        kept = best_of(self.epochs, self.task.watched)
+        epoch = f"epoch {kept.epoch} of {self.settings.epochs} kept; " if kept else ""
+        return (
+            f"Run({escaped(str(self.folder))}: net {self.settings.net}, "
+            f"{len(self.dataset.classes):,} classes; {epoch}{self._came_to})"
+        )
+
+    @property
+    def _came_to(self) -> str:
+        """What it came to by the test that says most of it, or by the task's own figure."""
+        if self.tests:
+            return self.tests[-1].scores.in_words
+        figure = self.task.watched
+        found = [
+            f"{role} {figure.called} {figure.told(judged.figures[figure.name])}"
+            for role, judged in self.judged.items()
+        ]
+        return ", ".join(found) or "tested by another process"
 
 
 def go_through(

@@ -12,7 +12,8 @@ from typing import Any
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, open_dataset, refuse_too_small
 from verydeep.errors import UserError
-from verydeep.runtime.runtime import Runtime
+from verydeep.runtime.progress import Progress
+from verydeep.runtime.runtime import Runtime, told
 from verydeep.shell import command
 from verydeep.training import checkpoints
 from verydeep.training.defaults import Choice, choose
@@ -46,6 +47,7 @@ def train(
     runtime: Runtime | None = None,
     *,
     recipe: Recipe | None = None,
+    progress: Progress | None = None,
     **given: Any,
 ) -> Run:
     """A network trained on labelled pictures and tested on others, with its folder written.
@@ -54,9 +56,10 @@ def train(
     chosen from the data and the machine, and told to the watch with their reasons. The best
     weights, by what the task watches on the validation part (a classifier's error), are kept in
     `best.safetensors`, and checkpoints in `checkpoints/`. What weights started from have learnt is
-    never set aside. Raises UserError for what the user can mend.
+    never set aside. `progress` listens, in place of whoever asked; `SILENT` tells nobody. Raises
+    UserError for what the user can mend, and Stopped where it was interrupted and can be resumed.
     """
-    runtime = runtime or Runtime()
+    runtime = told(runtime, progress)
     called, given = given.get("net"), checked(given)
     if called is not None and called != given["net"]:
         runtime.progress.say(f"{called} is configuration {given['net']} of Table 1")
@@ -96,14 +99,18 @@ def train(
 
 
 def resume(
-    folder: str | Path, runtime: Runtime | None = None, *, data: str | Path | None = None
+    folder: str | Path,
+    runtime: Runtime | None = None,
+    *,
+    data: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> Run:
     """Goes on with a run from its newest checkpoint, to the bits it would have come to.
 
-    `data` says where the data lies now, if it was moved. Raises UserError where the folder is no
-    run's, or the data is not what it was.
+    `data` says where the data lies now, if it was moved; `progress` listens. Raises UserError where
+    the folder is no run's, or the data is not what it was.
     """
-    runtime, folder = runtime or Runtime(), Path(folder)
+    runtime, folder = told(runtime, progress), Path(folder)
     about = described(folder)
     checkpoints.refuse_earlier(folder / CHECKPOINTS)  # before any picture is looked at
     settings = settings_of(about)

@@ -21,6 +21,7 @@ from verydeep.errors import UserError, one_line
 from verydeep.nets.network import Network
 from verydeep.pictures.preprocessing import Pixels as Pixels
 from verydeep.runtime import memory
+from verydeep.runtime.machine import usable
 from verydeep.schema import of_json
 from verydeep.weights import earlier, schema
 from verydeep.weights.info import (
@@ -98,9 +99,9 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Network:
     """Network of a weights file, ready to test, with `.table`, `.classes` and `.pixels`.
 
     Raises UserError where the file is missing, is none of ours, holds what is not finite, or is
-    damaged. Weights of another precision become float32.
+    damaged, and where the device is not here. Weights of another precision become float32.
     """
-    path = find(path)
+    device, path = usable(device), find(path)
     info = read_info(path)
     network = Network.empty(table_of(info), info.classes, pixels_of(info))
     _refuse_other_tensors(network, path)

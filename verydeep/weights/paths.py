@@ -58,7 +58,15 @@ def _hint(name: str) -> str:
 
 
 def wanted(path: Path | str) -> Release | None:
-    """The release that a name stands for; None for any other name, and where such a file is."""
+    """The release that a name stands for; None for any other name, and where such a file is.
+
+    Raises UserError for what is no name, such as a network that is loaded already.
+    """
+    if not isinstance(path, str | Path):
+        raise UserError(
+            f"a {type(path).__name__} came for weights; expected a file, the folder of a run or a "
+            f"name such as vgg16, as str or Path; a network that is loaded has its own .predict"
+        )
     return None if _holds(Path.exists, Path(path)) else named().get(str(path))
 
 
