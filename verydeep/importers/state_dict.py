@@ -158,7 +158,7 @@ def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor]) -> Tensor:
         if name == "fc6.weight":
             side = map_side("fc6", tensor.shape[1], _last_channels(state))
         tensor = tensor.reshape(tensor.shape[0], -1, side, side)
-    return tensor.float().contiguous()
+    return tensor.detach().float().contiguous()
 
 
 def _last_channels(state: Mapping[str, Tensor]) -> int:
