@@ -1,10 +1,10 @@
 """PyTorch's own files, .pth and .pt: what they hold, and nothing of theirs run.
 
 Such a file is a pickle, which is a program. PyTorch's reader of weights alone is asked, which knows
-tensors and dictionaries and calls nothing else. What trainers keep beside them, their arguments and
-times and paths, is passed over by name: in its place comes an object that does nothing. Before it,
-the archive is held against what PyTorch writes: no member compressed, none that is not its own, each
-with its right CRC-32.
+tensors and dictionaries and calls nothing else. What trainers keep beside them, their arguments,
+times and paths, is known by name, and in its place comes an object that does nothing. Before it,
+the archive is held against what PyTorch writes: no member compressed, none that is not its own,
+each with its right CRC-32.
 """
 
 from __future__ import annotations

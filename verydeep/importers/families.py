@@ -19,38 +19,44 @@ from verydeep.limits import start_of
 
 @dataclass(frozen=True)
 class Reader:
-    """How a family's files are known and read; `read` takes a prototxt too, which few use."""
+    """How a family's files are known and read.
+
+    `read` is given what belongs to such files, if anything does: `beside` says what that is.
+    """
 
     name: str
     knows: Callable[[Path], bool]
-    read: Callable[[Path, Path | None], Parameters]
+    read: Callable[..., Parameters]
+    beside: str = ""
 
 
-def _alone(read: Callable[[Path], Parameters]) -> Callable[[Path, Path | None], Parameters]:
-    """A reader of files that no prototxt belongs to."""
-
-    def without(path: Path, prototxt: Path | None) -> Parameters:
-        if prototxt is not None:
-            raise UserError(f"{path} needs no prototxt, which is Caffe's; leave --prototxt out")
-        return read(path)
-
-    return without
-
-
+PROTOTXT, WHICH = "prototxt", "which"
 READERS = (
-    Reader("PyTorch state dict", state_dict.is_statedict, _alone(state_dict.read)),
-    Reader("MatConvNet", matconvnet.is_matconvnet, _alone(matconvnet.read)),
-    Reader("Keras", keras.is_keras, _alone(keras.read)),
-    Reader("ONNX", onnx.is_onnx, _alone(onnx.read)),
-    Reader("Caffe", caffe.is_caffe, caffe.read),
+    Reader("PyTorch state dict", state_dict.is_statedict, state_dict.read, WHICH),
+    Reader("MatConvNet", matconvnet.is_matconvnet, matconvnet.read),
+    Reader("Keras", keras.is_keras, keras.read),
+    Reader("ONNX", onnx.is_onnx, onnx.read),
+    Reader("Caffe", caffe.is_caffe, caffe.read, PROTOTXT),
 )
 
 
-def read(path: Path, prototxt: Path | None = None) -> Parameters:
-    """The weights in a file of any family; UserError where none knows it."""
+def read(path: Path, prototxt: Path | None = None, which: str | None = None) -> Parameters:
+    """The weights in a file of any family; UserError where none knows it.
+
+    A `prototxt` goes with files of Caffe's, and `which` names one of several sets of weights in a
+    checkpoint of PyTorch's.
+    """
+    given = {PROTOTXT: prototxt, WHICH: which}
     for reader in READERS:
         if reader.knows(path):
-            return reader.read(path, prototxt)
+            odd = [word for word, value in given.items() if value and word != reader.beside]
+            if odd:
+                whose = next(each.name for each in READERS if each.beside == odd[0])
+                raise UserError(
+                    f"{path} is a file of another family ({reader.name}) than --{odd[0]} is for "
+                    f"({whose}); leave it out"
+                )
+            return reader.read(path, *([given[reader.beside]] if reader.beside else []))
     raise UserError(f"{path} {_what_else(path)}")
 
 
