@@ -102,7 +102,7 @@ def test_what_needs_scores_refuses_a_net_without_its_top_in_one_line(
     ):
         said = verydeep(*words)
         assert said.mistake == (
-            "verydeep: D to pool5 has no FC layers: train them with `verydeep train DATA --from "
+            "verydeep: D to pool5 has no layer of classes: train one with `verydeep train DATA --from "
             "WEIGHTS`"
         )
         assert said.err.count("\n") <= 2  # that weights are read, and the mistake
@@ -265,7 +265,7 @@ def test_mistakes_get_one_line(verydeep: Run) -> None:
             ["export", "ours.safetensors", "--to", "timm", "--out", "ours.safetensors"],
             "ours.safetensors is the file that it is made of; choose another --out",
         ),
-        (["export", "text", "--to", "timm", "--out", "x.pth"], "text is no safetensors file"),
+        (["export", "text", "--to", "timm", "--out", "x.pth"], "text is no weights file of ver"),
         (["verify", "text"], "the hash of no release that is known"),
         (["shwo"], "no such command 'shwo'"),
     ):  # fmt: skip

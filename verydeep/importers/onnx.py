@@ -1,8 +1,9 @@
 """VGG nets in ONNX files: the tensors of a graph, named by the order in which it uses them.
 
 In comes a file of one model, with the files beside it that hold its numbers; out go `Parameters`.
-The graph is followed from node to node: a convolution after the n-th pooling is of block n + 1, what stands after the last is an FC layer. A
-graph that branches, or does what no net of Table 1 does, is refused with a line of what it holds.
+The graph is followed from node to node: a convolution after the n-th pooling is of block n + 1,
+what stands after the last is an FC layer. A graph that branches, or does what no net of Table 1
+does, is refused with a line of what it holds.
 Field numbers are those of `onnx.proto`.
 """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypedDict
 
 import torch
@@ -25,7 +26,6 @@ from verydeep.weights.info import (
 
 READ = (1, 2)
 """Formats that are read here."""
-_IMPORT = "weights of another program come in by `verydeep weights import`"
 
 
 class Sums(TypedDict, total=False):
@@ -36,6 +36,7 @@ class Sums(TypedDict, total=False):
     pictures: Sha256
 
 
+OUR_SUFFIX = ".safetensors"
 BESIDE = ("format", *Sums.__annotations__)
 
 
@@ -77,6 +78,16 @@ def keys(path: Path) -> dict[str, torch.Tensor]:
     return found
 
 
+def _to_import(path: Path) -> str:
+    """What makes a file of ours of another program's, as it is typed."""
+    out = path.with_suffix(OUR_SUFFIX)
+    out = path.with_stem(f"{path.stem}-ours") if out == path else out
+    given, made = (quote(str(each)) for each in (path, out))
+    return (
+        f"if another program wrote it, `verydeep weights import {given} --out {made}` makes it one"
+    )
+
+
 def _hash_of(found: Mapping[str, torch.Tensor]) -> str:
     return hash_of_layers(layer_hashes(found))
 
@@ -102,11 +113,14 @@ def _about(path: Path) -> dict[str, Any]:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is no safetensors file: {one_line(error)}; {_IMPORT}") from None
+        why = f": {one_line(error)}" if path.suffix == OUR_SUFFIX else ""
+        raise UserError(
+            f"{path} is no weights file of verydeep's{why}; {_to_import(path)}"
+        ) from None
     if KIND.key not in metadata:
         raise UserError(
             f"{path} is a safetensors file, but none of verydeep's: no '{KIND.key}' in it; "
-            f"{_IMPORT}"
+            f"{_to_import(path)}"
         )
     try:
         about = of_json(metadata[KIND.key])
