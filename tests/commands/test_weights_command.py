@@ -102,8 +102,8 @@ def test_what_needs_scores_refuses_a_net_without_its_top_in_one_line(
     ):
         said = verydeep(*words)
         assert said.mistake == (
-            "verydeep: D to pool5 has no layer of classes: train one with `verydeep train DATA --from "
-            "WEIGHTS`"
+            "verydeep: D to pool5 has no layer of classes: train one with `verydeep train DATA "
+            "--from WEIGHTS`"
         )
         assert said.err.count("\n") <= 2  # that weights are read, and the mistake
     Path("names.txt").write_text("a\nb\n")

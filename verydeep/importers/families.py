@@ -40,6 +40,12 @@ READERS = (
 )
 
 
+_NEEDS_NONE = {
+    PROTOTXT: "needs no prototxt, which is Caffe's",
+    WHICH: "has one set of weights, as all but PyTorch's checkpoints",
+}
+
+
 def read(path: Path, prototxt: Path | None = None, which: str | None = None) -> Parameters:
     """The weights in a file of any family; UserError where none knows it.
 
@@ -49,13 +55,9 @@ def read(path: Path, prototxt: Path | None = None, which: str | None = None) -> 
     given = {PROTOTXT: prototxt, WHICH: which}
     for reader in READERS:
         if reader.knows(path):
-            odd = [word for word, value in given.items() if value and word != reader.beside]
-            if odd:
-                whose = next(each.name for each in READERS if each.beside == odd[0])
-                raise UserError(
-                    f"{path} is a file of another family ({reader.name}) than --{odd[0]} is for "
-                    f"({whose}); leave it out"
-                )
+            for word, value in given.items():
+                if value and word != reader.beside:
+                    raise UserError(f"{path} {_NEEDS_NONE[word]}; leave --{word} out")
             return reader.read(path, *([given[reader.beside]] if reader.beside else []))
     raise UserError(f"{path} {_what_else(path)}")
 
