@@ -28,7 +28,9 @@ def saved(**how: Any) -> Path:
 
 @pytest.mark.parametrize(
     "how",
-    [dict(location="vgg.onnx.data"), dict(location="w.bin"), dict(all_tensors_to_one_file=False)],
+    [
+        {"location": "vgg.onnx.data"}, {"location": "w.bin"}, {"all_tensors_to_one_file": False},
+    ],
     ids=["torch's name", "another name", "a file for each"],
 )  # fmt: skip
 def test_numbers_beside_a_file_are_those_within(how: dict[str, Any]) -> None:
