@@ -37,7 +37,6 @@ from verydeep.importers.state_dict_names import (
     FEATURE,
     PAPERS,
     Placed,
-    no_set,
     placed,
 )
 from verydeep.limits import FormatError, reading
@@ -85,12 +84,10 @@ def read(path: Path | str, which: str | None = None) -> Parameters:
 
 
 def _parameters(found: dict[str, Tensor], extras: Extras) -> Parameters:
-    if extras.which is not None and extras.sets:
-        raise no_set(extras.which, extras.sets)
     found = {k: t for k, t in found.items() if not k.endswith(".num_batches_tracked")}
     if all(map(BARE.fullmatch, found)):
         found = {f"features.{name}": tensor for name, tensor in found.items()}
-    net = placed(found, extras.which)
+    net = placed(found, extras.which, extras.sets)
     cfg, notes = extras.pretrained_cfg, [*extras.notes, *net.notes]
     pixels, guessed = _pixels(cfg)
     if not cfg and any(map(PAPERS.fullmatch, net.state)):  # of a port of Caffe's files, then

@@ -99,19 +99,19 @@ def _unwrapped(found: Any, which: str | None) -> tuple[dict[str, Any], Extras]:
     """
     cfg: Mapping[str, Any] = {}
     classes, notes, sets = None, list[str](), list[str]()
+    wanted = WRAPPERS if which is None else (which, *WRAPPERS, *WITHIN)
     for _ in WRAPPERS:
         if not isinstance(found, dict):
             break
         own = _pretrained_cfg({**getattr(found, "__dict__", {}), **dict(dict.items(found))})
         cfg = own or cfg
-        wanted = WRAPPERS if which is None else (which, *WRAPPERS, *WITHIN)
         inner = [key for key in wanted if isinstance(dict.get(found, key), dict)]
         if not inner:
             break
         classes = class_names.beside(found) or classes
         others = _other_sets(found, inner[0])
         sets += [inner[0], *others]
-        notes += [another_set(inner[0], other) for other in others if which is None]
+        notes += [another_set(inner[0], other) for other in others if wanted is WRAPPERS]
         which = None if inner[0] == which else which
         found = dict.get(found, inner[0])
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in dict.keys(found)):

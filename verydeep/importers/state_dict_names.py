@@ -9,7 +9,7 @@ own may be left out, with a note, and what tells that it is something else is re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -52,29 +52,30 @@ class Placed:
     notes: tuple[str, ...] = ()
 
 
-def placed(found: Mapping[str, Tensor], which: str | None = None) -> Placed:
-    """The VGG among tensors by name; `which` is what the names of the one to take begin with.
+def placed(
+    found: Mapping[str, Tensor], which: str | None = None, sets: Sequence[str] = ()
+) -> Placed:
+    """The VGG among tensors by name; `which` is the module of the one to take, of several.
 
-    Raises FormatError where there is none of that name, or where a tensor comes before the net.
+    `sets` are those that the file keeps apart. Raises FormatError where there is none of that name,
+    or where a tensor comes before the net.
     """
     names = {name: _PARALLEL.sub(r"\1", name) for name in found}
     if len({*names.values()}) < len(names):
         raise FormatError("it has one name twice in it", "save the model's state_dict alone")
-    trunks = [
-        _FIRST.fullmatch(names[n]) for n, t in found.items() if t.ndim == 4 and len(t[0]) == 3
-    ]
-    befores = [match[1] for match in trunks if match]
-    if not befores:
+    firsts = [names[name] for name, t in found.items() if t.ndim == 4 and t.shape[1] == 3]
+    befores = [match[1] for name in firsts if (match := _FIRST.fullmatch(name))]
+    if not befores and which is None:
         return Placed({names[name]: tensor for name, tensor in found.items()})
-    before, notes = _chosen(befores, names, which)
+    before, others = _chosen(befores, names, which, sets)
     ours = {name: _our_name(names[name], before) for name in found}
     ours |= _numbered_tops(names, ours, before)
-    others = tuple(_label(each) + "." for each in befores if each != before and _label(each))
-    left = [n for n in found if not ours[n] and not names[n].startswith(others)]
-    if losses := [name for name in left if _LOSS.search(name)]:
-        notes.append(f"{one_line(losses[0])} is of a loss, and is passed over")
+    left = [n for n in found if not ours[n] and not any(_is_of(names[n], o) for o in others)]
+    losses = [name for name in left if _LOSS.search(name)]
     left = [name for name in left if name not in losses]
     _refuse_before([*found], left, ours)
+    notes = [another_set(_label(before), _label(other)) for other in others if which is None]
+    notes += [f"{one_line(losses[0])} is of a loss, and is passed over"] if losses else []
     return Placed(
         {ours[name]: tensor for name, tensor in found.items() if ours[name]},
         {ours[name]: name for name in found if ours[name]},
@@ -84,20 +85,23 @@ def placed(found: Mapping[str, Tensor], which: str | None = None) -> Placed:
 
 
 def _chosen(
-    befores: list[str], names: Mapping[str, str], which: str | None
+    befores: Sequence[str], names: Mapping[str, str], which: str | None, sets: Sequence[str]
 ) -> tuple[str, list[str]]:
-    """What the names of the trunk to take begin with, and a note where there are others."""
+    """What the names of the trunk to take begin with, and of those of other nets."""
     counts = {b: sum(n.startswith(b) and n.endswith(".weight") for n in names.values())
               for b in befores}  # fmt: skip
-    whole = [b for b in counts if counts[b] >= _LEAST_CONVOLUTIONS] or befores[:1]
-    if which is not None:
-        asked = [b for b in whole if which in (_label(b), b.rstrip("."))]
-        if not asked:
-            raise no_set(which, map(_label, whole))
-        return asked[0], []
+    whole = [b for b in counts if counts[b] >= _LEAST_CONVOLUTIONS] or [*befores[:1]]
     own = [b for b in whole if not any(map(AVERAGES.fullmatch, b.split(".")))]
-    taken = (own or whole)[0]
-    return taken, [another_set(_label(taken), _label(b)) for b in whole if b != taken]
+    asked = [b for b in whole if which in (_label(b), b.rstrip("."))]
+    if which is not None and not asked:
+        raise no_set(which, [*sets, *map(_label, whole)])
+    taken = (asked or own or whole)[0]
+    return taken, [b for b in whole if b != taken]
+
+
+def _is_of(name: str, before: str) -> bool:
+    """Whether a tensor is of another net, or of the module that holds it."""
+    return bool(_our_name(name, before)) or name.startswith(f"{_label(before)}.")
 
 
 def no_set(which: str, sets: Iterable[str]) -> FormatError:
@@ -119,7 +123,8 @@ def another_set(taken: str, other: str) -> str:
 def _label(before: str) -> str:
     """What a set of weights is called whose trunk's names begin so: the module that holds it."""
     *parents, last = before.rstrip(".").split(".")
-    return ".".join(parents if last == "features" or last.isdigit() else [*parents, last])
+    within = last == "features" or last.isdigit()
+    return ".".join(parents) if parents and within else before.rstrip(".")
 
 
 def _our_name(name: str, before: str) -> str:
