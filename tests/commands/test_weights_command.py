@@ -251,7 +251,7 @@ def test_mistakes_get_one_line(verydeep: Run) -> None:
     for words, line in (
         (["show", "nowhere"], "no weights file nowhere"),
         (["show", "folder"], "no best.safetensors in folder folder"),
-        (["show", "text"], "text is of no kind that is read; there are"),
+        (["show", "text"], "text is a text and no weights, "),
         (["import", path], "missing option '--out'"),
         (["import", "ours.safetensors", "--out", "x"], "is verydeep's own already"),
         (["import", path, "--out", path], "theirs.pth is the file that it is made of"),
