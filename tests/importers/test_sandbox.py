@@ -83,9 +83,9 @@ def test_refusals_come_through_in_their_own_words() -> None:
     assert refusal("none.pth") == "none.pth is empty"
     with pytest.raises(UserError, match="w.pth needs no prototxt, which is Caffe's"):
         sandbox.read(path, Path("text"))
-    Path("half.onnx").write_bytes(b"\x08\x08:\x02\x0a\x00")
-    with pytest.raises(UserError, match="half.onnx has one set of weights, as all but PyTorch's"):
-        sandbox.read(Path("half.onnx"), which="ema")
+    Path("net.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(UserError, match="net.h5 has one set of weights, as all but PyTorch's"):
+        sandbox.read(Path("net.h5"), which="ema")
 
 
 def test_what_is_no_file_is_named_without_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
