@@ -57,7 +57,8 @@ def refusal(path: Path | str, limits: Limits | None = None) -> str:
 def with_reader(monkeypatch: pytest.MonkeyPatch, body: str, limits: Limits = LIMITS) -> str:
     """The line for a file whose reader does this."""
     lines = "\n".join(f"    {line}" for line in body.strip().split("\n"))
-    program = f"{BEGIN}def read(path, prototxt, which):\n{lines}\nfamilies.read = read\nreader_process.main()"
+    reader = f"def read(path, prototxt, which):\n{lines}\n"
+    program = f"{BEGIN}{reader}families.read = read\nreader_process.main()"
     monkeypatch.setattr(sandbox, "START", program)
     Path("w").write_bytes(b"x")
     return refusal("w", limits)
