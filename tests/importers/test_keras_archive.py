@@ -94,7 +94,8 @@ def test_what_is_kept_before_a_head_gives_keras_own_activations(name: str, end: 
         row = {"pool5": "pool5", "fc7": "relu7"}[end]
         found = network.run({"data": shown}, [row])[row].numpy()
     assert expected.std() > 0.01
-    assert np.abs(found.transpose(0, 2, 3, 1).reshape(expected.shape) - expected).max() < 1e-3
+    difference = found.transpose(0, 2, 3, 1).reshape(expected.shape) - expected
+    assert np.abs(difference).max() < 1e-4 * np.abs(expected).max()
 
 
 # --- damage
@@ -128,6 +129,6 @@ def test_damaged_archives_are_refused() -> None:
     huge = rewritten(path, lambda name, c: c + b" " * 2**22 if name == "config.json" else c)
     assert_refused(families.read, huge, "its config.json has 4,2")
     short = rewritten(path, lambda name, c: c[:9000] if name == "model.weights.h5" else c)
-    assert_refused(families.read, short, "it is cut short, or damaged: 9,[0-9]+ of")
+    assert_refused(families.read, short, "it is cut short, or damaged: 9,000 of")
     other = rewritten(path, lambda name, c: b"[3]" if name == "config.json" else c)
     assert_refused(families.read, other, "what it says of its layers is out of form")

@@ -64,7 +64,9 @@ def opened(path: Path | str, span: tuple[int, int] | None = None) -> Iterator[Fi
     with reading(path), Path(path).open("rb") as file:
         if base is None:
             raise FormatError("it is no HDF5 file")
-        yield File(file, base, span[1] if span else os.fstat(file.fileno()).st_size)
+        end = span[1] if span else os.fstat(file.fileno()).st_size
+        _refuse_cut_short(file, base, end - base if span else end)
+        yield File(file, base, end)
 
 
 class File:
@@ -75,7 +77,6 @@ class File:
         self.memory = memory_limit(size)
         self.bounded = BoundedFile(file, base, size)
         self.heaps: dict[int, Any] = {}
-        _refuse_cut_short(file, base, size)
         with self.structure():
             self.root_address: int = SuperBlock(self.bounded, 0).offset_to_dataobjects
 
@@ -130,7 +131,7 @@ _END_AT = {0: 40, 1: 44, 2: 28, 3: 28}
 
 
 def _refuse_cut_short(file: BufferedIOBase, base: int, size: int) -> None:
-    """Raises FormatError where the file ends before the end that it tells of."""
+    """Raises FormatError where the file, of so many bytes, ends before the end that it tells of."""
     file.seek(base)
     start = file.read(64)
     at = _END_AT.get(start[8] if len(start) > 8 else 0, 40)
