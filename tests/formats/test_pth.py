@@ -62,10 +62,10 @@ def test_nothing_of_it_is_kept() -> None:
 
 def test_what_comes_in_their_place_is_known_to_nobody_else() -> None:
     """PyTorch is told of the names only while a file is read."""
-    before = torch.serialization.get_safe_globals()
+    before = {*torch.serialization.get_safe_globals()}
     torch.save({"args": argparse.Namespace()}, "w.pth")
     pth.load(Path("w.pth"))
-    assert torch.serialization.get_safe_globals() == before
+    assert {*torch.serialization.get_safe_globals()} == before
 
 
 class Mine:
