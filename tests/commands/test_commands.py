@@ -678,7 +678,7 @@ def test_mistakes_with_weights(verydeep: Run, trained: Path, photos: Photos) -> 
         assert "no weights file nowhere" in verydeep(verb, "nowhere", other).mistake
         assert "no best.safetensors in folder photos" in verydeep(verb, "photos", other).mistake
         wrong = verydeep(verb, "photos/arrow/0.png", other).mistake
-        assert "0.png is no safetensors file" in wrong
+        assert "0.png is no weights file of verydeep's" in wrong
     photos(3, 3, 3, 3, root="more")
     said = verydeep("evaluate", trained, "more")
     assert "more has a class 'disc' that the network does not know" in said.mistake

@@ -102,8 +102,8 @@ def test_what_needs_scores_refuses_a_net_without_its_top_in_one_line(
     ):
         said = verydeep(*words)
         assert said.mistake == (
-            "verydeep: D to pool5 has no FC layers: train them with `verydeep train DATA --from "
-            "WEIGHTS`"
+            "verydeep: D to pool5 has no layer of classes: train one with `verydeep train DATA "
+            "--from WEIGHTS`"
         )
         assert said.err.count("\n") <= 2  # that weights are read, and the mistake
     Path("names.txt").write_text("a\nb\n")
@@ -279,7 +279,7 @@ def test_mistakes_get_one_line(verydeep: Run) -> None:
     for words, line in (
         (["show", "nowhere"], "no weights file nowhere"),
         (["show", "folder"], "no best.safetensors in folder folder"),
-        (["show", "text"], "text is of no kind that is read; there are"),
+        (["show", "text"], "text is a text and no weights, "),
         (["import", path], "missing option '--out'"),
         (["import", "ours.safetensors", "--out", "x"], "is verydeep's own already"),
         (["import", path, "--out", path], "theirs.pth is the file that it is made of"),
@@ -293,7 +293,7 @@ def test_mistakes_get_one_line(verydeep: Run) -> None:
             ["export", "ours.safetensors", "--to", "timm", "--out", "ours.safetensors"],
             "ours.safetensors is the file that it is made of; choose another --out",
         ),
-        (["export", "text", "--to", "timm", "--out", "x.pth"], "text is no safetensors file"),
+        (["export", "text", "--to", "timm", "--out", "x.pth"], "text is no weights file of ver"),
         (["verify", "text"], "the hash of no release that is known"),
         (["shwo"], "no verb 'shwo'; did you mean `show`?"),
     ):  # fmt: skip

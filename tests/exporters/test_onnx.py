@@ -333,5 +333,5 @@ def test_what_cannot_be_written_gets_one_line(verydeep: Run) -> None:
     said = verydeep("weights", "export", "ours.safetensors", "--to", "onnx", "--out", "text/a.onnx")
     assert "cannot write text/a.onnx (" in said.mistake
     said = verydeep("weights", "export", "text", "--to", "onnx", "--out", "a.onnx")
-    assert "text is no safetensors file" in said.mistake
+    assert "text is no weights file of verydeep's" in said.mistake
     assert not Path("a.onnx").exists()

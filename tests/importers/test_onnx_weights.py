@@ -305,15 +305,6 @@ def test_tensors_under_a_second_name_and_constants_are_found() -> None:
     assert same(read(saved(graph.model())).tensors, expected(random_weights()))
 
 
-def test_weights_in_other_files_are_refused() -> None:
-    model = vgg().model()
-    onnx.save(
-        model, "vgg.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0
-    )
-    with pytest.raises(UserError, match=r"it keeps its weights in other files \(external data\)"):
-        read("vgg.onnx")
-
-
 def changed(op: str, **attributes: Any) -> Any:
     """The net with attributes of its first such node set."""
     graph = vgg()

@@ -212,9 +212,12 @@ def test_an_average_beside_the_weights_is_told_and_left(verydeep: Run) -> None:
     said = verydeep("weights", "import", "two.pth", "--out", "a.st").out
     assert (
         "note: there are two sets of weights, 'model' and an average of them, 'model_ema'; 'model' "
-        "is taken, so save 'model_ema' alone if it was tested\n"
+        "is taken: import it with --which model_ema for the other\n"
     ) in said
+    said = verydeep("weights", "import", "two.pth", "--which", "model_ema", "--out", "c.st").out
+    assert "two sets" not in said
     said = verydeep("weights", "import", "average.pth", "--out", "b.st").out
     assert "two sets" not in said
-    first, second = (load(path).state_dict()["fc8.bias"] for path in ("a.st", "b.st"))
+    first, second, third = (load(f"{x}.st").state_dict()["fc8.bias"] for x in "abc")
     torch.testing.assert_close(second, first + 1)
+    assert torch.equal(third, second)

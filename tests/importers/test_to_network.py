@@ -171,7 +171,7 @@ def test_a_configuration_is_known_without_its_top(name: str) -> None:
         expected = built.activations(images, [row])[row]
         assert torch.equal(found.activations(images, [row])[row], expected)
     for scores in (found, found.score_map, found.posteriors):
-        with pytest.raises(UserError, match=f"{name} to pool5 has no FC layers: train them with"):
+        with pytest.raises(UserError, match=f"{name} to pool5 has no layer of classes: train one"):
             scores(images)
 
 

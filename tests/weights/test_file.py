@@ -86,7 +86,7 @@ def test_a_cut_file_is_found(tmp_path: Path) -> None:
     start = 8 + int.from_bytes(content[:8], "little")
     for cut in (0, 3, 8, 30, start // 2, start, len(content) - 1):
         path.write_bytes(content[:cut])
-        with pytest.raises(UserError, match="no safetensors file" if cut < 35 else "no whole"):
+        with pytest.raises(UserError, match="no weights file of" if cut < 35 else "no whole"):
             load(path)
 
 
@@ -202,7 +202,7 @@ def test_another_programs_file_that_begins_with_its_own_sum_is_to_be_imported(
     save_file({"x": torch.ones(1)}, path, {"sha256": "0" * 64})
     assert path.read_bytes()[8:].startswith(tensors_file.OPENING)
     for read in (load, read_info, read_memory):
-        with pytest.raises(UserError, match="none of verydeep's: .* come in by `verydeep weights"):
+        with pytest.raises(UserError, match="none of verydeep's: .* `verydeep weights import"):
             read(path)
 
 
@@ -285,7 +285,7 @@ def test_a_missing_file_or_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no best.safetensors in folder"):
         load(tmp_path)
     (tmp_path / "text").write_text("hello")
-    with pytest.raises(UserError, match="text is no safetensors file"):
+    with pytest.raises(UserError, match="text is no weights file of verydeep's"):
         load(tmp_path / "text")
 
 

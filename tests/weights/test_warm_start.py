@@ -252,7 +252,7 @@ def test_wrong_words_are_one_line(verydeep: Cli) -> None:
         (["--tune", "last"], "tune is 'last', which leaves the other layers as they are; say "
          "whose they are: --from WEIGHTS"),
         (["--from", "nowhere"], "no weights file nowhere"),
-        (["--from", "theirs.pth"], "weights of another program come in by `verydeep weights imp"),
+        (["--from", "theirs.pth"], "`verydeep weights import theirs.pth --out theirs.safetensors`"),
         (["--from", "source.safetensors", "--crop", "64"], "its fc6 has weights of 16 x 64 x 1 x "
          "1, 16 x 64 x 2 x 2 are needed; give it the same width, crop and fc"),
         (["--from", "source.safetensors", "--width", "0.25"], "its conv1_1 has weights of"),

@@ -96,6 +96,9 @@ def import_(
     scale: Annotated[
         str | None, typer.Option(help="S, the smaller side trained at, in pixels: 256 or 256-512.")
     ] = None,
+    which: Annotated[
+        str | None, typer.Option(help="Of several sets of weights the one to take: model_ema.")
+    ] = None,
     fold_bn: Annotated[
         bool, typer.Option("--fold-bn", help="Put each norm into the convolution before it.")
     ] = False,
@@ -123,7 +126,9 @@ def import_(
     """
     from verydeep.verbs.weights import import_weights
 
-    done = import_weights(file, out, prototxt, classes, fold_bn, pixels, scale, overwrite=overwrite)
+    done = import_weights(
+        file, out, prototxt, classes, fold_bn, pixels, scale, which, overwrite=overwrite
+    )
     for note in done.notes:
         print(f"note: {note}")
     print(f"{out}: {done.words}")

@@ -55,22 +55,27 @@ def signature_at(start: bytes) -> int | None:
 
 
 @contextmanager
-def opened(path: Path | str) -> Iterator[File]:
-    """A file to read from; what goes wrong within is a UserError that names it."""
-    base = signature_at(start_of(path))
+def opened(path: Path | str, span: tuple[int, int] | None = None) -> Iterator[File]:
+    """A file to read from; what goes wrong within is a UserError that names it.
+
+    `span` is where it begins and ends in another file that holds it.
+    """
+    base = signature_at(start_of(path)) if span is None else span[0]
     with reading(path), Path(path).open("rb") as file:
         if base is None:
             raise FormatError("it is no HDF5 file")
-        yield File(file, base)
+        end = span[1] if span else os.fstat(file.fileno()).st_size
+        _refuse_cut_short(file, base, end - base if span else end)
+        yield File(file, base, end)
 
 
 class File:
     """An HDF5 file, its objects told apart by their addresses."""
 
-    def __init__(self, file: BufferedIOBase, base: int) -> None:
-        self.base, self.size = base, os.fstat(file.fileno()).st_size
-        self.memory = memory_limit(self.size)
-        self.bounded = BoundedFile(file, base, self.size)
+    def __init__(self, file: BufferedIOBase, base: int, size: int) -> None:
+        self.base, self.size = base, size
+        self.memory = memory_limit(size)
+        self.bounded = BoundedFile(file, base, size)
         self.heaps: dict[int, Any] = {}
         with self.structure():
             self.root_address: int = SuperBlock(self.bounded, 0).offset_to_dataobjects
@@ -119,6 +124,20 @@ class File:
         content = np.empty(length, np.uint8)
         self.bounded.fill(address, content.data)
         return content
+
+
+_END_AT = {0: 40, 1: 44, 2: 28, 3: 28}
+"""Where a superblock says where its file ends, by its version."""
+
+
+def _refuse_cut_short(file: BufferedIOBase, base: int, size: int) -> None:
+    """Raises FormatError where the file, of so many bytes, ends before the end that it tells of."""
+    file.seek(base)
+    start = file.read(64)
+    at = _END_AT.get(start[8] if len(start) > 8 else 0, 40)
+    end = int.from_bytes(start[at : at + 8], "little")
+    if end != UNDEFINED and end > size:
+        raise FormatError(f"it is cut short, or damaged: {size:,} of {end:,} bytes are there")
 
 
 class Node:

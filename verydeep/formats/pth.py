@@ -1,8 +1,10 @@
 """PyTorch's own files, .pth and .pt: what they hold, and nothing of theirs run.
 
 Such a file is a pickle, which is a program. PyTorch's reader of weights alone is asked, which knows
-tensors and dictionaries and calls nothing else. Before it, the archive is held against what
-PyTorch writes: no member compressed, none that is not its own, each with its right CRC-32.
+tensors and dictionaries and calls nothing else. What trainers keep beside them, their arguments,
+times and paths, is known by name, and in its place comes an object that does nothing. Before it,
+the archive is held against what PyTorch writes: no member compressed, none that is not its own,
+each with its right CRC-32.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import re
 import warnings
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import torch
 
@@ -28,7 +30,67 @@ INSIDE = re.compile(
 )
 """Members of an archive, below the one folder that it has."""
 MOST_MEMBERS, LARGEST_PICKLE = 4096, 16 * 2**20
+TAR_MEMBERS = ("sys_info", "pickle", "storages", "tensors")
+"""What a file of before 2017 has in it."""
 CHUNK = 2**20
+UNPACK = "unpack it and give the file within"
+
+
+class _Aside:
+    """What stands for a value that is no weights, whatever it is made of: it keeps nothing."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+class _Items:
+    """What stands for a dictionary of another kind: a plain one, into which its items go."""
+
+    def __new__(cls, *_: object) -> dict[object, object]:  # type: ignore[misc]
+        return {}
+
+
+class _List:
+    """What stands for a queue: a plain list."""
+
+    def __new__(cls, *_: object) -> list[object]:  # type: ignore[misc]
+        return []
+
+
+_NUMPY = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
+_LIGHTNING = ("pytorch_lightning.utilities.parsing", "lightning.pytorch.utilities.parsing",
+              "lightning_fabric.utilities.data", "lightning.fabric.utilities.data")  # fmt: skip
+_BESIDE: dict[type, dict[tuple[str, ...], str]] = {
+    _Aside: {
+        ("argparse", "types"): "Namespace SimpleNamespace",
+        _NUMPY: "dtype ndarray scalar _reconstruct",
+        ("pathlib", "pathlib._local"):
+            "Path PosixPath WindowsPath PurePath PurePosixPath PureWindowsPath",
+        ("datetime",): "datetime date time timedelta timezone",
+        ("builtins",): "set frozenset complex slice range bytearray int float bool str list dict",
+        ("uuid", "decimal", "fractions", "typing"): "UUID SafeUUID Decimal Fraction Any",
+        ("omegaconf.base", "omegaconf.nodes", "omegaconf.dictconfig", "omegaconf.listconfig"):
+            "ContainerMetadata Metadata AnyNode StringNode IntegerNode FloatNode BooleanNode "
+            "DictConfig ListConfig",
+    },
+    _Items: {
+        ("collections",): "defaultdict",
+        ("easydict",): "EasyDict",
+        _LIGHTNING: "AttributeDict",
+    },
+    _List: {("collections",): "deque"},
+}  # fmt: skip
+"""What trainers keep beside weights, by modules and names, and what comes in its place."""
+_STAND_INS = [
+    (stand_in, f"{module}.{name}")
+    for stand_in, kinds in _BESIDE.items()
+    for modules, names in kinds.items()
+    for module in modules
+    for name in names.split()
+]
 
 
 def is_pth(path: Path) -> bool:
@@ -49,6 +111,9 @@ def load(path: Path) -> Any:
     """
     start = start_of(path, 512)
     if start[257:262] == TAR:
+        name = start[:100].partition(b"\0")[0].decode(errors="replace")
+        if name.strip("./").partition("/")[0] not in TAR_MEMBERS:
+            raise FormatError(f"it is a tar archive of other files ({one_line(name):.40})", UNPACK)
         raise FormatError(
             "it is a tar file, as PyTorch wrote them before 2017, which only runs to be read",
             "load it in an old PyTorch and save its state_dict again",
@@ -60,7 +125,7 @@ def load(path: Path) -> Any:
             "it is a pickle and no PyTorch file", "a pickle is a program, and it is not run"
         )
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_STAND_INS):  # type: ignore[arg-type]
             warnings.simplefilter("ignore")
             return torch.load(
                 str(path), "cpu", weights_only=True, mmap=start.startswith(ARCHIVE) or None
@@ -82,6 +147,10 @@ def _refuse_odd_archive(path: Path) -> None:
                         pass
     except FormatError:
         raise
+    except BadZipFile as error:
+        if "not a zip file" not in str(error):
+            raise FormatError(f"it is damaged ({one_line(error)})") from None
+        raise FormatError("it is cut short: the end of its archive is missing") from None
     except Exception as error:  # a damaged archive has zipfile raise one of a dozen kinds
         raise FormatError(f"it is damaged ({one_line(error)})") from None
 
@@ -94,6 +163,9 @@ def _refuse_odd_members(members: list[ZipInfo], size: int) -> None:
         raise FormatError(
             "it is a TorchScript program", "save the state_dict of the model, not the model"
         )
+    if members and not any(member.filename == f"{root}/data.pkl" for member in members):
+        name = one_line(members[0].filename)
+        raise FormatError(f"it is a zip archive of other files ({name:.40})", UNPACK)
     for member in members:
         folder, _, name = member.filename.partition("/")
         if folder != root or folder in ("", ".", "..") or not INSIDE.fullmatch(name):

@@ -47,16 +47,18 @@ def convert(
     fold: bool = False,
     pixels: Pixels | None = None,
     scale: tuple[int, int] | None = None,
+    which: str | None = None,
 ) -> Imported:
     """Writes our file of another program's weights, and gives what is in it.
 
     `classes` is a list of class names, or the folder that the net was trained on; `fold` puts each
-    norm into the convolution before it; `pixels` and `scale` stand before what the file says.
+    norm into the convolution before it; `pixels` and `scale` stand before what the file says;
+    `which` is the set of weights to take of several.
     Raises UserError where the file cannot be read, or is no whole net, and where the list is in
     another order than the classes of a release.
     """
     names = None if classes is None else classes_in(classes)
-    parameters = sandbox.read(path, prototxt)
+    parameters = sandbox.read(path, prototxt, which=which)
 
     from verydeep.importers.guesses import informed
     from verydeep.importers.to_network import Imported, to_network

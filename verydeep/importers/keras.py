@@ -1,4 +1,4 @@
-"""Keras's `.h5` files of VGG nets -> `Parameters`, of Keras 1, 2 or 3, whole models or weights.
+"""Keras's `.keras` and `.h5` files of VGG nets -> `Parameters`, whole models or weights alone.
 
 A whole model tells of its layers and is held against Table 1 by them (`keras_config.py`); a file
 of weights alone has nothing but names (`keras_names.py`). Kernels are H, W, I, O; the first FC
@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from verydeep.formats import hdf5, mat73
+from verydeep.formats import hdf5, keras_archive, mat73
 from verydeep.formats.hdf5 import File, Node
 from verydeep.importers import keras_config
 from verydeep.importers.guesses import IMAGENET_CROP, WINDOWS
@@ -32,10 +32,11 @@ from verydeep.importers.keras_names import (
     refuse_norms_after_relus,
     refuse_other_layers,
 )
-from verydeep.importers.layer_names import ForeignLayer, layer_names
+from verydeep.importers.layer_names import NOTHING, TRUNKS, before_head, layer_names
+from verydeep.importers.other_nets import note_of_head
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, Parameters
 from verydeep.importers.parameters import SCALE as S
-from verydeep.limits import FormatError, quoted, start_of
+from verydeep.limits import FormatError, quoted, reading, start_of
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import table_of_words
@@ -58,8 +59,10 @@ Groups = dict[tuple[str, ...], Group]
 
 
 def is_keras(path: Path | str) -> bool:
-    """Whether a file is HDF5 and not MATLAB's, by its first bytes; of the rest `read` tells."""
+    """Whether a file is Keras 3's archive, or HDF5 and not MATLAB's; of the rest `read` tells."""
     start = start_of(path)
+    if keras_archive.is_archive(Path(path)):
+        return True
     return hdf5.signature_at(start) is not None and not mat73.is_mat73(start)
 
 
@@ -69,6 +72,8 @@ def read(path: Path | str) -> Parameters:
     Every layer that the file tells of is placed in a net of Table 1, and every weight. Arrays are
     views where they can be. Raises UserError, one line, where the file is damaged or holds no VGG.
     """
+    if keras_archive.is_archive(Path(path)):
+        return _of_archive(Path(path))
     with hdf5.opened(path) as file:
         root = file.node(file.root_address)
         model = root.links().get("model_weights", file.root_address)
@@ -79,8 +84,25 @@ def read(path: Path | str) -> Parameters:
         groups = _groups(file, model)
         config = root.attribute("model_config")
         if config:
-            return _of_model(groups, *keras_config.layers_of(str(config[0])))
+            layers, size = keras_config.layers_of(str(config[0]))
+            held = _by_layer(groups, {layer.name for layer in layers}.__contains__)
+            return _of_model(held, layers, size)
         return _of_weights(groups, root, file.node(model).attribute("layer_names"))
+
+
+def _of_archive(path: Path) -> Parameters:
+    """The weights in Keras 3's archive, whose groups are named by the classes of the layers."""
+    with reading(path):
+        archive = keras_archive.opened(path)
+        layers, size = keras_config.layers_of(archive.config)
+    with hdf5.opened(path, (archive.start, archive.end)) as file:
+        groups = _groups(file, file.root_address)
+        names = {(*layer.group, "vars"): layer.name for layer in layers}
+        weights = {group: datasets for group, datasets in groups.items() if datasets}
+        if odd := [group for group in weights if group not in names]:
+            raise _no_place(odd[0])
+        held = {names[group]: datasets for group, datasets in weights.items()}
+        return _of_model(held, layers, size)
 
 
 def _groups(file: File, model: int) -> Groups:
@@ -113,29 +135,32 @@ def _by_layer(groups: Groups, known: Callable[[str], bool]) -> dict[str, Group]:
             continue
         layer = next((name for name in reversed(path) if known(name)), None)
         if layer is None:
-            group = quoted("/".join(path))
-            raise FormatError(f"its group {group} has weights, and no place in a VGG net", NOT_OURS)
+            raise _no_place(path)
         if layer in found:
             raise FormatError(f"its layer {quoted(layer)} is there twice", NOT_OURS)
         found[layer] = datasets
     return found
 
 
-def _of_model(groups: Groups, layers: list[KerasLayer], size: Size | None) -> Parameters:
+def _no_place(path: tuple[str, ...]) -> FormatError:
+    group = quoted("/".join(path))
+    return FormatError(f"its group {group} has weights, and no place in a VGG net", NOT_OURS)
+
+
+def _of_model(held: dict[str, Group], layers: list[KerasLayer], size: Size | None) -> Parameters:
     """The weights of a model that tells of its layers.
 
     S is the side of the pictures that it takes; at 224 it stays a guess, for that is the crop of
     nets of a larger S too.
     """
-    names = {layer.name for layer in layers}
-    if len(names) < len(layers):
+    if len({layer.name for layer in layers}) < len(layers):
         raise FormatError("two of its layers have one name", NOT_OURS)
-    held = _by_layer(groups, names.__contains__)
     before, net = keras_config.split(layers)
-    told = keras_config.told(net)
-    _refuse_other_tops([step for step in told if step.kind == "fc"])
+    whole = keras_config.told(net)
+    told = before_head(whole)
     places = {step.name: name for step, name in zip(told, layer_names(told), strict=True) if name}
-    if left := held.keys() - places.keys() - {layer.name for layer in before}:
+    head = list(dict.fromkeys(step.name for step in whole[len(told) :] if step.kind != NOTHING))
+    if left := held.keys() - places.keys() - {layer.name for layer in before} - {*head}:
         raise FormatError(
             f"its layer {quoted(min(left))} has weights, and no place for them", NOT_OURS
         )
@@ -149,7 +174,7 @@ def _of_model(groups: Groups, layers: list[KerasLayer], size: Size | None) -> Pa
     guessed: tuple[str, ...] = (S,) if before else ALL_GUESSED
     if size and size[0] == size[1] != IMAGENET_CROP:
         pixels, guessed = replace(pixels, scale=size), tuple(x for x in guessed if x != S)
-    return replace(_parameters(tensors, pixels, guessed), lrn=False)
+    return replace(_parameters(tensors, pixels, guessed, head), lrn=False)
 
 
 def _refuse_other_map(size: Size, pools: int, fc6: np.ndarray) -> None:
@@ -161,22 +186,18 @@ def _refuse_other_map(size: Size, pools: int, fc6: np.ndarray) -> None:
                       f"where its first FC layer has {wanted}", NOT_OURS)  # fmt: skip
 
 
-def _refuse_other_tops(dense: list[ForeignLayer]) -> None:
-    if len(dense) not in (0, 3):
-        names = ", ".join(quoted(step.name) for step in dense[:4])
-        raise FormatError(
-            f"it has {len(dense)} dense layers, {names}, where its net has 3", NOT_OURS
-        )
-
-
 def _of_weights(groups: Groups, root: Node, order: list[Any]) -> Parameters:
     """The weights of a file that has nothing but the names of its layers."""
     table = _table(root)
     refuse_other_layers(groups)
-    held = _by_layer(groups, is_layer)
+    own = [path for path, datasets in groups.items() if datasets and not any(map(is_layer, path))]
+    held = _by_layer({path: group for path, group in groups.items() if path not in own}, is_layer)
     statistics = held.pop(NORMALIZATION, None)
     outputs = {name: _outputs(group) for name, group in held.items()}
     places = places_of(outputs, groups, table)
+    head = sorted([name for name in outputs if name not in places] + [path[-1] for path in own])
+    if head and {name for name in places.values() if name.startswith("conv")} not in TRUNKS:
+        raise _no_place(own[0] if own else (head[0],))
     notes = [WINDOWS] if table is None else []
     if any(name.startswith("bn") for name in places.values()):
         refuse_norms_after_relus(groups, [str(name) for name in order])
@@ -185,10 +206,10 @@ def _of_weights(groups: Groups, root: Node, order: list[Any]) -> Parameters:
     tensors = tensors_of(places, held, {})
     if statistics is None:
         guessed = () if root.attribute(MEAN) else ALL_GUESSED
-        return _parameters(tensors, _pixels(root), guessed, table, notes)
+        return _parameters(tensors, _pixels(root), guessed, head, table, notes)
     first = KerasLayer(NORMALIZATION, "Normalization", {})
     kept = {NORMALIZATION: statistics_of(statistics)}
-    return _parameters(tensors, keras_config.pixels([first], kept), (S,), table, notes)
+    return _parameters(tensors, keras_config.pixels([first], kept), (S,), head, table, notes)
 
 
 def _outputs(group: Group) -> int:
@@ -201,14 +222,19 @@ def _parameters(
     tensors: dict[str, np.ndarray],
     pixels: Pixels,
     guessed: tuple[str, ...],
+    head: Sequence[str],
     table: Table | None = None,
-    notes: Any = (),
+    notes: Sequence[str] = (),
 ) -> Parameters:
+    """What is given of a net; `head` are the layers of another head, which are left out."""
     if "conv1_1.weight" not in tensors:
         raise FormatError("it holds no weights of a VGG net's first layer", NOT_OURS)
-    if "fc6.weight" not in tensors:
+    cut = bool(head) or {"fc6.weight", "fc8.weight"} & tensors.keys() == {"fc6.weight"}
+    if cut:
+        notes = (note_of_head(head, tensors), *notes)
+    elif "fc6.weight" not in tensors:
         notes = ("has no FC layers: without its top", *notes)
-    return Parameters(FAMILY, tensors, pixels, None, tuple(notes), table, guessed=guessed)
+    return Parameters(FAMILY, tensors, pixels, None, tuple(notes), table, guessed=guessed, cut=cut)
 
 
 def _pixels(root: Node) -> Pixels:

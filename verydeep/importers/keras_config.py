@@ -1,4 +1,4 @@
-"""What a whole Keras model says of itself (`model_config`): its layers, and what makes its pixels.
+"""What a whole Keras model says of itself (its config): its layers, and what makes its pixels.
 
 In comes JSON, believed no more than any foreign file; out go layers in the order in which a picture
 goes through them, those of models within the model in their place. Names and defaults are those of
@@ -8,6 +8,8 @@ Keras 2 and 3.
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,11 +35,15 @@ DEEPEST = 8
 
 @dataclass(frozen=True)
 class KerasLayer:
-    """A layer: its name, its class and its own settings."""
+    """A layer: its name, its class and its own settings.
+
+    `group` is where Keras 3 keeps its weights, by the classes of layers and their numbers.
+    """
 
     name: str
     kind: str
     config: Mapping[str, Any]
+    group: tuple[str, ...] = ()
 
 
 Size = tuple[int, int]
@@ -52,28 +58,51 @@ def layers_of(text: str) -> tuple[list[KerasLayer], Size | None]:
     """
     try:
         model = json.loads(text)
-        return _layers(model, 0), _size(model)
+        return _layers(model), _size(model)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        raise FormatError("its model_config is out of form", "save the model again") from None
+        raise FormatError(
+            "what it says of its layers is out of form", "save the model again"
+        ) from None
 
 
-def _layers(model: Mapping[str, Any], depth: int) -> list[KerasLayer]:
+def _layers(
+    model: Mapping[str, Any], depth: int = 0, within: tuple[str, ...] = ()
+) -> list[KerasLayer]:
     kind, config = model["class_name"], model["config"]
     if kind not in MODELS or depth > DEEPEST:
         raise FormatError(f"it is a model of the class {quoted(str(kind))}", REMEDY)
     entries = [entry for entry in _entries(config) if entry["class_name"] != "InputLayer"]
-    names = [_name(entry) for entry in entries]
+    names, groups = [_name(entry) for entry in entries], _groups(entries)
     if kind != "Sequential":
         places = {name: i for i, name in enumerate(names)}
         reads = [[places.get(name) for name in _sources(entry)] for entry in entries]
         entries = [entries[i] for i in path_order(names, reads)]
     found: list[KerasLayer] = []
     for entry in entries:
+        group = (*within, "layers", groups[_name(entry)])
         if entry["class_name"] in MODELS:
-            found += _layers(entry, depth + 1)
+            found += _layers(entry, depth + 1, group)
         else:
-            found.append(KerasLayer(_name(entry), str(entry["class_name"]), dict(entry["config"])))
+            kind, own = str(entry["class_name"]), dict(entry["config"])
+            found.append(KerasLayer(_name(entry), kind, own, group))
     return found
+
+
+def _groups(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What Keras 3 calls each layer where it keeps weights: "conv2d", "conv2d_1" and so on."""
+    counts: Counter[str] = Counter()
+    found = {}
+    for entry in entries:
+        kind = _snake_case(str(entry["class_name"]))
+        found[_name(entry)] = f"{kind}_{counts[kind]}" if counts[kind] else kind
+        counts[kind] += 1
+    return found
+
+
+def _snake_case(kind: str) -> str:
+    """A class's name as Keras 3 writes it: "Conv2D" is "conv2d", "ReLU" is "re_lu"."""
+    apart = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W", "", kind))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", apart).lower()
 
 
 def _size(model: Mapping[str, Any]) -> Size | None:

@@ -4,6 +4,7 @@ Keras 2 has a group for each layer under the layer's own name, "block1_conv1" or
 has "layers/conv2d_3", by class and number, whatever the layer is called. In come those names; out
 go places in a net of Table 1. Numbers do not tell where the pools are: they are read where the
 widths of all layers are those of one configuration, or where a file of our own names its table.
+Layers of another head than Table 1's have no place, and are left out.
 """
 
 from __future__ import annotations
@@ -34,10 +35,14 @@ _WEIGHTLESS = re.compile(
 )
 """What Keras 3 calls layers without weights that a net of Table 1 has, and models within models."""
 _OTHERS = re.compile(
-    r"((global_)?average_pooling2d|global_max_pooling2d|rescaling|lambda|leaky_re_lu|p_re_lu|elu"
+    r"(average_pooling2d|rescaling|lambda|leaky_re_lu|p_re_lu|elu"
     r"|add|multiply|concatenate|up_sampling2d|zero_padding2d|permute|reshape)(_\d+)?"
 )
 """What Keras 2 calls layers without weights that no net of Table 1 has, unless they are named."""
+
+
+_OF_HEADS = re.compile(r"global_(average|max)_pooling2d(_\d+)?")
+"""What stands in the place of flattening in a head of another kind."""
 
 
 def is_layer(name: str) -> bool:
@@ -51,7 +56,7 @@ def refuse_other_layers(paths: Collection[tuple[str, ...]]) -> None:
     for path in paths:
         name = path[-1] if path else ""
         by_class = path[-2:-1] == ("layers",)
-        known = is_layer(name) or _WEIGHTLESS.fullmatch(name)
+        known = is_layer(name) or _WEIGHTLESS.fullmatch(name) or _OF_HEADS.fullmatch(name)
         if (by_class and not known) or _OTHERS.fullmatch(name):
             raise FormatError(f"it has a layer {quoted(name)}, which no net of Table 1 has", REMEDY)
 
@@ -62,6 +67,7 @@ def places_of(
     """Our name of each layer, in the net's order; `table` is what a file of our own names.
 
     `outputs` are the channels that each layer with weights gives, `paths` all groups of the file.
+    Dense layers that are of another head have no name.
     """
     numbered = sorted((m for name in outputs if (m := _NUMBERED.fullmatch(name))), key=_number)
     convs, dense, norms = (
@@ -78,13 +84,12 @@ def places_of(
         raise FormatError(
             f"it has {len(convs)} convolutions, and a table of {len(places)}", NOT_OURS
         )
-    if len(dense) not in (0, len(tops)):
-        count = len(tops)
-        raise FormatError(f"it has {len(dense)} dense layers, where its net has {count}", NOT_OURS)
-    names = dict(zip(convs, places, strict=True))
-    names |= dict(zip(dense, tops, strict=False)) | _HEAD
+    pooled = any(path and _OF_HEADS.fullmatch(path[-1]) for path in paths)
+    names = dict(zip(convs, places, strict=True)) | ({} if pooled else _HEAD)
+    if len(dense) == len(tops) and not pooled:
+        names |= dict(zip(dense, tops, strict=True))
     names |= {m[0]: f"conv{m[1]}_{m[2]}" for name in outputs if (m := _BLOCK.fullmatch(name))}
-    used = sorted(outputs.keys() - set(norms), key=lambda name: _order(names[name]))
+    used = sorted((name for name in outputs if name in names), key=lambda n: _order(names[n]))
     if len({names[name] for name in used}) < len(used):
         raise FormatError("two of its layers have the same place in a VGG net", NOT_OURS)
     before = [name for name in used if names[name].startswith("conv")]

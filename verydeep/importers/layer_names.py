@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
+from itertools import takewhile
 
 import numpy as np
 
 from verydeep.limits import FormatError, quoted
-from verydeep.nets.table import LRN, BatchNorm
+from verydeep.nets import vgg
+from verydeep.nets.table import LRN, BatchNorm, Conv
 
 REMEDY = "only nets of Table 1 are read"
 
@@ -30,11 +32,17 @@ _FOLLOWERS = {
     "softmax": (),
 }
 """What may follow what in a net of Table 1, or in one with norms."""
-_ENDS = ("relu", "lrn", "pool", "fc", "softmax")
+_ENDS = ("relu", "lrn", "pool", "fc", "softmax", "an FC layer's relu")
 _WORDS = {
     "conv": "a convolution", "norm": "batch normalisation", "relu": "a ReLU", "pool": "max pooling",
     "lrn": "local response normalisation", "fc": "an FC layer", "softmax": "the soft-max",
 }  # fmt: skip
+_OF_BLOCKS = ("conv", "norm", "relu")
+TRUNKS = frozenset(
+    frozenset(row.name for row in vgg.table(name).rows if type(row) is Conv)
+    for name in vgg.CONFIGURATIONS
+)
+"""The convolutions of each configuration."""
 NOTHING = "nothing"
 """The kind of what changes no value when a net is tested: dropout, flattening and the like."""
 
@@ -75,6 +83,29 @@ def layer_names(layers: Sequence[ForeignLayer]) -> list[str]:
         raise FormatError(f"it ends with {walk.before}, after which a net of Table 1 has "
                           f"{_either(walk.last)}", REMEDY)  # fmt: skip
     return names
+
+
+def before_head(layers: Sequence[ForeignLayer]) -> Sequence[ForeignLayer]:
+    """The layers up to a head of another kind than Table 1's three FC layers; all where it is none.
+
+    It begins after the last pooling and the convolutions after that, or, where two FC layers with
+    their ReLUs follow as fc6 and fc7 do, after those.
+    """
+    pools = [place for place, layer in enumerate(layers) if layer.kind == "pool"]
+    if not pools:
+        return layers
+    trunk = pools[-1] + 1
+    if trunk < len(layers) and layers[trunk].kind == "conv" and any(layers[trunk].window.pad):
+        trunk += len([*takewhile(lambda each: each.kind in _OF_BLOCKS, layers[trunk:])])
+    kinds = [layer.kind for layer in layers[trunk:] if layer.kind != NOTHING]
+    if kinds in (["fc", "relu", "fc", "relu", "fc", *end] for end in ([], ["softmax"])):
+        return layers
+    hidden = kinds[:4] == ["fc", "relu", "fc", "relu"]
+    left = 4 if hidden else 0
+    while left:
+        left -= layers[trunk].kind != NOTHING
+        trunk += 1
+    return layers[:trunk]
 
 
 class _Walk:

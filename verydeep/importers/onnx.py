@@ -1,8 +1,9 @@
 """VGG nets in ONNX files: the tensors of a graph, named by the order in which it uses them.
 
-In comes a file of one model; out go `Parameters`. The graph is followed from node to node: a
-convolution after the n-th pooling is of block n + 1, what stands after the last is an FC layer. A
-graph that branches, or does what no net of Table 1 does, is refused with a line of what it holds.
+In comes a file of one model, with the files beside it that hold its numbers; out go `Parameters`.
+The graph is followed from node to node: a convolution after the n-th pooling is of block n + 1,
+what stands after the last is an FC layer. A graph that branches, or does what no net of Table 1
+does, is refused with a line of what it holds.
 Field numbers are those of `onnx.proto`.
 """
 
@@ -20,6 +21,7 @@ from verydeep.formats.protobuf import (
     open_content,
 )
 from verydeep.importers.layer_shapes import tensors_of
+from verydeep.importers.onnx_data import DataFiles
 from verydeep.importers.onnx_graph import Graph, read_graph
 from verydeep.importers.onnx_walk import follow
 from verydeep.importers.parameters import ALL_GUESSED, TORCHVISION, Parameters
@@ -48,13 +50,14 @@ def read(path: Path | str) -> Parameters:
     Pixels, classes and table are those that the file says under "verydeep" in its metadata, and the
     nodes that make its pixels are passed over; without, the pixels are torchvision's, a guess.
     Tensors are views of the file where it keeps float32 as raw data, in the layout of ours. Raises
-    UserError where the file is damaged, keeps its weights elsewhere or is no net of Table 1.
+    UserError where the file is damaged, lacks the files beside it or is no net of Table 1.
     """
     path = Path(path)
     with reading(path, "an ONNX file of a VGG net"):
         graph, own = _read_model(open_content(path))
         said = metadata.from_text(own) if own else metadata.Metadata(TORCHVISION)
-        layers, lrn = follow(graph.after(PICTURE) if own else graph)
+        followed = graph.after(PICTURE) if own else graph
+        layers, lrn = follow(followed, DataFiles(path.parent))
         tensors = tensors_of(layers)
     guessed = () if own else ALL_GUESSED
     return Parameters(

@@ -1,16 +1,19 @@
 """A tensor of an ONNX file as an array.
 
-Raw data and packed floats are views of the file; 8-byte and 2-byte floats become float32.
+Raw data and packed floats are views of the file, or of one beside it; 8-byte and 2-byte floats
+become float32.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from verydeep.formats.protobuf import DOUBLE, FLOAT, Field
 from verydeep.importers.layer_shapes import assembled
+from verydeep.importers.onnx_data import DataFiles, entry_of
 from verydeep.limits import FormatError, quoted
 
 _RAW: dict[int, np.dtype[Any]] = {1: FLOAT, 10: np.dtype("<f2"), 11: DOUBLE}
@@ -24,22 +27,30 @@ def name_of(tensor: Field) -> str:
     return names[-1] if names else ""
 
 
-def array_of(tensor: Field) -> np.ndarray:
+def array_of(tensor: Field, files: DataFiles) -> np.ndarray:
     """A tensor's values in float32; FormatError where it holds none, or not as many as it says.
 
     16-bit floats are read from raw data alone, which is where every exporter puts them.
     """
-    shape, kind, name, pieces = _parts_of(tensor)
+    shape, kind, name, pieces, elsewhere = _parts_of(tensor)
     if kind not in _RAW:
         raise FormatError(f"tensor {quoted(name)} is of type {kind}", "only floats are read")
+    if elsewhere:
+        if pieces or not shape or min(shape) < 1:
+            raise FormatError(f"tensor {quoted(name)} has no values of its shape")
+        length = math.prod(shape) * _RAW[kind].itemsize
+        pieces = [np.frombuffer(files.span(elsewhere, length, name), _RAW[kind])]
     return assembled(f"tensor {quoted(name)}", shape, pieces)
 
 
-def _parts_of(tensor: Field) -> tuple[list[int], int, str, list[np.ndarray]]:
-    """Shape, type, name and values in pieces; refuses values that are in other files."""
+def _parts_of(
+    tensor: Field,
+) -> tuple[list[int], int, str, list[np.ndarray], dict[str, str]]:
+    """Shape, type, name, values in pieces, and where else they are, if they are in another file."""
     shape: list[int] = []
     kind, name, raw = 0, "", None
     pieces: list[np.ndarray] = []
+    elsewhere: dict[str, str] = {}
     for part in tensor.fields():
         match part.number:
             case 1:
@@ -55,12 +66,9 @@ def _parts_of(tensor: Field) -> tuple[list[int], int, str, list[np.ndarray]]:
             case 10:
                 pieces.append(part.floats(DOUBLE))
             case 13:
-                raise FormatError(
-                    "it keeps its weights in other files (external data)",
-                    "save the model as one file first",
-                )
-        if max(len(shape), len(pieces)) > MOST_PIECES:
+                elsewhere |= [entry_of(part)]
+        if max(len(shape), len(pieces), len(elsewhere)) > MOST_PIECES:
             raise FormatError(f"tensor {quoted(name)} is in over {MOST_PIECES} pieces")
     if raw is not None and kind in _RAW:
         pieces.append(raw.packed(_RAW[kind]))
-    return shape, kind, name, pieces
+    return shape, kind, name, pieces, elsewhere

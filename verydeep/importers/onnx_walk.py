@@ -21,6 +21,7 @@ from verydeep.importers.layer_names import (
     of_our_epsilon,
 )
 from verydeep.importers.layer_shapes import Layer, map_side
+from verydeep.importers.onnx_data import DataFiles
 from verydeep.importers.onnx_graph import Graph, Node
 from verydeep.importers.onnx_tensor import array_of
 from verydeep.limits import FormatError, quoted
@@ -38,12 +39,13 @@ _OF_SHAPES = {
 }  # fmt: skip
 
 
-def follow(graph: Graph) -> tuple[list[Layer], bool]:
+def follow(graph: Graph, files: DataFiles) -> tuple[list[Layer], bool]:
     """Layers in order, and whether A-LRN's response normalisation follows the first.
 
-    FormatError says what the graph holds where it is no VGG.
+    `files` are those beside the graph's, which may hold its numbers. FormatError says what the
+    graph holds where it is no VGG.
     """
-    walk = _Walk(graph)
+    walk = _Walk(graph, files)
     for node in graph.nodes:
         walk.step(node)
     try:
@@ -57,8 +59,8 @@ def follow(graph: Graph) -> tuple[list[Layer], bool]:
 class _Walk:
     """Where the walk along a graph is: the value, what was told, and layers without names yet."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, files: DataFiles) -> None:
+        self.graph, self.files = graph, files
         self.tensors = dict(graph.tensors)
         self.arrays: dict[int, np.ndarray] = {}
         self.value: str | None = None
@@ -127,7 +129,7 @@ class _Walk:
             )
         tensor = self.tensors[name]
         if id(tensor) not in self.arrays:  # each is made once, however many nodes take it
-            self.arrays[id(tensor)] = array_of(tensor)
+            self.arrays[id(tensor)] = array_of(tensor, self.files)
         return self.arrays[id(tensor)]
 
     def _needed(self, node: Node, place: int) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""What is said of a file with a layer that has no place in a VGG, by the layer's name."""
+"""What is said of layers that have no place in a VGG, by their names: refused, or left out."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from verydeep.errors import one_line
 
@@ -29,3 +29,17 @@ def out_of_place(names: Sequence[str]) -> str:
     signs = ((name, net) for net, like in _SIGNS for name in names if re.search(like, name))
     name, net = next(signs, (names[0], ""))
     return f"'{one_line(name)}'{net and f', as {net} has'}, which is at no place of a VGG"
+
+
+def note_of_head(left: Sequence[str], tensors: Collection[str]) -> str:
+    """What is said of layers that are left out, so that a net of these tensors ends before them."""
+    layers = {name.rpartition(".")[0] for name in tensors}
+    last = max(layer for layer in layers if layer.startswith("conv"))
+    trunk = "pool5" if last.startswith("conv5") else last
+    end = max((layer for layer in layers if layer.startswith("fc")), default=trunk)
+    if not left:
+        return f"it has no layer of classes, and ends with {end}"
+    more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+    first = ", ".join(one_line(name) for name in left[:3])
+    verb = "are" if len(left) > 1 else "is"
+    return f"{first}{more} {verb} at no place of a VGG and left out: the net ends with {end}"

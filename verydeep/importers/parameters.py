@@ -38,7 +38,9 @@ class Parameters:
     writing says of its net, not yet held against the tensors; without, the net is found from them.
     `lrn` tells whether response normalisation, as A-LRN has it, follows conv1_1: None where the
     file does not say. `guessed` names what of the pixels the file does not say, and the reader
-    took from its family: "pixels" (order, range, mean and deviation), "scale" (S), or both.
+    took from its family: "pixels" (order, range, mean and deviation), "scale" (S), or both. `cut`
+    tells that a head of another kind followed and was left out, so that the last FC layer, if there
+    is any, is a hidden one.
     """
 
     family: str
@@ -49,3 +51,4 @@ class Parameters:
     table: Table | None = None
     lrn: bool | None = None
     guessed: tuple[str, ...] = ()
+    cut: bool = False

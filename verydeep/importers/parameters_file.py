@@ -46,6 +46,7 @@ class ParametersSaid(TypedDict):
     table: TableSaid | None
     lrn: bool | None
     guessed: Annotated[list[Line], Most(2)]
+    cut: bool
 
 
 def write(parameters: Parameters, path: Path) -> None:
@@ -58,6 +59,7 @@ def write(parameters: Parameters, path: Path) -> None:
         "table": parameters.table and table_in_words(parameters.table),
         "lrn": parameters.lrn,
         "guessed": parameters.guessed,
+        "cut": parameters.cut,
     }
     tensors = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
     with path.open("wb") as file:
@@ -88,6 +90,7 @@ def read(path: Path, source: Path | str) -> Parameters:
             None if said["table"] is None else table_of_words(said["table"]),
             said["lrn"],
             tuple(word for word in (PIXELS, SCALE) if word in said["guessed"]),
+            said["cut"],
         )
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{source} was read, but not to weights: {one_line(error)}") from None

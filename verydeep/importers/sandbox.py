@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import verydeep
 from verydeep.errors import UserError, escaped
-from verydeep.importers.reader_process import REFUSED, RESULT
+from verydeep.importers.reader_process import REFUSED, RESULT, bytes_of
 
 if TYPE_CHECKING:
     from verydeep.importers.parameters import Parameters
@@ -52,20 +52,26 @@ class Limits:
         )
 
 
-def read(path: Path, prototxt: Path | None = None, limits: Limits | None = None) -> Parameters:
+def read(
+    path: Path,
+    prototxt: Path | None = None,
+    limits: Limits | None = None,
+    which: str | None = None,
+) -> Parameters:
     """The weights in a foreign file, whatever its family and whoever made it.
 
-    Raises UserError in one line for a file that cannot be read, is none of a VGG, or brings down
-    the process that reads it.
+    `which` names one of several sets of weights in a checkpoint of PyTorch's. Raises UserError in
+    one line for a file that cannot be read, is none of a VGG, or brings down the process that reads
+    it.
     """
     for file in filter(None, (path, prototxt)):
         if not file.is_file():
             why = " is no file" if file.exists() else ": no such file; give a file of weights"
             raise UserError(f"{file}{why}")
-    limits = limits or Limits.of(path.stat().st_size)
+    limits = limits or Limits.of(bytes_of(path))
     try:
         with tempfile.TemporaryDirectory(prefix="verydeep-") as folder:
-            _run(path, prototxt, Path(folder), limits)
+            _run(path, prototxt, which, Path(folder), limits)
             from verydeep.importers import parameters_file
 
             return parameters_file.read(
@@ -75,11 +81,13 @@ def read(path: Path, prototxt: Path | None = None, limits: Limits | None = None)
         raise UserError(f"{path} cannot be read in a process of its own: {error}") from None
 
 
-def _run(path: Path, prototxt: Path | None, folder: Path, limits: Limits) -> None:
+def _run(
+    path: Path, prototxt: Path | None, which: str | None, folder: Path, limits: Limits
+) -> None:
     """Has a child read the file into the folder; UserError where that comes to nothing."""
     said = folder / "said"
     amounts = (limits.memory, limits.processor, limits.written)
-    words = [*_homes(), path, prototxt or "", folder, *amounts]
+    words = [*_homes(), path, prototxt or "", which or "", folder, *amounts]
     try:
         with said.open("wb") as out:
             done = subprocess.run(

@@ -1,7 +1,8 @@
 """State dicts of torchvision's and timm's VGGs, with batch normalisation and without.
 
 In comes a .pth, .pt or .safetensors file, bare or wrapped as trainers wrap them; out go
-`Parameters`.
+`Parameters`. Of a net with a head of the user's own come its convolutions, and fc6 and fc7 where
+they stand as torchvision's or timm's.
 
 Their convolutions are numbered by their place in a sequence, "features.N", in which norms, ReLUs
 and pools are counted too, so that the gaps tell where the pools are; mmpretrain's are
@@ -16,7 +17,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,18 @@ from torch import Tensor
 
 from verydeep.errors import one_line
 from verydeep.importers.class_names import in_order
+from verydeep.importers.layer_names import TRUNKS
 from verydeep.importers.layer_shapes import map_side
-from verydeep.importers.other_nets import out_of_place
+from verydeep.importers.other_nets import note_of_head, out_of_place
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, TORCHVISION, Parameters
 from verydeep.importers.state_dict_file import Extras, content, is_statedict
+from verydeep.importers.state_dict_names import (
+    EXPECTED,
+    FEATURE,
+    PAPERS,
+    Placed,
+    placed,
+)
 from verydeep.limits import FormatError, reading
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import class_names_of, pixels_of
@@ -41,85 +51,111 @@ TOPS = {
 }
 """What each family calls fc6, fc7 and fc8."""
 OURS = ("fc6", "fc7", "fc8")
-EXPECTED = "expected are features.N and classifier.N, timm's names, or conv1_1 ... fc8"
 AMDEGROOT = Pixels((256, 256), (0.48235, 0.45882, 0.40784), (1 / 255,) * 3, maximum=1)
 """The authors' own pixels, as torchvision gives them with the convolutions that it took over."""
-FEATURE = re.compile(r"features\.(\d{1,3})\.(?:(conv|bn)\.)?(weight|bias|running_mean|running_var)")
 CLASSIFIER = re.compile(r"classifier\.(\d{1,3})\.weight")
-PAPERS = re.compile(r"((?:conv|bn)\d{1,2}_\d{1,2}|fc[678])\.\w+")
-"""Names of the paper's, which are Caffe's and ours."""
-BARE = re.compile(FEATURE.pattern.removeprefix(r"features\."))
-"""The same names in the state dict of a net's `features` alone, or of the first of them."""
 KINDS = ("weight", "bias", "running_mean", "running_var")
 ONE_POSITION = (
     "that its crop is 32 is a guess: its first FC layer sees one position, which is also "
     "what is left where a net averages its last map (AdaptiveAvgPool2d(1))"
 )
+BARE = re.compile(FEATURE.pattern.removeprefix(r"features\."))
+"""The names in the state dict of a net's `features` alone, or of the first of them."""
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
-def read(path: Path | str) -> Parameters:
+def read(path: Path | str, which: str | None = None) -> Parameters:
     """The weights in a state dict, under Caffe's names.
 
-    Pixels are torchvision's, or those that the file tells. FC layers that are nothing but NaN, as
-    in torchvision's `vgg16_features`, are left out. Raises UserError for a damaged or hostile
-    file, and for one of another net.
+    `which` names the set to take where a checkpoint has several, such as "model_ema". Pixels are
+    torchvision's, or those that the file tells. FC layers that are nothing but NaN, as in
+    torchvision's `vgg16_features`, are left out. Raises UserError for a damaged or hostile file,
+    and for one of another net.
     """
     with reading(path, "a state dict"):
         try:
-            return _parameters(*content(Path(path)))
+            return _parameters(*content(Path(path), which))
         except (FormatError, OSError, MemoryError):
             raise
         except Exception as error:  # a damaged file has PyTorch raise anything
-            raise FormatError(one_line(error)) from None
+            said = one_line(error)
+            short = "unexpected EOF" in said or "PytorchStreamReader failed" in said
+            raise FormatError(f"it is cut short, or damaged ({said})" if short else said) from None
 
 
-def _parameters(state: dict[str, Tensor], extras: Extras) -> Parameters:
-    state = {k: t for k, t in state.items() if not k.endswith(".num_batches_tracked")}
-    if all(map(BARE.fullmatch, state)):
-        state = {f"features.{name}": tensor for name, tensor in state.items()}
-    family = "timm" if any(k.startswith(("pre_logits", "head.")) for k in state) else "torchvision"
-    ours = _our_names(state, family)
-    cfg, notes = extras.pretrained_cfg, list(extras.notes)
+def _parameters(found: dict[str, Tensor], extras: Extras) -> Parameters:
+    found = {k: t for k, t in found.items() if not k.endswith(".num_batches_tracked")}
+    if all(map(BARE.fullmatch, found)):
+        found = {f"features.{name}": tensor for name, tensor in found.items()}
+    net = placed(found, extras.which, extras.sets)
+    cfg, notes = extras.pretrained_cfg, [*extras.notes, *net.notes]
     pixels, guessed = _pixels(cfg)
-    if not cfg and any(map(PAPERS.fullmatch, state)):  # of a port of Caffe's files, then
+    if not cfg and any(map(PAPERS.fullmatch, net.state)):  # of a port of Caffe's files, then
         pixels = AUTHORS
+    if _all_nan(net.state.get("classifier.0.weight")):
+        kept = {k: t for k, t in net.state.items() if not k.startswith("classifier.")}
+        net = replace(net, state=kept)
+        pixels, guessed = AMDEGROOT, (SCALE,)
+        notes.append("its FC layers are NaN: it has the authors' convolutions, and no others")
+    timms = any(name.startswith(("pre_logits", "head.")) for name in net.state)
+    family = "timm" if timms else "torchvision"
+    ours, left = _our_names(net, family)
+    cut = bool(left) or {"fc6.weight", "fc8.weight"} & {*ours.values()} == {"fc6.weight"}
+    if cut:
+        layers = dict.fromkeys(name.rpartition(".")[0] or name for name in left)
+        notes.append(note_of_head([*layers], ours.values()))
+    state = {ours[k]: t for k, t in sorted(net.state.items()) if k in ours}
     kinds = {str(t.dtype).removeprefix("torch.") for t in state.values()} - {"float32"}
     if kinds:
         notes.append(f"weights of {', '.join(sorted(kinds))}, made float32")
-    if _all_nan(state.get("classifier.0.weight")):
-        state = {k: t for k, t in state.items() if not k.startswith("classifier.")}
-        pixels, guessed = AMDEGROOT, (SCALE,)
-        notes.append("its FC layers are NaN: it has the authors' convolutions, and no others")
-    state = {ours[k]: t for k, t in sorted(state.items())}
     arrays = {k: _laid_out(t, k, state).numpy() for k, t in state.items()}
     fc6 = arrays.get("fc6.weight")
     if fc6 is not None and fc6.shape[2:] == (1, 1) and "pixels" not in cfg:
         notes.append(ONE_POSITION)
-    classes = _classes(extras, notes)
-    return Parameters(family, arrays, pixels, classes, tuple(notes), guessed=guessed)
+    classes = None if cut else _classes(extras, notes)
+    return Parameters(family, arrays, pixels, classes, tuple(notes), guessed=guessed, cut=cut)
 
 
-def _our_names(state: Mapping[str, Tensor], family: str) -> dict[str, str]:
-    """Our name of each tensor; raises FormatError for the first that has none."""
-    tops = _tops(state) if family == "torchvision" else TOPS[family]
-    layers = {m[1]: m[1] for name in state if (m := PAPERS.fullmatch(name))}
-    layers |= {**_features(state), **dict(zip(tops, OURS, strict=False))}
+def _our_names(net: Placed, family: str) -> tuple[dict[str, str], list[str]]:
+    """Our name of each tensor, and the file's of the layers that are left out.
+
+    Raises FormatError for the first tensor that has no place, where that is none of a head's.
+    """
+    tops = _tops(net, family)
+    layers = {m[1]: m[1] for name in net.state if (m := PAPERS.fullmatch(name))}
+    layers = {layer: name for layer, name in layers.items() if not layer.startswith("fc")}
+    layers |= {**_features(net.state), **dict(zip(tops, OURS, strict=False))}
     ours = {f"{layer}.{kind}": f"{layers[layer]}.{kind}" for layer in layers for kind in KINDS}
-    if unknown := sorted(state.keys() - ours.keys()):
+    unknown = [name for name in net.state if name not in ours]
+    if any(name.startswith("features.") for name in unknown):
         raise FormatError(f"it has {out_of_place(unknown)}", EXPECTED)
-    return ours
+    left = [net.theirs.get(name, name) for name in unknown] + [*net.left]
+    if left and frozenset(n for n in layers.values() if n.startswith("conv")) not in TRUNKS:
+        raise FormatError(f"it has {out_of_place(sorted(left))}", EXPECTED)
+    return {k: v for k, v in ours.items() if k in net.state}, left
 
 
-def _tops(state: Mapping[str, Tensor]) -> list[str]:
-    """The layers of a classifier, whatever their numbers: dropout may stand before them, or not."""
-    places = sorted(int(found[1]) for name in state if (found := CLASSIFIER.fullmatch(name)))
-    if len(places) not in (0, 3):
-        first = ", ".join(f"classifier.{place}" for place in places[:4])
-        raise FormatError(
-            f"it has {len(places)} layers with weights in its classifier ({first})", "a VGG has 3"
-        )
-    return [f"classifier.{place}" for place in places]
+def _tops(net: Placed, family: str) -> list[str]:
+    """The layers that are fc6, fc7 and fc8, or those of them before a head of another kind.
+
+    Three in a classifier are these, whatever their numbers: dropout may stand before them, or not.
+    Of others fc6 and fc7 are known by torchvision's numbers, and by fc7's being square.
+    """
+    state, most = net.state, 2 if net.left else 3
+    weights = {name.removesuffix(".weight") for name in state if name.endswith(".weight")}
+    named = OURS if any(layer in weights for layer in OURS) else TOPS["timm"]
+    if family == "timm" or named is OURS:
+        found = [*takewhile(weights.__contains__, named)]
+        return found[:most]
+    places = sorted(int(m[1]) for name in state if (m := CLASSIFIER.fullmatch(name)))
+    layers = [f"classifier.{place}" for place in places]
+    matrices = [layer for layer in layers if state[f"{layer}.weight"].ndim == 2]
+    if len(layers) == len(matrices) == 3 and most == 3:
+        return layers
+    fc6, fc7 = TOPS["torchvision"][:2]
+    shape = tuple(state[f"{fc7}.weight"].shape) if f"{fc7}.weight" in state else ()
+    square = len(shape) == 2 and shape[0] == shape[1]
+    return [fc6, fc7] if layers[:2] == matrices[:2] == [fc6, fc7] and square else []
 
 
 def _features(state: Mapping[str, Tensor]) -> dict[str, str]:
@@ -158,7 +194,7 @@ def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor]) -> Tensor:
         if name == "fc6.weight":
             side = map_side("fc6", tensor.shape[1], _last_channels(state))
         tensor = tensor.reshape(tensor.shape[0], -1, side, side)
-    return tensor.float().contiguous()
+    return tensor.detach().float().contiguous()
 
 
 def _last_channels(state: Mapping[str, Tensor]) -> int:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor
 from verydeep.errors import one_line
 from verydeep.formats import pth
 from verydeep.importers import class_names
+from verydeep.importers.state_dict_names import AVERAGES, another_set
 from verydeep.limits import FormatError, start_of
 from verydeep.safetensors_layout import header
 
@@ -23,14 +23,10 @@ PRETRAINED_CFG = "pretrained_cfg"
 """timm's name for what it knows of a net: pixels and class names among it."""
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Names under which trainers keep a state dict beside other things."""
-AVERAGES = re.compile(r"(?:model|state_dict)_(?:ema|swa)|(?:ema|swa)(?:_model|_state_dict)?")
-"""Names under which they keep an average of the weights beside them."""
+WITHIN = ("module", "ema", "state")
+"""Names under which an average that was asked for has them."""
 COUNT = "n_averaged"
 """What an average of PyTorch's own keeps among its tensors: how many it is of."""
-_OWN = re.compile(r"\d+|features|classifier|pre_logits|head|(conv|bn)\d+_\d+|fc\d+")
-"""What a part of a name is in a VGG; what all names begin with before one is a wrapper's."""
-_PARALLEL = re.compile(r"(?<=^features\.)module\.")
-"""What is put before the names of `features` where they alone are shared out over devices."""
 
 
 def is_statedict(path: Path | str) -> bool:
@@ -48,81 +44,93 @@ class Extras:
     """What lies beside the tensors.
 
     `pretrained_cfg` is timm's record of the net, `classes` the class names with the word that a
-    trainer has for them, and `notes` tell in a line each what a user should know.
+    trainer has for them, and `notes` tell in a line each what a user should know. `which` is the
+    set of weights that was asked for where no dictionary of the file is called so, `sets` are those
+    that are.
     """
 
     pretrained_cfg: Mapping[str, Any]
     classes: tuple[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    which: str | None = None
+    sets: tuple[str, ...] = ()
 
 
-def content(path: Path) -> tuple[dict[str, Tensor], Extras]:
-    """The tensors of a file by name, prefixes taken off, and what lies beside them."""
+def content(path: Path, which: str | None = None) -> tuple[dict[str, Tensor], Extras]:
+    """The tensors of a file by its own names, and what lies beside them.
+
+    `which` is the name of the set of weights to take, where a checkpoint has several.
+    """
     if pth.is_pth(path):
-        found, extras = _unwrapped(pth.load(path))
+        found, extras = _unwrapped(pth.load(path), which)
     else:
         head = header(path)
         if head is None:
             raise FormatError("its header is damaged or too long")
-        extras = Extras(_pretrained_cfg(head.get("__metadata__", {})))
+        _refuse_cut_short(head, path)
+        extras = Extras(_pretrained_cfg(head.get("__metadata__", {})), which=which)
         with safe_open(path, "pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     found.pop(COUNT, None)
-    wrapper = len(_shared(found))
-    state = {_PARALLEL.sub("", name[wrapper:]): tensor for name, tensor in found.items()}
-    odd = [name for name, tensor in state.items() if not _is_plain(tensor)]
-    if odd or len(state) < len(found):
-        name = odd[0] if odd else "one name twice"
-        raise FormatError(f"it has {one_line(name)} in it", "save the model's state_dict alone")
-    if sum(t.nbytes for t in state.values()) > path.stat().st_size:
+    odd = [name for name, tensor in found.items() if not _is_plain(tensor)]
+    if odd:
+        raise FormatError(f"it has {one_line(odd[0])} in it", "save the model's state_dict alone")
+    if sum(t.nbytes for t in found.values()) > path.stat().st_size:
         raise FormatError("its tensors take more bytes than it has")
-    return state, extras
+    return found, extras
 
 
-def _shared(names: Collection[str]) -> str:
-    """What all names begin with, which wrappers of a module put there: "backbone.", "module."."""
-    shared = ""
-    if names:
-        for first, last in zip(min(names).split("."), max(names).split("."), strict=False):
-            if first != last or _OWN.fullmatch(first):
-                break
-            shared += f"{first}."
-    return shared if all(name.startswith(shared) for name in names) else ""
+def _refuse_cut_short(head: Mapping[str, Any], path: Path) -> None:
+    """Raises FormatError where a header tells of tensors beyond the end of its file."""
+    spans = [dict.get(said, "data_offsets") for said in head.values() if isinstance(said, dict)]
+    ends = [span[1] for span in spans if isinstance(span, list) and len(span) == 2]
+    with path.open("rb") as file:
+        start = 8 + int.from_bytes(file.read(8), "little")
+    size = path.stat().st_size
+    wanted = start + max((end for end in ends if isinstance(end, int)), default=0)
+    if wanted > size:
+        raise FormatError(f"it is cut short: {size:,} of {wanted:,} bytes are there")
 
 
-def _unwrapped(found: Any) -> tuple[dict[str, Any], Extras]:
-    """The dictionary of tensors in what was pickled, and what lies beside it."""
+def _unwrapped(found: Any, which: str | None) -> tuple[dict[str, Any], Extras]:
+    """The dictionary of tensors in what was pickled, and what lies beside it.
+
+    A set that is asked for may lie at any depth; where none is called so, names may begin with it.
+    """
     cfg: Mapping[str, Any] = {}
-    classes, notes = None, list[str]()
+    classes, notes, sets = None, list[str](), list[str]()
+    wanted = WRAPPERS if which is None else (which, *WRAPPERS, *WITHIN)
     for _ in WRAPPERS:
         if not isinstance(found, dict):
             break
         own = _pretrained_cfg({**getattr(found, "__dict__", {}), **dict(dict.items(found))})
         cfg = own or cfg
-        inner = [key for key in WRAPPERS if isinstance(dict.get(found, key), dict)]
+        inner = [key for key in wanted if isinstance(dict.get(found, key), dict)]
         if not inner:
             break
         classes = class_names.beside(found) or classes
-        notes += _other_sets(found, inner[0])
+        others = _other_sets(found, inner[0])
+        sets += [inner[0], *others]
+        notes += [another_set(inner[0], other) for other in others if wanted is WRAPPERS]
+        which = None if inner[0] == which else which
         found = dict.get(found, inner[0])
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in dict.keys(found)):
         raise FormatError(
             f"it holds no state dict but a {type(found).__name__}", "save the model's state_dict"
         )
-    return dict(dict.items(found)), Extras(cfg, classes, tuple(notes))
+    return dict(dict.items(found)), Extras(cfg, classes, tuple(notes), which, tuple(sets))
 
 
-def _other_sets(found: dict[Any, Any], taken: str) -> Iterator[str]:
-    """A note for each other set of weights that lies beside the one that is taken."""
-    for name, value in dict.items(found):
-        if value is dict.get(found, taken) or not isinstance(name, str):
-            continue
-        average = bool(AVERAGES.fullmatch(name))
-        if (average or name in WRAPPERS) and _has_tensors(value, len(WRAPPERS)):
-            yield (
-                f"there are two sets of weights, '{taken}' and {'an average of them, ' * average}"
-                f"'{name}'; '{taken}' is taken, so save '{name}' alone if it was tested"
-            )
+def _other_sets(found: dict[Any, Any], taken: str) -> list[str]:
+    """The names of other sets of weights that lie beside the one that is taken."""
+    return [
+        name
+        for name, value in dict.items(found)
+        if isinstance(name, str)
+        and value is not dict.get(found, taken)
+        and (AVERAGES.fullmatch(name) or name in WRAPPERS)
+        and _has_tensors(value, len(WRAPPERS))
+    ]
 
 
 def _has_tensors(value: Any, depth: int) -> bool:

@@ -3,8 +3,8 @@
 Names and kernels tell the configuration, shapes its width, crop, FC layers and classes. A and A-LRN
 have the same weights, and are taken for A where the file does not tell. A file without FC layers
 may end after any convolution: what several configurations begin with is taken for the deepest of
-them. What a file calls itself counts for nothing, but for the table in files of our own writing,
-which the tensors must fill.
+them. One whose head was left out ends with the FC layers that there are. What a file calls itself
+counts for nothing, but for the table in files of our own writing, which the tensors must fill.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import Parameters
 from verydeep.nets import vgg
 from verydeep.nets.table import FC, NORM_NAME, NORM_WORD, BatchNorm, Conv, Table
-from verydeep.nets.words import read_table
+from verydeep.nets.words import HIDDEN, read_table
 
 LAYER = re.compile(r"(conv|bn)\d{1,2}_\d{1,2}|fc[678]")
 CROP = 224
@@ -45,7 +45,7 @@ def _found(parameters: Parameters, source: Path | str) -> Table:
         if name not in tensors or not tensors[name].size:
             raise UserError(f"{source} has nothing in {one_line(name)}")
     kernels = _kernels(tensors)
-    configuration = _configuration(layers, kernels, parameters.lrn, source)
+    configuration = _configuration(layers, kernels, parameters, source)
     norms = {name for name in layers if name.startswith("bn")}
     words = _words(configuration, tensors, layers)
     side = 32 * kernels["fc6"][0] if "fc6" in layers else CROP
@@ -69,7 +69,7 @@ def _words(configuration: str, tensors: Mapping[str, np.ndarray], layers: set[st
             break
         norm = NORM_WORD if f"bn{name.removeprefix('conv')}" in layers else ""
         words.append(f"{word.partition('-')[0]}-{len(tensors[f'{name}.weight'])}{norm}")
-    return words
+    return [*words[:-1], f"{words[-1]} {HIDDEN}"] if words[-1].startswith("FC-") else words
 
 
 def _refuse_other_nets(layers: set[str], source: Path | str) -> None:
@@ -81,14 +81,14 @@ def _refuse_other_nets(layers: set[str], source: Path | str) -> None:
 def _configuration(
     layers: set[str],
     kernels: Mapping[str, tuple[int, ...]],
-    lrn: bool | None,
+    parameters: Parameters,
     source: Path | str,
 ) -> str:
     """The configuration that has these layers with these kernels; UserError says what is nearest.
 
     Of several that have the same, the deepest; of A and A-LRN, A.
     """
-    differences = _differences(layers, kernels, lrn)
+    differences = _differences(layers, kernels, parameters)
     best = min(differences, key=lambda name: (differences[name].count, -_depth(name)))
     nearest = differences[best]
     if not nearest.count:
@@ -121,20 +121,21 @@ class _Difference:
 
 
 def _differences(
-    layers: set[str], kernels: Mapping[str, tuple[int, ...]], lrn: bool | None
+    layers: set[str], kernels: Mapping[str, tuple[int, ...]], parameters: Parameters
 ) -> dict[str, _Difference]:
     """In what these layers differ from each configuration.
 
-    Where there are no FC layers, a configuration ends with the last convolution that there is.
+    Where there are no FC layers, a configuration ends with the last convolution that there is, and
+    where the head was left out, with the last layer.
     Where response normalisation is told of, only configurations with it, or without, count.
     """
     layers = {name for name in layers if not name.startswith("bn")}
     differences = {}
     for name, words in vgg.CONFIGURATIONS.items():
-        if lrn not in (None, "LRN" in words):
+        if parameters.lrn not in (None, "LRN" in words):
             continue
         rows = [row for row in vgg.table(name).rows if isinstance(row, Conv)]
-        if not any(layer.startswith("fc") for layer in layers):
+        if parameters.cut or not any(layer.startswith("fc") for layer in layers):
             there = [i for i, row in enumerate(rows) if row.name in layers]
             rows = rows[: max(there, default=-1) + 1]
         expected = {row.name: (row.kernel,) * 2 for row in rows}
@@ -150,7 +151,7 @@ def _differences(
 def alike(parameters: Parameters) -> list[str]:
     """The configurations that these layers are, or begin."""
     tensors = parameters.tensors
-    differences = _differences(_layers(tensors), _kernels(tensors), parameters.lrn)
+    differences = _differences(_layers(tensors), _kernels(tensors), parameters)
     return [name for name, difference in differences.items() if not difference.count]
 
 

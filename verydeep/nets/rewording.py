@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from verydeep.errors import UserError
 from verydeep.nets.table import NORM_WORD
-from verydeep.nets.words import SOFTMAX, TIMES
+from verydeep.nets.words import HIDDEN, SOFTMAX, TIMES
 
 _CHANNELS = re.compile(r"((?:\d+ x )?(?:conv\d+|FC)-)(\d+)(.*)")
 """A word with channels of its own: what stands before them, they, and what is behind."""
@@ -68,7 +68,8 @@ def _spelled(words: Iterable[str]) -> list[str]:
 
 def body(words: Sequence[str]) -> int:
     """How many words come before the last layer, that of the scores; all where there are none."""
-    if SOFTMAX not in words and not (words and words[-1].startswith("FC-")):
+    last = words[-1] if words else ""
+    if SOFTMAX not in words and (not last.startswith("FC-") or last.endswith(HIDDEN)):
         return len(words)
     end = words.index(SOFTMAX) if SOFTMAX in words else len(words)
     place = _layer_before(words, end)

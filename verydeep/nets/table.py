@@ -288,11 +288,17 @@ class Table:
         return SCORES in self.ends
 
     @property
+    def last(self) -> str:
+        """The name of the last row; of a hidden FC layer its own, not its ReLU's or dropout's."""
+        rows = [row.name for row in self.rows if not isinstance(row, ReLU | Dropout)]
+        return rows[-1] if rows and rows[-1].startswith("fc") else self.rows[-1].name
+
+    @property
     def scores(self) -> str:
         """The name of the row that gives the scores (fc8 in the paper's); UserError without any."""
         if not self.has_scores:
             raise UserError(
-                f"{self.name} to {self.rows[-1].name} has no FC layers: train them with "
+                f"{self.name} to {self.last} has no layer of classes: train one with "
                 f"`{command('train', 'DATA', '--from', 'WEIGHTS')}`"
             )
         return self.ends[SCORES]

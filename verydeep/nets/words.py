@@ -8,7 +8,8 @@ Caffe's names, numbered by blocks, which end with a pool.
                         `no bias`, `epsilon 0.001` of the norm, `linear` for no ReLU
     maxpool             2 x 2, stride 2; `maxpool3 /2 pad 1 ceil`, without /2 of stride 1
     avepool7, avepool   the mean of 7 x 7, and that of the whole map of a training crop
-    FC-4096             with ReLU and dropout, but for the last; `linear` for neither
+    FC-4096             with ReLU and dropout, but for the last; `linear` for neither, `hidden` for
+                        both in the last too, of a net that ends before its scores
     LRN, dropout 0.4, L2, soft-max      `LRN n 5 k 1 alpha 1e-4 beta 0.75`
     ( a b | c )         branches from one row, their channels put together
     [ a b | c ]         branches summed, then ReLU; `] linear` for none; an empty one is the row
@@ -53,6 +54,8 @@ from verydeep.nets.table import (
 POOL, POOL_UP, MEAN, SOFTMAX = "maxpool", "maxpool-up", "avepool", "soft-max"
 """The word of Table 1's pooling, of one that rounds up as Caffe's do, of the mean of a whole map,
 and of the last row."""
+HIDDEN = "hidden"
+"""What is said of a last FC layer that gives no scores."""
 
 MOST_ROWS = 4096
 """Of a table; a ResNet of 152 layers has some 500."""
@@ -63,7 +66,7 @@ _POOL = re.compile(r"(max|ave)pool(\d*)(-up)?")
 _FC = re.compile(r"FC-(\d+)")
 _OPTION = re.compile(
     r"/(?P<stride>\d+)|(?P<name>pad|groups|dilation|epsilon|n|k|alpha|beta) (?P<value>[\d.e-]+)"
-    r"|(?P<flag>ceil|linear|no bias)|(?P<p>[\d.]+)"
+    r"|(?P<flag>ceil|linear|hidden|no bias)|(?P<p>[\d.]+)"
 )
 _KINDS: dict[str, tuple[type, float, float]] = {
     "stride": (int, 1, 64), "pad": (int, 0, 64), "groups": (int, 1, 2**16),
@@ -185,6 +188,7 @@ class _Reader:
         if match := _CONV.fullmatch(kind):
             self._conv(int(match[1]), int(match[2]), bool(match[3]), options)
         elif match := _FC.fullmatch(kind):
+            hidden = options.pop(HIDDEN, False) or hidden
             self._fc(int(match[1]), hidden=not options.pop("linear", False) and hidden)
         elif match := _POOL.fullmatch(kind):
             self._pool(match[1] == "max", match[2], bool(match[3]), options)

@@ -34,7 +34,7 @@ class Net:
         """Name, crop and size in words."""
         count = f"{self.parameters:,} parameters"
         if not self.table.has_scores:  # its crop fixes nothing
-            return f"{self.table.name} without its top (to {self.table.rows[-1].name}), {count}"
+            return f"{self.table.name} without its top (to {self.table.last}), {count}"
         return f"{self.table.name}, crop {self.table.crop}, {count}"
 
 

@@ -39,13 +39,15 @@ def import_weights(
     fold: bool = False,
     pixels: str | None = None,
     scale: str | None = None,
+    which: str | None = None,
     *,
     overwrite: bool = False,
 ) -> ImportResult:
     """Writes our file of another program's weights; raises UserError where they are no whole net.
 
     `classes` is a list of class names, or a folder of class folders; `fold` puts each norm into the
-    convolution before it; `pixels` and `scale` are words as `pixel_words` reads them.
+    convolution before it; `pixels` and `scale` are words as `pixel_words` reads them; `which` is
+    the set of weights to take of a checkpoint that has several, such as "model_ema".
     """
     if wanted(path) is not None:
         raise UserError(f"{path} names published weights; every verb takes the name as it is")
@@ -55,7 +57,7 @@ def import_weights(
     refuse_place(path, out)
     refuse_taken(out, overwrite)
     given = _pixels_given(pixels, scale)
-    found = convert(path, out, prototxt, classes, fold, *given)
+    found = convert(path, out, prototxt, classes, fold, *given, which)
 
     from verydeep.importers.pixel_words import in_words
 

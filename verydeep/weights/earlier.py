@@ -36,6 +36,7 @@ class Sums(TypedDict, total=False):
     pictures: Sha256
 
 
+OUR_SUFFIX = ".safetensors"
 BESIDE = ("format", *Sums.__annotations__)
 
 
@@ -77,6 +78,14 @@ def keys(path: Path) -> dict[str, torch.Tensor]:
     return found
 
 
+def _to_import(path: Path) -> str:
+    """What makes a file of ours of another program's, as it is typed."""
+    out = path.with_suffix(OUR_SUFFIX)
+    out = path.with_stem(f"{path.stem}-ours") if out == path else out
+    importing = command("weights", "import", path, "--out", out)
+    return f"if another program wrote it, `{importing}` makes it one"
+
+
 def _hash_of(found: Mapping[str, torch.Tensor]) -> str:
     return hash_of_layers(layer_hashes(found))
 
@@ -96,24 +105,20 @@ def _sums(about: Mapping[str, Any]) -> Sums:
     return sums
 
 
-def _import(path: Path) -> str:
-    """How weights of another program come in."""
-    importing = command("weights", "import", path, "--out", f"{path.stem}-ours.safetensors")
-    return f"weights of another program come in by `{importing}`"
-
-
 def _about(path: Path) -> dict[str, Any]:
     """What stands under our key; UserError where nothing does, or it is of another format."""
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        why = one_line(error)
-        raise UserError(f"{path} is no safetensors file: {why}; {_import(path)}") from None
+        why = f": {one_line(error)}" if path.suffix == OUR_SUFFIX else ""
+        raise UserError(
+            f"{path} is no weights file of verydeep's{why}; {_to_import(path)}"
+        ) from None
     if KIND.key not in metadata:
         raise UserError(
             f"{path} is a safetensors file, but none of verydeep's: no '{KIND.key}' in it; "
-            f"{_import(path)}"
+            f"{_to_import(path)}"
         )
     try:
         about = of_json(metadata[KIND.key])

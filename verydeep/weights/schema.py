@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 from verydeep.errors import UserError, escaped, harm_of, one_line
 from verydeep.nets.cost import cost
 from verydeep.nets.table import FC, Conv, Softmax, Table
-from verydeep.nets.words import read_table
+from verydeep.nets.words import HIDDEN, read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.schema import AndOthers, Between, Line, MisfitError, Most, Seed, fitting
 
@@ -106,11 +106,15 @@ def table_in_words(table: Table) -> dict[str, Any]:
 
 
 def _ends_right(table: Table) -> bool:
-    """Whether the soft-max is last, of a layer's scores, or without one an FC row; or neither."""
+    """Whether the soft-max is last, of a layer's scores, or without one an FC row; or neither.
+
+    A net that ends before its scores may end with a hidden FC layer.
+    """
     main = {row.name for row, _ in table.path({table.rows[-1].name})}
     if not any(isinstance(row, Softmax) for row in table.rows):
         fc = [row for row in table.rows if isinstance(row, FC) and row.name in main]
-        return not fc or fc[-1] == table.rows[-1]
+        hidden = table.words[-1].endswith(HIDDEN) and table.last in (row.name for row in fc[-1:])
+        return not fc or hidden or fc[-1] == table.rows[-1]
     only = [row for row in table.rows if isinstance(row, Softmax)] == [table.rows[-1]]
     return only and any(isinstance(table[name], Conv) for name in main)
 

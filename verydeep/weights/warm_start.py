@@ -22,7 +22,7 @@ from verydeep.nets.network import Network
 from verydeep.nets.rewording import body, with_last, without_norms
 from verydeep.nets.table import FC, BatchNorm, Conv, Table
 from verydeep.nets.vgg import Sizes
-from verydeep.nets.words import read_table
+from verydeep.nets.words import HIDDEN, read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.file import hash_of, load, pixels_of, read_info, table_of
 
@@ -97,6 +97,7 @@ class Origin:
         words = self.table.words
         if not self.table.has_scores:
             like = replace(sizes, net=self.table.configuration).table(last)
+            words = tuple(word.removesuffix(f" {HIDDEN}") for word in words)
             words += like.words[len(words) :]
         return read_table(self.table.name, with_last(words, last), sizes.crop)
 
