@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from verydeep.commands.completion import PARTS, PROTOCOLS, one_of
 from verydeep.commands.options import (
     Data,
     Device,
@@ -30,7 +31,11 @@ def evaluate(
     weights: Weights,
     data: Data,
     protocol: Annotated[
-        str, typer.Option(help="dense (whole pictures), crops (50 each), both, centre or ten.")
+        str,
+        typer.Option(
+            help="dense (whole pictures), crops (50 each), both, centre or ten.",
+            autocompletion=one_of(PROTOCOLS),
+        ),
     ] = "dense",
     scales: Annotated[
         str | None,
@@ -38,7 +43,10 @@ def evaluate(
     ] = None,
     part: Annotated[
         str | None,
-        typer.Option(help="train, validation, test or all. [default: what is fair to test on]"),
+        typer.Option(
+            help="train, validation, test or all. [default: what is fair to test on]",
+            autocompletion=one_of(PARTS),
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Score file. [default: in scores/ beside the weights]")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from verydeep.commands.completion import NETS, one_of
 from verydeep.commands.options import Json
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ MOST = 10**9
 def nets(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="A, A-LRN, B, B-shallow, C, D or E; vgg16 is D."),
+        typer.Argument(
+            metavar="[NAME]",
+            help="A, A-LRN, B, B-shallow, C, D or E; vgg16 is D.",
+            autocompletion=one_of(NETS),
+        ),
     ] = None,
     crop: Annotated[
         int, typer.Option(help="Side of the training crop, in pixels; fc6 is made for it.")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from verydeep.commands.completion import ENGINES, one_of
+
 Data = Annotated[
     str, typer.Argument(metavar="DATA", help="Folder with a folder per class, or `drawn`.")
 ]
@@ -31,6 +33,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but the answ
 Engine = Annotated[
     str | None,
     typer.Option(
-        help="winograd, openvino, onnxruntime or torch. [default: on a CPU winograd, else torch]"
+        help="winograd, openvino, onnxruntime or torch. [default: on a CPU winograd, else torch]",
+        autocompletion=one_of(ENGINES),
     ),
 ]

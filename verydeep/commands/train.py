@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from verydeep.commands.completion import NETS, TUNED, one_of
 from verydeep.commands.options import Device, Json, Offline, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ def train(
     ] = None,
     task: Annotated[str | None, typer.Option(help="What to train for. [default: classify]")] = None,
     net: Annotated[
-        str | None, typer.Option(help="A, A-LRN, B, B-shallow, C, D or E; A-BN with norms.")
+        str | None,
+        typer.Option(
+            help="A, A-LRN, B, B-shallow, C, D or E; A-BN with norms.",
+            autocompletion=one_of(NETS),
+        ),
     ] = None,
     start: Annotated[
         str | None,
@@ -41,7 +46,11 @@ def train(
     ] = None,
     tune: Annotated[
         str | None,
-        typer.Option(help="What of --from to train: the last layer, fc, or all.", metavar="WHAT"),
+        typer.Option(
+            help="What of --from to train: the last layer, fc, or all.",
+            metavar="WHAT",
+            autocompletion=one_of(TUNED),
+        ),
     ] = None,
     width: Annotated[float | None, typer.Option(help="Share of the paper's channels.")] = None,
     crop: Annotated[int | None, typer.Option(help="Side of the training crop, in pixels.")] = None,

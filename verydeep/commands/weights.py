@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from verydeep.commands.completion import FAMILIES, one_of
 from verydeep.commands.options import Json, Offline, Overwrite, Quiet, Weights
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def export(
         typer.Option(
             help="torchvision, timm, caffe, keras, onnx, openvino or torch-export.",
             metavar="FAMILY",
+            autocompletion=one_of(FAMILIES),
         ),
     ],
     out: Annotated[Path, typer.Option(help="File to write; its suffix says the kind.")],

@@ -1,0 +1,47 @@
+"""What a shell completes: held against what the words are names of."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from verydeep.commands import completion
+from verydeep.engines.engine import ENGINES
+from verydeep.evaluation.views import WAYS
+from verydeep.exporters.families import WRITERS
+from verydeep.nets.vgg import CONFIGURATIONS, table
+from verydeep.training.settings import checked
+
+
+def test_the_words_are_all_there_are() -> None:
+    plain = [name for name in completion.NETS if not name.endswith("-BN")]
+    assert {*plain} == {*CONFIGURATIONS}
+    assert {*completion.NETS} == {*plain, *(f"{name}-BN" for name in plain)}
+    assert all(table(name, 2, 0.125, 32).name == name for name in completion.NETS)
+    assert {*completion.PROTOCOLS} == {*WAYS}
+    assert completion.ENGINES == ENGINES
+    assert tuple(WRITERS) == completion.FAMILIES
+    assert [checked({"tune": word})["tune"] for word in completion.TUNED] == [*completion.TUNED]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("verydeep tr", ["train"]),
+        ("verydeep train photos/ --wid", ["--width"]),
+        ("verydeep train photos/ --net D", ["D", "D-BN"]),
+        ("verydeep evaluate runs/a photos/ --protocol c", ["crops", "centre"]),
+        ("verydeep weights export vgg16 --to t", ["torchvision", "timm", "torch-export"]),
+    ],
+)
+def test_bash_is_given_what_a_word_may_become(typed: str, expected: list[str]) -> None:
+    asked = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    found = subprocess.run(
+        [sys.executable, "-c", "from verydeep.commands.main import main; main()"],
+        env={**os.environ, "_VERYDEEP_COMPLETE": "complete_bash", **asked},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert found.stdout.split() == expected
