@@ -13,6 +13,7 @@ from verydeep.commands.console import Console
 from verydeep.errors import Stopped
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime
+from verydeep.training import recorder
 from verydeep.training.interruption import interruption
 from verydeep.verbs.train import train
 
@@ -82,19 +83,27 @@ def test_it_is_said_what_a_second_ctrl_c_would_lose(after: int, number: int) -> 
     assert "verydeep train --resume run" in str(stopped.value)
 
 
-def test_every_epoch_has_its_line_and_those_kept_say_so(
-    capsys: pytest.CaptureFixture[str],
+def test_epochs_that_take_long_or_are_kept_have_their_line_and_the_kept_say_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """So that a log holds the one that is kept, and a thousand short epochs are no flood."""
+    monkeypatch.setattr(recorder, "SECONDS_A_LINE", 1e9)
     runtime = Runtime(TWO_CORES.machine, progress=Console())
     run = train(
         "drawn:100x48", Path("run"), runtime, net="A", width=0.125, crop=32, scale=40, batch=16,
-        epochs=4,
+        epochs=12,
     )  # fmt: skip
     lines = [line for line in capsys.readouterr().err.split("\n") if line.startswith("epoch ")]
-    assert len(lines) == len(run.epochs) == 4
-    kept = [line.endswith(" +") for line in lines]
-    assert max(i for i, found in enumerate(kept) if found) + 1 == run.best.epoch
-    assert all(len(line) <= 80 for line in lines)
+    said = [int(line.split("/")[0].removeprefix("epoch ")) for line in lines]
+    kept = [number for number, line in zip(said, lines, strict=True) if line.endswith(", kept")]
+    best = [
+        e.epoch for e in run.epochs
+        if min(run.epochs[: e.epoch], key=lambda o: (o.figures["top1"], o.validation_loss)) is e
+    ]  # fmt: skip
+    assert kept == best
+    assert said == sorted({1, *best, 12})
+    assert kept[-1] == run.best.epoch
+    assert all(len(line) <= 80 for line in lines if "waiting" not in line)
 
 
 def test_leaving_at_once_is_exit_130(

@@ -27,6 +27,10 @@ INTERVAL = 60.0
 """Seconds between two checkpoints, where nothing else is asked for."""
 SHARE = 20
 """And no more than one part in so many of the time is spent on them."""
+SECONDS_A_LINE = 3.0
+"""Seconds of training for each line of an epoch whose weights are not kept."""
+WAITING = 0.2
+"""Share of an epoch that was spent waiting for pictures, from which on it is told of."""
 CHECKPOINTS = "checkpoints"
 """Name of their folder in that of the run."""
 FAULTS = 100
@@ -62,7 +66,7 @@ class Recorder:
         self._faults: list[str] = []
         self._interruption = Interruption()
         self._log: Log | None = None
-        self._done = 0
+        self._done, self._unsaid = 0, 0.0
 
     @contextmanager
     def keeping(self) -> Iterator[None]:
@@ -149,7 +153,11 @@ class Recorder:
             return
         self._log.add(epoch)
         best = best_of(training.epochs, training.task.watched) is epoch
-        self.progress.say(_line(epoch, training.task, self.settings) + (" +" if best else ""))
+        self._unsaid += epoch.seconds
+        if best or self._unsaid > SECONDS_A_LINE or epoch.epoch in (1, self.settings.epochs):
+            self._unsaid = 0.0
+            kept = ", kept" if best else ""
+            self.progress.say(_line(epoch, training.task, self.settings) + kept)
         if best:
             with self.ranks.aside("the best weights"):
                 provenance = {**self.provenance, "epoch": epoch.epoch}
@@ -243,10 +251,11 @@ class Recorder:
 
 
 def _line(epoch: Epoch, task: Task, settings: Settings) -> str:
+    waiting = f", {epoch.waiting:.0%} waiting for pictures" if epoch.waiting > WAITING else ""
     number = f"{epoch.epoch}".rjust(len(str(settings.epochs)))
     return (
-        f"epoch {number}/{settings.epochs}  rate {epoch.rate:<6g} loss {epoch.loss:.3f}  "
-        f"{_watched(task, epoch, 5)}  {epoch.seconds:.0f} s, {epoch.waiting:.0%} waiting"
+        f"epoch {number}/{settings.epochs}  rate {epoch.rate:<8.3g} loss {epoch.loss:.3f}  "
+        f"{_watched(task, epoch, 5)}  {epoch.seconds:.0f} s{waiting}"
     )
 
 
