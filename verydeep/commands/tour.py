@@ -93,13 +93,16 @@ def write_some(dataset: Dataset, folder: Path) -> None:
 
 def answer(runs: Mapping[str, Run]) -> str:
     """The small table, where the pages lie, and what to do next."""
-    from verydeep.report.tables import percent, text_table
+    from verydeep.commands.compare import cells
+    from verydeep.report.tables import text_table
+    from verydeep.verbs.compare import as_data
     from verydeep.shell import called, command
 
     tests = {n: [t for t in run.tests if t.scores.role == "test"] for n, run in runs.items()}
-    rows = [["top-1 test error, %", *(str(t.scores.protocol) for t in tests["A"])]]
+    rows = [["top-1 test error, % (95 % interval)", *(str(t.scores.protocol) for t in tests["A"])]]
     for name, found in tests.items():
-        rows.append([f"configuration {name}", *(percent(t.top1) for t in found)])
+        errors = [cells(as_data([tested.scores])) for tested in found]
+        rows.append([f"configuration {name}", *(f"{e[0]} ({e[1]})" for e in errors)])
     best = min(runs.values(), key=lambda run: float(run.tests[-1].top1))
     pages = [f"  {run.folder}/report.html" for run in runs.values()]
     return "\n".join(

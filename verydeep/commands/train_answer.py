@@ -10,12 +10,15 @@ from verydeep.evaluation.chance import Blind
 from verydeep.report.page import write_page
 from verydeep.report.tables import percent, text_table
 from verydeep.shell import called, command
+from verydeep.training.duration import MANY
 from verydeep.verbs.compare import as_data
 from verydeep.verbs.papers_nets import trained_as
 from verydeep.verbs.run import Run
 from verydeep.verbs.stages import Stage
 from verydeep.weights.file import read_info
 
+FETCHED = "553 MB"
+"""Of the authors' D."""
 CHOSE = "the validation part chose the weights, so that its error flatters"
 
 
@@ -41,8 +44,20 @@ def in_words(run: Run, page: Path) -> str:
             f"page     {page}",
             f"again    {run.command.replace('verydeep', called(), 1)}",
             *([f"warning  {warning}" if warning else use] if about else ()),
+            *([f"or else  {_from_trained(run)}"] if _could_be_tuned(run) else ()),
         ]
     )
+
+
+def _could_be_tuned(run: Run) -> bool:
+    """Whether weights trained on ILSVRC might do better: not many pictures, and none are drawn."""
+    few = len(run.dataset.train) < MANY and run.dataset.kind != "drawn"
+    return few and run.settings.start is None and run.settings.task == "classify"
+
+
+def _from_trained(run: Run) -> str:
+    tuning = command("train", run.dataset.where, "--from", "vgg16")
+    return f"{tuning}   photographs: from weights trained on ILSVRC, {FETCHED} to fetch"
 
 
 def _roles(run: Run) -> set[str]:
