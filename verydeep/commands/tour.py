@@ -95,8 +95,8 @@ def answer(runs: Mapping[str, Run]) -> str:
     """The small table, where the pages lie, and what to do next."""
     from verydeep.commands.compare import cells
     from verydeep.report.tables import text_table
-    from verydeep.verbs.compare import as_data
     from verydeep.shell import called, command
+    from verydeep.verbs.compare import as_data
 
     tests = {n: [t for t in run.tests if t.scores.role == "test"] for n, run in runs.items()}
     rows = [["top-1 test error, % (95 % interval)", *(str(t.scores.protocol) for t in tests["A"])]]
