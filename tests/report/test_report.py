@@ -23,6 +23,7 @@ from PIL import Image
 from tests.conftest import TWO_CORES
 from verydeep.datasets import open_dataset
 from verydeep.errors import UserError
+from verydeep.evaluation.metrics import Bin
 from verydeep.evaluation.scores import Scores, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.nets.network import build
@@ -30,7 +31,7 @@ from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.maps import doubtful, surely_right, surely_wrong, where_it_looks
 from verydeep.report.page import write_page
 from verydeep.report.plots import figure_curve, loss_curves
-from verydeep.report.protocols import write_protocols_page
+from verydeep.report.protocols import _right, write_protocols_page
 from verydeep.report.sheet import MARGIN, write_contact_sheet
 from verydeep.report.tables import percent, short, text_table
 from verydeep.report.thumbnails import _posterior_of_crops, data_uri, lit, score_map
@@ -319,3 +320,10 @@ def test_numbers_are_short_and_tables_straight() -> None:
     ]  # fmt: skip
     assert percent(None) == "-"
     assert text_table([["a", "10"], ["bb", "5"]]) == "a   10\nbb   5"
+
+
+def test_every_bin_of_confidence_is_in_a_column() -> None:
+    """By hand: (0.5 x 4 + 1 x 1) of 5 are right in the first three bins, 60 %, and none are there
+    in the others."""
+    bins = [Bin(5.0, 50.0, 4), None, Bin(15.0, 100.0, 1), None, None, None, Bin(45.0, 20.0, 1000)]
+    assert _right(bins) == ["60 (5)", "-", "20 (1,000)"]

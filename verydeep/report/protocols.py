@@ -21,6 +21,8 @@ from verydeep.verbs.compare import Compared, as_data
 
 SHOWN = 12
 """Pictures shown of each pair of tests."""
+TOGETHER = 3
+"""Bins of confidence that stand in one column."""
 
 
 def write_protocols_page(found: Compared, path: Path, data: str | None = None) -> Path:
@@ -98,20 +100,27 @@ def _verdicts(found: Compared) -> str:
 def _calibration(scores: Sequence[Scores], names: Sequence[str]) -> str:
     found = [calibration(s.posteriors, s.labels) for s in scores]
     rows = [
-        (escape(name), f"{c.error:.1f}", *(_right(b) for b in c.bins[2::3]))
+        (escape(name), f"{c.error:.1f}", *_right(c.bins))
         for name, c in zip(names, found, strict=True)
     ]
-    bins = len(found[0].bins)
-    ends = [f"{100 * i / bins:.0f}-{100 * (i + 1) / bins:.0f} %" for i in range(bins)][2::3]
+    width = 100 * TOGETHER / len(found[0].bins)
+    ends = [f"{i * width:.0f}-{(i + 1) * width:.0f} %" for i in range(len(_right(found[0].bins)))]
     return table(("test", "calibration error, %", *ends), rows, "numbers") + (
         "<p>Of the pictures whose first answer has a posterior within these bounds, the share in % "
-        "that it was right of. The calibration error is the mean distance of the two (Guo et al., "
-        "2017).</p>"
+        "that it was right of, and their number. The calibration error is the mean distance of the "
+        f"two in {len(found[0].bins)} narrower bounds (Guo et al., 2017).</p>"
     )
 
 
-def _right(some: Bin | None) -> str:
-    return "-" if some is None else f"{some.accuracy:.0f} ({some.count:,})"
+def _right(bins: Sequence[Bin | None]) -> list[str]:
+    """What share was right in some bins after another, together, and of how many pictures."""
+    cells = []
+    for start in range(0, len(bins), TOGETHER):
+        some = [found for found in bins[start : start + TOGETHER] if found is not None]
+        count = sum(found.count for found in some)
+        right = sum(found.accuracy * found.count for found in some)
+        cells.append(f"{right / count:.0f} ({count:,})" if count else "-")
+    return cells
 
 
 def _disagreements(scores: Sequence[Scores], names: Sequence[str], data: str) -> str:
