@@ -85,7 +85,7 @@ def train(
     runtime, takes = within_memory(dataset, choice.settings, table, runtime)
     network, started = first_network(dataset, choice.settings)
     if ranks.is_main:
-        name = f"{_name(dataset)}-{choice.settings.net}"
+        name = f"{_name(dataset)}-{table.configuration}"
         folder = new_folder(Path(out) if out else None, name)
         device = str(runtime.machine)
         describe(folder, dataset, choice.settings, choice.reasons, device, started)
