@@ -117,7 +117,7 @@ def test_a_net_without_its_top_goes_out_to_families_that_have_such(verydeep: Run
     ours = load("o.safetensors")
     for family, out in (("caffe", "x.caffemodel"), ("keras", "x.weights.h5")):
         verydeep("weights", "export", "o.safetensors", "--to", family, "--out", out)
-        said = verydeep("weights", "import", out, "--out", "back.safetensors")
+        said = verydeep("weights", "import", out, "--out", "back.safetensors", "--overwrite")
         assert "back.safetensors: D without its top (to pool5)" in said.out, said.err
         back = load("back.safetensors")
         shown = torch.arange(32 * 32 * 3).remainder(256).to(torch.uint8).view(1, 32, 32, 3)

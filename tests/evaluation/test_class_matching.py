@@ -75,7 +75,7 @@ def test_a_net_of_image_folders_order_is_refused_until_its_folder_is_given(veryd
         "--classes and the folder that it was trained on, or a list"
     )
     assert not list(Path().rglob("scores/*.safetensors"))
-    said = verydeep(*imported, "o.st", "--classes", "data")
+    said = verydeep(*imported, "o.st", "--overwrite", "--classes", "data")
     assert "note: classes are the folders of data as ImageFolder sorts them: 0, 1, 10, ..." in (
         said.out
     )

@@ -141,8 +141,8 @@ def test_what_is_given_is_taken_and_no_longer_a_guess(verydeep: Run) -> None:
     assert "BGR, 0 to 255, minus 103.939 116.779 123.68; S = 70-80, bilinear" in said.out
     made = read_info("o.st").provenance["imported"]
     assert (made["guessed"], made["given"]) == (["classes"], ["pixels", "scale"])
-    said = verydeep("weights", "import", "theirs.pth", "--out", "o.st", "--pixels", "-1-1")
-    assert load("o.st").pixels.mean == (127.5, 127.5, 127.5)
+    said = verydeep("weights", "import", "theirs.pth", "--out", "p.st", "--pixels", "-1-1")
+    assert load("p.st").pixels.mean == (127.5, 127.5, 127.5)
     assert SIZE in said.out
 
 

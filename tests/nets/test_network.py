@@ -259,7 +259,7 @@ def test_the_same_seed_gives_the_same_network() -> None:
         (lambda: vgg.table("A", crop=31), "31 x 31 is too small .* left of it at 'pool5'"),
         (lambda: vgg.table("A", width=0), "a width of 0"),
         (lambda: vgg.table("A", classes=1), "at least 2 are needed"),
-        (lambda: vgg.table("A", fc=0), "0 channels"),
+        (lambda: vgg.table("A", fc=-1), "-1 channels"),
         (lambda: read_table("X", ["conv3-8", "bogus"], 32), "'bogus' is no row"),
         (lambda: build("A", 2, initial="zeros"), "no initialisation 'zeros'; there are glorot, he"),
         (lambda: build("A", 2, initial="gaussian:-1"), "no initialisation 'gaussian:-1'"),

@@ -7,7 +7,9 @@ w <- w - rate v, as Caffe and PyTorch have it) and compared step by step.
 from __future__ import annotations
 
 import csv
+import json
 import re
+import shlex
 import shutil
 import tomllib
 from collections.abc import Callable
@@ -45,8 +47,9 @@ from verydeep.training.loader import (
     steps,
 )
 from verydeep.training.loop import fit
+from verydeep.training.recipes import recipe
 from verydeep.training.run import new_folder
-from verydeep.training.run_toml import command_line, to_toml
+from verydeep.training.run_toml import OPTIONS, command_line, to_toml
 from verydeep.training.settings import Settings, checked
 from verydeep.training.state import Epoch, Schedule, Training
 from verydeep.training.step import NotFiniteError
@@ -611,6 +614,39 @@ def test_the_command_says_every_setting() -> None:
     for said in ("dropout=0.5", "initial=glorot", "patience=5", "precision=float32"):
         assert f"--set {said}" in paper  # else it would be chosen from data and machine
     assert "momentum" not in command
+
+
+def given_by(command: str) -> dict[str, Any]:
+    """The settings that a printed command gives, each as its option's kind."""
+    words, found = shlex.split(command)[3:], {}
+    names = {f"--{option}": name for name, option in OPTIONS.items()}
+    for option, value in zip(words[::2], words[1::2], strict=True):
+        name, value = value.split("=", 1) if option == "--set" else (names[option], value)
+        try:
+            found[name] = value if name in ("scale", "start") else json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, None), ({"net": "A"}, None), ({"net": "B-BN", "fc": 24}, None), ({"width": 0.25}, "quick"),
+        ({"net": "A-BN"}, "A-256"), ({"crop": 64, "width": 0.125}, "D-256"), ({"batch": 17}, None),
+    ],
+)  # fmt: skip
+def test_the_command_that_is_printed_trains_the_same_net_again(
+    given: dict[str, Any], named: str | None, device: str
+) -> None:
+    part, machine = open_dataset("drawn:60x64").train, Machine(device, 2)
+    given = given if "batch" in given else {**given, "batch": 30}
+    first = choose(part, machine, given, recipe(named) if named else None).settings
+    again = choose(part, machine, given_by(command_line("drawn:60x64", first))).settings
+    told = {name for name in vars(first) if name not in first.without_effect} - {"fc"}
+    assert {n: getattr(again, n) for n in told} == {n: getattr(first, n) for n in told}
+    assert again.sizes.table(["FC-10"]).words == first.sizes.table(["FC-10"]).words
 
 
 def test_toml_is_read_back_as_it_was() -> None:

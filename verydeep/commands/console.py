@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import TextIOWrapper
 from traceback import print_exception
 from types import TracebackType
@@ -69,5 +69,6 @@ class Console(Shown):
 
     def leave(self) -> NoReturn:
         """Ends the process as it is: threads at work would be waited for otherwise."""
-        super().say("verydeep: left at once")
+        with suppress(RuntimeError, OSError):  # while a line was being written, or to nobody
+            super().say("verydeep: left at once")
         os._exit(130)

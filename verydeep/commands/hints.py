@@ -47,6 +47,10 @@ SETTINGS = {
     **dict.fromkeys(("compile", "torch-compile"), "compiled"),
     **dict.fromkeys(("micro-batch", "micro-batch-size"), "micro_batch"),
     **dict.fromkeys(("color", "colour", "color-jitter"), "colour"),
+    **dict.fromkeys(("warmup", "warm-up", "warmup-epochs", "warmup-steps"), "warm_up"),
+    **dict.fromkeys(
+        ("fall", "cosine", "scheduler", "lr-scheduler", "lr-schedule", "sched"), "fall"
+    ),
     **dict.fromkeys(("early-stopping", "lr-patience"), "patience"),
 }
 """Settings that `--set` alone takes, and what other programs call them."""
@@ -65,7 +69,7 @@ VERBS = {
 """Verbs of ours by what others call them."""
 EXAMPLES = {"precision": "bf16", "initial": "he", "compiled": "true", "average": "0.999"}
 EXAMPLES |= {"momentum": "0.9", "dropout": "0.5", "decay": "5e-4", "patience": "5"}
-EXAMPLES |= {"colour": "0.1", "micro_batch": "16"}
+EXAMPLES |= {"colour": "0.1", "micro_batch": "16", "warm_up": "1", "fall": "cosine"}
 
 ARGUMENTS = {
     "DATA": (

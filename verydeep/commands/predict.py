@@ -73,10 +73,14 @@ def _swapped(weights: str, picture: str) -> bool:
     """Whether a network stands in a picture's place, and none in its own."""
     from verydeep.weights.paths import BEST, wanted
 
-    first, second = Path(weights), Path(picture)
-    other = second.suffix == ".safetensors" or (second / BEST).is_file() or wanted(picture)
-    ours = first.suffix == ".safetensors" or (first / BEST).is_file() or wanted(weights)
-    return first.exists() and bool(other) and not ours
+    def is_network(name: str) -> bool:
+        named = name.endswith(".safetensors") or wanted(name)
+        return bool(named or (Path(name) / BEST).is_file())
+
+    try:
+        return Path(weights).exists() and is_network(picture) and not is_network(weights)
+    except OSError:  # a name that is too long for any file
+        return False
 
 
 def _lines(path: str, found: list[tuple[str, float]], alone: bool) -> str:

@@ -170,7 +170,7 @@ def _alone(given: Any) -> bool | None:
     """Whether it is one picture or several; None where it is of no kind that could be either."""
     if isinstance(given, bytes | bytearray | memoryview | Image.Image) or hasattr(given, "read"):
         return True
-    if hasattr(given, "__array__"):
+    if _is_array(given):
         several = len(given.shape) == 4 or (len(given.shape) == 1 and _is_of_objects(given))
         return not several
     if isinstance(given, Iterable) and not isinstance(given, Mapping | Set):
@@ -183,6 +183,10 @@ def _is_of_objects(array: Any) -> bool:
     return not _is_tensor(array) and np.asarray(array).dtype.kind in "OUT"
 
 
+def _is_array(given: Any) -> bool:
+    return all(hasattr(given, name) for name in ("__array__", "shape", "dtype"))
+
+
 def _is_tensor(given: Any) -> bool:
     return hasattr(given, "cpu") and hasattr(given, "detach")
 
@@ -191,7 +195,7 @@ def _refuse_no_picture(picture: Any, where: str) -> None:
     """Raises UserError for an array that is no picture or could be two, and for a file of text."""
     if isinstance(picture, io.TextIOBase):
         raise UserError(f"{where}a file opened as text; open it with open(path, 'rb')")
-    if not hasattr(picture, "__array__") or isinstance(picture, Image.Image):
+    if not _is_array(picture) or isinstance(picture, Image.Image):
         return
     shape = tuple(picture.shape)
     kind = getattr(picture.dtype, "name", str(picture.dtype)).removeprefix("torch.")
@@ -205,6 +209,11 @@ def _refuse_no_picture(picture: Any, where: str) -> None:
     if kind not in ("bool", "uint8", "uint16"):
         raise UserError(
             f"{what} holds {kind}; pictures are uint8, uint16 or bool: of values from 0 to 255, "
+            f"give {_as_bytes(picture, 'x')}"
+        )
+    if kind == "uint16" and 0 < int(np.asarray(picture).max(initial=0)) < 256:
+        raise UserError(
+            f"{what} holds uint16 of at most 255, where white is 65535; of values from 0 to 255, "
             f"give {_as_bytes(picture, 'x')}"
         )
     last, first = (len(shape) == 3 and shape[i] in CHANNELS for i in (2, 0))

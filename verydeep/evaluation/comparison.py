@@ -137,11 +137,13 @@ def exact_interval(only_a: int, only_b: int, count: int, level: float = LEVEL) -
     """The differences in points that McNemar's exact test would not refuse at this level.
 
     Of the pictures that one alone has missed, the share that is a's lies within Clopper and
-    Pearson's (1934) interval; the number of such pictures is taken as it is.
+    Pearson's (1934) interval; the number of such pictures is taken as it is. Where there is none,
+    it is as large as it could be for none to be seen, all of one side.
     """
     parted = only_a + only_b
     if not parted:
-        return 0.0, 0.0
+        most = 100 * (1 - ((1 - level) / 2) ** (1 / count))
+        return -most, most
     low = _least_share(only_a, parted, (1 - level) / 2)
     high = 1 - _least_share(only_b, parted, (1 - level) / 2)
     return 100 * (2 * low - 1) * parted / count, 100 * (2 * high - 1) * parted / count
@@ -198,7 +200,7 @@ def paired_interval(
 
     Percentile bootstrap over pictures, each drawn with what both made of it. How many of a
     resample are missed by a alone, by b alone or by neither alone is multinomial, so those counts
-    are drawn, exactly as in `metrics.interval`; it is too narrow where they are few, as that is.
+    are drawn, exactly. It is too narrow where they are few.
     """
     count = len(missed_a)
     only_a, only_b, _ = mcnemar(missed_a, missed_b)

@@ -127,6 +127,11 @@ def table(
     return read_table(name, with_classes(normed, classes), crop)
 
 
+def hidden_channels(width: float) -> int:
+    """Channels of the hidden FC layers of a net of this width, where nothing is said of them."""
+    return int(_scaled(HIDDEN_FC, width, None).removeprefix("FC-"))
+
+
 def _scaled(word: str, width: float, fc: int | None) -> str:
     """The word with its channels scaled; words without channels as they are."""
     kind, dash, channels = word.partition("-")

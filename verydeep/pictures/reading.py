@@ -38,6 +38,8 @@ Picture = UInt8[np.ndarray, "H W 3"]
 Source = str | Path | bytes | np.ndarray
 
 EXIF = b"Exif\0\0"
+ORIENTATION = 0x0112
+"""The tag of EXIF that says how a picture is turned."""
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .pbm .pgm .ppm .pnm".split()  # noqa: SIM905
 ).union(readable_suffixes())
@@ -86,12 +88,13 @@ def read_pillow(image: Image.Image) -> Picture:
     try:
         if 0 in image.size:
             raise PictureError("has no pixels")
-        exif = bytes(image.info.get("exif", b""))
+        image.load()  # what stands behind the pixels of a file is known only then
+        turned = image.getexif().get(ORIENTATION, 1)
         pixels = _rgb_of_image(image)
     except Exception as error:  # of a file that is read only now, or is closed already
         reason = error if isinstance(error, PictureError) else f"cannot be read: {one_line(error)}"
         raise PictureError(f"Pillow image of mode {image.mode}: {reason}") from None
-    return np.array(upright(pixels, orientation_of(exif.removeprefix(EXIF))), order="C")
+    return np.array(upright(pixels, turned if turned in range(1, 9) else 1), order="C")
 
 
 def _decoded(image: ImageFile, orientation: int) -> Window:

@@ -59,10 +59,7 @@ def _errors(scores: Sequence[Scores], names: Sequence[str]) -> str:
             )
         )
     head = ("test", "top-1 error, %", "95 % interval", "top-5 error, %", "paper")
-    return table(head, rows, "numbers") + (
-        "<p>The interval is found by drawing the pictures anew, again and again (percentile "
-        "bootstrap).</p>"
-    )
+    return table(head, rows, "numbers") + ("<p>The interval is Wilson's (1927).</p>")
 
 
 def _verdicts(found: Compared) -> str:

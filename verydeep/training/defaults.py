@@ -35,9 +35,9 @@ from verydeep.training.recipes import CROP, Recipe, settings_of
 from verydeep.training.settings import LATEST_CUTS, STEP, Settings, checked
 from verydeep.weights.warm_start import Origin
 
-RATE, WARM_UP = 0.05, 1.0
-"""The highest rate of nets with norms, and epochs that rise to it; of nets without the rate is a
-tenth (docs/results.md has what was tried)."""
+RATE, WARM_UP, RISING = 0.05, 1.0, 50
+"""The highest rate of nets with norms, and the epochs, and at the least the steps, that rise to it;
+of nets without norms the rate is a tenth (docs/results.md has what was tried)."""
 FEW = 200
 """Pictures below which the layers of a trained net are left as they are, but for the last or the FC
 ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
@@ -84,10 +84,11 @@ def choose(
         for name, value, reason in _choices(train, machine, dict(given), chosen, origin):
             chosen[name], why[name] = value, reason
     why |= dict.fromkeys(given, "as given")
-    if "micro_batch" not in chosen and "micro_batch" not in given and machine.device == "cpu":
+    if "micro_batch" not in given and machine.device == "cpu":
         sizes = replace(Settings(), **{**chosen, **given}).sizes
-        size = micro_batch_of(_table(sizes, origin), Settings().micro_batch)
-        if size < Settings().micro_batch:
+        asked = chosen.get("micro_batch", Settings().micro_batch)
+        size = micro_batch_of(_table(sizes, origin), asked)
+        if size < asked:
             chosen["micro_batch"], why["micro_batch"] = (
                 size,
                 "more pictures at a time would take much memory",
@@ -181,7 +182,11 @@ def _with_norms(
     yield "fall", "cosine", "to nothing at the end"
     if machine.device == "cpu":
         yield "epochs", *_epochs(train, machine, known, None)
-    yield "warm_up", min(WARM_UP, known("epochs") / 4), "epochs in which the rate rises"
+    else:
+        yield "epochs", epochs_worth(len(train)), f"for {len(train):,} pictures"
+    steps = max(1, len(train) // known("batch"))
+    rising = max(WARM_UP, round(RISING / steps))
+    yield "warm_up", min(rising, known("epochs") / 4), "epochs in which the rate rises"
     yield "initial", "he", "norms keep the size of values"
     yield "divide", True, "pixels by their deviation, as He's weights have it"
 
@@ -193,7 +198,7 @@ def _as_the_paper(
     if machine.device == "cpu":
         yield "initial", "he", "small batches start well from it, without another net"
     yield from _scale(known, origin)
-    yield from _batches(train, norms=False, known=known)
+    yield from _batches(train, known("net").endswith(NORM_NAME), known)
     yield (
         "rate",
         RATE / 10 if known("batch") < 128 else RATE / 5,
@@ -306,5 +311,6 @@ def _epochs(
     passes = 3 if known("tune") == "all" else 1
     table = _table(_sizes(known), origin)
     epochs, minutes = epochs_in_time(table, len(train), machine.cores, enough, passes)
-    ends = "" if known("fall") == "cosine" else "; a plateau ends it earlier"
-    return epochs, f"at most, about {minutes} min{ends}"
+    if known("fall") == "cosine":
+        return epochs, f"about {minutes} min"
+    return epochs, f"at most, about {minutes} min; a plateau ends it earlier"

@@ -29,7 +29,7 @@ def interruption(answer: Callable[[], None], leave: Callable[[], None]) -> Itera
                 leave()
             return
         noted.asked = True
-        with suppress(RuntimeError):  # it came while a line was being written
+        with suppress(RuntimeError, OSError):  # while a line was being written, or to nobody
             answer()
 
     if threading.current_thread() is not threading.main_thread():  # signals are not for it

@@ -17,6 +17,7 @@ from verydeep import schema
 from verydeep.errors import UserError
 from verydeep.evaluation.published import Published, of_net
 from verydeep.schema import AndOthers, Line
+from verydeep.training.duration import MOST_EPOCHS
 from verydeep.training.settings import BEFORE, STEP, checked
 
 CROP = 224
@@ -124,6 +125,8 @@ def settings_of(stage: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     elif "scale" not in laid and "crop" in own:
         smallest, largest = (s + settings["crop"] - own["crop"] for s in own["scale"])
         settings["scale"] = smallest, largest
+    if "warm_up" in own and "warm_up" not in laid:
+        settings["warm_up"] = min(own["warm_up"], settings.get("epochs", MOST_EPOCHS) / 4)
     narrow = settings.get("width", 1.0) < 1 and own.get("width", 1.0) == 1
     if narrow and own.get("initial") == GAUSSIAN and "initial" not in laid:
         settings["initial"] = GLOROT

@@ -66,7 +66,7 @@ class Recorder:
         self._faults: list[str] = []
         self._interruption = Interruption()
         self._log: Log | None = None
-        self._done, self._unsaid = 0, 0.0
+        self._done, self._unsaid, self._testing = 0, 0.0, False
 
     @contextmanager
     def keeping(self) -> Iterator[None]:
@@ -94,16 +94,19 @@ class Recorder:
             self.notes += map(self._fault_line, training.faults)
             self.progress.say(f"going on after step {self.steps(training):,} of {self.total:,}")
         self._done = self._saved_step
-        self.progress.say(f"training: {self.total:,} steps at the most; + where weights are kept")
+        most = " at the most" if self.settings.fall == "plateau" else ""
+        self.progress.say(f"training: {self.total:,} steps{most}")
         if self.ranks.is_main:
             self._log = Log(self.folder, training.task.names, training.epochs)
 
     def _answer(self) -> None:
         """Tells who asked for an end what comes now, and what it costs not to wait for it."""
-        lost = self._done + 1 - self._saved_step
+        under_way = min(self._done + 1, self.total)
+        when = "now" if self._testing else f"after step {under_way:,}, to save it"
+        lost = (self._done if self._testing else under_way) - self._saved_step
         self.progress.say(
-            f"stopping after step {self._done + 1:,}, to save it; Ctrl-C again leaves now, and "
-            f"loses the last {lost:,} step{'s' if lost > 1 else ''}"
+            f"stopping {when}; Ctrl-C again leaves now, and loses the last {lost:,} "
+            f"step{'s' if lost != 1 else ''}"
         )
 
     def _newest(self) -> dict[str, bytes] | None:
@@ -126,6 +129,7 @@ class Recorder:
         While the loss is not known yet none of it: what would be saved might be no number.
         """
         self._faults += batch.faults
+        self._testing = False
         self._done = done = self.steps(training)
         if math.isnan(loss):
             return
@@ -144,6 +148,7 @@ class Recorder:
 
     def while_testing(self) -> None:
         """Stops where that was asked for; among several processes that waits for the next step."""
+        self._testing = self.ranks.world_size == 1
         if self._interruption.asked and self.ranks.world_size == 1:
             raise Stopped
 
@@ -173,6 +178,13 @@ class Recorder:
                 checkpoints.save(training, self._place, about, self.steps(training))
         self._saved, self._saved_step = monotonic(), self.steps(training)
         self._took = self._saved - start
+
+    def finish(self, training: Training) -> None:
+        """Saves the end of it; stops before the tests where that was asked for meanwhile."""
+        asked = self.ranks.all_reduce_max([float(self._interruption.asked)], "the end of training")
+        if asked[0]:
+            self.stop(training)
+        self.save(training)
 
     def stop(self, training: Training) -> NoReturn:
         """Saves, and leaves with the command that goes on; raises Stopped."""

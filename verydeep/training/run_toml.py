@@ -140,11 +140,13 @@ def command_line(where: str, settings: Settings) -> str:
     paper = Settings()
     for name in (field.name for field in fields(Settings)):
         value = getattr(settings, name)
+        if name == "fc" and value is None and settings.net.endswith(NORM_NAME):
+            value = vgg.hidden_channels(settings.width)  # else what is chosen would be none
         if name == "scale":
             words += ["--scale", scale_text(value)]
         elif name == "tune" and settings.start is None:
             continue  # nothing but all can be trained
-        elif name in settings.without_effect or (name in LATER and value == LATER[name]):
+        elif name in settings.without_effect or (name == "task" and value == LATER[name]):
             continue
         elif name in OPTIONS and value is not None:
             words += [f"--{OPTIONS[name]}", shlex.quote(f"{value}")]

@@ -24,7 +24,7 @@ RENAMED = {"learn": "tune", "shard": "micro_batch"}
 BEFORE = {"divide": True, "bad_start": "train"}
 """What earlier versions did without a setting: how weights of theirs were trained, and what their
 run.toml, taken as a recipe, trains again."""
-LATER = {"task": "classify"}
+LATER = {"task": "classify", "fall": "plateau", "warm_up": 0.0}
 """Settings that came later, and what is meant where a run.toml does not say them."""
 
 
@@ -117,7 +117,8 @@ class Settings:
             raise UserError(f"scale {smallest}-{largest} is the wrong way round")
         if self.warm_up >= self.epochs:
             raise UserError(
-                f"warm_up is {self.warm_up:g} epochs of {self.epochs}; it must end before they do"
+                f"warm_up is {self.warm_up:g} epochs of {self.epochs}; it must end before they do: "
+                f"take --set warm_up=0"
             )
         if smallest < self.crop:
             raise UserError(

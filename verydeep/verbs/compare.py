@@ -36,7 +36,10 @@ class Compared:
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         return {
-            "tests": [as_data([s]) for s in self.scores],
+            "tests": [
+                {"name": name, **as_data([scores])}
+                for name, scores in zip(self.names, self.scores, strict=True)
+            ],
             "comparisons": [{**asdict(c), "text": str(c)} for c in self.comparisons],
         }
 
@@ -144,7 +147,9 @@ def fused(named: Sequence[Path], out: Path | None = None, overwrite: bool = Fals
         save_scores(together, out)
     best = min(range(len(members)), key=lambda i: members[i].top(1))
     called = f"the mean of these {len(members)}"
-    found = replace(compare(together, members[best]), name_a=called, name_b=names[best])
+    found = replace(
+        compare(together, members[best], pairs=len(members)), name_a=called, name_b=names[best]
+    )
     return Fused(tuple(members), tuple(names), together, found)
 
 

@@ -130,7 +130,7 @@ def go_through(
         with recorder.keeping():
             recorder.restore(training)
             _fit(training, found.source, found.held_out["validation"], settings, recorder, runtime)
-            recorder.save(training)
+            recorder.finish(training)
         tests: tuple[Tested, ...] = ()
         judged: dict[str, Judgement] = {}
         task, epochs = training.task, tuple(training.epochs)
