@@ -166,7 +166,7 @@ def test_compared_with_itself_nothing_is_better() -> None:
     one = scores(pair(0, 30, 0, 70)[0])
     assert str(compare(one, one)) == (
         "one centre crop of 64, Q = 64 cannot be told apart from one centre crop of 64, Q = 64: "
-        "0.0 points of top-1 error (95 % interval 0.0 to 0.0; McNemar p = 1, 0 against 0 pictures)"
+        "0.0 points of top-1 error (95 % interval -3.6 to 3.6; McNemar p = 1, 0 against 0 pictures)"
     )
 
 
@@ -375,7 +375,8 @@ def test_the_exact_interval_is_clopper_and_pearsons() -> None:
     assert low == pytest.approx((2 * 0.1269 - 1) * 40, abs=0.01)
     assert high == pytest.approx((2 * 0.4120 - 1) * 40, abs=0.01)
     assert comparison.exact_interval(30, 10, 100) == pytest.approx((-high, -low))
-    assert comparison.exact_interval(0, 0, 100) == (0, 0)
+    # of 100 pictures none parts them: 1 - 0.025^(1 / 100) is 3.62 %
+    assert comparison.exact_interval(0, 0, 100) == pytest.approx((-3.62, 3.62), abs=0.01)
 
 
 def kept(*tests: tuple[str, Scores]) -> None:
@@ -427,8 +428,9 @@ def test_nets_are_called_by_their_folders_and_what_was_averaged_is_said() -> Non
 
 
 def test_equal_tests_differ_by_no_minus_nought() -> None:
+    """Of 12 pictures none parts them: 1 - 0.025^(1 / 12) is 26.5 %."""
     kept(("a", ONE), ("b", ONE))
     found = compared([Path("a"), Path("b")])
-    assert cells_of(found.comparisons[0]) == ["0.0", "0.0 to 0.0", "1.000", "cannot be told"]
+    assert cells_of(found.comparisons[0]) == ["0.0", "-26.5 to 26.5", "1.000", "cannot be told"]
     page = write_protocols_page(found, Path("page.html")).read_text()
-    assert "<td>0.0</td><td>0.0 to 0.0</td><td>0 / 0</td><td>1.000</td>" in page
+    assert "<td>0.0</td><td>-26.5 to 26.5</td><td>0 / 0</td><td>1.000</td>" in page

@@ -461,12 +461,14 @@ def test_more_pictures_get_fewer_epochs_and_more_cores_get_more() -> None:
 
 
 def test_a_net_without_norms_learns_as_the_papers_do() -> None:
-    """Norms let the rate be ten times as high, and fall along a cosine; without, plateaus count."""
+    """Norms let the rate be ten times as high, and fall along a cosine; without, plateaus count.
+
+    100 pictures are 4 steps of 25, and 50 steps of rising are 12 epochs of them."""
     part = open_dataset("drawn:100x64").train
     plain = choose(part, TWO_CORES.machine, {"net": "A"}).settings
     normed = choose(part, TWO_CORES.machine, {}).settings
     assert (plain.fall, plain.fc, plain.dropout, plain.scale) == ("plateau", None, 0.25, (96, 96))
-    assert (normed.fall, normed.fc, normed.warm_up) == ("cosine", 0, 1.0)
+    assert (normed.fall, normed.fc, normed.warm_up) == ("cosine", 0, 12)
     assert normed.rate == pytest.approx(10 * plain.rate)
 
 
@@ -633,7 +635,8 @@ def given_by(command: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        ({}, None), ({"net": "A"}, None), ({"net": "B-BN", "fc": 24}, None), ({"width": 0.25}, "quick"),
+        ({}, None), ({"net": "A"}, None), ({"net": "B-BN", "fc": 24}, None),
+        ({"width": 0.25}, "quick"),
         ({"net": "A-BN"}, "A-256"), ({"crop": 64, "width": 0.125}, "D-256"), ({"batch": 17}, None),
     ],
 )  # fmt: skip
