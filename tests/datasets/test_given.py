@@ -23,7 +23,6 @@ from verydeep.runtime.progress import SILENT, Progress
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 GREY = RGB[:, :, 0].copy()
-MODES = "1 L LA La P PA RGB RGBA RGBa RGBX CMYK YCbCr HSV LAB I I;16 I;16B".split()  # noqa: SIM905
 TURNED = 6
 """EXIF's word for a picture whose first row is its right side: a quarter turn puts it right."""
 
