@@ -214,9 +214,9 @@ def _held_out(train: Listing, other: Listing) -> Iterator[str]:
         raise UserError(f"no pictures in the class folders of {other.root}")
     unknown = [name for name in other.pictures if name not in train.pictures]
     if unknown:
+        theirs, ours = (found.called or found.root for found in (other, train))
         raise UserError(
-            f"{other.root} has classes that {train.root} has not: {some(unknown)}; "
-            f"both need the same folders"
+            f"{theirs} has classes that {ours} has not: {some(unknown)}; both need the same ones"
         )
     absent = [name for name in train.pictures if name not in other.pictures]
     if absent:
