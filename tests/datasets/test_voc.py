@@ -103,6 +103,12 @@ def test_names_in_a_list_without_a_picture_are_told() -> None:
     assert not any("not there" in note for note in open_dataset(root).notes)
 
 
+def test_a_class_that_is_no_name_of_a_folder_is_refused() -> None:
+    root = made(shows={"2007_1": ["cat"], "2007_2": ["../../evil"]}, train="12")
+    with pytest.raises(UserError, match=r"2007_2.jpg in the list of train has .*'../../evil'"):
+        open_dataset(root)
+
+
 def test_one_class_in_all_cannot_be_trained_on() -> None:
     dataset = open_dataset(made(shows={"2007_1": ["raccoon"], "2007_2": ["raccoon"]}, train="12"))
     with pytest.raises(UserError, match="one class .* at least 2"):
