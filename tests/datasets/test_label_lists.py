@@ -103,26 +103,81 @@ def test_tiny_imagenets_validation_part_is_read() -> None:
 
 
 REFUSED = {
-    "one-hot columns": "id,cat,dog\n0,1,0\n1,1,0\n2,0,1\n3,0,1\n",
-    "boxes": "id,xmin,xmax\n0,1,2\n1,1,2\n2,1,2\n3,1,2\n",
-    "ragged": "id,label\n0,cat\n1,cat,dog\n2,dog\n3\n",
-    "names of others": "id,label\na,cat\nb,dog\n",
-    "names alone": "id\n0\n1\n2\n3\n",
-    "nothing": "",
+    "one-hot columns": ("id,cat,dog\n0,1,0\n1,1,0\n2,0,1\n3,0,1\n", "no one column beside"),
+    "boxes": ("id,xmin,xmax\n0,1,2\n1,1,2\n2,1,2\n3,1,2\n", "no one column beside"),
+    "ragged": ("id,label\n0,cat\n\n1,cat,dog\n2,dog\n3\n", "3 cells in line 4, 2 in the first"),
+    "names of others": ("id,label\na,cat\nb,dog\n", "no line names a picture of train/"),
+    "names of others, without a header": ("a.jpg,cat\nb.jpg,dog\n", "no line names a picture of t"),
+    "names alone": ("id\n0\n1\n2\n3\n", "no one column beside"),
+    "nothing": ("", "empty"),
+    "another encoding": ("id,label\n0,caf\udce9\n1,cat\n", "not UTF-8"),
+    "parts by their heading": ("file,split\n0,train\n1,a\n2,b\n3,b\n", "'split' tells no classes"),
+    "folds": ("file,fold\n0,0\n1,1\n2,0\n3,1\n", "'fold' tells no classes"),
+    "patients": ("image,patient_id\n0,7\n1,7\n2,8\n3,8\n", "'patient_id' tells no classes"),
+    "patients, in one word": ("image,patientId\n0,7\n1,7\n2,8\n3,8\n", "'patientId' tells no"),
+    "ages": ("file,age\n0,41\n1,41\n2,8\n3,8\n", "'age' tells no classes"),
+    "widths": ("file,width\n0,41\n1,41\n2,8\n3,8\n", "'width' tells no classes"),
+    "parts by their words": ("file,kind\n0,train\n1,train\n2,Test\n3,test\n", "tells parts"),
+    "parts without a header": ("0,train\n1,train\n2,val\n3,val\n", "tells parts"),
+    "measures": ("file,tumour\n0,1.5\n1,1.5\n2,2\n3,2\n", "tells measures"),
 }
 
 
+def in_train(table: str) -> None:
+    flat(*(f"train/{i}.jpg" for i in range(4)), "test/9.jpg")
+    Path("data/labels.csv").write_bytes(table.encode(errors="surrogateescape"))
+
+
 @pytest.mark.parametrize("name", REFUSED)
-def test_another_table_is_refused_with_the_form_that_is_read(name: str) -> None:
-    flat(*(f"train/{i}.jpg" for i in range(4)), "test/9.jpg", labels_csv=REFUSED[name])
-    with pytest.raises(UserError, match=r"lists \(labels.csv\) of other forms than `file,class`"):
+def test_another_table_is_refused_with_what_is_wrong_with_it(name: str) -> None:
+    table, why = REFUSED[name]
+    in_train(table)
+    with pytest.raises(UserError, match=f"lines `file,class`.*labels.csv .*{why}") as refused:
         open_dataset("data")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_text_to_each_picture_is_no_class() -> None:
+    rows = "".join(f"{i},a picture of {i // 2 if i < 4 else i}\n" for i in range(40))
+    flat(*(f"train/{i}.jpg" for i in range(40)), labels_csv=f"file,caption\n{rows}")
+    with pytest.raises(UserError, match="the second column says 38 things of 40 pictures"):
+        open_dataset("data")
+
+
+@pytest.mark.parametrize("heading", ["breed", "class", "label", "species", "class_id", "stage"])
+def test_a_heading_that_may_be_of_classes_is(heading: str) -> None:
+    in_train(f"id,{heading}\n0,1\n1,1\n2,2\n3,2\n")
+    assert open_dataset("data").classes == ("1", "2")
 
 
 def test_two_lists_of_the_same_pictures_are_not_chosen_between() -> None:
     table = READ["with suffixes"]
     flat(*(f"train/{i}.jpg" for i in range(4)), a_csv=table, b_csv=table)
-    with pytest.raises(UserError, match=r"lists \(a.csv, b.csv\) of other forms"):
+    with pytest.raises(UserError, match=r"a.csv \(b.csv is of pictures in train/ as well\), b.csv"):
+        open_dataset("data")
+
+
+def test_lists_called_after_parts_make_them_of_one_folder() -> None:
+    heading = "file,class\n"
+    flat(*(f"images/{i}.jpg" for i in range(7)), test_csv=f"{heading}4,cat\n5,dog\n")
+    Path("data/train.csv").write_text(f"{heading}0,cat\n1,cat\n2,dog\n3,dog\n")
+    dataset = open_dataset("data")
+    assert list(dataset.train.names) == FOUR
+    assert list(dataset.validation.names) == ["cat/4.jpg", "dog/5.jpg"]
+    notes = "\n".join(dataset.notes)
+    assert "train.csv (4 to train on)" in notes
+    assert "pictures that no list names: 1 (6.jpg)" in notes
+    Path("data/test.csv").write_text(f"{heading}3,cat\n5,dog\n")
+    with pytest.raises(UserError, match=r"test.csv \(train.csv is of pictures in images/ as well"):
+        open_dataset("data")
+
+
+@pytest.mark.parametrize("label", ["../../evil", "a/b", "/", "..", ".", "a\0b"])
+def test_a_label_that_is_no_name_of_a_folder_is_refused_by_its_line(label: str) -> None:
+    in_train(f"id,label\n0,cat\n1,{label}\n2,cat\n3,dog\n")
+    with pytest.raises(
+        UserError, match=r"line 3 of data/labels.csv has the class .* folder's name"
+    ):
         open_dataset("data")
 
 

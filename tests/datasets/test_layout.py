@@ -27,7 +27,7 @@ def made(*there: str, root: str = "data") -> Path:
 
 
 NO_CLASSES = {
-    "Kaggle, flat": (["train/*", "test/*", "labels.csv"], r"Kaggle.* in lists \(labels.csv\)"),
+    "Kaggle, flat": (["train/*", "test/*", "labels.csv"], r"Kaggle.*labels.csv \(no line names a"),
     "Kaggle, cats and dogs": (["train/*", "test1/*"], "Kaggle.*labels in names of files"),
     "Kaggle, images": (["train_images/*", "test_images/*", "train.csv"], "Kaggle.*train.csv"),
     "flat with a list": (["images/*", "labels.csv"], "images/ is no class.*labels.csv"),
@@ -179,5 +179,5 @@ def test_folders_read_as_part_of_a_class_are_named() -> None:
 
 
 def test_loose_pictures_beside_a_list_are_told_that_it_is_not_read() -> None:
-    with pytest.raises(UserError, match=r"no class folders.*labels.csv, are not read"):
+    with pytest.raises(UserError, match=r"no class folders.*not read: labels.csv \(no line"):
         open_dataset(made("*", "labels.csv"))

@@ -5,6 +5,7 @@ Copies are made by Pillow of drawn pictures; whether two are nearly the same is 
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
+from verydeep.commands.look import _alike
 from verydeep.datasets import near_copies as module
 from verydeep.datasets import open_dataset
 from verydeep.datasets.drawing import draw
@@ -62,6 +64,43 @@ def test_groups_hold_all_that_are_near_one_another() -> None:
     ground = np.repeat([[100] * 8 + [140] * 8], 16, axis=0).astype(np.uint8)
     chain = np.stack([ground + step for step in (0, 2, 4, 13)])
     assert near_copies(chain) == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("block", [4, 7, 1024])
+def test_groups_are_those_of_walks_from_picture_to_picture(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held against a walk over all pairs, one by one; steps of 1 and 2 levels join, 3 do not."""
+    ground = np.repeat([[100] * 8 + [140] * 8], 16, axis=0)
+    steps = np.random.default_rng(0).permutation(np.cumsum([1, 2, 3, 1, 1, 4, 2, 1, 3, 2, 2, 6, 1]))
+    smalls = np.stack([ground + step for step in steps]).astype(np.uint8)
+    expected, left = [], set(range(len(steps)))
+    while left:
+        group, ahead = set[int](), [min(left)]
+        while ahead:
+            i = ahead.pop()
+            group.add(i)
+            ahead += [k for k in left - group if abs(steps[i] - steps[k]) < 3]
+        left -= group
+        expected += [sorted(group)] if len(group) > 1 else []
+    monkeypatch.setattr(module, "BLOCK", block)
+    assert near_copies(smalls) == expected
+
+
+def test_thousands_alike_need_no_memory_for_each_pair() -> None:
+    """3,000 make 4.5 million pairs, of 16 bytes at the least."""
+    smalls = np.repeat(small(DRAWN[0])[None], 3000, axis=0)
+    tracemalloc.start()
+    try:
+        assert near_copies(smalls) == [[*range(3000)]]
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_large_group_is_told_by_its_first_names_and_a_count() -> None:
+    groups = [("a", "b"), ("a", "b", "c"), tuple("abcdefg")]
+    assert _alike(groups) == ["a = b", "a = b = c", "a = b = c and 4 more"]
 
 
 def test_looking_names_near_copies_and_those_across_parts() -> None:

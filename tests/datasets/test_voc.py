@@ -69,6 +69,46 @@ def test_without_lists_all_are_split_here() -> None:
     assert (len(dataset.train), len(dataset.validation)) == (4, 2)
 
 
+def test_without_a_list_to_train_on_the_others_stay_what_they_are() -> None:
+    root = made(val="67", test="8")
+    dataset = open_dataset(root)
+    assert {name: list(part.names) for name, part in dataset.parts.items()} == {
+        "train": ["cat/2007_1.jpg", "cat/2007_2.jpg", "dog/2007_3.jpg"],
+        "validation": ["cat/2007_7.jpg", "dog/2007_6.jpg"],
+        "test": ["dog/2007_8.jpg"],
+    }
+    assert dataset.made == ()
+    assert any("pictures that no list names (3 to train on)" in note for note in dataset.notes)
+
+
+def test_lists_that_leave_nothing_to_train_on_are_refused_in_one_line() -> None:
+    words = r"no picture to train on in VOC2007: val.txt and test.txt in ImageSets/Main name them"
+    with pytest.raises(UserError, match=words) as refused:
+        open_dataset(made(val="1234", test="5678"))
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_to_choose_by_is_no_part_of_trainval() -> None:
+    dataset = open_dataset(made(trainval="123678", val="67"))
+    assert sorted(dataset.train.names) == [
+        "cat/2007_1.jpg", "cat/2007_2.jpg", "dog/2007_3.jpg", "dog/2007_8.jpg",
+    ]  # fmt: skip
+    assert len(dataset.validation) == 2
+
+
+def test_names_in_a_list_without_a_picture_are_told() -> None:
+    root = made(train="1239", val="67")
+    assert any("that are not there: 1 (2007_9)" in note for note in open_dataset(root).notes)
+    (root / "ImageSets/Main/train.txt").write_text("2007_1\n2007_3\n")
+    assert not any("not there" in note for note in open_dataset(root).notes)
+
+
+def test_a_class_that_is_no_name_of_a_folder_is_refused() -> None:
+    root = made(shows={"2007_1": ["cat"], "2007_2": ["../../evil"]}, train="12")
+    with pytest.raises(UserError, match=r"2007_2.jpg in the list of train has .*'../../evil'"):
+        open_dataset(root)
+
+
 def test_one_class_in_all_cannot_be_trained_on() -> None:
     dataset = open_dataset(made(shows={"2007_1": ["raccoon"], "2007_2": ["raccoon"]}, train="12"))
     with pytest.raises(UserError, match="one class .* at least 2"):

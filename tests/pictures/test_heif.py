@@ -6,6 +6,7 @@ tested with those of the other formats.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tracemalloc
 from io import BytesIO
@@ -33,6 +34,17 @@ def boxes(brand: bytes, *others: bytes) -> bytes:
 )  # fmt: skip
 def test_the_format_is_told_by_brands(data: bytes, form: str | None) -> None:
     assert format_of(data) == form
+
+
+def test_a_pillow_without_avif_reads_everything_else() -> None:
+    """Before 11.2 it had no such module: of None in its place, Python says that there is none."""
+    code = (
+        "import sys; sys.modules['PIL.AvifImagePlugin'] = None\n"
+        "from verydeep.pictures.reading import SUFFIXES, read_picture\n"
+        "print('.avif' in SUFFIXES, read_picture(b'P5 3 2 255 abcdef').shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False (2, 3, 3)\n"
 
 
 def heic(mode: str, colour: tuple[int, ...], side: int = 64) -> bytes:

@@ -85,23 +85,32 @@ def answer(dataset: Any, found: Any, sheet: Path | None) -> str:
     lines = [f"{dataset.where}: {len(dataset.classes)} classes", *dataset.notes, ""]
     lines += [text_table(rows), "", f"sizes (height x width): {_sizes(found.sizes)}"]
     lines += _group("cannot be read", found.faults)
-    same = [" = ".join(group) for group in found.duplicates]
+    same = _alike(found.duplicates)
     lines += _group("groups of the same picture under several names", same)
-    across = [" = ".join(group) for group in found.across]
+    across = _alike(found.across)
     lines += _group("of them in several parts, so that testing would cheat", across)
     if found.contradictions:
-        both = [" = ".join(group) for group in found.contradictions]
+        both = _alike(found.contradictions)
         lines += _group("of them in two classes, so that one label is wrong", both)
-    near = [" = ".join(group) for group in found.similar]
+    near = _alike(found.similar)
     lines += _group("groups of nearly the same picture, re-encoded or resized", near)
     if found.similar_across:
-        across = [" = ".join(group) for group in found.similar_across]
+        across = _alike(found.similar_across)
         lines += _group("of them in several parts, so that testing flatters", across)
     for title, names in (("of one colour", found.plain), ("of 1 to 3 pixels a side", found.tiny)):
         lines += _group(f"pictures {title}", names) if names else []
     if found.dark:
         lines.append(dark_line(found.dark))
     return "\n".join([*lines, *([f"contact sheet: {sheet}"] if sheet else ())])
+
+
+def _alike(groups: list[tuple[str, ...]], most: int = 3) -> list[str]:
+    """A line for each group of pictures: the first of their names, and how many more there are."""
+    lines = [" = ".join(group[:most]) for group in groups]
+    more = [len(group) - most for group in groups]
+    return [
+        f"{line} and {n:,} more" if n > 0 else line for line, n in zip(lines, more, strict=True)
+    ]
 
 
 def _sizes(sizes: list[tuple[int, int]]) -> str:

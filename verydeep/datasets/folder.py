@@ -9,7 +9,7 @@ Everything that is no picture is named in the notes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import ROLES, Dataset, Part, fingerprint
 from verydeep.datasets.entries import entries_of, is_hidden, some
 from verydeep.datasets.label_lists import label_lists
-from verydeep.datasets.layout import lists_in, part_folders, refuse_no_classes
+from verydeep.datasets.layout import part_folders, refuse_no_classes, unread_lists
 from verydeep.datasets.listing import Listing
-from verydeep.errors import UserError, escaped
+from verydeep.errors import UserError
 
 HELD_OUT = 0.2
 """Share of each class that is set aside where the folder has no split: half of it each to choose
@@ -90,11 +90,14 @@ def _listed(root: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
         raise UserError(f"no folder {root}; give a folder with one folder of pictures per class")
     if not root.is_dir():
         raise UserError(f"{root} is a file; give a folder with one folder of pictures per class")
-    roots, lists = part_folders(root), label_lists(root)
+    roots, found = part_folders(root), label_lists(root)
+    lists = found.by_role
     if "train" not in lists:
-        refuse_no_classes(roots.get("train", root))
+        refuse_no_classes(roots.get("train", root), found.unread)
     if not roots and "train" not in lists:
-        return {"train": Listing.of(root)}, ()
+        listing = Listing.of(root)
+        _refuse_loose(listing, found.unread)
+        return {"train": listing}, ()
     listings = {role: known.listing for role, known in lists.items()}
     listings |= {role: Listing.of(path) for role, path in roots.items()}
     listings = {role: listings[role] for role in ROLES if role in listings}
@@ -118,7 +121,7 @@ def _labelled(listings: dict[str, Listing]) -> tuple[dict[str, Listing], tuple[s
     train, test = listings["train"], listings["test"]
     if not test.pictures.keys().isdisjoint(train.pictures):
         return listings, ()
-    line = f"left alone: {test.root.name}/, which has none of {train.root.name}/'s class folders"
+    line = f"left alone: {test.name}, which has none of the classes of {train.name}"
     return {role: found for role, found in listings.items() if role != "test"}, (line,)
 
 
@@ -214,9 +217,9 @@ def _held_out(train: Listing, other: Listing) -> Iterator[str]:
         raise UserError(f"no pictures in the class folders of {other.root}")
     unknown = [name for name in other.pictures if name not in train.pictures]
     if unknown:
+        theirs, ours = (found.called or found.root for found in (other, train))
         raise UserError(
-            f"{other.root} has classes that {train.root} has not: {some(unknown)}; "
-            f"both need the same folders"
+            f"{theirs} has classes that {ours} has not: {some(unknown)}; both need the same ones"
         )
     absent = [name for name in train.pictures if name not in other.pictures]
     if absent:
@@ -239,20 +242,23 @@ def _classes(listing: Listing) -> tuple[str, ...]:
                 f"{only}"
             )
         return classes
-    loose = listing.left_out.get("pictures outside any class folder", [])
-    if loose:
-        lists = lists_in(root)
-        unread = (
-            f" (labels in lists of other forms, such as {escaped(lists[0])}, are not read)"
-            if lists
-            else ""
-        )
-        raise UserError(
-            f"{root} has {len(loose)} pictures but no class folders; put those of each class "
-            f"into a folder named after it, or name them in labels.csv, a line `file,class` "
-            f"each{unread}"
-        )
+    _refuse_loose(listing, {})
     unread = next(
         (f": {len(n)} {why}" for why, n in listing.left_out.items() if "not read" in why), ""
     )
     raise UserError(f"no pictures in {root}{unread}; expected one folder of pictures per class")
+
+
+def _refuse_loose(listing: Listing, unread: Mapping[str, str]) -> None:
+    """Raises UserError for pictures that lie outside class folders, where these have none.
+
+    `unread` says of lists of labels by name why they were not read.
+    """
+    loose = listing.left_out.get("pictures outside any class folder", [])
+    if loose and not listing.pictures:
+        lists = unread_lists(listing.root, unread)
+        raise UserError(
+            f"{listing.root} has {len(loose)} pictures but no class folders; put those of each "
+            f"class into a folder named after it, or name them in labels.csv, a line `file,class` "
+            f"each{f'; not read: {lists}' if lists else ''}"
+        )

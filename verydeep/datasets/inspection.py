@@ -73,7 +73,7 @@ def inspect(dataset: Dataset, threads: int = 2, progress: Progress = SILENT) -> 
             same[found.digest].append(place)
     groups = [group for group in same.values() if len(group) > 1]
     progress.say("looking for pictures that are nearly the same")
-    similar = _similar(seen)
+    similar = _similar(seen, progress)
 
     def names(groups: Iterable[Sequence[Place]]) -> list[tuple[str, ...]]:
         return [names_with_parts(dataset, group) for group in groups]
@@ -103,13 +103,13 @@ def _name(dataset: Dataset, place: Place) -> str:
     return dataset.parts[part].names[i]
 
 
-def _similar(seen: Sequence[tuple[Place, Inspected]]) -> list[list[Place]]:
+def _similar(seen: Sequence[tuple[Place, Inspected]], progress: Progress) -> list[list[Place]]:
     """Groups of nearly the same pictures, one of each that are the same pixel by pixel."""
     first = {found.digest: (place, found) for place, found in reversed(seen) if not found.plain}
     ones = sorted(first.values(), key=lambda one: one[0])
     if not ones:
         return []
-    found = near_copies(np.stack([one.small for _, one in ones]))
+    found = near_copies(np.stack([one.small for _, one in ones]), progress)
     return [[ones[i][0] for i in group] for group in found]
 
 

@@ -2,7 +2,8 @@
 
 A list is a table with a line for each picture, as Kaggle and Tiny ImageNet hand them out: a column
 of names of pictures, with or without their suffix or folder, and a column of classes. That is the
-other one of two, or the one that is called so; Tiny ImageNet's has four more, of numbers.
+other one of two, or the one that is called so; Tiny ImageNet's has four more, of numbers. Why a
+list is not read is kept, to be told where the pictures then have no class.
 """
 
 from __future__ import annotations
@@ -10,20 +11,19 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from verydeep.datasets.dataset import ROLES
 from verydeep.datasets.entries import entries_of, is_hidden, is_picture, natural_key, some
 from verydeep.datasets.layout import folders_of, has_pictures, holds_pictures, is_kind, role_of
-from verydeep.datasets.listing import Listing
+from verydeep.datasets.list_columns import Columns, columns_of, picture_of
+from verydeep.datasets.listing import Listing, refuse_no_name
 from verydeep.errors import UserError, one_line
 
 ENDS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 """Ends of names of lists, and what parts their columns; semicolons may part those of a .csv."""
-CLASS = frozenset("class label category classname labelname wnid".split())  # noqa: SIM905
-"""What a column of classes is called, where there are more than two columns."""
 NO_LABELS = ("sample", "submission")
 """Words in names of lists whose labels are there to be filled in."""
 MOST = 2**28
@@ -32,7 +32,11 @@ MOST = 2**28
 
 @dataclass(frozen=True)
 class LabelList:
-    """A list, what it says of the pictures in a folder, and by which columns and lines."""
+    """A list, what it says of the pictures in a folder, and by which columns and lines.
+
+    `beside` are the pictures that lists of other parts name in the same folder; None where there
+    are no such lists.
+    """
 
     path: Path
     folder: Path
@@ -40,10 +44,17 @@ class LabelList:
     columns: str
     lines: frozenset[int]
     absent: tuple[str, ...]
+    beside: frozenset[str] | None = None
 
     @property
     def listing(self) -> Listing:
         """The pictures that it names, by class; the others are told of."""
+        if self.beside is not None:
+            others = "pictures that no list names" if _role(self) == "train" else ""
+            listing = Listing.labelled(self.folder, self.labels, self.path.name, others)
+            left = [name for name in listing.left_out.pop(others, []) if name not in self.beside]
+            listing.left_out |= {others: left} if left else {}
+            return listing
         called = "" if self.folder == self.path.parent else f"{self.folder.name}/"
         others = f"pictures that {self.path.name} does not name"
         return Listing.labelled(self.folder, self.labels, called, others)
@@ -58,7 +69,15 @@ class LabelList:
                       f"({some(self.absent)})")  # fmt: skip
 
 
-def label_lists(root: Path) -> dict[str, LabelList]:
+@dataclass
+class Lists:
+    """The lists that were read, by the role of their pictures, and why others were not, by name."""
+
+    by_role: dict[str, LabelList] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+
+
+def label_lists(root: Path) -> Lists:
     """The lists of pictures that lie flat, by the role of these.
 
     They lie in the folder itself, or in folders whose names are words for parts and pictures, or in
@@ -66,24 +85,27 @@ def label_lists(root: Path) -> dict[str, LabelList]:
     """
     folders = [folder for folder in folders_of(root) if has_pictures(folder)]
     if not folders:
-        own = label_list(root, [root])
-        return {"train": own} if own else {}
+        return lists_of(root, [root])
     found: dict[str, list[LabelList]] = {role: [] for role in ROLES}
+    unread: dict[str, str] = {}
     for folder in filter(lambda folder: is_kind(folder.name), folders):
         role = role_of(folder.name)
         for flat in (folder, *folders_of(folder)):
             if is_kind(flat.name) and holds_pictures(flat):
-                known = label_list(flat, [flat, folder, root])
-                found[role[0] if role else "train"] += [known] if known else []
+                known = lists_of(flat, [flat, folder, root], role and role[0])
+                unread |= known.unread
+                for part, one in known.by_role.items():
+                    found[part].append(one)
     lists = {role: known[0] for role, known in found.items() if len(known) == 1}
     if "train" in lists and any(not is_kind(folder.name) for folder in folders):
-        return {}
+        return Lists()
     train = lists.get("train")
-    return {
+    apart = {
         role: known
         for role, known in lists.items()
         if role == "train" or train is None or not _same_lines(known, train)
     }
+    return Lists(apart, unread)
 
 
 def _same_lines(one: LabelList, other: LabelList) -> bool:
@@ -91,10 +113,12 @@ def _same_lines(one: LabelList, other: LabelList) -> bool:
     return one.path == other.path and not one.lines.isdisjoint(other.lines)
 
 
-def label_list(folder: Path, places: Sequence[Path]) -> LabelList | None:
-    """The one list in these places that gives classes to pictures which lie flat in a folder.
+def lists_of(folder: Path, places: Sequence[Path], role: str | None = None) -> Lists:
+    """The list in these places that gives classes to pictures which lie flat in a folder.
 
-    None where there is none, or there are several. Raises UserError where it gives a picture two.
+    It is that of the role, and to train on where the folder has none; several lists are those of
+    the parts that they are called after, where no picture is in two of them. Raises UserError where
+    one gives a picture two classes.
     """
     files = [entry.name for entry in entries_of(folder) if is_picture(entry.name)]
     pictures = {name: name for name in files if not is_hidden(name)}
@@ -103,10 +127,36 @@ def label_list(folder: Path, places: Sequence[Path]) -> LabelList | None:
         by_stem[PurePosixPath(name).stem].append(name)
     pictures |= {stem: names[0] for stem, names in by_stem.items() if len(names) == 1}
     if not pictures:
-        return None
+        return Lists()
     paths = chain.from_iterable(_lists(place) for place in dict.fromkeys(places))
-    found = [known for path in paths if (known := _read(path, folder, pictures))]
-    return found[0] if len(found) == 1 else None
+    read = {path: _read(path, folder, pictures) for path in paths}
+    found = [known for known in read.values() if isinstance(known, LabelList)]
+    unread = {path.name: why for path, why in read.items() if isinstance(why, str)}
+    if len(found) < 2:
+        return Lists(dict(zip([role or "train"], found, strict=False)), unread)
+    if role is None and (parts := _by_role(found)):
+        return Lists(parts, unread)
+    for one, other in zip(found, (*found[1:], found[0]), strict=True):
+        unread[one.path.name] = f"{other.path.name} is of pictures in {folder.name}/ as well"
+    return Lists({}, unread)
+
+
+def _by_role(found: Sequence[LabelList]) -> dict[str, LabelList]:
+    """Lists by the parts that they are called after; none where two have a picture or a part."""
+    parts = {role: known for known in found if (role := _role(known))}
+    named = [name for known in found for name in known.labels]
+    if len(parts) < len(found) or "train" not in parts or len({*named}) < len(named):
+        return {}
+    return {
+        role: replace(known, beside=frozenset(named).difference(known.labels))
+        for role, known in parts.items()
+    }
+
+
+def _role(known: LabelList) -> str | None:
+    """The part that a list is called after."""
+    role = role_of(known.path.stem)
+    return role and role[0]
 
 
 def _lists(place: Path) -> list[Path]:
@@ -115,79 +165,60 @@ def _lists(place: Path) -> list[Path]:
     return [place / n for n in known if not any(word in n.casefold() for word in NO_LABELS)]
 
 
-def _read(path: Path, folder: Path, pictures: dict[str, str]) -> LabelList | None:
-    """What a file says of the pictures; None where it is no list of them."""
+def _read(path: Path, folder: Path, pictures: dict[str, str]) -> LabelList | str:
+    """What a file says of the pictures; where it is no list of them, why."""
     if path.stat().st_size > MOST:
-        return None
+        return f"more than {MOST:,} bytes"
     try:
         text = path.read_text(encoding="utf-8-sig")
-        rows = [row for row in csv.reader(text.splitlines(), delimiter=_parting(path, text)) if row]
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return None
-    if not rows or len({*map(len, rows)}) != 1:
-        return None
-    columns = _columns(rows, folder, pictures)
-    if columns is None:
-        return None
-    name_at, class_at, headed = columns
+        reader = csv.reader(text.splitlines(), delimiter=_parting(path, text))
+        rows = [(reader.line_num, row) for row in reader if row]
+    except UnicodeDecodeError:
+        return "not UTF-8"
+    except (OSError, csv.Error) as error:
+        return one_line(str(error))
+    if not rows:
+        return "empty"
+    for number, row in rows:
+        if len(row) != len(rows[0][1]):
+            return f"{len(row)} cells in line {number}, {len(rows[0][1])} in the first"
+    columns = columns_of([row for _, row in rows], folder, pictures)
+    if isinstance(columns, str):
+        return columns
+    labels, lines, absent = _labels(rows, columns, path, folder, pictures)
+    if not labels:
+        return "no line gives a picture a class"
+    return LabelList(path, folder, labels, columns.told, frozenset(lines), tuple(absent))
+
+
+def _labels(
+    rows: list[tuple[int, list[str]]],
+    columns: Columns,
+    path: Path,
+    folder: Path,
+    pictures: dict[str, str],
+) -> tuple[dict[str, str], set[int], list[str]]:
+    """The classes of pictures, the lines that say so, and names of pictures that are not there."""
     labels: dict[str, str] = {}
     absent, lines = [], set()
-    for number, row in enumerate(rows[headed:], 1 + headed):
-        name, label = _picture(row[name_at], folder, pictures), row[class_at].strip()
+    for number, row in rows[columns.headed :]:
+        cell, label = row[columns.name], row[columns.label].strip()
+        name = picture_of(cell, folder, pictures)
         if name is None:
-            absent.append(row[name_at])
+            absent.append(cell)
             continue
         lines.add(number)
+        if label:
+            refuse_no_name(label, f"line {number} of {path}")
         if labels.setdefault(name, label) != label:
             raise UserError(
                 f"line {number} of {path} gives {name} the class '{one_line(label)}', and an "
                 f"earlier one '{one_line(labels[name])}'; a picture has one class here"
             )
-    labels = {name: label for name, label in labels.items() if label}
-    if not labels:
-        return None
-    told = f", columns '{rows[0][name_at]}' and '{rows[0][class_at]}'" if headed else ""
-    return LabelList(path, folder, labels, told, frozenset(lines), tuple(absent))
+    return {name: label for name, label in labels.items() if label}, lines, absent
 
 
 def _parting(path: Path, text: str) -> str:
     first = text.partition("\n")[0]
     usual = ENDS[path.suffix.casefold()]
     return ";" if usual == "," and first.count(";") > first.count(",") else usual
-
-
-def _columns(
-    rows: list[list[str]], folder: Path, pictures: dict[str, str]
-) -> tuple[int, int, int] | None:
-    """Where names and classes are, and how many lines are above them: one, or none."""
-
-    def names(i: int, some: list[list[str]]) -> bool:
-        return any(_picture(row[i], folder, pictures) for row in some)
-
-    places = range(len(rows[0]))
-    headed = 0 if any(names(i, rows[:1]) for i in places) else 1
-    rest = rows[headed:]
-    distinct = [len({row[i] for row in rest}) for i in places]  # what is no name comes again
-    naming = [i for i in places if 2 * distinct[i] > len(rest) and names(i, rest)]
-    if len(naming) > 1:
-        naming = [i for i in naming if distinct[i] == len(rest)]
-    if len(naming) != 1:
-        return None
-    others = [i for i in places if i != naming[0]]
-    if len(others) > 1 and headed:
-        others = [i for i in others if _plain(rows[0][i]) in CLASS]
-    elif len(others) > 1:
-        others = [i for i in others if not all(row[i].isdecimal() for row in rest)]
-    return (naming[0], others[0], headed) if len(others) == 1 else None
-
-
-def _plain(heading: str) -> str:
-    return "".join(filter(str.isalpha, heading.casefold()))
-
-
-def _picture(cell: str, folder: Path, pictures: dict[str, str]) -> str | None:
-    """The picture of the folder that a cell names; None of another folder's, or none at all."""
-    path = PurePosixPath(cell.strip().replace("\\", "/"))
-    if path.parent.name not in ("", folder.name):
-        return None
-    return pictures.get(path.name)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -65,13 +65,13 @@ def part_folders(root: Path) -> dict[str, Path]:
 
 def role_of(name: str) -> tuple[str, tuple[str, ...]] | None:
     """What a part is for by its name, and the words in it that say something else."""
-    words = _words(name)
+    words = words_of(name)
     roles = [PARTS[word] for word in words if word in PARTS]
     rest = tuple(w for w in words if w not in PARTS and w not in KINDS and w not in FILLING)
     return (roles[0], rest) if len(roles) == 1 else None
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
     """The words of a name in small letters: "JPEGImages" has two, "train2017" one."""
     found = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+", normalize("NFC", name))
     return [word.casefold() for word in found]
@@ -113,7 +113,7 @@ def _has_no_classes(part: Path) -> bool:
 
 def is_kind(name: str) -> bool:
     """Whether a name is made of words for parts and kinds of files, and of no other."""
-    words = {*_words(name)} - FILLING
+    words = {*words_of(name)} - FILLING
     return bool(words) and words <= KINDS | PARTS.keys()
 
 
@@ -123,7 +123,7 @@ def _are_numbered(folders: Sequence[Path]) -> bool:
     "images_1" or "fold1" are pieces of one data set, and no classes.
     """
     found = [folder.name for folder in folders if has_pictures(folder)]
-    words = {word for name in found for word in _words(name) if word not in FILLING}
+    words = {word for name in found for word in words_of(name) if word not in FILLING}
     numbers = all(re.search(r"\d$", name) for name in found)
     return len(found) > 1 and len(words) == 1 and words <= NUMBERED and numbers
 
@@ -149,9 +149,12 @@ def has_pictures(folder: Path, depth: int = 8) -> bool:
     return depth > 0 and any(has_pictures(below, depth - 1) for below in folders_of(folder))
 
 
-def refuse_no_classes(root: Path) -> None:
-    """Raises UserError where the folders of a folder are no classes, with what would do."""
-    if reason := _why_no_classes(root):
+def refuse_no_classes(root: Path, unread: Mapping[str, str]) -> None:
+    """Raises UserError where the folders of a folder are no classes, with what would do.
+
+    `unread` says of lists of labels by name why they were not read.
+    """
+    if reason := _why_no_classes(root, unread):
         raise UserError(f"{reason}; {_advice(root)}")
 
 
@@ -161,20 +164,26 @@ def lists_in(root: Path) -> list[str]:
     return sorted((n for n in names if n.casefold().endswith(LISTS)), key=natural_key)
 
 
-def _why_no_classes(root: Path) -> str | None:
+def unread_lists(root: Path, unread: Mapping[str, str]) -> str:
+    """Which lists are not read, and why, to go on with in a sentence; nothing without any."""
+    lists = dict.fromkeys(lists_in(root), "no table `file,class`") | dict(unread)
+    return some([f"{name} ({why})" for name, why in lists.items()])
+
+
+def _why_no_classes(root: Path, unread: Mapping[str, str]) -> str | None:
     folders = folders_of(root)
     others = [folder for folder in folders if not is_kind(folder.name)]
     if not any(map(has_pictures, others)) and not _are_numbered(folders):
         kinds = [folder for folder in folders if is_kind(folder.name)]
         if not any(map(has_pictures, kinds)):
             return None
-        lists = lists_in(root)
-        where = f"lists ({some(lists)})" if lists else "lists"
+        lists = unread_lists(root, unread)
+        which = f", but these are not: {lists}" if lists else ""
         names = some([f"{folder.name}/" for folder in kinds])
         none = "is no class" if len(kinds) == 1 else "are no classes"
         return (
             f"{root} looks like {_what(root, kinds)}: {names} {none}, and labels in names of files "
-            f"or in {where} of other forms than `file,class` are not read"
+            f"are not read; a list of lines `file,class` would be{which}"
         )
     if glued := _glued(folders):
         return (
@@ -209,7 +218,7 @@ def _why_folders_of_folders(root: Path, tops: Sequence[Path]) -> str | None:
     names = [{normalize("NFC", f.name) for f in folders_of(top) if has_pictures(f)} for top in tops]
     counts = Counter(chain(*names))
     shared = sorted((n for n, count in counts.items() if count > 1), key=natural_key)
-    telling = [n for n in shared if not DATE.fullmatch(n) and not {*_words(n)} <= KINDS]
+    telling = [n for n in shared if not DATE.fullmatch(n) and not {*words_of(n)} <= KINDS]
     if len(telling) < (1 if all(_is_copy(top.name) for top in tops) else 2):
         return None
     return (
@@ -219,7 +228,7 @@ def _why_folders_of_folders(root: Path, tops: Sequence[Path]) -> str | None:
 
 
 def _is_copy(name: str) -> bool:
-    words = {*_words(name)}
+    words = {*words_of(name)}
     return bool(DATE.fullmatch(name)) or (bool(words) and words <= VARIANTS | {"fold"})
 
 
@@ -237,7 +246,7 @@ def _what(root: Path, folders: Sequence[Path]) -> str:
         return "YOLO's layout"
     if "annotations" in names:
         return "COCO's layout"
-    if all("fold" in _words(name) for name in names):
+    if all("fold" in words_of(name) for name in names):
         return "folds of one data set"
     if all(role_of(name) for name in names):
         bare = all(map(_has_no_classes, folders))
@@ -251,7 +260,7 @@ FIRST = frozenset({"train", "training", "images", "original", "color", "colour"}
 
 def _advice(root: Path) -> str:
     """Which folder would do, or what to do where none does."""
-    tops = sorted(folders_of(root), key=lambda top: not {*_words(top.name)} & FIRST)
+    tops = sorted(folders_of(root), key=lambda top: not {*words_of(top.name)} & FIRST)
     fair, tests = ([t for t in tops if _is_test(t) is test] for test in (False, True))
     best = next(filter(_would_do, fair), None)
     own = "put the pictures of each class into a folder named after it"
@@ -275,4 +284,4 @@ def _would_do(folder: Path) -> bool:
     if parts := part_folders(folder):
         return has_pictures(parts["train"])
     classes = [below for below in folders_of(folder) if has_pictures(below)]
-    return len(classes) > 1 and _why_no_classes(folder) is None
+    return len(classes) > 1 and _why_no_classes(folder, {}) is None

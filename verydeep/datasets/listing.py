@@ -25,7 +25,7 @@ from verydeep.datasets.entries import (
     why_no_picture,
 )
 from verydeep.datasets.names import Names, joined
-from verydeep.errors import UserError, escaped
+from verydeep.errors import UserError, escaped, one_line
 
 
 def class_name(folder: str) -> str:
@@ -35,6 +35,18 @@ def class_name(folder: str) -> str:
     ('Café', 'Café')
     """
     return normalize("NFC", os.fsencode(folder).decode(errors="surrogateescape"))
+
+
+def refuse_no_name(label: str, where: str) -> None:
+    """Raises UserError for a label that cannot be a folder's name, as a pack has one for each.
+
+    Such as `../../x`, which would lead out of whatever folder a pack is unpacked in.
+    """
+    if label in (".", "..") or "/" in label or "\0" in label:
+        raise UserError(
+            f"{where} has the class '{one_line(label)}', which cannot be a folder's name; write it "
+            f"without / and without a zero byte, and not as . or .."
+        )
 
 
 _Picture = tuple[list[tuple[int, int, str]], str, int]
@@ -110,7 +122,9 @@ class Listing:
             reason = "hidden" if is_hidden(name) else why_no_picture(name) or why_empty(entry)
             if name in labels and not reason:
                 key, size = natural_key(name), entry.stat().st_size
-                found[class_name(labels[name])].append((key, name, size))
+                label = class_name(labels[name])
+                refuse_no_name(label, f"what is said of {name} in {called or root}")
+                found[label].append((key, name, size))
             elif others:
                 listing.left_out[reason or others].append(name)
         for name in sorted(found, key=natural_key):

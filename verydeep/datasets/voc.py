@@ -24,6 +24,7 @@ PICTURES, ANNOTATIONS, LISTS = "JPEGImages", "Annotations", Path("ImageSets", "M
 ROLES = {"train": ("train", "trainval"), "validation": ("val",), "test": ("test",)}
 """What the lists of each part are called; the first that is there counts."""
 SEVERAL, NONE, MISSING = "of several classes", "of no object", "without an annotation"
+PICTURELESS = "that are not there"
 
 
 def is_here(where: str | Path) -> bool:
@@ -36,8 +37,8 @@ def is_here(where: str | Path) -> bool:
 def open(where: str | Path, split: int = 0) -> Dataset:
     """Dataset of the pictures of one class each, by the parts that lists make.
 
-    Without lists, all of them are split here. Raises UserError where there are several years, or
-    an annotation is none of VOC's.
+    Without a list to train on, those that no other list names are it; without any, all of them are
+    split here. Raises UserError where there are several years, or an annotation is none of VOC's.
     """
     root, *others = _roots(Path(where))
     if others:
@@ -45,18 +46,15 @@ def open(where: str | Path, split: int = 0) -> Dataset:
         raise UserError(f"{where} holds {len(names)} data sets ({some(names)}); give {root}")
     files = {Path(n).stem: n for n in _names(root / PICTURES) if is_picture(n)}
     there = {Path(n).stem for n in _names(root / ANNOTATIONS) if n.endswith(".xml")}
-    listed = {role: _listed(root, names) for role, names in ROLES.items()}
-    parts = {role: stems for role, stems in listed.items() if stems is not None}
-    if "train" not in parts:
-        parts = {"train": sorted(there, key=natural_key)}
     left_out: dict[str, list[str]] = defaultdict(list)
     listings = {}
-    for role, stems in parts.items():
+    for role, (called, stems) in _parts(root, there).items():
+        if gone := [stem for stem in stems if stem not in files]:
+            left_out[PICTURELESS] += gone
         known = [stem for stem in stems if stem in files]
         labels = _labels(root, known, there, left_out)
         if labels:
             of_files = {files[stem]: label for stem, label in labels.items()}
-            called = f"the list of {role}" if listed[role] is not None else ""
             listings[role] = Listing.labelled(root / PICTURES, of_files, called)
     if "train" not in listings:
         raise UserError(f"no picture to train on in {root} shows objects of exactly one class")
@@ -80,17 +78,41 @@ def _names(folder: Path) -> Iterator[str]:
     return (entry.name for entry in entries_of(folder))
 
 
-def _listed(root: Path, names: Sequence[str]) -> list[str] | None:
-    """The pictures of a part, by the first of these lists that is there; None without any."""
-    for name in names:
-        path = root / LISTS / f"{name}.txt"
-        if path.is_file():
-            try:
-                lines = path.read_text(encoding="utf-8-sig").splitlines()
-            except (OSError, UnicodeDecodeError) as error:
-                raise UserError(f"cannot read {path}: {error}; copy it again") from None
-            return [line.split()[0] for line in lines if line.strip()]
-    return None
+def _parts(root: Path, there: set[str]) -> dict[str, tuple[str, list[str]]]:
+    """What each part goes by in notes, and its pictures, of which none is in two of them."""
+    names = {
+        role: next((name for name in words if _list(root, name).is_file()), None)
+        for role, words in ROLES.items()
+    }
+    lists = {role: (f"the list of {role}", _listed(root, n)) for role, n in names.items() if n}
+    held_out = {stem for role, (_, stems) in lists.items() if role != "train" for stem in stems}
+    if names["train"] == "trainval":
+        called, stems = lists["train"]
+        return {**lists, "train": (called, [stem for stem in stems if stem not in held_out])}
+    if names["train"]:
+        return lists
+    pool = sorted(there - held_out, key=natural_key)
+    if not pool:
+        given = " and ".join(f"{name}.txt" for name in names.values() if name)
+        why = f"{given} in {LISTS} name them all" if given else f"{ANNOTATIONS}/ has no annotation"
+        raise UserError(
+            f"no picture to train on in {root}: {why}; name others in {LISTS / 'train.txt'}"
+        )
+    return {"train": ("the pictures that no list names" if lists else "", pool), **lists}
+
+
+def _list(root: Path, name: str) -> Path:
+    return root / LISTS / f"{name}.txt"
+
+
+def _listed(root: Path, name: str) -> list[str]:
+    """The pictures that a list names."""
+    path = _list(root, name)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}; copy it again") from None
+    return [line.split()[0] for line in lines if line.strip()]
 
 
 def _labels(

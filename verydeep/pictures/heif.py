@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from io import BytesIO
 
 from PIL import features
-from PIL.AvifImagePlugin import AvifImageFile
 from PIL.ImageFile import ImageFile
 
 from verydeep.errors import PictureError
@@ -24,10 +23,15 @@ HOW_TO_READ = {
 """What to do about files that cannot be read here, before another way is named."""
 
 
+def _has_avif() -> bool:
+    """Whether Pillow reads AVIF; before 11.2 it does not know of it, and would warn if asked."""
+    return bool(find_spec("PIL.AvifImagePlugin")) and bool(features.check("avif"))
+
+
 def readable_suffixes() -> frozenset[str]:
     """Ends of names of the pictures of these kinds that can be decoded here."""
     heic = HEIC_SUFFIXES if find_spec("pillow_heif") else ()
-    return frozenset((*heic, *(AVIF_SUFFIXES if features.check("avif") else ())))
+    return frozenset((*heic, *(AVIF_SUFFIXES if _has_avif() else ())))
 
 
 def format_of(data: bytes) -> str | None:
@@ -55,8 +59,10 @@ def open_heic(data: bytes) -> ImageFile:
 
 def open_avif(data: bytes) -> ImageFile:
     """Its first picture, not yet decoded, with the EXIF block that tells how it is turned."""
-    if not features.check("avif"):
+    if not _has_avif():
         raise PictureError(
             "is an AVIF picture, which this build of Pillow does not read; save it as JPEG or PNG"
         )
+    from PIL.AvifImagePlugin import AvifImageFile  # which Pillow has since 11.2
+
     return AvifImageFile(BytesIO(data))

@@ -9,6 +9,9 @@ import os
 from verydeep.errors import PictureError, UserError
 
 MAX_PIXELS = 50_000_000
+MOST_MILLIONS = 1_000_000
+BYTES, BYTES_TRANSPARENT = 12, 28
+"""That a pixel takes at the peak of reading: of a PNG some 10, and of one with transparency 28."""
 VARIABLE = "VERYDEEP_MAX_MPX"
 """What raises the limit, in millions of pixels, of whatever reads pictures."""
 
@@ -25,9 +28,10 @@ def most_pixels() -> int:
         millions = float(said)
     except ValueError:
         millions = math.nan
-    if not 0 < millions < math.inf:
+    if not 0 < millions <= MOST_MILLIONS:
         raise UserError(
-            f"{VARIABLE} is '{said}'; a number of millions of pixels is needed, such as 100"
+            f"{VARIABLE} is '{said}'; a number of millions of pixels is needed, such as 100, "
+            f"of {MOST_MILLIONS:,} at most"
         )
     return int(millions * 1e6)
 
@@ -39,7 +43,8 @@ def refuse_size(width: int, height: int, max_pixels: int) -> None:
         raise PictureError(
             f"{millions:.4g} Mpx ({width} x {height}) where at most {max_pixels / 1e6:.4g} Mpx are "
             f"read; save it smaller, or set {VARIABLE}={math.ceil(millions)} in the environment, "
-            f"for {_memory(3 * width * height)} of memory each"
+            f"for {_memory(BYTES * width * height)} of memory each, and "
+            f"{_memory(BYTES_TRANSPARENT * width * height)} with transparency"
         )
 
 
