@@ -265,8 +265,8 @@ def test_either_set_of_weights_is_taken_by_its_name(
 def test_a_set_that_is_not_there_is_refused_by_those_that_are() -> None:
     first, second, _ = two_sets()
     for state, there in (
-        ({"model": first.state_dict(), "model_ema": second.state_dict()}, "'model', 'model_ema'"),
-        (first.state_dict(), "'features'"),
+        ({"model": first.state_dict(), "model_ema": second.state_dict()}, "'model', 'model_ema'$"),
+        (first.state_dict(), "one, without a name"),
     ):
         torch.save(state, "w.pth")
         with pytest.raises(UserError, match=f"no set of weights 'swa'; there is {there}"):
@@ -274,6 +274,29 @@ def test_a_set_that_is_not_there_is_refused_by_those_that_are() -> None:
     save_file(first.state_dict(), "w.safetensors")
     with pytest.raises(UserError, match="no set of weights 'swa'"):
         state_dict.read("w.safetensors", "swa")
+
+
+def test_every_other_set_is_told_of_and_no_optimiser() -> None:
+    first, second, expected = two_sets()
+    others = {name: second.state_dict() for name in ("ema_state", "best_model", "teacher")}
+    optimiser = {"state": {0: {"momentum": torch.ones(2, 3, 3, 3)}}}
+    state = {"model": first.state_dict(), "optimizer": optimiser, "opt": optimiser, **others}
+    network, notes = ours(state)
+    assert hash_of(network) == plain(first)
+    told = [note for note in notes if "two sets" in note]
+    assert [note.rpartition("--which ")[2].split()[0] for note in told] == [*others]
+    network, _ = ours(state, "best_model")
+    assert hash_of(network) == expected
+
+
+def test_tensors_that_share_their_values_are_counted_once() -> None:
+    built = small()
+    wrapper = nn.Module()
+    wrapper.vgg, wrapper.again = built, built.features
+    wrapper.third = built.features
+    network, _ = ours(wrapper.state_dict(), "vgg")
+    found = hash_of(network)
+    assert found == plain(built)
 
 
 def test_the_name_of_a_set_reaches_the_process_that_reads() -> None:

@@ -22,7 +22,9 @@ FEATURE = re.compile(r"features\.(\d{1,3})\.(?:(conv|bn)\.)?(weight|bias|running
 PAPERS = re.compile(r"((?:conv|bn)\d{1,2}_\d{1,2}|fc[678])\.\w+")
 """Names of the paper's, which are Caffe's and ours."""
 EXPECTED = "expected are features.N and classifier.N, timm's names, or conv1_1 ... fc8"
-AVERAGES = re.compile(r"(?:(?:model|state_dict|net)_)?(?:ema|swa)(?:_(?:model|state_dict|net))?")
+AVERAGES = re.compile(
+    r"(?:(?:model|state_dict|net)_)?(?:ema|swa)(?:_(?:model|state_dict|state|net|weights))?"
+)
 """What trainers call an average of the weights that they keep beside them."""
 _FIRST = re.compile(r"((?:[^.]+\.)*)(?:\d{1,3}(?:\.conv)?|conv1_1)\.weight")
 """The name of a first convolution, and what its trunk's names begin with."""
@@ -103,7 +105,8 @@ def _chosen(
     own = [b for b in whole if not any(map(AVERAGES.fullmatch, b.split(".")))]
     asked = [b for b in whole if which in (_label(b), b.rstrip("."))]
     if which is not None and not asked:
-        raise no_set(which, [*sets, *map(_label, whole)])
+        labels = [_label(before) for before in whole]
+        raise no_set(which, [*sets, *(each for each in labels if each != "features")])
     taken = (asked or own or whole)[0]
     return taken, [b for b in whole if b != taken]
 
