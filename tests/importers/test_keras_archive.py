@@ -183,7 +183,7 @@ def test_damaged_archives_are_refused() -> None:
     content = path.read_bytes()
     half = Path("half.keras")
     half.write_bytes(content[: len(content) // 2])
-    assert_refused(families.read, half, "it is cut short: the end of its archive is missing")
+    assert_refused(families.read, half, "it is cut short, or something follows its end")
     flipped = bytearray(content)
     flipped[len(content) // 2] ^= 1
     half.write_bytes(flipped)
@@ -192,6 +192,11 @@ def test_damaged_archives_are_refused() -> None:
     assert_refused(families.read, packed, "model.weights.h5 is compressed, which Keras never does")
     without = rewritten(path, lambda name, c: b"" if name == "model.weights.h5" else c)
     assert_refused(families.read, without, "it has no model.weights.h5; save it again with Keras 3")
+    with zipfile.ZipFile("x.keras", "w") as file:
+        file.writestr("config.json", "{}")
+        file.writestr("pytorch_model.bin", b"x")
+    reason = r"it is a zip archive of other files \(pytorch_model.bin\); unpack it"
+    assert_refused(families.read, Path("x.keras"), reason)
     huge = rewritten(path, lambda name, c: c + b" " * 2**22 if name == "config.json" else c)
     assert_refused(families.read, huge, "its config.json has 4,2")
     short = rewritten(path, lambda name, c: c[:9000] if name == "model.weights.h5" else c)
