@@ -20,6 +20,7 @@ from keras import layers as L
 from tests.foreign_nets import assert_refused
 from tests.importers.test_keras_models import MEAN, PICTURES, READ
 from tests.keras_nets import net, posteriors, saved
+from verydeep.errors import UserError
 from verydeep.importers import families
 from verydeep.importers import keras as ours
 from verydeep.importers.to_network import to_network
@@ -98,6 +99,71 @@ def test_what_is_kept_before_a_head_gives_keras_own_activations(name: str, end: 
     assert np.abs(difference).max() < 1e-4 * np.abs(expected).max()
 
 
+def with_pools(*pools: Callable[[], Any], head: Any = (5,), **how: Any) -> Any:
+    """A net with these after its blocks, one each."""
+    each = iter(pools)
+    return net("D", pool=lambda: next(each)(), dense=head, **how)
+
+
+MAX = L.MaxPooling2D
+
+
+def average() -> Any:
+    return L.AveragePooling2D(2)
+
+
+def bordered() -> Any:
+    return L.Conv2D(8, 3, padding="same", activation="relu", name="more")
+
+
+MEAN_OF_MAP: dict[str, Any] = {"flatten": [lambda: L.GlobalAveragePooling2D(name="mean")]}
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: with_pools(*[MAX] * 4, average), "average_pooling2d"),
+        (lambda: with_pools(*[MAX] * 4, average, head=(16, 16, 5)), "average_pooling2d"),
+        (lambda: with_pools(*[MAX] * 4, average, after=[L.BatchNormalization, L.ReLU]),
+         "average_pooling2d"),
+        (lambda: with_pools(*[MAX] * 3, average, average), "average_pooling2d"),
+        (lambda: net(size=(64, 64), flatten=[average, L.Flatten], dense=(5,)), "average_pooling2d"),
+        (lambda: net(flatten=[bordered, L.Flatten], dense=(5,)), "more"),
+    ],
+    ids=["the fifth", "before three layers", "after norms", "the last two", "a sixth",
+         "a convolution"],
+)  # fmt: skip
+def test_windows_over_a_map_are_no_head(make: Callable[[], Any], name: str) -> None:
+    with pytest.raises(UserError, match=f"its layer '{name}"):
+        to_network(ours.read(saved(make(), "net.keras")), "net.keras")
+
+
+@pytest.mark.parametrize("after", [None, [L.BatchNormalization, L.ReLU]], ids=["plain", "norms"])
+def test_a_last_block_that_is_not_pooled_gets_no_pool(after: Any) -> None:
+    model = with_pools(*[MAX] * 4, lambda: L.Dropout(0.1), after=after, **MEAN_OF_MAP)
+    path = saved(model, "net.keras")
+    read = families.read(path)
+    assert read.notes[0].endswith(
+        "are at no place of a VGG and left out: the net ends with conv5_3"
+    )
+    assert to_network(read, path).network.table.last == "relu5_3"
+
+
+def test_fully_convolutional_nets_have_their_three_fc_layers() -> None:
+    """Kernels and biases of 13 convolutions and three FC layers are 32; posteriors are Keras's."""
+    head = [lambda: L.Conv2D(16, 1, activation="relu"), lambda: L.Conv2D(16, 1, activation="relu"),
+            lambda: L.Conv2D(5, 1, activation="softmax")]  # fmt: skip
+    model = net("D", flatten=head, dense=())
+    path = saved(model, "net.keras")
+    read = ours.read(path)
+    assert (len(read.tensors), read.notes) == (32, ())
+    expected = posteriors(model, PICTURES[..., ::-1] - MEAN)[:, 0, 0]
+    network = to_network(read, path).network
+    with torch.inference_mode():
+        found = network.posteriors(network.pixels.normalise(torch.from_numpy(PICTURES)))
+    assert np.abs(found.numpy() - expected).max() < 1e-4
+
+
 # --- damage
 
 
@@ -117,7 +183,7 @@ def test_damaged_archives_are_refused() -> None:
     content = path.read_bytes()
     half = Path("half.keras")
     half.write_bytes(content[: len(content) // 2])
-    assert_refused(families.read, half, "it is cut short: the end of its archive is missing")
+    assert_refused(families.read, half, "it is cut short, or something follows its end")
     flipped = bytearray(content)
     flipped[len(content) // 2] ^= 1
     half.write_bytes(flipped)
@@ -126,6 +192,11 @@ def test_damaged_archives_are_refused() -> None:
     assert_refused(families.read, packed, "model.weights.h5 is compressed, which Keras never does")
     without = rewritten(path, lambda name, c: b"" if name == "model.weights.h5" else c)
     assert_refused(families.read, without, "it has no model.weights.h5; save it again with Keras 3")
+    with zipfile.ZipFile("x.keras", "w") as file:
+        file.writestr("config.json", "{}")
+        file.writestr("pytorch_model.bin", b"x")
+    reason = r"it is a zip archive of other files \(pytorch_model.bin\); unpack it"
+    assert_refused(families.read, Path("x.keras"), reason)
     huge = rewritten(path, lambda name, c: c + b" " * 2**22 if name == "config.json" else c)
     assert_refused(families.read, huge, "its config.json has 4,2")
     short = rewritten(path, lambda name, c: c[:9000] if name == "model.weights.h5" else c)

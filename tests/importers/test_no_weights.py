@@ -50,6 +50,8 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "lfs.pth": (lambda: LFS, "is a pointer of Git LFS and no weights; run git lfs pull"),
     "drive.pth": (lambda: b"<!DOCTYPE html><html>", "is a web page or XML and no weights"),
     "page.pth": (lambda: b"\xef\xbb\xbf\n <html>", "is a web page or XML and no weights"),
+    "unknown.bin": (lambda: b"<" + bytes(range(255, 0, -1)), "is of no kind that is read"),
+    "page.xml": (lambda: b"<?XML\xff", "is a web page or XML and no weights"),
     "answer.pth": (lambda: b'{"message": "Not Found"}', "is a text and no weights, '{\"message\""),
     "limit.h5": (lambda: b"Too many requests", "is a text and no weights, 'Too many requests'"),
     "none.pth": (lambda: b"", "is empty"),
@@ -61,7 +63,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "vgg.7z": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(50), f"is an archive of 7-Zip; {UNPACK}"),
     "vgg.zip": (zipped, f"none of PyTorch's or Keras's (vgg.pth in it); {UNPACK}"),
     "vgg.pth": (zipped, f"it is a zip archive of other files (vgg.pth); {UNPACK}"),
-    "half.zip": (lambda: zipped()[:40], "is a zip archive cut short: its end is missing"),
+    "half.zip": (lambda: zipped()[:40], "is a zip archive, cut short, or something follows"),
     "vgg.tar": (tarred, f"is a tar archive; {UNPACK}"),
     "tar.pth": (tarred, f"it is a tar archive of other files (vgg.pth); {UNPACK}"),
     "a.npz": (arrays, "is arrays of NumPy and no file of a net"),
@@ -79,6 +81,13 @@ def test_what_is_no_weights_is_called_what_it_is(name: str) -> None:
     assert words in str(caught.value)
     assert str(caught.value).startswith(name)
     assert str(caught.value).isprintable()
+
+
+def test_bytes_after_the_end_of_an_archive_are_told_of() -> None:
+    torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, "w.pth")
+    Path("w.pth").write_bytes(Path("w.pth").read_bytes() + bytes(70_000))
+    with pytest.raises(UserError, match="it is cut short, or something follows its end"):
+        families.read(Path("w.pth"))
 
 
 def test_half_a_file_is_called_cut_short() -> None:

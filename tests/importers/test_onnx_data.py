@@ -17,7 +17,7 @@ from tests.foreign_nets import assert_refused
 from tests.importers.test_onnx_weights import vgg
 from verydeep.importers import onnx as ours
 from verydeep.importers import sandbox
-from verydeep.importers.reader_process import bytes_of
+from verydeep.importers.onnx_data import bytes_of
 
 
 def saved(**how: Any) -> Path:
@@ -48,6 +48,16 @@ def test_files_beside_count_for_the_limits_of_the_process_that_reads() -> None:
     assert "conv5_3.weight" in sandbox.read(path).tensors
 
 
+def test_names_that_a_graph_does_not_tell_count_for_nothing() -> None:
+    """Neighbours whose names are in its content by chance."""
+    onnx.save(vgg().model(), "vgg.onnx")
+    content = Path("vgg.onnx").read_bytes()
+    for name in "aceor":
+        assert name.encode() in content
+        Path(name).write_bytes(bytes(1000))
+    assert bytes_of(Path("vgg.onnx")) == len(content)
+
+
 def with_entry(key: str, value: str) -> Path:
     """The file with another entry of its first tensor, of those that tell where its numbers are."""
     path = saved(location="vgg.onnx.data")
@@ -66,7 +76,7 @@ def with_entry(key: str, value: str) -> Path:
         (lambda: with_entry("location", ".."), "files of its own folder alone"),
         (lambda: with_entry("location", "gone"), "a file 'gone', which is not beside it"),
         (lambda: with_entry("length", "12"), "has 12 bytes, [0-9,]+ are needed"),
-        (lambda: with_entry("offset", "99999999"), "'vgg.onnx.data' beside it is cut short"),
+        (lambda: with_entry("offset", "99999999"), "'vgg.onnx.data' beside it is too short"),
         (lambda: with_entry("offset", "-4"), "tells of '-4' where a number is due"),
     ],
 )
@@ -74,8 +84,10 @@ def test_no_span_is_believed_that_is_not_there(make: Callable[[], Path], reason:
     assert_refused(ours.read, make(), reason)
 
 
-def test_half_a_file_beside_is_cut_short() -> None:
+def test_half_a_file_beside_is_called_too_short() -> None:
     path = saved(location="vgg.onnx.data")
     data = Path("vgg.onnx.data")
     data.write_bytes(data.read_bytes()[:1000])
-    assert_refused(ours.read, path, "'vgg.onnx.data' beside it is cut short: 1,000 of")
+    assert_refused(ours.read, path, "'vgg.onnx.data' beside it is too short for .*: 1,000 of")
+    data.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\n")
+    assert_refused(ours.read, path, "'vgg.onnx.data' beside it is a pointer of Git LFS")

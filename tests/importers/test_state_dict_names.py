@@ -167,18 +167,62 @@ def test_a_net_that_ends_with_fc7_is_kept_and_trained_on() -> None:
     ("state", "name"),
     [
         (lambda s: named("net.", s) | {"net.features.0.conv.scale": torch.ones(1)}, "conv.scale"),
-        (lambda s: {"mean": torch.ones(1, 3, 1, 1)} | named("net.", s), "'mean'"),
+        (lambda s: {"gain": torch.ones(1, 3, 1, 1)} | named("net.", s), "'gain'"),
+        (lambda s: s | {"zoom.weight": torch.ones(3, 3, 1, 1)}, "'zoom.weight'"),
         (lambda s: {"stem.weight": torch.ones(3, 3)} | s, "'stem.weight'"),
         (lambda s: {k: s[k] for k in s if k[9] in "036"} | {"fc.weight": torch.ones(3, 8)},
          "'fc.weight'"),
     ],
-    ids=["within", "pixels before", "a layer before", "beside half a trunk"],
+    ids=["within", "pixels before", "filters", "a layer before", "beside half a trunk"],
 )  # fmt: skip
 def test_what_is_no_head_is_refused(state: Callable[[State], State], name: str) -> None:
     torch.save(state(small().features.state_dict(prefix="features.")), "w.pth")
     with pytest.raises(UserError, match="which is at no place of a VGG") as caught:
         state_dict.read("w.pth")
     assert name in str(caught.value)
+
+
+BESIDE: dict[str, tuple[State, str]] = {
+    "a temperature": ({"temperature": torch.ones(())}, "temperature is"),
+    "centres": ({"centers": torch.ones(3, 5)}, "centers is"),
+    "another classifier": ({"aux.weight": torch.ones(3, 32)}, "aux is"),
+}
+
+
+@pytest.mark.parametrize("name", list(BESIDE))
+def test_what_stands_beside_a_net_costs_it_no_layer(name: str) -> None:
+    """A net's own values stand before those of its layers, and in sorted names after them."""
+    built, (more, said) = small(), BESIDE[name]
+    state = built.state_dict()
+    for both in (state | more, *([] if name == "another classifier" else [more | state])):
+        network, notes = ours(both)
+        found = hash_of(network)
+        assert found == plain(built)
+        assert f"{said} at no place of a VGG and left out: the net ends with fc8" in notes
+
+
+@pytest.mark.parametrize("prefix", ["", "normalize."])
+def test_a_mean_and_a_deviation_of_pixels_are_passed_over_and_told(prefix: str) -> None:
+    built = small()
+    more = {f"{prefix}mean": torch.ones(1, 3, 1, 1), f"{prefix}std": torch.ones(3)}
+    for state in (more | built.state_dict(), built.state_dict() | more):
+        network, notes = ours(state)
+        assert any(f"{prefix}mean and {prefix}std of three values are" in note for note in notes)
+        found = hash_of(network)
+        assert found == plain(built)
+
+
+def test_scores_that_another_layer_takes_are_hidden() -> None:
+    more = {"out.weight": torch.ones(2, 3), "out.bias": torch.ones(2)}
+    network, notes = ours(small().state_dict() | more)
+    assert network.table.last == "fc7"
+    assert any("left out: the net ends with fc7" in note for note in notes)
+
+
+def test_filters_of_a_picture_are_refused_in_names_that_are_sorted_too() -> None:
+    save_file(small().state_dict() | {"zoom.weight": torch.ones(4, 3, 1, 1)}, "w.safetensors")
+    with pytest.raises(UserError, match="'zoom.weight', which is at no place of a VGG"):
+        state_dict.read("w.safetensors")
 
 
 # --- two sets of weights
@@ -221,8 +265,8 @@ def test_either_set_of_weights_is_taken_by_its_name(
 def test_a_set_that_is_not_there_is_refused_by_those_that_are() -> None:
     first, second, _ = two_sets()
     for state, there in (
-        ({"model": first.state_dict(), "model_ema": second.state_dict()}, "'model', 'model_ema'"),
-        (first.state_dict(), "'features'"),
+        ({"model": first.state_dict(), "model_ema": second.state_dict()}, "'model', 'model_ema'$"),
+        (first.state_dict(), "one, without a name"),
     ):
         torch.save(state, "w.pth")
         with pytest.raises(UserError, match=f"no set of weights 'swa'; there is {there}"):
@@ -230,6 +274,29 @@ def test_a_set_that_is_not_there_is_refused_by_those_that_are() -> None:
     save_file(first.state_dict(), "w.safetensors")
     with pytest.raises(UserError, match="no set of weights 'swa'"):
         state_dict.read("w.safetensors", "swa")
+
+
+def test_every_other_set_is_told_of_and_no_optimiser() -> None:
+    first, second, expected = two_sets()
+    others = {name: second.state_dict() for name in ("ema_state", "best_model", "teacher")}
+    optimiser = {"state": {0: {"momentum": torch.ones(2, 3, 3, 3)}}}
+    state = {"model": first.state_dict(), "optimizer": optimiser, "opt": optimiser, **others}
+    network, notes = ours(state)
+    assert hash_of(network) == plain(first)
+    told = [note for note in notes if "two sets" in note]
+    assert [note.rpartition("--which ")[2].split()[0] for note in told] == [*others]
+    network, _ = ours(state, "best_model")
+    assert hash_of(network) == expected
+
+
+def test_tensors_that_share_their_values_are_counted_once() -> None:
+    built = small()
+    wrapper = nn.Module()
+    wrapper.vgg, wrapper.again = built, built.features
+    wrapper.third = built.features
+    network, _ = ours(wrapper.state_dict(), "vgg")
+    found = hash_of(network)
+    assert found == plain(built)
 
 
 def test_the_name_of_a_set_reaches_the_process_that_reads() -> None:

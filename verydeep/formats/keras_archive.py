@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from verydeep.errors import one_line
+from verydeep.formats import zips
 from verydeep.limits import FormatError, start_of
 
 ARCHIVE = b"PK\x03\x04"
@@ -44,6 +45,10 @@ def opened(path: Path) -> Archive:
     try:
         with ZipFile(path) as archive:
             members = {member.filename: member for member in archive.infolist()}
+            others = [name for name in members if name not in (CONFIG, "metadata.json")]
+            if others and WEIGHTS not in members:
+                raise FormatError(f"it is a zip archive of other files ({one_line(others[0]):.40})",
+                                  "unpack it and give the file within")  # fmt: skip
             for name in (CONFIG, WEIGHTS):
                 if name not in members:
                     raise FormatError(f"it has no {name}", _AGAIN)
@@ -56,12 +61,8 @@ def opened(path: Path) -> Archive:
             return Archive(text, *_span(path, weights))
     except FormatError:
         raise
-    except BadZipFile as error:
-        if "not a zip file" not in str(error):
-            raise FormatError(f"it is damaged ({one_line(error)})") from None
-        raise FormatError("it is cut short: the end of its archive is missing") from None
-    except Exception as error:  # a damaged archive has zipfile raise one of a dozen kinds
-        raise FormatError(f"it is damaged ({one_line(error)})") from None
+    except Exception as error:
+        raise zips.refusal(error) from None
 
 
 def _refuse_damage(archive: ZipFile, member: ZipInfo) -> None:

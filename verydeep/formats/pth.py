@@ -13,11 +13,12 @@ import re
 import warnings
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import torch
 
 from verydeep.errors import one_line
+from verydeep.formats import zips
 from verydeep.limits import FormatError, start_of
 
 ARCHIVE = b"PK\x03\x04"
@@ -147,12 +148,8 @@ def _refuse_odd_archive(path: Path) -> None:
                         pass
     except FormatError:
         raise
-    except BadZipFile as error:
-        if "not a zip file" not in str(error):
-            raise FormatError(f"it is damaged ({one_line(error)})") from None
-        raise FormatError("it is cut short: the end of its archive is missing") from None
-    except Exception as error:  # a damaged archive has zipfile raise one of a dozen kinds
-        raise FormatError(f"it is damaged ({one_line(error)})") from None
+    except Exception as error:
+        raise zips.refusal(error) from None
 
 
 def _refuse_odd_members(members: list[ZipInfo], size: int) -> None:

@@ -17,6 +17,7 @@ from verydeep.formats.protobuf import open_content
 from verydeep.importers import prototxt as prototxts
 from verydeep.importers.caffe_layers import Step, followed
 from verydeep.importers.caffe_message import CaffeLayer, is_caffe, read_net
+from verydeep.importers.layer_names import ends_with_pooling
 from verydeep.importers.layer_shapes import Layer, tensors_of
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, Parameters
 from verydeep.importers.prototxt import NetText
@@ -58,8 +59,9 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
     guessed = () if own else (SCALE,) if told else ALL_GUESSED
     found = None if said.table else _has_lrn(steps)
     return Parameters(
-        "caffe", tensors, pixels, said.classes, tuple(notes), said.table, found, guessed
-    )
+        "caffe", tensors, pixels, said.classes, tuple(notes), said.table, found, guessed,
+        pooled=ends_with_pooling([step.kind for step in steps]),
+    )  # fmt: skip
 
 
 def _placed(layers: Sequence[CaffeLayer]) -> list[Step]:

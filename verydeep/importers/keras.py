@@ -32,7 +32,13 @@ from verydeep.importers.keras_names import (
     refuse_norms_after_relus,
     refuse_other_layers,
 )
-from verydeep.importers.layer_names import NOTHING, TRUNKS, before_head, layer_names
+from verydeep.importers.layer_names import (
+    NOTHING,
+    TRUNKS,
+    before_head,
+    ends_with_pooling,
+    layer_names,
+)
 from verydeep.importers.other_nets import note_of_head
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, Parameters
 from verydeep.importers.parameters import SCALE as S
@@ -174,7 +180,8 @@ def _of_model(held: dict[str, Group], layers: list[KerasLayer], size: Size | Non
     guessed: tuple[str, ...] = (S,) if before else ALL_GUESSED
     if size and size[0] == size[1] != IMAGENET_CROP:
         pixels, guessed = replace(pixels, scale=size), tuple(x for x in guessed if x != S)
-    return replace(_parameters(tensors, pixels, guessed, head), lrn=False)
+    pooled = ends_with_pooling([step.kind for step in told])
+    return replace(_parameters(tensors, pixels, guessed, head, pooled=pooled), lrn=False)
 
 
 def _refuse_other_map(size: Size, pools: int, fc6: np.ndarray) -> None:
@@ -225,16 +232,19 @@ def _parameters(
     head: Sequence[str],
     table: Table | None = None,
     notes: Sequence[str] = (),
+    pooled: bool | None = None,
 ) -> Parameters:
     """What is given of a net; `head` are the layers of another head, which are left out."""
     if "conv1_1.weight" not in tensors:
         raise FormatError("it holds no weights of a VGG net's first layer", NOT_OURS)
     cut = bool(head) or {"fc6.weight", "fc8.weight"} & tensors.keys() == {"fc6.weight"}
     if cut:
-        notes = (note_of_head(head, tensors), *notes)
+        notes = (note_of_head(head, tensors, pooled is not False), *notes)
     elif "fc6.weight" not in tensors:
         notes = ("has no FC layers: without its top", *notes)
-    return Parameters(FAMILY, tensors, pixels, None, tuple(notes), table, guessed=guessed, cut=cut)
+    return Parameters(
+        FAMILY, tensors, pixels, None, tuple(notes), table, guessed=guessed, cut=cut, pooled=pooled
+    )
 
 
 def _pixels(root: Node) -> Pixels:

@@ -37,14 +37,18 @@ _WORDS = {
     "conv": "a convolution", "norm": "batch normalisation", "relu": "a ReLU", "pool": "max pooling",
     "lrn": "local response normalisation", "fc": "an FC layer", "softmax": "the soft-max",
 }  # fmt: skip
-_OF_BLOCKS = ("conv", "norm", "relu")
 TRUNKS = frozenset(
     frozenset(row.name for row in vgg.table(name).rows if type(row) is Conv)
     for name in vgg.CONFIGURATIONS
 )
 """The convolutions of each configuration."""
+BLOCKS = 5
+"""Of convolutions, each with its pooling, in every configuration."""
 NOTHING = "nothing"
 """The kind of what changes no value when a net is tested: dropout, flattening and the like."""
+_OF_BLOCKS = ("conv", "norm", "relu", NOTHING)
+_HEADS = ("fc", "norm", "Dense over a map", "GlobalAveragePooling2D", "GlobalMaxPooling2D")
+"""What a head of another kind may begin with; windows over a map are of the trunk, or refused."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ def before_head(layers: Sequence[ForeignLayer]) -> Sequence[ForeignLayer]:
     """The layers up to a head of another kind than Table 1's three FC layers; all where it is none.
 
     It begins after the last pooling and the convolutions after that, or, where two FC layers with
-    their ReLUs follow as fc6 and fc7 do, after those.
+    their ReLUs follow a pooling as fc6 and fc7 do, after those. Where what comes there begins no
+    head, such as average pooling or another convolution with a border, it is none.
     """
     pools = [place for place, layer in enumerate(layers) if layer.kind == "pool"]
     if not pools:
@@ -97,15 +102,27 @@ def before_head(layers: Sequence[ForeignLayer]) -> Sequence[ForeignLayer]:
     trunk = pools[-1] + 1
     if trunk < len(layers) and layers[trunk].kind == "conv" and any(layers[trunk].window.pad):
         trunk += len([*takewhile(lambda each: each.kind in _OF_BLOCKS, layers[trunk:])])
-    kinds = [layer.kind for layer in layers[trunk:] if layer.kind != NOTHING]
-    if kinds in (["fc", "relu", "fc", "relu", "fc", *end] for end in ([], ["softmax"])):
+    kinds = [_kind_in_head(layer) for layer in layers[trunk:] if layer.kind != NOTHING]
+    pooled = ends_with_pooling([layer.kind for layer in layers[:trunk]])
+    whole = kinds in (["fc", "relu", "fc", "relu", "fc", *end] for end in ([], ["softmax"]))
+    if (whole and pooled) or not kinds or kinds[0] not in _HEADS:
         return layers
-    hidden = kinds[:4] == ["fc", "relu", "fc", "relu"]
+    hidden = pooled and kinds[:4] == ["fc", "relu", "fc", "relu"]
     left = 4 if hidden else 0
     while left:
         left -= layers[trunk].kind != NOTHING
         trunk += 1
     return layers[:trunk]
+
+
+def ends_with_pooling(kinds: Sequence[str]) -> bool:
+    """Whether the last of layers of these kinds that does something is max pooling."""
+    return next((kind for kind in reversed(kinds) if kind != NOTHING), "") == "pool"
+
+
+def _kind_in_head(layer: ForeignLayer) -> str:
+    """A layer's kind after the trunk, where a convolution without a border is an FC layer."""
+    return "fc" if layer.kind == "conv" and not any(layer.window.pad) else layer.kind
 
 
 class _Walk:
@@ -127,6 +144,12 @@ class _Walk:
             what = _WORDS.get(kind) or quoted(kind)
             raise FormatError(f"its layer {quoted(layer.name)} is {what}, where a net of Table 1 "
                               f"has {_either(self.last)}", REMEDY)  # fmt: skip
+        if kind == "conv" and self.block > BLOCKS:
+            raise FormatError(
+                f"its layer {quoted(layer.name)} is a convolution with a border, where a net of "
+                f"Table 1 has an FC layer after pool{BLOCKS}",
+                REMEDY,
+            )
         _check_window(layer, kind)
         self.before = quoted(layer.name)
         self.last = f"an FC layer's {kind}" if (self.last, kind) == ("fc", "relu") else kind

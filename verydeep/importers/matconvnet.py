@@ -23,6 +23,7 @@ from verydeep.importers.layer_names import (
     NOTHING,
     ForeignLayer,
     Window,
+    ends_with_pooling,
     layer_names,
     of_our_epsilon,
     path_order,
@@ -75,7 +76,8 @@ def _parameters(net: dict[str, Value]) -> Parameters:
     order = _order(layers) if "params" in net else range(len(layers))
     path = [layers[i].with_parameters(values) for i in order]
     tensors: dict[str, np.ndarray] = {}
-    for layer, name in zip(path, layer_names([layer.told() for layer in path]), strict=True):
+    told = [layer.told() for layer in path]
+    for layer, name in zip(path, layer_names(told), strict=True):
         if layer.kind == "norm":
             tensors |= {f"{name}.{part}": values for part, values in _norm(layer).items()}
         elif name:
@@ -85,11 +87,14 @@ def _parameters(net: dict[str, Value]) -> Parameters:
     meta = _struct(net.get("meta")) or net
     normalization = _struct(meta.get("normalization"))
     pixels = _pixels(normalization, notes)
-    told = {PIXELS: "averageImage", SCALE: "imageSize"}
-    guessed = tuple(what for what, field in told.items() if field not in normalization)
+    fields = {PIXELS: "averageImage", SCALE: "imageSize"}
+    guessed = tuple(what for what, field in fields.items() if field not in normalization)
     scores = len(next(reversed(tensors.values())))
     classes = _classes(_struct(meta.get("classes")), scores, notes)
-    return Parameters(FAMILY, tensors, pixels, classes, tuple(notes), lrn=lrn, guessed=guessed)
+    return Parameters(
+        FAMILY, tensors, pixels, classes, tuple(notes), lrn=lrn, guessed=guessed,
+        pooled=ends_with_pooling([layer.kind for layer in told]),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

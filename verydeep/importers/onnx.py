@@ -57,11 +57,18 @@ def read(path: Path | str) -> Parameters:
         graph, own = _read_model(open_content(path))
         said = metadata.from_text(own) if own else metadata.Metadata(TORCHVISION)
         followed = graph.after(PICTURE) if own else graph
-        layers, lrn = follow(followed, DataFiles(path.parent))
+        layers, lrn, pooled = follow(followed, DataFiles(path.parent))
         tensors = tensors_of(layers)
     guessed = () if own else ALL_GUESSED
     return Parameters(
-        "onnx", tensors, said.pixels, said.classes, table=said.table, lrn=lrn, guessed=guessed
+        "onnx",
+        tensors,
+        said.pixels,
+        said.classes,
+        table=said.table,
+        lrn=lrn,
+        guessed=guessed,
+        pooled=pooled,
     )
 
 

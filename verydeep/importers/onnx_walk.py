@@ -17,6 +17,7 @@ from verydeep.importers.layer_names import (
     NOTHING,
     ForeignLayer,
     Window,
+    ends_with_pooling,
     layer_names,
     of_our_epsilon,
 )
@@ -39,8 +40,8 @@ _OF_SHAPES = {
 }  # fmt: skip
 
 
-def follow(graph: Graph, files: DataFiles) -> tuple[list[Layer], bool]:
-    """Layers in order, and whether A-LRN's response normalisation follows the first.
+def follow(graph: Graph, files: DataFiles) -> tuple[list[Layer], bool, bool]:
+    """Layers in order, whether A-LRN's LRN follows the first, and whether it ends with pooling.
 
     `files` are those beside the graph's, which may hold its numbers. FormatError says what the
     graph holds where it is no VGG.
@@ -53,7 +54,8 @@ def follow(graph: Graph, files: DataFiles) -> tuple[list[Layer], bool]:
     except FormatError as error:
         raise walk.refusal(str(error)) from None
     layers = [replace(layer, name=name) for layer, name in zip(walk.layers, names, strict=True)]
-    return layers, any(told.kind == "lrn" for told in walk.told)
+    lrn = any(told.kind == "lrn" for told in walk.told)
+    return layers, lrn, ends_with_pooling([told.kind for told in walk.told])
 
 
 class _Walk:

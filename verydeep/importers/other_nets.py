@@ -31,11 +31,14 @@ def out_of_place(names: Sequence[str]) -> str:
     return f"'{one_line(name)}'{net and f', as {net} has'}, which is at no place of a VGG"
 
 
-def note_of_head(left: Sequence[str], tensors: Collection[str]) -> str:
-    """What is said of layers that are left out, so that a net of these tensors ends before them."""
+def note_of_head(left: Sequence[str], tensors: Collection[str], pooled: bool = True) -> str:
+    """What is said of layers that are left out, so that a net of these tensors ends before them.
+
+    `pooled` tells whether pooling stands after its last convolution.
+    """
     layers = {name.rpartition(".")[0] for name in tensors}
     last = max(layer for layer in layers if layer.startswith("conv"))
-    trunk = "pool5" if last.startswith("conv5") else last
+    trunk = "pool5" if last.startswith("conv5") and pooled else last
     end = max((layer for layer in layers if layer.startswith("fc")), default=trunk)
     if not left:
         return f"it has no layer of classes, and ends with {end}"

@@ -40,7 +40,8 @@ class Parameters:
     file does not say. `guessed` names what of the pixels the file does not say, and the reader
     took from its family: "pixels" (order, range, mean and deviation), "scale" (S), or both. `cut`
     tells that a head of another kind followed and was left out, so that the last FC layer, if there
-    is any, is a hidden one.
+    is any, is a hidden one. `pooled` tells whether a net without FC layers ends with pooling: None
+    where the file does not say.
     """
 
     family: str
@@ -52,3 +53,4 @@ class Parameters:
     lrn: bool | None = None
     guessed: tuple[str, ...] = ()
     cut: bool = False
+    pooled: bool | None = None

@@ -47,6 +47,7 @@ class ParametersSaid(TypedDict):
     lrn: bool | None
     guessed: Annotated[list[Line], Most(2)]
     cut: bool
+    pooled: bool | None
 
 
 def write(parameters: Parameters, path: Path) -> None:
@@ -60,6 +61,7 @@ def write(parameters: Parameters, path: Path) -> None:
         "lrn": parameters.lrn,
         "guessed": parameters.guessed,
         "cut": parameters.cut,
+        "pooled": parameters.pooled,
     }
     tensors = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
     with path.open("wb") as file:
@@ -91,6 +93,7 @@ def read(path: Path, source: Path | str) -> Parameters:
             said["lrn"],
             tuple(word for word in (PIXELS, SCALE) if word in said["guessed"]),
             said["cut"],
+            said["pooled"],
         )
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{source} was read, but not to weights: {one_line(error)}") from None

@@ -1,7 +1,8 @@
 """The process that reads a foreign file: what it may use is taken from it before it begins.
 
-`sandbox.py` starts it with FILE PROTOTXT WHICH FOLDER MEMORY SECONDS BYTES, and it leaves with 0
-and a file of parameters in the folder, or with 2 and one line on stdout.
+`sandbox.py` starts it with FILE PROTOTXT WHICH FOLDER MEMORY SECONDS BYTES SIZE, which is that
+of the file and of those beside it; it leaves with 0 and a file of parameters in the folder, or with
+2 and one line on stdout.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from pathlib import Path
 RESULT = "parameters.safetensors"
 """The file of parameters, in the folder that is given."""
 REFUSED = 2
-LARGEST_GRAPH = 1 << 26
-"""Bytes of an ONNX file that keeps its weights elsewhere; a VGG's graph has 30 KB."""
 NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000
 DIE_WITH_PARENT, NO_NEW_PRIVILEGES = 1, 38
 
@@ -26,7 +25,7 @@ DIE_WITH_PARENT, NO_NEW_PRIVILEGES = 1, 38
 def main() -> None:
     """Reads one file and leaves."""
     path, prototxt, which, folder, *limits = sys.argv[1:]
-    memory, seconds, written = map(int, limits)
+    memory, seconds, written, size = map(int, limits)
     answer = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no answer
     _leave_the_world()
@@ -41,7 +40,7 @@ def main() -> None:
     from verydeep.errors import UserError, one_line
     from verydeep.importers import families, parameters_file
 
-    _no_more_memory_than(memory, bytes_of(Path(path)))
+    _no_more_memory_than(memory, size)
     try:
         found = families.read(Path(path), Path(prototxt) if prototxt else None, which or None)
         parameters_file.write(found, Path(folder) / RESULT)
@@ -53,16 +52,6 @@ def main() -> None:
         )
     except Exception as error:  # whatever a reader did not foresee of a damaged file
         _refuse(answer, f"{path} cannot be read: {one_line(error)}")
-
-
-def bytes_of(path: Path) -> int:
-    """Bytes that a file has, with those of the files beside an ONNX file that it names."""
-    size = path.stat().st_size
-    if path.suffix.casefold() != ".onnx" or size > LARGEST_GRAPH:
-        return size
-    content = path.read_bytes()
-    beside = [each for each in path.parent.iterdir() if os.fsencode(each.name) in content]
-    return size + sum(each.stat().st_size for each in beside if each.is_file() and each != path)
 
 
 def _leave_the_world() -> None:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 import verydeep
 from verydeep.errors import UserError, escaped
-from verydeep.importers.reader_process import REFUSED, RESULT, bytes_of
+from verydeep.importers.onnx_data import bytes_of
+from verydeep.importers.reader_process import REFUSED, RESULT
 
 if TYPE_CHECKING:
     from verydeep.importers.parameters import Parameters
@@ -68,10 +69,11 @@ def read(
         if not file.is_file():
             why = " is no file" if file.exists() else ": no such file; give a file of weights"
             raise UserError(f"{file}{why}")
-    limits = limits or Limits.of(bytes_of(path))
+    size = bytes_of(path)
+    limits = limits or Limits.of(size)
     try:
         with tempfile.TemporaryDirectory(prefix="verydeep-") as folder:
-            _run(path, prototxt, which, Path(folder), limits)
+            _run(path, prototxt, which, Path(folder), limits, size)
             from verydeep.importers import parameters_file
 
             return parameters_file.read(
@@ -82,11 +84,16 @@ def read(
 
 
 def _run(
-    path: Path, prototxt: Path | None, which: str | None, folder: Path, limits: Limits
+    path: Path,
+    prototxt: Path | None,
+    which: str | None,
+    folder: Path,
+    limits: Limits,
+    size: int,
 ) -> None:
     """Has a child read the file into the folder; UserError where that comes to nothing."""
     said = folder / "said"
-    amounts = (limits.memory, limits.processor, limits.written)
+    amounts = (limits.memory, limits.processor, limits.written, size)
     words = [*_homes(), path, prototxt or "", which or "", folder, *amounts]
     try:
         with said.open("wb") as out:

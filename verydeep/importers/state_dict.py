@@ -33,6 +33,7 @@ from verydeep.importers.other_nets import note_of_head, out_of_place
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, TORCHVISION, Parameters
 from verydeep.importers.state_dict_file import Extras, content, is_statedict
 from verydeep.importers.state_dict_names import (
+    BARE,
     EXPECTED,
     FEATURE,
     PAPERS,
@@ -59,8 +60,6 @@ ONE_POSITION = (
     "that its crop is 32 is a guess: its first FC layer sees one position, which is also "
     "what is left where a net averages its last map (AdaptiveAvgPool2d(1))"
 )
-BARE = re.compile(FEATURE.pattern.removeprefix(r"features\."))
-"""The names in the state dict of a net's `features` alone, or of the first of them."""
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
@@ -100,8 +99,9 @@ def _parameters(found: dict[str, Tensor], extras: Extras) -> Parameters:
     timms = any(name.startswith(("pre_logits", "head.")) for name in net.state)
     family = "timm" if timms else "torchvision"
     ours, left = _our_names(net, family)
-    cut = bool(left) or {"fc6.weight", "fc8.weight"} & {*ours.values()} == {"fc6.weight"}
-    if cut:
+    ends = {"fc6.weight", "fc8.weight"} & {*ours.values()}
+    cut = ends == {"fc6.weight"} or (bool(left) and not ends)
+    if cut or left:
         layers = dict.fromkeys(name.rpartition(".")[0] or name for name in left)
         notes.append(note_of_head([*layers], ours.values()))
     state = {ours[k]: t for k, t in sorted(net.state.items()) if k in ours}
@@ -141,21 +141,31 @@ def _tops(net: Placed, family: str) -> list[str]:
     Three in a classifier are these, whatever their numbers: dropout may stand before them, or not.
     Of others fc6 and fc7 are known by torchvision's numbers, and by fc7's being square.
     """
-    state, most = net.state, 2 if net.left else 3
+    state = net.state
     weights = {name.removesuffix(".weight") for name in state if name.endswith(".weight")}
     named = OURS if any(layer in weights for layer in OURS) else TOPS["timm"]
     if family == "timm" or named is OURS:
         found = [*takewhile(weights.__contains__, named)]
-        return found[:most]
+        return found[:2] if len(found) == 3 and _goes_on(net, found[2]) else found
     places = sorted(int(m[1]) for name in state if (m := CLASSIFIER.fullmatch(name)))
     layers = [f"classifier.{place}" for place in places]
     matrices = [layer for layer in layers if state[f"{layer}.weight"].ndim == 2]
-    if len(layers) == len(matrices) == 3 and most == 3:
+    if len(layers) == len(matrices) == 3 and not _goes_on(net, layers[2]):
         return layers
     fc6, fc7 = TOPS["torchvision"][:2]
     shape = tuple(state[f"{fc7}.weight"].shape) if f"{fc7}.weight" in state else ()
     square = len(shape) == 2 and shape[0] == shape[1]
     return [fc6, fc7] if layers[:2] == matrices[:2] == [fc6, fc7] and square else []
+
+
+def _goes_on(net: Placed, scores: str) -> bool:
+    """Whether one of the layers without a place takes as many values as this one gives."""
+    count = len(net.state[f"{scores}.weight"])
+    return any(
+        tuple(tensor.shape[1:] if name.endswith(".weight") else tensor.shape) == (count,)
+        for name, tensor in net.left.items()
+        if name.endswith((".weight", ".running_mean"))
+    )
 
 
 def _features(state: Mapping[str, Tensor]) -> dict[str, str]:

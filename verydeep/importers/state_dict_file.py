@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 from verydeep.errors import one_line
 from verydeep.formats import pth
 from verydeep.importers import class_names
-from verydeep.importers.state_dict_names import AVERAGES, another_set
+from verydeep.importers.state_dict_names import another_set
 from verydeep.limits import FormatError, start_of
 from verydeep.safetensors_layout import header
 
@@ -25,6 +26,8 @@ WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Names under which trainers keep a state dict beside other things."""
 WITHIN = ("module", "ema", "state")
 """Names under which an average that was asked for has them."""
+_OPTIMISERS = re.compile(r"optim|sched|scaler|(^|_)opt(_|$|s$)", re.IGNORECASE)
+"""What keeps tensors like those of a net beside it, and is none."""
 COUNT = "n_averaged"
 """What an average of PyTorch's own keeps among its tensors: how many it is of."""
 
@@ -75,9 +78,18 @@ def content(path: Path, which: str | None = None) -> tuple[dict[str, Tensor], Ex
     odd = [name for name, tensor in found.items() if not _is_plain(tensor)]
     if odd:
         raise FormatError(f"it has {one_line(odd[0])} in it", "save the model's state_dict alone")
-    if sum(t.nbytes for t in found.values()) > path.stat().st_size:
+    if _bytes_kept(found.values()) > path.stat().st_size:
         raise FormatError("its tensors take more bytes than it has")
     return found, extras
+
+
+def _bytes_kept(tensors: Iterable[Tensor]) -> int:
+    """Bytes that tensors need, those of one storage counted once: the most that one asks of it."""
+    kept: dict[int, int] = {}
+    for tensor in tensors:
+        place = tensor.untyped_storage().data_ptr()
+        kept[place] = max(tensor.nbytes, kept.get(place, 0))
+    return sum(kept.values())
 
 
 def _refuse_cut_short(head: Mapping[str, Any], path: Path) -> None:
@@ -128,16 +140,19 @@ def _other_sets(found: dict[Any, Any], taken: str) -> list[str]:
         for name, value in dict.items(found)
         if isinstance(name, str)
         and value is not dict.get(found, taken)
-        and (AVERAGES.fullmatch(name) or name in WRAPPERS)
-        and _has_tensors(value, len(WRAPPERS))
+        and not _OPTIMISERS.search(name)
+        and _has_filters(value, len(WRAPPERS))
     ]
 
 
-def _has_tensors(value: Any, depth: int) -> bool:
-    """Whether a dictionary holds a tensor, or one within it does."""
+def _has_filters(value: Any, depth: int) -> bool:
+    """Whether a dictionary holds filters of a net, or one within it does."""
     if not isinstance(value, dict) or not depth:
         return False
-    return any(isinstance(v, Tensor) or _has_tensors(v, depth - 1) for v in dict.values(value))
+    return any(
+        v.ndim == 4 if isinstance(v, Tensor) else _has_filters(v, depth - 1)
+        for v in dict.values(value)
+    )
 
 
 def _pretrained_cfg(said: Mapping[Any, Any]) -> Mapping[str, Any]:

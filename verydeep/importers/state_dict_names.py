@@ -22,11 +22,14 @@ FEATURE = re.compile(r"features\.(\d{1,3})\.(?:(conv|bn)\.)?(weight|bias|running
 PAPERS = re.compile(r"((?:conv|bn)\d{1,2}_\d{1,2}|fc[678])\.\w+")
 """Names of the paper's, which are Caffe's and ours."""
 EXPECTED = "expected are features.N and classifier.N, timm's names, or conv1_1 ... fc8"
-AVERAGES = re.compile(r"(?:(?:model|state_dict|net)_)?(?:ema|swa)(?:_(?:model|state_dict|net))?")
+AVERAGES = re.compile(
+    r"(?:(?:model|state_dict|net)_)?(?:ema|swa)(?:_(?:model|state_dict|state|net|weights))?"
+)
 """What trainers call an average of the weights that they keep beside them."""
 _FIRST = re.compile(r"((?:[^.]+\.)*)(?:\d{1,3}(?:\.conv)?|conv1_1)\.weight")
 """The name of a first convolution, and what its trunk's names begin with."""
-_BARE = re.compile(FEATURE.pattern.removeprefix(r"features\."))
+BARE = re.compile(FEATURE.pattern.removeprefix(r"features\."))
+"""The names in the state dict of a net's `features` alone, or of the first of them."""
 _TOP = re.compile(r"classifier\.\d{1,3}\.\w+|(?:pre_logits\.fc[12]|head\.fc|fc[678])\.\w+")
 _NUMBERED = re.compile(r"(\d+)\.(\d{1,3}\.\w+)")
 """A layer of a module that is known by its number, as those of `nn.Sequential(*net.children())`."""
@@ -34,6 +37,9 @@ _PARALLEL = re.compile(r"((?:^|\.)features\.)module\.")
 """What is put before the names of `features` where they alone are shared out over devices."""
 _LOSS = re.compile(r"(?:criterion|loss|loss_fn|loss_func)\.\w+")
 """Weights of classes in a loss, which is no layer."""
+_PIXELS = re.compile(r"(?:.*[._])?(?:mean|std)")
+"""What modules that normalise pictures keep, three values each."""
+_OF_LAYERS = ("weight", "bias", "running_mean", "running_var")
 _LEAST_CONVOLUTIONS = 8
 """Those of A."""
 
@@ -48,7 +54,7 @@ class Placed:
 
     state: dict[str, Tensor]
     theirs: dict[str, str] = field(default_factory=dict)
-    left: tuple[str, ...] = ()
+    left: Mapping[str, Tensor] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -72,14 +78,19 @@ def placed(
     ours |= _numbered_tops(names, ours, before)
     left = [n for n in found if not ours[n] and not any(_is_of(names[n], o) for o in others)]
     losses = [name for name in left if _LOSS.search(name)]
-    left = [name for name in left if name not in losses]
-    _refuse_before([*found], left, ours)
+    pixels = [n for n in left if _PIXELS.fullmatch(n) and found[n].numel() == 3]
+    left = [name for name in left if name not in losses and name not in pixels]
+    _refuse_before(found, left, ours)
     notes = [another_set(_label(before), _label(other)) for other in others if which is None]
     notes += [f"{one_line(losses[0])} is of a loss, and is passed over"] if losses else []
+    if pixels:
+        several = " and ".join(one_line(name) for name in pixels[:2])
+        notes.append(f"{several} of three values {'are' if len(pixels) > 1 else 'is'} passed over: "
+                     f"where they are of its pixels, give those with --pixels")  # fmt: skip
     return Placed(
         {ours[name]: tensor for name, tensor in found.items() if ours[name]},
         {ours[name]: name for name in found if ours[name]},
-        tuple(left),
+        {name: found[name] for name in left},
         tuple(notes),
     )
 
@@ -94,7 +105,8 @@ def _chosen(
     own = [b for b in whole if not any(map(AVERAGES.fullmatch, b.split(".")))]
     asked = [b for b in whole if which in (_label(b), b.rstrip("."))]
     if which is not None and not asked:
-        raise no_set(which, [*sets, *map(_label, whole)])
+        labels = [_label(before) for before in whole]
+        raise no_set(which, [*sets, *(each for each in labels if each != "features")])
     taken = (asked or own or whole)[0]
     return taken, [b for b in whole if b != taken]
 
@@ -133,7 +145,7 @@ def _our_name(name: str, before: str) -> str:
         rest = name.removeprefix(before)
         if PAPERS.fullmatch(rest):
             return rest
-        if _BARE.fullmatch(rest):
+        if BARE.fullmatch(rest):
             return f"features.{rest}"
     parent = before.rstrip(".").rpartition(".")[0]
     rest = name.removeprefix(f"{parent}." if parent else "")
@@ -155,13 +167,22 @@ def _numbered_tops(
     return tops if len(groups) == 1 and int(groups.pop()) > int(own) else {}
 
 
-def _refuse_before(order: list[str], left: list[str], ours: Mapping[str, str]) -> None:
-    """Raises FormatError for a tensor that has no place and comes before the net, or within it.
+def _refuse_before(found: Mapping[str, Tensor], left: list[str], ours: Mapping[str, str]) -> None:
+    """Raises FormatError for what has no place and is done before the net, or within it.
 
-    A module's names are in the order of its layers, but in files that sort them.
+    Filters over three channels are of a picture, wherever they stand. A module's names are in the
+    order of its layers, but in files that sort them; its own values, such as a temperature, stand
+    before those of its layers.
     """
+    order = [*found]
     first = next(i for i, name in enumerate(order) if ours[name])
-    early = [name for name in order[:first] if name in left] if order != sorted(order) else []
-    within = [name for name in left if "features." in name]
-    if early or within:
-        raise FormatError(f"it has {out_of_place(early or within)}", EXPECTED)
+    early = order[:first] if order != sorted(order) else []
+    wrong = [
+        name
+        for name in left
+        if "features." in name
+        or (found[name].ndim == 4 and found[name].shape[1] == 3)
+        or (name in early and (name.endswith(_OF_LAYERS) or found[name].numel() == 3))
+    ]
+    if wrong:
+        raise FormatError(f"it has {out_of_place(wrong)}", EXPECTED)

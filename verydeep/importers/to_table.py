@@ -3,8 +3,9 @@
 Names and kernels tell the configuration, shapes its width, crop, FC layers and classes. A and A-LRN
 have the same weights, and are taken for A where the file does not tell. A file without FC layers
 may end after any convolution: what several configurations begin with is taken for the deepest of
-them. One whose head was left out ends with the FC layers that there are. What a file calls itself
-counts for nothing, but for the table in files of our own writing, which the tensors must fill.
+them, and for pooled where the file does not tell. One whose head was left out ends with the FC
+layers that there are. What a file calls itself counts for nothing, but for the table in files of
+our own writing, which the tensors must fill.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def _found(parameters: Parameters, source: Path | str) -> Table:
     configuration = _configuration(layers, kernels, parameters, source)
     norms = {name for name in layers if name.startswith("bn")}
     words = _words(configuration, tensors, layers)
+    if words[-1] == "maxpool" and parameters.pooled is False:
+        words = words[:-1]
     side = 32 * kernels["fc6"][0] if "fc6" in layers else CROP
     title = configuration + (NORM_NAME if norms else "")
     table = read_table(title, words, side)
