@@ -101,7 +101,7 @@ def _folders(path: Path) -> list[str]:
     if parts := part_folders(path):
         found = ", ".join(map(str, parts.values()))
         raise ValueError(f"the parts of a split and no classes: {found}")
-    refuse_no_classes(path)
+    refuse_no_classes(path, {})
     return names
 
 
