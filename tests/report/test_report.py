@@ -28,6 +28,7 @@ from verydeep.evaluation.scores import Scores, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
+from verydeep.report import maps
 from verydeep.report.maps import doubtful, surely_right, surely_wrong, where_it_looks
 from verydeep.report.page import write_page
 from verydeep.report.plots import figure_curve, loss_curves
@@ -133,8 +134,16 @@ def test_of_many_classes_the_worst_are_shown_and_others_folded_in(
     text = write_page(run).read_text()
     assert ("The other 6 classes" in text) == (most == 4)
     cells = Page(text).cells
-    errors = {float(cells[cells.index(name) + 2]) for name in run.dataset.classes[:1]}
-    assert errors <= {0.0, 100.0}
+    shown = sorted(run.dataset.classes, key=cells.index)
+    errors = [float(cells[cells.index(name) + 2]) for name in shown]
+    tested = run.tests[-1].scores
+    missed = tested.posteriors.argmax(1) != tested.labels
+    own = [100 * missed[tested.labels == run.dataset.classes.index(name)].mean() for name in shown]
+    assert errors == pytest.approx(own, abs=0.05)
+    assert 0 in own
+    assert 100 in own
+    if most == 4:
+        assert errors == sorted(errors, reverse=True)
 
 
 def test_a_matrix_wider_than_a_phone_says_that_it_goes_on(run: Run) -> None:
@@ -148,8 +157,12 @@ def test_the_page_counts_the_pictures_that_could_be_read(run: Run) -> None:
         assert f"<b>{count}</b><span>pictures {what}" in text
 
 
-def test_maps_are_of_right_doubtful_and_wrong_answers_on_one_scale(run: Run) -> None:
+def test_maps_are_of_right_doubtful_and_wrong_answers_on_one_scale(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Answers written by hand: pictures 0 and 1 surely right, 2 barely, 3 and 4 wrong."""
+    heats: list[float] = []
+    monkeypatch.setattr(maps, "lit", lambda image, heat: heats.append(heat.max()) or image)
     tested, posteriors = run.tests[-1], np.full((10, 10), 0.01, np.float32)
     labels = tested.scores.labels
     rows = {0: (0.91, 0.01), 1: (0.8, 0.12), 2: (0.47, 0.45), 3: (0.2, 0.72), 4: (0.0, 0.92)}
@@ -170,6 +183,8 @@ def test_maps_are_of_right_doubtful_and_wrong_answers_on_one_scale(run: Run) -> 
     wrong_ones = text[text.index("Surely wrong") :]
     assert wrong_ones.count("<img") == 6  # the picture and two maps of each
     assert text.count("<img") == 1 + 2 * 8 + 6
+    assert max(heats) == pytest.approx(1)  # of all maps together, and not of each
+    assert min(heats) < 0.9
 
 
 def test_a_page_that_cannot_be_written_is_named(run: Run) -> None:
