@@ -20,7 +20,7 @@ NETS = (
 """(net, width, crop) from small to large; the largest is taken whose training fits."""
 BATCH = 32
 """Pictures of a step, where they are no more than some tens of thousands."""
-EPOCHS, STEPS = 14, 3000
+EPOCHS, STEPS = 14, 1500
 """What training must have room for: so many epochs, and so many steps where pictures are few."""
 MOST_EPOCHS = 74
 """Epochs beyond which nothing is to be gained, where pictures are not few: the paper's."""
