@@ -246,12 +246,26 @@ def test_names_are_text_on_the_page_of_a_comparison(photos: Callable[..., Path])
 def test_plots_mark_each_cut_of_the_rate_and_take_the_pages_colours() -> None:
     one = Epoch(1, 10, 0.1, 2.0, 2.1, {"top1": 80.0, "top5": 20.0}, 1.0, 0.0)
     epochs = [replace(one, epoch=n + 1, rate=r) for n, r in enumerate((0.1, 0.1, 0.01, 0.001))]
-    for svg in (loss_curves(epochs), figure_curve(epochs, epochs[2], CLASSIFY.watched)):
+    cuts = [2, 3]
+    for svg in (loss_curves(epochs, cuts), figure_curve(epochs, epochs[2], CLASSIFY.watched, cuts)):
         assert svg.count("stroke-dasharray") == 2
         assert "var(--ink)" in svg
         assert not re.search("#0[1-4]0[1-4]0[1-4]", svg)
         assert svg.startswith("<svg")
     assert loss_curves(epochs) == loss_curves(epochs)
+
+
+def test_a_page_marks_the_cuts_of_a_rate_and_no_epoch_of_one_that_falls_smoothly(run: Run) -> None:
+    one = run.epochs[0]
+    epochs = tuple(replace(one, epoch=n + 1, rate=r) for n, r in enumerate((0.1, 0.1, 0.01, 0.001)))
+    cut = replace(run, epochs=epochs, settings=replace(run.settings, fall="plateau"))
+    smooth = replace(cut, settings=replace(run.settings, fall="cosine"))
+    pages = [
+        write_page(each, Path(f"{i}.html")).read_text() for i, each in enumerate((cut, smooth))
+    ]
+    assert [page.count("stroke-dasharray") for page in pages] == [4, 0]
+    assert ["Dotted lines mark" in page for page in pages] == [True, False]
+    assert "fell along half a cosine" in pages[1]
 
 
 def test_one_epoch_has_an_axis_of_its_own_number() -> None:

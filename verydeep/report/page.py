@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 
 from verydeep.nets.cost import MAKERS, cost
@@ -91,12 +92,26 @@ def _curves(run: Run) -> str:
     text = (
         f"<p>The weights of epoch {best.epoch} were kept: the {watched.best} "
         f"{escape(watched.called)} on the validation part, {escape(run.task.judged_by)} "
-        f"({escape(watched.told(best.figures[watched.name]))}). Dotted lines mark where the rate "
-        f"was divided by 10.</p>"
+        f"({escape(watched.told(best.figures[watched.name]))}). {_fall(run)}</p>"
     )
-    plots = (loss_curves(run.epochs), figure_curve(run.epochs, best, watched))
+    cuts = _cuts(run)
+    plots = (loss_curves(run.epochs, cuts), figure_curve(run.epochs, best, watched, cuts))
     figures = "".join(f"<figure>{plot}</figure>" for plot in plots)
     return f'<div class="plots">{figures}</div>{text}'
+
+
+def _cuts(run: Run) -> list[int]:
+    """The epochs after which the rate was cut."""
+    if run.settings.fall != "plateau":
+        return []
+    return [one.epoch for one, after in pairwise(run.epochs) if after.rate < one.rate]
+
+
+def _fall(run: Run) -> str:
+    """How the rate fell."""
+    if run.settings.fall == "plateau":
+        return "Dotted lines mark where the rate was divided by 10." if _cuts(run) else ""
+    return f"The rate rose to {run.settings.rate:g} and fell along half a cosine."
 
 
 def _network(run: Run) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from matplotlib import rc_context
@@ -45,18 +44,23 @@ _STYLE: Any = {
 }
 
 
-def loss_curves(epochs: Sequence[Epoch]) -> str:
-    """SVG of the loss on the training and the validation part, epoch by epoch."""
+def loss_curves(epochs: Sequence[Epoch], cuts: Iterable[int] = ()) -> str:
+    """SVG of the loss on the training and the validation part, epoch by epoch.
+
+    `cuts` are the epochs after which the rate was cut.
+    """
     with rc_context(_STYLE):
         figure, axes = _axes("loss")
         numbers = [e.epoch for e in epochs]
         axes.plot(numbers, [e.loss for e in epochs], color=SECOND, label="training")
         axes.plot(numbers, [e.validation_loss for e in epochs], color=FIRST, label="validation")
-        _finish(axes, epochs)
+        _finish(axes, epochs, cuts)
         return _svg(figure)
 
 
-def figure_curve(epochs: Sequence[Epoch], best: Epoch, watched: Figure) -> str:
+def figure_curve(
+    epochs: Sequence[Epoch], best: Epoch, watched: Figure, cuts: Iterable[int] = ()
+) -> str:
     """SVG of a task's figure on the validation part, with the epoch whose weights were kept."""
     with rc_context(_STYLE):
         figure, axes = _axes(watched.heading)
@@ -65,7 +69,7 @@ def figure_curve(epochs: Sequence[Epoch], best: Epoch, watched: Figure) -> str:
         kept = best.figures[watched.name]
         axes.plot(best.epoch, kept, "o", color=FIRST, label=f"kept: epoch {best.epoch}")
         axes.set_ylim(0, 1.08 * max(values) or 1)
-        _finish(axes, epochs)
+        _finish(axes, epochs, cuts)
         return _svg(figure)
 
 
@@ -78,11 +82,10 @@ def _axes(label: str) -> tuple[Canvas, Axes]:
     return figure, axes
 
 
-def _finish(axes: Axes, epochs: Sequence[Epoch]) -> None:
+def _finish(axes: Axes, epochs: Sequence[Epoch], cuts: Iterable[int]) -> None:
     """Marks where the rate was cut, and names the lines."""
-    for before, after in pairwise(epochs):
-        if after.rate < before.rate:
-            axes.axvline(before.epoch + 0.5, color=FAINT, linestyle=":", linewidth=1.5)
+    for epoch in cuts:
+        axes.axvline(epoch + 0.5, color=FAINT, linestyle=":", linewidth=1.5)
     if len(epochs) == 1:
         for line in axes.lines:
             line.set_marker("o")
