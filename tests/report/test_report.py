@@ -162,7 +162,12 @@ def test_maps_are_of_right_doubtful_and_wrong_answers_on_one_scale(
 ) -> None:
     """Answers written by hand: pictures 0 and 1 surely right, 2 barely, 3 and 4 wrong."""
     heats: list[float] = []
-    monkeypatch.setattr(maps, "lit", lambda image, heat: heats.append(heat.max()) or image)
+
+    def lit(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+        heats.append(float(heat.max()))
+        return image
+
+    monkeypatch.setattr(maps, "lit", lit)
     tested, posteriors = run.tests[-1], np.full((10, 10), 0.01, np.float32)
     labels = tested.scores.labels
     rows = {0: (0.91, 0.01), 1: (0.8, 0.12), 2: (0.47, 0.45), 3: (0.2, 0.72), 4: (0.0, 0.92)}
