@@ -733,6 +733,19 @@ def test_interrupting_leaves_with_130(verydeep: Run, monkeypatch: pytest.MonkeyP
     assert (said.code, said.err) == (130, "\nverydeep: interrupted\n")
 
 
+def test_an_interruption_that_typer_takes_has_its_line_too(
+    verydeep: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a verb typer makes of it the code 130, and says nothing."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("verydeep.datasets.open_dataset", interrupted)
+    said = verydeep("look", "drawn")
+    assert (said.code, said.err.split("\n")[-2]) == (130, "verydeep: interrupted")
+
+
 # --- comparing and fusing
 
 

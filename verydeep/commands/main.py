@@ -51,6 +51,8 @@ for verb, line in VERBS.items():
     app.command(short_help=line)(verb)
 app.add_typer(weights.app, name="weights", short_help="Other programs' weights, to and from ours.")
 
+INTERRUPTED = 130
+"""The exit code of what was interrupted, as shells have it."""
 UsageError: Any = typer.BadParameter.__mro__[1]
 """What is raised for a wrong option or argument; typer has no public name for it."""
 
@@ -95,7 +97,10 @@ def main() -> None:
 def _run(debug: bool) -> int:
     """Runs the verb that the command line names, and gives the exit code."""
     try:
-        return int(app(prog_name=called(), standalone_mode=False) or 0)
+        code = int(app(prog_name=called(), standalone_mode=False) or 0)
+        if code == INTERRUPTED:  # typer's own answer, without a word
+            raise KeyboardInterrupt
+        return code
     except UserError as error:
         return _mistake(str(error), debug, error)
     except UsageError as error:
@@ -105,10 +110,10 @@ def _run(debug: bool) -> int:
         return _mistake(_of_usage(error), debug, error)
     except Stopped as stopped:
         print(f"verydeep: {stopped}", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except (KeyboardInterrupt, typer.Abort):
         print("\nverydeep: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except (MemoryError, RuntimeError) as error:
         if not _is_of_memory(error):
             raise
