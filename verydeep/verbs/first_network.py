@@ -63,8 +63,8 @@ def within_memory(
     if threads < most:
         fewer = replace(machine, cores=threads * machine.beside)
         runtime = replace(runtime, machine=fewer)
-    there_too = "" if there is None else f" of {memory.in_words(there)} that are free"
-    return runtime, f"takes about {memory.in_words(takes)}{there_too}"
+    free = "" if there is None else f"; {memory.in_words(there)} is free"
+    return runtime, f"takes about {memory.in_words(takes)} of memory{free}"
 
 
 def first_network(dataset: Dataset, settings: Settings) -> tuple[Network, Started | None]:
