@@ -226,7 +226,8 @@ def test_whatever_run_toml_says_is_read_or_refused_in_one_line(
     taken = [at for at in taken if at[0] not in free and not in_a_list(at)]
     if value is GONE:
         assert {*taken} <= {
-            ("settings", "fc"), ("settings", "task"), ("machine", "given"), ("data", "test"),
+            ("settings", "fc"), ("settings", "task"), ("settings", "fall"),
+            ("settings", "warm_up"), ("machine", "given"), ("data", "test"),
         }  # fmt: skip
     elif isinstance(value, str):
         assert {at for at in taken if at[0] == "settings"} <= {("settings", "initial")}, taken
