@@ -147,7 +147,7 @@ def _options() -> set[str]:
     """Every option of every verb and of every measurement."""
     scripts = (ROOT / "bench").glob("*.py")
     measuring = {o for path in scripts for o in re.findall(r'"(--[a-z0-9-]+)"', path.read_text())}
-    return {"--help", "--debug", *options_of(), *measuring}
+    return {"--help", "--debug", "--install-completion", *options_of(), *measuring}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

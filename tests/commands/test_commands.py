@@ -282,7 +282,7 @@ def test_what_a_run_prints_names_its_folder_as_a_shell_takes_it(
         [["predict", out]],
         [],  # where it is no better than chance
     )
-    again = [shlex.split(line) for line in printed if "train" in line and "vgg16" not in line]
+    again = [shlex.split(line) for line in printed if "verydeep train" in line]
     assert [words[1:3] for words in again] == [["train", data.name]]
     (Path(out) / "checkpoints").rename("elsewhere")
     data.rename("moved")
