@@ -22,7 +22,7 @@ from verydeep import load
 from verydeep.datasets import open_dataset
 from verydeep.nets.network import Network
 from verydeep.nets.rounding import pooling_up
-from verydeep.nets.table import MaxPool
+from verydeep.nets.rows import MaxPool
 
 BATCH = 64
 

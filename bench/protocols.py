@@ -43,7 +43,7 @@ from verydeep.engines.engine import chosen
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import Pass, protocol
 from verydeep.nets.network import Network, build
-from verydeep.nets.table import FC, Conv, MaxPool
+from verydeep.nets.rows import FC, Conv, MaxPool
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
 

@@ -20,7 +20,7 @@ from verydeep.errors import UserError
 from verydeep.importers.parameters import Parameters
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
-from verydeep.nets.table import Conv
+from verydeep.nets.rows import Conv
 
 Weights = dict[str, tuple[np.ndarray, np.ndarray]]
 """Kernel [H, W, I, O] and bias [O] by Caffe's name."""

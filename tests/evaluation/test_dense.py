@@ -28,8 +28,9 @@ from verydeep.nets.layers import MaxPool
 from verydeep.nets.locality import Locality
 from verydeep.nets.network import Network, build
 from verydeep.nets.rounding import pooled, pooling_up
-from verydeep.nets.table import FC, PICTURE, Conv, Table
-from verydeep.nets.table import MaxPool as Pool
+from verydeep.nets.rows import FC, PICTURE, Conv
+from verydeep.nets.rows import MaxPool as Pool
+from verydeep.nets.table import Table
 from verydeep.verbs.evaluate import evaluate
 
 SIZE = (79, 102)

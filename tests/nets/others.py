@@ -7,7 +7,7 @@ from torch import nn
 
 from verydeep.nets.network import Network
 from verydeep.nets.rewording import with_classes
-from verydeep.nets.table import BatchNorm, Conv
+from verydeep.nets.rows import BatchNorm, Conv
 from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import IMAGENET
 

@@ -34,7 +34,8 @@ from verydeep.nets import layers
 from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
 from verydeep.nets.norms import Norms, keep, learnt_norms
-from verydeep.nets.table import PICTURE, SCORES, BatchNorm
+from verydeep.nets.rows import PICTURE, BatchNorm
+from verydeep.nets.table import SCORES
 from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import IMAGENET, Pixels
 from verydeep.training.loader import CropSource

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from tests.conftest import images
 from verydeep.nets.dropout import dropout, kept, philox, streams_of
 from verydeep.nets.network import Rules, build
-from verydeep.nets.table import PICTURE, SCORES, Dropout
+from verydeep.nets.rows import PICTURE, Dropout
+from verydeep.nets.table import SCORES
 
 ROW = Dropout("drop6", ("relu6",))
 STREAMS = {"drop6": 1}

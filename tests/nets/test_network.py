@@ -18,7 +18,7 @@ from verydeep.nets import vgg
 from verydeep.nets.cost import RowCost, cost
 from verydeep.nets.layers import FullyConnected, MaxPool
 from verydeep.nets.network import Network, build
-from verydeep.nets.table import Conv
+from verydeep.nets.rows import Conv
 from verydeep.nets.words import read_table
 
 NAMES = list(vgg.CONFIGURATIONS)

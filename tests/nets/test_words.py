@@ -18,7 +18,7 @@ from verydeep.errors import UserError
 from verydeep.nets.cost import cost
 from verydeep.nets.network import Network
 from verydeep.nets.rewording import with_classes, without_norms
-from verydeep.nets.table import FC, AvePool, Concat, Conv, Row, WholeAvePool
+from verydeep.nets.rows import FC, AvePool, Concat, Conv, Row, WholeAvePool
 from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import IMAGENET
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
-from verydeep.nets.table import PICTURE, SCORES
+from verydeep.nets.rows import PICTURE
+from verydeep.nets.table import SCORES
 
 ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
 """From the fastest on a CPU to the slowest: docs/results.md, "The speed of inference"."""

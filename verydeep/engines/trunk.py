@@ -21,7 +21,8 @@ from verydeep.engines.winograd import TILE, Spread, Work, convolution, one_by_on
 from verydeep.nets.folding import folded
 from verydeep.nets.layers import halved
 from verydeep.nets.network import Network, Rule, Rules
-from verydeep.nets.table import PICTURE, Conv, MaxPool, Pool, ReLU, Row, Table
+from verydeep.nets.rows import PICTURE, Conv, MaxPool, Pool, ReLU, Row
+from verydeep.nets.table import Table
 from verydeep.runtime.threads import one_thread_each
 
 CHANNELS = 128

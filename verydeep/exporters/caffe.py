@@ -23,22 +23,22 @@ from verydeep.formats.protobuf_writer import (
     text_field,
 )
 from verydeep.importers.caffe_message import OURS
-from verydeep.nets import table
+from verydeep.nets import rows
 from verydeep.nets.network import Network
-from verydeep.nets.table import PICTURE, Row
+from verydeep.nets.rows import PICTURE, Row
 from verydeep.weights import metadata
 
 _WRITTEN = ", written by verydeep."
 """How the first line of our texts ends."""
 
 _TYPES = {
-    table.Conv: "Convolution",
-    table.FC: "InnerProduct",
-    table.MaxPool: "Pooling",
-    table.ReLU: "ReLU",
-    table.LRN: "LRN",
-    table.Dropout: "Dropout",
-    table.Softmax: "Softmax",
+    rows.Conv: "Convolution",
+    rows.FC: "InnerProduct",
+    rows.MaxPool: "Pooling",
+    rows.ReLU: "ReLU",
+    rows.LRN: "LRN",
+    rows.Dropout: "Dropout",
+    rows.Softmax: "Softmax",
 }
 
 
@@ -93,10 +93,10 @@ def _layer(row: Row, network: Network) -> Parts:
     for name in row.inputs:
         parts += text_field(3, name)
     parts += text_field(4, row.name)
-    if isinstance(row, table.Conv):
+    if isinstance(row, rows.Conv):
         layer = network.get_submodule(row.name)
         for name, tensor in layer.named_parameters():
-            as_columns = isinstance(row, table.FC) and name == "weight"
+            as_columns = isinstance(row, rows.FC) and name == "weight"
             parts += message_field(7, _blob(tensor.flatten(1) if as_columns else tensor))
     return parts
 
@@ -111,19 +111,19 @@ def _layer_text(row: Row, exact: bool) -> str:
     reads = " ".join(f'bottom: "{name}"' for name in row.inputs)
     start = f'layer {{ name: "{row.name}" type: "{_TYPES[type(row)]}" {reads} top: "{row.name}"'
     match row:
-        case table.FC():
+        case rows.FC():
             more = f" inner_product_param {{ num_output: {row.channels} }}"
-        case table.Conv():
+        case rows.Conv():
             window = f"pad: {row.padding} kernel_size: {row.kernel} stride: {row.stride}"
             more = f" convolution_param {{ num_output: {row.channels} {window} }}"
-        case table.MaxPool():
+        case rows.MaxPool():
             down = "" if exact or row.up else " round_mode: FLOOR"
             window = f"kernel_size: {row.kernel} stride: {row.stride}{down}"
             more = f" pooling_param {{ pool: MAX {window} }}"
-        case table.LRN():
+        case rows.LRN():
             scale = f"alpha: {row.alpha} beta: {row.beta} k: {row.k}"
             more = f" lrn_param {{ local_size: {row.size} {scale} }}"
-        case table.Dropout():
+        case rows.Dropout():
             more = f" dropout_param {{ dropout_ratio: {row.p} }}"
         case _:
             more = ""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from verydeep.nets import vgg
 from verydeep.nets.rewording import with_norms
-from verydeep.nets.table import FC, BatchNorm, Conv, MaxPool, Row, Table, WholeAvePool
+from verydeep.nets.rows import FC, BatchNorm, Conv, MaxPool, Row, WholeAvePool
+from verydeep.nets.table import Table
 
 CONSTRUCTORS = {"A": "vgg11", "B": "vgg13", "D": "vgg16", "E": "vgg19"}
 """What both families call the configurations of Table 1 that they have."""

@@ -18,7 +18,7 @@ from verydeep.exporters.rows import refuse_others
 from verydeep.files import write_atomic
 from verydeep.importers.keras import MEAN, SCALE, TABLE
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC, LRN, Conv, Dropout, MaxPool, ReLU, Softmax
+from verydeep.nets.rows import FC, LRN, Conv, Dropout, MaxPool, ReLU, Softmax
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import table_in_words
 

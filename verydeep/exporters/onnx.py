@@ -17,9 +17,9 @@ from verydeep.errors import UserError
 from verydeep.exporters.onnx_message import BYTES, FLOATS, Attribute, described, model, node, tensor
 from verydeep.files import write_atomic
 from verydeep.formats.protobuf_writer import MOST_BYTES, Parts
-from verydeep.nets import table
+from verydeep.nets import rows
 from verydeep.nets.network import Network
-from verydeep.nets.table import PICTURE, Row
+from verydeep.nets.rows import PICTURE, Row
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights import metadata
 
@@ -146,7 +146,7 @@ class _Graph:
     def row(self, row: Row) -> None:
         """One row more; dropout gives what it reads."""
         reads = [self.values[name] for name in row.inputs]
-        if isinstance(row, table.Dropout):
+        if isinstance(row, rows.Dropout):
             self.values[row.name] = reads[0]
             return
         for name, values in self.weights.items():
@@ -186,33 +186,33 @@ class _Graph:
 def _operator(row: Row) -> tuple[str, dict[str, Attribute]]:
     """ONNX's operator for a row, and its attributes."""
     match row:
-        case table.Conv():  # and FC
+        case rows.Conv():  # and FC
             more: dict[str, Attribute] = {"group": row.groups, "dilations": (row.dilation,) * 2}
             return "Conv", _window(row) | more
-        case table.MaxPool():
+        case rows.MaxPool():
             return "MaxPool", _window(row) | ({"ceil_mode": 1} if row.up else {})
-        case table.AvePool():
+        case rows.AvePool():
             rounding: dict[str, Attribute] = {"count_include_pad": 1, "ceil_mode": int(row.up)}
             return "AveragePool", _window(row) | rounding
-        case table.ReLU():
+        case rows.ReLU():
             return "Relu", {}
-        case table.LRN():
+        case rows.LRN():
             return "LRN", {"size": row.size, "alpha": row.alpha, "beta": row.beta, "bias": row.k}
-        case table.BatchNorm():
+        case rows.BatchNorm():
             return "BatchNormalization", {"epsilon": row.epsilon}
-        case table.Softmax():
+        case rows.Softmax():
             return "Softmax", {"axis": 1}
-        case table.L2():
+        case rows.L2():
             return "LpNormalization", {"axis": 1, "p": 2}
-        case table.Add():
+        case rows.Add():
             return "Sum", {}
-        case table.Concat():
+        case rows.Concat():
             return "Concat", {"axis": 1}
         case _:
             raise TypeError(f"no operator for a row of kind {type(row).__name__}")
 
 
-def _window(row: table.Window) -> dict[str, Attribute]:
+def _window(row: rows.Window) -> dict[str, Attribute]:
     return {
         "kernel_shape": (row.kernel,) * 2,
         "strides": (row.stride,) * 2,

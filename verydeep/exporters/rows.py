@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from verydeep.errors import UserError
-from verydeep.nets.table import FC, PICTURE, BatchNorm, Conv, MaxPool, ReLU, Row, Table
+from verydeep.nets.rows import FC, PICTURE, BatchNorm, Conv, MaxPool, ReLU, Row
+from verydeep.nets.table import Table
 
 
 def refuse_others(table: Table, kinds: Collection[type[Row]], whom: str) -> None:

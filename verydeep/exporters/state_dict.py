@@ -18,7 +18,7 @@ from verydeep.files import atomic_file, write_atomic
 from verydeep.importers.state_dict import TOPS
 from verydeep.importers.state_dict_file import PRETRAINED_CFG
 from verydeep.nets.network import Network
-from verydeep.nets.table import (
+from verydeep.nets.rows import (
     FC,
     LRN,
     BatchNorm,

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 
 from verydeep.errors import UserError, one_line
 from verydeep.files import atomic_file
-from verydeep.nets import table
+from verydeep.nets import rows
 from verydeep.nets.network import Network, Rules
-from verydeep.nets.table import PICTURE, SCORES, Table
+from verydeep.nets.rows import PICTURE
+from verydeep.nets.table import SCORES, Table
 from verydeep.weights import metadata
 
 ABOUT = f"{metadata.KEY}.json"
@@ -50,9 +51,9 @@ def exported(network: Network) -> torch.export.ExportedProgram:
     Raises UserError for a row whose rounding no program can have at every size.
     """
     for row in network.table.rows:
-        if not (isinstance(row, table.Pool) and row.up):
+        if not (isinstance(row, rows.Pool) and row.up):
             continue
-        if isinstance(row, table.AvePool) or row.kernel < row.padding + row.stride:
+        if isinstance(row, rows.AvePool) or row.kernel < row.padding + row.stride:
             raise UserError(
                 f"torch.export has no place for '{row.name}' of {network.table.name}, which "
                 f"rounds up; take --to onnx or openvino"
@@ -98,12 +99,12 @@ class _Form(nn.Module):
         return scores, scores.softmax(1)
 
 
-def _convolved(row: table.FC, layer: nn.Module, values: Tensor) -> Float[Tensor, "B D h w"]:
+def _convolved(row: rows.FC, layer: nn.Module, values: Tensor) -> Float[Tensor, "B D h w"]:
     """An FC row as a convolution at every size."""
     return F.conv2d(values, layer.get_parameter("weight"), layer.get_parameter("bias"))
 
 
-def _pooled(row: table.MaxPool, layer: nn.Module, values: Tensor) -> Float[Tensor, "B C h w"]:
+def _pooled(row: rows.MaxPool, layer: nn.Module, values: Tensor) -> Float[Tensor, "B C h w"]:
     """Max-pooling, rounded down once so much of minus infinity stands around as it would look at.
 
     Of squares that do not overlap it is in a form that PyTorch 2.11 exports too. A pool that rounds
@@ -118,7 +119,7 @@ def _pooled(row: table.MaxPool, layer: nn.Module, values: Tensor) -> Float[Tenso
     return values.unfold(2, side, side).unfold(3, side, side).amax((4, 5))
 
 
-RULES: Rules = {table.FC: _convolved, table.MaxPool: _pooled}
+RULES: Rules = {rows.FC: _convolved, rows.MaxPool: _pooled}
 
 
 def _shown(pictures: UInt8[Tensor, "B H W 3"], axis: int, net: Table) -> UInt8[Tensor, "B h w 3"]:

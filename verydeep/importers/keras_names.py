@@ -16,7 +16,8 @@ from itertools import pairwise
 from verydeep.importers.layer_names import REMEDY
 from verydeep.limits import FormatError, quoted
 from verydeep.nets import vgg
-from verydeep.nets.table import FC, Conv, MaxPool, Table
+from verydeep.nets.rows import FC, Conv, MaxPool
+from verydeep.nets.table import Table
 
 NOT_OURS = "give a Keras file of VGG16 or VGG19"
 EPSILON = 1e-3

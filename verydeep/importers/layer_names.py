@@ -16,7 +16,7 @@ import numpy as np
 
 from verydeep.limits import FormatError, quoted
 from verydeep.nets import vgg
-from verydeep.nets.table import LRN, BatchNorm, Conv
+from verydeep.nets.rows import LRN, BatchNorm, Conv
 
 REMEDY = "only nets of Table 1 are read"
 

@@ -26,7 +26,7 @@ from verydeep.importers.onnx_graph import Graph, read_graph
 from verydeep.importers.onnx_walk import follow
 from verydeep.importers.parameters import ALL_GUESSED, TORCHVISION, Parameters
 from verydeep.limits import FormatError, reading
-from verydeep.nets.table import PICTURE
+from verydeep.nets.rows import PICTURE
 from verydeep.weights import metadata
 
 __all__ = ["is_onnx", "read"]

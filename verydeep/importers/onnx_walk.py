@@ -26,7 +26,7 @@ from verydeep.importers.onnx_data import DataFiles
 from verydeep.importers.onnx_graph import Graph, Node
 from verydeep.importers.onnx_tensor import array_of
 from verydeep.limits import FormatError, quoted
-from verydeep.nets.table import BatchNorm
+from verydeep.nets.rows import BatchNorm
 
 _KINDS = {
     "Relu": "relu", "Softmax": "softmax", "LogSoftmax": "softmax", "Dropout": NOTHING,

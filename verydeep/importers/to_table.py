@@ -21,7 +21,8 @@ from verydeep.errors import UserError, one_line
 from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import Parameters
 from verydeep.nets import vgg
-from verydeep.nets.table import FC, NORM_NAME, NORM_WORD, BatchNorm, Conv, Table
+from verydeep.nets.rows import FC, BatchNorm, Conv
+from verydeep.nets.table import NORM_NAME, NORM_WORD, Table
 from verydeep.nets.words import HIDDEN, read_table
 
 LAYER = re.compile(r"(conv|bn)\d{1,2}_\d{1,2}|fc[678]")

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from verydeep.nets.table import PICTURE, Shape, Table
+from verydeep.nets.rows import PICTURE, Shape
+from verydeep.nets.table import Table
 
 FLOAT = 4
 """Bytes of a float32."""

@@ -14,7 +14,8 @@ from jaxtyping import Bool, Int64
 from torch import Tensor, nn
 
 from verydeep.nets.network import Rule
-from verydeep.nets.table import Dropout, Row, Table
+from verydeep.nets.rows import Dropout, Row
+from verydeep.nets.table import Table
 
 MULTIPLIER, KEY_STEP, WORD = 0xD256D193, 0x9E3779B9, 0xFFFFFFFF
 ROUNDS = 7

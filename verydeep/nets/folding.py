@@ -12,7 +12,7 @@ from torch import Tensor
 from verydeep.nets.layers import BatchNorm
 from verydeep.nets.network import Network
 from verydeep.nets.rewording import without_norms
-from verydeep.nets.table import FC, WholeAvePool
+from verydeep.nets.rows import FC, WholeAvePool
 from verydeep.nets.words import MEAN, read_table
 
 

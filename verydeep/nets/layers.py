@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from verydeep.nets import table
-from verydeep.nets.table import Row, Shape
+from verydeep.nets import rows
+from verydeep.nets.rows import Row, Shape
 
 UNFOLDED = 2**24
 """Values that the windows of an FC row's input may be unfolded to at once: 64 MiB."""
@@ -19,32 +19,32 @@ MOMENTUM = 0.1
 def layer_of(row: Row, inputs: list[Shape]) -> nn.Module:
     """The PyTorch module that does what a row says."""
     match row:
-        case table.FC():
+        case rows.FC():
             return FullyConnected(inputs[0][0], row.channels, row.kernel)
-        case table.Conv():
+        case rows.Conv():
             return nn.Conv2d(
                 inputs[0][0], row.channels, row.kernel, row.stride, row.padding,
                 row.dilation, row.groups, row.bias,
             )  # fmt: skip
-        case table.MaxPool():
+        case rows.MaxPool():
             return MaxPool(row.kernel, row.stride, row.padding, ceil_mode=row.up)
-        case table.AvePool():
+        case rows.AvePool():
             return nn.AvgPool2d(row.kernel, row.stride, row.padding, ceil_mode=row.up)
-        case table.ReLU():
+        case rows.ReLU():
             return nn.ReLU()
-        case table.LRN():
+        case rows.LRN():
             return nn.LocalResponseNorm(row.size, row.alpha, row.beta, row.k)
-        case table.BatchNorm():
+        case rows.BatchNorm():
             return BatchNorm(inputs[0][0], row.epsilon)
-        case table.L2():
+        case rows.L2():
             return L2()
-        case table.Dropout():
+        case rows.Dropout():
             return nn.Dropout(row.p)
-        case table.Add():
+        case rows.Add():
             return Add()
-        case table.Concat():
+        case rows.Concat():
             return Concat()
-        case table.Softmax():
+        case rows.Softmax():
             return nn.Softmax(1)
         case _:
             raise TypeError(f"no layer for a row of kind {type(row).__name__}")

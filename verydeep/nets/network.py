@@ -22,7 +22,8 @@ from verydeep.nets import vgg
 from verydeep.nets.cost import FLOAT, cost
 from verydeep.nets.initialisation import initialise
 from verydeep.nets.layers import layer_of
-from verydeep.nets.table import PICTURE, SCORES, Row, Table
+from verydeep.nets.rows import PICTURE, Row
+from verydeep.nets.table import SCORES, Table
 from verydeep.pictures.preprocessing import IMAGENET, Pixels, with_mirror
 from verydeep.pictures.reading import Source
 from verydeep.runtime import memory

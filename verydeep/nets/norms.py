@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from verydeep.errors import UserError
 from verydeep.nets.layers import MOMENTUM, BatchNorm
 from verydeep.nets.network import Network
-from verydeep.nets.table import Row
+from verydeep.nets.rows import Row
 
 
 class Norms:

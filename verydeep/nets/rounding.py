@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC
+from verydeep.nets.rows import FC
 from verydeep.nets.words import POOL, POOL_UP, read_table
 
 POOLINGS = ("down", "up")

@@ -28,13 +28,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from verydeep.errors import UserError
-from verydeep.nets.table import (
+from verydeep.nets.rows import (
     FC,
     L2,
     LRN,
-    NORM_WORD,
     PICTURE,
-    SCORES,
     Add,
     AvePool,
     BatchNorm,
@@ -47,9 +45,9 @@ from verydeep.nets.table import (
     Row,
     Shape,
     Softmax,
-    Table,
     WholeAvePool,
 )
+from verydeep.nets.table import NORM_WORD, SCORES, Table
 
 POOL, POOL_UP, MEAN, SOFTMAX = "maxpool", "maxpool-up", "avepool", "soft-max"
 """The word of Table 1's pooling, of one that rounds up as Caffe's do, of the mean of a whole map,

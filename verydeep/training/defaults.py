@@ -16,7 +16,8 @@ from verydeep import randomness
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.nets import initialisation
-from verydeep.nets.table import NORM_NAME, BatchNorm, Table
+from verydeep.nets.rows import BatchNorm
+from verydeep.nets.table import NORM_NAME, Table
 from verydeep.nets.vgg import Sizes
 from verydeep.pictures.reading import picture_size
 from verydeep.runtime.machine import Machine

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from math import log2
 
 from verydeep.nets.cost import FLOAT, cost
-from verydeep.nets.table import PICTURE, Table
+from verydeep.nets.rows import PICTURE
+from verydeep.nets.table import Table
 from verydeep.training.settings import Settings
 from verydeep.training.state import tuned_layers
 

@@ -21,7 +21,8 @@ from verydeep.errors import UserError
 from verydeep.nets.cost import cost
 from verydeep.nets.network import Network
 from verydeep.nets.norms import Norms, learnt_norms
-from verydeep.nets.table import PICTURE, SCORES, BatchNorm
+from verydeep.nets.rows import PICTURE, BatchNorm
+from verydeep.nets.table import SCORES
 from verydeep.training.loader import CropSource, batches
 from verydeep.training.settings import Settings
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from verydeep import schema, tasks
 from verydeep.nets.network import Network
-from verydeep.nets.table import FC, BatchNorm, Conv, Dropout, Table
+from verydeep.nets.rows import FC, BatchNorm, Conv, Dropout
+from verydeep.nets.table import Table
 from verydeep.tasks.task import Figure, Task
 from verydeep.training.settings import Settings
 from verydeep.training.sgd import SGD

@@ -19,7 +19,8 @@ from verydeep.errors import UserError
 from verydeep.nets.dropout import dropout, streams_of
 from verydeep.nets.network import Network, Rules
 from verydeep.nets.norms import Norms, keep, learnt_norms
-from verydeep.nets.table import PICTURE, SCORES, BatchNorm, Dropout
+from verydeep.nets.rows import PICTURE, BatchNorm, Dropout
+from verydeep.nets.table import SCORES
 from verydeep.runtime.distributed import Ranks, tree_merges
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings

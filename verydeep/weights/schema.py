@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from verydeep.errors import UserError, escaped, harm_of, one_line
 from verydeep.nets.cost import cost
-from verydeep.nets.table import FC, Conv, Softmax, Table
+from verydeep.nets.rows import FC, Conv, Softmax
+from verydeep.nets.table import Table
 from verydeep.nets.words import HIDDEN, read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.schema import AndOthers, Between, Line, MisfitError, Most, Seed, fitting

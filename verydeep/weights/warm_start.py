@@ -20,7 +20,8 @@ from verydeep.nets import vgg
 from verydeep.nets.folding import folded
 from verydeep.nets.network import Network
 from verydeep.nets.rewording import body, with_last, without_norms
-from verydeep.nets.table import FC, BatchNorm, Conv, Table
+from verydeep.nets.rows import FC, BatchNorm, Conv
+from verydeep.nets.table import Table
 from verydeep.nets.vgg import Sizes
 from verydeep.nets.words import HIDDEN, read_table
 from verydeep.pictures.preprocessing import Pixels
