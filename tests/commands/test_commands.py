@@ -343,6 +343,13 @@ def test_training_takes_a_net_by_its_name_in_other_programs(verydeep: Run, photo
     assert tomllib.loads(Path("run/run.toml").read_text())["settings"]["net"] == "A"
 
 
+def test_what_a_net_without_hidden_fc_layers_costs_is_told(verydeep: Run) -> None:
+    """By hand: convolutions 448 + 4,640 + 18,496 + 36,928 + 73,856 + 3 x 147,584, their norms twice
+    688 channels, and 128 x 10 + 10."""
+    words = ["A-BN", "--width", "0.25", "--crop", "64", "--fc", "0", "--classes", "10"]
+    assert "579,786 parameters" in verydeep("nets", *words).out
+
+
 def test_a_larger_picture_costs_more_of_the_same_net(verydeep: Run) -> None:
     """By hand: conv1_1 of D at 320 x 480 has 3 * 9 * 64 * 320 * 480 multiply-adds, fc6 4 x 9 places
     of 102,760,448 ((320 / 32 - 6) x (480 / 32 - 6)); the weights are those of 224."""

@@ -47,7 +47,7 @@ from verydeep.training.loader import (
     steps,
 )
 from verydeep.training.loop import fit
-from verydeep.training.recipes import recipe
+from verydeep.training.recipes import Recipe, recipe
 from verydeep.training.run import new_folder
 from verydeep.training.run_toml import OPTIONS, command_line, to_toml
 from verydeep.training.settings import Settings, checked
@@ -477,6 +477,22 @@ def test_norms_go_by_like_numbers_of_pictures(batch: int, micro: int) -> None:
     """By hand: as few micro-batches of 16 at the most as there can be, as even as they can be."""
     part = open_dataset("drawn:100x64").train
     assert choose(part, TWO_CORES.machine, {"batch": batch}).settings.micro_batch == micro
+
+
+def test_micro_batches_are_made_smaller_for_memory_but_where_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("verydeep.training.defaults.micro_batch_of", lambda table, most: most // 4)
+    part = open_dataset("drawn:100x64").train
+    of_recipe = Recipe("mine", {"net": "A", "width": 0.125, "crop": 32, "micro_batch": 8})
+    for given, named, expected in (
+        ({}, None, 3),  # of 25 pictures in two micro-batches of 13
+        ({"net": "A"}, None, 4),
+        ({"micro_batch": 12}, None, 12),
+        ({"batch": 16}, of_recipe, 8),
+        ({"batch": 16}, Recipe("other", {"width": 0.125, "crop": 32}), 4),
+    ):
+        assert choose(part, TWO_CORES.machine, given, named).settings.micro_batch == expected
 
 
 def test_what_changes_nothing_beside_the_rest_is_not_told_of() -> None:

@@ -34,6 +34,9 @@ def nets(
         int, typer.Option(help="Side of the training crop, in pixels; fc6 is made for it.")
     ] = 224,
     width: Annotated[float, typer.Option(help="Share of the paper's channels.")] = 1.0,
+    fc: Annotated[
+        int | None, typer.Option(help="Channels of the hidden FC layers; 0 for none.")
+    ] = None,
     classes: Annotated[int, typer.Option(help="Number of classes.")] = 1000,
     picture: Annotated[
         str | None,
@@ -62,7 +65,7 @@ def nets(
 
     size = _size(picture) if picture else (crop, crop)
     names = [vgg.configuration(name)] if name else list(vgg.CONFIGURATIONS)
-    tables = {each: vgg.table(each, classes, width, crop) for each in names}
+    tables = {each: vgg.table(each, classes, width, crop, fc) for each in names}
     costs: dict[str, Cost] = {each: cost(table, *size) for each, table in tables.items()}
     trained = {} if batch is None else {n: _training(table, batch) for n, table in tables.items()}
     if json:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from verydeep.engines.engine import Engine, chosen, engine_for
 from verydeep.errors import PictureError, escaped
-from verydeep.nets.network import Network
+from verydeep.nets.network import Answer, Network, most_probable
 from verydeep.pictures.preprocessing import with_mirror
 from verydeep.pictures.reading import Source
 from verydeep.runtime.machine import Machine
@@ -26,11 +26,9 @@ class Prediction:
     classes: tuple[str, ...]
     posteriors: Float32[Tensor, " K"]
 
-    def top(self, count: int = 5) -> list[tuple[str, float]]:
+    def top(self, count: int = 5) -> Answer:
         """The most probable classes, as (class name, posterior)."""
-        best = self.posteriors.topk(min(count, len(self.classes)))
-        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return [(self.classes[k], p) for k, p in pairs]
+        return most_probable(self.classes, self.posteriors, count)
 
     def __repr__(self) -> str:
         return f"Prediction({', '.join(f'{escaped(name)} {p:.3f}' for name, p in self.top(3))})"

@@ -63,6 +63,13 @@ Rules = Mapping[type[Row] | str, Rule]
 """Rules by the kind of row or, before that, by a row's name."""
 
 
+def most_probable(classes: Sequence[str], posteriors: Float[Tensor, " K"], count: int) -> Answer:
+    """So many classes of the highest posteriors, as (class name, posterior), the highest first."""
+    best = posteriors.topk(min(count, len(classes)))
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return [(classes[k], p) for k, p in pairs]
+
+
 class Network(nn.Module):
     """A table that runs, with the pixels it wants and the names of its classes.
 
@@ -200,7 +207,7 @@ class Network(nn.Module):
             raise UserError(f"top {top} names no class; at least 1 is needed")
 
         def answer(source: Source) -> Answer:
-            return self._named(self._posteriors_of(source), top)
+            return most_probable(self.classes, self._posteriors_of(source), top)
 
         return answered(pictures, answer, progress)
 
@@ -233,11 +240,6 @@ class Network(nn.Module):
         image = self.pixels.read(source, self.pixels.test_scale)
         views = torch.from_numpy(with_mirror(image)).to(self.device)
         return self.posteriors(self.pixels.normalise(views)).mean(0)
-
-    def _named(self, posteriors: Float[Tensor, " K"], top: int) -> Answer:
-        best = posteriors.topk(min(top, len(self.classes)))
-        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return [(self.classes[k], p) for k, p in pairs]
 
     def _refuse_unfit(self, images: Any) -> None:
         """Raises UserError for what is no batch in the network's own pixels."""

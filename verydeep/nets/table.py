@@ -111,8 +111,8 @@ class Table:
     @property
     def last(self) -> str:
         """The name of the last row; of a hidden FC layer its own, not its ReLU's or dropout's."""
-        rows = [row.name for row in self.rows if not isinstance(row, ReLU | Dropout)]
-        return rows[-1] if rows and rows[-1].startswith("fc") else self.rows[-1].name
+        layers = [row for row in self.rows if not isinstance(row, ReLU | Dropout)]
+        return layers[-1].name if layers and isinstance(layers[-1], FC) else self.rows[-1].name
 
     @property
     def scores(self) -> str:

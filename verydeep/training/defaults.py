@@ -27,6 +27,7 @@ from verydeep.training.duration import (
     MANY,
     epochs_in_time,
     epochs_worth,
+    hidden_unsaid,
     hours_of_tuning,
     net_in_time,
     tuned_epochs_worth,
@@ -68,8 +69,8 @@ def choose(
     Raises UserError for a key that no setting has, or a value that none can have.
     """
     given = checked(given)
-    start = {**(recipe.settings if recipe else {}), **given}.get("start")
-    origin = Origin.of(start) if start else None
+    said = {**checked(recipe.settings if recipe else {}), **given}
+    origin = Origin.of(said["start"]) if said.get("start") else None
     if not len(train):
         raise UserError("no pictures to train on; the data has some to test on only")
     chosen: dict[str, Any] = {}
@@ -85,7 +86,7 @@ def choose(
         for name, value, reason in _choices(train, machine, dict(given), chosen, origin):
             chosen[name], why[name] = value, reason
     why |= dict.fromkeys(given, "as given")
-    if "micro_batch" not in given and machine.device == "cpu":
+    if "micro_batch" not in said and machine.device == "cpu":
         sizes = replace(Settings(), **{**chosen, **given}).sizes
         asked = chosen.get("micro_batch", Settings().micro_batch)
         size = micro_batch_of(_table(sizes, origin), asked)
@@ -174,7 +175,8 @@ def _with_norms(
     train: Part, machine: Machine, known: Callable[[str], Any]
 ) -> Iterator[tuple[str, Any, str]]:
     """How a net with norms learns from random weights."""
-    yield "fc", 0, "a mean over space: hidden FC layers err more in the same time"
+    fc = hidden_unsaid(known("net"))
+    yield "fc", fc, "a mean over space: hidden FC layers err more after as many epochs"
     yield "scale", (known("crop") * 5 // 4,) * 2, "5/4 of the crop"
     yield from _batches(train, norms=True, known=known)
     yield "rate", RATE if known("batch") < 128 else 2 * RATE, "the highest; norms let it be high"

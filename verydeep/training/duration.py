@@ -36,14 +36,19 @@ LAST = ("FC-10", "soft-max")
 def seconds_a_picture(table: Table, cores: int, passes: int = 3) -> float:
     """About how long one picture takes in training on so many cores.
 
-    Between what small nets take on one core of a server with AVX2 and with AVX-512, in float32, and
-    within a third of either: three passes (one where only FC layers are trained) of 40 thousand
-    million multiply-adds a second and 1.5 ns for each value, 0.4 ms for the rest; each further core
-    adds four fifths.
+    Three passes (one where only FC layers are trained) of 40 thousand million multiply-adds a
+    second and 1.5 ns for each value, 0.4 ms for the rest, on one core of a server, in float32; each
+    further core adds four fifths. One with AVX2 does 25 and takes 1.6 ns and 0.3 ms, one with
+    AVX-512 60, 1.4 ns and 0.6 ms, each fitted to a few small nets: this is between the two.
     """
     price = cost(table)
     alone = passes * (price.multiply_adds / 40e9 + 1.5e-9 * price.values) + 0.4e-3
     return alone / (1 + 0.8 * (cores - 1))
+
+
+def hidden_unsaid(net: str) -> int | None:
+    """What `fc` is chosen where it is not said: none for nets with norms, else the width's."""
+    return 0 if net.endswith(NORM_NAME) else None
 
 
 def budget(pictures: int) -> float:
@@ -68,8 +73,8 @@ def net_in_time(
     nets = [(net or own, width, crop) for own, width, crop in NETS]
     best, shown = nets[0], max(EPOCHS * pictures, STEPS * BATCH)
     for name, width, crop in nets[1:]:
-        hidden = 0 if fc is None and name.endswith(NORM_NAME) else fc
-        seconds = seconds_a_picture(Sizes(name, width, crop, hidden).table(LAST), cores)
+        sizes = Sizes(name, width, crop, hidden_unsaid(name) if fc is None else fc)
+        seconds = seconds_a_picture(sizes.table(LAST), cores)
         if crop + 32 <= max(96, side) and seconds * shown <= budget(pictures):
             best = name, width, crop
     return best
