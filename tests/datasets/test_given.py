@@ -229,3 +229,27 @@ def test_among_several_one_that_cannot_be_read_has_an_empty_answer_and_is_told_o
     assert ear.said == ("picture 1 of 2 has no answer: none.png: no such file or directory",)
     with pytest.raises(PictureError, match="none.png"):
         answered("none.png", lambda source: [read_picture(source).shape], SILENT)
+
+
+def test_an_orientation_that_stands_behind_the_pixels_is_followed() -> None:
+    """PNG's eXIf may come after IDAT; Pillow knows of it only when the picture is loaded."""
+    exif = Image.Exif()
+    exif[274] = TURNED
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "PNG", exif=exif)
+    data = file.getvalue()
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4])
+    late = data[:start] + data[end:-12] + data[start:end] + data[-12:]
+    assert late.index(b"IDAT") < late.index(b"eXIf")
+    expected = np.rot90(RGB, -1)
+    np.testing.assert_array_equal(only(late), expected)
+    np.testing.assert_array_equal(only(Image.open(io.BytesIO(late))), expected)
+
+
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_bytes_kept_in_16_bits_are_no_black_picture(as_tensor: bool) -> None:
+    wide = RGB.astype(np.uint16)
+    with pytest.raises(UserError, match="uint16 of at most 255, where white is 65535"):
+        given_pictures(torch.from_numpy(wide) if as_tensor else wide)
+    assert only(np.zeros((20, 30), np.uint16)).max() == 0

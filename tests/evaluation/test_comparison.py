@@ -434,3 +434,12 @@ def test_equal_tests_differ_by_no_minus_nought() -> None:
     assert cells_of(found.comparisons[0]) == ["0.0", "-26.5 to 26.5", "1.000", "cannot be told"]
     page = write_protocols_page(found, Path("page.html")).read_text()
     assert "<td>0.0</td><td>-26.5 to 26.5</td><td>0 / 0</td><td>1.000</td>" in page
+
+
+def test_a_mean_is_held_against_the_best_of_several_as_of_so_many_pairs() -> None:
+    """The best is chosen from the same pictures: p is Bonferroni's."""
+    names = ("a", "b", "c")
+    kept(*((name, scores(np.arange(12) < 4 + i)) for i, name in enumerate(names)))
+    found = fused([Path(name) for name in names]).comparison
+    assert found.pairs == 3
+    assert "corrected for 3 pairs" in str(found)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,8 @@ from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime
 from verydeep.training import recorder
 from verydeep.training.interruption import interruption
-from verydeep.verbs.train import train
+from verydeep.verbs.train import resume, train
+from verydeep.weights import hash_of
 
 
 class Left(Exception):  # noqa: N818
@@ -106,13 +110,56 @@ def test_epochs_that_take_long_or_are_kept_have_their_line_and_the_kept_say_so(
     assert all(len(line) <= 80 for line in lines if "waiting" not in line)
 
 
+class AtTheEnd(Progress):
+    """Asks for an end as the last of two epochs is said, when no step is left; keeps lines."""
+
+    def __init__(self) -> None:
+        self.lines = list[str]()
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+        if line.startswith("epoch 2/2"):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_after_the_last_step_it_stops_before_the_tests_and_a_run_goes_on_to_them() -> None:
+    small: dict[str, Any] = {"net": "A", "width": 0.125, "crop": 32, "scale": 40, "batch": 16}
+    small["epochs"] = 2
+    progress = AtTheEnd()
+    with pytest.raises(Stopped, match="stopped after step 12 of 12"):
+        train("drawn:100x48", Path("run"), Runtime(TWO_CORES.machine, progress=progress), **small)
+    assert not list(Path("run/scores").glob("*"))
+    (said,) = (line for line in progress.lines if line.startswith("stopping"))
+    assert said.startswith("stopping now; Ctrl-C again leaves now")
+    resumed = resume("run", TWO_CORES)
+    whole = train("drawn:100x48", Path("whole"), TWO_CORES, **small)
+    assert [t.top1 for t in resumed.tests] == [t.top1 for t in whole.tests]
+    assert hash_of(resumed.network) == hash_of(whole.network)
+
+
+def leave_with(code: int) -> None:
+    """Takes the place of leaving the process."""
+    raise SystemExit(code)
+
+
 def test_leaving_at_once_is_exit_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def leave(code: int) -> None:
-        raise SystemExit(code)
-
-    monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setattr(os, "_exit", leave_with)
     with pytest.raises(SystemExit, match="130"):
         Console().leave()
     assert capsys.readouterr().err == "verydeep: left at once\n"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("reentrant call"), BrokenPipeError()])
+def test_leaving_needs_nobody_to_tell(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a line is being written while the second Ctrl-C comes, or nobody reads."""
+
+    class Stuck(io.StringIO):
+        def write(self, text: str) -> int:
+            raise error
+
+    monkeypatch.setattr(os, "_exit", leave_with)
+    monkeypatch.setattr(sys, "stderr", Stuck())
+    with pytest.raises(SystemExit, match="130"):
+        Console().leave()

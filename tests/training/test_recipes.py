@@ -77,6 +77,15 @@ def test_at_another_crop_s_is_as_many_steps_of_32_pixels_above_it() -> None:
     assert settings_of(RECIPES["small"], {"width": 0.5})["scale"] == (80, 80)
 
 
+@pytest.mark.parametrize(("epochs", "rising"), [(1, 0.25), (2, 0.5), (6, 1.0)])
+def test_a_recipe_of_fewer_epochs_rises_for_a_quarter_of_them_at_most(
+    epochs: int, rising: float
+) -> None:
+    settings = Settings(**settings_of(RECIPES["quick"], {"epochs": epochs}))
+    assert settings.warm_up == rising
+    assert settings_of(RECIPES["quick"], {"epochs": 9, "warm_up": 3.0})["warm_up"] == 3
+
+
 PAPERS = [name for name in RECIPES if name not in ("small", "quick")]
 
 
