@@ -88,8 +88,7 @@ def read_pillow(image: Image.Image) -> Picture:
     try:
         if 0 in image.size:
             raise PictureError("has no pixels")
-        image.load()  # what stands behind the pixels of a file is known only then
-        turned = image.getexif().get(ORIENTATION, 1)
+        turned = image.getexif().get(ORIENTATION, 1)  # which loads what stands behind pixels
         pixels = _rgb_of_image(image)
     except Exception as error:  # of a file that is read only now, or is closed already
         reason = error if isinstance(error, PictureError) else f"cannot be read: {one_line(error)}"
