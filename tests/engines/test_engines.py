@@ -25,7 +25,7 @@ from verydeep.engines import engine as engines
 from verydeep.engines import trunk, winograd
 from verydeep.engines.engine import ENGINES, chosen, engine_for
 from verydeep.errors import UserError
-from verydeep.evaluation import posteriors as tests
+from verydeep.evaluation import showing
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.scores import load_scores
 from verydeep.evaluation.views import protocol
@@ -253,7 +253,7 @@ def test_huge_pictures_go_through_an_engine_in_tiles(
     network, part = weights.load(trained), open_dataset("drawn").parts["test"].only(range(2))
     dense = protocol(network, "dense")
     expected = posteriors(network, part, dense)
-    monkeypatch.setitem(tests.MEMORY, "cpu", 2**17)
+    monkeypatch.setitem(showing.MEMORY, "cpu", 2**17)
     found = posteriors(network, part, dense, engine="winograd")
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 

@@ -20,7 +20,7 @@ from verydeep.datasets import open_dataset
 from verydeep.engines import trunk
 from verydeep.engines.engine import ENGINES, engine_for
 from verydeep.errors import UserError
-from verydeep.evaluation.dense import score_map_in_tiles
+from verydeep.evaluation.dense import in_tiles
 from verydeep.evaluation.fusion import fuse
 from verydeep.evaluation.scores import load_scores
 from verydeep.nets import vgg
@@ -115,7 +115,7 @@ def test_every_engine_looks_at_the_middle(name: str, few_channels: None) -> None
     assert found.shape[2:] == (2, 3)
     assert found.std() > 0.1
     torch.testing.assert_close(found, engine.score_map(views[:, *MIDDLE]), rtol=0, atol=1e-5)
-    torch.testing.assert_close(score_map_in_tiles(engine, views, 1), found, rtol=0, atol=1e-4)
+    torch.testing.assert_close(in_tiles(engine, views, 1), found, rtol=0, atol=1e-4)
 
 
 @torch.no_grad()
@@ -199,7 +199,7 @@ def test_every_engine_pools_up_where_it_is_asked_to(name: str, few_channels: Non
     assert expected.shape[2:] == (3, 4)
     engine = engine_for(pooling_up(network), name)
     torch.testing.assert_close(engine.score_map(views), expected, rtol=0, atol=1e-4)
-    tiled = score_map_in_tiles(engine, views[:1], 1)
+    tiled = in_tiles(engine, views[:1], 1)
     torch.testing.assert_close(tiled, expected[:1], rtol=0, atol=1e-4)
 
 

@@ -17,11 +17,12 @@ import torch
 from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import engine_for
 from verydeep.errors import UserError
-from verydeep.evaluation.dense import bytes_a_pixel, score_map_in_tiles
+from verydeep.evaluation.dense import bytes_a_pixel, in_tiles
 from verydeep.evaluation.journal import Journal
-from verydeep.evaluation.posteriors import faults, memory_of, posteriors, readable
+from verydeep.evaluation.posteriors import faults, posteriors, readable
 from verydeep.evaluation.published import three_scales
 from verydeep.evaluation.rows import Rows
+from verydeep.evaluation.showing import memory_of
 from verydeep.evaluation.views import protocol
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
@@ -151,7 +152,7 @@ def test_tiles_give_the_score_map_of_the_whole(name: str) -> None:
         image = torch.from_numpy(random.integers(0, 256, (1, height, width, 3), dtype=np.uint8))
         with torch.inference_mode():
             whole = net.score_map(net.pixels.normalise(image))
-            tiled = score_map_in_tiles(engine_for(net), image, limit)
+            tiled = in_tiles(engine_for(net), image, limit)
         torch.testing.assert_close(tiled, whole, atol=1e-4, rtol=1e-4)
 
 
@@ -160,7 +161,7 @@ def test_a_panorama_is_tested_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     used = bytes_a_pixel(net.table)
     chosen = protocol(net, "dense")
     whole = posteriors(net, part, chosen)
-    monkeypatch.setattr("verydeep.evaluation.posteriors.MEMORY", {"cpu": 300 * 300 * used})
+    monkeypatch.setattr("verydeep.evaluation.showing.MEMORY", {"cpu": 300 * 300 * used})
     largest = []
     run = Network.run
 
@@ -216,7 +217,7 @@ def test_scores_that_are_not_finite_are_the_networks_fault() -> None:
 def test_a_test_that_was_cut_short_goes_on_to_the_same_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("verydeep.evaluation.posteriors.PARTS", 3)
+    monkeypatch.setattr("verydeep.evaluation.showing.PARTS", 3)
     monkeypatch.setattr("verydeep.evaluation.journal.SECONDS", -1.0)
     net, part = network(), part_of_shapes(*MIXED)
     chosen = protocol(net, "dense")
@@ -264,8 +265,8 @@ def test_the_number_of_threads_changes_nothing() -> None:
 
 
 def test_many_rare_shapes_are_all_tested(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("verydeep.evaluation.posteriors.PIXELS", {"cpu": 3 * 64 * 64})
-    monkeypatch.setattr("verydeep.evaluation.posteriors.PARTS", 3)
+    monkeypatch.setattr("verydeep.evaluation.showing.PIXELS", {"cpu": 3 * 64 * 64})
+    monkeypatch.setattr("verydeep.evaluation.showing.PARTS", 3)
     net = network()
     part = part_of_shapes(*[(64, 64 + i % 29) for i in range(120)])
     done: list[int] = []
@@ -323,7 +324,7 @@ def test_a_picture_that_can_be_read_the_next_time_is_read_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its chunk alone is worked on anew, and none as long as it cannot be read."""
-    monkeypatch.setattr("verydeep.evaluation.posteriors.PARTS", 4)
+    monkeypatch.setattr("verydeep.evaluation.showing.PARTS", 4)
     monkeypatch.setattr("verydeep.evaluation.journal.SECONDS", -1.0)
     net, part = network(), part_of_shapes(*MIXED)
     chosen = protocol(net, "dense")

@@ -18,8 +18,9 @@ from tests.conftest import images
 from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import engine_for
 from verydeep.errors import UserError
-from verydeep.evaluation.dense import score_map_in_tiles
-from verydeep.evaluation.posteriors import memory_of, posteriors
+from verydeep.evaluation.dense import in_tiles
+from verydeep.evaluation.posteriors import posteriors
+from verydeep.evaluation.showing import memory_of
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels
@@ -103,7 +104,7 @@ def test_tiles_have_the_score_map_of_the_whole(device: str, exactly: None) -> No
         np.random.default_rng(1).integers(0, 256, (1, 224, 320, 3), np.uint8)
     )
     whole = here.score_map(PIXELS.normalise(picture))
-    found = score_map_in_tiles(engine_for(there), picture.to(device), 160 * 160)
+    found = in_tiles(engine_for(there), picture.to(device), 160 * 160)
     assert found.shape == whole.shape
     assert apart(whole, found) < 1e-4
 

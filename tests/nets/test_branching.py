@@ -26,7 +26,7 @@ from verydeep import load, save
 from verydeep.datasets import open_dataset
 from verydeep.engines.engine import ENGINES, engine_for
 from verydeep.errors import UserError
-from verydeep.evaluation.dense import score_map_in_tiles
+from verydeep.evaluation.dense import in_tiles
 from verydeep.exporters import caffe, keras, state_dict
 from verydeep.exporters.onnx import write_onnx
 from verydeep.exporters.torch_export import exported
@@ -122,7 +122,7 @@ def test_every_engine_gives_the_scores_whole_and_in_tiles(name: str, engine: str
     torch.testing.assert_close(run.score_map(views), expected, rtol=1e-3, atol=1e-3)
     large = torch.randint(0, 256, (1, 400, 450, 3)).to(torch.uint8)
     whole = built.score_map(built.pixels.normalise(large))
-    tiled = score_map_in_tiles(run, large, 300 * 300)
+    tiled = in_tiles(run, large, 300 * 300)
     torch.testing.assert_close(tiled, whole, rtol=1e-3, atol=1e-3)
 
 

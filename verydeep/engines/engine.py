@@ -35,15 +35,31 @@ class Engine:
 
     def score_map(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B K r c"]:
         """Class scores at every position. Raises UserError for pictures that are too small."""
+        return self.values(views, SCORES)
+
+    def values(self, views: UInt8[Tensor, "B h w 3"], name: str) -> Float[Tensor, "B C r c"]:
+        """What a row or an end behind the trunk gives; UserError for pictures that are too small.
+
+        Behind the trunk is what reads of the picture by it alone.
+        """
         table = self.network.table
         table.shapes(views.shape[1], views.shape[2])
-        return self.network.run({table.trunk: self.trunk(views)}, [SCORES])[SCORES]
+        return self.network.run({table.trunk: self.trunk(views)}, [name])[name]
 
     def posteriors(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B K"]:
-        """Class posteriors: the soft-max of the score map's mean over space."""
+        """Class posteriors: the soft-max of the score map's mean over space, or the sigmoid."""
         if self.name == "torch":  # the network as it is, whatever overrides it
             return self.network.posteriors(self.network.pixels.normalise(views))
-        return self.score_map(views).float().mean((2, 3)).softmax(1)
+        return self.network.likely(self.score_map(views).float().mean((2, 3)))
+
+    def evidence(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C"]:
+        """What is averaged over a picture's views, as `Network.evidence` has it."""
+        pooled = self.network.table.pooled
+        return self.posteriors(views) if pooled is None else self.values(views, pooled).flatten(1)
+
+    def verdict(self, evidence: Float[Tensor, "B C"]) -> Float[Tensor, "B K"]:
+        """Posteriors by the mean `evidence` of each picture's views."""
+        return self.network.verdict(evidence)
 
 
 def chosen(name: str | None, device: str, precision: str = "float32") -> str:

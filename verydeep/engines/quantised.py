@@ -91,6 +91,14 @@ class Whole(Engine):
         """Class posteriors, as the file gives them."""
         return torch.from_numpy(self.run(views.numpy()))
 
+    def evidence(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B K"]:
+        """Posteriors, which are all that comes out of the file."""
+        return self.posteriors(views)
+
+    def verdict(self, evidence: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+        """Their mean over a picture's views."""
+        return evidence
+
 
 def whole(path: Path, engine: Engine, threads: int) -> Whole:
     """What runs an ONNX file that was written of an engine's network, for `threads` callers."""

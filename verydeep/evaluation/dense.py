@@ -29,10 +29,13 @@ def bytes_a_pixel(table: Table) -> int:
     return ceil(FLOAT * most / table.crop**2)
 
 
-def score_map_in_tiles(
-    engine: Engine, image: UInt8[Tensor, "1 H W 3"], limit: int
-) -> Float[Tensor, "1 K h w"]:
-    """Class scores at every position, with about `limit` pixels shown to the network at once."""
+def in_tiles(
+    engine: Engine, image: UInt8[Tensor, "1 H W 3"], limit: int, name: str = SCORES
+) -> Float[Tensor, "1 C h w"]:
+    """What the scores, or a row from the trunk on, are at every position.
+
+    About `limit` pixels are shown to the network at once.
+    """
     network, net = engine.network, engine.network.table
     near = Locality.of(net, net.trunk)
     image = image[:, net.shown(image.shape[1]), net.shown(image.shape[2])]
@@ -47,7 +50,7 @@ def score_map_in_tiles(
         along = [(left, min(wide, columns - left)) for left in range(0, columns, wide)]
         tiles = [_tile(engine, near, image, down, across) for across in along]
         strips.append(torch.cat(tiles, 3))
-    return network.run({near.name: torch.cat(strips, 2)}, [SCORES])[SCORES]
+    return network.run({near.name: torch.cat(strips, 2)}, [name])[name]
 
 
 def _tile(

@@ -80,4 +80,5 @@ class Predictor:
     def _posteriors(self, picture: Source) -> Float32[Tensor, " K"]:
         pixels = self.network.pixels
         views = torch.from_numpy(with_mirror(pixels.read(picture, pixels.test_scale)))
-        return self.engine.posteriors(views.to(self.network.device)).mean(0)
+        evidence = self.engine.evidence(views.to(self.network.device))
+        return self.engine.verdict(evidence.mean(0, keepdim=True))[0]

@@ -17,7 +17,7 @@ from verydeep.errors import UserError
 from verydeep.exporters.onnx_message import BYTES, FLOATS, Attribute, described, model, node, tensor
 from verydeep.files import write_atomic
 from verydeep.formats.protobuf_writer import MOST_BYTES, Parts
-from verydeep.nets import rows
+from verydeep.nets import rows, table
 from verydeep.nets.network import Network
 from verydeep.nets.rows import PICTURE, Row
 from verydeep.pictures.preprocessing import Pixels
@@ -71,8 +71,8 @@ def onnx_parts(network: Network, outputs: Sequence[str] = OUTPUTS, begin: str = 
 
 def _rows_of(network: Network, outputs: Sequence[str]) -> set[str]:
     """The rows that give the outputs."""
-    table = network.table
-    return {table.scores if name in _AXES else table[name].name for name in outputs}
+    net = network.table
+    return {net.scores if name in _AXES else net[name].name for name in outputs}
 
 
 _AXES: dict[str, tuple[str, ...]] = {SCORES: (), POSTERIORS: (), SCORE_MAP: ("rows", "columns")}
@@ -98,7 +98,7 @@ class _Graph:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.last = network.table.scores
+        self.last = network.table.ends.get(table.SCORES)
         self.shapes = network.table.shapes(network.table.crop, network.table.crop)
         self.weights = network.state_dict()
         self.values: dict[str, str] = {}
@@ -161,7 +161,8 @@ class _Graph:
         value = self._of_scores(name) if name in _AXES else self.values[name]
         if value != name:
             self._node("Identity", value, gives=name)
-        channels = self.shapes[self.last if name in _AXES else name][0]
+        of_scores = self.last if self.last and name in _AXES else name
+        channels = self.shapes[of_scores][0]
         axes = _AXES.get(name, (f"{name} rows", f"{name} columns"))
         self.outputs.append(described(name, FLOATS, ("B", channels, *axes)))
 
@@ -170,7 +171,9 @@ class _Graph:
         if name == SCORES and name not in self.values:
             self._node("ReduceMean", SCORE_MAP, gives=name, axes=(2, 3), keepdims=0)
         elif name == POSTERIORS and name not in self.values:
-            self._node("Softmax", self._of_scores(SCORES), gives=name, axis=1)
+            several = self.network.table.has_several
+            op, axis = ("Sigmoid", {}) if several else ("Softmax", {"axis": 1})
+            self._node(op, self._of_scores(SCORES), gives=name, **axis)
         self.values[name] = name
         return name
 
@@ -202,6 +205,10 @@ def _operator(row: Row) -> tuple[str, dict[str, Attribute]]:
             return "BatchNormalization", {"epsilon": row.epsilon}
         case rows.Softmax():
             return "Softmax", {"axis": 1}
+        case rows.Sigmoid():
+            return "Sigmoid", {}
+        case rows.Mean():
+            return "GlobalAveragePool", {}
         case rows.L2():
             return "LpNormalization", {"axis": 1, "p": 2}
         case rows.Add():

@@ -96,7 +96,7 @@ class _Form(nn.Module):
         images = images * self.get_buffer("gain") + self.get_buffer("offset")
         score_map = self.network.run({PICTURE: images}, [SCORES], RULES)[SCORES]
         scores = score_map.mean((2, 3))
-        return scores, scores.softmax(1)
+        return scores, self.network.likely(scores)
 
 
 def _convolved(row: rows.FC, layer: nn.Module, values: Tensor) -> Float[Tensor, "B D h w"]:

@@ -77,7 +77,7 @@ class Cost:
 
 MAKERS = frozenset(
     {"input", "Conv", "FC", "MaxPool", "AvePool", "WholeAvePool", "LRN", "L2", "BatchNorm", "Add"}
-    | {"Concat"}
+    | {"Concat", "Mean"}
 )
 """Kinds of row whose values are counted, and listed: the words of a table."""
 

@@ -38,6 +38,8 @@ def layer_of(row: Row, inputs: list[Shape]) -> nn.Module:
             return BatchNorm(inputs[0][0], row.epsilon)
         case rows.L2():
             return L2()
+        case rows.Mean():
+            return Mean()
         case rows.Dropout():
             return nn.Dropout(row.p)
         case rows.Add():
@@ -46,6 +48,8 @@ def layer_of(row: Row, inputs: list[Shape]) -> nn.Module:
             return Concat()
         case rows.Softmax():
             return nn.Softmax(1)
+        case rows.Sigmoid():
+            return nn.Sigmoid()
         case _:
             raise TypeError(f"no layer for a row of kind {type(row).__name__}")
 
@@ -156,3 +160,11 @@ class L2(nn.Module):
     def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Channels of length one; none where all are zero."""
         return F.normalize(input, dim=1)
+
+
+class Mean(nn.Module):
+    """The mean over space of maps of any size."""
+
+    def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C 1 1"]:
+        """One value of each channel."""
+        return input.float().mean((2, 3), keepdim=True)

@@ -135,8 +135,28 @@ class Network(nn.Module):
         return self.run({PICTURE: self.shown(images)}, [SCORES])[SCORES]
 
     def posteriors(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Class posteriors: the soft-max of the score map's mean over space."""
-        return self.score_map(images).float().mean((2, 3)).softmax(1)
+        """Class posteriors: the soft-max of the score map's mean over space.
+
+        Where classes are each by themselves (a table that ends with a sigmoid), the sigmoid of it.
+        """
+        return self.likely(self.score_map(images).float().mean((2, 3)))
+
+    def likely(self, scores: Float[Tensor, "B K ..."]) -> Float[Tensor, "B K ..."]:
+        """Posteriors of class scores, or at each position of a map of them."""
+        return scores.sigmoid() if self.table.has_several else scores.softmax(1)
+
+    def evidence(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
+        """What is averaged over the views of a picture: posteriors, or what a mean row gives."""
+        if self.table.pooled is None:
+            return self.posteriors(images)
+        return self.activations(images, [self.table.pooled])[self.table.pooled].flatten(1)
+
+    def verdict(self, evidence: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
+        """Posteriors by the mean `evidence` of each picture's views: of posteriors, itself."""
+        if self.table.pooled is None:
+            return evidence
+        given = {self.table.pooled: evidence[:, :, None, None]}
+        return self.likely(self.run(given, [SCORES])[SCORES].float().flatten(1))
 
     def activations(
         self, images: Float[Tensor, "B C H W"], names: Iterable[str]
@@ -239,7 +259,7 @@ class Network(nn.Module):
     def _posteriors_of(self, source: Source) -> Float[Tensor, " K"]:
         image = self.pixels.read(source, self.pixels.test_scale)
         views = torch.from_numpy(with_mirror(image)).to(self.device)
-        return self.posteriors(self.pixels.normalise(views)).mean(0)
+        return self.verdict(self.evidence(self.pixels.normalise(views)).mean(0, keepdim=True))[0]
 
     def _refuse_unfit(self, images: Any) -> None:
         """Raises UserError for what is no batch in the network's own pixels."""

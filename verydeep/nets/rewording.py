@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from verydeep.errors import UserError
 from verydeep.nets.table import NORM_WORD
-from verydeep.nets.words import HIDDEN, SOFTMAX, TIMES
+from verydeep.nets.words import HIDDEN, SIGMOID, SOFTMAX, TIMES
 
 _CHANNELS = re.compile(r"((?:\d+ x )?(?:conv\d+|FC)-)(\d+)(.*)")
 """A word with channels of its own: what stands before them, they, and what is behind."""
@@ -31,7 +31,7 @@ def with_classes(words: Sequence[str], classes: int) -> tuple[str, ...]:
     Raises UserError where nothing before the soft-max has channels of its own.
     """
     found = _spelled(words)
-    last = _layer_before(found, found.index(SOFTMAX) if SOFTMAX in found else len(found))
+    last = _layer_before(found, _end(found))
     match = _CHANNELS.fullmatch(found[last]) if last is not None else None
     if last is None or match is None:
         raise UserError(f"no word before '{SOFTMAX}' has channels, which would be its classes")
@@ -68,12 +68,16 @@ def _spelled(words: Iterable[str]) -> list[str]:
 
 def body(words: Sequence[str]) -> int:
     """How many words come before the last layer, that of the scores; all where there are none."""
-    last = words[-1] if words else ""
-    if SOFTMAX not in words and (not last.startswith("FC-") or last.endswith(HIDDEN)):
+    last, end = words[-1] if words else "", _end(words)
+    if end == len(words) and (not last.startswith("FC-") or last.endswith(HIDDEN)):
         return len(words)
-    end = words.index(SOFTMAX) if SOFTMAX in words else len(words)
     place = _layer_before(words, end)
     return len(words) if place is None else place
+
+
+def _end(words: Sequence[str]) -> int:
+    """The place of the soft-max, or the sigmoid; how many words there are without."""
+    return next((i for i, word in enumerate(words) if word in (SOFTMAX, SIGMOID)), len(words))
 
 
 def _layer_before(words: Sequence[str], end: int) -> int | None:

@@ -129,6 +129,19 @@ class WholeAvePool(AvePool):
 
 
 @dataclass(frozen=True)
+class Mean(Row):
+    """The mean of the whole map, however large it is, in one place.
+
+    Of several views of a picture what it gives is averaged, and what stands behind it asked once.
+    """
+
+    def output(self, *inputs: Shape) -> Shape:
+        """One value of each channel; nothing of a map without values."""
+        channels, height, width = inputs[0]
+        return channels, min(height, 1), min(width, 1)
+
+
+@dataclass(frozen=True)
 class ReLU(Row):
     """max(0, x)."""
 
@@ -198,3 +211,8 @@ class Concat(Row):
 @dataclass(frozen=True)
 class Softmax(Row):
     """Posteriors over the channels, at each position by itself."""
+
+
+@dataclass(frozen=True)
+class Sigmoid(Row):
+    """The posterior of each channel by itself: of classes of which several may be in a picture."""

@@ -17,9 +17,11 @@ from verydeep.nets.rows import (
     BatchNorm,
     Conv,
     Dropout,
+    Mean,
     ReLU,
     Row,
     Shape,
+    Sigmoid,
     Softmax,
     WholeAvePool,
     Window,
@@ -96,9 +98,10 @@ class Table:
     def ends(self) -> dict[str, str]:
         """The rows that a network is run for, by what they are: its scores, and its side heads.
 
-        The scores are what the soft-max reads; without one, what an FC row at the end gives.
+        The scores are what the soft-max reads, or the sigmoid; without one, what an FC row at the
+        end gives.
         """
-        found = [row.inputs[0] for row in self.rows if isinstance(row, Softmax)]
+        found = [row.inputs[0] for row in self.rows if isinstance(row, Softmax | Sigmoid)]
         if not found and self.rows and isinstance(self.rows[-1], FC):
             found = [self.rows[-1].name]
         return dict([*self.heads, *((SCORES, name) for name in found[:1])])
@@ -107,6 +110,21 @@ class Table:
     def has_scores(self) -> bool:
         """Whether there are scores, and so classes."""
         return SCORES in self.ends
+
+    @property
+    def has_several(self) -> bool:
+        """Whether a picture may be of several classes, or none: each has a posterior by itself."""
+        return any(isinstance(row, Sigmoid) for row in self.rows)
+
+    @cached_property
+    def pooled(self) -> str | None:
+        """The name of the row that means whole maps on the way to the scores; None without one.
+
+        Of a picture's views what it gives is averaged, where else posteriors are.
+        """
+        wanted = {self.ends.get(SCORES, self.rows[-1].name)}
+        found = [row.name for row, _ in self.path(wanted) if isinstance(row, Mean)]
+        return found[-1] if found and found[-1] in self.narrow_rows(*wanted) else None
 
     @property
     def last(self) -> str:
@@ -150,7 +168,7 @@ class Table:
         end = self.ends.get(SCORES, self.rows[-1].name)
         trunk, narrow = PICTURE, self.narrow_rows(end)
         for row, _ in self.path({end}):
-            if isinstance(row, FC | WholeAvePool):
+            if isinstance(row, FC | WholeAvePool | Mean):
                 return trunk
             trunk = row.name if row.name in narrow else trunk
         return end

@@ -10,7 +10,9 @@ Caffe's names, numbered by blocks, which end with a pool.
     avepool7, avepool   the mean of 7 x 7, and that of the whole map of a training crop
     FC-4096             with ReLU and dropout, but for the last; `linear` for neither, `hidden` for
                         both in the last too, of a net that ends before its scores
+    mean                that of the whole map, however large, and of all views of a picture
     LRN, dropout 0.4, L2, soft-max      `LRN n 5 k 1 alpha 1e-4 beta 0.75`
+    sigmoid             in place of soft-max: classes of which a picture may show several
     ( a b | c )         branches from one row, their channels put together
     [ a b | c ]         branches summed, then ReLU; `] linear` for none; an empty one is the row
     ] x 3, 2 x conv3-8  so many times, one after another
@@ -40,18 +42,23 @@ from verydeep.nets.rows import (
     Conv,
     Dropout,
     MaxPool,
+    Mean,
     Pool,
     ReLU,
     Row,
     Shape,
+    Sigmoid,
     Softmax,
     WholeAvePool,
 )
 from verydeep.nets.table import NORM_WORD, SCORES, Table
 
 POOL, POOL_UP, MEAN, SOFTMAX = "maxpool", "maxpool-up", "avepool", "soft-max"
-"""The word of Table 1's pooling, of one that rounds up as Caffe's do, of the mean of a whole map,
-and of the last row."""
+"""The word of Table 1's pooling, of one that rounds up as Caffe's do, of the mean of the whole map
+of a crop, and of the last row."""
+POOLED, LENGTH, SIGMOID = "mean", "L2", "sigmoid"
+"""The word of the mean of any map, of division by the length, and of a last row whose classes are
+each by itself."""
 HIDDEN = "hidden"
 """What is said of a last FC layer that gives no scores."""
 
@@ -198,10 +205,13 @@ class _Reader:
             self._add(LRN(self._named("norm"), self._reads, size, *factors))
         elif kind == "dropout":
             self._add(Dropout(self._named("drop"), self._reads, options.pop("p", 0.5), fixed=True))
-        elif kind == "L2":
+        elif kind == LENGTH:
             self._add(L2(self._named("l2_"), self._reads))
-        elif kind == SOFTMAX:
-            self._add(Softmax(f"{self._prefix}prob", self._reads))
+        elif kind == POOLED:
+            self._add(Mean(f"{self._prefix}mean{self._block}", self._reads))
+        elif kind in (SOFTMAX, SIGMOID):
+            last = Softmax if kind == SOFTMAX else Sigmoid
+            self._add(last(f"{self._prefix}prob", self._reads))
         else:
             raise _no_row(word)
         if options:

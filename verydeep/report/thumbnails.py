@@ -78,7 +78,7 @@ def _posterior_of_crops(
             for odd, count in zip((y, x), counts, strict=True)
         )
         scores = network.score_map(around[:, :, rows, columns]).float()
-        maps[y::2, x::2] = scores.softmax(1)[0, label].cpu().numpy()
+        maps[y::2, x::2] = network.likely(scores)[0, label].cpu().numpy()
     first = local.sight(0, slice(0, table.span)).centre
     return maps, tuple(first - before + half * np.arange(n)
                        for before, n in zip((top, left), counts, strict=True))  # fmt: skip

@@ -26,9 +26,10 @@ from verydeep.evaluation.class_matching import (
 )
 from verydeep.evaluation.class_order import Numbering, doubts, refuse_other_order
 from verydeep.evaluation.journal import Journal
-from verydeep.evaluation.posteriors import chunk_of, faults, posteriors, readable
+from verydeep.evaluation.posteriors import faults, posteriors, readable
 from verydeep.evaluation.published import Trained
 from verydeep.evaluation.scores import Scores, refuse_other, save_scores
+from verydeep.evaluation.showing import chunk_of
 from verydeep.evaluation.views import Protocol, protocol
 from verydeep.nets.network import Network
 from verydeep.nets.rounding import pooled
@@ -205,7 +206,7 @@ def measure(
     refuse_other(path)
     if not len(part):
         raise UserError(f"no pictures to test on in the {subject.part} part of {subject.where}")
-    chunk = chunk_of(len(part), chosen, network)
+    chunk = chunk_of(len(part), chosen.passes, network.device.type)
     identity = Identity(digest, fingerprint(part.names), chosen, subject, execution, device, chunk)
     journal = Journal(path.with_name(f"{path.name}.unfinished"), identity)
     with journal.alone() if runtime.ranks.is_main else nullcontext():
