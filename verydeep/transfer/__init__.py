@@ -1,0 +1,1 @@
+"""What a network's rows give, carried to other tasks: descriptors, classifiers, neighbours."""
