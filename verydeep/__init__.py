@@ -9,6 +9,7 @@
 >>> network.activations(network.preprocess("cat.jpg"), ["relu5_3", "fc7"])  # {name: [B, C, h, w]}
 >>> run = verydeep.train("photos/")                                  # trained, tested, in a folder
 >>> verydeep.evaluate("runs/photos-A", "photos/", "crops")           # an error with its interval
+>>> names, array = verydeep.features("vgg16", "photos/")             # descriptors of length one
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from verydeep.nets.network import Network, build
     from verydeep.pictures.reading import read_picture
     from verydeep.runtime.progress import SILENT, Progress
+    from verydeep.transfer.features import Features, load_features
     from verydeep.verbs.evaluate import evaluate
+    from verydeep.verbs.features import features
     from verydeep.verbs.predict import predict
     from verydeep.verbs.train import resume, train
     from verydeep.weights import load, save
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SILENT",
+    "Features",
     "Network",
     "PictureError",
     "Progress",
@@ -39,7 +43,9 @@ __all__ = [
     "__version__",
     "build",
     "evaluate",
+    "features",
     "load",
+    "load_features",
     "open_dataset",
     "predict",
     "read_picture",
@@ -50,11 +56,14 @@ __all__ = [
 
 _HOMES = {
     "SILENT": "verydeep.runtime.progress",
+    "Features": "verydeep.transfer.features",
     "Network": "verydeep.nets.network",
     "Progress": "verydeep.runtime.progress",
     "build": "verydeep.nets.network",
     "evaluate": "verydeep.verbs.evaluate",
+    "features": "verydeep.verbs.features",
     "load": "verydeep.weights",
+    "load_features": "verydeep.transfer.features",
     "open_dataset": "verydeep.datasets",
     "predict": "verydeep.verbs.predict",
     "read_picture": "verydeep.pictures.reading",
