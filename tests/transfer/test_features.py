@@ -21,6 +21,7 @@ from verydeep.engines.engine import ENGINES
 from verydeep.errors import UserError
 from verydeep.evaluation import journal, showing
 from verydeep.nets.network import Network, build
+from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import SILENT, Progress
 from verydeep.runtime.runtime import Runtime
@@ -29,7 +30,6 @@ from verydeep.transfer.features import Features, load_features
 from verydeep.verbs.features import features
 
 ROOT = Path(__file__).parents[2]
-PIXELS = verydeep.build("A", 2, width=0.125, crop=32, fc=16).pixels
 
 
 @pytest.fixture
@@ -42,9 +42,8 @@ def nets(tmp_path: Path) -> tuple[Path, Path]:
     """Two nets: of D with FC layers, and of A whose classes come from a mean over space."""
     paths = tmp_path / "d.safetensors", tmp_path / "a.safetensors"
     for path, (name, fc) in zip(paths, (("D", 24), ("A", 0)), strict=True):
-        pixels = verydeep.load(path).pixels if path.exists() else PIXELS
         net = build(name, 3, width=0.0625, crop=32, fc=fc, initial="he", seed=len(name))
-        net.pixels = type(pixels)(scale=(40, 56), mean=(120.0, 115.0, 100.0))
+        net.pixels = Pixels(scale=(40, 56), mean=(120.0, 115.0, 100.0))
         verydeep.save(net, path)
     return paths
 
@@ -69,7 +68,8 @@ def by_hand(network: Network, layer: str, files: list[Path], scale: int, step: i
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    lengths: np.ndarray = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / lengths)
 
 
 def files_of(found: Features, data: Path) -> list[Path]:
@@ -113,7 +113,7 @@ def test_every_engine_gives_the_same(engine: str, data: Path, nets: tuple[Path, 
 def test_what_was_described_is_not_described_again(
     data: Path, nets: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    copy = data / sorted(os.listdir(data))[0] / "copy.png"
+    copy = min(data.iterdir()) / "copy.png"
     copy.write_bytes(next(data.rglob("*.png")).read_bytes())
     asked: list[int] = []
     walk_of = showing.walk_of
@@ -193,9 +193,7 @@ def test_processes_share_the_work_and_give_the_same_file(
         for rank in range(2)
     ]  # fmt: skip
     assert [process.wait(120) for process in running] == [0, 0]
-    one, other = (
-        load_features(tmp_path / name) for name in ("both.safetensors", "alone.safetensors")
-    )
+    one, other = map(load_features, (tmp_path / "both.safetensors", "alone.safetensors"))
     assert one.descriptors.tobytes() == other.descriptors.tobytes()
 
 
@@ -210,11 +208,9 @@ def test_a_file_comes_back_as_it_was(data: Path, nets: tuple[Path, Path]) -> Non
     assert np.asarray(back).shape == array.shape == (9, 24)
     assert isinstance(back.truth, np.ndarray)
     assert {back.classes[k] for k in back.truth} == set(back.classes)
-    assert [part.count for part in back.parts] == [
-        len(back.of("train")),
-        len(back.of("validation")),
-    ]
-    assert back.of("train").names == back.names[: len(back.of("train"))]
+    train, validation = back.of("train"), back.of("validation")
+    assert [part.count for part in back.parts] == [len(train), len(validation)]
+    assert train.names == back.names[: len(train)]
 
 
 def test_numpy_and_tables_have_the_same_numbers(data: Path, nets: tuple[Path, Path]) -> None:
@@ -226,9 +222,8 @@ def test_numpy_and_tables_have_the_same_numbers(data: Path, nets: tuple[Path, Pa
         head, *rows = csv.reader(file)
     assert head[:3] == ["picture", "label", "x0"]
     assert tuple(row[0] for row in rows) == found.names
-    np.testing.assert_array_equal(
-        np.array([row[2:] for row in rows], np.float32), found.descriptors
-    )
+    numbers = np.array([row[2:] for row in rows], np.float32)
+    np.testing.assert_array_equal(numbers, found.descriptors)
 
 
 def test_pictures_that_are_given_one_by_one_have_no_labels(
@@ -263,7 +258,7 @@ def test_a_picture_that_cannot_be_read_is_left_out_by_name(
     ("given", "line"),
     [
         ({"layer": "conv9"}, "no layer 'conv9'"),
-        ({"scales": "16"}, "16 is below the network's crop of 32"),
+        ({"scales": "16"}, "16 is below the network's least of 32"),
         ({"layer": "pool5", "scales": "16"}, "16 is below the network's least of 32"),
         ({"scales": "40,40"}, "are not each another"),
         ({"engine": "magic"}, "no engine 'magic'"),
@@ -281,7 +276,9 @@ def test_damage_is_found(data: Path, nets: tuple[Path, Path]) -> None:
     content = bytearray(Path("f.safetensors").read_bytes())
     content[-5] ^= 1
     Path("f.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match=r"f\.safetensors is damaged.*describe the pictures again"):
+    with pytest.raises(
+        UserError, match=r"f\.safetensors is no whole features file.*describe the pictures again"
+    ):
         load_features("f.safetensors")
 
 
