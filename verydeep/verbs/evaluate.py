@@ -199,7 +199,7 @@ def measure(
     """
     device = runtime.machine.device
     execution = execution or Execution(engines.chosen(None, device))
-    digest = _digest_of(network)
+    digest = digest_of(network)
     path = path or folder / "scores" / _file_name(
         chosen, subject, digest, execution.unusual(device)
     )
@@ -220,7 +220,7 @@ def measure(
     return Tested(scores, part.only(read), path, doubted)
 
 
-def _digest_of(network: Network) -> str:
+def digest_of(network: Network) -> str:
     """The sha256 of what posteriors are made with: a network's tensors and its pixels."""
     pixels = json.dumps(asdict(network.pixels), sort_keys=True)
     return hashlib.sha256(f"{weights.hash_of(network)} {pixels}".encode()).hexdigest()
