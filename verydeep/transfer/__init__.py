@@ -1,0 +1,1 @@
+"""Transfer: a network's features carried to other tasks, and what is learnt from them there."""
