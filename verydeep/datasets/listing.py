@@ -170,6 +170,11 @@ class Listing:
         return self.called or f"{self.root.name}/"
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that have pictures, in order."""
+        return tuple(self.pictures)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """A line for each kind of thing that was left out, and of folders in class folders."""
         out = [
