@@ -155,6 +155,27 @@ Truth = Int64[np.ndarray, " _"] | LabelSets | None
 """Of which class pictures are: of one each, of several, or nothing is said of any."""
 
 
+def classes_in(truth: Truth, i: int) -> frozenset[int]:
+    """The classes that picture i is certainly of; empty where nothing is said of it."""
+    if truth is None:
+        return frozenset()
+    if isinstance(truth, LabelSets):
+        return frozenset(truth.only(np.array([i])).certain.tolist())
+    return frozenset({int(truth[i])} - {UNLABELLED})
+
+
+def counts_of(truth: Truth, classes: int) -> Int64[np.ndarray, " K"]:
+    """Pictures that are certainly of each of so many classes.
+
+    >>> counts_of(LabelSets.of([[2, 0], [], [2]]), 3).tolist()
+    [1, 0, 2]
+    """
+    if truth is None:
+        return np.zeros(classes, np.int64)
+    labels = truth.certain if isinstance(truth, LabelSets) else truth[truth != UNLABELLED]
+    return np.bincount(labels, minlength=classes)
+
+
 def truth_of(truth: Truth, chosen: Int64[np.ndarray, " M"]) -> Truth:
     """That of these pictures, in this order."""
     if truth is None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.datasets import splitting
+from verydeep.datasets.annotations import LabelSets
 from verydeep.datasets.dataset import ROLES, Dataset
 from verydeep.datasets.entries import entries_of, is_hidden, some
 from verydeep.datasets.label_lists import label_lists
@@ -61,9 +62,10 @@ def dataset_of(
 def refuse_too_small(dataset: Dataset) -> None:
     """Raises UserError for a folder that can be tested on, but not trained on.
 
-    That is one with one class, or with one picture of a class.
+    That is one with one class, or with one picture of a class. Of pictures with several labels each
+    any number will do.
     """
-    if dataset.kind != "folder":
+    if dataset.kind != "folder" or isinstance(dataset.train.truth, LabelSets):
         return
     if len(dataset.classes) < 2:
         raise UserError(
