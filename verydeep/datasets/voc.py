@@ -25,8 +25,9 @@ from verydeep.datasets.layout import folders_of
 from verydeep.datasets.listing import Listing
 from verydeep.datasets.tags import Said, Tags, classes_of
 from verydeep.datasets.voc_lists import LISTS, Listed, class_lists, parts, signs
-from verydeep.datasets.voc_xml import annotated, certain_names, object_names, scaled_to
+from verydeep.datasets.voc_xml import annotated, certain_names, object_names
 from verydeep.errors import UserError
+from verydeep.pictures.boxes import rescaled
 from verydeep.pictures.reading import original_size
 
 PICTURES, ANNOTATIONS = "JPEGImages", "Annotations"
@@ -127,7 +128,7 @@ class Year:
         now = original_size(self.root / PICTURES / name)
         kept = np.array([label in classes for label in found.names], bool)
         labels = [classes.index(label) for label in found.names if label in classes]
-        boxes = scaled_to(found.boxes[kept], found.size, now)
+        boxes = rescaled(found.boxes[kept], found.size, now)
         return Objects(boxes, np.array(labels, np.int64), found.difficult[kept])
 
 

@@ -89,14 +89,6 @@ def annotated(path: Path) -> Annotated:
     )
 
 
-def scaled_to(boxes: Boxes, size: Size | None, now: Size) -> Boxes:
-    """Boxes of a picture of one size in the pixels of the same picture in another."""
-    if size is None or size == now:
-        return boxes
-    (height, width), (now_height, now_width) = size, now
-    return np.asarray(boxes * np.tile([now_width / width, now_height / height], 2))  # x, y, x, y
-
-
 def _annotation(path: Path) -> ElementTree.Element:
     try:
         root = parsed(path)
