@@ -87,11 +87,15 @@ class Listing:
     left_out: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     nested: set[str] = field(default_factory=set)
     called: str = ""
+    flat: bool = False
 
     @classmethod
-    def of(cls, root: Path) -> Listing:
-        """Every file below a folder, sorted into pictures and the rest, by name alone."""
-        listing = cls(root)
+    def of(cls, root: Path, flat: bool = False) -> Listing:
+        """Every file below a folder, sorted into pictures and the rest, by name alone.
+
+        Where it is known to be `flat`, what lies in folders of class folders is left out.
+        """
+        listing = cls(root, flat=flat)
         for entry in sorted(entries_of(root), key=lambda entry: natural_key(entry.name)):
             if is_hidden(entry.name):
                 listing.left_out["hidden"].append(entry.name)
@@ -139,6 +143,8 @@ class Listing:
         for path, size in there.files:
             if reason := "hidden" if is_hidden(path) else why_no_picture(path):
                 self.left_out[reason].append(f"{folder}/{path}")
+            elif self.flat and "/" in path:
+                self.left_out["in folders in class folders"].append(f"{folder}/{path}")
             else:
                 found.append((natural_key(path), path, size))
                 if "/" in path:
@@ -168,6 +174,11 @@ class Listing:
     def name(self) -> str:
         """What it goes by in notes."""
         return self.called or f"{self.root.name}/"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that have pictures, in order."""
+        return tuple(self.pictures)
 
     @property
     def notes(self) -> tuple[str, ...]:
