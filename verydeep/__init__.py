@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.features import features
     from verydeep.verbs.predict import predict
     from verydeep.verbs.train import resume, train
+    from verydeep.verbs.transfer import transfer
     from verydeep.weights import load, save
 
     __version__: str
@@ -52,6 +53,7 @@ __all__ = [
     "resume",
     "save",
     "train",
+    "transfer",
 ]
 
 _HOMES = {
@@ -70,6 +72,7 @@ _HOMES = {
     "resume": "verydeep.verbs.train",
     "save": "verydeep.weights",
     "train": "verydeep.verbs.train",
+    "transfer": "verydeep.verbs.transfer",
 }
 
 

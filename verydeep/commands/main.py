@@ -24,6 +24,7 @@ from verydeep.commands import (
     predict,
     tour,
     train,
+    transfer,
     weights,
 )
 from verydeep.commands.console import harmless, say_fault
@@ -56,6 +57,7 @@ VERBS: dict[Callable[..., None], str] = {
     compare.compare: "Whether one test is better than another.",
     compare.fuse: "Several tests averaged, of nets or of protocols.",
     predict.predict: "What these pictures show.",
+    transfer.transfer: "A classifier by another network's features.",
     features.features: "Descriptors of pictures, for whatever is to be learnt.",
 }
 """The verbs in the order of a newcomer's steps, and what each is listed with."""

@@ -26,7 +26,7 @@ Weights = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
-class Subject:
+class Given:
     """The pictures that are described, part by part, and what is known of them."""
 
     part: Part
@@ -38,7 +38,7 @@ class Subject:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, dataset: Dataset, split: int = 0) -> Subject:
+    def of(cls, dataset: Dataset, split: int = 0) -> Given:
         """All pictures of the parts of a dataset that have a role."""
         parts = tuple(PartSaid(role, len(part)) for role, part in dataset.by_role.items())
         return cls(
@@ -54,6 +54,7 @@ def features(
     layer: str | None = None,
     scales: str | int | Sequence[int] | None = None,
     stacked: bool = False,
+    task: str = "classify",
     split: int = 0,
     runtime: Runtime | None = None,
     engine: str | None = None,
@@ -65,26 +66,27 @@ def features(
     whole, with its mirror image, at every Q of `scales` (256, or "256,384,512"; by default the
     least of the training scales); what the row `layer` gives is averaged over space, over both
     images, and over Q, or with `stacked` put one Q after another. By default the row is the last
-    before the top: relu7, or pool5 of a net without hidden FC layers. What was described before is
-    kept in the user's cache. Raises UserError for a row that a net has not, for Q that are too
-    small, and where no picture can be read.
+    before the top: relu7, or pool5 of a net without hidden FC layers. Of data with several labels
+    a picture, `task` "tag" keeps them all. What was described before is kept in the user's cache.
+    Raises UserError for a row that a net has not, for Q that are too small, and where no picture
+    can be read.
 
     >>> names, array = verydeep.features("vgg16", "photos/")
     """
     runtime = told(runtime, progress)
     pieces = pieces_of(weights_paths, layer, scales, stacked, runtime)
-    subject = subject_of(pictures, split, runtime.progress)
-    return features_of(subject, pieces, runtime, engine)
+    given = given_of(pictures, split, task == "tag", runtime.progress)
+    return features_of(given, pieces, runtime, engine)
 
 
 def features_of(
-    subject: Subject, pieces: Sequence[Piece], runtime: Runtime, engine: str | None = None
+    given: Given, pieces: Sequence[Piece], runtime: Runtime, engine: str | None = None
 ) -> Features:
     """Descriptors of these pictures by pieces; those that cannot be read are left out by name."""
-    for note in subject.notes:
+    for note in given.notes:
         runtime.progress.say(note)
     name = engines.chosen(engine, runtime.machine.device)
-    part = subject.part
+    part = given.part
     found, faults = described(part, pieces, runtime, name)
     for fault in faults:
         runtime.progress.say(f"left out, unreadable: {fault}")
@@ -99,12 +101,12 @@ def features_of(
         keys_of(part, runtime),
         part.truth,
         tuple(part.names),
-        subject.classes,
-        _counted(subject.parts, read),
+        given.classes,
+        _counted(given.parts, read),
         tuple(map(said_of, pieces)),
-        subject.where,
-        subject.data,
-        subject.split,
+        given.where,
+        given.data,
+        given.split,
         tuple(faults),
         name,
     )
@@ -146,22 +148,22 @@ def pieces_of(
     return pieces
 
 
-def subject_of(pictures: Any, split: int, progress: Progress) -> Subject:
+def given_of(pictures: Any, split: int, several: bool, progress: Progress) -> Given:
     """Pictures as data where they are labelled, or else one by one."""
     if isinstance(pictures, str | Path) and (str(pictures) == "drawn" or _is_data(Path(pictures))):
         try:
-            return Subject.of(open_dataset(pictures, split), split)
+            return Given.of(open_dataset(pictures, split, several), split)
         except UserError as error:
             if not Path(pictures).is_dir():
                 raise
             progress.say(f"pictures without labels: {error}")
-    given = given_pictures(pictures, progress).pictures
+    each = given_pictures(pictures, progress).pictures
     names = tuple(
         str(one) if isinstance(one, str | Path) else f"picture {i + 1}"
-        for i, one in enumerate(given)
+        for i, one in enumerate(each)
     )
-    part = Part(names, None, lambda i: source_of(given[i]))
-    return Subject(part, (PartSaid("all", len(part)),))
+    part = Part(names, None, lambda i: source_of(each[i]))
+    return Given(part, (PartSaid("all", len(part)),))
 
 
 def _is_data(path: Path) -> bool:
