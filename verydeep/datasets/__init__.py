@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from verydeep.datasets import caltech, coco, drawn, folder, ilsvrc, pack, voc
+from verydeep.datasets import caltech, coco, drawn, folder, ilsvrc, pack, table, voc
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.folder import refuse_too_small
 from verydeep.datasets.seen import Memory, settled
@@ -24,13 +24,15 @@ class Kind(Protocol):
         """The dataset; UserError where it cannot be opened."""
 
 
-KINDS: tuple[Kind, ...] = (drawn, pack, ilsvrc, voc, coco, caltech, folder)
+KINDS: tuple[Kind, ...] = (drawn, pack, table, ilsvrc, voc, coco, caltech, folder)
 """Every kind, in the order in which they are asked whether they are there."""
 
 
 SEVERAL: Mapping[Kind, Callable[[str | Path, int], Dataset]] = {
     voc: voc.open_several,
     coco: coco.open_several,
+    table: table.open_several,
+    folder: folder.open_several,
 }
 """How the kinds that know several labels a picture are opened with them."""
 
