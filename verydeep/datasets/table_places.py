@@ -17,6 +17,7 @@ class Places:
 
     def __init__(self, table: Path) -> None:
         self.root = table.parent
+        self._absolute = f"{self.root.resolve().as_posix()}/"
         self._folders = _in_order(table)
         self._listed: dict[str, dict[str, str]] = {}
         self._known: dict[str, str | None] = {}
@@ -31,7 +32,7 @@ class Places:
         return self._known[cell]
 
     def _found(self, cell: str) -> str | None:
-        text = cell.strip().replace("\\", "/").removeprefix(f"{self.root.as_posix()}/")
+        text = cell.strip().replace("\\", "/").removeprefix(self._absolute)
         above, _, name = text.rpartition("/")
         inside = [part for part in above.split("/") if part not in ("", ".")]
         if not name or text.startswith("/") or ".." in inside or "\0" in text:
