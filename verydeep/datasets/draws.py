@@ -20,6 +20,7 @@ import numpy as np
 
 from verydeep import randomness
 from verydeep.datasets.annotations import Labels
+from verydeep.datasets.archives import located
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.errors import UserError, escaped, one_line
 
@@ -84,7 +85,7 @@ def stored(dataset: Dataset) -> tuple[Draw, ...]:
     It is a list `splits` of a list `train` and a list `test` each, of names `class/picture`. Raises
     UserError where it is not, or names what is not there.
     """
-    where = Path(dataset.where)
+    where = located(dataset.where)
     path = next((p / STORED for p in (where, where.parent) if (p / STORED).is_file()), None)
     if path is None or not where.exists():
         return ()

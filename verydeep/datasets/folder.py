@@ -18,9 +18,10 @@ from verydeep.datasets import splitting
 from verydeep.datasets.annotations import LabelSets
 from verydeep.datasets.dataset import ROLES, Dataset
 from verydeep.datasets.entries import entries_of, is_hidden, some
-from verydeep.datasets.label_lists import label_lists
+from verydeep.datasets.label_lists import Lists, label_lists
 from verydeep.datasets.layout import part_folders, refuse_no_classes, unread_lists
 from verydeep.datasets.listing import Listing
+from verydeep.datasets.tags import classes_of
 from verydeep.errors import UserError
 
 
@@ -45,6 +46,20 @@ def open(where: str | Path, split: int = 0) -> Dataset:
         note = f"{root} has {train.root.name}/ but no val/ or test/ of class folders beside it"
         return dataset_of(root, listings, split, (note, *left_alone, *notes))
     return dataset_of(root, listings, split, (*left_alone, *notes))
+
+
+def open_several(where: str | Path, split: int = 0) -> Dataset:
+    """The same with the labels of a list as sets, several a picture where the list has several.
+
+    Class folders give a picture one.
+    """
+    root = Path(where)
+    lists = label_lists(root, several=True) if root.is_dir() and not part_folders(root) else Lists()
+    if "train" not in lists.by_role:
+        return open(where, split).with_sets()
+    found = {role: lists.by_role[role].tags for role in ROLES if role in lists.by_role}
+    notes = [note for known in lists.by_role.values() for note in known.notes]
+    return splitting.dataset_of(root, found, classes_of(found.values()), split, tuple(notes))
 
 
 def dataset_of(

@@ -137,6 +137,26 @@ class Listing:
             names.sort(key=natural_key)
         return listing
 
+    @classmethod
+    def of_files(cls, root: Path, labels: Mapping[str, str], called: str) -> Listing:
+        """The pictures of these names below a folder, each in the class that `labels` give it."""
+        listing = cls(root, called=called)
+        found: dict[str, list[_Picture]] = defaultdict(list)
+        for name in sorted(labels, key=natural_key):
+            try:
+                size = (root / name).stat().st_size
+            except OSError:
+                listing.left_out["files that cannot be reached"].append(name)
+                continue
+            if size:
+                found[class_name(labels[name])].append((natural_key(name), name, size))
+            else:
+                listing.left_out["empty files"].append(name)
+        for label in sorted(found, key=natural_key):
+            refuse_no_name(label, called)
+            listing._add(label, ".", found[label])
+        return listing
+
     def _read_class(self, folder: str) -> None:
         found: list[_Picture] = []
         there = below(self.root / folder, self.root)
