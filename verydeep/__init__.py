@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from verydeep.nets.network import Network, build
     from verydeep.pictures.reading import read_picture
     from verydeep.runtime.progress import SILENT, Progress
+    from verydeep.transfer.estimators import LinearSVMs
     from verydeep.verbs.evaluate import evaluate
     from verydeep.verbs.predict import predict
     from verydeep.verbs.train import resume, train
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SILENT",
+    "LinearSVMs",
     "Network",
     "PictureError",
     "Progress",
@@ -50,6 +52,7 @@ __all__ = [
 
 _HOMES = {
     "SILENT": "verydeep.runtime.progress",
+    "LinearSVMs": "verydeep.transfer.estimators",
     "Network": "verydeep.nets.network",
     "Progress": "verydeep.runtime.progress",
     "build": "verydeep.nets.network",
