@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from verydeep.nets.network import Network, build
     from verydeep.pictures.reading import read_picture
     from verydeep.runtime.progress import SILENT, Progress
+    from verydeep.transfer.estimators import LinearSVMs
     from verydeep.transfer.features import Features, load_features
     from verydeep.verbs.evaluate import evaluate
     from verydeep.verbs.features import features
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SILENT",
     "Features",
+    "LinearSVMs",
     "Network",
     "PictureError",
     "Progress",
@@ -59,6 +61,7 @@ __all__ = [
 _HOMES = {
     "SILENT": "verydeep.runtime.progress",
     "Features": "verydeep.transfer.features",
+    "LinearSVMs": "verydeep.transfer.estimators",
     "Network": "verydeep.nets.network",
     "Progress": "verydeep.runtime.progress",
     "build": "verydeep.nets.network",

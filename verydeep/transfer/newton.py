@@ -38,6 +38,7 @@ INEXACT = 0.1
 """How much smaller the gradient is to become in a step; more so as the end is near."""
 
 OfClasses = Float64[np.ndarray, " K"]
+Chosen = slice | Int64[np.ndarray, " k"] | Bool[np.ndarray, " K"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,13 @@ class Margins:
     signs: Vectors
     costs: Vectors
 
-    def only(self, chosen: Int64[np.ndarray, " k"] | Bool[np.ndarray, " K"]) -> Margins:
+    def only(self, chosen: Chosen) -> Margins:
         """Those of these classes."""
         return Margins(self.signs[chosen], self.costs[chosen])
 
     def slack(self, values: Vectors) -> Vectors:
         """How far each picture is from the margin, where that costs; 0 beyond it."""
-        slack = 1 - self.signs * values
+        slack: Vectors = 1 - self.signs * values
         slack *= self.costs > 0
         np.maximum(slack, 0, out=slack)
         return slack
@@ -66,7 +67,7 @@ class Point:
     beta: Vectors
     values: Vectors
 
-    def only(self, chosen: Int64[np.ndarray, " k"] | Bool[np.ndarray, " K"]) -> Point:
+    def only(self, chosen: Chosen) -> Point:
         """Those of these classes."""
         return Point(self.beta[chosen], self.values[chosen])
 

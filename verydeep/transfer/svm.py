@@ -27,6 +27,8 @@ Signs = Int[np.ndarray, "N K"]
 """1 for a picture of the class, -1 for another, 0 for one that does not count (VOC's difficult)."""
 ClassWeights = Literal["balanced"] | Sequence[float] | None
 
+TOGETHER = 2**22
+"""Pictures times classes that are worked on together; some thirty numbers are kept of each."""
 TOLERANCE = 1e-10
 """The duality gap over P at which a class is done."""
 
@@ -80,11 +82,21 @@ class Problem:
 
     def path(self, cs: Sequence[float], tolerance: float) -> Iterator[tuple[float, Solution]]:
         """The solutions for each C, from the smallest on."""
+        classes, count = self.signs.shape
+        step = max(1, TOGETHER // count)
+        groups = [slice(start, start + step) for start in range(0, classes, step)]
         point = Point(np.zeros_like(self.signs), np.zeros_like(self.signs))
         for c in sorted(cs):
-            found = solve(self.gram, Margins(self.signs, c * self.weights), point, tolerance)
-            point = found.point
-            yield c, found
+            found = [self._solved(group, c, point, tolerance) for group in groups]
+            point = Point(
+                np.concatenate([f.point.beta for f in found]),
+                np.concatenate([f.point.values for f in found]),
+            )
+            yield c, Solution(point, np.concatenate([f.gaps for f in found]))
+
+    def _solved(self, group: slice, c: float, start: Point, tolerance: float) -> Solution:
+        margins = Margins(self.signs[group], c * self.weights[group])
+        return solve(self.gram, margins, start.only(group), tolerance)
 
     def classifier(self, beta: Vectors) -> Linear:
         """The weights that coefficients of pictures stand for."""
