@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from verydeep.runtime.progress import SILENT, Progress
     from verydeep.transfer.estimators import LinearSVMs
     from verydeep.transfer.features import Features, load_features
+    from verydeep.verbs.descriptors import Descriptors
     from verydeep.verbs.evaluate import evaluate
     from verydeep.verbs.features import features
     from verydeep.verbs.predict import predict
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SILENT",
+    "Descriptors",
     "Features",
     "LinearSVMs",
     "Network",
@@ -60,6 +62,7 @@ __all__ = [
 
 _HOMES = {
     "SILENT": "verydeep.runtime.progress",
+    "Descriptors": "verydeep.verbs.descriptors",
     "Features": "verydeep.transfer.features",
     "LinearSVMs": "verydeep.transfer.estimators",
     "Network": "verydeep.nets.network",
