@@ -9,6 +9,7 @@
 >>> network.activations(network.preprocess("cat.jpg"), ["relu5_3", "fc7"])  # {name: [B, C, h, w]}
 >>> run = verydeep.train("photos/")                                  # trained, tested, in a folder
 >>> verydeep.evaluate("runs/photos-A", "photos/", "crops")           # an error with its interval
+>>> verydeep.LinearSVMs(C="choose").fit(features, labels)            # scikit-learn's manners
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from verydeep.nets.network import Network, build
     from verydeep.pictures.reading import read_picture
     from verydeep.runtime.progress import SILENT, Progress
-    from verydeep.transfer.estimators import LinearSVMs
+    from verydeep.transfer.estimators import LinearSVMs as LinearSVMs
     from verydeep.verbs.evaluate import evaluate
     from verydeep.verbs.predict import predict
     from verydeep.verbs.train import resume, train
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SILENT",
-    "LinearSVMs",
     "Network",
     "PictureError",
     "Progress",
@@ -52,6 +52,7 @@ __all__ = [
 
 _HOMES = {
     "SILENT": "verydeep.runtime.progress",
+    # not in __all__: `from verydeep import *` is not to want scikit-learn, an extra
     "LinearSVMs": "verydeep.transfer.estimators",
     "Network": "verydeep.nets.network",
     "Progress": "verydeep.runtime.progress",
