@@ -10,6 +10,7 @@
 >>> run = verydeep.train("photos/")                                  # trained, tested, in a folder
 >>> verydeep.evaluate("runs/photos-A", "photos/", "crops")           # an error with its interval
 >>> names, array = verydeep.features("vgg16", "photos/")             # descriptors of length one
+>>> verydeep.LinearSVMs(C="choose").fit(features, labels)            # scikit-learn's manners
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from verydeep.nets.network import Network, build
     from verydeep.pictures.reading import read_picture
     from verydeep.runtime.progress import SILENT, Progress
-    from verydeep.transfer.estimators import LinearSVMs
+    from verydeep.transfer.estimators import LinearSVMs as LinearSVMs
     from verydeep.transfer.features import Features, load_features
-    from verydeep.verbs.descriptors import Descriptors
+    from verydeep.verbs.descriptors import Descriptors as Descriptors
     from verydeep.verbs.evaluate import evaluate
     from verydeep.verbs.features import features
     from verydeep.verbs.predict import predict
@@ -37,9 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SILENT",
-    "Descriptors",
     "Features",
-    "LinearSVMs",
     "Network",
     "PictureError",
     "Progress",
@@ -62,6 +61,7 @@ __all__ = [
 
 _HOMES = {
     "SILENT": "verydeep.runtime.progress",
+    # not in __all__: `from verydeep import *` is not to want scikit-learn, an extra
     "Descriptors": "verydeep.verbs.descriptors",
     "Features": "verydeep.transfer.features",
     "LinearSVMs": "verydeep.transfer.estimators",

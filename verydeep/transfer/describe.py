@@ -153,13 +153,8 @@ def _evidence(
     engine: str,
 ) -> Descriptors:
     """What a piece's network gives of each picture at one Q, NaN of one that cannot be read."""
-    network, is_main = piece.network, runtime.ranks.is_main
-    pixels = {name: value for name, value in asdict(network.pixels).items() if name != "scale"}
-    way = _Way(
-        hash_of(network), json.dumps(pixels, sort_keys=True), network.table.words,
-        network.table.crop, scale, engine, network.device.type,
-    )  # fmt: skip
-    sheet = Sheet.of(way, piece.size)
+    is_main, way = runtime.ranks.is_main, _way(piece, scale, engine)
+    sheet = sheet_of(piece, scale, engine)
     rows = sheet.rows(keys)
     if not runtime.ranks.broadcast(bool(_missing(rows, keys))):
         return rows
@@ -179,6 +174,20 @@ def _evidence(
     for i in np.flatnonzero(np.isin(keys, keys[missing])).tolist():
         rows[i] = by_key[int(keys[i])]
     return rows
+
+
+def _way(piece: Piece, scale: int, engine: str) -> _Way:
+    network = piece.network
+    pixels = {name: value for name, value in asdict(network.pixels).items() if name != "scale"}
+    return _Way(
+        hash_of(network), json.dumps(pixels, sort_keys=True), network.table.words,
+        network.table.crop, scale, engine, network.device.type,
+    )  # fmt: skip
+
+
+def sheet_of(piece: Piece, scale: int, engine: str) -> Sheet:
+    """Where the cache keeps what a piece's network gives at one Q."""
+    return Sheet.of(_way(piece, scale, engine), piece.size)
 
 
 def _missing(rows: Descriptors, keys: Keys) -> list[int]:
