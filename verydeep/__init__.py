@@ -21,6 +21,7 @@ from verydeep.errors import PictureError, Stopped, UserError
 if TYPE_CHECKING:
     from verydeep.datasets import open_dataset
     from verydeep.nets.network import Network, build
+    from verydeep.nets.stack import Stack
     from verydeep.pictures.reading import read_picture
     from verydeep.runtime.progress import SILENT, Progress
     from verydeep.transfer.features import Features, load_features
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.features import features
     from verydeep.verbs.predict import predict
     from verydeep.verbs.train import resume, train
-    from verydeep.weights import load, save
+    from verydeep.weights import load, load_stack, save
 
     __version__: str
 
@@ -38,6 +39,7 @@ __all__ = [
     "Network",
     "PictureError",
     "Progress",
+    "Stack",
     "Stopped",
     "UserError",
     "__version__",
@@ -46,6 +48,7 @@ __all__ = [
     "features",
     "load",
     "load_features",
+    "load_stack",
     "open_dataset",
     "predict",
     "read_picture",
@@ -59,11 +62,13 @@ _HOMES = {
     "Features": "verydeep.transfer.features",
     "Network": "verydeep.nets.network",
     "Progress": "verydeep.runtime.progress",
+    "Stack": "verydeep.nets.stack",
     "build": "verydeep.nets.network",
     "evaluate": "verydeep.verbs.evaluate",
     "features": "verydeep.verbs.features",
     "load": "verydeep.weights",
     "load_features": "verydeep.transfer.features",
+    "load_stack": "verydeep.weights",
     "open_dataset": "verydeep.datasets",
     "predict": "verydeep.verbs.predict",
     "read_picture": "verydeep.pictures.reading",

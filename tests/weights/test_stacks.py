@@ -196,7 +196,9 @@ def test_tensors_of_one_shape_are_not_shared_as_those_of_another() -> None:
     with pytest.raises(UserError, match="its 1.conv1_2.weight is none, 8 x 8 x 3 x 3 needed"):
         load_any(HERE)
     changed(HERE, ("members", 1, "shared"), {"fc6.weight": 1})
-    with pytest.raises(UserError, match="does not fit its own tables: 1.fc6.weight is of two shapes"):
+    with pytest.raises(
+        UserError, match="does not fit its own tables: 1.fc6.weight is of two shapes"
+    ):
         load_any(HERE)
 
 

@@ -77,6 +77,11 @@ class Stack:
                 raise UserError(f"member {number} of a stack has other classes than the first")
 
     @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks of its members."""
+        return tuple(member.network for member in self.members)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, which all members have."""
         return self.members[0].network.classes
@@ -108,7 +113,7 @@ class Stack:
 
         `evidence` has what runs each member, by default PyTorch.
         """
-        run = evidence or [_by_torch(member.network) for member in self.members]
+        run = evidence or [_by_torch(network) for network in self.networks]
         pairs = zip(self.members, run, strict=True)
         return self.verdict([member.evidence_of(source, by) for member, by in pairs])[0]
 
