@@ -58,18 +58,22 @@ def net(name: str = "A", seed: int = 0) -> Network:
     ).eval()
 
 
-def made(*pieces: tuple[Network, str, tuple[int, ...]], several: bool = False) -> Made:
+def made(
+    *pieces: tuple[Network, str, tuple[int, ...]],
+    several: bool = False,
+    classes: Sequence[str] = CLASSES,
+) -> Made:
     """A stack by networks, each with the row that describes by it and its Q."""
     draw = np.random.default_rng(len(pieces))
     cut = [(describing(network, layer), scales) for network, layer, scales in pieces]
     sizes = [one.table.shapes(32, 32)[str(one.table.pooled)][0] for one, _ in cut]
-    weight = draw.normal(0, 4, (len(CLASSES), sum(sizes)))
-    bias = draw.normal(0, 1, len(CLASSES))
+    weight = draw.normal(0, 4, (len(classes), sum(sizes)))
+    bias = draw.normal(0, 1, len(classes))
     members = []
     for i, ((one, scales), end) in enumerate(zip(cut, np.cumsum(sizes), strict=True)):
         own = torch.from_numpy(weight[:, end - sizes[i] : end] / np.sqrt(len(pieces)))
         begin = torch.from_numpy(bias if i == 0 else 0 * bias)
-        members.append(Member(classifying(one, own, begin, CLASSES, several), scales))
+        members.append(Member(classifying(one, own, begin, classes, several), scales))
     return Made(Stack(tuple(members)), cut, weight, bias)
 
 
