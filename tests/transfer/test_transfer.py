@@ -63,6 +63,22 @@ def test_it_is_tested_and_asked_as_any_other_network(
         assert verydeep.load(found.weights).predict(picture, top=1)[0][0] == name
 
 
+@pytest.mark.parametrize("stacked", [False, True])
+def test_several_scales_and_nets_are_one_file(
+    stacked: bool, trunk: Path, photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    other = build("A", 2, width=0.125, crop=32, fc=0, initial="he")
+    other.pixels = Pixels(scale=(48, 48), mean=(100.0, 100.0, 100.0))
+    verydeep.save(other, tmp_path / "a.safetensors")
+    nets = [trunk, tmp_path / "a.safetensors"]
+    found = transfer(nets, photos(9, 8), scales="40,48", stacked=stacked, progress=SILENT)
+    (tested,) = found.tests
+    again = verydeep.evaluate(found.folder, "photos", progress=SILENT)
+    assert again.path == tested.path
+    np.testing.assert_allclose(again.scores.posteriors, tested.scores.posteriors, atol=1e-5)
+    write_page(found)
+
+
 def test_onnx_runtime_gives_the_same_answers(found: Transferred, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     from verydeep.exporters.onnx import write_onnx

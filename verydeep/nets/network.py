@@ -153,10 +153,13 @@ class Network(nn.Module):
 
     def verdict(self, evidence: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
         """Posteriors by the mean `evidence` of each picture's views: of posteriors, itself."""
-        if self.table.pooled is None:
-            return evidence
+        return evidence if self.table.pooled is None else self.likely(self.scores_by(evidence))
+
+    def scores_by(self, evidence: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
+        """Class scores by the mean `evidence` of each picture's views, which a mean row gave."""
+        assert self.table.pooled is not None
         given = {self.table.pooled: evidence[:, :, None, None]}
-        return self.likely(self.run(given, [SCORES])[SCORES].float().flatten(1))
+        return self.run(given, [SCORES])[SCORES].float().flatten(1)
 
     def activations(
         self, images: Float[Tensor, "B C H W"], names: Iterable[str]

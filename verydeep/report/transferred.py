@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from verydeep.evaluation.metrics import interval, wrong
+from verydeep.nets.stack import Stack
 from verydeep.report.answers import errors, sections_of_answers
 from verydeep.report.html import section, table, write_html
 from verydeep.report.tables import percent
@@ -20,9 +21,17 @@ def write_page(found: Transferred, path: Path | None = None) -> Path:
         _head(found, title),
         section("Errors", errors(found.tests) + _beside(found)),
         section("What was done", _done(found)),
-        *sections_of_answers(found.network, found.tests[-1]),
+        *_answers(found),
     ]
     return write_html(path, title, sections)
+
+
+def _answers(found: Transferred) -> list[str]:
+    """What is said of classes and single pictures."""
+    model = found.model
+    network = model.members[0].network if isinstance(model, Stack) else model
+    sections = sections_of_answers(network, found.tests[-1])
+    return sections if network is model else sections[:-1]  # no one net looks anywhere
 
 
 def _head(found: Transferred, title: str) -> str:
