@@ -27,8 +27,10 @@ KINDS: tuple[Kind, ...] = (drawn, pack, ilsvrc, voc, folder)
 """Every kind, in the order in which they are asked whether they are there."""
 
 
-def open_dataset(where: str | Path, split: int = 0) -> Dataset:
+def open_dataset(where: str | Path, split: int = 0, several: bool = False) -> Dataset:
     """Dataset at a path, or the built-in one where it says "drawn".
+
+    With `several` labels a picture, where the data has them; else with one each.
 
     `split` is the seed of the split into parts, where the data has none of its own, as a folder
     that `verydeep pack` wrote and ILSVRC-2012 have; by another, "drawn" pictures are others. Reads

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int8, Int64
 
 from verydeep.errors import UserError
 from verydeep.pictures.boxes import Boxes
@@ -90,6 +90,16 @@ class LabelSets:
     def __getitem__(self, i: int) -> Int64[np.ndarray, " l"]:
         i = range(len(self))[i]
         return self.labels[int(self.ends[i - 1]) if i else 0 : int(self.ends[i])]
+
+    def signs(self, classes: int) -> Int8[np.ndarray, "N K"]:
+        """Whether each picture is of each of so many classes: 1 it is, -1 it is not.
+
+        >>> LabelSets.of([[2, 0], [], [1]]).signs(3).tolist()
+        [[1, -1, 1], [-1, -1, -1], [-1, 1, -1]]
+        """
+        signs = np.full((len(self), classes), -1, np.int8)
+        signs[np.repeat(np.arange(len(self)), np.diff(self.ends, prepend=0)), self.labels] = 1
+        return signs
 
     def only(self, chosen: Int64[np.ndarray, " M"]) -> LabelSets:
         """Those of these pictures, in this order."""
