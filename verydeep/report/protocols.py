@@ -31,6 +31,11 @@ def write_protocols_page(found: Compared, path: Path, data: str | None = None) -
     Raises UserError where the data is not what was tested, or the page cannot be written.
     """
     names = found.names
+    if found.scores[0].has_several:
+        raise UserError(
+            "these tests are of several labels a picture, and a page is written of tests with one; "
+            "leave --page out"
+        )
     sections = [
         f"<header><p>verydeep</p><h1>{len(names)} tests of the same "
         f"{len(found.scores[0].labels):,} pictures</h1></header>",

@@ -29,6 +29,7 @@ from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.posteriors import faults, posteriors, readable
 from verydeep.evaluation.published import Trained
 from verydeep.evaluation.scores import Scores, refuse_other, save_scores
+from verydeep.evaluation.several import Signs, signs_of
 from verydeep.evaluation.showing import chunk_of
 from verydeep.evaluation.views import Protocol, protocol
 from verydeep.nets.network import Network
@@ -102,13 +103,18 @@ class Tested:
 
     @property
     def top1(self) -> float:
-        """Top-1 error in %."""
+        """Top-1 error in %; UserError where pictures have several labels, as of `top5`."""
         return self.scores.top(1)
 
     @property
     def top5(self) -> float:
         """Top-5 error in %; 0 where there are five classes or fewer."""
         return self.scores.top(5)
+
+    @property
+    def map(self) -> float:
+        """Of a net whose classes are each by themselves, the mean of average precisions in %."""
+        return self.scores.map
 
     def __repr__(self) -> str:
         where = f", in {escaped(str(self.path))}" if self.path else ""
@@ -199,7 +205,7 @@ def measure(
     """
     device = runtime.machine.device
     execution = execution or Execution(engines.chosen(None, device))
-    digest = _digest_of(network)
+    digest = digest_of(network)
     path = path or folder / "scores" / _file_name(
         chosen, subject, digest, execution.unusual(device)
     )
@@ -216,11 +222,13 @@ def measure(
         if runtime.ranks.is_main:
             save_scores(scores, path)
             journal.remove()
+    if scores.has_several:  # which no order of the classes explains better
+        return Tested(scores, part.only(read), path)
     doubted = tuple(doubts(scores.posteriors.argmax(1), scores.labels, orders))
     return Tested(scores, part.only(read), path, doubted)
 
 
-def _digest_of(network: Network) -> str:
+def digest_of(network: Network) -> str:
     """The sha256 of what posteriors are made with: a network's tensors and its pixels."""
     pixels = json.dumps(asdict(network.pixels), sort_keys=True)
     return hashlib.sha256(f"{weights.hash_of(network)} {pixels}".encode()).hexdigest()
@@ -257,10 +265,12 @@ def _scores(
         raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
     if left_out:
         found = found[read]
-    refuse_other_order(found.argmax(1), part.labels[read], orders)
+    truth = _truth(network, part.only(read), subject)
+    if not network.table.has_several:
+        refuse_other_order(found.argmax(1), truth, orders)
     scores = Scores(
         found,
-        part.labels[read],
+        truth,
         tuple(part.names[i] for i in read.tolist()),
         network.classes,
         chosen,
@@ -276,6 +286,19 @@ def _scores(
         pooling=execution.pooling,
     )
     return scores, read
+
+
+def _truth(network: Network, part: Part, subject: Subject) -> Labels | Signs:
+    """The class of each picture; of a net whose classes are each by themselves, signs."""
+    if not network.table.has_several:
+        return part.labels
+    signs = signs_of(part, len(network.classes))
+    if not (signs > 0).any():
+        raise UserError(
+            f"no picture of the {subject.part} part of {subject.where} is of any class, so that "
+            f"there is no average precision; give labelled pictures"
+        )
+    return signs
 
 
 def _file_name(chosen: Protocol, subject: Subject, digest: str, unusual: Sequence[str]) -> str:
