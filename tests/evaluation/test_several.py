@@ -174,8 +174,11 @@ def test_scores_of_several_labels_come_back_from_their_file(tmp_path: Path) -> N
 @pytest.mark.parametrize("change", ["signs", "posteriors"])
 def test_a_file_with_other_signs_or_posteriors_is_refused(tmp_path: Path, change: str) -> None:
     one = scores(*answered(4, 3))
-    wrong = {"signs": {"truth": one.signs * 2}, "posteriors": {"posteriors": one.posteriors * 9}}
-    save_scores(replace(one, **wrong[change]), tmp_path / "x.safetensors")
+    if change == "signs":
+        wrong = replace(one, truth=one.signs * np.int8(2))
+    else:
+        wrong = replace(one, posteriors=one.posteriors * 9)
+    save_scores(wrong, tmp_path / "x.safetensors")
     with pytest.raises(UserError, match="signs are not all|are not from 0 to 1"):
         load_scores(tmp_path / "x.safetensors")
 

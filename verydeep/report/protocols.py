@@ -11,7 +11,7 @@ import numpy as np
 from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.datasets.dataset import joined
 from verydeep.errors import PictureError, UserError
-from verydeep.evaluation.comparison import points
+from verydeep.evaluation.comparison import Comparison, points
 from verydeep.evaluation.metrics import Bin, calibration
 from verydeep.evaluation.scores import Scores
 from verydeep.pictures.reading import Picture, read_picture
@@ -73,6 +73,7 @@ def _verdicts(found: Compared) -> str:
         return ""
     rows = []
     for c in found.comparisons:
+        assert isinstance(c, Comparison)
         low, high = (points(-end) for end in reversed(c.interval))
         rows.append(
             (

@@ -62,7 +62,7 @@ def balanced_draws(truth: Truth, pictures: int, random: np.random.Generator) -> 
     return _numbered(random.permutation(np.concatenate(drawn)), pictures)
 
 
-def _turns(group: Labels, size: int, random: np.random.Generator) -> Labels:
+def _turns(group: Labels, size: int, random: np.random.Generator) -> Int64[np.ndarray, " S"]:
     """So many of a group, each as often as any other, but for one time."""
     rounds = -(-size // len(group))
     return np.concatenate([random.permutation(group) for _ in range(rounds)] or [group])[:size]

@@ -77,7 +77,8 @@ def read(
     counts = {f"number of pictures in {role}": len(part) for role, part in parts.items()}
     train_part = parts.pop("train")
     if classes_seen(train_part.truth) < 2 or not len(parts["validation"]):
-        raise UserError(f"too few readable pictures in {dataset.where}: {faults[0]}")
+        why = faults[0] if faults else "all to train on are of one class, or of none"
+        raise UserError(f"too few readable pictures in {dataset.where}: {why}")
     seen = colours(train_part, plain)
     deviation = seen.deviation if settings.divide else 1.0
     pixels = kept or Pixels(plain.scale, seen.mean, (deviation,) * 3)
