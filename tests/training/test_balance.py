@@ -21,6 +21,7 @@ from verydeep.datasets.annotations import LabelSets
 from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
 from verydeep.pictures.preprocessing import Pixels
+from verydeep.pictures.windows import Window
 from verydeep.randomness import generator
 from verydeep.tasks.classify import CLASSIFY
 from verydeep.training.balance import balanced_draws, classes_seen, counts_of
@@ -90,7 +91,7 @@ def test_plain_draws_show_every_picture_once() -> None:
 
 
 def test_batches_hold_the_pictures_that_were_drawn_each_time_in_another_crop() -> None:
-    shown: dict[int, list[tuple[Any, ...]]] = {}
+    shown: dict[int, list[Window]] = {}
     for batch in batches(SOURCE, SETTINGS, 0, threads=2):
         for i, crop in enumerate(batch.images):
             picture = batch.shown_of[i]
@@ -137,7 +138,8 @@ def test_weights_change_what_is_learnt_and_stand_in_the_command(
     folder = photos(20, 6, side=40)
     plain = train(folder, "plain", TWO_CORES, **SMALL)
     for name in ("class_weights", "sampling"):
-        run = train(folder, name, TWO_CORES, **{name: "balanced"}, **SMALL)
+        given: dict[str, Any] = {**SMALL, name: "balanced"}
+        run = train(folder, name, TWO_CORES, **given)
         assert f"--set {name}=balanced" in run.command
         assert f"{name}=" not in plain.command
         assert run.epochs[0].loss != plain.epochs[0].loss

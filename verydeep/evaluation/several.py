@@ -17,11 +17,10 @@ from verydeep.datasets.annotations import LabelSets
 from verydeep.datasets.dataset import Part
 from verydeep.evaluation.metrics import Interval, middle
 from verydeep.evaluation.posteriors import Posteriors
+from verydeep.nets.network import HALF
 from verydeep.randomness import generator
 
 Signs = Int8[np.ndarray, "N K"]
-HALF = 0.5
-"""The posterior from which on a class is named."""
 DRAWS, FEWEST, VALUES = 1000, 100, 2**30
 """Resamples of a bootstrap: the first, or as many as look at so many posteriors in all, but not
 fewer than the second."""
