@@ -21,7 +21,8 @@ from verydeep.evaluation.views import Protocol
 
 def softmax(scores: np.ndarray) -> np.ndarray:
     powers = np.exp(scores - scores.max(1, keepdims=True))
-    return (powers / powers.sum(1, keepdims=True)).astype(np.float32)
+    found: np.ndarray = powers / powers.sum(1, keepdims=True)
+    return found.astype(np.float32)
 
 
 def scores(posteriors: np.ndarray, labels: np.ndarray) -> Scores:

@@ -17,6 +17,7 @@ from tests.pairs import CLASSES, opened_as, pairs
 from verydeep import SILENT, UserError
 from verydeep.commands.main import app
 from verydeep.evaluation.scores import load_scores
+from verydeep.evaluation.several import signs_of
 from verydeep.nets.network import Network, build
 from verydeep.nets.rewording import with_last
 from verydeep.nets.words import read_table
@@ -83,7 +84,7 @@ def test_a_tagger_is_tested_by_average_precision(monkeypatch: pytest.MonkeyPatch
     about = json.loads(told("evaluate", "w.safetensors", "pairs", "--part", "test", "--json"))
     scores = load_scores(Path(about["scores"]))
     assert about["map"] == scores.map
-    assert scores.signs.tolist() == pairs().parts["test"].truth.signs(4).tolist()
+    assert scores.signs.tolist() == signs_of(pairs().parts["test"], 4).tolist()
     assert [line["average_precision"] for line in about["by_class"]] == [*scores.average_precisions]
     tested = verydeep.evaluate("w.safetensors", "pairs", part_name="test", progress=SILENT)
     assert tested.map == scores.map

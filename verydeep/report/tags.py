@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from verydeep.evaluation.several import answers, blind_map, precision_recall
-from verydeep.nets.network import Network
+from verydeep.nets.network import HALF, Network
 from verydeep.report.html import card, section, table
 from verydeep.report.plots import precision_curve
 from verydeep.report.tables import percent
@@ -110,13 +110,18 @@ def _surest(network: Network, tested: Tested) -> str:
         images = "".join(f'<img src="{data_uri(picture)}" alt="">' for picture in pictures)
         said = f"<b>{escape(scores.classes[k])}</b> {scores.posteriors[i, k]:.0%}"
         cards.append(f"<figure><div>{images}</div><figcaption>{said}</figcaption></figure>")
-    return f'<div class="cards maps">{"".join(cards)}</div>' if cards else ""
+    return (
+        f'<div class="cards maps">{"".join(cards)}</div>'
+        "<p>Of each class the picture of it that has the highest posterior. The network run densely "
+        "over it: the brighter a place, the higher the posterior that a crop about it gives.</p>"
+    )
 
 
 def _wrongly_named(tested: Tested) -> list[tuple[int, int]]:
-    """(picture, class) of the highest posteriors of classes that the picture is not of."""
+    """(picture, class) of the highest posteriors, from 0.5 on, of what a picture is not of."""
     scores = tested.scores
-    return _first(np.where(scores.signs < 0, -scores.posteriors, np.inf))
+    named = (scores.signs < 0) & (scores.posteriors >= HALF)
+    return _first(np.where(named, -scores.posteriors, np.inf))
 
 
 def _least_seen(tested: Tested) -> list[tuple[int, int]]:
