@@ -112,8 +112,8 @@ def _surest(network: Network, tested: Tested) -> str:
         cards.append(f"<figure><div>{images}</div><figcaption>{said}</figcaption></figure>")
     return (
         f'<div class="cards maps">{"".join(cards)}</div>'
-        "<p>Of each class the picture of it that has the highest posterior. The network run densely "
-        "over it: the brighter a place, the higher the posterior that a crop about it gives.</p>"
+        "<p>Of each class the picture of it that has the highest posterior. The network is run "
+        "densely over it: the brighter a place, the higher the posterior of a crop about it.</p>"
     )
 
 
