@@ -43,6 +43,8 @@ def posteriors(
 ) -> Posteriors:
     """Class posteriors of every picture, averaged over its views; each row sums to one.
 
+    Of a net that ends with a sigmoid each posterior is by itself.
+
     The row of a picture that cannot be read is NaN. `progress` is told how many pictures this
     process has done; `journal` keeps what is done against a kill. In precision "bf16" layers work
     in bfloat16, and scores are averaged in float32 all the same. `engine` is one of this network's,
@@ -115,17 +117,21 @@ def readable(found: Posteriors) -> Bool[np.ndarray, " N"]:
     return np.asarray(~np.isnan(found[:, 0]))
 
 
-def are_posteriors(rows: Posteriors, block: int = 2**22) -> Bool[np.ndarray, " N"]:
+def are_posteriors(
+    rows: Posteriors, several: bool = False, block: int = 2**22
+) -> Bool[np.ndarray, " N"]:
     """Which rows are finite, from 0 to 1, and sum to one as closely as float32 does.
 
-    Looked at some at a time: of many classes a copy would be large.
+    Those of `several` labels a picture are each by itself, and have no such sum. Looked at some at
+    a time: of many classes a copy would be large.
     """
     found = np.zeros(len(rows), bool)
     step = max(1, block // max(1, rows.shape[1]))
     for start in range(0, len(rows), step):
         some = rows[start : start + step]
         within = ((some >= 0) & (some <= 1 + ROUNDING)).all(1)
-        found[start : start + step] = within & (abs(some.sum(1, np.float64) - 1) <= ROUNDING)
+        sums = several | (abs(some.sum(1, np.float64) - 1) <= ROUNDING)
+        found[start : start + step] = within & sums
     return found
 
 

@@ -23,7 +23,10 @@ from verydeep.weights.stacks import load_any
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of one picture: the posteriors of its classes, which sum to one."""
+    """What a network says of one picture: the posteriors of its classes.
+
+    They sum to one, but where a network's classes are each by itself.
+    """
 
     classes: tuple[str, ...]
     posteriors: Float32[Tensor, " K"]

@@ -19,7 +19,7 @@ from torch import Tensor
 from verydeep.datasets.entries import some
 from verydeep.datasets.given import answered
 from verydeep.errors import UserError
-from verydeep.nets.network import Answer, Network, most_probable
+from verydeep.nets.network import Answer, Network, answer_of
 from verydeep.nets.rows import Dropout
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import with_mirror
@@ -87,6 +87,11 @@ class Stack:
         return self.members[0].network.classes
 
     @property
+    def has_several(self) -> bool:
+        """Whether a picture may be of several classes, or none: each has a posterior by itself."""
+        return self.members[0].network.has_several
+
+    @property
     def device(self) -> torch.device:
         """Where its weights are."""
         return self.members[0].network.device
@@ -117,7 +122,13 @@ class Stack:
         pairs = zip(self.members, run, strict=True)
         return self.verdict([member.evidence_of(source, by) for member, by in pairs])[0]
 
-    def predict(self, pictures: Any, top: int = 5, progress: Progress | None = None) -> list[Any]:
+    def answer(self, posteriors: Float[Tensor, " K"], top: int | None = None) -> Answer:
+        """The `top` most probable classes of a picture, as `Network.answer` gives them."""
+        return answer_of(self.classes, posteriors, top, several=self.has_several)
+
+    def predict(
+        self, pictures: Any, top: int | None = None, progress: Progress | None = None
+    ) -> list[Any]:
         """The `top` most probable classes of a picture, as (class name, posterior).
 
         Pictures and answers are those of `Network.predict`; each is shown whole, with its mirror
@@ -126,11 +137,11 @@ class Stack:
         >>> stack.predict("cat.jpg", top=1)
         [('cat', 0.9...)]
         """
-        if top < 1:
+        if top is not None and top < 1:
             raise UserError(f"top {top} names no class; at least 1 is needed")
 
         def answer(source: Source) -> Answer:
-            return most_probable(self.classes, self.posteriors_of(source), top)
+            return self.answer(self.posteriors_of(source), top)
 
         return answered(pictures, answer, progress)
 

@@ -35,6 +35,7 @@ from verydeep.evaluation.posteriors import (
 )
 from verydeep.evaluation.published import Trained
 from verydeep.evaluation.scores import Scores, refuse_other, save_scores
+from verydeep.evaluation.several import Signs, signs_of
 from verydeep.evaluation.showing import chunk_of
 from verydeep.evaluation.views import Protocol, dense, protocol
 from verydeep.nets.network import Network
@@ -110,13 +111,18 @@ class Tested:
 
     @property
     def top1(self) -> float:
-        """Top-1 error in %."""
+        """Top-1 error in %; UserError where pictures have several labels, as of `top5`."""
         return self.scores.top(1)
 
     @property
     def top5(self) -> float:
         """Top-5 error in %; 0 where there are five classes or fewer."""
         return self.scores.top(5)
+
+    @property
+    def map(self) -> float:
+        """Of a net whose classes are each by themselves, the mean of average precisions in %."""
+        return self.scores.map
 
     def __repr__(self) -> str:
         where = f", in {escaped(str(self.path))}" if self.path else ""
@@ -238,6 +244,8 @@ def measure(
         if runtime.ranks.is_main:
             save_scores(scores, path)
             journal.remove()
+    if scores.has_several:  # which no order of the classes explains better
+        return Tested(scores, part.only(read), path)
     doubted = tuple(doubts(scores.posteriors.argmax(1), scores.labels, orders))
     return Tested(scores, part.only(read), path, doubted)
 
@@ -305,10 +313,12 @@ def _scores(
         raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
     if left_out:
         found = found[read]
-    refuse_other_order(found.argmax(1), part.labels[read], orders)
+    truth = _truth(model, part.only(read), subject)
+    if not model.has_several:
+        refuse_other_order(found.argmax(1), truth, orders)
     scores = Scores(
         found,
-        part.labels[read],
+        truth,
         tuple(part.names[i] for i in read.tolist()),
         model.classes,
         test.protocol,
@@ -324,6 +334,19 @@ def _scores(
         pooling=how.pooling,
     )
     return scores, read
+
+
+def _truth(model: Network | Stack, part: Part, subject: Subject) -> Labels | Signs:
+    """The class of each picture; of a net whose classes are each by themselves, signs."""
+    if not model.has_several:
+        return part.labels
+    signs = signs_of(part, len(model.classes))
+    if not (signs > 0).any():
+        raise UserError(
+            f"no picture of the {subject.part} part of {subject.where} is of any class, so that "
+            f"there is no average precision; give labelled pictures"
+        )
+    return signs
 
 
 def file_name(chosen: Protocol, subject: Subject, digest: str, unusual: Sequence[str]) -> str:
