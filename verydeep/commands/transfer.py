@@ -124,14 +124,14 @@ def answer(found: Any, page: Path) -> str:
     for tested in found.tests:
         scores = tested.scores
         figure, interval, *_ = cells(as_data([scores]))
-        beside = percent(found.nearest[scores.role])
-        rows.append([scores.role, f"{len(scores.names):,}", figure, interval, beside])
+        beside = percent(found.nearest[scores.part])
+        rows.append([scores.part, f"{len(scores.names):,}", figure, interval, beside])
     last = found.tests[-1].scores
     return "\n".join(
         [
             text_table(rows),
             *([] if several else [str(blind(last.labels, last.classes))]),
-            f"C = {found.learnt.c:g}; nothing was chosen by these parts",
+            f"C = {found.learnt.c:g}, chosen in folds of train; no part above chose anything",
             "",
             f"weights  {found.weights}",
             f"page     {page}",

@@ -12,6 +12,8 @@ from verydeep.report.tables import percent
 from verydeep.report.tags import precisions, sections_of_tags, tags_in_short
 from verydeep.verbs.transfer import Transferred
 
+CHOSE = "No part that was set aside chose anything, so that each is a test."
+
 
 def write_page(found: Transferred, path: Path | None = None) -> Path:
     """Writes the page of a transfer, by default `report.html` in its folder; gives its path."""
@@ -37,8 +39,8 @@ def _answers(found: Transferred) -> list[str]:
 
 def _results(found: Transferred) -> str:
     if found.model.has_several:
-        return section("Average precision", precisions(found.tests) + _beside(found))
-    return section("Errors", errors(found.tests) + _beside(found))
+        return section("Average precision", precisions(found.tests, CHOSE) + _beside(found))
+    return section("Errors", errors(found.tests, CHOSE) + _beside(found))
 
 
 def _head(found: Transferred, title: str) -> str:
@@ -46,10 +48,10 @@ def _head(found: Transferred, title: str) -> str:
     train = found.features.of("train")
     figures = [
         *(tags_in_short(found.tests) if several else errors_in_short(found.tests)),
-        (percent(found.nearest[last.role]) + " %", "by the nearest class mean"),
+        (percent(found.nearest[last.part]) + " %", "by the nearest class mean"),
         (f"{len(found.dataset.classes):,}", "classes"),
         (f"{len(train):,}", "pictures learnt from"),
-        (f"{len(last.names):,}", f"pictures of the {last.role} part"),
+        (f"{len(last.names):,}", f"pictures of the {last.part} part"),
         (f"{found.seconds:.0f} s", "in all"),
     ]
     tiles = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for value, name in figures)
@@ -66,8 +68,8 @@ def _beside(found: Transferred) -> str:
     rows = [(role, percent(error)) for role, error in found.nearest.items()]
     what = "mAP" if found.model.has_several else "error"
     return table(("part", f"{what} of the nearest class mean, %"), rows, "numbers") + (
-        "<p>The nearest class mean learns nothing but the means of the same descriptors. No part "
-        "above chose anything: C was chosen in folds of the pictures that were learnt from.</p>"
+        "<p>The nearest class mean learns nothing but the means of the same descriptors. C was "
+        "chosen in folds of the pictures that were learnt from.</p>"
     )
 
 

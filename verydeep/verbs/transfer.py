@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import torch
 
 from verydeep import weights
@@ -47,7 +48,7 @@ FEATURES = "features.safetensors"
 class Transferred:
     """What a transfer gave: a network, or a stack, what it was learnt from, and its tests.
 
-    `tests` are of the parts that were set aside, by role, and `nearest` the error in % of the
+    `tests` are of the parts that were set aside, and `nearest` by their roles the error in % of the
     nearest class mean on the same pictures, or of several labels a picture its mAP. The weights,
     the features and the score files are in `folder`.
     """
@@ -199,11 +200,19 @@ def _provenance(
 
 
 def _save(model: Network | Stack, path: Path, provenance: dict[str, Any], dataset: Dataset) -> None:
-    memory = Memory.of(dataset)
+    memory = _memory(dataset)
     if isinstance(model, Stack):
         weights.save_stack(model, path, provenance, memory)
     else:
         weights.save(model, path, provenance, memory)
+
+
+def _memory(dataset: Dataset) -> Memory:
+    """Which pictures were learnt from; all others chose nothing, and are tested on."""
+    keys = Memory.of(dataset).keys  # none of drawn pictures
+    held_out = [own for role, own in keys.items() if role != "train"]
+    tested = {"test": np.unique(np.concatenate(held_out))} if held_out else {}
+    return Memory({role: own for role, own in keys.items() if role == "train"} | tested)
 
 
 def _tested(
@@ -224,12 +233,12 @@ def _tested(
         weights=digest,
         data=own.data,
         part=role,
-        role=role,
+        role="test",
         split=own.split,
         left_out=own.left_out,
         engine=own.engine,
     )
-    subject = Subject(own.where, own.data, role, role, own.split)
+    subject = Subject(own.where, own.data, role, "test", own.split)
     path = folder / "scores" / file_name(shown, subject, digest, [])
     save_scores(scores, path)
     return Tested(scores, read, path)
