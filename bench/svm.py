@@ -3,17 +3,17 @@
     uv run python bench/svm.py
     uv run python bench/svm.py --features FEATURES.npy --labels LABELS.npy
 
-Without files features are drawn: for each of 102 classes 30 pictures of 4,096 values, max(0, class +
-noise) at unit length, where the 4,096 values of a class and of the noise are normal with deviations
-1 and 2 and the former have a mean of -2; they are sparse, as relu7's, and pictures of a class have a
-cosine of 0.3, of two classes 0.15, about.
+Without files features are drawn: for each of 102 classes 30 pictures of 4,096 values, max(0, class
++ noise) at unit length, where class and noise are normal, with means of -2 and 0 and deviations of
+1 and 2. A fifth of the values is not 0, and cosines are 0.20 within classes and 0.11 between them,
+on average; those of pool5 of D on Caltech-101 are 0.11 on average of all.
 
 Both have the same pictures in float32, and give weights for each class and C from 10^-2 to 10^2.
 LinearSVC is called for each class and each C, as liblinear has it for one machine at a time, by as
-many processes as there are cores (joblib, batches of classes, features in float64 shared as a memory
-map); its tolerance is its own, 1e-4. They take turns, and the medians of their seconds by the clock
-are compared. Apart from that, decision values of some classes are held against those of LinearSVC at
-a tolerance of 1e-8.
+many processes as there are cores (joblib, features in float64 shared as a memory map); its
+tolerance is its own, 1e-4. They take turns, and the medians of their seconds by the clock are
+compared. Apart from that, decision values of some classes are held against those of LinearSVC at a
+tolerance of 1e-8.
 """
 
 from __future__ import annotations
