@@ -34,7 +34,7 @@ ClassWeights = Literal["balanced"] | Sequence[float] | None
 FEWEST = 8
 """Classes that a core has to have for itself: of fewer, products with G would only read G."""
 TOGETHER = 2**22
-"""Pictures times classes that are worked on together; some thirty numbers are kept of each."""
+"""Pictures times classes that all threads work on at once; some thirty numbers are kept of each."""
 TOLERANCE = 1e-10
 """The duality gap over P at which a class is done."""
 
@@ -88,30 +88,35 @@ class Problem:
         return Problem(self.x, self.gram, signs, weights, self.intercept)
 
     def path(self, cs: Sequence[float], tolerance: float) -> Iterator[tuple[float, Solution]]:
-        """The solutions for each C, from the smallest on.
+        """The solutions for each C, from the smallest on."""
+        point = Point.origin(self.signs)
+        for c in sorted(cs):
+            found = self._solved(c, point, tolerance)
+            point = found.point
+            yield c, found
 
-        Where each core has some classes it works on those alone; otherwise all cores work on all.
+    def _solved(self, c: float, start: Point, tolerance: float) -> Solution:
+        """The solution for one C, by groups of classes with a thread each.
+
+        Where there are too few classes for that, all cores work on each product.
         """
         classes, count = self.signs.shape
         threads = cores() if classes >= FEWEST * cores() else 1
-        # as many groups as there are threads, or so many that what they keep stays within bounds
-        groups = max(threads, -(-classes * count // TOGETHER))
-        point = Point.origin(self.signs)
-        for c in sorted(cs):
+        # a group for each thread, or several where all of them together would keep too much
+        groups = threads * -(-classes * count // TOGETHER)
+        each = [slice(first, None, groups) for first in range(min(groups, classes))]
 
-            def solved(group: slice, c: float = c, start: Point = point) -> Solution:
-                margins = Margins(self.signs[group], c * self.weights[group])
-                return solve(self.gram, margins, start.only(group), tolerance)
+        def solved(group: slice) -> Solution:
+            margins = Margins(self.signs[group], c * self.weights[group])
+            return solve(self.gram, margins, start.only(group), tolerance)
 
-            found = Solution(Point.origin(self.signs), torch.zeros(classes, dtype=torch.float64))
-            each = [slice(first, None, groups) for first in range(min(groups, classes))]
-            with one_thread_each() if threads > 1 else nullcontext():
-                for group, part in zip(each, in_order(solved, each, threads, threads), strict=True):
-                    found.point.beta[group] = part.point.beta
-                    found.point.values[group] = part.point.values
-                    found.gaps[group] = part.gaps
-            point = found.point
-            yield c, found
+        found = Solution(Point.origin(self.signs), torch.zeros(classes, dtype=torch.float64))
+        with one_thread_each() if threads > 1 else nullcontext():
+            for group, part in zip(each, in_order(solved, each, threads, threads), strict=True):
+                found.point.beta[group] = part.point.beta
+                found.point.values[group] = part.point.values
+                found.gaps[group] = part.gaps
+        return found
 
     def classifier(self, beta: Vectors) -> Linear:
         """The weights that coefficients of pictures stand for."""
