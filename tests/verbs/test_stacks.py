@@ -138,7 +138,9 @@ def test_what_wants_one_network_refuses_a_stack_in_a_line() -> None:
         lambda: verydeep.load(HERE),
         lambda: verydeep.features(HERE, "drawn:10x48", progress=SILENT),
     ):
-        with pytest.raises(UserError, match="s.safetensors is a stack of 2, which `predict` and"):
+        with pytest.raises(
+            UserError, match="s.safetensors is a stack of 2, and one network is wanted"
+        ):
             wanting()
     assert not Path("run").exists()
 
