@@ -156,6 +156,8 @@ REFUSED = {
     "widths": ("file,width\n0,41\n1,41\n2,8\n3,8\n", "'width' tells no classes"),
     "parts by their words": ("file,kind\n0,train\n1,train\n2,Test\n3,test\n", "tells parts"),
     "parts without a header": ("0,train\n1,train\n2,val\n3,val\n", "tells parts"),
+    "yes, no and neither": ("id,a,b\n0,1,0\n1,-1,1\n2,0,1\n3,1,0\n", "1, 0 and -1, of which one"),
+    "properties": ("id,big,old\n0,1,1\n1,0,0\n2,0,1\n3,0,0\n", "1 in 1 of 4 rows alone"),
     "measures": ("file,tumour\n0,1.5\n1,1.5\n2,2\n3,2\n", "tells measures"),
 }
 

@@ -16,6 +16,7 @@ import numpy as np
 from verydeep.datasets.annotations import LabelSets, Objects
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.entries import natural_key, some
+from verydeep.datasets.listing import class_name
 
 Said = Mapping[str, bool]
 """The labels of one picture, and whether each is certain."""
@@ -57,7 +58,8 @@ class Tags:
                 tags.left_out["files that cannot be reached"].append(name)
                 continue
             if size:
-                tags.said[name], tags.sizes[name] = said[name], size
+                tags.said[name] = {class_name(label): sure for label, sure in said[name].items()}
+                tags.sizes[name] = size
             else:
                 tags.left_out["empty files"].append(name)
         return tags
