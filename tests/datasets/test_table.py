@@ -239,3 +239,10 @@ def test_labels_are_the_same_however_their_letters_are_written() -> None:
     for several in (False, True):
         dataset = open_dataset(made(text, *names("images/", 4)), several=several)
         assert dataset.classes == ("Caf\u00e9", "tea")
+
+
+def test_bars_part_labels_whatever_they_are() -> None:
+    """Of blanks it is told by words that come again; here none does."""
+    for text in ("file,class\n0,a|b\n1,c\n2,c\n3,c\n", "file,labels\n0,a b\n1,c\n2,c\n3,c\n"):
+        dataset = open_dataset(made(text, *names("images/", 4)), several=True)
+        assert dataset.classes == ("a", "b", "c")
