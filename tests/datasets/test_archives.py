@@ -136,8 +136,8 @@ def test_a_header_that_asks_for_all_memory_is_refused() -> None:
 
 
 def test_more_than_is_free_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "disk_usage", lambda _: type("Usage", (), {"free": 9}))
-    with pytest.raises(UserError, match="more than 9 bytes, which are free"):
+    monkeypatch.setattr(archives, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
+    with pytest.raises(UserError, match="more than 9 bytes, nine tenths of what is free"):
         open_dataset(zipped(("a.jpg", b"0123456789")))
 
 

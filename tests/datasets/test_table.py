@@ -100,6 +100,11 @@ def test_names_of_several_words_stay_whole_where_the_words_do_not_come_again() -
             made(text.replace("class", heading), *names("images/", 4)), several=True
         )
         assert dataset.classes == ("golden retriever", "tabby cat")
+    rows = "0,black cat\n1,white cat\n2,black dog\n3,white dog\n"
+    assert (
+        len(open_dataset(made(f"file,class\n{rows}", *names("images/", 4)), several=True).classes)
+        == 4
+    )
     text = 'file,class\n0,"tench, Tinca tinca"\n1,"cock, rooster"\n'
     dataset = open_dataset(made(text, *names("images/", 4)), several=True)
     assert dataset.classes == ("cock, rooster", "tench, Tinca tinca")
