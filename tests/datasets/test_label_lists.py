@@ -85,6 +85,18 @@ def test_several_labels_in_a_cell_are_one_class_or_taken_one_by_one() -> None:
     assert len(open_dataset("data", several=True).everything) == 6
 
 
+def test_lists_of_parts_may_have_several_labels() -> None:
+    flat(*(f"images/{i}.jpg" for i in range(6)), train_csv="file,tags\n0,a|b\n1,b\n2,\n3,a\n")
+    Path("data/val.csv").write_text("file,tags\n4,a|c\n5,b\n")
+    dataset = open_dataset("data", several=True)
+    assert (dataset.classes, dataset.made) == (("a", "b", "c"), ())
+    parts = {name: len(part) for name, part in dataset.parts.items()}
+    assert parts == {"train": 4, "validation": 2}
+    signs = dataset.validation.truth.signs(3)  # type: ignore[union-attr]
+    assert signs.tolist() == [[1, -1, 1], [-1, 1, -1]]
+    assert any("classes without a picture in train.csv: c" in note for note in dataset.notes)
+
+
 def test_class_folders_give_sets_of_one() -> None:
     flat("cat/0.jpg", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg")
     dataset = open_dataset("data", several=True)
