@@ -9,6 +9,8 @@
 >>> network.activations(network.preprocess("cat.jpg"), ["relu5_3", "fc7"])  # {name: [B, C, h, w]}
 >>> run = verydeep.train("photos/")                                  # trained, tested, in a folder
 >>> verydeep.evaluate("runs/photos-A", "photos/", "crops")           # an error with its interval
+>>> names, array = verydeep.features("vgg16", "photos/")             # descriptors of length one
+>>> verydeep.LinearSVMs(C="choose").fit(features, labels)            # scikit-learn's manners
 """
 
 from __future__ import annotations
@@ -22,15 +24,21 @@ if TYPE_CHECKING:
     from verydeep.nets.network import Network, build
     from verydeep.pictures.reading import read_picture
     from verydeep.runtime.progress import SILENT, Progress
+    from verydeep.transfer.estimators import LinearSVMs as LinearSVMs
+    from verydeep.transfer.features import Features, load_features
+    from verydeep.verbs.descriptors import Descriptors as Descriptors
     from verydeep.verbs.evaluate import evaluate
+    from verydeep.verbs.features import features
     from verydeep.verbs.predict import predict
     from verydeep.verbs.train import resume, train
+    from verydeep.verbs.transfer import transfer
     from verydeep.weights import load, save
 
     __version__: str
 
 __all__ = [
     "SILENT",
+    "Features",
     "Network",
     "PictureError",
     "Progress",
@@ -39,28 +47,38 @@ __all__ = [
     "__version__",
     "build",
     "evaluate",
+    "features",
     "load",
+    "load_features",
     "open_dataset",
     "predict",
     "read_picture",
     "resume",
     "save",
     "train",
+    "transfer",
 ]
 
 _HOMES = {
     "SILENT": "verydeep.runtime.progress",
+    # not in __all__: `from verydeep import *` is not to want scikit-learn, an extra
+    "Descriptors": "verydeep.verbs.descriptors",
+    "Features": "verydeep.transfer.features",
+    "LinearSVMs": "verydeep.transfer.estimators",
     "Network": "verydeep.nets.network",
     "Progress": "verydeep.runtime.progress",
     "build": "verydeep.nets.network",
     "evaluate": "verydeep.verbs.evaluate",
+    "features": "verydeep.verbs.features",
     "load": "verydeep.weights",
+    "load_features": "verydeep.transfer.features",
     "open_dataset": "verydeep.datasets",
     "predict": "verydeep.verbs.predict",
     "read_picture": "verydeep.pictures.reading",
     "resume": "verydeep.verbs.train",
     "save": "verydeep.weights",
     "train": "verydeep.verbs.train",
+    "transfer": "verydeep.verbs.transfer",
 }
 
 

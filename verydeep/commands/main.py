@@ -14,7 +14,19 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands import compare, evaluate, look, nets, pack, predict, tour, train, weights
+from verydeep.commands import (
+    compare,
+    evaluate,
+    features,
+    look,
+    nets,
+    pack,
+    predict,
+    tour,
+    train,
+    transfer,
+    weights,
+)
 from verydeep.commands.console import harmless, say_fault
 from verydeep.commands.hints import hint, verb_hint
 from verydeep.errors import Stopped, UserError, escaped
@@ -45,6 +57,8 @@ VERBS: dict[Callable[..., None], str] = {
     compare.compare: "Whether one test is better than another.",
     compare.fuse: "Several tests averaged, of nets or of protocols.",
     predict.predict: "What these pictures show.",
+    transfer.transfer: "A classifier by another network's features.",
+    features.features: "Descriptors of pictures, for whatever is to be learnt.",
 }
 """The verbs in the order of a newcomer's steps, and what each is listed with."""
 for verb, line in VERBS.items():

@@ -206,9 +206,7 @@ def measure(
     device = runtime.machine.device
     execution = execution or Execution(engines.chosen(None, device))
     digest = digest_of(network)
-    path = path or folder / "scores" / _file_name(
-        chosen, subject, digest, execution.unusual(device)
-    )
+    path = path or folder / "scores" / file_name(chosen, subject, digest, execution.unusual(device))
     refuse_other(path)
     if not len(part):
         raise UserError(f"no pictures to test on in the {subject.part} part of {subject.where}")
@@ -301,7 +299,7 @@ def _truth(network: Network, part: Part, subject: Subject) -> Labels | Signs:
     return signs
 
 
-def _file_name(chosen: Protocol, subject: Subject, digest: str, unusual: Sequence[str]) -> str:
+def file_name(chosen: Protocol, subject: Subject, digest: str, unusual: Sequence[str]) -> str:
     """What a score file is called: data, part, protocol, and whose they are, in a few digits.
 
     What is unusual in the way of the test stands between, that no other test's file is replaced.
