@@ -210,12 +210,13 @@ def measure(
     refuse_other(path)
     if not len(part):
         raise UserError(f"no pictures to test on in the {subject.part} part of {subject.where}")
+    truth = _truth(network, part, subject)
     chunk = chunk_of(len(part), chosen.passes, network.device.type)
     identity = Identity(digest, fingerprint(part.names), chosen, subject, execution, device, chunk)
     journal = Journal(path.with_name(f"{path.name}.unfinished"), identity)
     with journal.alone() if runtime.ranks.is_main else nullcontext():
         scores, read = _scores(
-            network, part, chosen, subject, digest, runtime, journal, orders, execution
+            network, part, truth, chosen, subject, digest, runtime, journal, orders, execution
         )
         if runtime.ranks.is_main:
             save_scores(scores, path)
@@ -235,6 +236,7 @@ def digest_of(network: Network) -> str:
 def _scores(
     network: Network,
     part: Part,
+    truth: Labels | Signs,
     chosen: Protocol,
     subject: Subject,
     digest: str,
@@ -263,7 +265,7 @@ def _scores(
         raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
     if left_out:
         found = found[read]
-    truth = _truth(network, part.only(read), subject)
+    truth = truth[read]
     if not network.table.has_several:
         refuse_other_order(found.argmax(1), truth, orders)
     scores = Scores(
