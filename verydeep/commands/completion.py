@@ -15,6 +15,7 @@ NETS = (
 PROTOCOLS = ("dense", "crops", "both", "centre", "ten")
 ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
 FAMILIES = ("torchvision", "timm", "caffe", "keras", "onnx", "openvino", "torch-export")
+TASKS = ("classify", "tag")
 TUNED = ("all", "fc", "last")
 PARTS = ("train", "validation", "test", "all")
 

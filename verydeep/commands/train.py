@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verydeep.commands.completion import NETS, TUNED, one_of
+from verydeep.commands.completion import NETS, TASKS, TUNED, one_of
 from verydeep.commands.options import Device, Json, Offline, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
@@ -32,7 +32,13 @@ def train(
         str | None,
         typer.Option(metavar="NAME|FILE", help="Settings of a recipe, or of a TOML file."),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="What to train for. [default: classify]")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="What to train for: tag takes several labels a picture. [default: classify]",
+            autocompletion=one_of(TASKS),
+        ),
+    ] = None,
     net: Annotated[
         str | None,
         typer.Option(
