@@ -148,6 +148,8 @@ def command_line(where: str, settings: Settings) -> str:
             continue  # nothing but all can be trained
         elif name in settings.without_effect or (name == "task" and value == LATER[name]):
             continue
+        elif name == "cached":
+            words += ["--cached"] if value else []
         elif name in OPTIONS and value is not None:
             words += [f"--{OPTIONS[name]}", shlex.quote(f"{value}")]
         elif name in CHOSEN or value != getattr(paper, name):
