@@ -19,7 +19,7 @@ from verydeep.datasets.dataset import Part
 from verydeep.nets.network import Network
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.runtime import Runtime
-from verydeep.runtime.threads import one_thread_each
+from verydeep.runtime.threads import one_thread_each, settle
 from verydeep.tasks.task import Judgement
 from verydeep.training.loader import Batch, CropSource, Load, batches, steps
 from verydeep.training.settings import Settings
@@ -103,7 +103,7 @@ def _train(
     look_back = LOOK_BACK[network.device.type]
     nothing = torch.zeros((), device=network.device)  # the loss of a step that is left out
     unread: list[tuple[int, Batch, Tensor]] = []
-    with ThreadPoolExecutor(threads) as pool, one_thread_each():
+    with ThreadPoolExecutor(threads, initializer=settle) as pool, one_thread_each():
         step = Step(training, settings, pool, ranks)
         while training.step < count:
             asked = perf_counter()

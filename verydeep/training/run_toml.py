@@ -36,7 +36,7 @@ RUN = "run.toml"
 """What a run is made of, in its folder."""
 CHOSEN = (
     "initial", "dropout", "precision", "fall", "warm_up", "patience", "latest_cuts", "divide",
-    "micro_batch",
+    "micro_batch", "views",
 )  # fmt: skip
 """Settings without an option that are chosen where they are not said; the rest are the paper's."""
 
