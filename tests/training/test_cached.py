@@ -83,7 +83,7 @@ def test_values_are_those_of_the_trunk_for_the_crops_of_the_first_epochs() -> No
     net, (part, _) = network(), drawn()
     found, row = prepared(net), cached_row(net.table)
     for epoch in range(4):
-        expected = {}
+        expected: dict[int, torch.Tensor] = {}
         for batch in batches(source_of(part), SETTINGS, epoch % 2, threads=1):
             given = net.run({PICTURE: batch.shown(PIXELS)}, [row])[row]
             expected |= dict(zip(batch.samples.tolist(), given, strict=True))
