@@ -1,8 +1,8 @@
 """What is said of few pictures before the long work begins: once, and where it is of use.
 
-D's convolutions are 15.35 thousand million multiply-adds at 224 x 224, so 25.1 at the 256 x 320 that
-are shown of 256 x 341, and 50.1 with the mirror image: 1.25 s of a core at 40 thousand million a
-second. 22 million values twice, at 1.5 ns, are 0.07 s more.
+D's convolutions are 15.35 thousand million multiply-adds at 224 x 224, so 25.1 at the 256 x 320
+that are shown of 256 x 341, and 50.1 with the mirror image: 1.25 s of a core at 40 thousand million
+a second. 22 million values twice, at 1.5 ns, are 0.07 s more.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def test_few_pictures_are_told_what_published_features_would_cost(
     dataset = open_dataset(folder)
     line = instead(dataset, choose(dataset.train, ONE, TINY), ONE)
     assert line == (
-        f"few pictures: `verydeep transfer vgg16 {folder}` needs no training, about 1 min here, and "
-        f"is usually right more often"
+        f"few pictures: `verydeep transfer vgg16 {folder}` needs no training, about 1 min here, "
+        f"and is usually right more often"
     )
     on_gpu = Machine("cuda", 8)
     assert "min" not in str(instead(dataset, choose(dataset.train, on_gpu, {}), on_gpu))

@@ -342,7 +342,8 @@ def _views(
     if machine.device != "cpu":
         return Settings().views, "of each picture"
     table = _table(_sizes(known), origin)
-    views, minutes = views_in_time(table, len(train), machine.cores, Settings().views)
+    most = min(Settings().views, known("epochs"))
+    views, minutes = views_in_time(table, len(train), machine.cores, most)
     return views, f"of each picture, worked out once in about {minutes} min"
 
 

@@ -109,7 +109,9 @@ def epochs_in_time(seconds_a_picture: float, pictures: int, enough: int) -> tupl
 
 def views_in_time(table: Table, pictures: int, cores: int, most: int) -> tuple[int, int]:
     """How many fixed views there is time to work out, up to `most`, and the minutes they take."""
-    return epochs_in_time(seconds_a_picture(table, cores, passes=1), pictures, most)
+    seconds = seconds_a_picture(table, cores, passes=1) * pictures
+    views = min(most, max(LEAST_EPOCHS, int(budget(pictures) / seconds)))
+    return views, max(1, round(views * seconds / 60))
 
 
 def are_few(pictures: int) -> bool:
