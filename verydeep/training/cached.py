@@ -43,6 +43,8 @@ from verydeep.training.values import Files, Kept, Piece, made
 
 FOLDER = "cached"
 """Name of the folder of values in that of a run; it is there until the training has ended."""
+Told = list[tuple[int, str | None]]
+"""Of each crop which picture of its part it shows, and what was wrong with the one asked for."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,11 @@ class Shown:
     """The crops that values are kept of, by number: views of training pictures, then centre crops.
 
     Crop n is view n // N of picture n % N of the N that are learnt from; after those of all views
-    come the pictures of `validation`, if its centre crops are kept.
+    come the pictures of `validation`, which is empty where its centre crops are of no use.
     """
 
     source: CropSource
-    validation: Part | None
+    validation: Part
     settings: Settings
     centre: Pass
 
@@ -69,7 +71,7 @@ class Shown:
         return self.views * len(self.source.part)
 
     def __len__(self) -> int:
-        return self.learnt + len(self.validation or ())
+        return self.learnt + len(self.validation)
 
     def read(self, number: int, out: Picture) -> tuple[int, str | None]:
         """Writes a crop to `out`; which picture of its part it is of, and what was wrong with it.
@@ -85,7 +87,6 @@ class Shown:
         return taken, fault
 
     def _read_centre(self, i: int, out: Picture) -> tuple[int, str | None]:
-        assert self.validation is not None
         pixels = self.source.pixels
         try:
             image = pixels.read(self.validation.source(i), self.centre.scale)
@@ -99,7 +100,6 @@ class Shown:
     def told(self, number: int) -> str:
         """What a crop is called in a line for the user."""
         if number >= self.learnt:
-            assert self.validation is not None
             return self.validation.names[number - self.learnt]
         return self.source.part.names[number % len(self.source.part)]
 
@@ -135,26 +135,25 @@ class Maker:
     def __call__(self, numbers: range) -> Piece:
         """The values of some crops."""
         settings, threads = self.shown.settings, self.runtime.machine.threads
+        doing = f"{cached_row(self.network.table)} of fixed views"
         size = settings.micro_batch if self.device == "cpu" else settings.batch
         groups = [numbers[start : start + size] for start in range(0, len(numbers), size)]
         reading = in_order(self._read, groups, threads, ahead=2 * threads)
         values, taken, faults = [], [], {}
+        _ = self.engine  # made here, before threads ask for it
         with one_thread_each():
             calls = callers(self.device, threads)
-            for group, found, places in in_order(self._values, reading, calls, ahead=calls):
+            for group, found, told in in_order(self._values, reading, calls, ahead=calls):
                 self.while_making()
                 values.append(found)
-                for number, (place, fault) in zip(group, places, strict=True):
-                    taken.append(place)
+                for number, (picture, fault) in zip(group, told, strict=True):
+                    taken.append(picture)
                     if fault is not None:
                         faults[number - numbers.start] = fault
-                row = cached_row(self.network.table)
-                self.runtime.progress.step(f"{row} of fixed views", group.stop, len(self.shown))
+                self.runtime.progress.step(doing, group.stop, len(self.shown))
         return Piece(np.concatenate(values), np.array(taken), faults)
 
-    def _read(
-        self, group: range
-    ) -> tuple[range, UInt8[Tensor, "B H W 3"], list[tuple[int, str | None]]]:
+    def _read(self, group: range) -> tuple[range, UInt8[Tensor, "B H W 3"], Told]:
         side = self.shown.settings.crop
         crops = torch.empty((len(group), side, side, 3), dtype=torch.uint8)
         pairs = zip(group, crops.numpy(), strict=True)
@@ -162,9 +161,9 @@ class Maker:
 
     @torch.inference_mode()
     def _values(
-        self, read: tuple[range, UInt8[Tensor, "B H W 3"], list[tuple[int, str | None]]]
-    ) -> tuple[range, Float16[np.ndarray, "B C h w"], list[tuple[int, str | None]]]:
-        group, crops, places = read
+        self, read: tuple[range, UInt8[Tensor, "B H W 3"], Told]
+    ) -> tuple[range, Float16[np.ndarray, "B C h w"], Told]:
+        group, crops, told = read
         half = self.shown.settings.precision == "bf16"
         with torch.autocast(self.device, torch.bfloat16, enabled=half):
             found = self.engine.trunk(crops.to(self.network.device)).half().cpu()
@@ -174,7 +173,7 @@ class Maker:
                 f"{cached_row(self.network.table)} of {self.shown.told(group[bad])} is beyond what "
                 f"float16 holds; train without --cached"
             )
-        return group, found.contiguous().numpy(), places
+        return group, found.contiguous().numpy(), told
 
     @property
     def depends_on(self) -> str:
@@ -188,7 +187,7 @@ class Maker:
         )  # fmt: skip
         digest.update(repr(said).encode())
         for part in (source.part, self.shown.validation):
-            digest.update(json.dumps([*part.names] if part else []).encode())
+            digest.update(json.dumps([*part.names]).encode())
         behind = {row.name for row, _ in table.path({table.scores}, {cached_row(table)})}
         for name, tensor in self.network.state_dict().items():
             if name.partition(".")[0] not in behind:
@@ -280,7 +279,7 @@ def cached(
     network.eval()
     table, (centre,) = network.table, protocol(network, "centre").passes
     judged = tasks.named(settings.task).of_posteriors is not None
-    shown = Shown(source, validation if judged else None, settings, centre)
+    shown = Shown(source, validation if judged else validation.only([]), settings, centre)
     maker = Maker(network, shown, runtime, while_making)
     row, place = cached_row(table), folder / FOLDER
     place.mkdir(exist_ok=True)
@@ -295,7 +294,7 @@ def _in_words(row: str, shown: Shown, files: Files) -> str:
     """What is kept, and what it takes."""
     views = f"{shown.views} view{'s' if shown.views > 1 else ''}"
     pictures = f"{len(shown.source.part):,} pictures"
-    centre = f" and of {len(shown.validation):,} centre crops" if shown.validation else ""
+    centre = f" and of {len(shown.validation):,} centre crops" if len(shown.validation) else ""
     return (
         f"{row} of {views} of {pictures}{centre} is worked out once: "
         f"{in_words(files.bytes)} in {files.folder}/ until the training has ended"

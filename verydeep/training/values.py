@@ -22,7 +22,7 @@ from verydeep.datasets.annotations import Labels
 from verydeep.errors import UserError
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.memory import in_words
-from verydeep.schema import Line, MisfitError, Sha256
+from verydeep.schema import MisfitError, Sha256
 
 KIND = tensors_file.Kind("verydeep-values", "file of values", 1, "it is made anew", "make it anew")
 FILE = 2**24
@@ -49,7 +49,7 @@ class _About:
     """What a file says: what its values depend on, but for their number, and its faults."""
 
     of: Sha256
-    faults: dict[str, Line]
+    faults: dict[str, str]
 
 
 @dataclass(frozen=True)
