@@ -93,7 +93,7 @@ def answer(dataset: Any, found: Any, sheet: Path | None) -> str:
         both = _alike(found.contradictions)
         lines += _group("of them in two classes, so that one label is wrong", both)
     near = _alike(found.similar)
-    lines += _group("groups of nearly the same picture, re-encoded or resized", near)
+    lines += _group("groups of nearly the same picture, re-encoded, resized or mirrored", near)
     if found.similar_across:
         across = _alike(found.similar_across)
         lines += _group("of them in several parts, so that testing flatters", across)
