@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from verydeep.runtime.progress import SILENT, Progress
     from verydeep.verbs.evaluate import evaluate
     from verydeep.verbs.predict import predict
+    from verydeep.verbs.similar import similar
     from verydeep.verbs.train import resume, train
     from verydeep.weights import load, save
 
@@ -45,6 +46,7 @@ __all__ = [
     "read_picture",
     "resume",
     "save",
+    "similar",
     "train",
 ]
 
@@ -60,6 +62,7 @@ _HOMES = {
     "read_picture": "verydeep.pictures.reading",
     "resume": "verydeep.verbs.train",
     "save": "verydeep.weights",
+    "similar": "verydeep.verbs.similar",
     "train": "verydeep.verbs.train",
 }
 

@@ -14,7 +14,18 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands import compare, evaluate, look, nets, pack, predict, tour, train, weights
+from verydeep.commands import (
+    compare,
+    evaluate,
+    look,
+    nets,
+    pack,
+    predict,
+    similar,
+    tour,
+    train,
+    weights,
+)
 from verydeep.commands.console import harmless, say_fault
 from verydeep.commands.hints import hint, verb_hint
 from verydeep.errors import Stopped, UserError, escaped
@@ -45,6 +56,7 @@ VERBS: dict[Callable[..., None], str] = {
     compare.compare: "Whether one test is better than another.",
     compare.fuse: "Several tests averaged, of nets or of protocols.",
     predict.predict: "What these pictures show.",
+    similar.similar: "The described pictures most like these.",
 }
 """The verbs in the order of a newcomer's steps, and what each is listed with."""
 for verb, line in VERBS.items():

@@ -7,11 +7,11 @@ Signs alone take some other pictures for copies. Levels alone would be held agai
 other picture; where 7 signs differ, one of their 8 bytes is equal, so that few pairs are looked at.
 
 Of 300 photographs each of imagenette and Caltech 101, encoded anew as JPEG and WebP at quality 50,
-made a half, a third or twice as large, darker by 30 %, paler by 20 %, or mirrored, all are found; of
-those that a fiftieth of each side was cut off 99 %, a twentieth two thirds, a tenth none. Of
+made a half, a third or twice as large, darker by 30 %, paler by 20 %, or mirrored, all are found;
+of those that lost a fiftieth of each side 99 %, a twentieth two thirds, a tenth one in 30. Of
 imagenette's 13,394, which are all different, two skies at dusk are taken for one; of Caltech's
-6,055, 69 groups are found, most of the leopards mirrored, and but for two motorcycles copies to the
-eye. 100,000 take 4 s.
+6,055, 69 groups are found, leopards in their mirror image among them, and but for two motorcycles
+they are copies to the eye. 100,000 take 4 s.
 """
 
 from __future__ import annotations

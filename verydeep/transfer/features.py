@@ -34,13 +34,17 @@ KIND = tensors_file.Kind(
 
 @dataclass(frozen=True)
 class PieceSaid:
-    """How a piece of a descriptor came about: of which network, row and Q, how many numbers."""
+    """How a piece of a descriptor came about: of which network, row and Q, how many numbers.
+
+    `path` is the weights file, folder or name that was given; another file may be there now.
+    """
 
     weights: Sha256
     net: Line
     layer: Line
     scales: Annotated[tuple[Annotated[int, Between(1, 2**16)], ...], Most(SCALES)]
     size: Count
+    path: Line = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,136 @@
+"""What descriptors tell of the data itself: labels that neighbours doubt, and near-duplicates.
+
+A picture's neighbours are those of all parts most like it, itself left out. Each says its own
+classes, as loud as its cosine; where they are louder for a class that the picture has not than for
+each of its own, one of the labels may be wrong, or the picture is hard: somebody has to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from verydeep.datasets.annotations import UNLABELLED, LabelSets, truth_of
+from verydeep.errors import UserError
+from verydeep.transfer.features import Features
+from verydeep.transfer.search import Cosines, Places, nearest
+
+NEIGHBOURS = 10
+BLOCK = 1024
+"""Pictures whose neighbours are asked together."""
+NEAR = 0.95
+"""The cosine from which on pictures are shown to somebody as near-duplicates."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A picture whose neighbours say another class than is said of it.
+
+    `own` are its classes, `rather` is the one that they say; `share` and `own_share` are theirs of
+    all that the neighbours say, from 0 to 1.
+    """
+
+    place: int
+    own: tuple[int, ...]
+    rather: int
+    share: float
+    own_share: float
+
+    @property
+    def margin(self) -> float:
+        """How sure the neighbours are, from 0 to 1."""
+        return self.share - self.own_share
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures nearly the same, by place; `across`, where they are of two parts."""
+
+    first: int
+    second: int
+    cosine: float
+    across: bool
+
+
+def doubtful(features: Features, k: int = NEIGHBOURS) -> list[Doubt]:
+    """Pictures whose k neighbours say another class, the surest first.
+
+    Those of which nothing is said are not doubted, and say nothing. Raises UserError where that is
+    all of them.
+    """
+    if features.truth is None:
+        raise UserError("nothing is said of these pictures; describe labelled ones")
+    places, cosines = others(features, k)
+    loudness = cosines.clip(np.finfo(np.float32).tiny)
+    loudness /= loudness.sum(1, keepdims=True)
+    found: list[Doubt] = []
+    for start in range(0, len(features) if places.shape[1] else 0, BLOCK):
+        here = slice(start, start + BLOCK)
+        theirs = _members(features, places[here].reshape(-1))
+        shape = *places[here].shape, len(features.classes)
+        shares = np.einsum("bk,bkc->bc", loudness[here], theirs.reshape(shape))
+        own = _members(features, np.arange(start, start + len(shares))) > 0
+        found += _doubts(shares, own, start)
+    return sorted(found, key=lambda doubt: (-doubt.margin, doubt.place))
+
+
+def _doubts(
+    shares: Float32[np.ndarray, "B K"], own: Bool[np.ndarray, "B K"], start: int
+) -> Iterator[Doubt]:
+    """Those of some pictures, of which the first is at `start`."""
+    own_share = np.where(own, shares, 0).max(1)
+    of_others = np.where(own, -1, shares)
+    rather = of_others.argmax(1)
+    share = of_others.max(1)
+    for i in np.flatnonzero(own.any(1) & (share > own_share)).tolist():
+        classes = tuple(np.flatnonzero(own[i]).tolist())
+        yield Doubt(start + i, classes, int(rather[i]), float(share[i]), float(own_share[i]))
+
+
+def _members(features: Features, chosen: Int64[np.ndarray, " M"]) -> Float32[np.ndarray, "M K"]:
+    """1 where one of these pictures is of a class, and 0 elsewhere."""
+    truth = truth_of(features.truth, chosen)
+    found = np.zeros((len(chosen), len(features.classes)), np.float32)
+    if isinstance(truth, LabelSets):
+        found[np.repeat(np.arange(len(truth)), np.diff(truth.ends, prepend=0)), truth.labels] = 1
+    elif truth is not None:
+        said = np.flatnonzero(truth != UNLABELLED)
+        found[said, truth[said]] = 1
+    return found
+
+
+def others(features: Features, k: int = NEIGHBOURS) -> tuple[Places, Cosines]:
+    """The k nearest of each picture but itself; all others where there are fewer."""
+    places, cosines = nearest(features, features.descriptors, k + 1)
+    kept = places != np.arange(len(places))[:, None]
+    kept[kept.all(1), -1] = False  # more than k are equal to it, and stand before it
+    shape = len(places), max(0, places.shape[1] - 1)
+    return places[kept].reshape(shape), cosines[kept].reshape(shape)
+
+
+def near_duplicates(features: Features, least: float = NEAR) -> list[Pair]:
+    """Pictures with the one most like them of each part, from a cosine on, the nearest first."""
+    found: dict[tuple[int, int], Pair] = {}
+    ends = np.cumsum([part.count for part in features.parts]).tolist()
+    parts = [slice(end - part.count, end) for part, end in zip(features.parts, ends, strict=True)]
+    for number, later in enumerate(parts):
+        for earlier in parts[: number + 1]:
+            for pair in _pairs(features, earlier, later, least):
+                found[pair.first, pair.second] = pair
+    return sorted(found.values(), key=lambda pair: (-pair.cosine, pair.first, pair.second))
+
+
+def _pairs(features: Features, earlier: slice, later: slice, least: float) -> Iterator[Pair]:
+    """Each picture of a part with the one most like it of an earlier one, or of its own."""
+    if earlier == later:
+        own = features.only(np.arange(later.start, later.stop))
+        places, cosines = others(own, 1)
+    else:
+        rows, queries = features.descriptors[earlier], features.descriptors[later]
+        places, cosines = nearest(rows, queries, 1)
+    for i in np.flatnonzero((cosines >= least).any(1)).tolist():
+        first, second = sorted((earlier.start + int(places[i, 0]), later.start + i))
+        yield Pair(first, second, float(cosines[i, 0]), across=earlier != later)
