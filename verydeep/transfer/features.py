@@ -102,6 +102,11 @@ class Features:
             for piece in self.pieces
         )
 
+    def part_of(self, place: int) -> str:
+        """The role of the part that a picture is of."""
+        ends = np.cumsum([part.count for part in self.parts])
+        return self.parts[int(np.searchsorted(ends, place, side="right"))].role
+
     def of(self, role: str) -> Features:
         """Those of the part with that role; UserError where there is none."""
         ends = np.cumsum([part.count for part in self.parts])

@@ -29,7 +29,7 @@ Cosines = Float32[np.ndarray, "M k"]
 
 
 def nearest(
-    features: Features | Descriptors, queries: Float32[np.ndarray, "M D"], k: int
+    features: Features | Descriptors, queries: Float32[np.ndarray, "M _"], k: int
 ) -> tuple[Places, Cosines]:
     """The places of the k descriptors most like each query, and their cosines, the best first.
 
@@ -46,7 +46,7 @@ def nearest(
     return places, cosines
 
 
-def _checked(rows: Descriptors, queries: Float32[np.ndarray, "M D"], k: int) -> int:
+def _checked(rows: Descriptors, queries: Float32[np.ndarray, "M _"], k: int) -> int:
     """k, where there is something to look for."""
     if k < 1:
         raise UserError(f"{k} neighbours; at least 1 is needed")

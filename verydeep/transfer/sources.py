@@ -6,11 +6,11 @@ is a picture's source only where it has that picture's key.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from verydeep.datasets import open_dataset
-from verydeep.errors import UserError
+from verydeep.datasets import Part, open_dataset
+from verydeep.errors import PictureError, UserError
 from verydeep.pictures.reading import Source
 from verydeep.transfer.cache import content_key
 from verydeep.transfer.features import Features
@@ -21,33 +21,31 @@ SourceOf = Callable[[int], Source | None]
 
 def sources_of(features: Features) -> SourceOf:
     """Where each picture is found now; None of one that is gone, or is another one by now."""
-    place = _places(features)
+    of_name = _by_name(features)
 
     def source(i: int) -> Source | None:
-        with suppress(OSError, UserError):
-            found = place(i)
-            if found is not None and content_key(found) == features.keys[i]:
-                return found
+        for found in of_name(features.names[i]):
+            with suppress(OSError, PictureError):
+                if content_key(found) == features.keys[i]:
+                    return found
         return None
 
     return source
 
 
-def _places(features: Features) -> SourceOf:
-    """Where each was; the names are paths of pictures that were given one by one."""
+def _by_name(features: Features) -> Callable[[str], Iterator[Source]]:
+    """What may be the picture of a name; names are paths where pictures were given one by one.
+
+    A part of the data may have another's name, and its split may have changed.
+    """
     if not features.where:
-        return lambda i: features.names[i]
+        return lambda name: iter((name,))
     try:
-        parts = open_dataset(features.where, features.split).by_role
+        parts = open_dataset(features.where, features.split).by_role.values()
     except UserError:
-        return lambda i: None
-    there = {
-        (role, name): (role, k) for role, part in parts.items() for k, name in enumerate(part.names)
-    }
-    roles = [part.role for part in features.parts for _ in range(part.count)]
-
-    def place(i: int) -> Source | None:
-        found = there.get((roles[i], features.names[i]))
-        return None if found is None else parts[found[0]].source(found[1])
-
-    return place
+        return lambda name: iter(())
+    there: dict[str, list[tuple[Part, int]]] = {}
+    for part in parts:
+        for k, name in enumerate(part.names):
+            there.setdefault(name, []).append((part, k))
+    return lambda name: (part.source(k) for part, k in there.get(name, ()))

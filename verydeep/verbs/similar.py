@@ -157,9 +157,8 @@ def answered(
 
 
 def _neighbour(features: Features, place: int, cosine: float) -> Neighbour:
-    ends = np.cumsum([part.count for part in features.parts])
-    part = features.parts[int(np.searchsorted(ends, place, side="right"))].role
-    return Neighbour(place, features.names[place], cosine, classes_of(features, place), part)
+    classes = classes_of(features, place)
+    return Neighbour(place, features.names[place], cosine, classes, features.part_of(place))
 
 
 def classes_of(features: Features, place: int) -> tuple[str, ...]:
