@@ -28,7 +28,8 @@ NEAR = 0.95
 """The cosine from which on pictures are shown to somebody as near-duplicates.
 
 By relu5_3 of D at Q = 128, a photograph of imagenette and what is left of it when a tenth of each
-side is cut off have 0.96 (the median of 25), a fifth 0.90; of 2,000 different ones no two have 0.95.
+side is cut off have 0.96 (the median of 25), a fifth 0.90; of 2,000 different ones no two have so
+much.
 """
 
 
