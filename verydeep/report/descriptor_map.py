@@ -11,6 +11,7 @@ from html import escape
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from verydeep.report.html import CUE
 from verydeep.transfer.projections import Projection
 
 POINTS = 2000
@@ -21,8 +22,10 @@ COLOURS = 10
 NAMED = 24
 """Classes up to which the legend is open."""
 WIDTH, HEIGHT, EDGE = 1000, 700, 30
-SIDE = 44
-"""Of a picture, in the units of the width."""
+APART = 64
+"""Between the middles of pictures at the least, in units of the width; a picture takes 44."""
+MANY = 400
+"""Points from which on marks are small."""
 SHAPES = (
     "M7 0A7 7 0 1 1-7 0A7 7 0 1 1 7 0Z",
     "M-6-6H6V6H-6Z",
@@ -64,18 +67,21 @@ def descriptor_map(
         _mark(int(k), len(classes), x, y, text)
         for (x, y), k, text in zip(places.tolist(), labels, told, strict=True)
     )
-    shown = [(i, uri) for i in apart(places, SIDE) if (uri := picture(i))][:PICTURES]
+    drawn = np.random.default_rng(0).permutation(len(places))
+    chosen = drawn[apart(places[drawn], APART)][:PICTURES].tolist()
+    shown = [(i, uri) for i in chosen if (uri := picture(i))]
     images = "".join(_image(uri, int(labels[i]), places[i], told[i]) for i, uri in shown)
+    kind = "map many" if len(labels) > MANY else "map"
     svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="map">{marks}</svg>'
-    chosen = (
-        f" {len(shown):,} have their picture beside them, chosen in their order so that none "
-        f"covers another one."
+    said = (
+        f" {len(shown):,} have their picture in their place, drawn so that none covers another one."
         if shown
         else ""
     )
     return (
-        f'<div class="map">{svg}{images}</div>{_legend(labels, classes)}'
-        f"<p>{escape(projection.said)} {len(labels):,} pictures are shown.{chosen}</p>"
+        f'{CUE}<div class="scroll"><div class="{kind}">{svg}{images}</div></div>'
+        f"{_legend(labels, classes)}"
+        f"<p>{escape(projection.said)} {len(labels):,} pictures are shown.{said}</p>"
     )
 
 
@@ -104,7 +110,7 @@ def apart(places: Float64[np.ndarray, "N 2"], side: float) -> list[int]:
 
 def _mark(label: int, count: int, x: float, y: float, told: str = "") -> str:
     """The mark of a class at a place: a shape, or the class's number."""
-    at = f'class="{_colour(label)}" transform="translate({x:.0f} {y:.0f})"'
+    at = f'class="{_colour(label)}" style="translate:{x:.0f}px {y:.0f}px"'
     title = f"<title>{escape(told)}</title>" if told else ""
     if label >= 0 and count > len(SHAPES):
         return f"<text {at}>{label + 1}{title}</text>"

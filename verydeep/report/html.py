@@ -10,6 +10,9 @@ from pathlib import Path
 from verydeep.errors import escaped_lines
 from verydeep.files import write_atomic
 
+CUE = '<p class="cue">↔ wider than the screen: scroll it sideways</p>'
+"""Stands before what scrolls by itself where the screen is narrow; shown there alone."""
+
 
 def write_html(path: Path, title: str, sections: Sequence[str]) -> Path:
     """Writes a page without outside links, and gives its path; UserError where it cannot be."""

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
+from verydeep.evaluation.average_precision import Curve
 from verydeep.tasks.task import Figure
 from verydeep.training.state import Epoch
 
@@ -70,6 +71,17 @@ def figure_curve(
         axes.plot(best.epoch, kept, "o", color=FIRST, label=f"kept: epoch {best.epoch}")
         axes.set_ylim(0, 1.08 * max(values) or 1)
         _finish(axes, epochs, cuts)
+        return _svg(figure)
+
+
+def precision_curve(curve: Curve, title: str) -> str:
+    """SVG of the precision over the recall of a class, small enough to stand beside others."""
+    with rc_context(_STYLE):
+        figure = Canvas(figsize=(2.7, 2.3), layout="constrained")
+        axes = figure.add_subplot()
+        axes.plot(curve.recall, curve.precision, color=FIRST)
+        axes.set(xlim=(0, 101), ylim=(0, 104), xlabel="recall, %", ylabel="precision, %")
+        axes.set_title(title, fontsize=10)
         return _svg(figure)
 
 

@@ -1,0 +1,158 @@
+"""What a page says of a classifier on descriptors, of answers that are counted by hand."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+
+from verydeep.report.descriptor_map import COLOURS, SHAPES, apart, descriptor_map, spread
+from verydeep.report.transfer_page import (
+    Answers,
+    Judged,
+    class_table,
+    curves,
+    maps,
+    sections_of_judged,
+)
+from verydeep.transfer.projections import Projection
+
+CLASSES = ("ant", "b<e>e", "cat")
+VALUES = np.array(
+    [[0.9, 0.1, 0.0], [0.6, 0.4, 0.0], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1], [0.8, 0.1, 0.1]]
+)
+LABELS = np.array([0, 0, 1, 1, 2])
+NAMES = tuple(f"{i}.png" for i in range(5))
+SIGNS = np.array([[1, -1, -1], [1, 1, -1], [-1, 1, 0], [0, 1, -1], [-1, -1, 1]])
+
+
+def uri(i: int) -> str | None:
+    return None if i == 4 else f"data:{i}"
+
+
+def rows_of(html: str) -> dict[str, list[str]]:
+    """The cells of a table, by the first of each row."""
+    found = {}
+    for row in re.findall(r"<tr><td>(.*?)</tr>", html):
+        first, *others = [cell.removesuffix("</td>") for cell in row.split("<td>")]
+        found[first] = others[:-1]
+    return found
+
+
+def single() -> Judged:
+    return Judged(VALUES, LABELS, NAMES, CLASSES, uri)
+
+
+def several() -> Judged:
+    return Judged(VALUES, SIGNS, NAMES, CLASSES, uri, threshold=0.3)
+
+
+def test_figures_of_classes_are_counted_by_hand() -> None:
+    """For ants are taken 0, 1, 3, 4, of which 0 and 1 are; for bees 2, of 2 and 3; for cats none.
+
+    Ants are ranked 0, 4, 1: precision 1 and 2/3, so that AP is 5/6. The cat shares its value with
+    2 and 3, which stand before it: AP 1/3. The bees are 2, then 3 behind 1: 1 and 2/3.
+    """
+    found = rows_of(class_table(single()))
+    assert found == {
+        "cat": ["1", "-", "0.0", "0.0", "33.3"],
+        "ant": ["2", "50.0", "100.0", "66.7", "83.3"],
+        "b&lt;e&gt;e": ["2", "100.0", "50.0", "66.7", "83.3"],
+    }
+    assert [*found] == ["cat", "ant", "b&lt;e&gt;e"]  # the lowest F1 first
+
+
+def test_of_several_classes_each_is_a_question_of_its_own() -> None:
+    """Above 0.3 are for ants 0, 1, 4 (3 does not count), for bees 1, 2, 3, for cats none."""
+    found = rows_of(class_table(several()))
+    assert found["ant"][:4] == ["2", "66.7", "100.0", "80.0"]
+    assert found["b&lt;e&gt;e"][:4] == ["3", "100.0", "100.0", "100.0"]
+    assert found["cat"][:4] == ["1", "-", "0.0", "0.0"]
+
+
+def test_misses_come_by_how_wrong_they_are_and_right_answers_by_how_nearly_not() -> None:
+    answers = Answers.of(single())
+    assert [answers.places[i] for i in answers.least(wrong=True)] == [4, 3]  # by 0.7 and 0.1
+    assert [answers.places[i] for i in answers.least(wrong=False)] == [1, 2, 0]  # 0.2, 0.5, 0.8
+    answers = Answers.of(several())
+    asked = [(answers.places[i], answers.classes[i]) for i in answers.least(wrong=True)]
+    assert asked == [(4, 0), (4, 2)]  # 0.8 where it is no ant, 0.1 where it is a cat
+    np.testing.assert_allclose(answers.margins[answers.least(wrong=False)][:2], [0.1, 0.1])
+
+
+def test_sections_show_pictures_names_and_what_is_gone() -> None:
+    html = "".join(sections_of_judged(single()))
+    assert "<b>ant</b> 0.80<br>is cat 0.10" in html
+    assert 'src="data:3"' in html
+    assert html.count("not found") == 1
+    assert "What is taken for what" in html
+    assert "b<e>e" not in html
+    html = "".join(sections_of_judged(several()))
+    assert "<b>ant</b> 0.80<br>it is not" in html
+    assert "What is taken for what" not in html
+
+
+def test_curves_are_those_of_the_classes_with_the_least_precision() -> None:
+    html = curves(single(), most=2)
+    assert html.count("<svg") == 2
+    assert html.index("cat, AP 33.3 %") < html.index("ant, AP 83.3 %")
+    assert "the 2 classes with the least AP" in html
+
+
+def test_no_picture_is_of_a_class_and_none_is_wrong() -> None:
+    judged = Judged(np.eye(3)[:2], np.array([0, 1]), NAMES[:2], CLASSES, uri)
+    html = "".join(sections_of_judged(judged))
+    assert "None at all." in html
+    assert rows_of(class_table(judged))["cat"] == ["0", "-", "-", "-", "-"]
+
+
+def drawn(labels: list[int], classes: tuple[str, ...]) -> str:
+    points = np.random.default_rng(0).normal(size=(len(labels), 2))
+    names = [f"<{i}>" for i in range(len(labels))]
+    return descriptor_map(
+        Projection("x", points, "said & done"), np.array(labels), names, classes, uri
+    )
+
+
+def test_classes_of_a_map_have_colours_and_shapes_of_their_own() -> None:
+    html = drawn([0, 1, 2, -1], ("a", "b", "c&d"))
+    pictures = re.findall("<img[^>]*>", html)
+    assert len(pictures) == 4
+    ElementTree.fromstring(f"<div>{re.sub('<img[^>]*>', '', html)}</div>")
+    for k in range(3):
+        assert html.count(f'class="c{k}" style="translate') == 2  # a mark and one in the legend
+        assert html.count(SHAPES[k]) >= 2
+    assert "<title>&lt;2&gt;: c&amp;d</title>" in html
+    assert "not said" in html
+    assert "said &amp; done" in html
+
+
+def test_more_classes_than_shapes_are_told_by_their_numbers() -> None:
+    classes = tuple(f"class {k}" for k in range(30))
+    html = drawn([*range(30)], classes)
+    assert "<text" in html
+    assert ">30<title>&lt;29&gt;: class 29</title></text>" in html
+    assert f'class="c{29 % COLOURS}"' in html
+    assert "30 classes by their numbers" in html
+
+
+def test_pictures_of_a_map_do_not_cover_one_another() -> None:
+    places = np.array([[0, 0], [5, 5], [12, 0], [11, 9], [0, 10.5]])
+    assert apart(places, 10) == [0, 2, 4]
+    rng = np.random.default_rng(0).uniform(0, 100, (200, 2))
+    kept = apart(rng, 10)
+    for i in kept:
+        assert all(np.abs(rng[i] - rng[k]).max() >= 10 for k in kept if k != i)
+    for i in {*range(200)} - {*kept}:  # and each that is left out would cover an earlier one
+        assert any(np.abs(rng[i] - rng[k]).max() < 10 for k in kept if k < i)
+
+
+def test_a_map_of_many_is_of_some_spread_over_all() -> None:
+    assert spread(5).tolist() == [0, 1, 2, 3, 4]
+    assert spread(10001, 3).tolist() == [0, 5000, 10000]
+    rows = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    html = maps(rows, LABELS, NAMES, CLASSES, uri)
+    assert "Principal components" in html
+    assert "t-SNE" not in html  # of five pictures it says nothing
+    assert "5 pictures are shown" in html
