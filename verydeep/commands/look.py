@@ -34,7 +34,7 @@ def look(
 
     verydeep look drawn:500x128 --sheet drawn.png
 
-    verydeep look photos/ --features photos.features
+    verydeep look photos/ --features photos.safetensors
     """
     from verydeep.commands.console import Console
     from verydeep.datasets import Memory, open_dataset, settled

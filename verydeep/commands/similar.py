@@ -37,9 +37,9 @@ def similar(
 ) -> None:
     """Name the described pictures that are most like a picture, by the cosine of descriptors.
 
-    verydeep similar photos.features cat.jpg
+    verydeep similar photos.safetensors cat.jpg
 
-    verydeep similar photos.features cats/17.jpg --top 5 --page similar.html
+    verydeep similar photos.safetensors cats/17.jpg --top 5 --page similar.html
 
     A name of a picture in FEATURES needs no network, and is left out of its own answer. A picture
     that cannot be read is named on stderr, and the others are still answered.

@@ -46,7 +46,7 @@ def sections_of_answers(network: Network, tested: Tested) -> list[str]:
     """What is said of each class and of single pictures."""
     return [
         section("Classes", _classes(tested)),
-        section("What is taken for what", confusions(*_judged(tested))),
+        section("What is taken for what", _confusion(tested)),
         section("Worst mistakes", _mistakes(network, tested)),
         section("Where the network looks", where_it_looks(network, tested)),
     ]
@@ -104,9 +104,9 @@ def _classes(tested: Tested) -> str:
     return table(head, shown, "numbers bars") + folded + said
 
 
-def _judged(tested: Tested) -> tuple[Posteriors, Labels, Sequence[str]]:
+def _confusion(tested: Tested) -> str:
     scores = tested.scores
-    return scores.posteriors, scores.labels, scores.classes
+    return confusions(scores.posteriors, scores.labels, scores.classes)
 
 
 def confusions(posteriors: Posteriors, labels: Labels, names: Sequence[str]) -> str:

@@ -71,7 +71,7 @@ def similar(
     were made with: the file says where those lay, or `weights_paths` does. A picture that cannot be
     read raises PictureError where it is alone; among several its answer is empty, and why is said.
 
-    >>> verydeep.similar("photos.features", "cat.jpg")[0]
+    >>> verydeep.similar("photos.safetensors", "cat.jpg")[0]
     Neighbour(place=17, name='cats/18.jpg', cosine=0.83, classes=('cats',), part='train')
     """
     runtime = told(runtime, progress)
