@@ -12,7 +12,15 @@ import pytest
 
 from tests.conftest import objects
 from verydeep.datasets import Dataset, Memory, Part, open_dataset, settled
-from verydeep.datasets.annotations import UNLABELLED, FlatObjects, LabelSets, Objects
+from verydeep.datasets.annotations import (
+    UNLABELLED,
+    FlatObjects,
+    LabelSets,
+    Objects,
+    classes_in,
+    counts_of,
+    relabelled,
+)
 from verydeep.datasets.dataset import joined
 from verydeep.datasets.pack_writer import pack
 from verydeep.errors import UserError
@@ -135,6 +143,44 @@ def test_what_is_kept_twice_is_still_of_the_original() -> None:
     window = kept.view(3, PIXELS, 20)[1]
     assert (window.picture, window.size) == ((96, 96), (20, 20))
     assert window.scale == pytest.approx((20 / 96, 20 / 96))
+
+
+def test_uncertain_labels_stay_so_wherever_their_pictures_go() -> None:
+    signs = np.array([[1, 0, -1], [-1, -1, -1], [-1, 1, 1], [0, -1, 1]], np.int8)
+    sets = LabelSets.of_signs(signs)
+    assert sets.uncertain is not None
+    assert [sets[i].tolist() for i in range(4)] == [[0, 1], [], [1, 2], [0, 2]]
+    assert sets.uncertain.tolist() == [False, True, False, False, True, False]
+    assert np.array_equal(sets.signs(3), signs)
+    assert np.array_equal(sets.only(np.array([3, 0, 1])).signs(3), signs[[3, 0, 1]])
+    plain = LabelSets.of([[2], []])
+    both = LabelSets.joined([plain, sets])
+    assert np.array_equal(both.signs(3), [[-1, -1, 1], [-1, -1, -1], *signs])
+    assert LabelSets.joined([plain, plain]).uncertain is None
+    turned = relabelled(both, np.array([2, 0, 1]))
+    assert isinstance(turned, LabelSets)
+    assert np.array_equal(turned.signs(3), both.signs(3)[:, [1, 2, 0]])
+
+
+def test_classes_in_a_picture_are_the_certain_ones() -> None:
+    sets = LabelSets.of_signs(np.array([[1, 0], [-1, 1]], np.int8))
+    assert classes_in(sets, 0) == {0}
+    assert counts_of(sets, 3).tolist() == [1, 1, 0]
+    assert classes_in(np.array([UNLABELLED, 2]), 0) == classes_in(None, 3) == frozenset()
+    assert counts_of(np.array([UNLABELLED, 2, 2]), 3).tolist() == [0, 0, 2]
+
+
+def test_labels_of_one_each_are_sets_of_one() -> None:
+    dataset = open_dataset("drawn:20x32", several=True)
+    plain = open_dataset("drawn:20x32")
+    assert np.array_equal(dataset.train.truth.signs(10), 2 * np.eye(10)[plain.train.labels] - 1)  # type: ignore[union-attr]
+    assert dataset.fingerprint == plain.fingerprint
+
+
+def test_objects_of_no_class_are_called_so_in_any_order_of_classes() -> None:
+    box = Objects(np.ones((1, 4)), np.array([UNLABELLED]), np.zeros(1, bool))
+    part = whole(masks=None, objects=lambda i: box).relabelled(np.array([2, 0, 1]))
+    assert objects(part, 0).labels.tolist() == [UNLABELLED]
 
 
 def test_objects_are_called_by_the_new_numbers_of_classes_as_pictures_are() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from verydeep.datasets import open_dataset
+from verydeep.datasets.annotations import LabelSets
 from verydeep.errors import UserError
 
 
@@ -36,6 +37,7 @@ READ = {
     "without a header": "0.jpg,cat\n1.jpg,cat\n2.jpg,dog\n3.jpg,dog\n",
     "semicolons": "id;label\n0;cat\n1;cat\n2;dog\n3;dog\n",
     "a byte order mark, CRLF": "\ufeffid,label\r\n0,cat\r\n1,cat\r\n2,dog\r\n3,dog\r\n",
+    "one-hot columns": "id,cat,dog\n0,1,0\n1,1.0,0\n2,0,1\n3,0,1\n",
     "a picture twice": "id,label\n0,cat\n0,cat\n1,cat\n2,dog\n3,dog\n",
 }
 
@@ -52,6 +54,42 @@ def test_classes_are_read_from_a_table(name: str, folder: str) -> None:
     assert {Path(str(dataset.train.source(i))).parent.name for i in range(2)} == {folder}
     assert any(note.startswith(f"classes of {folder}/ by train.csv") for note in dataset.notes)
     assert any("left alone" in note and "test/" in note for note in dataset.notes)
+
+
+def test_a_list_of_classes_counts_before_columns_of_them() -> None:
+    """So that what was read before is read as it was."""
+    flat(*(f"train/{i}.jpg" for i in range(4)), labels_csv=READ["with suffixes"])
+    Path("data/hot.csv").write_text("id,x,y\n0,1,0\n1,1,0\n2,0,1\n3,0,1\n")
+    assert by_class() == FOUR
+
+
+def test_pictures_of_several_columns_or_of_none_are_left_out_or_taken_with_them() -> None:
+    rows = "id,cat,dog\n0,1,0\n1,1,1\n2,0,1\n3,0,0\n4,1,0\n5,0,1\n"
+    flat(*(f"train/{i}.jpg" for i in range(6)), labels_csv=rows)
+    assert by_class() == ["cat/0.jpg", "cat/4.jpg", "dog/2.jpg", "dog/5.jpg"]
+    assert any("or of none: 2 (1.jpg, 3.jpg)" in note for note in open_dataset("data").notes)
+    whole = open_dataset("data", several=True).everything
+    labels = {name: sorted(whole.truth[i].tolist()) for i, name in enumerate(whole.names)}  # type: ignore[index]
+    assert labels == {
+        "0.jpg": [0], "1.jpg": [0, 1], "2.jpg": [1], "3.jpg": [], "4.jpg": [0], "5.jpg": [1],
+    }  # fmt: skip
+
+
+def test_several_labels_in_a_cell_are_one_class_or_taken_one_by_one() -> None:
+    rows = "id,label\n0,cat\n1,cat;dog\n2,dog\n3,\n4,cat;dog\n5,dog\n"
+    flat(*(f"train/{i}.jpg" for i in range(6)), labels_csv=rows)
+    dataset = open_dataset("data")
+    assert dataset.classes == ("cat", "cat;dog", "dog")
+    assert any("are one class together here" in note for note in dataset.notes)
+    assert open_dataset("data", several=True).classes == ("cat", "dog")
+    assert len(open_dataset("data", several=True).everything) == 6
+
+
+def test_class_folders_give_sets_of_one() -> None:
+    flat("cat/0.jpg", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg")
+    dataset = open_dataset("data", several=True)
+    assert isinstance(dataset.train.truth, LabelSets)
+    assert dataset.fingerprint == open_dataset("data").fingerprint
 
 
 def test_a_list_beside_the_pictures_themselves_is_read() -> None:
@@ -103,7 +141,6 @@ def test_tiny_imagenets_validation_part_is_read() -> None:
 
 
 REFUSED = {
-    "one-hot columns": ("id,cat,dog\n0,1,0\n1,1,0\n2,0,1\n3,0,1\n", "no one column beside"),
     "boxes": ("id,xmin,xmax\n0,1,2\n1,1,2\n2,1,2\n3,1,2\n", "no one column beside"),
     "ragged": ("id,label\n0,cat\n\n1,cat,dog\n2,dog\n3\n", "3 cells in line 4, 2 in the first"),
     "names of others": ("id,label\na,cat\nb,dog\n", "no line names a picture of train/"),

@@ -14,6 +14,7 @@ from verydeep.pictures.boxes import (
     mirrored,
     no_boxes,
     out_of_window,
+    rescaled,
 )
 from verydeep.pictures.windows import Window
 
@@ -81,3 +82,10 @@ def test_a_box_goes_into_a_window_as_by_hand() -> None:
 def test_no_boxes_go_in_and_out_as_none() -> None:
     assert into_window(no_boxes(), Window.whole((3, 4)).mirror()).shape == (0, 4)
     assert out_of_window(no_boxes(), Window.whole((3, 4))).shape == (0, 4)
+
+
+def test_boxes_of_another_size_are_scaled_each_side_by_its_own_factor() -> None:
+    """Half as wide and three times as high."""
+    boxes = np.array([[2.0, 1, 6, 2]])
+    assert rescaled(boxes, (10, 40), (30, 20)).tolist() == [[1, 3, 3, 6]]
+    assert rescaled(boxes, None, (30, 20)) is boxes

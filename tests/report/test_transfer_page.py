@@ -96,7 +96,7 @@ def test_sections_show_pictures_names_and_what_is_gone() -> None:
 def test_curves_are_those_of_the_classes_with_the_least_precision() -> None:
     html = curves(single(), most=2)
     assert html.count("<svg") == 2
-    assert html.index("cat, AP 33.3 %") < html.index("ant, AP 83.3 %")
+    assert html.index("<b>cat</b> AP 33.3 %") < html.index("<b>ant</b> AP 83.3 %")
     assert "the 2 classes with the least AP" in html
 
 

@@ -60,6 +60,13 @@ def test_pictures_of_several_classes_are_doubted_by_those_they_lack() -> None:
     assert found[0].margin == pytest.approx(expected, abs=1e-6)
 
 
+def test_what_nobody_can_tell_is_neither_said_nor_doubted() -> None:
+    """Of four pictures of class 0, two are perhaps of class 1, too, which no one says for sure."""
+    sets = LabelSets(np.array([0, 0, 1, 0, 1, 0]), np.array([1, 3, 5, 6]),
+                     np.array([0, 0, 1, 0, 1, 0], bool))  # fmt: skip
+    assert doubtful(at(0, 1, 2, 3, labels=sets), 3) == []
+
+
 def test_pictures_of_which_nothing_is_said_neither_doubt_nor_are_doubted() -> None:
     features = at(0, 1, 2, 3, labels=[-1, 0, 0, -1])
     assert doubtful(features, 2) == []

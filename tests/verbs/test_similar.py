@@ -26,7 +26,7 @@ from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.progress import SILENT
-from verydeep.transfer.describe import Piece, described, keys_of
+from verydeep.transfer.describe import Piece, described
 from verydeep.transfer.features import Features, PartSaid, PieceSaid, load_features
 from verydeep.transfer.sources import sources_of
 from verydeep.verbs.similar import Neighbour
@@ -44,11 +44,12 @@ def features(photos: Photos) -> Features:
     cut = describing(weights.load("a.safetensors"), "pool3")
     dataset, piece = open_dataset("photos"), Piece(cut, "pool3", (48,))
     part = dataset.everything
-    rows, _ = described(part, [piece], TWO_CORES)
+    made = described(part, [piece], TWO_CORES)
+    rows = made.descriptors
     parts = tuple(PartSaid(role, len(each)) for role, each in dataset.by_role.items())
     said = PieceSaid(weights.hash_of(cut), "A", "pool3", (48,), rows.shape[1], "a.safetensors")
     found = Features(
-        rows, keys_of(part, TWO_CORES), part.truth, tuple(part.names), dataset.classes, parts,
+        rows, made.keys, part.truth, tuple(part.names), dataset.classes, parts,
         (said,), dataset.where, dataset.fingerprint,
     )  # fmt: skip
     found.save(FILE)

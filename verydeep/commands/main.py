@@ -17,6 +17,7 @@ import typer
 from verydeep.commands import (
     compare,
     evaluate,
+    features,
     look,
     nets,
     pack,
@@ -24,6 +25,7 @@ from verydeep.commands import (
     similar,
     tour,
     train,
+    transfer,
     weights,
 )
 from verydeep.commands.console import harmless, say_fault
@@ -56,6 +58,8 @@ VERBS: dict[Callable[..., None], str] = {
     compare.compare: "Whether one test is better than another.",
     compare.fuse: "Several tests averaged, of nets or of protocols.",
     predict.predict: "What these pictures show.",
+    transfer.transfer: "A classifier by another network's features.",
+    features.features: "Descriptors of pictures, for whatever is to be learnt.",
     similar.similar: "The described pictures most like these.",
 }
 """The verbs in the order of a newcomer's steps, and what each is listed with."""

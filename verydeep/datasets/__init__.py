@@ -1,9 +1,11 @@
 """Labelled pictures, recognised from what is there."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from verydeep.datasets import drawn, folder, ilsvrc, pack, voc
+from verydeep.datasets import archives, caltech, coco, drawn, folder, ilsvrc, pack, table, voc
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.folder import refuse_too_small
 from verydeep.datasets.seen import Memory, settled
@@ -23,12 +25,24 @@ class Kind(Protocol):
         """The dataset; UserError where it cannot be opened."""
 
 
-KINDS: tuple[Kind, ...] = (drawn, pack, ilsvrc, voc, folder)
+KINDS: tuple[Kind, ...] = (drawn, pack, table, ilsvrc, voc, coco, caltech, folder)
 """Every kind, in the order in which they are asked whether they are there."""
 
 
-def open_dataset(where: str | Path, split: int = 0) -> Dataset:
+SEVERAL: Mapping[Kind, Callable[[str | Path, int], Dataset]] = {
+    voc: voc.open_several,
+    coco: coco.open_several,
+    table: table.open_several,
+    folder: folder.open_several,
+}
+"""How the kinds that know several labels a picture are opened with them."""
+
+
+def open_dataset(where: str | Path, split: int = 0, several: bool = False) -> Dataset:
     """Dataset at a path, or the built-in one where it says "drawn".
+
+    With `several` every part has `LabelSets`, of one label each where the data has one; and
+    without, one label a picture, those of several or none left out and counted.
 
     `split` is the seed of the split into parts, where the data has none of its own, as a folder
     that `verydeep pack` wrote and ILSVRC-2012 have; by another, "drawn" pictures are others. Reads
@@ -37,5 +51,21 @@ def open_dataset(where: str | Path, split: int = 0) -> Dataset:
     """
     if not 0 <= split <= MOST_SEED:
         raise UserError(f"the seed of the split is {split}; it must be in [0, 2^63)")
+    if archives.is_here(where):
+        return _of_archive(Path(where), split, several)
     kind = next(kind for kind in KINDS if kind.is_here(where))
+    if several:
+        return (
+            SEVERAL[kind](where, split) if kind in SEVERAL else kind.open(where, split).with_sets()
+        )
     return kind.open(where, split)
+
+
+def _of_archive(archive: Path, split: int, several: bool) -> Dataset:
+    """The dataset in a zip or tar file."""
+    folder, note = archives.unpacked(archive)
+    try:
+        dataset = open_dataset(folder, split, several)
+    except UserError as error:
+        raise UserError(f"{archive}, unpacked: {error}") from None
+    return replace(dataset, where=str(archive), notes=(note, *dataset.notes))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int8, Int64
 
 from verydeep.errors import UserError
 from verydeep.pictures.boxes import Boxes
@@ -68,14 +68,19 @@ class FlatObjects:
 
 @dataclass(frozen=True)
 class LabelSets:
-    """Several labels a picture, or none, in one piece; those of picture i are before `ends[i]`."""
+    """Several labels a picture, or none, in one piece; those of picture i are before `ends[i]`.
+
+    An `uncertain` label says that nobody can tell whether the picture is of that class: it is
+    neither to be learnt nor to be tested by. Without the array none is.
+    """
 
     labels: Int64[np.ndarray, " L"]
     ends: Ends
+    uncertain: Bool[np.ndarray, " L"] | None = None
 
     @classmethod
     def of(cls, sets: Iterable[Sequence[int]]) -> LabelSets:
-        """Those of pictures one by one.
+        """Those of pictures one by one, all of them certain.
 
         >>> LabelSets.of([[2, 0], [], [1]])[0].tolist()
         [2, 0]
@@ -84,12 +89,42 @@ class LabelSets:
         ends = np.cumsum([len(labels) for labels in each], dtype=np.int64)
         return cls(np.concatenate([np.zeros(0, np.int64), *each]), ends)
 
+    @classmethod
+    def of_signs(cls, signs: Int8[np.ndarray, "N K"]) -> LabelSets:
+        """Those that `signs` tells of: 1 a label, 0 an uncertain one, -1 none."""
+        rows, labels = np.nonzero(signs >= 0)
+        ends = np.cumsum((signs >= 0).sum(1), dtype=np.int64)
+        uncertain = signs[rows, labels] == 0
+        return cls(labels.astype(np.int64), ends, uncertain if uncertain.any() else None)
+
     def __len__(self) -> int:
         return len(self.ends)
 
     def __getitem__(self, i: int) -> Int64[np.ndarray, " l"]:
+        """The labels of picture i, with those that are uncertain."""
         i = range(len(self))[i]
         return self.labels[int(self.ends[i - 1]) if i else 0 : int(self.ends[i])]
+
+    @property
+    def pictures(self) -> Int64[np.ndarray, " L"]:
+        """Of which picture each label is."""
+        return np.repeat(np.arange(len(self)), np.diff(self.ends, prepend=0))
+
+    @property
+    def certain(self) -> Int64[np.ndarray, " C"]:
+        """The labels of all pictures that are certain, in one piece."""
+        return self.labels if self.uncertain is None else self.labels[~self.uncertain]
+
+    def signs(self, classes: int) -> Int8[np.ndarray, "N K"]:
+        """Whether each picture is of each of so many classes: 1 it is, -1 it is not, 0 uncertain.
+
+        >>> LabelSets.of([[2, 0], [], [1]]).signs(3).tolist()
+        [[1, -1, 1], [-1, -1, -1], [-1, 1, -1]]
+        """
+        signs = np.full((len(self), classes), -1, np.int8)
+        said = 1 if self.uncertain is None else np.where(self.uncertain, 0, 1)
+        signs[self.pictures, self.labels] = said
+        return signs
 
     def only(self, chosen: Int64[np.ndarray, " M"]) -> LabelSets:
         """Those of these pictures, in this order."""
@@ -97,18 +132,48 @@ class LabelSets:
         ends = np.cumsum(counts[chosen], dtype=np.int64)
         shift = (self.ends - counts)[chosen] - (ends - counts[chosen])
         here = np.repeat(shift, counts[chosen]) + np.arange(counts[chosen].sum())
-        return LabelSets(self.labels[here], ends)
+        uncertain = None if self.uncertain is None else self.uncertain[here]
+        return LabelSets(self.labels[here], ends, uncertain)
 
     @classmethod
     def joined(cls, pieces: Sequence[LabelSets]) -> LabelSets:
         """Those of all the pieces, one after another."""
         before = np.cumsum([0, *(len(piece.labels) for piece in pieces[:-1])])
         ends = [piece.ends + start for piece, start in zip(pieces, before, strict=True)]
-        return cls(np.concatenate([piece.labels for piece in pieces]), np.concatenate(ends))
+        flags = [piece.uncertain for piece in pieces]
+        uncertain = None
+        if any(flag is not None for flag in flags):
+            none = [np.zeros(len(piece.labels), bool) for piece in pieces]
+            uncertain = np.concatenate(
+                [other if flag is None else flag for flag, other in zip(flags, none, strict=True)]
+            )
+        labels = np.concatenate([piece.labels for piece in pieces])
+        return cls(labels, np.concatenate(ends), uncertain)
 
 
 Truth = Int64[np.ndarray, " _"] | LabelSets | None
 """Of which class pictures are: of one each, of several, or nothing is said of any."""
+
+
+def classes_in(truth: Truth, i: int) -> frozenset[int]:
+    """The classes that picture i is certainly of; empty where nothing is said of it."""
+    if truth is None:
+        return frozenset()
+    if isinstance(truth, LabelSets):
+        return frozenset(truth.only(np.array([i])).certain.tolist())
+    return frozenset({int(truth[i])} - {UNLABELLED})
+
+
+def counts_of(truth: Truth, classes: int) -> Int64[np.ndarray, " K"]:
+    """Pictures that are certainly of each of so many classes.
+
+    >>> counts_of(LabelSets.of([[2, 0], [], [2]]), 3).tolist()
+    [1, 0, 2]
+    """
+    if truth is None:
+        return np.zeros(classes, np.int64)
+    labels = truth.certain if isinstance(truth, LabelSets) else truth[truth != UNLABELLED]
+    return np.bincount(labels, minlength=classes)
 
 
 def truth_of(truth: Truth, chosen: Int64[np.ndarray, " M"]) -> Truth:
@@ -133,14 +198,17 @@ def joined_truth(pieces: Sequence[Truth], counts: Sequence[int]) -> Truth:
                 for piece, count in zip(pieces, counts, strict=True)
             ]
         )
-    return LabelSets.joined([_as_sets(piece) for piece in pieces])
+    return LabelSets.joined([as_sets(piece) for piece in pieces])
 
 
-def _as_sets(truth: Truth) -> LabelSets:
-    """One label each as sets of one; UserError where something is not labelled."""
+def as_sets(truth: Truth) -> LabelSets:
+    """One label each as sets of one, and sets as they are.
+
+    Raises UserError where a picture is not labelled.
+    """
     if isinstance(truth, LabelSets):
         return truth
-    if truth is None or (truth == UNLABELLED).any():
+    if truth is None or np.any(truth == UNLABELLED):
         raise UserError(
             "pictures with several labels each cannot be joined to pictures of which none is said; "
             "take the parts one by one"
@@ -154,4 +222,11 @@ def relabelled(truth: Truth, places: Int64[np.ndarray, " K"]) -> Truth:
         return None
     if isinstance(truth, LabelSets):
         return replace(truth, labels=places[truth.labels])
-    return np.where(truth == UNLABELLED, UNLABELLED, places[truth])
+    return renamed(truth, places)
+
+
+def renamed(
+    labels: Int64[np.ndarray, " L"], places: Int64[np.ndarray, " K"]
+) -> Int64[np.ndarray, " L"]:
+    """Labels with k called `places[k]`; what is unlabelled stays so."""
+    return np.where(labels == UNLABELLED, UNLABELLED, places[labels])

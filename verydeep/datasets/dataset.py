@@ -23,8 +23,10 @@ from verydeep.datasets.annotations import (
     Objects,
     ObjectsOf,
     Truth,
+    as_sets,
     joined_truth,
     relabelled,
+    renamed,
     truth_of,
 )
 from verydeep.datasets.entries import some
@@ -132,7 +134,7 @@ class Part:
 
         def of_others(i: int) -> Objects | None:
             found = objects and objects(i)
-            return found and replace(found, labels=places[found.labels])
+            return found and replace(found, labels=renamed(found.labels, places))
 
         truth = relabelled(self.truth, places)
         return replace(self, truth=truth, objects=objects and of_others)
@@ -173,6 +175,14 @@ class Dataset:
     def role_of(self, name: str) -> str | None:
         """The role of the part of that name; None where it has none."""
         return next((role for role, part in self.roles.items() if part == name), None)
+
+    def with_sets(self) -> Dataset:
+        """The same with its labels as sets, of one where a picture has one.
+
+        Raises UserError where a picture has no label.
+        """
+        parts = {n: replace(part, truth=as_sets(part.truth)) for n, part in self.parts.items()}
+        return replace(self, parts=parts)
 
     @property
     def train(self) -> Part:

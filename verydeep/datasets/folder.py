@@ -3,32 +3,26 @@
 Two layouts are taken: `photos/cat/*.jpg`, which is split here; and `photos/train/cat/*.jpg` beside
 `photos/val/cat/*.jpg`, `photos/test/cat/*.jpg` or both, which is split already. In both, a list of
 names and classes may stand for class folders. Where pictures are
-many there is a part to choose the weights by and another to test on; what chose is no test.
+many there is a part to choose the weights by and another to test on.
 Everything that is no picture is named in the notes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from itertools import chain
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from verydeep import randomness
-from verydeep.datasets.annotations import Labels
-from verydeep.datasets.dataset import ROLES, Dataset, Part, fingerprint
+from verydeep.datasets import splitting
+from verydeep.datasets.annotations import LabelSets
+from verydeep.datasets.dataset import ROLES, Dataset
 from verydeep.datasets.entries import entries_of, is_hidden, some
-from verydeep.datasets.label_lists import label_lists
+from verydeep.datasets.label_lists import Lists, label_lists
 from verydeep.datasets.layout import part_folders, refuse_no_classes, unread_lists
 from verydeep.datasets.listing import Listing
+from verydeep.datasets.tags import classes_of
 from verydeep.errors import UserError
-
-HELD_OUT = 0.2
-"""Share of each class that is set aside where the folder has no split: half of it each to choose
-the weights by and to test on where pictures are many, and else all of it to choose by."""
-MANY, MANY_A_CLASS = 1000, 100
-"""Pictures, in all and of each class, from which on there is a part for both: 10 of each class."""
 
 
 def is_here(where: str | Path) -> bool:
@@ -54,21 +48,39 @@ def open(where: str | Path, split: int = 0) -> Dataset:
     return dataset_of(root, listings, split, (*left_alone, *notes))
 
 
+def open_several(where: str | Path, split: int = 0) -> Dataset:
+    """The same with the labels of a list as sets, several a picture where the list has several.
+
+    Class folders give a picture one.
+    """
+    root = Path(where)
+    lists = label_lists(root, several=True) if root.is_dir() and not part_folders(root) else Lists()
+    if "train" not in lists.by_role:
+        return open(where, split).with_sets()
+    found = {role: lists.by_role[role].tags for role in ROLES if role in lists.by_role}
+    notes = [note for known in lists.by_role.values() for note in known.notes]
+    return splitting.dataset_of(root, found, classes_of(found.values()), split, tuple(notes))
+
+
 def dataset_of(
     root: Path, listings: dict[str, Listing], split: int, notes: tuple[str, ...]
 ) -> Dataset:
     """Dataset of what was listed by role: one listing is split here, several are split already."""
-    if len(listings) == 1:
-        return _split_here(root, listings["train"], split, notes)
-    return _split_already(root, listings, split, notes)
+    train = listings["train"]
+    classes = _classes(train)
+    for role, listing in listings.items():
+        if role != "train":
+            _refuse_unknown(train, listing)
+    return splitting.dataset_of(root, listings, classes, split, notes)
 
 
 def refuse_too_small(dataset: Dataset) -> None:
     """Raises UserError for a folder that can be tested on, but not trained on.
 
-    That is one with one class, or with one picture of a class.
+    That is one with one class, or with one picture of a class. Of pictures with several labels each
+    any number will do.
     """
-    if dataset.kind != "folder":
+    if dataset.kind != "folder" or isinstance(dataset.train.truth, LabelSets):
         return
     if len(dataset.classes) < 2:
         raise UserError(
@@ -125,94 +137,11 @@ def _labelled(listings: dict[str, Listing]) -> tuple[dict[str, Listing], tuple[s
     return {role: found for role, found in listings.items() if role != "test"}, (line,)
 
 
-def _split_here(root: Path, listing: Listing, seed: int, notes: tuple[str, ...]) -> Dataset:
-    """The dataset of one listing, split by the seed of the split."""
-    classes = _classes(listing)
-    whole = listing.part(classes)
-    made = ("validation", "test") if _is_enough(whole.labels) else ("validation",)
-    parts = _drawn(whole, seed, HELD_OUT, made)
-    counts = {role: f"{len(part):,}" for role, part in parts.items()}
-    if "test" in made:
-        note = (
-            f"{HELD_OUT / 2:.0%} of each class set aside to choose the weights by and "
-            f"{HELD_OUT / 2:.0%} to test on, drawn from split seed {seed}: {counts['train']} to "
-            f"train, {counts['validation']} to choose by, {counts['test']} to test"
-        )
-    else:
-        note = (
-            f"{HELD_OUT:.0%} of each class set aside to choose the weights by, drawn from split "
-            f"seed {seed}: {counts['train']} to train, {counts['validation']} to choose by; of "
-            f"{MANY:,} pictures, {MANY_A_CLASS} of each class, there would be a test as well"
-        )
-    print_of = fingerprint(chain(classes, listing.lines()))
-    notes = (*notes, note, *listing.notes)
-    return Dataset(str(root), "folder", classes, parts, made, notes, print_of)
+def _refuse_unknown(train: Listing, other: Listing) -> None:
+    """Raises UserError for a part that is not learnt from without pictures, or with other classes.
 
-
-def _is_enough(labels: Labels) -> bool:
-    """Whether there are pictures enough for one more part to be set aside."""
-    counts = np.bincount(labels)
-    return len(labels) >= MANY and bool(counts[counts > 0].min() >= MANY_A_CLASS)
-
-
-def _drawn(whole: Part, seed: int, share: float, made: tuple[str, ...]) -> dict[str, Part]:
-    """The parts of one: of every class the same share set aside, at least one picture.
-
-    The roles that are made take turns with those that are set aside, so that these are the same
-    pictures whether one role is made or two.
+    That it lacks some is none.
     """
-    turns = np.zeros(len(whole), dtype=np.int64)
-    for label in np.unique(whole.labels):
-        members = np.flatnonzero(whole.labels == label)
-        count = max(1, round(share * len(members)))
-        drawn = randomness.generator(seed, "split", sample=int(label)).permutation(members)
-        turns[drawn[:count]] = 1 + np.arange(count) % len(made)
-    roles = enumerate(("train", *made))
-    return {role: whole.only(np.flatnonzero(turns == turn)) for turn, role in roles}
-
-
-def _split_already(
-    root: Path, listings: dict[str, Listing], seed: int, beside: tuple[str, ...]
-) -> Dataset:
-    """The dataset of several listings, each a part; one to choose by is made if there is none."""
-    train = listings["train"]
-    classes = _classes(train)
-    notes = [
-        line for role in listings if role != "train" for line in _held_out(train, listings[role])
-    ]
-    parts = {role: listing.part(classes) for role, listing in listings.items()}
-    uses = {"train": "to train on", "validation": "to choose the weights by", "test": "to test on"}
-    found = [f"{listings[r].name} ({len(p):,} {uses[r]})" for r, p in parts.items()]
-    notes.insert(0, f"parts found, with their pictures: {', '.join(found)}")
-    made: tuple[str, ...] = ()
-    if "validation" not in parts and _is_enough(parts["train"].labels):
-        made = ("validation",)
-        parts = {**_drawn(parts["train"], seed, HELD_OUT / 2, made), "test": parts["test"]}
-        notes.append(
-            f"{HELD_OUT / 2:.0%} of each class of {train.name} set aside to choose the "
-            f"weights by, drawn from split seed {seed}: {len(parts['validation']):,}"
-        )
-    elif "validation" not in parts:
-        name = listings["test"].name
-        parts["validation"] = parts.pop("test")
-        notes.append(
-            f"{name} chooses the weights, for there is no val/ and {train.name} has too few "
-            f"to make one ({MANY:,} and {MANY_A_CLASS} of each class): its error is a validation "
-            f"error, which flatters"
-        )
-    said = zip(words_of(listings), listings.values(), strict=True)
-    lines = chain(classes, *(chain([word], listing.lines()) for word, listing in said))
-    notes = [*notes, *beside, *(line for listing in listings.values() for line in listing.notes)]
-    return Dataset(str(root), "folder", classes, parts, made, tuple(notes), fingerprint(lines))
-
-
-def words_of(found: Collection[str]) -> tuple[str, ...]:
-    """What the parts that were found go by in the fingerprint; two, as ever, by these."""
-    return ("train", "test") if len(found) == 2 else ROLES
-
-
-def _held_out(train: Listing, other: Listing) -> Iterator[str]:
-    """A line for classes that a part that is not learnt from lacks; UserError for ones too many."""
     if not other.pictures:
         raise UserError(f"no pictures in the class folders of {other.root}")
     unknown = [name for name in other.pictures if name not in train.pictures]
@@ -221,9 +150,6 @@ def _held_out(train: Listing, other: Listing) -> Iterator[str]:
         raise UserError(
             f"{theirs} has classes that {ours} has not: {some(unknown)}; both need the same ones"
         )
-    absent = [name for name in train.pictures if name not in other.pictures]
-    if absent:
-        yield f"classes without a picture in {other.name}: {some(absent)}"
 
 
 def _classes(listing: Listing) -> tuple[str, ...]:

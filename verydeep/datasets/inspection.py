@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from verydeep.datasets.annotations import classes_in, counts_of
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.entries import some
 from verydeep.datasets.near_copies import Small, near_copies, small
@@ -115,7 +116,7 @@ def _similar(seen: Sequence[tuple[Place, Inspected]], progress: Progress) -> lis
 
 def contradictions(dataset: Dataset, groups: Iterable[Sequence[Place]]) -> list[Sequence[Place]]:
     """Of groups of the same picture, those whose labels are not the same."""
-    return [g for g in groups if len({dataset.parts[part].labels[i] for part, i in g}) > 1]
+    return [g for g in groups if len({classes_in(dataset.parts[p].truth, i) for p, i in g}) > 1]
 
 
 def names_with_parts(dataset: Dataset, group: Iterable[Place]) -> tuple[str, ...]:
@@ -191,7 +192,7 @@ def _few_bits(source: Source, image: Picture) -> int:
 
 def _counts(part: Part, classes: int) -> tuple[int, ...]:
     """Pictures of each class."""
-    return tuple(int((part.labels == c).sum()) for c in range(classes))
+    return tuple(counts_of(part.truth, classes).tolist())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,15 @@
 
 A list is a table with a line for each picture, as Kaggle and Tiny ImageNet hand them out: a column
 of names of pictures, with or without their suffix or folder, and a column of classes. That is the
-other one of two, or the one that is called so; Tiny ImageNet's has four more, of numbers. Why a
-list is not read is kept, to be told where the pictures then have no class.
+other one of two, or the one that is called so; Tiny ImageNet's has four more, of numbers. Or each
+class has a column of 0 and 1. Why a list is not read is kept, to be told where the pictures then
+have no class.
 """
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -18,55 +18,85 @@ from pathlib import Path, PurePosixPath
 from verydeep.datasets.dataset import ROLES
 from verydeep.datasets.entries import entries_of, is_hidden, is_picture, natural_key, some
 from verydeep.datasets.layout import folders_of, has_pictures, holds_pictures, is_kind, role_of
-from verydeep.datasets.list_columns import Columns, columns_of, picture_of
+from verydeep.datasets.list_columns import Columns, Find, columns_of
 from verydeep.datasets.listing import Listing, refuse_no_name
+from verydeep.datasets.table_rows import ENDS, Rows, rows_of
+from verydeep.datasets.tags import Said, Tags
 from verydeep.errors import UserError, one_line
 
-ENDS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-"""Ends of names of lists, and what parts their columns; semicolons may part those of a .csv."""
 NO_LABELS = ("sample", "submission")
 """Words in names of lists whose labels are there to be filled in."""
-MOST = 2**28
-"""Bytes that a list may have: a million pictures take some 40 million."""
 
 
 @dataclass(frozen=True)
 class LabelList:
     """A list, what it says of the pictures in a folder, and by which columns and lines.
 
-    `beside` are the pictures that lists of other parts name in the same folder; None where there
-    are no such lists.
+    `labels` are those of each picture, of one each where several were not asked for. `beside` are
+    the pictures that lists of other parts name in the same folder; None where there are no such
+    lists.
     """
 
     path: Path
     folder: Path
-    labels: dict[str, str]
-    columns: str
+    labels: dict[str, tuple[str, ...]]
+    columns: Columns
     lines: frozenset[int]
     absent: tuple[str, ...]
+    left_out: tuple[str, ...]
     beside: frozenset[str] | None = None
 
     @property
     def listing(self) -> Listing:
         """The pictures that it names, by class; the others are told of."""
+        single = {name: labels[0] for name, labels in self.labels.items()}
         if self.beside is not None:
             others = "pictures that no list names" if _role(self) == "train" else ""
-            listing = Listing.labelled(self.folder, self.labels, self.path.name, others)
+            listing = Listing.labelled(self.folder, single, self.path.name, others)
             left = [name for name in listing.left_out.pop(others, []) if name not in self.beside]
             listing.left_out |= {others: left} if left else {}
             return listing
         called = "" if self.folder == self.path.parent else f"{self.folder.name}/"
         others = f"pictures that {self.path.name} does not name"
-        return Listing.labelled(self.folder, self.labels, called, others)
+        return Listing.labelled(self.folder, single, called, others)
+
+    @property
+    def tags(self) -> Tags:
+        """The pictures that it names, with all their labels."""
+        called = self.path.name if self.beside is not None else f"{self.folder.name}/"
+        return Tags.of(self.folder, said(self.labels), called)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """How the pictures came by their classes."""
-        note = f"classes of {self.folder.name}/ by {self.path.name}{self.columns}"
-        if not self.absent:
-            return (note,)
-        return (note, f"named by {self.path.name}, but not there: {len(self.absent):,} "
-                      f"({some(self.absent)})")  # fmt: skip
+        notes = [f"classes of {self.folder.name}/ by {self.path.name}{self.columns.told}"]
+        if self.absent:
+            more = f"{len(self.absent):,} ({some(self.absent)})"
+            notes.append(f"named by {self.path.name}, but not there: {more}")
+        if self.left_out:
+            notes.append(not_of_one(self.left_out))
+        if self.columns.part is not None:
+            heading = one_line(self.columns.headings[self.columns.part])
+            notes.append(f"not read: parts by the column '{heading}'; give {self.path} for them")
+        if any(map(self.columns.joins, self.labels.values())):
+            notes.append(JOINED)
+        return tuple(notes)
+
+
+JOINED = "several labels in a cell are one class together here; --task tag takes them one by one"
+
+
+def said(labels: Mapping[str, Sequence[str]]) -> dict[str, Said]:
+    """The same labels, all of them certain."""
+    return {name: dict.fromkeys(of_one, True) for name, of_one in labels.items()}
+
+
+def not_of_one(names: Sequence[str]) -> str:
+    """A note of pictures that are left out because not one class alone is theirs."""
+    return (
+        f"left out, pictures of several classes, or of none: {len(names):,} ({some(names)}); "
+        f"--task tag takes them all"
+    )
 
 
 @dataclass
@@ -77,22 +107,22 @@ class Lists:
     unread: dict[str, str] = field(default_factory=dict)
 
 
-def label_lists(root: Path) -> Lists:
-    """The lists of pictures that lie flat, by the role of these.
+def label_lists(root: Path, several: bool = False) -> Lists:
+    """The lists of pictures that lie flat, by the role of these, of one class each or of several.
 
     They lie in the folder itself, or in folders whose names are words for parts and pictures, or in
     folders for pictures in those. Where two could be those of one role, neither is.
     """
     folders = [folder for folder in folders_of(root) if has_pictures(folder)]
     if not folders:
-        return lists_of(root, [root])
+        return lists_of(root, [root], several=several)
     found: dict[str, list[LabelList]] = {role: [] for role in ROLES}
     unread: dict[str, str] = {}
     for folder in filter(lambda folder: is_kind(folder.name), folders):
         role = role_of(folder.name)
         for flat in (folder, *folders_of(folder)):
             if is_kind(flat.name) and holds_pictures(flat):
-                known = lists_of(flat, [flat, folder, root], role and role[0])
+                known = lists_of(flat, [flat, folder, root], role and role[0], several)
                 unread |= known.unread
                 for part, one in known.by_role.items():
                     found[part].append(one)
@@ -113,12 +143,15 @@ def _same_lines(one: LabelList, other: LabelList) -> bool:
     return one.path == other.path and not one.lines.isdisjoint(other.lines)
 
 
-def lists_of(folder: Path, places: Sequence[Path], role: str | None = None) -> Lists:
+def lists_of(
+    folder: Path, places: Sequence[Path], role: str | None = None, several: bool = False
+) -> Lists:
     """The list in these places that gives classes to pictures which lie flat in a folder.
 
     It is that of the role, and to train on where the folder has none; several lists are those of
-    the parts that they are called after, where no picture is in two of them. Raises UserError where
-    one gives a picture two classes.
+    the parts that they are called after, where no picture is in two of them. One with a column for
+    each class counts where there is no other. Raises UserError where one gives a picture two
+    classes, unless `several` are asked for.
     """
     files = [entry.name for entry in entries_of(folder) if is_picture(entry.name)]
     pictures = {name: name for name in files if not is_hidden(name)}
@@ -129,8 +162,9 @@ def lists_of(folder: Path, places: Sequence[Path], role: str | None = None) -> L
     if not pictures:
         return Lists()
     paths = chain.from_iterable(_lists(place) for place in dict.fromkeys(places))
-    read = {path: _read(path, folder, pictures) for path in paths}
-    found = [known for known in read.values() if isinstance(known, LabelList)]
+    read = {path: _read(path, folder, pictures, several) for path in paths}
+    lists = [known for known in read.values() if isinstance(known, LabelList)]
+    found = [known for known in lists if not known.columns.one_hot] or lists
     unread = {path.name: why for path, why in read.items() if isinstance(why, str)}
     if len(found) < 2:
         return Lists(dict(zip([role or "train"], found, strict=False)), unread)
@@ -165,60 +199,56 @@ def _lists(place: Path) -> list[Path]:
     return [place / n for n in known if not any(word in n.casefold() for word in NO_LABELS)]
 
 
-def _read(path: Path, folder: Path, pictures: dict[str, str]) -> LabelList | str:
+def _read(path: Path, folder: Path, pictures: dict[str, str], several: bool) -> LabelList | str:
     """What a file says of the pictures; where it is no list of them, why."""
-    if path.stat().st_size > MOST:
-        return f"more than {MOST:,} bytes"
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        reader = csv.reader(text.splitlines(), delimiter=_parting(path, text))
-        rows = [(reader.line_num, row) for row in reader if row]
-    except UnicodeDecodeError:
-        return "not UTF-8"
-    except (OSError, csv.Error) as error:
-        return one_line(str(error))
-    if not rows:
-        return "empty"
+
+    def find(cell: str) -> str | None:
+        named = PurePosixPath(cell.strip().replace("\\", "/"))
+        return pictures.get(named.name) if named.parent.name in ("", folder.name) else None
+
+    rows = rows_of(path)
+    if isinstance(rows, str):
+        return rows
     for number, row in rows:
         if len(row) != len(rows[0][1]):
             return f"{len(row)} cells in line {number}, {len(rows[0][1])} in the first"
-    columns = columns_of([row for _, row in rows], folder, pictures)
+    where = f"{one_line(folder.name)}/"
+    columns = columns_of([row for _, row in rows], find, where, several)
     if isinstance(columns, str):
         return columns
-    labels, lines, absent = _labels(rows, columns, path, folder, pictures)
-    if not labels:
+    labels, lines, absent = _labels(rows, columns, path, find, several)
+    left_out = () if several else tuple(n for n, of_one in labels.items() if len(of_one) != 1)
+    if not columns.one_hot:  # an empty cell says nothing of a picture
+        left_out = ()
+        labels = labels if several else {name: of for name, of in labels.items() if of}
+    known = {name: of_one for name, of_one in labels.items() if name not in {*left_out}}
+    if not any(known.values()):
         return "no line gives a picture a class"
-    return LabelList(path, folder, labels, columns.told, frozenset(lines), tuple(absent))
+    return LabelList(path, folder, known, columns, frozenset(lines), tuple(absent), left_out)
 
 
 def _labels(
-    rows: list[tuple[int, list[str]]],
-    columns: Columns,
-    path: Path,
-    folder: Path,
-    pictures: dict[str, str],
-) -> tuple[dict[str, str], set[int], list[str]]:
+    rows: Rows, columns: Columns, path: Path, find: Find, several: bool
+) -> tuple[dict[str, tuple[str, ...]], set[int], list[str]]:
     """The classes of pictures, the lines that say so, and names of pictures that are not there."""
-    labels: dict[str, str] = {}
+    labels: dict[str, tuple[str, ...]] = {}
     absent, lines = [], set()
     for number, row in rows[columns.headed :]:
-        cell, label = row[columns.name], row[columns.label].strip()
-        name = picture_of(cell, folder, pictures)
+        cell = row[columns.name]
+        name = find(cell)
         if name is None:
             absent.append(cell)
             continue
         lines.add(number)
-        if label:
+        found = columns.said(row, several)
+        for label in found if not several else ():
             refuse_no_name(label, f"line {number} of {path}")
-        if labels.setdefault(name, label) != label:
+        before = labels.setdefault(name, found)
+        if several:
+            labels[name] = tuple(dict.fromkeys((*before, *found)))
+        elif before != found:
             raise UserError(
-                f"line {number} of {path} gives {name} the class '{one_line(label)}', and an "
-                f"earlier one '{one_line(labels[name])}'; a picture has one class here"
+                f"line {number} of {path} gives {name} the class '{one_line(', '.join(found))}', "
+                f"and an earlier one '{one_line(', '.join(before))}'; a picture has one class here"
             )
-    return {name: label for name, label in labels.items() if label}, lines, absent
-
-
-def _parting(path: Path, text: str) -> str:
-    first = text.partition("\n")[0]
-    usual = ENDS[path.suffix.casefold()]
-    return ";" if usual == "," and first.count(";") > first.count(",") else usual
+    return labels, lines, absent

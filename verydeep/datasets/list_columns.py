@@ -1,15 +1,15 @@
-"""Which column of a table names pictures, and which one their classes.
+"""Which column of a table names pictures, and which ones their classes.
 
-Comes in: the rows of a table, and the pictures of a folder. Goes out: two columns and whether a
+Comes in: the rows of a table, and what finds a picture by a cell. Goes out: columns and whether a
 heading is above them, or why there are none. A second column is not of classes where its heading or
-its values say something else: parts, numbers of patients, measures, a text to each picture.
+its values say something else: parts, numbers of patients, measures, a text to each picture. Several
+columns of 0 and 1 are a class each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 from verydeep.datasets.entries import is_picture
 from verydeep.datasets.layout import PARTS, words_of
@@ -17,64 +17,171 @@ from verydeep.errors import one_line
 
 CLASS = frozenset("class label category classname labelname wnid".split())  # noqa: SIM905
 """What a column of classes is called, where there are more than two columns."""
+SETS = frozenset("classes labels categories tags attributes genres".split())  # noqa: SIM905
+"""What one of several classes a picture is called."""
 KINDS_OF_CLASSES = CLASS | {"breed", "species"}
 """Words in headings after which values are classes, whatever they look like."""
-NO_CLASSES = frozenset(
-    "split fold set part subset id ids path width height age score size date".split()  # noqa: SIM905
-) | PARTS.keys()  # fmt: skip
+PART = frozenset("split part set subset partition".split())  # noqa: SIM905
+"""Last words of headings of parts, where the values are called so as well."""
+NO_CLASSES = (
+    PART
+    | frozenset("fold id ids path width height age score size date".split())  # noqa: SIM905
+    | PARTS.keys()
+)
 """Last words of headings of parts, of numbers of things, and of measures."""
 FEW = 10
 """Lines up to which each may be of another class."""
+PARTINGS = ("|", ";")
+"""What parts labels in a cell; commas and blanks may, where what they part comes again."""
+YES, NO = ({"1", "1.0", "true"}, {"0", "0.0", "-1", "-1.0", "false"})
+
+Find = Callable[[str], str | None]
+"""The picture that a cell names; None of another folder's, or none at all."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of names and of classes in a row, and how many lines are above them: one, or none."""
+    """Places of names, classes and parts in a row, and how many lines are above: one, or none.
+
+    There are several of classes where each is one, its heading; `parting` stands between several
+    labels in a cell. `told` is how a note tells them.
+    """
 
     name: int
-    label: int
+    labels: tuple[int, ...]
+    part: int | None
     headed: int
+    headings: Sequence[str]
+    parting: str | None
     told: str
-    """Their headings, as a note tells them."""
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether each class has a column."""
+        return len(self.labels) > 1
+
+    def joins(self, labels: Sequence[str]) -> bool:
+        """Whether one of the labels is several in one cell, for certain."""
+        return self.parting in PARTINGS and any(self.parting in label for label in labels)
+
+    def said(self, row: Sequence[str], several: bool) -> tuple[str, ...]:
+        """The labels in a row; one at the most in a cell where there are not several."""
+        if self.one_hot:
+            yes = [i for i in self.labels if row[i].strip().casefold() in YES]
+            return tuple(self.headings[i].strip() for i in yes)
+        cell = row[self.labels[0]].strip()
+        found = cell.split(self.parting) if several and self.parting else [cell]
+        return tuple(dict.fromkeys(label.strip() for label in found if label.strip()))
 
 
-def columns_of(rows: list[list[str]], folder: Path, pictures: dict[str, str]) -> Columns | str:
-    """The columns of a table; where it has none for names or none for classes, why."""
+def columns_of(
+    rows: list[list[str]], find: Find, where: str, several: bool = False
+) -> Columns | str:
+    """The columns of a table of pictures in a place; without those for names or classes, why.
+
+    For `several` labels a picture it may have several rows.
+    """
 
     def names(i: int, some: list[list[str]]) -> bool:
-        return any(picture_of(row[i], folder, pictures) for row in some)
+        return any(find(row[i]) for row in some)
 
     places = range(len(rows[0]))
     bare = any(names(i, rows[:1]) for i in places) or any(map(is_picture, map(str.strip, rows[0])))
     headed = 0 if bare else 1
     rest = rows[headed:]
-    distinct = [len({row[i] for row in rest}) for i in places]  # what is no name comes again
     naming = [i for i in places if names(i, rest)]
     if not naming:
-        return f"no line names a picture of {one_line(folder.name)}/"
-    naming = [i for i in naming if 2 * distinct[i] > len(rest)]
-    if len(naming) > 1:
-        naming = [i for i in naming if distinct[i] == len(rest)]
-    if len(naming) != 1:
+        return f"no line names a picture of {where}"
+    name = _naming(naming, rest, several)
+    if name is None:
         return "no one column names pictures, each once"
-    others = [i for i in places if i != naming[0]]
-    if len(others) > 1 and headed:
-        others = [i for i in others if _plain(rows[0][i]) in CLASS]
-    elif len(others) > 1:
-        others = [i for i in others if not all(row[i].isdecimal() for row in rest)]
-    if len(others) != 1:
+    others = [i for i in places if i != name]
+    headings = rows[0] if headed else [""] * len(rows[0])
+    part = next((i for i in others if _tells_parts(headings[i], [r[i] for r in rest])), None)
+    labels = _labels([i for i in others if i != part] or others, headings, rest, headed > 0)
+    if not labels:
         return "no one column beside the names that is called class or label"
-    heading = rows[0][others[0]] if headed else ""
-    if why := _why_no_classes(heading, [row[others[0]].strip() for row in rest]):
+    told = f", columns '{headings[name]}' and '{headings[labels[0]]}'" if headed else ""
+    if len(labels) > 1:
+        told = f", columns '{headings[name]}' and {len(labels):,} of yes and no"
+        return Columns(name, tuple(labels), part, headed, headings, None, told)
+    heading, values = headings[labels[0]], [row[labels[0]].strip() for row in rest]
+    parting = _parting(heading, values)
+    if why := _why_no_classes(heading, values, parting if several else None):
         return f"{why}; call a column of classes 'class'"
-    told = f", columns '{rows[0][naming[0]]}' and '{heading}'" if headed else ""
-    return Columns(naming[0], others[0], headed, told)
+    return Columns(name, (labels[0],), part, headed, headings, parting, told)
 
 
-def _why_no_classes(heading: str, values: Sequence[str]) -> str | None:
+def _labels(
+    places: list[int], headings: Sequence[str], rest: list[list[str]], headed: bool
+) -> list[int]:
+    """The column of classes, or those that are a class each; none where there is no telling."""
+    if len(places) < 2:
+        return places
+    if not headed:
+        found = [i for i in places if not all(row[i].isdecimal() for row in rest)]
+    else:
+        plain = {i: _plain(headings[i]) for i in places}
+        found = [i for i in places if plain[i] in CLASS]
+        found = found or [i for i in places if plain[i] in SETS]
+        found = found or _one_hot(places, headings, rest)
+        return found if len(found) == 1 or not any(plain[i] in CLASS | SETS for i in found) else []
+    return found if len(found) == 1 else []
+
+
+def _naming(naming: list[int], rest: list[list[str]], several: bool) -> int | None:
+    """The column that names pictures, each once; of those for several labels a picture, most."""
+    distinct = {i: len({row[i] for row in rest}) for i in naming}  # what is no name comes again
+    if several:
+        naming = [i for i in naming if distinct[i] == max(distinct.values())]
+    else:
+        naming = [i for i in naming if 2 * distinct[i] > len(rest)]
+        if len(naming) > 1:
+            naming = [i for i in naming if distinct[i] == len(rest)]
+    if len(naming) > 1:
+        naming = [i for i in naming if is_picture(rest[0][i].strip())]
+    return naming[0] if len(naming) == 1 else None
+
+
+def _tells_parts(heading: str, values: Sequence[str]) -> bool:
+    """Whether a column says of which part pictures are: by its values, or heading and values."""
+    found = {value.strip().casefold() for value in values if value.strip()}
+    words = words_of(heading)
+    if _plain(heading) in KINDS_OF_CLASSES:
+        return False
+    called = bool(words) and words[-1] in PART
+    return bool(found & PARTS.keys()) and (called or found <= PARTS.keys())
+
+
+def _one_hot(places: list[int], headings: Sequence[str], rest: list[list[str]]) -> list[int]:
+    """Those of the columns that hold yes and no and nothing else, where there are several."""
+    found = []
+    for i in places:
+        words = words_of(headings[i])
+        if headings[i].strip() and not (words and words[-1] in NO_CLASSES):
+            values = {row[i].strip().casefold() for row in rest}
+            found += [i] if values <= YES | NO else []
+    return found if len(found) > 1 else []
+
+
+def _parting(heading: str, values: Sequence[str]) -> str | None:
+    """What stands between several labels in a cell; None where each is one label."""
+    cells = {value for value in values if value}
+    for parting in (*PARTINGS, ",", " "):
+        if any(parting in value for value in cells):
+            words = {word for value in cells for word in value.split(parting)}
+            certain = parting in PARTINGS or _plain(heading) in SETS
+            if certain or len({word.strip() for word in words}) < len(cells):
+                return parting
+    return None
+
+
+def _why_no_classes(heading: str, values: Sequence[str], parting: str | None) -> str | None:
     """Why a column is not one of classes; None where it may be."""
     words = words_of(heading)
     if _plain(heading) in KINDS_OF_CLASSES or KINDS_OF_CLASSES & {*words}:
+        return None
+    if parting and _plain(heading) in SETS:
         return None
     if words and words[-1] in NO_CLASSES:
         return f"the column '{one_line(heading)}' tells no classes"
@@ -83,6 +190,8 @@ def _why_no_classes(heading: str, values: Sequence[str]) -> str | None:
         return "the second column tells parts, not classes"
     if found and _are_measures(found):
         return "the second column tells measures, not classes"
+    if parting:
+        found = {label for value in found for label in value.split(parting)}
     if len(values) > FEW and 10 * len(found) >= 9 * len(values):
         return f"the second column says {len(found):,} things of {len(values):,} pictures"
     return None
@@ -98,11 +207,3 @@ def _are_measures(values: set[str]) -> bool:
 
 def _plain(heading: str) -> str:
     return "".join(filter(str.isalpha, heading.casefold()))
-
-
-def picture_of(cell: str, folder: Path, pictures: dict[str, str]) -> str | None:
-    """The picture of the folder that a cell names; None of another folder's, or none at all."""
-    path = PurePosixPath(cell.strip().replace("\\", "/"))
-    if path.parent.name not in ("", folder.name):
-        return None
-    return pictures.get(path.name)

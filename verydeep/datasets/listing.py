@@ -87,11 +87,15 @@ class Listing:
     left_out: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     nested: set[str] = field(default_factory=set)
     called: str = ""
+    flat: bool = False
 
     @classmethod
-    def of(cls, root: Path) -> Listing:
-        """Every file below a folder, sorted into pictures and the rest, by name alone."""
-        listing = cls(root)
+    def of(cls, root: Path, flat: bool = False) -> Listing:
+        """Every file below a folder, sorted into pictures and the rest, by name alone.
+
+        Where it is known to be `flat`, what lies in folders of class folders is left out.
+        """
+        listing = cls(root, flat=flat)
         for entry in sorted(entries_of(root), key=lambda entry: natural_key(entry.name)):
             if is_hidden(entry.name):
                 listing.left_out["hidden"].append(entry.name)
@@ -133,12 +137,34 @@ class Listing:
             names.sort(key=natural_key)
         return listing
 
+    @classmethod
+    def of_files(cls, root: Path, labels: Mapping[str, str], called: str) -> Listing:
+        """The pictures of these names below a folder, each in the class that `labels` give it."""
+        listing = cls(root, called=called)
+        found: dict[str, list[_Picture]] = defaultdict(list)
+        for name in sorted(labels, key=natural_key):
+            try:
+                size = (root / name).stat().st_size
+            except OSError:
+                listing.left_out["files that cannot be reached"].append(name)
+                continue
+            if size:
+                found[class_name(labels[name])].append((natural_key(name), name, size))
+            else:
+                listing.left_out["empty files"].append(name)
+        for label in sorted(found, key=natural_key):
+            refuse_no_name(label, called)
+            listing._add(label, ".", found[label])
+        return listing
+
     def _read_class(self, folder: str) -> None:
         found: list[_Picture] = []
         there = below(self.root / folder, self.root)
         for path, size in there.files:
             if reason := "hidden" if is_hidden(path) else why_no_picture(path):
                 self.left_out[reason].append(f"{folder}/{path}")
+            elif self.flat and "/" in path:
+                self.left_out["in folders in class folders"].append(f"{folder}/{path}")
             else:
                 found.append((natural_key(path), path, size))
                 if "/" in path:
@@ -168,6 +194,11 @@ class Listing:
     def name(self) -> str:
         """What it goes by in notes."""
         return self.called or f"{self.root.name}/"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that have pictures, in order."""
+        return tuple(self.pictures)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from verydeep import schema
 from verydeep.datasets.dataset import Dataset, fingerprint
-from verydeep.datasets.folder import refuse_too_small, words_of
+from verydeep.datasets.folder import refuse_too_small
 from verydeep.datasets.pack import UNFINISHED, picture_names, sha256_of
 from verydeep.datasets.pack_index import (
     FORMAT,
@@ -36,6 +36,7 @@ from verydeep.datasets.pack_index import (
 from verydeep.datasets.pack_members import QUALITY, Member, Recoded, class_names, members, recoded
 from verydeep.datasets.pack_shard import Shard, Tar
 from verydeep.datasets.seen import Memory, settled
+from verydeep.datasets.splitting import words_of
 from verydeep.errors import PictureError, UserError
 from verydeep.files import atomic_file, folder_lock, write_atomic
 from verydeep.runtime.progress import SILENT, Progress

@@ -1,8 +1,9 @@
-"""PASCAL VOC, for classes: pictures that show objects of one class, with their parts.
+"""PASCAL VOC, for classes, with its own parts.
 
 `JPEGImages/` holds the pictures, `Annotations/` a file for each that names what is in it, and
-`ImageSets/Main/` lists of names for the parts. Pictures with objects of several classes, or none,
-are left out and counted.
+`ImageSets/Main/` lists of names for the parts. For one class a picture, those with objects of
+several classes, or none, are left out and counted; for several, all are taken, by the lists of each
+class where they are there, which are the protocol, and else by the annotations.
 """
 
 from __future__ import annotations
@@ -10,21 +11,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from verydeep.datasets import splitting
+from verydeep.datasets.annotations import Objects
 from verydeep.datasets.dataset import Dataset
-from verydeep.datasets.entries import entries_of, is_picture, natural_key, some
+from verydeep.datasets.entries import entries_of, is_picture, some
 from verydeep.datasets.folder import dataset_of
 from verydeep.datasets.layout import folders_of
 from verydeep.datasets.listing import Listing
-from verydeep.datasets.voc_xml import object_names
+from verydeep.datasets.tags import Said, Tags, classes_of
+from verydeep.datasets.voc_lists import LISTS, Listed, class_lists, parts, signs
+from verydeep.datasets.voc_xml import annotated, certain_names, object_names
 from verydeep.errors import UserError
+from verydeep.pictures.boxes import rescaled
+from verydeep.pictures.reading import original_size
 
-PICTURES, ANNOTATIONS, LISTS = "JPEGImages", "Annotations", Path("ImageSets", "Main")
-ROLES = {"train": ("train", "trainval"), "validation": ("val",), "test": ("test",)}
-"""What the lists of each part are called; the first that is there counts."""
+PICTURES, ANNOTATIONS = "JPEGImages", "Annotations"
 SEVERAL, NONE, MISSING = "of several classes", "of no object", "without an annotation"
-PICTURELESS = "that are not there"
+PICTURELESS, UNTOLD = "that are not there", "of which no list says the classes"
+TAG = "; --task tag takes them all"
 
 
 def is_here(where: str | Path) -> bool:
@@ -40,25 +49,87 @@ def open(where: str | Path, split: int = 0) -> Dataset:
     Without a list to train on, those that no other list names are it; without any, all of them are
     split here. Raises UserError where there are several years, or an annotation is none of VOC's.
     """
-    root, *others = _roots(Path(where))
-    if others:
-        names = [path.name for path in (root, *others)]
-        raise UserError(f"{where} holds {len(names)} data sets ({some(names)}); give {root}")
-    files = {Path(n).stem: n for n in _names(root / PICTURES) if is_picture(n)}
-    there = {Path(n).stem for n in _names(root / ANNOTATIONS) if n.endswith(".xml")}
-    left_out: dict[str, list[str]] = defaultdict(list)
-    listings = {}
-    for role, (called, stems) in _parts(root, there).items():
-        if gone := [stem for stem in stems if stem not in files]:
-            left_out[PICTURELESS] += gone
-        known = [stem for stem in stems if stem in files]
-        labels = _labels(root, known, there, left_out)
+    year, listings = Year.at(where), {}
+    for role, listed in year.parts.items():
+        labels = _labels(year, year.known(listed))
         if labels:
-            of_files = {files[stem]: label for stem, label in labels.items()}
-            listings[role] = Listing.labelled(root / PICTURES, of_files, called)
+            of_files = {year.files[stem]: label for stem, label in labels.items()}
+            listings[role] = Listing.labelled(year.root / PICTURES, of_files, listed.called)
     if "train" not in listings:
-        raise UserError(f"no picture to train on in {root} shows objects of exactly one class")
-    return dataset_of(Path(where), listings, split, tuple(_notes(root, left_out)))
+        raise UserError(f"no picture to train on in {year.root} shows objects of exactly one class")
+    notes = _notes(year, f"classes by {ANNOTATIONS}/, of pictures with objects of one class")
+    return dataset_of(Path(where), listings, split, tuple(notes))
+
+
+def open_several(where: str | Path, split: int = 0) -> Dataset:
+    """Dataset of all pictures, with all their labels and objects.
+
+    A label is uncertain where all objects of the class are difficult. Raises UserError as `open`
+    does, and where the lists of classes are not whole.
+    """
+    year, found = Year.at(where), dict[str, Tags]()
+    lists = class_lists(year.root)
+    for role, listed in year.parts.items():
+        said = _said(year, Listed(listed.called, listed.word, year.known(listed)), lists)
+        if said:
+            of_files = {year.files[stem]: of_one for stem, of_one in said.items()}
+            found[role] = Tags.of(year.root / PICTURES, of_files, listed.called, year.objects_in)
+    if "train" not in found:
+        raise UserError(f"no picture to train on in {year.root} has labels")
+    every = {label: None for of_part in lists.values() for label in of_part}
+    classes = tuple(every) or classes_of(found.values())
+    if not classes:
+        raise UserError(f"no picture in {year.root} shows an object; expected names in annotations")
+    how = f"lists of each class in {LISTS}/" if lists else f"{ANNOTATIONS}/"
+    notes = _notes(year, f"several labels a picture by {how}")
+    return splitting.dataset_of(Path(where), found, classes, split, tuple(notes))
+
+
+@dataclass(frozen=True)
+class Year:
+    """A folder laid out as VOC is, what lies in it, and what of it is left out, by the reason.
+
+    `files` are the names of pictures by their stems, `there` the stems of annotations.
+    """
+
+    root: Path
+    files: Mapping[str, str]
+    there: set[str]
+    parts: Mapping[str, Listed]
+    left_out: dict[str, list[str]]
+
+    @classmethod
+    def at(cls, where: str | Path) -> Year:
+        """That of a folder, or the one in it; UserError where there are several."""
+        root, *others = _roots(Path(where))
+        if others:
+            names = [path.name for path in (root, *others)]
+            raise UserError(f"{where} holds {len(names)} data sets ({some(names)}); give {root}")
+        files = {Path(n).stem: n for n in _names(root / PICTURES) if is_picture(n)}
+        there = {Path(n).stem for n in _names(root / ANNOTATIONS) if n.endswith(".xml")}
+        return cls(root, files, there, parts(root, there), defaultdict(list))
+
+    def known(self, listed: Listed) -> list[str]:
+        """The pictures of a list that are there; the others are counted."""
+        if gone := [stem for stem in listed.stems if stem not in self.files]:
+            self.left_out[PICTURELESS] += gone
+        return [stem for stem in listed.stems if stem in self.files]
+
+    def annotation(self, stem: str) -> Path:
+        """Where the annotation of a picture lies."""
+        return self.root / ANNOTATIONS / f"{stem}.xml"
+
+    def objects_in(self, name: str, classes: tuple[str, ...]) -> Objects | None:
+        """The objects of these classes in a picture; None without an annotation."""
+        stem = Path(name).stem
+        if stem not in self.there:
+            return None
+        found = annotated(self.annotation(stem))
+        now = original_size(self.root / PICTURES / name)
+        kept = np.array([label in classes for label in found.names], bool)
+        labels = [classes.index(label) for label in found.names if label in classes]
+        boxes = rescaled(found.boxes[kept], found.size, now)
+        return Objects(boxes, np.array(labels, np.int64), found.difficult[kept])
 
 
 def _roots(where: Path) -> list[Path]:
@@ -78,60 +149,40 @@ def _names(folder: Path) -> Iterator[str]:
     return (entry.name for entry in entries_of(folder))
 
 
-def _parts(root: Path, there: set[str]) -> dict[str, tuple[str, list[str]]]:
-    """What each part goes by in notes, and its pictures, of which none is in two of them."""
-    names = {
-        role: next((name for name in words if _list(root, name).is_file()), None)
-        for role, words in ROLES.items()
-    }
-    lists = {role: (f"the list of {role}", _listed(root, n)) for role, n in names.items() if n}
-    held_out = {stem for role, (_, stems) in lists.items() if role != "train" for stem in stems}
-    if names["train"] == "trainval":
-        called, stems = lists["train"]
-        return {**lists, "train": (called, [stem for stem in stems if stem not in held_out])}
-    if names["train"]:
-        return lists
-    pool = sorted(there - held_out, key=natural_key)
-    if not pool:
-        given = " and ".join(f"{name}.txt" for name in names.values() if name)
-        why = f"{given} in {LISTS} name them all" if given else f"{ANNOTATIONS}/ has no annotation"
-        raise UserError(
-            f"no picture to train on in {root}: {why}; name others in {LISTS / 'train.txt'}"
-        )
-    return {"train": ("the pictures that no list names" if lists else "", pool), **lists}
-
-
-def _list(root: Path, name: str) -> Path:
-    return root / LISTS / f"{name}.txt"
-
-
-def _listed(root: Path, name: str) -> list[str]:
-    """The pictures that a list names."""
-    path = _list(root, name)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}; copy it again") from None
-    return [line.split()[0] for line in lines if line.strip()]
-
-
-def _labels(
-    root: Path, stems: Sequence[str], there: set[str], left_out: dict[str, list[str]]
-) -> Mapping[str, str]:
+def _labels(year: Year, stems: Sequence[str]) -> Mapping[str, str]:
     """The class of each picture that shows objects of one, by its annotation."""
     labels = {}
     for stem in stems:
-        classes = object_names(root / ANNOTATIONS / f"{stem}.xml") if stem in there else None
+        classes = object_names(year.annotation(stem)) if stem in year.there else None
         if classes is not None and len(classes) == 1:
             (labels[stem],) = classes
         else:
             why = MISSING if classes is None else SEVERAL if classes else NONE
-            left_out[why].append(stem)
+            year.left_out[why].append(stem)
     return labels
 
 
-def _notes(root: Path, left_out: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _said(
+    year: Year, listed: Listed, lists: Mapping[str, Mapping[str, Path]]
+) -> Mapping[str, Said]:
+    """The labels of a part's pictures, by the lists of classes, or by annotations without any.
+
+    Where only other parts have such lists, this one's labels are not public.
+    """
+    if listed.word in lists:
+        return signs(lists[listed.word], listed)
+    if lists and listed.word:
+        year.left_out[UNTOLD] += listed.stems
+        return {}
+    year.left_out[MISSING] += [stem for stem in listed.stems if stem not in year.there]
+    known = [stem for stem in listed.stems if stem in year.there]
+    return {stem: certain_names(year.annotation(stem)) for stem in known}
+
+
+def _notes(year: Year, how: str) -> Iterator[str]:
     """How the dataset was read."""
-    yield f"PASCAL VOC: classes by {ANNOTATIONS}/, of pictures with objects of one class"
-    for why, stems in left_out.items():
-        yield f"left out, pictures {why}: {len(stems):,} ({some(stems)})"
+    yield f"PASCAL VOC: {how}"
+    for why, stems in year.left_out.items():
+        if stems:
+            more = TAG if why in (SEVERAL, NONE) else ""
+            yield f"left out, pictures {why}: {len(stems):,} ({some(stems)}){more}"

@@ -18,6 +18,7 @@ from verydeep.errors import UserError
 from verydeep.evaluation.published import three_scales
 from verydeep.nets.locality import Locality
 from verydeep.nets.network import Network
+from verydeep.nets.stack import Member, Stack
 from verydeep.nets.table import Table
 from verydeep.pictures.windows import Window
 from verydeep.schema import Between, Most
@@ -133,6 +134,12 @@ class Protocol:
         return tuple(Pass(way, self.crop, q) for way in WAYS[self.name] for q in self.scales)
 
 
+def dense(model: Member | Stack) -> Protocol:
+    """The one protocol of a stack or a member of one: dense, at its own Q."""
+    network = model.network if isinstance(model, Member) else model.networks[0]
+    return Protocol("dense", network.table.crop, model.scales)
+
+
 def protocol(
     network: Network, name: str, scales: str | int | Sequence[int] | None = None
 ) -> Protocol:
@@ -144,24 +151,38 @@ def protocol(
     """
     if name not in WAYS:
         raise UserError(f"no protocol '{name}'; there are {', '.join(WAYS)}")
-    pixels, crop = network.pixels, network.table.crop
+    crop, whole = network.table.crop, WAYS[name] == ("whole",)
+    chosen = scales_of(network, scales, network.pixels.test_scale, whole)
+    return Protocol(name, crop, chosen)
+
+
+def scales_of(
+    network: Network, scales: str | int | Sequence[int] | None, otherwise: int, whole: bool = True
+) -> tuple[int, ...]:
+    """The Q that are asked for, or another one where none are.
+
+    Raises UserError for too many, for one that is asked for twice, and for one at which there is
+    too little of a picture: less than a crop, or, where a picture is shown `whole` to a net that
+    means any map, less than gives a value.
+    """
+    least, crop = network.table.least, network.table.crop
     if scales is None:
-        scales = pixels.test_scale
+        scales = otherwise
     elif isinstance(scales, str):
-        scales = (
-            sorted({*three_scales(*pixels.scale, crop)}) if scales == "paper" else _read(scales)
-        )
+        three = three_scales(*network.pixels.scale, crop)
+        scales = sorted({*three}) if scales == "paper" else _read(scales)
     chosen = (scales,) if isinstance(scales, int) else tuple(scales)
     if len(set(chosen)) < max(1, len(chosen)):
         raise UserError(f"the scales {', '.join(map(str, chosen))} are not each another")
     if len(chosen) > SCALES:
         raise UserError(f"{len(chosen)} scales; give {SCALES} at most")
-    if min(chosen) < crop:
+    least, what = (least, "least") if whole and network.table.pooled else (crop, "crop")
+    if min(chosen) < least:
         raise UserError(
-            f"a test scale of {min(chosen)} is below the network's crop of {crop}; Q is the "
+            f"a test scale of {min(chosen)} is below the network's {what} of {least}; Q is the "
             f"smaller side of the test picture, in pixels"
         )
-    return Protocol(name, crop, chosen)
+    return chosen
 
 
 def _read(text: str) -> tuple[int, ...]:

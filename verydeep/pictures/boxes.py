@@ -55,6 +55,18 @@ def mirrored(boxes: Boxes, width: float) -> Boxes:
     return np.stack([width - x_max, y_min, width - x_min, y_max], 1)
 
 
+def rescaled(boxes: Boxes, told: Size | None, there: Size) -> Boxes:
+    """Boxes of a picture that was told to be of one (height, width) in the pixels of what is there.
+
+    As they are where no size was told.
+    """
+    if told is None or told == there:
+        return boxes
+    (height, width), (now_height, now_width) = told, there
+    scale = np.array([now_width / width, now_height / height], boxes.dtype)
+    return boxes * np.tile(scale, 2)  # x, y, x, y
+
+
 def into_window(boxes: Boxes, window: Window) -> Boxes:
     """Boxes of a picture in the pixels of a view of it; they may lie outside of it, or half."""
     (sy, sx), (oy, ox) = window.scale, window.offset

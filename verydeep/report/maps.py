@@ -33,10 +33,17 @@ def where_it_looks(network: Network, tested: Tested) -> str:
     return (
         f"{_scale(largest)}{groups}"
         "<p>The network run densely over each picture: the colour of a place is the posterior that "
-        "a crop about it gives the class that the picture shows, and in a third picture, the class "
-        "that it was taken for. All have the scale above. Figures are posteriors of the whole "
-        "picture.</p>"
+        f"{_given_by(network)} the class that the picture shows, and in a third picture, the "
+        "class that it was taken for. All have the scale above. Figures are posteriors of the "
+        "whole picture.</p>"
     )
+
+
+def _given_by(network: Network) -> str:
+    """What gives the posterior of a place, and a verb."""
+    if network.table.pooled is None:
+        return "a crop about it gives"
+    return "its own share of the scores, whose mean over all places they are, gives"
 
 
 def surely_right(tested: Tested) -> list[int]:

@@ -11,11 +11,14 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
+from torch import Tensor
 from torch.nn import functional as F
 
 from verydeep.errors import PictureError
 from verydeep.nets.locality import Locality
-from verydeep.nets.network import Network
+from verydeep.nets.network import Network, Rules
+from verydeep.nets.rows import L2, PICTURE, Mean, Row
+from verydeep.nets.table import SCORES
 from verydeep.pictures.reading import Picture, Source, read_picture
 
 HOT = (235, 94, 40)
@@ -48,10 +51,12 @@ def score_map(network: Network, image: Picture, label: int) -> Heat:
     """The posterior of a class at each pixel of a picture at the middle of the training scales.
 
     Each place has the posterior of the crop about it; beyond its edges the picture goes on in the
-    mean colour.
+    mean colour. Of a network that means whole maps it has that of the place's share of the scores,
+    whose mean over all places they are.
     """
     image = network.pixels.rescale(image, network.pixels.test_scale)
-    posterior, places = _posterior_of_crops(network, image, label)
+    of_places = _posterior_of_places if network.table.pooled else _posterior_of_crops
+    posterior, places = of_places(network, image, label)
     return _spread(posterior, image.shape[:2], places)
 
 
@@ -61,6 +66,35 @@ def lit(image: Picture, heat: Heat) -> UInt8[np.ndarray, "H W 3"]:
     dimmed = image * (0.35 + 0.65 * heat)
     glowing = dimmed * (1 - 0.4 * heat) + np.array(HOT) * 0.4 * heat
     return np.asarray(glowing.round(), dtype=np.uint8)
+
+
+@torch.inference_mode()
+def _posterior_of_places(
+    network: Network, image: Picture, label: int
+) -> tuple[Float[np.ndarray, "h w"], Places]:
+    """The posterior of a class by the share of each place of a map that is meant, and where it is.
+
+    What stands behind the mean row is linear but for the length that it is divided by, which is
+    that of the mean; so the scores are the mean of what the places alone give.
+    """
+    table = network.table
+    shown = network.pixels.normalise(torch.from_numpy(image[None]).to(network.device))
+    length = float(network.evidence(shown).norm())
+
+    def as_it_is(row: Row, layer: torch.nn.Module, values: Tensor) -> Tensor:
+        return values
+
+    def by_the_mean(row: Row, layer: torch.nn.Module, values: Tensor) -> Tensor:
+        return values / length
+
+    rules: Rules = {Mean: as_it_is, L2: by_the_mean}
+    scores = network.run({PICTURE: network.shown(shown)}, [SCORES], rules)[SCORES].float()
+    local = Locality.of(table, table.trunk)
+    places = tuple(
+        np.array([local.sight(p, table.shown(side)).centre for p in range(count)])
+        for side, count in zip(image.shape[:2], scores.shape[2:], strict=True)
+    )
+    return network.likely(scores)[0, label].cpu().numpy(), places
 
 
 @torch.inference_mode()

@@ -124,20 +124,14 @@ def curves(judged: Judged, most: int = CURVES) -> str:
         ap = average_precision(judged.values[:, k], judged.signs[:, k], "area")
         if ap is not None:
             ranked.append((ap, k))
-    plots = [
-        precision_curve(
-            precision_recall_curve(judged.values[:, k], judged.signs[:, k]),
-            f"{_short(judged.classes[k])}, AP {ap:.1f} %",
-        )
-        for ap, k in sorted(ranked)[:most]
-    ]
-    figures = "".join(f"<figure>{plot}</figure>" for plot in plots)
+    figures = []
+    for ap, k in sorted(ranked)[:most]:
+        curve = precision_recall_curve(judged.values[:, k], judged.signs[:, k])
+        said = f"<b>{escape(judged.classes[k])}</b> AP {ap:.1f} %"
+        plot = precision_curve(curve.precision, curve.recall)
+        figures.append(f"<figure>{plot}<figcaption>{said}</figcaption></figure>")
     which = "every class" if len(ranked) <= most else f"the {most} classes with the least AP"
-    return f'<div class="plots small">{figures}</div><p>Of {which}, in the order of AP.</p>'
-
-
-def _short(name: str, most: int = 16) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    return f'<div class="curves">{"".join(figures)}</div><p>Of {which}, in the order of AP.</p>'
 
 
 @dataclass(frozen=True)

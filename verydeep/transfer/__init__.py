@@ -1,1 +1,1 @@
-"""What a network's rows give, carried to other tasks: descriptors, classifiers, neighbours."""
+"""What rows of a network give, carried to other tasks: descriptors and what is learnt from them."""

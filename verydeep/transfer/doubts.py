@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Int8, Int64
 
 from verydeep.datasets.annotations import UNLABELLED, LabelSets, truth_of
 from verydeep.errors import UserError
@@ -135,10 +135,10 @@ def doubtful(features: Features, k: int = NEIGHBOURS) -> list[Doubt]:
     found: list[Doubt] = []
     for start in range(0, len(features) if places.shape[1] else 0, BLOCK):
         here = slice(start, start + BLOCK)
-        theirs = _members(features, places[here].reshape(-1))
+        theirs = (_signs(features, places[here].reshape(-1)) > 0).astype(np.float32)
         shape = *places[here].shape, len(features.classes)
         shares = np.einsum("bk,bkc->bc", loudness[here], theirs.reshape(shape)).clip(max=1)
-        own = _members(features, np.arange(start, start + len(shares))) > 0
+        own = _signs(features, np.arange(start, start + len(shares))) >= 0
         found += _doubts(shares, own, start)
     return sorted(found, key=lambda doubt: (-doubt.margin, doubt.place))
 
@@ -156,13 +156,13 @@ def _doubts(
         yield Doubt(start + i, classes, int(rather[i]), float(share[i]), float(own_share[i]))
 
 
-def _members(features: Features, chosen: Int64[np.ndarray, " M"]) -> Float32[np.ndarray, "M K"]:
-    """1 where one of these pictures is of a class, and 0 elsewhere."""
-    truth = truth_of(features.truth, chosen)
-    found = np.zeros((len(chosen), len(features.classes)), np.float32)
+def _signs(features: Features, chosen: Int64[np.ndarray, " M"]) -> Int8[np.ndarray, "M K"]:
+    """Whether these pictures are of each class: 1 they are, 0 nobody can tell, -1 they are not."""
+    truth, classes = truth_of(features.truth, chosen), len(features.classes)
     if isinstance(truth, LabelSets):
-        found[np.repeat(np.arange(len(truth)), np.diff(truth.ends, prepend=0)), truth.labels] = 1
-    elif truth is not None:
+        return truth.signs(classes)
+    found = np.full((len(chosen), classes), -1, np.int8)
+    if truth is not None:
         said = np.flatnonzero(truth != UNLABELLED)
         found[said, truth[said]] = 1
     return found

@@ -173,7 +173,8 @@ def _arrays_of(truth: Truth) -> dict[str, np.ndarray]:
     if truth is None:
         return {}
     if isinstance(truth, LabelSets):
-        return {"labels": truth.labels, "ends": truth.ends}
+        sets = {"labels": truth.labels, "ends": truth.ends}
+        return sets if truth.uncertain is None else {**sets, "uncertain": truth.uncertain}
     return {"labels": truth}
 
 
@@ -186,7 +187,10 @@ def _truth_of(arrays: Mapping[str, np.ndarray]) -> Truth:
         return labels
     if (np.diff(ends, prepend=0) < 0).any() or (len(ends) and ends[-1] != len(labels)):
         raise ValueError("the ends of its labels are none")
-    return LabelSets(labels, ends)
+    uncertain = arrays.get("uncertain")
+    if uncertain is not None and (uncertain.dtype != bool or uncertain.shape != labels.shape):
+        raise ValueError("it does not say of each label whether it is uncertain")
+    return LabelSets(labels, ends, uncertain)
 
 
 def _refuse_misfits(found: Features) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from verydeep.datasets import Part, open_dataset
+from verydeep.datasets.annotations import LabelSets
 from verydeep.errors import PictureError, UserError
 from verydeep.pictures.reading import Source
 from verydeep.transfer.cache import content_key
@@ -41,7 +42,8 @@ def _by_name(features: Features) -> Callable[[str], Iterator[Source]]:
     if not features.where:
         return lambda name: iter((name,))
     try:
-        parts = open_dataset(features.where, features.split).by_role.values()
+        several = isinstance(features.truth, LabelSets)
+        parts = open_dataset(features.where, features.split, several).by_role.values()
     except UserError:
         return lambda name: iter(())
     there: dict[str, list[tuple[Part, int]]] = {}

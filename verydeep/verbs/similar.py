@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from verydeep.datasets.annotations import LabelSets
+from verydeep.datasets.annotations import classes_in
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.given import given_pictures, source_of
 from verydeep.engines import engine as engines
@@ -163,11 +163,7 @@ def _neighbour(features: Features, place: int, cosine: float) -> Neighbour:
 
 def classes_of(features: Features, place: int) -> tuple[str, ...]:
     """The names of the classes that a picture is said to be of."""
-    truth = features.truth
-    if truth is None:
-        return ()
-    labels = truth[place].tolist() if isinstance(truth, LabelSets) else [int(truth[place])]
-    return tuple(features.classes[label] for label in labels if label >= 0)
+    return tuple(features.classes[k] for k in sorted(classes_in(features.truth, place)))
 
 
 def _rows(
@@ -191,9 +187,10 @@ def _rows(
     name = engines.chosen(engine, runtime.machine.device)
     sources = [queries[i].source for i in new]
     part = Part([queries[i].name for i in new], None, lambda k: _there(sources[k]))
-    rows[new], lines = described(part, pieces, runtime, name)
+    made = described(part, pieces, runtime, name)
+    rows[new] = made.descriptors
     bad = np.flatnonzero(np.isnan(rows[:, 0])).tolist()
-    return rows, dict(zip(bad, lines, strict=True))
+    return rows, dict(zip(bad, made.faults, strict=True))
 
 
 def _there(source: Source | None) -> Source:

@@ -1,0 +1,142 @@
+"""`verydeep features`: pictures in, a descriptor of each out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from verydeep.commands.options import (
+    Device,
+    Engine,
+    Json,
+    Offline,
+    Overwrite,
+    Quiet,
+    SplitSeed,
+    Threads,
+    Weights,
+)
+
+Also = Annotated[
+    list[Path] | None, typer.Option("--also", help="Another network, stacked. May be repeated.")
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(help="A row. [default: the last before the top]"),
+]
+Scales = Annotated[
+    str | None,
+    typer.Option(help="Q, smaller sides in pixels: 256, or 256,384,512. [default: the least S]"),
+]
+Stacked = Annotated[
+    bool,
+    typer.Option("--stacked", help="Put several Q one after another, not averaged."),
+]
+
+
+def features(
+    weights: Weights,
+    pictures: Annotated[
+        list[str],
+        typer.Argument(metavar="DATA|PICTURE...", help="Labelled data, or any pictures."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Features file; .npy for NumPy's, .csv for a table."),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="A table beside it.")] = None,
+    also: Also = None,
+    layer: Layer = None,
+    scales: Scales = None,
+    stacked: Stacked = False,
+    overwrite: Overwrite = False,
+    split_seed: SplitSeed = None,
+    engine: Engine = None,
+    device: Device = None,
+    threads: Threads = None,
+    offline: Offline = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Describe pictures by what a row of a network gives, for whatever is to be learnt of them.
+
+    verydeep features vgg16 photos/ -o photos.safetensors
+
+    verydeep features vgg16 "holiday/*.jpg" --layer pool5 --scales 256,384 -o holiday.npy
+
+    Whole pictures and their mirror images, averaged over space, of length one. What was described
+    before is in the user's cache and not described again.
+    """
+    from verydeep.commands.console import Console
+    from verydeep.errors import UserError
+    from verydeep.files import refuse_taken
+
+    places = [place for place in (out, csv) if place is not None]
+    if not places:
+        raise UserError("no place for the descriptors; give a file, such as -o photos.safetensors")
+    for place, option in ((out, "--out"), (csv, "--csv")):
+        if place is not None:
+            refuse_taken(place, overwrite, option)
+    if csv is not None and csv.suffix.casefold() != ".csv":
+        raise UserError(f"--csv {csv} does not end in .csv")
+    console = Console(quiet)
+    console.say("verydeep features: reading weights and names")
+    from verydeep.weights import find
+
+    networks = [find(path, console, offline) for path in (weights, *(also or ()))]
+    from verydeep.runtime.distributed import join
+    from verydeep.runtime.machine import Machine
+    from verydeep.runtime.runtime import Runtime
+    from verydeep.verbs import features as verb
+
+    machine, ranks = Machine.this(device, threads), join()
+    console.quiet = quiet or not ranks.is_main
+    try:
+        found = verb.features(
+            networks, pictures[0] if len(pictures) == 1 else pictures,
+            layer=layer, scales=scales, stacked=stacked, split=split_seed or 0,
+            runtime=Runtime(machine, ranks, console), engine=engine,
+        )  # fmt: skip
+    except UserError as error:
+        ranks.failed(str(error))
+        raise
+    ranks.close()
+    if not ranks.is_main:
+        return
+    for place in places:
+        found.save(place)
+    print(_as_json(found, places) if json else answer(found, places))
+
+
+def answer(found: Any, places: list[Path]) -> str:
+    """What was described and where it lies, for the terminal."""
+    count, size = found.descriptors.shape
+    parts = ", ".join(f"{part.role} {part.count:,}" for part in found.parts)
+    lines = [
+        f"{count:,} pictures ({parts}), {size:,} numbers each, of length one",
+        f"{found.title}; mean over space and mirror image, engine {found.engine}",
+        f"features: {', '.join(map(str, places))}",
+    ]
+    if found.left_out:
+        lines.insert(1, f"left out, unreadable: {len(found.left_out)}")
+    return "\n".join(lines)
+
+
+def _as_json(found: Any, places: list[Path]) -> str:
+    from dataclasses import asdict
+    from json import dumps
+
+    count, size = found.descriptors.shape
+    return dumps(
+        {
+            "pictures": count,
+            "numbers": size,
+            "parts": [asdict(part) for part in found.parts],
+            "pieces": [asdict(piece) for piece in found.pieces],
+            "left_out": list(found.left_out),
+            "files": [str(place) for place in places],
+        },
+        indent=1,
+    )

@@ -1,0 +1,159 @@
+"""`verydeep transfer`: a classifier of one's own pictures by the features of a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from verydeep.commands.features import Also, Layer, Scales, Stacked
+from verydeep.commands.options import (
+    Device,
+    Engine,
+    Json,
+    Offline,
+    Quiet,
+    SplitSeed,
+    Threads,
+)
+
+USUAL = "vgg16"
+"""The weights whose features are carried over where none are named."""
+
+
+def transfer(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[WEIGHTS] DATA", help="Weights, by default vgg16, and labelled data."
+        ),
+    ],
+    also: Also = None,
+    layer: Layer = None,
+    scales: Scales = None,
+    stacked: Stacked = False,
+    c: Annotated[
+        str | None,
+        typer.Option("--c", help="C of the SVMs; of several, the best. [default: 0.01 to 100]"),
+    ] = None,
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="Have rare classes weigh as much as others.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder. [default: a new one, runs/DATA-transfer]")
+    ] = None,
+    split_seed: SplitSeed = None,
+    engine: Engine = None,
+    device: Device = None,
+    threads: Threads = None,
+    offline: Offline = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Carry a network's features to your own pictures: a classifier in minutes, on a CPU.
+
+    verydeep transfer photos/
+
+    verydeep transfer runs/birds-D photos/ --layer pool5 --scales 256,384
+
+    Pictures are described once, by what a row of the network gives; linear SVMs are learnt from
+    that. What comes out is a network as any other, with its page.
+    """
+    from verydeep.commands.console import Console
+    from verydeep.errors import UserError
+
+    if len(words) > 2:
+        raise UserError(f"{len(words)} words; give weights and data, or data alone for {USUAL}")
+    console = Console(quiet)
+    console.say("verydeep transfer: reading weights and names")
+    from verydeep.weights import find
+
+    *named, data = words
+    paths = [Path(name) for name in (*(named or [USUAL]), *(also or ()))]
+    networks = [find(path, console, offline) for path in paths]
+    cs = _numbers(c)
+    from verydeep.report.transferred import write_page
+    from verydeep.runtime.distributed import join
+    from verydeep.runtime.machine import Machine
+    from verydeep.runtime.runtime import Runtime
+    from verydeep.verbs import transfer as verb
+
+    machine, ranks = Machine.this(device, threads), join()
+    console.quiet = quiet or not ranks.is_main
+    try:
+        found = verb.transfer(
+            networks, data,
+            layer=layer, scales=scales, stacked=stacked, c=cs,
+            class_weights="balanced" if balanced else None, split=split_seed or 0, out=out,
+            runtime=Runtime(machine, ranks, console), engine=engine,
+        )  # fmt: skip
+    except UserError as error:
+        ranks.failed(str(error))
+        raise
+    ranks.close()
+    if ranks.is_main:
+        page = write_page(found)
+        print(_as_json(found, page) if json else answer(found, page))
+
+
+def _numbers(text: str | None) -> list[float] | None:
+    """The C of "1" or "0.1,1,10"; UserError where they are no numbers."""
+    from verydeep.errors import UserError
+
+    if text is None:
+        return None
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise UserError(f"--c {text}; give a number above 0, or several: 0.1,1,10") from None
+
+
+def answer(found: Any, page: Path) -> str:
+    """What a transfer came to, for the terminal."""
+    from verydeep.commands.compare import cells
+    from verydeep.evaluation.chance import Blind
+    from verydeep.report.tables import percent, text_table
+    from verydeep.shell import command
+    from verydeep.verbs.compare import as_data
+
+    rows = [["part", "pictures", "top-1 error %", "95 % interval", "nearest class mean %"]]
+    for tested in found.tests:
+        scores = tested.scores
+        top1, interval, *_ = cells(as_data([scores]))
+        beside = percent(found.nearest[scores.role])
+        rows.append([scores.role, f"{len(scores.labels):,}", top1, interval, beside])
+    about = as_data([found.tests[-1].scores])
+    return "\n".join(
+        [
+            text_table(rows),
+            str(Blind(**about["blind"])),
+            f"C = {found.learnt.c:g}; nothing was chosen by these parts",
+            "",
+            f"weights  {found.weights}",
+            f"page     {page}",
+            f"use it   {command('predict', found.folder, 'PICTURE')}",
+        ]
+    )
+
+
+def _as_json(found: Any, page: Path) -> str:
+    from dataclasses import asdict
+    from json import dumps
+
+    from verydeep.verbs.compare import as_data
+
+    return dumps(
+        {
+            "weights": str(found.weights),
+            "page": str(page),
+            "c": found.learnt.c,
+            "choice": asdict(found.learnt.choice) if found.learnt.choice else None,
+            "temperature": found.learnt.temperature,
+            "pieces": [asdict(piece) for piece in found.features.pieces],
+            "tests": [as_data([tested.scores]) for tested in found.tests],
+            "nearest_mean": found.nearest,
+            "seconds": found.seconds,
+        },
+        indent=1,
+    )

@@ -1,0 +1,181 @@
+"""A table of pictures and their labels, given as a `.csv` or `.tsv` file.
+
+Its columns are found as those of lists beside flat pictures are; pictures lie below its folder. A
+column of parts makes these, else all is split here. Rows that cannot be used are counted, by what
+is wrong with them, and where they are more than half of all the table is refused.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from verydeep.datasets import splitting
+from verydeep.datasets.dataset import ROLES, Dataset
+from verydeep.datasets.entries import some
+from verydeep.datasets.folder import dataset_of
+from verydeep.datasets.label_lists import JOINED, not_of_one, said
+from verydeep.datasets.layout import PARTS
+from verydeep.datasets.list_columns import Columns, columns_of
+from verydeep.datasets.listing import Listing
+from verydeep.datasets.table_places import Places
+from verydeep.datasets.table_rows import Rows, rows_of
+from verydeep.datasets.tags import Tags, classes_of
+from verydeep.errors import UserError, one_line
+
+SUFFIXES = (".csv", ".tsv")
+EXPECTED = "expected a line `picture,class` each, pictures below the table's folder"
+TWO = "of a picture of another class before"
+WORDS = {"train": "train", "validation": "val", "test": "test"}
+
+
+def is_here(where: str | Path) -> bool:
+    """Whether it is called as a table is, and is no folder."""
+    path = Path(where)
+    return path.suffix.casefold() in SUFFIXES and not path.is_dir()
+
+
+def open(where: str | Path, split: int = 0) -> Dataset:
+    """Dataset of the pictures of one class each. Raises UserError where there is no telling."""
+    table = Table.read(Path(where), several=False)
+    listings = {
+        role: Listing.of_files(
+            table.path.parent, {name: of[0] for name, of in labels.items()}, table.called(role)
+        )
+        for role, labels in table.labels.items()
+    }
+    return dataset_of(table.path, listings, split, table.notes)
+
+
+def open_several(where: str | Path, split: int = 0) -> Dataset:
+    """Dataset of all pictures, with several labels each or none.
+
+    Labels of one picture may stand in one cell, in several rows, or in columns of 0 and 1. Raises
+    UserError as `open` does.
+    """
+    table = Table.read(Path(where), several=True)
+    found = {
+        role: Tags.of(table.path.parent, said(labels), table.called(role))
+        for role, labels in table.labels.items()
+    }
+    classes = classes_of(found.values())
+    return splitting.dataset_of(table.path, found, classes, split, table.notes)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a table says: the labels of pictures, by role and name, and how it was read."""
+
+    path: Path
+    labels: Mapping[str, Mapping[str, tuple[str, ...]]]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path, several: bool) -> Table:
+        """That of a file; UserError where it is none, or most of its rows cannot be used."""
+        if not path.is_file():
+            raise UserError(f"no file {path}; give a folder of pictures, or a table of them")
+        rows = rows_of(path)
+        if isinstance(rows, str):
+            raise UserError(f"{path} cannot be read as a table: {rows}; {EXPECTED}")
+        find = Places(path)
+        width = len(rows[0][1])
+        whole = [row for _, row in rows if len(row) == width]
+        columns = columns_of(whole, find, f"{path.parent}/ or a folder in it", several)
+        if isinstance(columns, str):
+            raise UserError(f"{path} is not read: {columns}; {EXPECTED}")
+        return _read(path, rows, columns, find, several)
+
+    def called(self, role: str) -> str:
+        """What a part goes by in notes."""
+        return f"{self.path.name} ({WORDS[role]})" if len(self.labels) > 1 else self.path.name
+
+
+def _read(path: Path, rows: Rows, columns: Columns, find: Places, several: bool) -> Table:
+    labels: dict[str, tuple[str, ...]] = {}
+    roles: dict[str, str] = {}
+    faults: dict[str, list[str]] = defaultdict(list)
+    wrong: dict[str, list[str]] = defaultdict(list)
+    for number, row in rows[columns.headed :]:
+        if len(row) != len(rows[0][1]):
+            faults[f"not of {len(rows[0][1])} cells"].append(f"line {number}")
+            continue
+        name = find(row[columns.name])
+        if name is None:
+            faults["that name no picture there"].append(
+                row[columns.name].strip() or "an empty cell"
+            )
+            continue
+        word = "train" if columns.part is None else row[columns.part].strip().casefold()
+        if word not in PARTS:
+            wrong["of no part"].append(f"line {number}, '{word}'")
+        role = PARTS.get(word, "train")
+        found = columns.said(row, several)
+        before = labels.setdefault(name, found)
+        if roles.setdefault(name, role) != role:
+            wrong["of a picture in two parts"].append(f"line {number}, {name}")
+        if several:
+            labels[name] = tuple(dict.fromkeys((*before, *found)))
+        elif before != found:
+            wrong[TWO].append(f"line {number}, {name}")
+    _refuse(path, len(rows) - columns.headed, faults, wrong)
+    alone = {name: of for name, of in labels.items() if len(of) == 1}
+    left_out = [] if several else [name for name in labels if name not in alone]
+    parts = _by_role(path, labels if several else alone, roles)
+    notes = _notes(path, columns, faults, left_out, several)
+    if not several and any(map(columns.joins, alone.values())):
+        notes.append(JOINED)
+    return Table(path, parts, tuple(notes))
+
+
+def _refuse(
+    path: Path, count: int, faults: Mapping[str, Sequence[str]], wrong: Mapping[str, Sequence[str]]
+) -> None:
+    """Raises UserError for rows that contradict others, or cannot be used and are most of all."""
+    unusable = sum(map(len, faults.values()))
+    if wrong or 2 * unusable > count:
+        several = "; --task tag takes several classes a picture" if TWO in wrong else ""
+        told = "; ".join(_counted(why, which) for why, which in {**wrong, **faults}.items())
+        raise UserError(
+            f"{path} has rows that cannot be used, of {count:,} in all: {told}; {EXPECTED}{several}"
+        )
+
+
+def _by_role(
+    path: Path, labels: Mapping[str, tuple[str, ...]], roles: Mapping[str, str]
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """The labels by the role of their pictures; UserError where there is none to train on."""
+    if not any(labels.values()):
+        raise UserError(f"no row of {path} gives a picture that is there a class; {EXPECTED}")
+    there = {*roles.values()}
+    if "train" not in there:
+        raise UserError(
+            f"no row of {path} is of the part 'train'; those there are of {some([*there])}"
+        )
+    parts = {role: {n: of for n, of in labels.items() if roles[n] == role} for role in ROLES}
+    return {role: of_role for role, of_role in parts.items() if of_role}
+
+
+def _notes(
+    path: Path,
+    columns: Columns,
+    faults: Mapping[str, Sequence[str]],
+    left_out: Sequence[str],
+    several: bool,
+) -> list[str]:
+    """How the table was read."""
+    part = (
+        "" if columns.part is None else f", parts by '{one_line(columns.headings[columns.part])}'"
+    )
+    parted = f", labels parted by '{columns.parting}'" if several and columns.parting else ""
+    notes = [f"labels by {path.name}{columns.told}{part}{parted}"]
+    if faults:
+        told = "; ".join(_counted(why, which) for why, which in faults.items())
+        notes.append(f"left out in {path.name}, rows {told}")
+    return [*notes, not_of_one(left_out)] if left_out else notes
+
+
+def _counted(why: str, which: Sequence[str]) -> str:
+    return f"{why}: {len(which):,} (the first: {one_line(which[0][:100])})"

@@ -1,0 +1,94 @@
+"""The page of a transfer: what was done, what it errs, what it is sure and unsure of."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from verydeep.evaluation.metrics import interval, wrong
+from verydeep.nets.stack import Stack
+from verydeep.report.answers import errors, sections_of_answers
+from verydeep.report.html import section, table, write_html
+from verydeep.report.tables import percent
+from verydeep.verbs.transfer import Transferred
+
+
+def write_page(found: Transferred, path: Path | None = None) -> Path:
+    """Writes the page of a transfer, by default `report.html` in its folder; gives its path."""
+    path = path or found.folder / "report.html"
+    title = f"{found.features.pieces[0].net}'s features on {Path(found.dataset.where).name}"
+    sections = [
+        _head(found, title),
+        section("Errors", errors(found.tests) + _beside(found)),
+        section("What was done", _done(found)),
+        *_answers(found),
+    ]
+    return write_html(path, title, sections)
+
+
+def _answers(found: Transferred) -> list[str]:
+    """What is said of classes and single pictures."""
+    model = found.model
+    network = model.members[0].network if isinstance(model, Stack) else model
+    sections = sections_of_answers(network, found.tests[-1])
+    return sections if network is model else sections[:-1]  # no one net looks anywhere
+
+
+def _head(found: Transferred, title: str) -> str:
+    last = found.tests[-1].scores
+    low, high = interval(wrong(last.posteriors, last.labels))
+    train = found.features.of("train")
+    figures = [
+        (f"{last.top(1):.1f} %", f"top-1 {last.role} error; 95 %: {low:.1f} to {high:.1f}"),
+        (percent(found.nearest[last.role]) + " %", "by the nearest class mean"),
+        (f"{len(found.dataset.classes):,}", "classes"),
+        (f"{len(train):,}", "pictures learnt from"),
+        (f"{len(last.labels):,}", f"pictures of the {last.role} part"),
+        (f"{found.seconds:.0f} s", "in all"),
+    ]
+    tiles = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for value, name in figures)
+    return (
+        f"<header><p>verydeep</p><h1>{escape(title)}</h1>"
+        f"<p>Features of {escape(found.features.title)}, and a linear SVM for each class of "
+        f"{escape(found.dataset.where)}; all of it is in {escape(str(found.folder))}.</p></header>"
+        f'<div class="figures">{tiles}</div>'
+    )
+
+
+def _beside(found: Transferred) -> str:
+    """What the nearest class mean errs on the same pictures."""
+    rows = [(role, percent(error)) for role, error in found.nearest.items()]
+    return table(("part", "error of the nearest class mean, %"), rows, "numbers") + (
+        "<p>The nearest class mean learns nothing but the means of the same descriptors. No part "
+        "above chose anything: C was chosen in folds of the pictures that were learnt from.</p>"
+    )
+
+
+def _done(found: Transferred) -> str:
+    """How pictures were described, and how C was chosen."""
+    rows = [
+        (
+            escape(piece.net),
+            escape(piece.layer),
+            ", ".join(map(str, piece.scales)),
+            f"{piece.size:,}",
+        )
+        for piece in found.features.pieces
+    ]
+    how = table(("net", "row", "Q", "numbers"), rows, "numbers")
+    text = (
+        "<p>Each picture was shown whole, with its mirror image. What the row gives was averaged "
+        "over space, over both images and over Q, made of length one, and put one network after "
+        f"another. Scores are decision values over a temperature of {found.learnt.temperature:.3g},"
+        " by which posteriors are as sure as they are right on folds that were not learnt from.</p>"
+    )
+    choice = found.learnt.choice
+    if choice is None:
+        return how + text + f"<p>C = {found.learnt.c:g}, as it was given.</p>"
+    tried = [(f"{trial.c:g}", f"{trial.figure:.1f}") for trial in choice.trials]
+    return (
+        how
+        + text
+        + table(("C", f"{escape(choice.judged_by)} in folds, %"), tried, "numbers")
+        + f"<p>C = {choice.c:g} was taken, and learnt with again from all of them.</p>"
+    )

@@ -1,0 +1,181 @@
+"""Features: networks and any pictures in, a descriptor of each picture out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from verydeep import weights
+from verydeep.datasets import Dataset, Part, open_dataset
+from verydeep.datasets.given import found_pictures, given_pictures, source_of
+from verydeep.engines import engine as engines
+from verydeep.errors import UserError
+from verydeep.evaluation.views import scales_of
+from verydeep.nets.describing import describing, usual_layer
+from verydeep.runtime.progress import Progress
+from verydeep.runtime.runtime import Runtime, told
+from verydeep.transfer.describe import Piece, described
+from verydeep.transfer.features import Features, PartSaid, PieceSaid
+from verydeep.weights.file import hash_of
+
+Weights = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Given:
+    """The pictures that are described, part by part, and what is known of them."""
+
+    part: Part
+    parts: tuple[PartSaid, ...]
+    classes: tuple[str, ...] = ()
+    where: str = ""
+    data: str = ""
+    split: int = 0
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, dataset: Dataset, split: int = 0) -> Given:
+        """All pictures of the parts of a dataset that have a role."""
+        parts = tuple(PartSaid(role, len(part)) for role, part in dataset.by_role.items())
+        return cls(
+            dataset.everything, parts, dataset.classes, dataset.where, dataset.fingerprint, split,
+            dataset.notes,
+        )  # fmt: skip
+
+
+def features(
+    weights_paths: Weights,
+    pictures: Any,
+    *,
+    layer: str | None = None,
+    scales: str | int | Sequence[int] | None = None,
+    stacked: bool = False,
+    task: str = "classify",
+    split: int = 0,
+    runtime: Runtime | None = None,
+    engine: str | None = None,
+    progress: Progress | None = None,
+) -> Features:
+    """Descriptors of pictures by a weights file, or by several whose descriptors are stacked.
+
+    `pictures` are labelled data, as `train` takes them, or any that `predict` takes. Each is shown
+    whole, with its mirror image, at every Q of `scales` (256, or "256,384,512"; by default the
+    least of the training scales); what the row `layer` gives is averaged over space, over both
+    images, and over Q, or with `stacked` put one Q after another. By default the row is the last
+    before the top: relu7, or pool5 of a net without hidden FC layers. Of data with several labels
+    a picture, `task` "tag" keeps them all. What was described before is kept in the user's cache.
+    Raises UserError for a row that a net has not, for Q that are too small, and where no picture
+    can be read.
+
+    >>> names, array = verydeep.features("vgg16", "photos/")
+    """
+    runtime = told(runtime, progress)
+    pieces = pieces_of(weights_paths, layer, scales, stacked, runtime)
+    given = given_of(pictures, split, task == "tag", runtime.progress)
+    return features_of(given, pieces, runtime, engine)
+
+
+def features_of(
+    given: Given, pieces: Sequence[Piece], runtime: Runtime, engine: str | None = None
+) -> Features:
+    """Descriptors of these pictures by pieces; those that cannot be read are left out by name."""
+    for note in given.notes:
+        runtime.progress.say(note)
+    name = engines.chosen(engine, runtime.machine.device)
+    part = given.part
+    made = described(part, pieces, runtime, name)
+    for fault in made.faults:
+        runtime.progress.say(f"left out, unreadable: {fault}")
+    descriptors, keys = made.descriptors, made.keys
+    read = np.flatnonzero(~np.isnan(descriptors[:, 0]))
+    if not len(read) and runtime.ranks.is_main:
+        why = f": {made.faults[0]}" if made.faults else ""
+        raise UserError(f"none of the {len(part):,} pictures can be read{why}")
+    if len(read) < len(part):
+        descriptors, keys, part = descriptors[read], keys[read], part.only(read)
+    return Features(
+        descriptors,
+        keys,
+        part.truth,
+        tuple(part.names),
+        given.classes,
+        _counted(given.parts, read),
+        tuple(map(said_of, pieces)),
+        given.where,
+        given.data,
+        given.split,
+        made.faults,
+        name,
+    )
+
+
+def _counted(parts: Sequence[PartSaid], read: np.ndarray) -> tuple[PartSaid, ...]:
+    """The parts with those of their pictures that are left, by their places before."""
+    ends = np.cumsum([part.count for part in parts])
+    places = np.searchsorted(ends, read, side="right")
+    return tuple(replace(part, count=int((places == i).sum())) for i, part in enumerate(parts))
+
+
+def said_of(piece: Piece) -> PieceSaid:
+    """A piece as a features file tells of it."""
+    table = piece.network.table
+    return PieceSaid(
+        hash_of(piece.network), table.name, piece.layer, piece.scales, piece.size, piece.path
+    )
+
+
+def pieces_of(
+    weights_paths: Weights,
+    layer: str | None,
+    scales: str | int | Sequence[int] | None,
+    stacked: bool,
+    runtime: Runtime,
+) -> list[Piece]:
+    """The pieces of a descriptor: of each network one, or one for each Q where they are stacked."""
+    paths = [weights_paths] if isinstance(weights_paths, str | Path) else [*weights_paths]
+    if not paths:
+        raise UserError("no weights to describe pictures by; give a weights file, or vgg16")
+    pieces = []
+    for path in paths:
+        found = weights.find(path, runtime.progress)
+        network = weights.load(found, runtime.machine.device)
+        row = layer or usual_layer(network.table)
+        cut = describing(network, row)
+        chosen = scales_of(cut, scales, network.pixels.scale[0])
+        each = [(q,) for q in chosen] if stacked else [chosen]
+        pieces += [Piece(cut, row, some, str(path)) for some in each]
+    return pieces
+
+
+def given_of(pictures: Any, split: int, several: bool, progress: Progress) -> Given:
+    """Pictures as data where they are labelled, or else one by one."""
+    if isinstance(pictures, str | Path) and (str(pictures) == "drawn" or _is_data(Path(pictures))):
+        try:
+            return Given.of(open_dataset(pictures, split, several), split)
+        except UserError as error:
+            if not Path(pictures).is_dir():
+                raise
+            progress.say(f"pictures without labels: {error}")
+    each = given_pictures(pictures, progress).pictures
+    names = tuple(
+        str(one) if isinstance(one, str | Path) else f"picture {i + 1}"
+        for i, one in enumerate(each)
+    )
+    part = Part(names, None, lambda i: source_of(each[i]))
+    return Given(part, (PartSaid("all", len(part)),))
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a path may be that of labelled data: a folder, or a file that is no picture."""
+    return path.is_dir() or str(path).startswith("drawn:") or not _is_picture(path)
+
+
+def _is_picture(path: Path) -> bool:
+    try:
+        return bool(found_pictures([str(path)]))
+    except UserError:
+        return False
