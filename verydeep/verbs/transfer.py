@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import torch
 
 from verydeep import weights
@@ -22,6 +23,7 @@ from verydeep.errors import UserError
 from verydeep.evaluation.metrics import top_error
 from verydeep.evaluation.posteriors import Posteriors
 from verydeep.evaluation.scores import Scores, save_scores
+from verydeep.evaluation.several import mean_average_precision, signs_of
 from verydeep.evaluation.views import dense, protocol
 from verydeep.nets.describing import classifying
 from verydeep.nets.network import Network
@@ -32,10 +34,10 @@ from verydeep.training.run import new_folder
 from verydeep.transfer.describe import Piece
 from verydeep.transfer.features import Features
 from verydeep.transfer.learning import Learnt, learnt_from
-from verydeep.transfer.linear import signs_of
-from verydeep.transfer.svm import ClassWeights
+from verydeep.transfer.linear import signs_of as of_one_each
+from verydeep.transfer.svm import ClassWeights, Signs
 from verydeep.verbs.evaluate import Subject, Tested, digest_of, file_name
-from verydeep.verbs.features import Given, Weights, features_of, pieces_of
+from verydeep.verbs.features import Given, Weights, features_of, has_several, pieces_of
 from verydeep.verbs.parts import remembered
 from verydeep.weights.file import BEST
 
@@ -46,9 +48,9 @@ FEATURES = "features.safetensors"
 class Transferred:
     """What a transfer gave: a network, or a stack, what it was learnt from, and its tests.
 
-    `tests` are of the parts that were set aside, by role, and `nearest` the error in % of the
-    nearest class mean on the same pictures. The weights, the features and the score files are in
-    `folder`.
+    `tests` are of the parts that were set aside, and `nearest` by their roles the error in % of the
+    nearest class mean on the same pictures, or of several labels a picture its mAP. The weights,
+    the features and the score files are in `folder`.
     """
 
     folder: Path
@@ -88,16 +90,17 @@ def transfer(
     """A classifier of labelled pictures by the features of a network, or of several, stacked.
 
     Pictures are described as `features` says; of each class a linear SVM is learnt against the
-    rest, on the part to train on. C is the best in five folds of it, or the one that is given. The
-    parts set aside are tested once, and choose nothing. Raises UserError for a class without
-    pictures, and as `features` does.
+    rest, on the part to train on; with `task` "tag" of all labels that a picture has. C is the best
+    in five folds of that part, or the one that is given. The parts set aside are tested once, and
+    choose nothing. Raises UserError for a class without pictures, and as `features` does.
 
     >>> found = verydeep.transfer("vgg16", "photos/")
     >>> verydeep.predict(found.weights, "cat.jpg")
     """
     runtime, begun = told(runtime, progress), monotonic()
     pieces = pieces_of(weights_paths, layer, scales, stacked, runtime)
-    dataset = _opened(data, weights_paths, split, task == "tag", runtime)
+    several = has_several(task)
+    dataset = _opened(data, weights_paths, split, several, runtime)
     folder = new_folder(Path(out) if out else None, f"{_name(dataset)}-transfer")
     described = features_of(Given.of(dataset, split), pieces, runtime, engine)
     described.save(folder / FEATURES)
@@ -105,14 +108,13 @@ def transfer(
     signs = _signs(train)
     runtime.progress.say(f"learning {signs.shape[1]:,} linear SVMs from {len(train):,} pictures")
     learnt = learnt_from(train.descriptors, signs, dataset.classes, c, class_weights, split)
-    model = _model(pieces, learnt, dataset.classes, task == "tag")
+    model = _model(pieces, learnt, dataset.classes, several)
     _save(model, folder / BEST, _provenance(described, learnt, dataset, split), dataset)
     tests, nearest = [], {}
     for role, part in dataset.by_role.items():
         if role != "train" and len(part):
             tests.append(_tested(model, described, role, part, folder))
-            values = learnt.nearest.decision(described.of(role).descriptors)
-            nearest[role] = top_error(values, tests[-1].scores.labels)
+            nearest[role] = _nearest(learnt, described.of(role), tests[-1].scores)
     seconds = monotonic() - begun
     return Transferred(folder, model, dataset, described, learnt, tuple(tests), nearest, seconds)
 
@@ -143,12 +145,20 @@ def _name(dataset: Dataset) -> str:
     return Path(dataset.where).resolve().name
 
 
-def _signs(train: Features) -> Any:
+def _signs(train: Features) -> Signs:
     """1 and -1 of each picture for each class, 0 where it does not count."""
     if isinstance(train.truth, LabelSets):
         return train.truth.signs(len(train.classes))
     assert train.truth is not None
-    return signs_of(train.truth, len(train.classes))
+    return of_one_each(train.truth, len(train.classes))
+
+
+def _nearest(learnt: Learnt, described: Features, scores: Scores) -> float:
+    """What the nearest class mean errs on these pictures in %; of several labels its mAP."""
+    values = learnt.nearest.decision(described.descriptors)
+    if scores.has_several:
+        return mean_average_precision(values, scores.signs)
+    return top_error(values, scores.labels)
 
 
 def _model(
@@ -190,11 +200,19 @@ def _provenance(
 
 
 def _save(model: Network | Stack, path: Path, provenance: dict[str, Any], dataset: Dataset) -> None:
-    memory = Memory.of(dataset)
+    memory = _memory(dataset)
     if isinstance(model, Stack):
         weights.save_stack(model, path, provenance, memory)
     else:
         weights.save(model, path, provenance, memory)
+
+
+def _memory(dataset: Dataset) -> Memory:
+    """Which pictures were learnt from; all others chose nothing, and are tested on."""
+    keys = Memory.of(dataset).keys  # none of drawn pictures
+    held_out = [own for role, own in keys.items() if role != "train"]
+    tested = {"test": np.unique(np.concatenate(held_out))} if held_out else {}
+    return Memory({role: own for role, own in keys.items() if role == "train"} | tested)
 
 
 def _tested(
@@ -208,19 +226,19 @@ def _tested(
     digest = digest_of(model)
     scores = Scores(
         _posteriors(model, own),
-        read.labels,
+        signs_of(read, len(model.classes)) if model.has_several else read.labels,
         own.names,
         model.classes,
         shown,
         weights=digest,
         data=own.data,
         part=role,
-        role=role,
+        role="test",
         split=own.split,
         left_out=own.left_out,
         engine=own.engine,
     )
-    subject = Subject(own.where, own.data, role, role, own.split)
+    subject = Subject(own.where, own.data, role, "test", own.split)
     path = folder / "scores" / file_name(shown, subject, digest, [])
     save_scores(scores, path)
     return Tested(scores, read, path)
