@@ -124,7 +124,7 @@ def test_classes_of_a_map_have_colours_and_shapes_of_their_own() -> None:
         assert html.count(f'class="c{k}" style="translate') == 2  # a mark and one in the legend
         assert html.count(SHAPES[k]) >= 2
     assert "<title>&lt;2&gt;: c&amp;d</title>" in html
-    assert "not said" in html
+    assert "no class, or several" in html
     assert "said &amp; done" in html
 
 

@@ -58,7 +58,7 @@ def descriptor_map(
 ) -> str:
     """The map as HTML: its points, pictures that do not cover one another, a legend, what it says.
 
-    Of a label of -1 nothing is said.
+    A label of -1 is of a picture without a class, or with several.
     """
     places = _placed(projection.points)
     told = [f"{name}: {classes[k]}" if k >= 0 else name
@@ -138,7 +138,8 @@ def _legend(labels: Labels, classes: Sequence[str]) -> str:
         for k in there
     )
     if (labels < 0).any():
-        marks += f'<span><svg viewBox="-16 -12 32 24">{_mark(-1, 0, 0, 0)}</svg>not said</span>'
+        mark = f'<svg viewBox="-16 -12 32 24">{_mark(-1, 0, 0, 0)}</svg>'
+        marks += f"<span>{mark}no class, or several</span>"
     body = f'<div class="legend">{marks}</div>'
     if len(there) <= NAMED:
         return body

@@ -198,7 +198,8 @@ def maps(
 ) -> str:
     """Descriptors in a plane, by principal components and, where openTSNE is installed, t-SNE.
 
-    Of a label of -1 nothing is said. Of some thousands and more, a choice spread over all is shown.
+    A label of -1 is of a picture without a class, or with several. Of some thousands and more, a
+    choice spread over all is shown.
     """
     chosen = spread(len(rows))
     named = [names[i] for i in chosen.tolist()]
