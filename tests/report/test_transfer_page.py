@@ -8,14 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from verydeep.report.descriptor_map import COLOURS, SHAPES, apart, descriptor_map, spread
-from verydeep.report.transfer_page import (
-    Answers,
-    Judged,
-    class_table,
-    curves,
-    maps,
-    sections_of_judged,
-)
+from verydeep.report.transfer_page import Judged, class_table, curves, hardest, maps
 from verydeep.transfer.projections import Projection
 
 CLASSES = ("ant", "b<e>e", "cat")
@@ -24,7 +17,6 @@ VALUES = np.array(
 )
 LABELS = np.array([0, 0, 1, 1, 2])
 NAMES = tuple(f"{i}.png" for i in range(5))
-SIGNS = np.array([[1, -1, -1], [1, 1, -1], [-1, 1, 0], [0, 1, -1], [-1, -1, 1]])
 
 
 def uri(i: int) -> str | None:
@@ -44,10 +36,6 @@ def single() -> Judged:
     return Judged(VALUES, LABELS, NAMES, CLASSES, uri)
 
 
-def several() -> Judged:
-    return Judged(VALUES, SIGNS, NAMES, CLASSES, uri, threshold=0.3)
-
-
 def test_figures_of_classes_are_counted_by_hand() -> None:
     """For ants are taken 0, 1, 3, 4, of which 0 and 1 are; for bees 2, of 2 and 3; for cats none.
 
@@ -60,37 +48,16 @@ def test_figures_of_classes_are_counted_by_hand() -> None:
         "ant": ["2", "50.0", "100.0", "66.7", "83.3"],
         "b&lt;e&gt;e": ["2", "100.0", "50.0", "66.7", "83.3"],
     }
-    assert [*found] == ["cat", "ant", "b&lt;e&gt;e"]  # the lowest F1 first
+    assert [*found] == ["cat", "ant", "b&lt;e&gt;e"]  # the lowest F1 first, then by number
 
 
-def test_of_several_classes_each_is_a_question_of_its_own() -> None:
-    """Above 0.3 are for ants 0, 1, 4 (3 does not count), for bees 1, 2, 3, for cats none."""
-    found = rows_of(class_table(several()))
-    assert found["ant"][:4] == ["2", "66.7", "100.0", "80.0"]
-    assert found["b&lt;e&gt;e"][:4] == ["3", "100.0", "100.0", "100.0"]
-    assert found["cat"][:4] == ["1", "-", "0.0", "0.0"]
-
-
-def test_misses_come_by_how_wrong_they_are_and_right_answers_by_how_nearly_not() -> None:
-    answers = Answers.of(single())
-    assert [answers.places[i] for i in answers.least(wrong=True)] == [4, 3]  # by 0.7 and 0.1
-    assert [answers.places[i] for i in answers.least(wrong=False)] == [1, 2, 0]  # 0.2, 0.5, 0.8
-    answers = Answers.of(several())
-    asked = [(answers.places[i], answers.classes[i]) for i in answers.least(wrong=True)]
-    assert asked == [(4, 0), (4, 2)]  # 0.8 where it is no ant, 0.1 where it is a cat
-    np.testing.assert_allclose(answers.margins[answers.least(wrong=False)][:2], [0.1, 0.1])
-
-
-def test_sections_show_pictures_names_and_what_is_gone() -> None:
-    html = "".join(sections_of_judged(single()))
-    assert "<b>ant</b> 0.80<br>is cat 0.10" in html
-    assert 'src="data:3"' in html
-    assert html.count("not found") == 1
-    assert "What is taken for what" in html
+def test_right_answers_come_by_how_nearly_they_are_not() -> None:
+    """0, 1 and 2 are right, by 0.8, 0.2 and 0.5."""
+    html = hardest(single())
+    assert re.findall('src="(data:.)"', html) == ["data:1", "data:2", "data:0"]
+    assert "<b>ant</b> 0.60<br>then b&lt;e&gt;e 0.40" in html
     assert "b<e>e" not in html
-    html = "".join(sections_of_judged(several()))
-    assert "<b>ant</b> 0.80<br>it is not" in html
-    assert "What is taken for what" not in html
+    assert hardest(Judged(VALUES, np.full(5, 2), NAMES, CLASSES, uri)) == "<p>None is right.</p>"
 
 
 def test_curves_are_those_of_the_classes_with_the_least_precision() -> None:
@@ -100,11 +67,12 @@ def test_curves_are_those_of_the_classes_with_the_least_precision() -> None:
     assert "the 2 classes with the least AP" in html
 
 
-def test_no_picture_is_of_a_class_and_none_is_wrong() -> None:
-    judged = Judged(np.eye(3)[:2], np.array([0, 1]), NAMES[:2], CLASSES, uri)
-    html = "".join(sections_of_judged(judged))
-    assert "None at all." in html
-    assert rows_of(class_table(judged))["cat"] == ["0", "-", "-", "-", "-"]
+def test_a_class_without_pictures_has_no_figures_and_a_gone_picture_an_empty_card() -> None:
+    judged = Judged(np.eye(3)[:1], np.array([0]), NAMES[:1], CLASSES, lambda i: None)
+    rows = rows_of(class_table(judged))
+    assert rows["cat"] == rows["b&lt;e&gt;e"] == ["0", "-", "-", "-", "-"]
+    assert curves(judged).count("<svg") == 1
+    assert hardest(judged).count("not found") == 1
 
 
 def drawn(labels: list[int], classes: tuple[str, ...]) -> str:

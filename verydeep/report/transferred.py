@@ -14,7 +14,7 @@ from verydeep.report.html import section, table, write_html
 from verydeep.report.tables import percent
 from verydeep.report.tags import precisions, sections_of_tags, tags_in_short
 from verydeep.report.thumbnails import thumbnail
-from verydeep.report.transfer_page import Answers, Judged, cards, class_table, curves, maps
+from verydeep.report.transfer_page import Judged, class_table, curves, hardest, maps
 from verydeep.transfer.sources import sources_of
 from verydeep.verbs.transfer import Transferred
 
@@ -59,10 +59,9 @@ def _precisions(found: Transferred) -> list[str]:
         scores.posteriors, scores.labels, scores.names, scores.classes,
         lambda i: thumbnail(part.source(i)),
     )  # fmt: skip
-    answers = Answers.of(judged)
     return [
         section("Precision and recall", class_table(judged) + curves(judged)),
-        section("Right, but only just", cards(judged, answers, answers.least(wrong=False))),
+        section("Right by the least", hardest(judged)),
     ]
 
 
