@@ -86,7 +86,7 @@ def curves(judged: Judged, most: int = CURVES) -> str:
     for ap, k in sorted(ranked)[:most]:
         curve = precision_recall_curve(judged.values[:, k], judged.signs[:, k])
         said = f"<b>{escape(judged.classes[k])}</b> AP {ap:.1f} %"
-        plot = precision_curve(curve.precision, curve.recall)
+        plot = precision_curve(curve)
         figures.append(f"<figure>{plot}<figcaption>{said}</figcaption></figure>")
     which = "every class" if len(ranked) <= most else f"the {most} classes with the least AP"
     return f'<div class="curves">{"".join(figures)}</div><p>Of {which}, in the order of AP.</p>'
