@@ -26,8 +26,8 @@ import warnings
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.svm import LinearSVC
+from turns import in_turns
 
-from bench.turns import in_turns
 from verydeep.transfer.linear import signs_of
 from verydeep.transfer.svm import SVMs, fit
 
