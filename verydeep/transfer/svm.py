@@ -33,7 +33,7 @@ ClassWeights = Literal["balanced"] | Sequence[float] | None
 
 FEWEST = 8
 """Classes that a core has to have for itself: of fewer, products with G would only read G."""
-TOGETHER = 2**22
+TOGETHER = 2**21
 """Pictures times classes that all threads work on at once; some thirty numbers are kept of each."""
 TOLERANCE = 1e-10
 """The duality gap over P at which a class is done."""
