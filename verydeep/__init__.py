@@ -22,6 +22,7 @@ from verydeep.errors import PictureError, Stopped, UserError
 if TYPE_CHECKING:
     from verydeep.datasets import open_dataset
     from verydeep.nets.network import Network, build
+    from verydeep.nets.stack import Stack
     from verydeep.pictures.reading import read_picture
     from verydeep.runtime.progress import SILENT, Progress
     from verydeep.transfer.estimators import LinearSVMs as LinearSVMs
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.predict import predict
     from verydeep.verbs.train import resume, train
     from verydeep.verbs.transfer import transfer
-    from verydeep.weights import load, save
+    from verydeep.weights import load, load_stack, save
 
     __version__: str
 
@@ -42,6 +43,7 @@ __all__ = [
     "Network",
     "PictureError",
     "Progress",
+    "Stack",
     "Stopped",
     "UserError",
     "__version__",
@@ -50,6 +52,7 @@ __all__ = [
     "features",
     "load",
     "load_features",
+    "load_stack",
     "open_dataset",
     "predict",
     "read_picture",
@@ -67,11 +70,13 @@ _HOMES = {
     "LinearSVMs": "verydeep.transfer.estimators",
     "Network": "verydeep.nets.network",
     "Progress": "verydeep.runtime.progress",
+    "Stack": "verydeep.nets.stack",
     "build": "verydeep.nets.network",
     "evaluate": "verydeep.verbs.evaluate",
     "features": "verydeep.verbs.features",
     "load": "verydeep.weights",
     "load_features": "verydeep.transfer.features",
+    "load_stack": "verydeep.weights",
     "open_dataset": "verydeep.datasets",
     "predict": "verydeep.verbs.predict",
     "read_picture": "verydeep.pictures.reading",

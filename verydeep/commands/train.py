@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def train(
     data: Annotated[
         str | None,
-        typer.Argument(metavar="DATA", help="Folder with a folder per class, or `drawn`."),
+        typer.Argument(
+            metavar="DATA", help="Folder with a folder per class, table, archive or `drawn`."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="New folder for the run. [default: runs/NAME]")

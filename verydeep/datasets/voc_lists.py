@@ -60,12 +60,13 @@ def parts(root: Path, there: set[str]) -> dict[str, Listed]:
     return {"train": Listed("the pictures that no list names" if lists else "", "", pool), **lists}
 
 
-def class_lists(root: Path) -> dict[str, dict[str, Path]]:
+def class_lists(root: Path, where: Path = LISTS) -> dict[str, dict[str, Path]]:
     """The lists of classes by the word of their part, each with its class; empty without any.
 
-    Raises UserError where a part has those of some of the classes only.
+    They lie in the folder `where` of the root. Raises UserError where a part has those of some of
+    the classes only.
     """
-    folder = root / LISTS
+    folder = root / where
     names = [entry.name for entry in entries_of(folder)] if folder.is_dir() else []
     found: dict[str, dict[str, Path]] = {}
     for name in sorted(names, key=natural_key):
@@ -104,7 +105,7 @@ def signs(lists: Mapping[str, Path], listed: Listed) -> dict[str, Said]:
 
 def _signs(path: Path) -> dict[str, int]:
     found = {}
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(lines_of(path), 1):
         words = line.split()
         if words:
             if len(words) != 2 or words[1] not in ("1", "0", "-1", "+1"):
@@ -118,10 +119,11 @@ def _signs(path: Path) -> dict[str, int]:
 
 def _stems(path: Path) -> list[str]:
     """The pictures that a list names."""
-    return [line.split()[0] for line in _lines(path) if line.strip()]
+    return [line.split()[0] for line in lines_of(path) if line.strip()]
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[str]:
+    """The lines of a list; UserError where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

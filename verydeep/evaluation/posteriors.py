@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from torch import Tensor
 
 from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import Engine, engine_for
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.showing import a_row_each, callers, walk_of
-from verydeep.evaluation.views import Protocol
+from verydeep.evaluation.views import Protocol, dense
 from verydeep.evaluation.walk import fault, walked
 from verydeep.nets.cost import FLOAT
 from verydeep.nets.network import Network
+from verydeep.nets.stack import Stack
 from verydeep.runtime import memory
 from verydeep.runtime.runtime import Runtime
 
@@ -49,8 +51,7 @@ def posteriors(
     or the name of one.
     """
     runtime = runtime or Runtime()
-    shape = len(part), len(network.classes)
-    memory.refuse(FLOAT * prod(shape), f"posteriors of {shape[0]:,} x {shape[1]:,}", REMEDY)
+    _refuse_too_many(part, network.classes)
     network.eval()
     threads = runtime.machine.threads
     if isinstance(engine, str):
@@ -60,13 +61,55 @@ def posteriors(
 
 
 @torch.inference_mode()
+def posteriors_of_stack(
+    stack: Stack,
+    part: Part,
+    runtime: Runtime | None = None,
+    progress: Sequence[Callable[[int], None]] | None = None,
+    journals: Sequence[Journal] | None = None,
+    precision: str = "float32",
+    engine: str = "torch",
+) -> Posteriors:
+    """The same of a stack, each of whose members goes over all pictures at its own Q.
+
+    `progress` has for each member who is told of its pictures, and `journals` what keeps its walk.
+    """
+    runtime = runtime or Runtime()
+    _refuse_too_many(part, stack.classes)
+    threads, scores = runtime.machine.threads, torch.zeros(len(part), len(stack.classes))
+    for i, member in enumerate(stack.members):
+        network, device = member.network, member.network.device
+        run = engine_for(network, engine, threads, callers(device.type, threads))
+        walk = walk_of(run, part, dense(member).passes, threads, precision)
+        told = progress[i] if progress else lambda done: None
+        journal = journals[i] if journals else None
+        found = walked(walk, runtime, told, journal)
+        if journal is not None:
+            journal.save()  # before the next begins, whenever the last time was
+        scores += _in_blocks(member.scores, a_row_each(found), device)
+    return stack.likely(scores).numpy()
+
+
+def _refuse_too_many(part: Part, classes: Sequence[str]) -> None:
+    """Raises UserError where there is no room for the posteriors of a part."""
+    shape = len(part), len(classes)
+    memory.refuse(FLOAT * prod(shape), f"posteriors of {shape[0]:,} x {shape[1]:,}", REMEDY)
+
+
+def _in_blocks(
+    answer: Callable[[Tensor], Tensor], rows: Float[np.ndarray, "N C"], device: torch.device
+) -> Float[Tensor, "N K"]:
+    """What is answered to rows, some of them at a time."""
+    pieces = torch.split(torch.from_numpy(rows), BLOCK)
+    return torch.cat([answer(piece.to(device)).cpu() for piece in pieces])
+
+
+@torch.inference_mode()
 def verdicts(engine: Engine, evidence: Float[np.ndarray, "N C"]) -> Posteriors:
     """The posteriors of pictures by the mean evidence of each; NaN where that is."""
     if engine.network.table.pooled is None:
         return evidence
-    device = engine.network.device
-    pieces = torch.split(torch.from_numpy(evidence), BLOCK)
-    return torch.cat([engine.verdict(piece.to(device)).cpu() for piece in pieces]).numpy()
+    return _in_blocks(engine.verdict, evidence, engine.network.device).numpy()
 
 
 def readable(found: Posteriors) -> Bool[np.ndarray, " N"]:
@@ -92,10 +135,15 @@ def are_posteriors(
     return found
 
 
-def faults(network: Network, part: Part, protocol: Protocol, found: Posteriors) -> list[str]:
+def faults(model: Network | Stack, part: Part, protocol: Protocol, found: Posteriors) -> list[str]:
     """Why each picture without posteriors has none."""
     lines = []
+    if isinstance(model, Stack):
+        shown = [(member.network, dense(member)) for member in model.members]
+    else:
+        shown = [(model, protocol)]
     for i in np.flatnonzero(~readable(found)).tolist():
-        why = fault(part, network.pixels, protocol.passes, i)
+        whys = (fault(part, network.pixels, by.passes, i) for network, by in shown)
+        why = next(filter(None, whys), None)
         lines.append(why or f"{part.names[i]}: could not be read when its turn came; it can be now")
     return lines

@@ -73,6 +73,18 @@ def most_probable(classes: Sequence[str], posteriors: Float[Tensor, " K"], count
     return [(classes[k], p) for k, p in pairs]
 
 
+def answer_of(
+    classes: Sequence[str], posteriors: Float[Tensor, " K"], top: int | None, *, several: bool
+) -> Answer:
+    """The `top` most probable classes; where nothing is said, five, or of `several` those of 0.5.
+
+    Of classes that are each by itself none may have as much.
+    """
+    if top is None:
+        top = int((posteriors >= HALF).sum()) if several else TOP
+    return most_probable(classes, posteriors, top)
+
+
 class Network(nn.Module):
     """A table that runs, with the pixels it wants and the names of its classes.
 
@@ -120,6 +132,11 @@ class Network(nn.Module):
         """Where its weights are."""
         return next(self.parameters()).device
 
+    @property
+    def has_several(self) -> bool:
+        """Whether a picture may be of several classes, or none: each has a posterior by itself."""
+        return self.table.has_several
+
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         """Class scores; those of a picture larger than the crop are its score map's mean."""
         return self.score_map(images).mean((2, 3))
@@ -156,10 +173,13 @@ class Network(nn.Module):
 
     def verdict(self, evidence: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
         """Posteriors by the mean `evidence` of each picture's views: of posteriors, itself."""
-        if self.table.pooled is None:
-            return evidence
+        return evidence if self.table.pooled is None else self.likely(self.scores_by(evidence))
+
+    def scores_by(self, evidence: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
+        """Class scores by the mean `evidence` of each picture's views, which a mean row gave."""
+        assert self.table.pooled is not None
         given = {self.table.pooled: evidence[:, :, None, None]}
-        return self.likely(self.run(given, [SCORES])[SCORES].float().flatten(1))
+        return self.run(given, [SCORES])[SCORES].float().flatten(1)
 
     def answer(self, posteriors: Float[Tensor, " K"], top: int | None = None) -> Answer:
         """The `top` most probable classes of a picture, by its posteriors.
@@ -167,9 +187,7 @@ class Network(nn.Module):
         Where nothing is said, five; or where classes are each by itself, those of 0.5 and more,
         which may be none.
         """
-        if top is None and self.table.has_several:
-            top = int((posteriors >= HALF).sum())
-        return most_probable(self.classes, posteriors, TOP if top is None else top)
+        return answer_of(self.classes, posteriors, top, several=self.has_several)
 
     def activations(
         self, images: Float[Tensor, "B C H W"], names: Iterable[str]

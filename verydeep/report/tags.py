@@ -10,6 +10,7 @@ import numpy as np
 from verydeep.evaluation.average_precision import precision_recall_curve
 from verydeep.evaluation.several import answers, blind_map
 from verydeep.nets.network import HALF, Network
+from verydeep.report.answers import CHOSE
 from verydeep.report.html import card, section, table
 from verydeep.report.plots import precision_curve
 from verydeep.report.tables import percent
@@ -31,8 +32,8 @@ def tags_in_short(tests: Sequence[Tested]) -> Iterator[tuple[str, str]]:
     yield f"{scores.map:.1f} %", f"{scores.role} mAP, dense; 95 %: {low:.1f} to {high:.1f}"
 
 
-def precisions(tests: Sequence[Tested]) -> str:
-    """The mAP of every test, with what it is to be held against."""
+def precisions(tests: Sequence[Tested], chose: str = CHOSE) -> str:
+    """The mAP of every test, with what it is to be held against, and what the parts chose."""
     rows = []
     for tested in tests:
         scores = tested.scores
@@ -44,10 +45,8 @@ def precisions(tests: Sequence[Tested]) -> str:
     last = tests[-1].scores
     return table(("part, protocol", "pictures", "mAP, %", "95 % interval"), rows, "numbers") + (
         "<p>The mean over classes of average precision: the area under precision over recall, the "
-        "precision made to fall (PASCAL VOC since 2010). The validation part chose the weights "
-        "that were kept, so that it flatters; a test part is tested once, at the end. An interval "
-        "is where the mAP lies with 95 % confidence for other pictures of the kind, by a "
-        "bootstrap.</p>"
+        f"precision made to fall (PASCAL VOC since 2010). {chose} An interval is where the mAP "
+        "lies with 95 % confidence for other pictures of the kind, by a bootstrap.</p>"
         f"<p>Without looking: any order of the pictures has a mAP of about "
         f"{blind_map(last.signs):.1f} %.</p>"
     )

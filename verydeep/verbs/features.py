@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from verydeep import weights
+from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.datasets.given import found_pictures, given_pictures, source_of
 from verydeep.engines import engine as engines
@@ -18,6 +18,7 @@ from verydeep.evaluation.views import scales_of
 from verydeep.nets.describing import describing, usual_layer
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
+from verydeep.tasks.tag import TAG
 from verydeep.transfer.describe import Piece, described
 from verydeep.transfer.features import Features, PartSaid, PieceSaid
 from verydeep.weights.file import hash_of
@@ -75,8 +76,13 @@ def features(
     """
     runtime = told(runtime, progress)
     pieces = pieces_of(weights_paths, layer, scales, stacked, runtime)
-    given = given_of(pictures, split, task == "tag", runtime.progress)
+    given = given_of(pictures, split, has_several(task), runtime.progress)
     return features_of(given, pieces, runtime, engine)
+
+
+def has_several(task: str) -> bool:
+    """Whether a task keeps several labels of a picture; UserError for an unknown one."""
+    return tasks.named(task) is TAG
 
 
 def features_of(

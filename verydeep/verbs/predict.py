@@ -53,7 +53,7 @@ def predict(
     predictor = Predictor.of(path, machine, engine)
     if predictor.is_unnamed:
         progress.say(UNNAMED)
-    by = rejection(reject, path, predictor.network, progress)
+    by = rejection(reject, path, predictor.model, progress)
     return answered(pictures, lambda one: _answer(predictor, predictor.ask(one), top, by), progress)
 
 
@@ -77,7 +77,7 @@ def answers(
     predictor = Predictor.of(path, machine, engine)
     if predictor.is_unnamed:
         progress.say(UNNAMED)
-    by = rejection(reject, path, predictor.network, progress)
+    by = rejection(reject, path, predictor.model, progress)
     for picture, found in zip(pictures, predictor.predict(pictures), strict=True):
         if isinstance(found, PictureError):
             yield picture, str(found)
@@ -94,4 +94,4 @@ def _answer(
         posteriors = by.tempered(posteriors)
         if by.turns_away(posteriors):
             return []
-    return predictor.network.answer(posteriors, top)
+    return predictor.model.answer(posteriors, top)

@@ -7,8 +7,9 @@ from pathlib import Path
 from verydeep.errors import UserError
 from verydeep.evaluation.rejection import Rejection, chosen, temperature_of
 from verydeep.evaluation.scores import Scores, is_scores, load_scores
-from verydeep.evaluation.views import protocol
+from verydeep.evaluation.views import dense, protocol
 from verydeep.nets.network import Network
+from verydeep.nets.stack import Stack
 from verydeep.runtime.progress import Progress
 from verydeep.schema import shown
 from verydeep.shell import command
@@ -21,7 +22,7 @@ Reject = float | str | None
 
 
 def rejection(
-    asked: Reject, weights: Path, network: Network, progress: Progress
+    asked: Reject, weights: Path, model: Network | Stack, progress: Progress
 ) -> Rejection | None:
     """What turns pictures away, and is told to `progress` in a line; None where nothing does.
 
@@ -32,12 +33,12 @@ def rejection(
         return None
     if asked != "auto" and (isinstance(asked, str) or not 0 < asked <= 1):  # nor NaN
         raise UserError(f"reject is {shown(asked)}; it takes a posterior from 0 to 1, or auto")
-    if network.table.has_several:
+    if model.has_several:
         raise UserError(
             "the network's classes are each by itself, and of a picture of none no class has a "
             "posterior of 0.5; leave reject out"
         )
-    test = _validation(weights, network)
+    test = _validation(weights, model)
     if isinstance(asked, str):
         if test is None:
             raise UserError(_how_to_test(weights))
@@ -50,9 +51,12 @@ def rejection(
     return Rejection(float(asked), temperature)
 
 
-def _validation(weights: Path, network: Network) -> Scores | None:
+def _validation(weights: Path, model: Network | Stack) -> Scores | None:
     """The test of the validation part beside weights, by what a picture is shown for an answer."""
-    digest, way = digest_of(network), protocol(network, "dense")
+    digest, way = (
+        digest_of(model),
+        dense(model) if isinstance(model, Stack) else protocol(model, "dense"),
+    )
     for path in sorted((beside(weights) / "scores").glob("*.safetensors")):
         if not is_scores(path):
             continue
