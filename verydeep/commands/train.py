@@ -60,6 +60,10 @@ def train(
             autocompletion=one_of(TUNED),
         ),
     ] = None,
+    cached: Annotated[
+        bool,
+        typer.Option("--cached", help="With --tune fc: run the convolutions once, on fixed views."),
+    ] = False,
     width: Annotated[float | None, typer.Option(help="Share of the paper's channels.")] = None,
     crop: Annotated[int | None, typer.Option(help="Side of the training crop, in pixels.")] = None,
     fc: Annotated[
@@ -115,7 +119,7 @@ def train(
         "split": split_seed,
     }  # fmt: skip
     given: dict[str, Any] = {n: value for n, value in options.items() if value is not None}
-    given |= parsed(set_ or [])
+    given |= ({"cached": True} if cached else {}) | parsed(set_ or [])
     _refuse(data, out, resume, recipe, given, save_every)
 
     from verydeep.commands.console import Console

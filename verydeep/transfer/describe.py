@@ -44,12 +44,13 @@ Descriptors = Float32[np.ndarray, "N D"]
 class Piece:
     """A network with a mean row at its end, and the Q whose evidence is averaged.
 
-    `layer` is the row that is meant.
+    `layer` is the row that is meant, `path` where the weights lie.
     """
 
     network: Network
     layer: str
     scales: tuple[int, ...]
+    path: str = ""
 
     @property
     def size(self) -> int:

@@ -129,7 +129,9 @@ def _counted(parts: Sequence[PartSaid], read: np.ndarray) -> tuple[PartSaid, ...
 def said_of(piece: Piece) -> PieceSaid:
     """A piece as a features file tells of it."""
     table = piece.network.table
-    return PieceSaid(hash_of(piece.network), table.name, piece.layer, piece.scales, piece.size)
+    return PieceSaid(
+        hash_of(piece.network), table.name, piece.layer, piece.scales, piece.size, piece.path
+    )
 
 
 def pieces_of(
@@ -151,7 +153,7 @@ def pieces_of(
         cut = describing(network, row)
         chosen = scales_of(cut, scales, network.pixels.scale[0])
         each = [(q,) for q in chosen] if stacked else [chosen]
-        pieces += [Piece(cut, row, some) for some in each]
+        pieces += [Piece(cut, row, some, str(path)) for some in each]
     return pieces
 
 
