@@ -32,7 +32,7 @@ def test_the_words_are_all_there_are() -> None:
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        ("verydeep tr", ["train"]),
+        ("verydeep tr", ["train", "transfer"]),
         ("verydeep train photos/ --wid", ["--width"]),
         ("verydeep train photos/ --net D", ["D", "D-BN"]),
         ("verydeep evaluate runs/a photos/ --protocol c", ["crops", "centre"]),
