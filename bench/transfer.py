@@ -8,8 +8,8 @@ describing pictures a linear SVM for each class is learnt from the pictures to t
 draw, C chosen on a fifth of these, and tested on those to test on. What is printed is the mean
 class recall and its deviation over draws, in %, or for VOC, which has parts of its own, the mean
 average precision (area) with all labels of a picture, beside the nearest class mean. Draws are
-those that are stored, or `--draws` of `--train` pictures a class from all of the data, tested on all others;
-where parts were found, they are of train, and the test is all of the part set aside.
+those that are stored, or `--draws` of `--train` pictures a class from all of the data, tested on
+all others; where parts were found, they are of train, and the test is all of the part set aside.
 
 | way | a picture is |
 |---|---|
