@@ -51,6 +51,9 @@ def features(
     layer: Layer = None,
     scales: Scales = None,
     stacked: Stacked = False,
+    boxes: Annotated[
+        bool, typer.Option("--boxes", help="Stack what is in the one box of each picture.")
+    ] = False,
     overwrite: Overwrite = False,
     split_seed: SplitSeed = None,
     engine: Engine = None,
@@ -96,7 +99,7 @@ def features(
     try:
         found = verb.features(
             networks, pictures[0] if len(pictures) == 1 else pictures,
-            layer=layer, scales=scales, stacked=stacked, split=split_seed or 0,
+            layer=layer, scales=scales, stacked=stacked, boxes=boxes, split=split_seed or 0,
             runtime=Runtime(machine, ranks, console), engine=engine,
         )  # fmt: skip
     except UserError as error:

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -32,6 +32,10 @@ KIND = tensors_file.Kind(
 )
 
 
+What = Literal["picture", "box"]
+"""What is described: the whole picture, or the one box that is told of it."""
+
+
 @dataclass(frozen=True)
 class PieceSaid:
     """How a piece of a descriptor came about: of which network, row and Q, how many numbers."""
@@ -41,6 +45,13 @@ class PieceSaid:
     layer: Line
     scales: Annotated[tuple[Annotated[int, Between(1, 2**16)], ...], Most(SCALES)]
     size: Count
+    of: What = "picture"
+
+    @property
+    def title(self) -> str:
+        """How it came about, in print."""
+        of = " of the box" if self.of == "box" else ""
+        return f"{self.layer} of {self.net}{of}, Q = {', '.join(map(str, self.scales))}"
 
 
 @dataclass(frozen=True)
@@ -93,10 +104,7 @@ class Features:
     @property
     def title(self) -> str:
         """How they came about, in print."""
-        return "; ".join(
-            f"{piece.layer} of {piece.net}, Q = {', '.join(map(str, piece.scales))}"
-            for piece in self.pieces
-        )
+        return "; ".join(piece.title for piece in self.pieces)
 
     def of(self, role: str) -> Features:
         """Those of the part with that role; UserError where there is none."""
