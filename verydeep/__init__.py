@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.predict import predict
     from verydeep.verbs.train import resume, train
     from verydeep.verbs.transfer import transfer
+    from verydeep.verbs.transfer_protocols import transfer_protocol
     from verydeep.weights import load, save
 
     __version__: str
@@ -56,6 +57,7 @@ __all__ = [
     "save",
     "train",
     "transfer",
+    "transfer_protocol",
 ]
 
 _HOMES = {
@@ -76,6 +78,7 @@ _HOMES = {
     "save": "verydeep.weights",
     "train": "verydeep.verbs.train",
     "transfer": "verydeep.verbs.transfer",
+    "transfer_protocol": "verydeep.verbs.transfer_protocols",
 }
 
 

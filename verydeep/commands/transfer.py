@@ -43,6 +43,21 @@ def transfer(
     out: Annotated[
         Path | None, typer.Option(help="Folder. [default: a new one, runs/DATA-transfer]")
     ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Test features as Appendix B does: draws, voc2007, voc2012 or action."),
+    ] = None,
+    train: Annotated[
+        str | None,
+        typer.Option(help="Of draws: pictures a class to learn from, 30, or several: 1,5,10."),
+    ] = None,
+    test: Annotated[
+        int | None, typer.Option(help="Of draws: pictures a class to test on. [default: the rest]")
+    ] = None,
+    draws: Annotated[int | None, typer.Option(help="How often is drawn. [default: 3]")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Of PASCAL VOC: a folder for the files its server takes.")
+    ] = None,
     split_seed: SplitSeed = None,
     engine: Engine = None,
     device: Device = None,
@@ -58,13 +73,18 @@ def transfer(
     verydeep transfer runs/birds-D photos/ --layer pool5 --scales 256,384
 
     Pictures are described once, by what a row of the network gives; linear SVMs are learnt from
-    that. What comes out is a network as any other, with its page.
+    that. What comes out is a network as any other, with its page; or with --protocol the figures
+    of a test as the paper has it, and no network:
+
+    verydeep transfer photos/ --protocol draws --train 1,5,10 --draws 3
     """
     from verydeep.commands.console import Console
     from verydeep.errors import UserError
 
     if len(words) > 2:
         raise UserError(f"{len(words)} words; give weights and data, or data alone for {USUAL}")
+    asked = {"train": _counts(train), "test": test, "draws": draws, "results": results}
+    _refuse_strangers(protocol, asked, {"out": out, "balanced": balanced or None})
     console = Console(quiet)
     console.say("verydeep transfer: reading weights and names")
     from verydeep.weights import find
@@ -73,28 +93,66 @@ def transfer(
     paths = [Path(name) for name in (*(named or [USUAL]), *(also or ()))]
     networks = [find(path, console, offline) for path in paths]
     cs = _numbers(c)
+    from verydeep.commands.transfer_answer import outcome_as_json, outcome_in_words
     from verydeep.report.transferred import write_page
     from verydeep.runtime.distributed import join
     from verydeep.runtime.machine import Machine
     from verydeep.runtime.runtime import Runtime
     from verydeep.verbs import transfer as verb
+    from verydeep.verbs.transfer_protocols import transfer_protocol
 
     machine, ranks = Machine.this(device, threads), join()
     console.quiet = quiet or not ranks.is_main
+    runtime = Runtime(machine, ranks, console)
     try:
-        found = verb.transfer(
-            networks, data,
-            layer=layer, scales=scales, stacked=stacked, c=cs,
-            class_weights="balanced" if balanced else None, split=split_seed or 0, out=out,
-            runtime=Runtime(machine, ranks, console), engine=engine,
-        )  # fmt: skip
+        if protocol is not None:
+            outcome = transfer_protocol(
+                networks, data, protocol,
+                layer=layer, scales=scales, stacked=stacked, c=cs, seed=split_seed,
+                **asked, runtime=runtime, engine=engine,
+            )  # fmt: skip
+        else:
+            found = verb.transfer(
+                networks, data,
+                layer=layer, scales=scales, stacked=stacked, c=cs,
+                class_weights="balanced" if balanced else None, split=split_seed or 0, out=out,
+                runtime=runtime, engine=engine,
+            )  # fmt: skip
     except UserError as error:
         ranks.failed(str(error))
         raise
     ranks.close()
-    if ranks.is_main:
+    if not ranks.is_main:
+        return
+    if protocol is not None:
+        print(outcome_as_json(outcome) if json else outcome_in_words(outcome))
+    else:
         page = write_page(found)
         print(_as_json(found, page) if json else answer(found, page))
+
+
+def _refuse_strangers(protocol: str | None, asked: dict[str, Any], others: dict[str, Any]) -> None:
+    """Raises UserError for an option of a protocol without one, and for one that none has."""
+    from verydeep.errors import UserError
+
+    for name, value in (asked if protocol is None else others).items():
+        if value is None:
+            continue
+        if protocol is None:
+            raise UserError(f"--{name} is of a protocol; give --protocol with it, such as draws")
+        raise UserError(f"--{name} makes a network, and --protocol makes none; leave one of them")
+
+
+def _counts(text: str | None) -> list[int] | None:
+    """The pictures a class of "30" or "1,5,10"; UserError where they are no whole numbers."""
+    from verydeep.errors import UserError
+
+    if text is None:
+        return None
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise UserError(f"--train {text}; give a whole number, or several: 1,5,10") from None
 
 
 def _numbers(text: str | None) -> list[float] | None:
