@@ -83,7 +83,9 @@ def transfer(
 
     if len(words) > 2:
         raise UserError(f"{len(words)} words; give weights and data, or data alone for {USUAL}")
-    asked = {"train": _counts(train), "test": test, "draws": draws, "results": results}
+    asked: dict[str, Any] = {
+        "train": _counts(train), "test": test, "draws": draws, "results": results,
+    }  # fmt: skip
     _refuse_strangers(protocol, asked, {"out": out, "balanced": balanced or None})
     console = Console(quiet)
     console.say("verydeep transfer: reading weights and names")

@@ -1,4 +1,4 @@
-"""What `verydeep transfer --protocol` prints: figures, what was done, and the paper's beside them."""
+"""What `verydeep transfer --protocol` prints: figures, how they came about, and the paper's."""
 
 from __future__ import annotations
 
@@ -92,18 +92,14 @@ def _rankings(found: Outcome) -> list[list[str]]:
 
 
 def _cs(found: Outcome) -> Iterator[str]:
-    """The C that were taken."""
+    """How draws came about, and the C that were taken."""
     for one in found.draws:
         taken = ", ".join(f"{draw.c:.3g}" for draw in one.draws)
-        yield f"C = {taken} at {one.train:,} a class{_why(one)}"
-    for ranked in found.rankings:
-        yield f"C = {ranked.c:.3g} by the descriptor of the {ranked.of}"
-
-
-def _why(one: DrawsTested) -> str:
-    """How C was chosen."""
-    chosen = all(draw.choice for draw in one.draws)
-    return ", each chosen on 20 % of a draw's pictures to learn from" if chosen else ", not chosen"
+        chosen = all(draw.choice for draw in one.draws)
+        why = "chosen on 20 % of the pictures to learn from" if chosen else "not chosen"
+        yield f"{one.how}; C = {taken}, {why}"
+    if found.rankings:
+        yield "C = " + ", ".join(f"{ranked.c:.3g} ({ranked.of})" for ranked in found.rankings)
 
 
 def _beside(found: Outcome) -> Iterator[str]:
@@ -113,7 +109,7 @@ def _beside(found: Outcome) -> Iterator[str]:
         return
     yield ""
     if found.differs:
-        yield f"not {paper.data} of the paper's {paper.table}: {'; '.join(found.differs)}"
+        yield f"not the test of the paper's {paper.table}, {paper.data}: {'; '.join(found.differs)}"
         return
     rows = [[f"{paper.table}, {paper.data}", f"{paper.figure} %"]]
     rows += [[_method(row), str(row)] for row in paper.rows]

@@ -86,7 +86,7 @@ CALTECH_256 = OnOther(
     stacked=True, draws=(60, None, 3),
 )  # fmt: skip
 ACTIONS = OnOther(
-    "Table 12", "VOC-2012, actions", MAP, 10, {}, 450, FIVE,
+    "Table 12", "VOC-2012 actions", MAP, 10, {}, 450, FIVE,
     (
         OfMethod("Oquab et al.", 70.2, note="pre-trained on 1,512 classes"),
         OfMethod("Gkioxari et al.", 73.6), OfMethod("Hoai", 76.3),
@@ -123,12 +123,13 @@ def differences(paper: OnOther, tested: Setting) -> tuple[str, ...]:
     if tested.side < paper.side:
         found.append(f"pictures of {tested.side:,} pixels, the larger side, not {paper.side:,}")
     if tested.part != "test":
-        found.append(f"tested on the {tested.part} part, for the labels of the test are not public")
+        found.append(f"tested on {WORDS[tested.part]}, not on test, whose labels are not public")
     if paper.draws and tested.draws != paper.draws:
         found.append(f"{_drawn(tested.draws)}, not {_drawn(paper.draws)}")
     return tuple(found)
 
 
+WORDS = {"train": "train", "validation": "val"}
 VERBS = {"train": "train on", "validation": "choose by", "test": "test on"}
 
 

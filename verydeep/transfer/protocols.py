@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 
 from verydeep.datasets.annotations import Labels
 from verydeep.evaluation.average_precision import (
@@ -27,7 +27,7 @@ from verydeep.transfer.linear import Features, signs_of
 from verydeep.transfer.nearest_mean import nearest_mean
 from verydeep.transfer.svm import Signs, SVMs, fit
 
-Rows = Int64[np.ndarray, " M"]
+Rows = Int64[np.ndarray, " _"]
 """Places of pictures among the descriptors."""
 VOCS: tuple[Definition, ...] = ("voc2007", "area")
 """PASCAL VOC's average precisions, to 2009 and since."""
@@ -73,11 +73,15 @@ class Spread:
 
 @dataclass(frozen=True)
 class DrawsTested:
-    """The draws of so many pictures a class to train on, and so many to test on, None for all."""
+    """The draws of so many pictures a class to train on, and so many to test on, None for all.
+
+    `how` says in words by what they were drawn.
+    """
 
     train: int
     test: int | None
     draws: tuple[DrawTested, ...]
+    how: str = ""
 
     @property
     def recall(self) -> Spread:
@@ -196,7 +200,7 @@ def machines_of(
     )
 
 
-def alone(x: Features, columns: int) -> Features:
+def alone(x: Features, columns: int) -> Float[np.ndarray, "N E"]:
     """The first columns of descriptors as descriptors of their own, of length one."""
     part = x[:, :columns]
     lengths = np.sqrt(np.einsum("nd,nd->n", part, part, dtype=np.float64))

@@ -142,7 +142,7 @@ def checked_cs(cs: Sequence[float]) -> None:
 def _check(signs: Signs, names: Sequence[str] | None) -> None:
     strange = np.argwhere(~np.isin(signs, (-1, 0, 1)))
     if len(strange):
-        i, k = strange[0]
+        i, k = strange[0].tolist()
         raise UserError(
             f"the sign of picture {i} for {name_of(k, names)} is {signs[i, k]}; expected 1, -1 or 0"
         )
@@ -150,7 +150,7 @@ def _check(signs: Signs, names: Sequence[str] | None) -> None:
         missing = np.flatnonzero(~(signs == sign).any(0))
         if len(missing):
             raise UserError(
-                f"{name_of(missing[0], names)} has {what} that counts; a linear SVM wants both"
+                f"{name_of(int(missing[0]), names)} has {what} that counts; a linear SVM wants both"
             )
 
 

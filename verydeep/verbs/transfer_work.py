@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -102,12 +102,12 @@ class Work:
             memory = memory | read_memory(path)
         if not memory:
             return
-        dataset = Dataset(self.data, "", (), {"train": part}, (), (), "")
+        dataset = Dataset(self.data, "", (), {"train": replace(part, keys=None)}, (), (), "")
         runtime = self.runtime
         keys = looked_into(dataset, runtime.machine.threads, runtime.progress).train.keys
         count = 0 if keys is None else int((memory.roles(keys) < UNKNOWN).sum())
         if count:
-            yield f"{count:,} of the pictures were learnt from or chosen by when the weights were"
+            yield f"{count:,} of the pictures were learnt from, or chosen by, for the weights"
 
 
 def _has_papers_crop(path: str | Path) -> bool:
