@@ -10,6 +10,7 @@
 >>> run = verydeep.train("photos/")                                  # trained, tested, in a folder
 >>> verydeep.evaluate("runs/photos-A", "photos/", "crops")           # an error with its interval
 >>> names, array = verydeep.features("vgg16", "photos/")             # descriptors of length one
+>>> verydeep.LinearSVMs(C="choose").fit(features, labels)            # scikit-learn's manners
 """
 
 from __future__ import annotations
@@ -21,27 +22,29 @@ from verydeep.errors import PictureError, Stopped, UserError
 if TYPE_CHECKING:
     from verydeep.datasets import open_dataset
     from verydeep.nets.network import Network, build
+    from verydeep.nets.stack import Stack
     from verydeep.pictures.reading import read_picture
     from verydeep.runtime.progress import SILENT, Progress
-    from verydeep.transfer.estimators import LinearSVMs
+    from verydeep.transfer.estimators import LinearSVMs as LinearSVMs
     from verydeep.transfer.features import Features, load_features
+    from verydeep.verbs.descriptors import Descriptors as Descriptors
     from verydeep.verbs.evaluate import evaluate
     from verydeep.verbs.features import features
     from verydeep.verbs.predict import predict
     from verydeep.verbs.train import resume, train
     from verydeep.verbs.transfer import transfer
     from verydeep.verbs.transfer_protocols import transfer_protocol
-    from verydeep.weights import load, save
+    from verydeep.weights import load, load_stack, save
 
     __version__: str
 
 __all__ = [
     "SILENT",
     "Features",
-    "LinearSVMs",
     "Network",
     "PictureError",
     "Progress",
+    "Stack",
     "Stopped",
     "UserError",
     "__version__",
@@ -50,6 +53,7 @@ __all__ = [
     "features",
     "load",
     "load_features",
+    "load_stack",
     "open_dataset",
     "predict",
     "read_picture",
@@ -62,15 +66,19 @@ __all__ = [
 
 _HOMES = {
     "SILENT": "verydeep.runtime.progress",
+    # not in __all__: `from verydeep import *` is not to want scikit-learn, an extra
+    "Descriptors": "verydeep.verbs.descriptors",
     "Features": "verydeep.transfer.features",
     "LinearSVMs": "verydeep.transfer.estimators",
     "Network": "verydeep.nets.network",
     "Progress": "verydeep.runtime.progress",
+    "Stack": "verydeep.nets.stack",
     "build": "verydeep.nets.network",
     "evaluate": "verydeep.verbs.evaluate",
     "features": "verydeep.verbs.features",
     "load": "verydeep.weights",
     "load_features": "verydeep.transfer.features",
+    "load_stack": "verydeep.weights",
     "open_dataset": "verydeep.datasets",
     "predict": "verydeep.verbs.predict",
     "read_picture": "verydeep.pictures.reading",

@@ -23,7 +23,7 @@ LARGEST_OF_OURS = 100_000_000
 """Bytes, by the format; that of a test of ILSVRC's 50,000 pictures has 2 MB."""
 NAMES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64",
-    "int32": "I32", "uint64": "U64", "uint32": "U32", "uint8": "U8", "bool": "BOOL",
+    "int32": "I32", "int8": "I8", "uint64": "U64", "uint32": "U32", "uint8": "U8", "bool": "BOOL",
 }  # fmt: skip
 """The format's names of kinds of numbers, by those of NumPy and PyTorch."""
 KINDS = {kind: name for name, kind in NAMES.items()}

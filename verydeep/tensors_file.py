@@ -57,7 +57,8 @@ _WRITTEN = "the one that it was written with"
 class Kind:
     """A kind of file of ours: its key in the metadata, what it is called, the number of its format.
 
-    `if_damaged` and `if_other` are what to do where one is, or is of another format.
+    `if_damaged` and `if_other` are what to do where one is, or is of another format; files of
+    formats `as_well` say the same in the same words, and are read as those of this one.
     """
 
     key: str
@@ -65,6 +66,7 @@ class Kind:
     format: int
     if_damaged: str
     if_other: str
+    as_well: tuple[int, ...] = ()
 
 
 class DamagedError(UserError):
@@ -292,7 +294,7 @@ def _record(text: str, kind: Kind) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise MisfitError(f"under '{kind.key}' it has {schema.shown(record)}")
     number = record.pop("format", None)
-    if number != kind.format or type(number) is not int:
+    if type(number) is not int or number not in (kind.format, *kind.as_well):
         raise _OtherFormatError(schema.shown(number))
     return record
 

@@ -23,13 +23,14 @@ from verydeep.pictures.reading import Source, read_picture
 def test_paths_bytes_and_arrays_get_the_posteriors_of_a_dense_test(
     photos: Callable[..., Path], engine: str
 ) -> None:
-    save(network(), "w.safetensors")
+    net = network()
+    save(net, "w.safetensors")
     paths = sorted(photos(2, 1, side=70).rglob("*.png"))
     pictures: list[Source] = [paths[0], paths[1].read_bytes(), read_picture(paths[2])]
     predictor = Predictor.of("w.safetensors", TWO_CORES.machine, engine)
     found = list(predictor.predict(pictures))
     part = Part(["a", "b", "c"], np.zeros(3, np.int64), lambda i: pictures[i])
-    tested = posteriors(predictor.network, part, protocol(predictor.network, "dense"))
+    tested = posteriors(net, part, protocol(net, "dense"))
     for one, row in zip(found, tested, strict=True):
         assert isinstance(one, Prediction)
         np.testing.assert_allclose(one.posteriors.numpy(), row, atol=1e-5)

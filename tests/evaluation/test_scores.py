@@ -56,7 +56,7 @@ def test_many_classes_take_little_memory() -> None:
     posteriors[np.arange(4), [0, 7, 7, 8]] = 1
     names, classes = tuple("abcd"), tuple(f"class {i}" for i in range(count))
     many = replace(
-        scores(), posteriors=posteriors, labels=np.array([0, 9, 9, 9]), names=names, classes=classes
+        scores(), posteriors=posteriors, truth=np.array([0, 9, 9, 9]), names=names, classes=classes
     )
     tested = evaluate.Tested(many, Part(names, many.labels, lambda i: b""), None)
     tracemalloc.start()
@@ -93,8 +93,8 @@ def test_scores_come_back_from_their_file(tmp_path: Path) -> None:
     found = load_scores(tmp_path / "scores" / "x.safetensors")
     assert (found.posteriors == POSTERIORS).all()
     assert (found.labels == LABELS).all()
-    assert replace(found, posteriors=POSTERIORS, labels=LABELS) == replace(
-        scores(), posteriors=POSTERIORS, labels=LABELS
+    assert replace(found, posteriors=POSTERIORS, truth=LABELS) == replace(
+        scores(), posteriors=POSTERIORS, truth=LABELS
     )
 
 

@@ -51,7 +51,7 @@ SMALL: dict[str, Any] = {
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 
 
-def corners(part: Part, samples: Labels) -> Targets:
+def corners(part: Part, samples: Labels, count: int = 4) -> Targets:
     found = np.concatenate([objects(part, int(i)).boxes for i in samples])
     return torch.from_numpy((found / SIDE).astype(np.float32))
 
@@ -96,7 +96,7 @@ BOXES = Task(
     outputs=lambda dataset: CORNERS,
     last_rows=lambda dataset: ("FC-4",),
     target=corners,
-    loss=distances,
+    loss=lambda scores, boxes, weights: distances(scores, boxes),
     guess=lambda network, boxes: float(distances(boxes.mean(0), boxes).mean()),
     judge=judge,
     figures=(
@@ -285,7 +285,7 @@ def test_an_epoch_is_the_line_that_is_kept_of_it() -> None:
 def test_the_loss_of_a_classifier_is_that_of_each_picture() -> None:
     """-log of the soft-max: scores 0, log 3 give posteriors 1/4 and 3/4."""
     scores = torch.tensor([[0.0, math.log(3)]] * 2)
-    losses = CLASSIFY.loss(scores, torch.tensor([0, 1]))
+    losses = CLASSIFY.loss(scores, torch.tensor([0, 1]), None)
     assert losses.tolist() == pytest.approx([math.log(4), math.log(4 / 3)])
 
 
@@ -296,5 +296,5 @@ def test_figures_are_told_with_their_unit() -> None:
 
 
 def test_an_unknown_task_is_named_before_any_picture_is_read() -> None:
-    with pytest.raises(UserError, match="no task 'paint'; --task takes classify"):
+    with pytest.raises(UserError, match="no task 'paint'; --task takes classify, tag"):
         train("nowhere", task="paint")

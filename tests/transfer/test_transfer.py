@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import verydeep
+from verydeep.datasets.annotations import LabelSets
 from verydeep.errors import UserError
 from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
@@ -61,6 +62,22 @@ def test_it_is_tested_and_asked_as_any_other_network(
         assert name == found.dataset.classes[tested.scores.posteriors[i].argmax()]
         assert posterior == pytest.approx(tested.scores.posteriors[i].max(), abs=1e-5)
         assert verydeep.load(found.weights).predict(picture, top=1)[0][0] == name
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_several_scales_and_nets_are_one_file(
+    stacked: bool, trunk: Path, photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    other = build("A", 2, width=0.125, crop=32, fc=0, initial="he")
+    other.pixels = Pixels(scale=(48, 48), mean=(100.0, 100.0, 100.0))
+    verydeep.save(other, tmp_path / "a.safetensors")
+    nets = [trunk, tmp_path / "a.safetensors"]
+    found = transfer(nets, photos(9, 8), scales="40,48", stacked=stacked, progress=SILENT)
+    (tested,) = found.tests
+    again = verydeep.evaluate(found.folder, "photos", progress=SILENT)
+    assert again.path == tested.path
+    np.testing.assert_allclose(again.scores.posteriors, tested.scores.posteriors, atol=1e-5)
+    write_page(found)
 
 
 def test_onnx_runtime_gives_the_same_answers(found: Transferred, tmp_path: Path) -> None:
@@ -116,3 +133,35 @@ def test_what_the_weights_have_learnt_is_no_test(
     first, second = (set(f.features.of("train").names) for f in (found, again))
     assert first == second
     assert again.features.parts == found.features.parts
+
+
+@pytest.fixture
+def tagged(photos: Callable[..., Path], tmp_path: Path) -> Path:
+    """A table in which pictures of the second class are of the first as well."""
+    folder = photos(14, 12, 10)
+    first, second, third = sorted(path.name for path in folder.iterdir())
+    labels = {first: first, second: f"{first};{second}", third: third}
+    lines = [
+        f"{path.relative_to(tmp_path)},{labels[path.parent.name]}"
+        for path in sorted(folder.rglob("*.png"))
+    ]
+    table = tmp_path / "tags.csv"
+    table.write_text("\n".join(["picture,labels", *lines]))
+    return table
+
+
+def test_of_several_labels_each_has_a_machine_and_a_posterior(trunk: Path, tagged: Path) -> None:
+    found = transfer(trunk, tagged, layer="pool5", task="tag", c=1, progress=SILENT)
+    (tested,) = found.tests
+    assert found.model.has_several
+    train, held_out = found.features.of("train"), found.features.of("validation")
+    assert isinstance(train.truth, LabelSets)
+    signs = train.truth.signs(3)
+    assert (signs.sum(1) == 1).any()  # of two of three
+    (machines,) = fit(train.descriptors, signs, [1.0])
+    values = machines.classifier.decision(held_out.descriptors) / found.learnt.temperature
+    np.testing.assert_allclose(tested.scores.posteriors, 1 / (1 + np.exp(-values)), atol=1e-5)
+    again = verydeep.evaluate(found.folder, tagged, progress=SILENT)
+    np.testing.assert_allclose(again.scores.posteriors, tested.scores.posteriors, atol=1e-5)
+    np.testing.assert_array_equal(again.scores.signs, tested.scores.signs)
+    assert "Average precision" in write_page(found).read_text()

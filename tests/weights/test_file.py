@@ -185,7 +185,7 @@ def test_a_file_of_another_kind_is_named(
         load(path)
 
 
-def changed(path: Path, where: tuple[str, ...], value: Any) -> None:
+def changed(path: Path, where: tuple[Any, ...], value: Any) -> None:
     """Writes something else into the header of a file of ours; its tensors stay."""
     content = tensors_file.read(path, KIND)
     inner = content.record

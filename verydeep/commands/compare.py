@@ -11,7 +11,7 @@ import typer
 from verydeep.commands.options import Json, Overwrite
 
 if TYPE_CHECKING:
-    from verydeep.evaluation.comparison import Comparison
+    from verydeep.evaluation.comparison import Comparison, MapComparison
     from verydeep.evaluation.scores import Scores
 
 Files = Annotated[
@@ -38,8 +38,9 @@ def compare(
     verydeep compare A.safetensors D.safetensors --page d.html --data photos/
 
     An interval is where the error lies with 95 % confidence. The others are held against the
-    best, picture by picture (McNemar's exact test). Of more than two tests, p and the interval
-    of a difference are corrected for all their pairs, because the best is chosen from the same
+    best, picture by picture (McNemar's exact test; of tests with several labels a picture, the
+    difference of their mAP by a bootstrap). Of more than two tests, p and the interval of a
+    difference are corrected for all their pairs, because the best is chosen from the same
     pictures: name few tests to tell small differences.
     """
     from verydeep.errors import UserError
@@ -94,7 +95,7 @@ def fuse(
         print(f"\n{wrapped(found.comparison)}\n{kept}")
 
 
-def verdicts(comparisons: Sequence[Comparison]) -> list[str]:
+def verdicts(comparisons: Sequence[Comparison] | Sequence[MapComparison]) -> list[str]:
     """The best test, and by how much each of the others is worse, if it is."""
     from verydeep.report.tables import text_table
 
@@ -104,14 +105,21 @@ def verdicts(comparisons: Sequence[Comparison]) -> list[str]:
     rows += [[c.name_b, *(cells_of(c))] for c in comparisons]
     pairs = comparisons[0].pairs
     said = f"Corrected for the {pairs} pairs of these tests: p, and the interval with it."
+    if rows[1][3] == "-":
+        rows = [[*row[:3], row[4]] for row in rows]
+        said = f"The interval is corrected for the {pairs} pairs of these tests."
     lines = ["", f"best: {comparisons[0].name_a}", "", text_table(rows)]
     return lines if pairs == 1 else [*lines, said]
 
 
-def cells_of(found: Comparison) -> list[str]:
+def cells_of(found: Comparison | MapComparison) -> list[str]:
     """Points, their interval, p, and the verdict, of a test held against the best."""
-    from verydeep.evaluation.comparison import points
+    from verydeep.evaluation.comparison import MapComparison, points
 
+    if isinstance(found, MapComparison):
+        low, high = map(points, found.interval)
+        verdict = "yes" if found.told_apart else "cannot be told"
+        return [points(found.difference), f"{low} to {high}", "-", verdict]
     low, high = (points(-end) for end in reversed(found.interval))
     p = "< 0.001" if found.p < 0.001 else f"{found.p:.3f}"
     verdict = "yes" if found.told_apart else "cannot be told"
@@ -139,6 +147,8 @@ def errors_table(
     for name, about in found:
         rows.append([name, *cells(about)])
     head = ["error, %", "top-1", "95 % interval", "top-5", "paper"]
+    if members[0].has_several:
+        head = ["in %", "mAP", "95 % interval", "", ""]
     said = [any(row[i] != "-" for row in rows) for i in range(len(head))]  # no column of dashes
     return text_table(
         [[c for c, some in zip(row, said, strict=True) if some] for row in [head, *rows]]
@@ -146,8 +156,10 @@ def errors_table(
 
 
 def cells(about: dict[str, Any]) -> list[str]:
-    """Top-1 error, its interval, top-5 error, and the paper's two."""
+    """Top-1 error, its interval, top-5 error, and the paper's two; or the mAP and its interval."""
     low, high = about["interval"]
+    if "map" in about:
+        return [f"{about['map']:.1f}", f"{low:.1f} to {high:.1f}", "-", "-"]
     paper = about["paper"]
     top5 = "-" if about["classes"] <= 5 else f"{about['top5']:.1f}"
     shown = f"{paper['top1']:.1f} / {paper['top5']:.1f} ({paper['table']})" if paper else "-"

@@ -75,6 +75,8 @@ def evaluate(
 ) -> None:
     """Test a network on labelled pictures: errors, per class, confusion, and a score file.
 
+    Of a net of several labels a picture (--task tag): average precision, and its mean (mAP).
+
     verydeep evaluate runs/photos-A photos/
 
     verydeep evaluate runs/photos-D photos/ --protocol both --scales paper
@@ -112,10 +114,13 @@ def evaluate(
     ranks.close()
     if not ranks.is_main:
         return
+    several = tested.scores.has_several
     if json:
         from json import dumps
 
-        print(dumps(_as_data(tested), indent=1))
+        from verydeep.commands import evaluate_several
+
+        print(dumps(evaluate_several.data_of(tested) if several else _as_data(tested), indent=1))
     else:
         print(answer(tested))
 
@@ -128,6 +133,10 @@ def answer(tested: Any) -> str:
     from verydeep.verbs.parts import WORDS
 
     scores = tested.scores
+    if scores.has_several:
+        from verydeep.commands import evaluate_several
+
+        return evaluate_several.answer(tested)
     about = as_data([scores])
     top1, interval, top5, paper = cells(about)
     beside = "" if paper == "-" else f"; the paper: {paper}"

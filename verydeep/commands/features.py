@@ -34,6 +34,7 @@ Stacked = Annotated[
     bool,
     typer.Option("--stacked", help="Put several Q one after another, not averaged."),
 ]
+Task = Annotated[str, typer.Option(help="tag, to keep all labels of pictures that have several.")]
 
 
 def features(
@@ -54,6 +55,7 @@ def features(
     boxes: Annotated[
         bool, typer.Option("--boxes", help="Stack what is in the one box of each picture.")
     ] = False,
+    task: Task = "classify",
     overwrite: Overwrite = False,
     split_seed: SplitSeed = None,
     engine: Engine = None,
@@ -99,7 +101,8 @@ def features(
     try:
         found = verb.features(
             networks, pictures[0] if len(pictures) == 1 else pictures,
-            layer=layer, scales=scales, stacked=stacked, boxes=boxes, split=split_seed or 0,
+            layer=layer, scales=scales, stacked=stacked, boxes=boxes, task=task,
+            split=split_seed or 0,
             runtime=Runtime(machine, ranks, console), engine=engine,
         )  # fmt: skip
     except UserError as error:

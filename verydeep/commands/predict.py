@@ -16,7 +16,19 @@ def predict(
     pictures: Annotated[
         list[str], typer.Argument(metavar="PICTURE...", help='Files, folders or "globs/*.jpg".')
     ],
-    top: Annotated[int, typer.Option(help="How many classes to name.")] = 5,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            help="How many classes to name. [default: 5; of a net of several labels, all from 0.5]"
+        ),
+    ] = None,
+    reject: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POSTERIOR|auto",
+            help="Answer 'none of these' below it; auto: chosen on the validation part.",
+        ),
+    ] = None,
     device: Device = None,
     offline: Offline = False,
     engine: Engine = None,
@@ -29,6 +41,8 @@ def predict(
 
     verydeep predict vgg16 holiday/ --top 1
 
+    verydeep predict runs/photos-A holiday/ --reject auto
+
     vgg16 is a net of `verydeep weights list`, fetched the first time.
 
     A picture that cannot be read is named on stderr, and the others are still answered.
@@ -40,7 +54,7 @@ def predict(
     from verydeep.shell import command
     from verydeep.weights import find
 
-    if top < 1:
+    if top is not None and top < 1:
         raise UserError(f"--top {top} names no class; at least 1 is needed")
     if len(pictures) == 1 and _swapped(str(weights), pictures[0]):
         right = command("predict", pictures[0], weights)
@@ -53,7 +67,8 @@ def predict(
 
     paths = found_pictures(pictures, console)
     results, faults = [], 0
-    for path, found in answers(weights, paths, top, device, engine, console):
+    by = _number(reject)
+    for path, found in answers(weights, paths, top, device, engine, console, by):
         if isinstance(found, str):
             faults += 1
             print(f"verydeep: {found}", file=sys.stderr)
@@ -67,6 +82,14 @@ def predict(
         print(dumps(results, indent=1))
     if faults:
         raise typer.Exit(2)
+
+
+def _number(reject: str | None) -> float | str | None:
+    """The number that a text is; another text as it is."""
+    try:
+        return None if reject is None else float(reject)
+    except ValueError:
+        return reject
 
 
 def _swapped(weights: str, picture: str) -> bool:
@@ -86,6 +109,8 @@ def _swapped(weights: str, picture: str) -> bool:
 def _lines(path: str, found: list[tuple[str, float]], alone: bool) -> str:
     """A picture's answer: a line for each class, or all in one line where there are many."""
     path, found = escaped(path), [(escaped(name), p) for name, p in found]
+    if not found:
+        return f"{path}  none of these"
     if len(found) == 1 or not alone:
         return f"{path}  " + "  ".join(f"{name} {p:.3f}" for name, p in found)
     width = max(len(name) for name, _ in found)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from json import dumps
 from pathlib import Path
+from typing import Any
 
 from verydeep.commands.compare import cells
+from verydeep.commands.evaluate_several import blindly
 from verydeep.evaluation.chance import Blind
 from verydeep.report.page import write_page
 from verydeep.report.tables import percent, text_table
@@ -19,7 +21,7 @@ from verydeep.weights.file import read_info
 
 FETCHED = "553 MB"
 """Of the authors' D."""
-CHOSE = "the validation part chose the weights, so that its error flatters"
+CHOSE = "the validation part chose the weights, so that it flatters"
 
 
 def answer(run: Run, json: bool) -> str:
@@ -31,13 +33,13 @@ def answer(run: Run, json: bool) -> str:
 def in_words(run: Run, page: Path) -> str:
     """What a run came to, for the terminal."""
     about = as_data([run.tests[-1].scores]) if run.tests else None
-    warning = about and about["no_better"]
+    warning = about and about.get("no_better")
     use = f"use it   {command('predict', run.folder, 'PICTURE')}"
     chose = CHOSE if "test" in _roles(run) else f"{CHOSE}; there is no test part"
     return "\n".join(
         [
             text_table(_errors(run) if run.tests else _figures(run)),
-            *([str(Blind(**about["blind"]))] if about else ()),
+            *([_blindly(about)] if about else ()),
             chose,
             "",
             f"weights  {run.folder}/best.safetensors (epoch {run.best.epoch})",
@@ -47,6 +49,11 @@ def in_words(run: Run, page: Path) -> str:
             *([f"or else  {_from_trained(run)}"] if _could_be_tuned(run) else ()),
         ]
     )
+
+
+def _blindly(about: dict[str, Any]) -> str:
+    """What is to be expected of an answer that looks at no picture."""
+    return str(Blind(**about["blind"])) if "blind" in about else blindly(about)
 
 
 def _could_be_tuned(run: Run) -> bool:
@@ -66,8 +73,14 @@ def _roles(run: Run) -> set[str]:
 
 
 def _errors(run: Run) -> list[list[str]]:
-    """The errors of every test of a classifier."""
+    """The errors of every test, or of several labels a picture its mAP."""
     rows = [["in %", "top-1", "95 % interval", "top-5"]]
+    if run.tests[-1].scores.has_several:
+        rows = [["in %", "mAP", "95 % interval"]]
+        for tested in run.tests:
+            found, interval, *_ = cells(as_data([tested.scores]))
+            rows.append([f"{tested.scores.role}, {tested.scores.protocol}", found, interval])
+        return rows
     for tested in run.tests:
         top1, interval, top5, _ = cells(as_data([tested.scores]))
         rows.append([f"{tested.scores.role} error, {tested.scores.protocol}", top1, interval, top5])

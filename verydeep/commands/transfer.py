@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands.features import Also, Layer, Scales, Stacked
+from verydeep.commands.features import Also, Layer, Scales, Stacked, Task
 from verydeep.commands.options import (
     Device,
     Engine,
@@ -37,6 +37,7 @@ def transfer(
         str | None,
         typer.Option("--c", help="C of the SVMs; of several, the best. [default: 0.01 to 100]"),
     ] = None,
+    task: Task = "classify",
     balanced: Annotated[
         bool, typer.Option("--balanced", help="Have rare classes weigh as much as others.")
     ] = False,
@@ -116,7 +117,7 @@ def transfer(
         else:
             found = verb.transfer(
                 networks, data,
-                layer=layer, scales=scales, stacked=stacked, c=cs,
+                layer=layer, scales=scales, stacked=stacked, c=cs, task=task,
                 class_weights="balanced" if balanced else None, split=split_seed or 0, out=out,
                 runtime=runtime, engine=engine,
             )  # fmt: skip
@@ -172,23 +173,25 @@ def _numbers(text: str | None) -> list[float] | None:
 def answer(found: Any, page: Path) -> str:
     """What a transfer came to, for the terminal."""
     from verydeep.commands.compare import cells
-    from verydeep.evaluation.chance import Blind
+    from verydeep.evaluation.chance import blind
     from verydeep.report.tables import percent, text_table
     from verydeep.shell import command
     from verydeep.verbs.compare import as_data
 
-    rows = [["part", "pictures", "top-1 error %", "95 % interval", "nearest class mean %"]]
+    several = found.model.has_several
+    what = "mAP %" if several else "top-1 error %"
+    rows = [["part", "pictures", what, "95 % interval", "nearest class mean %"]]
     for tested in found.tests:
         scores = tested.scores
-        top1, interval, *_ = cells(as_data([scores]))
-        beside = percent(found.nearest[scores.role])
-        rows.append([scores.role, f"{len(scores.labels):,}", top1, interval, beside])
-    about = as_data([found.tests[-1].scores])
+        figure, interval, *_ = cells(as_data([scores]))
+        beside = percent(found.nearest[scores.part])
+        rows.append([scores.part, f"{len(scores.names):,}", figure, interval, beside])
+    last = found.tests[-1].scores
     return "\n".join(
         [
             text_table(rows),
-            str(Blind(**about["blind"])),
-            f"C = {found.learnt.c:g}; nothing was chosen by these parts",
+            *([] if several else [str(blind(last.labels, last.classes))]),
+            f"C = {found.learnt.c:g}, chosen in folds of train; no part above chose anything",
             "",
             f"weights  {found.weights}",
             f"page     {page}",

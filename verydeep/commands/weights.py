@@ -229,8 +229,7 @@ def description_table(found: Description) -> str:
     rows = [
         ["file", f"{found.file}, {found.bytes:,} bytes"],
         ["family", found.family],
-        ["net", found.net.in_words if found.net else f"none: {found.no_net}"],
-        ["pixels", found.pixels_in_words],
+        *_nets(found),
         ["classes", _classes(found.classes if has_scores else ())],
         ["imported", one_line(source) if imported else ""],
         ["release", f"{release.name} of {release.publisher}" if release else ""],
@@ -240,6 +239,21 @@ def description_table(found: Description) -> str:
         ["md5", found.hashes.md5],
     ]
     return text_table([row for row in rows if row[1]], left=2)
+
+
+def _nets(found: Description) -> list[list[str]]:
+    """The rows of the net and its pixels, or of each network of a stack."""
+    if not found.members:
+        net = found.net.in_words if found.net else f"none: {found.no_net}"
+        return [["net", net], ["pixels", found.pixels_in_words]]
+    own = sum(member.own for member in found.members)
+    rows = [["stack", f"the scores of {len(found.members)} summed, {own:,} parameters"]]
+    before = ""
+    for number, member in enumerate(found.members, 1):
+        rows.append([f"member {number}", member.in_words])
+        rows.append(["pixels", "" if member.pixels_in_words == before else member.pixels_in_words])
+        before = member.pixels_in_words
+    return rows
 
 
 def releases_table(found: list[NamedRelease]) -> str:

@@ -6,7 +6,7 @@ run the trunk, the rows before the first that looks at a whole map, and in the l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -113,6 +113,32 @@ def engine_for(network: Network, name: str = "torch", threads: int = 1, calls: i
     else:
         trunk = _by_torch(network)
     return Engine(name, network, trunk)
+
+
+def engines_for(
+    networks: Sequence[Network], name: str = "torch", threads: int = 1
+) -> tuple[Engine, ...]:
+    """The engine of that name for each network; those that share a trunk have it once."""
+    made: dict[int, Engine] = {}
+    for i, network in enumerate(networks):
+        like = next((j for j in made if _is_one_trunk(networks[j], network)), None)
+        made[i] = (
+            engine_for(network, name, threads)
+            if like is None
+            else Engine(name, network, made[like].trunk)
+        )
+    return tuple(made.values())
+
+
+def _is_one_trunk(one: Network, other: Network) -> bool:
+    """Whether two networks are of one table and one kind of pixels, on the same trunk in memory."""
+    rows = {row.name for row, _ in one.table.path({one.table.trunk})}
+    pairs = zip(one.state_dict().items(), other.state_dict().values(), strict=True)
+    return (one.table, one.pixels) == (other.table, other.pixels) and all(
+        ours.data_ptr() == theirs.data_ptr()
+        for (name, ours), theirs in pairs
+        if name.rpartition(".")[0] in rows
+    )
 
 
 def _by_torch(network: Network) -> Trunk:

@@ -14,6 +14,7 @@ import numpy as np
 
 from verydeep.evaluation.metrics import Interval, Missed, middle, wrong
 from verydeep.evaluation.scores import Scores, aligned, titles_of
+from verydeep.evaluation.several import paired_map_interval
 from verydeep.randomness import generator
 
 LEVEL = 0.95
@@ -89,6 +90,49 @@ class Comparison:
         )
 
 
+@dataclass(frozen=True)
+class MapComparison:
+    """The mAP of a and b in % on the same pictures, and whether they can be told apart.
+
+    `difference` is that of a less that of b, in points, above 0 where a is better; `interval` is
+    where it lies with 95 % confidence, by a bootstrap over pictures, corrected for so many `pairs`
+    of tests as that of errors is.
+    """
+
+    name_a: str
+    name_b: str
+    map_a: float
+    map_b: float
+    difference: float
+    interval: Interval
+    pairs: int = 1
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether one is better than chance explains."""
+        low, high = self.interval
+        return low > 0 or high < 0
+
+    def __str__(self) -> str:
+        if self.difference < 0:
+            return str(self._turned())
+        verdict = "is better than" if self.told_apart else "cannot be told apart from"
+        low, high = map(points, self.interval)
+        return (
+            f"{self.name_a} {verdict} {self.name_b}{' by' if self.told_apart else ':'} "
+            f"{points(self.difference)} points of mAP (95 % interval {low} to {high}"
+            f"{f'; corrected for {self.pairs} pairs' if self.pairs > 1 else ''})"
+        )
+
+    def _turned(self) -> MapComparison:
+        """The same comparison with a and b in each other's place."""
+        low, high = self.interval
+        return MapComparison(
+            self.name_b, self.name_a, self.map_b, self.map_a, -self.difference, (-high, -low),
+            self.pairs,
+        )  # fmt: skip
+
+
 def points(value: float) -> str:
     """One digit after the point, and no -0.0."""
     return f"{round(value, 1) + 0.0:.1f}"
@@ -118,6 +162,18 @@ def compare(a: Scores, b: Scores, k: int = 1, pairs: int = 1) -> Comparison:
         p=min(1.0, pairs * p),
         pairs=pairs,
     )
+
+
+def compare_maps(a: Scores, b: Scores, pairs: int = 1) -> MapComparison:
+    """Two score files of the same pictures with several labels compared by mAP.
+
+    See MapComparison. Raises UserError as `compare` does.
+    """
+    a, b = aligned([a, b])
+    name_a, name_b = titles_of((a, b))
+    level = 1 - (1 - LEVEL) / pairs
+    found = paired_map_interval(a.posteriors, b.posteriors, a.signs, level)
+    return MapComparison(name_a, name_b, a.map, b.map, a.map - b.map, found, pairs)
 
 
 def _agreeing(missed_a: Missed, missed_b: Missed, level: float) -> Interval:

@@ -10,18 +10,23 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from verydeep.engines.engine import Engine, chosen, engine_for
+from verydeep.engines.engine import Engine, chosen, engines_for
 from verydeep.errors import PictureError, escaped
 from verydeep.nets.network import Answer, Network, most_probable
+from verydeep.nets.stack import Stack
 from verydeep.pictures.preprocessing import with_mirror
 from verydeep.pictures.reading import Source
 from verydeep.runtime.machine import Machine
-from verydeep.weights.file import load, read_info
+from verydeep.weights.file import read_info
+from verydeep.weights.stacks import load_any
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of one picture: the posteriors of its classes, which sum to one."""
+    """What a network says of one picture: the posteriors of its classes.
+
+    They sum to one, but where a network's classes are each by itself.
+    """
 
     classes: tuple[str, ...]
     posteriors: Float32[Tensor, " K"]
@@ -36,12 +41,13 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network and what runs it, asked for pictures one by one.
+    """A network or a stack, and what runs each network, asked for pictures one by one.
 
     `is_unnamed` says that nobody has named its classes: they are called by their numbers.
     """
 
-    engine: Engine
+    model: Network | Stack
+    engines: tuple[Engine, ...]
     is_unnamed: bool = False
 
     @classmethod
@@ -51,14 +57,11 @@ class Predictor:
         Raises UserError where the file cannot be used, or the net has no scores.
         """
         name = chosen(engine, machine.device)
-        network = load(weights, machine.device)
-        _ = network.table.scores  # refuses a net without scores
-        return cls(engine_for(network, name, machine.threads), read_info(weights).is_unnamed)
-
-    @property
-    def network(self) -> Network:
-        """The network that is asked."""
-        return self.engine.network
+        model = load_any(weights, machine.device)
+        networks = model.networks if isinstance(model, Stack) else (model,)
+        _ = networks[0].table.scores  # refuses a net without scores
+        engines = engines_for(networks, name, machine.threads)
+        return cls(model, engines, read_info(weights).is_unnamed)
 
     def predict(self, pictures: Iterable[Source]) -> Iterator[Prediction | PictureError]:
         """What the network says of each picture, or why it cannot be read, one by one."""
@@ -72,13 +75,15 @@ class Predictor:
         """What the network says of a picture; PictureError where it cannot be read.
 
         A picture is a path, bytes or an array, and is shown whole at the middle of the training
-        scales, with its mirror image (dense testing, Sect. 3.2).
+        scales, or at a stack's own, with its mirror image (dense testing, Sect. 3.2).
         """
-        return Prediction(self.network.classes, self._posteriors(picture))
+        return Prediction(self.model.classes, self._posteriors(picture))
 
     @torch.inference_mode()
     def _posteriors(self, picture: Source) -> Float32[Tensor, " K"]:
-        pixels = self.network.pixels
+        if isinstance(self.model, Stack):
+            return self.model.posteriors_of(picture, [engine.evidence for engine in self.engines])
+        (engine,), pixels = self.engines, self.model.pixels
         views = torch.from_numpy(with_mirror(pixels.read(picture, pixels.test_scale)))
-        evidence = self.engine.evidence(views.to(self.network.device))
-        return self.engine.verdict(evidence.mean(0, keepdim=True))[0]
+        evidence = engine.evidence(views.to(self.model.device))
+        return engine.verdict(evidence.mean(0, keepdim=True))[0]

@@ -2,13 +2,15 @@
 
 Testing is done once; errors, comparisons and reports are arithmetic on these files. A file of ours
 with `posteriors` [N, K], `labels` [N], and as its record the pictures' names, the classes, the
-protocol and a digest of the network.
+protocol and a digest of the network. Where classes are each by themselves it has `signs` [N, K] in
+place of labels: 1 where a picture is of a class, -1 where it is not, 0 where that does not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
@@ -19,18 +21,20 @@ from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import ROLES
 from verydeep.datasets.ilsvrc_lists import class_key
 from verydeep.errors import UserError
-from verydeep.evaluation.metrics import interval, top_error, wrong
+from verydeep.evaluation.metrics import Interval, interval, top_error, wrong
 from verydeep.evaluation.posteriors import Posteriors, are_posteriors
 from verydeep.evaluation.published import Trained
+from verydeep.evaluation.several import Signs, average_precisions, map_interval, mean_of
 from verydeep.evaluation.views import WAYS, Protocol
 from verydeep.schema import Line, Seed
 
 KIND = tensors_file.Kind(
     "verydeep-scores",
     "score file",
-    4,
+    5,
     if_damaged="test again",
     if_other="test again, or take it away",  # of a folder that has others
+    as_well=(4,),  # which knows no signs
 )
 
 
@@ -38,6 +42,8 @@ KIND = tensors_file.Kind(
 class Scores:
     """Posteriors of pictures, with their names and labels, and how they came about.
 
+    `truth` says of which class pictures are: `labels` where each is of one, or `signs` where a
+    posterior is each class's by itself, and a picture may be of several or none.
     `weights` is a digest of the network's tensors and pixels, `data` the dataset's fingerprint,
     `part` and the seed of the `split` say which pictures of it, and `role` what these were for the
     network: "train" where some were learnt from, "validation" where they chose the weights, else
@@ -48,7 +54,7 @@ class Scores:
     """
 
     posteriors: Posteriors
-    labels: Labels
+    truth: Labels | Signs
     names: tuple[Line, ...]
     classes: tuple[Line, ...]
     protocol: Protocol
@@ -65,6 +71,31 @@ class Scores:
     pooling: Line = "down"
 
     @property
+    def has_several(self) -> bool:
+        """Whether a picture may be of several classes, or none."""
+        return self.truth.ndim == 2
+
+    @property
+    def labels(self) -> Labels:
+        """The class of each picture; UserError where not each is of one."""
+        if self.has_several:
+            raise UserError(
+                f"the pictures of this test have several labels each ({self.title[:200]}); give "
+                f"one of pictures with one label each"
+            )
+        return self.truth
+
+    @property
+    def signs(self) -> Signs:
+        """Whether each picture is of each class; UserError where each is of one alone."""
+        if not self.has_several:
+            raise UserError(
+                f"the pictures of this test have one label each ({self.title[:200]}); give one of "
+                f"a net that ends with a sigmoid"
+            )
+        return self.truth
+
+    @property
     def title(self) -> str:
         """How they came about, in print."""
         if self.members:
@@ -73,22 +104,45 @@ class Scores:
 
     @property
     def in_words(self) -> str:
-        """The top-1 error with its interval, of which pictures and by which test, in a line."""
-        low, high = interval(wrong(self.posteriors, self.labels))
+        """The top-1 error, or the mAP, with its interval, of which pictures and by which test."""
+        figure, value = ("mAP", self.map) if self.has_several else ("error", self.top(1))
+        low, high = self.interval
         return (
-            f"{self.role} error {self.top(1):.1f} % ({low:.1f} to {high:.1f} with 95 % confidence) "
-            f"on {len(self.labels):,} pictures, {self.title[:200]}"
+            f"{self.role} {figure} {value:.1f} % ({low:.1f} to {high:.1f} with 95 % confidence) "
+            f"on {len(self.names):,} pictures, {self.title[:200]}"
         )
+
+    @cached_property
+    def interval(self) -> Interval:
+        """Where the top-1 error, or the mAP, lies with 95 % confidence, in %."""
+        if self.has_several:
+            return map_interval(self.posteriors, self.signs)
+        return interval(wrong(self.posteriors, self.labels))
 
     def top(self, k: int) -> float:
         """Top-k error in %; 0 by definition where there are no more than k classes."""
         return top_error(self.posteriors, self.labels, k)
 
+    @cached_property
+    def average_precisions(self) -> tuple[float | None, ...]:
+        """Of tests with several labels, that of each class in %; None where no picture is of it."""
+        return average_precisions(self.posteriors, self.signs)
+
+    @property
+    def map(self) -> float:
+        """The mean of the average precisions in %."""
+        return mean_of(self.average_precisions)
+
+    @property
+    def cost(self) -> float:
+        """A number that is the lower the better the test is: by errors, or by the mAP."""
+        return 100 - self.map if self.has_several else self.top(1)
+
     def __repr__(self) -> str:
         return f"Scores({self.in_words})"
 
 
-ARRAYS = ("posteriors", "labels")
+ARRAYS = ("posteriors", "truth")
 SAID = tuple(field.name for field in fields(Scores) if field.name not in ARRAYS)
 """What a score file tells of in words, by name."""
 
@@ -96,7 +150,8 @@ SAID = tuple(field.name for field in fields(Scores) if field.name not in ARRAYS)
 def save_scores(scores: Scores, path: Path) -> None:
     """Writes a score file, whole or not at all. Raises UserError where it cannot be written."""
     record = {**{name: getattr(scores, name) for name in SAID}, "protocol": asdict(scores.protocol)}
-    tensors_file.write(path, KIND, record, {name: getattr(scores, name) for name in ARRAYS})
+    truth = {"signs" if scores.has_several else "labels": scores.truth}
+    tensors_file.write(path, KIND, record, {"posteriors": scores.posteriors, **truth})
 
 
 def is_scores(path: Path) -> bool:
@@ -120,10 +175,21 @@ def load_scores(path: Path) -> Scores:
     return scores
 
 
-def _arrays(posteriors: np.ndarray, labels: np.ndarray) -> tuple[Posteriors, Labels]:
+def _arrays(
+    posteriors: np.ndarray, labels: np.ndarray | None = None, signs: np.ndarray | None = None
+) -> tuple[Posteriors, Labels | Signs]:
     """The arrays of a file as they are to be; ValueError where they are of another kind."""
     if posteriors.dtype != np.float32 or posteriors.ndim != 2:
         raise ValueError(f"posteriors are {posteriors.dtype} of {posteriors.ndim} axes")
+    if (labels is None) == (signs is None):
+        raise ValueError("it has not one of labels and signs")
+    if labels is None:
+        assert signs is not None
+        if signs.dtype != np.int8 or signs.shape != posteriors.shape:
+            raise ValueError(f"signs are {signs.dtype} of {signs.shape}")
+        if not np.isin(signs, (-1, 0, 1)).all():
+            raise ValueError("signs are not all -1, 0 or 1")
+        return posteriors, signs
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise ValueError(f"labels are {labels.dtype} of {labels.ndim} axes")
     if len(labels) and not 0 <= labels.min() <= labels.max() < posteriors.shape[1]:
@@ -137,15 +203,16 @@ def _refuse_misfits(scores: Scores) -> None:
     if not pictures or scores.posteriors.shape != (pictures, classes):
         shape = " x ".join(map(str, scores.posteriors.shape))
         raise ValueError(f"{shape} posteriors for {pictures} names and {classes} classes")
-    if len(scores.labels) != pictures:
-        raise ValueError(f"{len(scores.labels)} labels for {pictures} names")
+    if len(scores.truth) != pictures:
+        raise ValueError(f"{len(scores.truth)} labels for {pictures} names")
     if scores.role not in ROLES:
         raise ValueError(f"pictures that were {schema.shown(scores.role)}")
     if scores.protocol.name not in WAYS or not scores.protocol.scales:
         raise ValueError(f"no protocol {schema.shown(scores.protocol.name)}, or none of its scales")
-    bad = np.flatnonzero(~are_posteriors(scores.posteriors))
+    bad = np.flatnonzero(~are_posteriors(scores.posteriors, scores.has_several))
     if len(bad):
-        raise ValueError(f"the posteriors of picture {bad[0]} are none: they do not sum to one")
+        wanted = "are not from 0 to 1" if scores.has_several else "do not sum to one"
+        raise ValueError(f"the posteriors of picture {bad[0]} are none: they {wanted}")
 
 
 def aligned(scores: Sequence[Scores], called: Sequence[str] | None = None) -> list[Scores]:
@@ -191,8 +258,8 @@ def _reordered(first: Scores, called: str, other: Scores, name: str) -> Scores:
     _check_pictures(wanted, called, places, name)
     _check_pictures(places, name, wanted, called)
     order = np.array([places[name] for name in first.names])
-    posteriors, labels = other.posteriors[order], other.labels[order]
-    return replace(other, posteriors=posteriors, labels=labels, names=first.names)
+    posteriors, truth = other.posteriors[order], other.truth[order]
+    return replace(other, posteriors=posteriors, truth=truth, names=first.names)
 
 
 def _places(scores: Scores, called: str) -> dict[str, int]:
@@ -218,6 +285,15 @@ def _check_pictures(
 
 
 def _check_labels(first: Scores, called: str, other: Scores, name: str) -> None:
+    if first.has_several != other.has_several:
+        ours, theirs = (
+            "several labels a picture" if scores.has_several else "one label a picture"
+            for scores in (first, other)
+        )
+        raise UserError(f"{name} is of {theirs}, {called} of {ours}; test by nets of one kind")
+    if first.has_several:
+        _check_signs(first, called, other, name)
+        return
     differs = first.labels != other.labels
     if differs.any():
         i = int(differs.argmax())
@@ -225,6 +301,16 @@ def _check_labels(first: Scores, called: str, other: Scores, name: str) -> None:
         raise UserError(
             f"{name} has other labels: picture '{first.names[i]}' is of class '{theirs}' there and "
             f"of class '{ours}' in {called}"
+        )
+
+
+def _check_signs(first: Scores, called: str, other: Scores, name: str) -> None:
+    places = np.argwhere(first.signs != other.signs)
+    if len(places):
+        i, k = places[0].tolist()
+        raise UserError(
+            f"{name} has other labels: class '{first.classes[k]}' of picture '{first.names[i]}' is "
+            f"{other.signs[i, k]} there and {first.signs[i, k]} in {called}"
         )
 
 

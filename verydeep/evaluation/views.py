@@ -18,6 +18,7 @@ from verydeep.errors import UserError
 from verydeep.evaluation.published import three_scales
 from verydeep.nets.locality import Locality
 from verydeep.nets.network import Network
+from verydeep.nets.stack import Member, Stack
 from verydeep.nets.table import Table
 from verydeep.pictures.windows import Window
 from verydeep.schema import Between, Most
@@ -131,6 +132,12 @@ class Protocol:
     def passes(self) -> tuple[Pass, ...]:
         """Every scale in every way; a picture's posteriors are the mean over the passes."""
         return tuple(Pass(way, self.crop, q) for way in WAYS[self.name] for q in self.scales)
+
+
+def dense(model: Member | Stack) -> Protocol:
+    """The one protocol of a stack or a member of one: dense, at its own Q."""
+    network = model.network if isinstance(model, Member) else model.networks[0]
+    return Protocol("dense", network.table.crop, model.scales)
 
 
 def protocol(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import torch
 
     from verydeep.nets.network import Network
+    from verydeep.nets.stack import Stack
 
 
 def find(path: Path | str, progress: Progress | None = None, offline: bool = False) -> Path:
@@ -58,6 +59,15 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Network:
     from verydeep.weights import file
 
     return file.load(found, device)
+
+
+def load_any(path: Path | str, device: str | torch.device = "cpu") -> Network | Stack:
+    """What `load` gives, or the stack that a weights file holds; raises as `load` does."""
+    found = find(path)
+
+    from verydeep.weights import stacks
+
+    return stacks.load_any(found, device)
 
 
 def _refuse_missing(release: Release) -> None:

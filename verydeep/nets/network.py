@@ -56,7 +56,10 @@ def build(
 
 
 Answer = list[tuple[str, float]]
-"""The most probable classes of a picture, as (class name, posterior)."""
+"""The most probable classes of a picture, as (class name, posterior); none is none of these."""
+TOP, HALF = 5, 0.5
+"""Classes that are named where nobody says how many; where they are each by itself, the posterior
+from which on one is named."""
 Rule = Callable[..., Tensor]
 """What a row is done by instead of its layer: called with row, layer, and what the row reads."""
 Rules = Mapping[type[Row] | str, Rule]
@@ -68,6 +71,18 @@ def most_probable(classes: Sequence[str], posteriors: Float[Tensor, " K"], count
     best = posteriors.topk(min(count, len(classes)))
     pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return [(classes[k], p) for k, p in pairs]
+
+
+def answer_of(
+    classes: Sequence[str], posteriors: Float[Tensor, " K"], top: int | None, *, several: bool
+) -> Answer:
+    """The `top` most probable classes; where nothing is said, five, or of `several` those of 0.5.
+
+    Of classes that are each by itself none may have as much.
+    """
+    if top is None:
+        top = int((posteriors >= HALF).sum()) if several else TOP
+    return most_probable(classes, posteriors, top)
 
 
 class Network(nn.Module):
@@ -117,6 +132,11 @@ class Network(nn.Module):
         """Where its weights are."""
         return next(self.parameters()).device
 
+    @property
+    def has_several(self) -> bool:
+        """Whether a picture may be of several classes, or none: each has a posterior by itself."""
+        return self.table.has_several
+
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         """Class scores; those of a picture larger than the crop are its score map's mean."""
         return self.score_map(images).mean((2, 3))
@@ -153,10 +173,21 @@ class Network(nn.Module):
 
     def verdict(self, evidence: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
         """Posteriors by the mean `evidence` of each picture's views: of posteriors, itself."""
-        if self.table.pooled is None:
-            return evidence
+        return evidence if self.table.pooled is None else self.likely(self.scores_by(evidence))
+
+    def scores_by(self, evidence: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
+        """Class scores by the mean `evidence` of each picture's views, which a mean row gave."""
+        assert self.table.pooled is not None
         given = {self.table.pooled: evidence[:, :, None, None]}
-        return self.likely(self.run(given, [SCORES])[SCORES].float().flatten(1))
+        return self.run(given, [SCORES])[SCORES].float().flatten(1)
+
+    def answer(self, posteriors: Float[Tensor, " K"], top: int | None = None) -> Answer:
+        """The `top` most probable classes of a picture, by its posteriors.
+
+        Where nothing is said, five; or where classes are each by itself, those of 0.5 and more,
+        which may be none.
+        """
+        return answer_of(self.classes, posteriors, top, several=self.has_several)
 
     def activations(
         self, images: Float[Tensor, "B C H W"], names: Iterable[str]
@@ -210,8 +241,10 @@ class Network(nn.Module):
         kept = {**given, **kept}
         return {name: kept[row] for name, row in names.items()}
 
-    def predict(self, pictures: Any, top: int = 5, progress: Progress | None = None) -> list[Any]:
-        """The `top` most probable classes of a picture, as (class name, posterior).
+    def predict(
+        self, pictures: Any, top: int | None = None, progress: Progress | None = None
+    ) -> list[Any]:
+        """The `top` most probable classes of a picture, as (class name, posterior); see `answer`.
 
         Of several, a list of such lists, in order: for a folder, a list, or a batch [B, H, W, 3] or
         [B, 3, H, W]. A picture is whatever `given_pictures` takes: a path, bytes, an open file, a
@@ -223,11 +256,11 @@ class Network(nn.Module):
         >>> network.predict("cat.jpg", top=1)
         [('cat', 0.9...)]
         """
-        if top < 1:
+        if top is not None and top < 1:
             raise UserError(f"top {top} names no class; at least 1 is needed")
 
         def answer(source: Source) -> Answer:
-            return most_probable(self.classes, self._posteriors_of(source), top)
+            return self.answer(self._posteriors_of(source), top)
 
         return answered(pictures, answer, progress)
 

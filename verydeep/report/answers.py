@@ -21,6 +21,10 @@ MATRIX = 20
 MISTAKES = 12
 WIDE = 6
 """Classes from which on a matrix is wider than the screen of a phone."""
+CHOSE = (
+    "The validation part chose the weights that were kept, so its error flatters; the test part is "
+    "tested once, at the end."
+)
 OPEN = 20
 """Classes whose errors are shown at once; of more, the others are folded in."""
 
@@ -50,8 +54,8 @@ def sections_of_answers(network: Network, tested: Tested) -> list[str]:
     ]
 
 
-def errors(tests: Sequence[Tested]) -> str:
-    """The errors of every test, with what they are to be held against."""
+def errors(tests: Sequence[Tested], chose: str = CHOSE) -> str:
+    """The errors of every test, with what they are to be held against, and what the parts chose."""
     scores = tests[-1].scores
     blindly = str(blind(scores.labels, scores.classes))
     warning = no_better(scores.posteriors, scores.labels, scores.classes)
@@ -67,8 +71,7 @@ def errors(tests: Sequence[Tested]) -> str:
     last = tests[-1].scores.role
     none = "" if last == "test" else " This data has none."
     return table(head, rows, "numbers") + (
-        f"<p>The validation part chose the weights that were kept, so its error flatters; the test "
-        f"part is tested once, at the end.{none} An interval is where the error lies with 95 % "
+        f"<p>{chose}{none} An interval is where the error lies with 95 % "
         f"confidence for other pictures of the kind; another seed is another network.</p>"
         "<p>Q is the smaller side that pictures are rescaled to, in pixels. Dense runs the network "
         "over the whole picture and its mirror image; the scores are averaged over space before "

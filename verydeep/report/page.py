@@ -13,6 +13,7 @@ from verydeep.report.answers import errors, errors_in_short, sections_of_answers
 from verydeep.report.html import section, table, write_html
 from verydeep.report.plots import figure_curve, loss_curves
 from verydeep.report.tables import short
+from verydeep.report.tags import precisions, sections_of_tags, tags_in_short
 from verydeep.training.settings import scale_text
 from verydeep.training.state import tuned_layers
 from verydeep.verbs.run import Run
@@ -27,20 +28,40 @@ def write_page(run: Run, path: Path | None = None) -> Path:
     title = f"Configuration {run.settings.net} on {Path(run.dataset.where).name}"
     sections = [
         _head(run, title),
-        section("Errors", errors(run.tests)) if run.tests else section("Figures", _figures(run)),
+        _results(run),
         section("Training", _curves(run)),
-        *(sections_of_answers(run.network, run.tests[-1]) if run.tests else ()),
+        *_answers(run),
         section("The network", _network(run)),
         section("How to repeat it", _repeat(run)),
     ]
     return write_html(path, title, sections)
 
 
+def _has_several(run: Run) -> bool:
+    """Whether it was tested with several labels a picture."""
+    return bool(run.tests) and run.tests[-1].scores.has_several
+
+
+def _results(run: Run) -> str:
+    if not run.tests:
+        return section("Figures", _figures(run))
+    if _has_several(run):
+        return section("Average precision", precisions(run.tests))
+    return section("Errors", errors(run.tests))
+
+
+def _answers(run: Run) -> list[str]:
+    if not run.tests:
+        return []
+    said_of = sections_of_tags if _has_several(run) else sections_of_answers
+    return said_of(run.network, run.tests[-1])
+
+
 def _head(run: Run, title: str) -> str:
     parts = {role: f"{count:,}" for role, count in run.pictures.items()}
     epochs = f"{len(run.epochs):,} epoch{'' if len(run.epochs) == 1 else 's'}"
     figures = [
-        *(errors_in_short(run.tests) if run.tests else _in_short(run)),
+        *_in_short(run),
         (f"{len(run.dataset.classes):,}", "classes"),
         (parts["train"], "pictures to train on"),
         (parts["validation"], "pictures that chose the weights"),
@@ -58,6 +79,9 @@ def _head(run: Run, title: str) -> str:
 
 def _in_short(run: Run) -> Iterator[tuple[str, str]]:
     """Figures of the part that says most, and what they are."""
+    if run.tests:
+        yield from (tags_in_short if _has_several(run) else errors_in_short)(run.tests)
+        return
     *_, (role, judged) = run.judged.items()
     for figure in run.task.figures:
         yield figure.told(judged.figures[figure.name]), escape(f"{role} {figure.label}")

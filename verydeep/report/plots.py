@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float64
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -24,6 +26,8 @@ _VARIABLES = {
 """Stand-ins that matplotlib draws with, and the page's colours that they become."""
 
 INK, FAINT, FIRST, SECOND = _VARIABLES
+POINTS = 200
+"""Of a curve, at most."""
 _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "verydeep",
@@ -70,6 +74,18 @@ def figure_curve(
         axes.plot(best.epoch, kept, "o", color=FIRST, label=f"kept: epoch {best.epoch}")
         axes.set_ylim(0, 1.08 * max(values) or 1)
         _finish(axes, epochs, cuts)
+        return _svg(figure)
+
+
+def precision_curve(precision: Float64[np.ndarray, " M"], recall: Float64[np.ndarray, " M"]) -> str:
+    """Small SVG of precision over recall, both in %, of one class."""
+    with rc_context(_STYLE):
+        figure = Canvas(figsize=(2.6, 2.0), layout="constrained")
+        axes = figure.add_subplot()
+        rising = np.flatnonzero(np.diff(recall, prepend=0))  # a point for each picture of the class
+        some = rising[np.unique(np.linspace(0, len(rising) - 1, POINTS).round().astype(int))]
+        axes.plot([0, *recall[some]], [precision[some[0]], *precision[some]], color=FIRST)
+        axes.set(xlim=(0, 102), ylim=(0, 102), xlabel="recall, %", ylabel="precision, %")
         return _svg(figure)
 
 

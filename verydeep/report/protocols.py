@@ -11,7 +11,7 @@ import numpy as np
 from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.datasets.dataset import joined
 from verydeep.errors import PictureError, UserError
-from verydeep.evaluation.comparison import points
+from verydeep.evaluation.comparison import Comparison, points
 from verydeep.evaluation.metrics import Bin, calibration
 from verydeep.evaluation.scores import Scores
 from verydeep.pictures.reading import Picture, read_picture
@@ -31,6 +31,11 @@ def write_protocols_page(found: Compared, path: Path, data: str | None = None) -
     Raises UserError where the data is not what was tested, or the page cannot be written.
     """
     names = found.names
+    if found.scores[0].has_several:
+        raise UserError(
+            "these tests are of several labels a picture, and a page is written of tests with one; "
+            "leave --page out"
+        )
     sections = [
         f"<header><p>verydeep</p><h1>{len(names)} tests of the same "
         f"{len(found.scores[0].labels):,} pictures</h1></header>",
@@ -68,6 +73,7 @@ def _verdicts(found: Compared) -> str:
         return ""
     rows = []
     for c in found.comparisons:
+        assert isinstance(c, Comparison)
         low, high = (points(-end) for end in reversed(c.interval))
         rows.append(
             (

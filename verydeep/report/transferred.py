@@ -5,11 +5,14 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from verydeep.evaluation.metrics import interval, wrong
-from verydeep.report.answers import errors, sections_of_answers
+from verydeep.nets.stack import Stack
+from verydeep.report.answers import errors, errors_in_short, sections_of_answers
 from verydeep.report.html import section, table, write_html
 from verydeep.report.tables import percent
+from verydeep.report.tags import precisions, sections_of_tags, tags_in_short
 from verydeep.verbs.transfer import Transferred
+
+CHOSE = "No part that was set aside chose anything, so that each is a test."
 
 
 def write_page(found: Transferred, path: Path | None = None) -> Path:
@@ -18,23 +21,37 @@ def write_page(found: Transferred, path: Path | None = None) -> Path:
     title = f"{found.features.pieces[0].net}'s features on {Path(found.dataset.where).name}"
     sections = [
         _head(found, title),
-        section("Errors", errors(found.tests) + _beside(found)),
+        _results(found),
         section("What was done", _done(found)),
-        *sections_of_answers(found.network, found.tests[-1]),
+        *_answers(found),
     ]
     return write_html(path, title, sections)
 
 
+def _answers(found: Transferred) -> list[str]:
+    """What is said of classes and single pictures."""
+    model = found.model
+    network = model.members[0].network if isinstance(model, Stack) else model
+    if model.has_several:
+        return sections_of_tags(network, found.tests[-1])
+    return sections_of_answers(network, found.tests[-1])
+
+
+def _results(found: Transferred) -> str:
+    if found.model.has_several:
+        return section("Average precision", precisions(found.tests, CHOSE) + _beside(found))
+    return section("Errors", errors(found.tests, CHOSE) + _beside(found))
+
+
 def _head(found: Transferred, title: str) -> str:
-    last = found.tests[-1].scores
-    low, high = interval(wrong(last.posteriors, last.labels))
+    last, several = found.tests[-1].scores, found.model.has_several
     train = found.features.of("train")
     figures = [
-        (f"{last.top(1):.1f} %", f"top-1 {last.role} error; 95 %: {low:.1f} to {high:.1f}"),
-        (percent(found.nearest[last.role]) + " %", "by the nearest class mean"),
+        *(tags_in_short(found.tests) if several else errors_in_short(found.tests)),
+        (percent(found.nearest[last.part]) + " %", "by the nearest class mean"),
         (f"{len(found.dataset.classes):,}", "classes"),
         (f"{len(train):,}", "pictures learnt from"),
-        (f"{len(last.labels):,}", f"pictures of the {last.role} part"),
+        (f"{len(last.names):,}", f"pictures of the {last.part} part"),
         (f"{found.seconds:.0f} s", "in all"),
     ]
     tiles = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for value, name in figures)
@@ -49,9 +66,10 @@ def _head(found: Transferred, title: str) -> str:
 def _beside(found: Transferred) -> str:
     """What the nearest class mean errs on the same pictures."""
     rows = [(role, percent(error)) for role, error in found.nearest.items()]
-    return table(("part", "error of the nearest class mean, %"), rows, "numbers") + (
-        "<p>The nearest class mean learns nothing but the means of the same descriptors. No part "
-        "above chose anything: C was chosen in folds of the pictures that were learnt from.</p>"
+    what = "mAP" if found.model.has_several else "error"
+    return table(("part", f"{what} of the nearest class mean, %"), rows, "numbers") + (
+        "<p>The nearest class mean learns nothing but the means of the same descriptors. C was "
+        "chosen in folds of the pictures that were learnt from.</p>"
     )
 
 

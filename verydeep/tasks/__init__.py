@@ -3,9 +3,10 @@
 from verydeep.errors import UserError
 from verydeep.schema import shown
 from verydeep.tasks.classify import CLASSIFY
+from verydeep.tasks.tag import TAG
 from verydeep.tasks.task import Task
 
-TASKS = {task.name: task for task in (CLASSIFY,)}
+TASKS = {task.name: task for task in (CLASSIFY, TAG)}
 """Those that a net can be trained for, by the name that `--task` takes."""
 
 

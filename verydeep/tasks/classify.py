@@ -16,11 +16,17 @@ from verydeep.evaluation.posteriors import posteriors, readable
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import Network
 from verydeep.runtime.runtime import Runtime
-from verydeep.tasks.task import Figure, Judgement, Scores, Targets, Task
+from verydeep.tasks.task import ClassWeights, Counts, Figure, Judgement, Scores, Targets, Task
 
 
-def _loss(scores: Scores, labels: Targets) -> torch.Tensor:
-    return F.cross_entropy(scores.float(), labels, reduction="none")
+def _loss(scores: Scores, labels: Targets, weights: ClassWeights | None) -> torch.Tensor:
+    return F.cross_entropy(scores.float(), labels, weights, reduction="none")
+
+
+def _balanced(pictures: int, counts: Counts) -> ClassWeights:
+    """N / (K n) for a picture of a class of n of N pictures, 1 on average; 0 for an empty class."""
+    weights = pictures / (len(counts) * np.maximum(counts, 1))
+    return torch.from_numpy(np.where(counts, weights, 0).astype(np.float32))
 
 
 def _judge(
@@ -43,7 +49,7 @@ CLASSIFY = Task(
     name="classify",
     outputs=lambda dataset: dataset.classes,
     last_rows=lambda dataset: (f"FC-{len(dataset.classes)}", "soft-max"),
-    target=lambda part, samples: torch.from_numpy(part.labels[samples]),
+    target=lambda part, samples, _: torch.from_numpy(part.labels[samples]),
     loss=_loss,
     guess=lambda network, labels: math.log(len(network.classes)),
     judge=_judge,
@@ -51,4 +57,5 @@ CLASSIFY = Task(
     judged_by="by one centre crop",
     without_looking=lambda dataset, part: str(blind(part.labels, dataset.classes)),
     protocols=("centre", "dense"),
+    balanced=_balanced,
 )

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from jaxtyping import Float, Shaped
+import numpy as np
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from verydeep.datasets.annotations import Labels
@@ -21,6 +22,10 @@ Scores = Float[Tensor, "B K"]
 """What a net's scores are of each picture: the row that the soft-max reads, or the last."""
 Targets = Shaped[Tensor, "B ..."]
 """What it is to give, in whatever form the task's loss wants it."""
+ClassWeights = Float[Tensor, " K"]
+"""What a picture of each class counts in the loss."""
+Counts = Int64[np.ndarray, " K"]
+"""Pictures of each class."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,12 @@ class Task:
     `last_rows` are the words of that row, and of what follows it in the table.
 
     `target` is what the net is to give of some pictures of a part, by their places in it, from the
-    part's annotations; `loss` one number for each picture of a micro-batch, from scores and
-    targets; `guess` the mean loss of an answer that looks at no picture, for a net and targets.
+    part's annotations and with so many outputs; `loss` one number for each picture of a
+    micro-batch, from scores, targets and what classes weigh, where that is not the same for all;
+    `guess` the mean loss of an answer that looks at no picture, for a net and targets.
+    A task that takes `several` labels a picture has data opened with them. `balanced` gives the
+    weights by which all classes count the same, from the number of pictures, and of those of each
+    class; a task without classes has none.
 
     `judge` shows a net the pictures of a part, and calls its last argument from time to time, which
     may raise. It gives a value for each of the `figures`: the first is watched by the schedule
@@ -93,14 +102,16 @@ class Task:
     name: str
     outputs: Callable[[Dataset], tuple[str, ...]]
     last_rows: Callable[[Dataset], tuple[str, ...]]
-    target: Callable[[Part, Labels], Targets]
-    loss: Callable[[Scores, Targets], Float[Tensor, " B"]]
+    target: Callable[[Part, Labels, int], Targets]
+    loss: Callable[[Scores, Targets, ClassWeights | None], Float[Tensor, " B"]]
     guess: Callable[[Network, Targets], float]
     judge: Callable[[Network, Part, Runtime, Callable[[], None]], Judgement]
     figures: tuple[Figure, ...]
     judged_by: str
     without_looking: Callable[[Dataset, Part], str]
     protocols: tuple[str, ...] = ()
+    several: bool = False
+    balanced: Callable[[int, Counts], ClassWeights] | None = None
 
     @property
     def watched(self) -> Figure:

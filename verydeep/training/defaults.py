@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from verydeep import randomness
+from verydeep import randomness, tasks
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.nets import initialisation
@@ -44,8 +44,9 @@ FEW = 200
 """Pictures below which the layers of a trained net are left as they are, but for the last or the FC
 ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
 BESIDES = (
-    "task", "fc", "start", "tune", "average", "micro_batch", "precision", "compiled", "bad_start",
-    "bad_loss", "bad_picture", "seed", "split", "fall", "warm_up",
+    "task", "fc", "start", "tune", "average", "class_weights", "sampling", "micro_batch",
+    "precision", "compiled", "bad_start", "bad_loss", "bad_picture", "seed", "split", "fall",
+    "warm_up",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
 
@@ -111,6 +112,8 @@ def choose(
         )
     if settings.compiled and machine.device == "cpu":
         raise UserError("compiled is for a GPU, and this trains on a CPU; leave it out")
+    if settings.class_weights == "balanced" and tasks.named(settings.task).balanced is None:
+        raise UserError(f"task {settings.task} has no classes to weigh; leave class_weights out")
     if settings.batch > len(train):
         raise UserError(
             f"a batch of {settings.batch} is more than the {len(train)} pictures there are"

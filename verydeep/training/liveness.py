@@ -56,7 +56,7 @@ def strengths(
     given, norms = {PICTURE: batch.shown(source.pixels)}, Norms(learnt_norms(network))
     scores = network.run(given, [SCORES], {BatchNorm: norms})[SCORES].mean((2, 3))
     task = tasks.named(settings.task)
-    losses = task.loss(scores, batch.targets)
+    losses = task.loss(scores, batch.targets, None)
     loss = (losses * batch.weight).mean()
     gradients = torch.autograd.grad(loss, [*learning.values()])
     pairs = zip(learning.items(), gradients, strict=True)

@@ -25,6 +25,7 @@ from verydeep.pictures.reading import Picture, Source
 from verydeep.pictures.windows import Window
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.threads import in_order
+from verydeep.training.balance import balanced_draws
 from verydeep.training.settings import Settings
 
 MEMORY = 3 * 2**29
@@ -37,7 +38,7 @@ TRIES = 10
 class Batch:
     """Crops, what the task wants of the pictures that they were cut from, and how they are shown.
 
-    `samples` are the places of the pictures in the part; `weight` is 0 for one that could not be
+    `samples` are what was drawn, as `draws` tells of it; `weight` is 0 for one that could not be
     read and was skipped, else 1; `faults` say which those were, and why. `whole` is the number of
     pictures of the step, over all processes. `windows` say what each crop shows, as the network is
     shown it, of picture `shown_of` of the part, which may be a substitute; that of a skipped one is
@@ -120,7 +121,8 @@ class CropSource:
     """What batches are made from: a part, the pixels it is read to, and the axes of its colours.
 
     `share` is (number of this process, number of processes): each takes its part of every batch.
-    `pinned` batches lie where a GPU can fetch them while it works.
+    `pinned` batches lie where a GPU can fetch them while it works. `outputs` is the number of what
+    the net gives, which targets may need.
     """
 
     part: Part
@@ -128,6 +130,7 @@ class CropSource:
     axes: tuple[tuple[float, float, float], ...] = ((0.0,) * 3,) * 3
     share: tuple[int, int] = (0, 1)
     pinned: bool = False
+    outputs: int = 0
 
 
 def batches(
@@ -139,7 +142,7 @@ def batches(
     "stop".
     """
     part = source.part
-    chosen = np.array_split(order(len(part), settings, epoch), steps(len(part), settings))
+    chosen = np.array_split(draws(part, settings, epoch), steps(len(part), settings))
     number, count = source.share
     ours = [np.array_split(numbers[: settings.batch], count)[number] for numbers in chosen[first:]]
     axes = torch.tensor(source.axes, dtype=torch.float32)
@@ -156,7 +159,7 @@ def batches(
         draws, taken, windows, faults = zip(*read, strict=True)
         batch = Batch(
             images,
-            target(part, np.array(taken)),
+            target(part, np.array(taken), source.outputs),
             torch.tensor([draw.mirrored for draw in draws]),
             torch.from_numpy(np.stack([draw.shift for draw in draws])) @ axes,
             torch.tensor([0.0 if fault and skips else 1.0 for fault in faults]),
@@ -182,16 +185,30 @@ def epoch_in_words(pictures: int, settings: Settings) -> str:
     left = max(0, pictures - count * settings.batch)
     plural = "s" if count > 1 else ""
     shown = f"an epoch: {count:,} step{plural} of {min(pictures, settings.batch)} pictures"
+    if settings.sampling == "balanced":
+        return f"{shown}, drawn so that classes come equally often"
     return f"{shown}; {left} of {pictures:,} left out, others each time" if left else shown
 
 
+def draws(part: Part, settings: Settings, epoch: int) -> Labels:
+    """What an epoch draws, in its order: as many as there are pictures.
+
+    Draw i is picture i; where pictures are drawn several times, so is i + N, of N pictures, and
+    each of its draws is another crop.
+    """
+    if settings.sampling == "plain":
+        return order(len(part), settings, epoch)
+    random = randomness.generator(settings.seed, "order", epoch)
+    return balanced_draws(part.truth, len(part), random)
+
+
 def order(pictures: int, settings: Settings, epoch: int) -> Labels:
-    """The order in which an epoch goes through the pictures."""
+    """The order in which an epoch goes through the pictures, each of them once."""
     return randomness.generator(settings.seed, "order", epoch).permutation(pictures)
 
 
 def augmentation(settings: Settings, epoch: int, sample: int) -> Augmentation:
-    """What is drawn for picture `sample` in this epoch: a random S and place, mirrored or not."""
+    """What is drawn for draw `sample` of this epoch: a random S and place, mirrored or not."""
     draw = randomness.generator(settings.seed, "crop", epoch, sample)
     y, x, mirrored = draw.random(3)
     scale = int(draw.integers(settings.scale[0], settings.scale[1], endpoint=True))
@@ -202,13 +219,14 @@ def augmentation(settings: Settings, epoch: int, sample: int) -> Augmentation:
 def _read(
     source: CropSource, settings: Settings, epoch: int, sample: int, out: Picture
 ) -> tuple[Augmentation, int, Window, str | None]:
-    """Writes a crop to `out`; the picture it is of, its window, and what was wrong, if anything.
+    """Writes the crop of a draw to `out`; its picture, its window, and what was wrong, if anything.
 
     Which picture stands in for one that cannot be read depends on (seed, epoch, sample) alone, so
     every process makes the same choice. One that is skipped has such a stand-in too, of no weight
     in the loss, so that norms see pictures.
     """
     chosen, side = augmentation(settings, epoch, sample), len(out)
+    own = sample % len(source.part)
 
     def cut(i: int) -> Window:
         image, window = source.part.view(i, source.pixels, chosen.scale)
@@ -218,7 +236,7 @@ def _read(
         return window.mirror() if chosen.mirrored else window
 
     try:
-        return chosen, sample, cut(sample), None
+        return chosen, own, cut(own), None
     except PictureError as error:
         if settings.bad_picture == "stop":
             raise
@@ -229,7 +247,7 @@ def _read(
             return chosen, other, cut(other), fault
     if settings.bad_picture == "skip":
         out[:] = 0
-        return chosen, sample, Window.whole((side, side)), fault
+        return chosen, own, Window.whole((side, side)), fault
     raise PictureError(f"{fault}; nor could {TRIES} others in its place")
 
 

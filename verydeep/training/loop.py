@@ -19,6 +19,7 @@ from verydeep.datasets.dataset import Part
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import one_thread_each
+from verydeep.training.balance import class_weights
 from verydeep.training.loader import Batch, CropSource, batches, steps
 from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Schedule, Training
@@ -95,7 +96,8 @@ def _train(
     nothing = torch.zeros((), device=network.device)  # the loss of a step that is left out
     unread: list[tuple[int, Batch, Tensor]] = []
     with ThreadPoolExecutor(threads) as pool, one_thread_each():
-        step = Step(training, settings, pool, ranks)
+        weights = class_weights(training.task, network, source.part, settings)
+        step = Step(training, settings, pool, ranks, weights)
         while training.step < count:
             asked = perf_counter()
             batch = next(coming)

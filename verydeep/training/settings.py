@@ -24,7 +24,10 @@ RENAMED = {"learn": "tune", "shard": "micro_batch"}
 BEFORE = {"divide": True, "bad_start": "train"}
 """What earlier versions did without a setting: how weights of theirs were trained, and what their
 run.toml, taken as a recipe, trains again."""
-LATER = {"task": "classify", "fall": "plateau", "warm_up": 0.0}
+LATER = {
+    "task": "classify", "fall": "plateau", "warm_up": 0.0, "class_weights": "none",
+    "sampling": "plain",
+}  # fmt: skip
 """Settings that came later, and what is meant where a run.toml does not say them."""
 
 
@@ -58,6 +61,10 @@ class Settings:
     Norms go by the pictures of a micro-batch; the rest of a net learns the same by any, but for
     rounding.
 
+    With `class_weights` "balanced" every class counts the same in the loss, however few pictures it
+    has; with `sampling` "balanced" every epoch draws as many pictures as ever, but so that classes
+    come equally often. What is judged is the same.
+
     `seed` is that of all that is random in training; `split` that of the split of the data into
     parts, where it has none of its own, so that other seeds train other nets on the same parts.
 
@@ -88,6 +95,8 @@ class Settings:
     start: Line | None = None
     tune: Literal["all", "fc", "last"] = "all"
     average: Share = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    sampling: Literal["plain", "balanced"] = "plain"
     micro_batch: Annotated[int, Between(1, MANY)] = 16
     precision: Literal["float32", "bf16"] = "float32"
     compiled: bool = False
@@ -119,6 +128,11 @@ class Settings:
             raise UserError(
                 f"warm_up is {self.warm_up:g} epochs of {self.epochs}; it must end before they do: "
                 f"take --set warm_up=0"
+            )
+        if self.class_weights == self.sampling == "balanced":
+            raise UserError(
+                "class_weights and sampling are both balanced, so that rare classes would count "
+                "twice; take one of them"
             )
         if smallest < self.crop:
             raise UserError(

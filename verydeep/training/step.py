@@ -22,6 +22,7 @@ from verydeep.nets.norms import Norms, keep, learnt_norms
 from verydeep.nets.rows import PICTURE, BatchNorm, Dropout
 from verydeep.nets.table import SCORES
 from verydeep.runtime.distributed import Ranks, tree_merges
+from verydeep.tasks.task import ClassWeights
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
@@ -45,9 +46,14 @@ class Step:
     """A step of a training, to be called with one batch after another."""
 
     def __init__(
-        self, training: Training, settings: Settings, pool: Executor, ranks: Ranks
+        self,
+        training: Training,
+        settings: Settings,
+        pool: Executor,
+        ranks: Ranks,
+        weights: ClassWeights | None = None,
     ) -> None:
-        self.training, self.settings = training, settings
+        self.training, self.settings, self.weights = training, settings, weights
         self.pool, self.ranks = pool, ranks
         network = training.network
         self.learnt = training.optimiser.weights
@@ -125,7 +131,7 @@ class Step:
         images, drawn = piece.shown(network.pixels), torch.from_numpy(seeds).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
             scores = self.forward(network, images, drawn, self.streams, norms)
-            losses = self.training.task.loss(scores, piece.targets)
+            losses = self.training.task.loss(scores, piece.targets, self.weights)
         loss: Tensor = (losses * piece.weight).sum() / piece.whole
         return loss
 
@@ -154,7 +160,7 @@ def why_not_finite(
         values = network.run({PICTURE: piece.shown(network.pixels)}, names, rules)
         found |= {name for name in names if not values[name].isfinite().all()}
         scores = values[network.table.scores].mean((2, 3))
-        losses = training.task.loss(scores, piece.targets)
+        losses = training.task.loss(scores, piece.targets, None)
         seen = (~losses.isfinite() & (piece.weight > 0)).nonzero()[:, 0].tolist()
         pictures += [source.names[piece.shown_of[i]] for i in seen]
     network.train()

@@ -103,7 +103,7 @@ def one_label(signs: Signs) -> bool:
     return bool(((signs > 0).sum(1) == 1).all() and signs.all())
 
 
-def dealt_out(signs: Signs, folds: int, seed: int) -> Int64[np.ndarray, " N"]:
+def dealt_out(signs: Signs, folds: int, seed: int) -> Int64[np.ndarray, " M"]:
     """The fold of each picture, drawn from the seed so that each class is spread evenly.
 
     Classes are dealt out one after another, the rarest first, each picture with the first of its
@@ -126,7 +126,7 @@ def dealt_out(signs: Signs, folds: int, seed: int) -> Int64[np.ndarray, " N"]:
 def _tried(
     problem: Problem,
     signs: Signs,
-    held_out: Int64[np.ndarray, " M"],
+    held_out: Int64[np.ndarray, " held_out"],
     cs: Sequence[float],
     judged_by: Judge,
     names: Sequence[str] | None,

@@ -1,9 +1,9 @@
 """Pictures in, descriptors out: by one network or several, at one Q or several.
 
 A piece is what one network makes of a picture, or of what is in its box: the mean of a row's map
-over space, over the picture and its mirror image, and over its Q. Pieces are made of length one,
-put one after another, and the whole made of length one again. (The paper stacks scales and
-networks, and does not say whether parts are normalised first, in its appendix B; here they are.)
+over space, over the picture and its mirror image, and over its Q (Appendix B). Pieces are made of
+length one, put one after another, and the whole made of length one; the paper does not say whether
+it made the parts so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32
 
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.seen import NO_KEY
@@ -36,7 +36,7 @@ from verydeep.runtime.threads import in_order
 from verydeep.schema import Line, Sha256
 from verydeep.transfer import cache
 from verydeep.transfer.boxed import box_of, boxed
-from verydeep.transfer.cache import Sheet
+from verydeep.transfer.cache import Keys, Sheet
 from verydeep.transfer.features import What
 from verydeep.weights.file import hash_of
 
@@ -65,6 +65,18 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Described:
+    """Descriptors of pictures, the keys of their content, and why each that has none has none.
+
+    The row of a picture that could not be read is NaN.
+    """
+
+    descriptors: Descriptors
+    keys: Keys
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class _Way:
     """All that a row of a sheet depends on but the picture."""
 
@@ -85,7 +97,7 @@ class _Of:
     pictures: str
 
 
-def keys_of(part: Part, runtime: Runtime, of: What = "picture") -> Int64[np.ndarray, " N"]:
+def _keys_of(part: Part, runtime: Runtime, of: What) -> Keys:
     """The key of the content of each picture, or of its box; `NO_KEY` of one that cannot be read.
 
     Raises UserError where there is not one box.
@@ -107,20 +119,18 @@ def keys_of(part: Part, runtime: Runtime, of: What = "picture") -> Int64[np.ndar
 
 def described(
     part: Part, pieces: Sequence[Piece], runtime: Runtime, engine: str = "torch"
-) -> tuple[Descriptors, list[str]]:
-    """A descriptor of length one of each picture, and why each that has none has none.
+) -> Described:
+    """A descriptor of length one of each picture.
 
-    The row of a picture that cannot be read is NaN. What the cache has is not made again, and what
-    is made is put there; a walk that is cut short goes on where it was. Of several processes,
-    process 0 has them. Raises UserError where they take more memory than there is, and where a
-    piece is of boxes and a picture has not one.
+    What the cache has is not made again, and what is made is put there; a walk that is cut short
+    goes on where it was. Of several processes, process 0 has them. Raises UserError where they take
+    more memory than there is, and where a piece is of boxes and a picture has not one.
     """
     sizes = [piece.size for piece in pieces]
     shape = len(part), sum(sizes)
     found = _room(shape)
-    things = dict.fromkeys(piece.of for piece in pieces)
-    parts = {of: boxed(part) if of == "box" else part for of in things}
-    keys = {of: keys_of(part, runtime, of) for of in things}
+    parts = {of: boxed(part) if of == "box" else part for of in {p.of: None for p in pieces}}
+    keys = {of: _keys_of(part, runtime, of) for of in parts}
     ends = np.cumsum(sizes)
     for piece, end in zip(pieces, ends, strict=True):
         columns = found[:, end - piece.size : end]
@@ -129,7 +139,7 @@ def described(
         _made_unit(columns)
     found /= math.sqrt(len(pieces))
     found[np.isnan(found[:, ends - 1]).any(1)] = np.nan
-    return found, _faults(parts, pieces, found)
+    return Described(found, keys[pieces[0].of], tuple(_faults(parts, pieces, found)))
 
 
 def _room(shape: tuple[int, int]) -> Descriptors:
@@ -148,20 +158,15 @@ def _made_unit(values: Descriptors) -> None:
 
 def _evidence(
     part: Part,
-    keys: Int64[np.ndarray, " N"],
+    keys: Keys,
     piece: Piece,
     scale: int,
     runtime: Runtime,
     engine: str,
 ) -> Descriptors:
     """What a piece's network gives of each picture at one Q, NaN of one that cannot be read."""
-    network, is_main = piece.network, runtime.ranks.is_main
-    pixels = {name: value for name, value in asdict(network.pixels).items() if name != "scale"}
-    way = _Way(
-        hash_of(network), json.dumps(pixels, sort_keys=True), network.table.words,
-        network.table.crop, scale, engine, network.device.type,
-    )  # fmt: skip
-    sheet = Sheet.of(way, piece.size)
+    is_main, way = runtime.ranks.is_main, _way(piece, scale, engine)
+    sheet = sheet_of(piece, scale, engine)
     rows = sheet.rows(keys)
     if not runtime.ranks.broadcast(bool(_missing(rows, keys))):
         return rows
@@ -183,7 +188,21 @@ def _evidence(
     return rows
 
 
-def _missing(rows: Descriptors, keys: Int64[np.ndarray, " N"]) -> list[int]:
+def _way(piece: Piece, scale: int, engine: str) -> _Way:
+    network = piece.network
+    pixels = {name: value for name, value in asdict(network.pixels).items() if name != "scale"}
+    return _Way(
+        hash_of(network), json.dumps(pixels, sort_keys=True), network.table.words,
+        network.table.crop, scale, engine, network.device.type,
+    )  # fmt: skip
+
+
+def sheet_of(piece: Piece, scale: int, engine: str) -> Sheet:
+    """Where the cache keeps what a piece's network gives at one Q."""
+    return Sheet.of(_way(piece, scale, engine), piece.size)
+
+
+def _missing(rows: Descriptors, keys: Keys) -> list[int]:
     """The pictures to be described: the first of each content of which nothing is kept."""
     _, first = np.unique(keys, return_index=True)
     waiting = np.zeros(len(keys), bool)
@@ -213,11 +232,11 @@ def _made(
     return a_row_each(walked(walk_of(engine, part, (shown,), threads), runtime, told, journal))
 
 
-def _digest(keys: Int64[np.ndarray, " N"]) -> str:
+def _digest(keys: Keys) -> str:
     return hashlib.sha256(keys.tobytes()).hexdigest()
 
 
-def _unfinished(way: _Way, keys: Int64[np.ndarray, " N"]) -> Path | None:
+def _unfinished(way: _Way, keys: Keys) -> Path | None:
     """Where the walk over these pictures is kept, in the cache; None where nothing is."""
     if not cache.limit():
         return None

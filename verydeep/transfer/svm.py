@@ -23,7 +23,7 @@ from verydeep.transfer.gram import Gram, Vectors, gram_of, weighted
 from verydeep.transfer.linear import Features, Linear, checked, name_of
 from verydeep.transfer.newton import Margins, Point, Solution, solve
 
-Signs = Int[np.ndarray, "N K"]
+Signs = Int[np.ndarray, "M K"]
 """1 for a picture of the class, -1 for another, 0 for one that does not count (VOC's difficult)."""
 ClassWeights = Literal["balanced"] | Sequence[float] | None
 
@@ -142,7 +142,7 @@ def checked_cs(cs: Sequence[float]) -> None:
 def _check(signs: Signs, names: Sequence[str] | None) -> None:
     strange = np.argwhere(~np.isin(signs, (-1, 0, 1)))
     if len(strange):
-        i, k = strange[0].tolist()
+        i, k = map(int, strange[0])
         raise UserError(
             f"the sign of picture {i} for {name_of(k, names)} is {signs[i, k]}; expected 1, -1 or 0"
         )

@@ -10,9 +10,9 @@ from typing import Any
 
 from verydeep.errors import UserError
 from verydeep.evaluation.chance import blind, no_better
-from verydeep.evaluation.comparison import Comparison, compare
+from verydeep.evaluation.comparison import Comparison, MapComparison, compare, compare_maps
 from verydeep.evaluation.fusion import fuse, row_of
-from verydeep.evaluation.metrics import calibration, interval, wrong
+from verydeep.evaluation.metrics import calibration
 from verydeep.evaluation.scores import (
     Scores,
     aligned,
@@ -21,17 +21,21 @@ from verydeep.evaluation.scores import (
     refuse_other,
     save_scores,
 )
+from verydeep.evaluation.several import blind_map
 from verydeep.files import refuse_taken
 from verydeep.shell import called
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Tests of the same pictures, fewest errors first, and the others held against the first."""
+    """Tests of the same pictures, the best first, and the others held against the first.
+
+    The best has the fewest errors, or of tests with several labels a picture the highest mAP.
+    """
 
     scores: tuple[Scores, ...]
     names: tuple[str, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[Comparison, ...] | tuple[MapComparison, ...]
 
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -67,16 +71,21 @@ def compared(named: Sequence[Path]) -> Compared:
     Raises UserError where they are not of the same pictures and classes.
     """
     files, given = _aligned(named)
-    by_error = sorted(
-        zip(_names(files, given), given, strict=True), key=lambda each: each[1].top(1)
+    best_first = sorted(
+        zip(_names(files, given), given, strict=True), key=lambda each: each[1].cost
     )
-    names, scores = zip(*by_error, strict=True)
+    names, scores = zip(*best_first, strict=True)
     pairs = len(scores) * (len(scores) - 1) // 2
     found = [
-        replace(compare(scores[0], other, pairs=pairs), name_a=names[0], name_b=name)
-        for name, other in by_error[1:]
+        replace(_held_against(scores[0], other, pairs), name_a=names[0], name_b=name)
+        for name, other in best_first[1:]
     ]
     return Compared(scores, names, tuple(found))
+
+
+def _held_against(a: Scores, b: Scores, pairs: int) -> Any:
+    """Two tests compared by what such tests are compared by."""
+    return compare_maps(a, b, pairs) if a.has_several else compare(a, b, pairs=pairs)
 
 
 def _aligned(named: Sequence[Path]) -> tuple[list[Path], list[Scores]]:
@@ -128,7 +137,7 @@ class Fused:
     scores: tuple[Scores, ...]
     names: tuple[str, ...]
     together: Scores
-    comparison: Comparison
+    comparison: Comparison | MapComparison
 
 
 def fused(named: Sequence[Path], out: Path | None = None, overwrite: bool = False) -> Fused:
@@ -145,28 +154,33 @@ def fused(named: Sequence[Path], out: Path | None = None, overwrite: bool = Fals
     names, together = _names(files, members), fuse(members)
     if out is not None:
         save_scores(together, out)
-    best = min(range(len(members)), key=lambda i: members[i].top(1))
+    best = min(range(len(members)), key=lambda i: members[i].cost)
     called = f"the mean of these {len(members)}"
     found = replace(
-        compare(together, members[best], pairs=len(members)), name_a=called, name_b=names[best]
+        _held_against(together, members[best], len(members)), name_a=called, name_b=names[best]
     )
     return Fused(tuple(members), tuple(names), together, found)
 
 
 def as_data(members: Sequence[Scores], together: Scores | None = None) -> dict[str, Any]:
-    """What one test, or several fused, came to; errors in %, as plain data."""
+    """What one test, or several fused, came to; errors, or the mAP, in %, as plain data."""
     scores = together or members[0]
     row = row_of(members)
-    return {
+    about = {
         "title": scores.title,
         "part": scores.part,
         "role": scores.role,
         "weights": scores.weights,
-        "pictures": len(scores.labels),
+        "pictures": len(scores.names),
         "left_out": len(scores.left_out),
         "classes": len(scores.classes),
+        "interval": scores.interval,
+    }
+    if scores.has_several:
+        return {**about, "map": scores.map, "blind_map": blind_map(scores.signs)}
+    return {
+        **about,
         "top1": scores.top(1),
-        "interval": interval(wrong(scores.posteriors, scores.labels)),
         "top5": scores.top(5),
         "blind": asdict(blind(scores.labels, scores.classes)),
         "no_better": no_better(scores.posteriors, scores.labels, scores.classes),

@@ -20,6 +20,7 @@ from verydeep.weights.releases import Hashes, Release, hashes_of, release_of
 if TYPE_CHECKING:
     from verydeep.nets.table import Table
     from verydeep.pictures.preprocessing import Pixels
+    from verydeep.weights.info import WeightsInfo
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,51 @@ class Net:
             return f"{self.table.name} without its top (to {self.table.last}), {count}"
         return f"{self.table.name}, crop {self.table.crop}, {count}"
 
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            "net": self.table.name, "net_in_words": self.in_words, "crop": self.table.crop,
+            "words": self.table.words, "class_count": self.table.class_count,
+            "parameters": self.parameters,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StackedNet:
+    """A network of a stack: the row that describes pictures, and the Q that it sees them at.
+
+    `own` are the parameters that no member before it has.
+    """
+
+    net: Net
+    layer: str
+    scales: tuple[int, ...]
+    own: int
+    pixels: Pixels
+    pixels_in_words: str
+
+    @property
+    def in_words(self) -> str:
+        """The net, its row, its Q, and what is its own, in words."""
+        same = "" if self.own == self.net.parameters else f", {self.own:,} of them its own"
+        scales = ", ".join(map(str, self.scales))
+        return f"{self.net.in_words}{same}; by {self.layer} at Q = {scales}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            **self.net.as_json(), "layer": self.layer, "scales": self.scales,
+            "own_parameters": self.own, "pixels": asdict(self.pixels),
+            "pixels_in_words": self.pixels_in_words,
+        }  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Description:
     """What a file of weights is, whoever made it.
 
-    `net` is None where the weights are no whole net, and `no_net` says then what they lack.
+    `net` is None where the weights are no whole net, and `no_net` says then what they lack. It is
+    None of a stack too, of which `members` tell, and which has no pixels of its own.
     `guessed` tells of files of others what of their pixels is a guess, `provenance` and
     `layers_hash` of ours where they are from, and the hash of all their layers.
     """
@@ -53,7 +93,7 @@ class Description:
     release: Release | None
     family: str
     net: Net | None
-    pixels: Pixels
+    pixels: Pixels | None
     pixels_in_words: str
     classes: tuple[str, ...] | None
     notes: tuple[str, ...]
@@ -61,15 +101,14 @@ class Description:
     guessed: tuple[str, ...] | None = None
     provenance: dict[str, Any] | None = None
     layers_hash: str | None = None
+    members: tuple[StackedNet, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain data; what does not apply to the file is left out."""
-        net, release = self.net, self.release
-        of_net = {"net": None, "no_net": self.no_net} if net is None else {
-            "net": net.table.name, "net_in_words": net.in_words, "crop": net.table.crop,
-            "words": net.table.words, "class_count": net.table.class_count,
-            "parameters": net.parameters,
-        }  # fmt: skip
+        release = self.release
+        of_net = self.net.as_json() if self.net else {"net": None, "no_net": self.no_net}
+        if self.members:
+            of_net = {"members": [member.as_json() for member in self.members]}
         optional = {
             "guessed": self.guessed,
             "provenance": self.provenance,
@@ -78,7 +117,8 @@ class Description:
         }
         return {
             "file": str(self.file), "bytes": self.bytes, "family": self.family, **of_net,
-            "pixels": asdict(self.pixels), "pixels_in_words": self.pixels_in_words,
+            **({"pixels": asdict(self.pixels)} if self.pixels else {}),
+            **({"pixels_in_words": self.pixels_in_words} if self.pixels else {}),
             "classes": self.classes, "notes": self.notes,
             **{key: value for key, value in optional.items() if value is not None},
             **asdict(self.hashes),
@@ -98,10 +138,11 @@ def described(path: Path, prototxt: Path | None = None) -> Description:
 
 def _of_ours(path: Path) -> Description:
     from verydeep.importers.pixel_words import in_words
-    from verydeep.weights.file import pixels_of, read_info, table_of
+    from verydeep.weights.file import read_info
+    from verydeep.weights.info import members_of
 
     info, hashes = read_info(path), hashes_of(path)
-    pixels = pixels_of(info)
+    (first, *_), members = members_of(info), _members(info)
     notes = info.provenance.get("imported", {}).get("notes", [])
     return Description(
         file=path,
@@ -109,14 +150,37 @@ def _of_ours(path: Path) -> Description:
         hashes=hashes,
         release=release_of(hashes),
         family=OURS,
-        net=net_of(table_of(info)),
-        pixels=pixels,
-        pixels_in_words=in_words(pixels),
+        net=None if members else net_of(first.table),
+        pixels=None if members else first.pixels,
+        pixels_in_words="" if members else in_words(first.pixels),
         classes=tuple(info.classes),
         notes=tuple(map(one_line, notes)),
         provenance=info.provenance,
         layers_hash=info.hash,
+        members=members,
     )
+
+
+def _members(info: WeightsInfo) -> tuple[StackedNet, ...]:
+    """The networks of a stack; none of a file of one network."""
+    from verydeep.importers.pixel_words import in_words
+    from verydeep.nets.network import Network
+    from verydeep.nets.stack import described_by
+    from verydeep.weights.info import members_of
+
+    if not info.members:
+        return ()
+    found = []
+    for said in members_of(info):
+        network = Network.empty(said.table, info.classes, said.pixels)
+        own = sum(p.numel() for name, p in network.named_parameters() if name not in said.shared)
+        found.append(
+            StackedNet(
+                net_of(said.table), described_by(said.table), said.scales, own, said.pixels,
+                in_words(said.pixels),
+            )
+        )  # fmt: skip
+    return tuple(found)
 
 
 def _of_foreign(path: Path, prototxt: Path | None) -> Description:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +26,27 @@ from verydeep.evaluation.class_matching import (
 )
 from verydeep.evaluation.class_order import Numbering, doubts, refuse_other_order
 from verydeep.evaluation.journal import Journal
-from verydeep.evaluation.posteriors import faults, posteriors, readable
+from verydeep.evaluation.posteriors import (
+    Posteriors,
+    faults,
+    posteriors,
+    posteriors_of_stack,
+    readable,
+)
 from verydeep.evaluation.published import Trained
 from verydeep.evaluation.scores import Scores, refuse_other, save_scores
+from verydeep.evaluation.several import Signs, signs_of
 from verydeep.evaluation.showing import chunk_of
-from verydeep.evaluation.views import Protocol, protocol
+from verydeep.evaluation.views import Protocol, dense, protocol
 from verydeep.nets.network import Network
 from verydeep.nets.rounding import pooled
+from verydeep.nets.stack import Stack, in_words
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.verbs.papers_nets import trained_as
 from verydeep.verbs.parts import WORDS, split_of, to_test
-from verydeep.weights.file import read_info, table_of
+from verydeep.weights.file import WeightsInfo, read_info
+from verydeep.weights.info import members_of
 from verydeep.weights.paths import beside
 
 ILSVRC_VAL = 50_000
@@ -102,13 +111,18 @@ class Tested:
 
     @property
     def top1(self) -> float:
-        """Top-1 error in %."""
+        """Top-1 error in %; UserError where pictures have several labels, as of `top5`."""
         return self.scores.top(1)
 
     @property
     def top5(self) -> float:
         """Top-5 error in %; 0 where there are five classes or fewer."""
         return self.scores.top(5)
+
+    @property
+    def map(self) -> float:
+        """Of a net whose classes are each by themselves, the mean of average precisions in %."""
+        return self.scores.map
 
     def __repr__(self) -> str:
         where = f", in {escaped(str(self.path))}" if self.path else ""
@@ -148,7 +162,9 @@ def evaluate(
     chosen_engine = engines.chosen(engine, runtime.machine.device, precision)
     execution = Execution(chosen_engine, precision, pooling)
     info = read_info(weights_path)
-    _ = table_of(info).scores  # refuses a net without scores before any picture is read
+    if info.members:
+        _refuse_another_test(weights_path, info, protocol_name, scales)
+    _ = members_of(info)[0].table.scores  # refuses a net without scores before any picture is read
     dataset, part_name, part, role = to_test(weights_path, data, split, part_name, runtime)
     part = relabelled(part, dataset, info)
     for note in dataset.notes:
@@ -157,8 +173,8 @@ def evaluate(
         f"testing on {len(part):,} pictures ({part_name}{WORDS[role]}) of {dataset.where}"
     )
     runtime.progress.say(engines.words(execution.engine, asked=engine is not None))
-    network = weights.load(weights_path, runtime.machine.device)
-    chosen = protocol(network, protocol_name, scales)
+    model = weights.load_any(weights_path, runtime.machine.device)
+    chosen = dense(model) if isinstance(model, Stack) else protocol(model, protocol_name, scales)
     whole = of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL
     subject = Subject(
         dataset.where,
@@ -174,13 +190,25 @@ def evaluate(
     orders = other_orders(dataset, info)
     folder = beside(weights_path)
     return measure(
-        network, part, chosen, subject, folder, runtime,
+        model, part, chosen, subject, folder, runtime,
         path=path, orders=orders, execution=execution,
     )  # fmt: skip
 
 
+def _refuse_another_test(
+    path: Path, info: WeightsInfo, name: str, scales: str | int | Sequence[int] | None
+) -> None:
+    """Raises UserError where a stack is to be tested otherwise than it was made."""
+    if name != "dense" or scales is not None:
+        own = "; ".join(in_words(member.scales) for member in members_of(info))
+        raise UserError(
+            f"{path} is a stack, which is tested dense and at its members' own Q ({own}): leave "
+            f"protocol and scales out"
+        )
+
+
 def measure(
-    network: Network,
+    model: Network | Stack,
     part: Part,
     chosen: Protocol,
     subject: Subject,
@@ -191,7 +219,7 @@ def measure(
     orders: Sequence[Numbering] = (),
     execution: Execution | None = None,
 ) -> Tested:
-    """Tests one part by one protocol and writes the score file.
+    """Tests one part by one protocol, of a stack `dense`'s, and writes the score file.
 
     Without a `execution`, in float32 by the fastest engine there is for the machine. Pictures that
     cannot be read are left out, and named in the file. Raises UserError where the classes turn out
@@ -199,81 +227,126 @@ def measure(
     """
     device = runtime.machine.device
     execution = execution or Execution(engines.chosen(None, device))
-    digest = digest_of(network)
+    digest = digest_of(model)
     path = path or folder / "scores" / file_name(chosen, subject, digest, execution.unusual(device))
     refuse_other(path)
     if not len(part):
         raise UserError(f"no pictures to test on in the {subject.part} part of {subject.where}")
-    chunk = chunk_of(len(part), chosen.passes, network.device.type)
+    chunk = chunk_of(len(part), chosen.passes, model.device.type)
     identity = Identity(digest, fingerprint(part.names), chosen, subject, execution, device, chunk)
     journal = Journal(path.with_name(f"{path.name}.unfinished"), identity)
     with journal.alone() if runtime.ranks.is_main else nullcontext():
-        scores, read = _scores(
-            network, part, chosen, subject, digest, runtime, journal, orders, execution
-        )
+        if isinstance(model, Stack):
+            found = _of_stack(model, part, identity, journal, runtime)
+        else:
+            found = _of_network(model, part, identity, journal, runtime)
+        scores, read = _scores(found, model, part, identity, runtime, orders)
         if runtime.ranks.is_main:
             save_scores(scores, path)
             journal.remove()
+    if scores.has_several:  # which no order of the classes explains better
+        return Tested(scores, part.only(read), path)
     doubted = tuple(doubts(scores.posteriors.argmax(1), scores.labels, orders))
     return Tested(scores, part.only(read), path, doubted)
 
 
-def digest_of(network: Network) -> str:
-    """The sha256 of what posteriors are made with: a network's tensors and its pixels."""
-    pixels = json.dumps(asdict(network.pixels), sort_keys=True)
-    return hashlib.sha256(f"{weights.hash_of(network)} {pixels}".encode()).hexdigest()
+def digest_of(model: Network | Stack) -> str:
+    """The sha256 of what posteriors are made with: tensors, pixels, and the Q of a stack's own."""
+    if isinstance(model, Stack):
+        text = json.dumps([[digest_of(m.network), m.scales] for m in model.members])
+    else:
+        text = f"{weights.hash_of(model)} {json.dumps(asdict(model.pixels), sort_keys=True)}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _of_network(
+    network: Network, part: Part, test: Identity, journal: Journal, runtime: Runtime
+) -> Posteriors:
+    """The posteriors of all pictures, NaN of those that cannot be read."""
+    telling = _telling(f"testing, {test.protocol.name}", part, runtime)
+    network, how = pooled(network, test.execution.pooling), test.execution
+    return posteriors(
+        network, part, test.protocol, runtime, telling, journal, how.precision, how.engine
+    )
+
+
+def _of_stack(
+    stack: Stack, part: Part, test: Identity, journal: Journal, runtime: Runtime
+) -> Posteriors:
+    """The same, by a walk for each member, which is kept in a folder of its own."""
+    how, journals, telling = test.execution, [], []
+    for number, member in enumerate(stack.members, 1):
+        own = dense(member)
+        chunk = chunk_of(len(part), own.passes, stack.device.type)
+        digest = digest_of(member.network)
+        walk = replace(test, weights=digest, protocol=own, chunk=chunk)
+        journals.append(Journal(journal.folder / f"member-{number}", walk))
+        what = f"testing, {number} of {len(stack.members)}, Q = {in_words(member.scales)}"
+        telling.append(_telling(what, part, runtime))
+    each = [replace(m, network=pooled(m.network, how.pooling)) for m in stack.members]
+    return posteriors_of_stack(
+        Stack(tuple(each)), part, runtime, telling, journals, how.precision, how.engine
+    )
+
+
+def _telling(what: str, part: Part, runtime: Runtime) -> Callable[[int], None]:
+    """Tells how many of its share of the pictures a process has done."""
+    share = math.ceil(len(part) / runtime.ranks.world_size)
+    return lambda done: runtime.progress.step(what, min(done, share), share)
 
 
 def _scores(
-    network: Network,
+    found: Posteriors,
+    model: Network | Stack,
     part: Part,
-    chosen: Protocol,
-    subject: Subject,
-    digest: str,
+    test: Identity,
     runtime: Runtime,
-    journal: Journal,
     orders: Sequence[Numbering],
-    execution: Execution,
 ) -> tuple[Scores, Labels]:
     """The scores of the pictures that can be read, and which those are."""
-    progress, share = runtime.progress, math.ceil(len(part) / runtime.ranks.world_size)
-    found = posteriors(
-        pooled(network, execution.pooling),
-        part,
-        chosen,
-        runtime,
-        lambda done: progress.step(f"testing, {chosen.name}", min(done, share), share),
-        journal,
-        execution.precision,
-        execution.engine,
-    )
-    left_out = tuple(faults(network, part, chosen, found))
+    subject, how = test.subject, test.execution
+    left_out = tuple(faults(model, part, test.protocol, found))
     for fault in left_out:
-        progress.say(f"left out, unreadable: {fault}")
+        runtime.progress.say(f"left out, unreadable: {fault}")
     read = np.flatnonzero(readable(found))
     if not len(read):
         raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
     if left_out:
         found = found[read]
-    refuse_other_order(found.argmax(1), part.labels[read], orders)
+    truth = _truth(model, part.only(read), subject)
+    if not model.has_several:
+        refuse_other_order(found.argmax(1), truth, orders)
     scores = Scores(
         found,
-        part.labels[read],
+        truth,
         tuple(part.names[i] for i in read.tolist()),
-        network.classes,
-        chosen,
-        weights=digest,
+        model.classes,
+        test.protocol,
+        weights=test.weights,
         data=subject.fingerprint,
         part=subject.part,
         role=subject.role,
         split=subject.split,
         left_out=left_out,
         net=subject.net if not left_out else None,
-        engine=execution.engine,
-        precision=execution.precision,
-        pooling=execution.pooling,
+        engine=how.engine,
+        precision=how.precision,
+        pooling=how.pooling,
     )
     return scores, read
+
+
+def _truth(model: Network | Stack, part: Part, subject: Subject) -> Labels | Signs:
+    """The class of each picture; of a net whose classes are each by themselves, signs."""
+    if not model.has_several:
+        return part.labels
+    signs = signs_of(part, len(model.classes))
+    if not (signs > 0).any():
+        raise UserError(
+            f"no picture of the {subject.part} part of {subject.where} is of any class, so that "
+            f"there is no average precision; give labelled pictures"
+        )
+    return signs
 
 
 def file_name(chosen: Protocol, subject: Subject, digest: str, unusual: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from verydeep import weights
+from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.datasets.given import found_pictures, given_pictures, source_of
 from verydeep.engines import engine as engines
@@ -18,7 +18,8 @@ from verydeep.evaluation.views import scales_of
 from verydeep.nets.describing import describing, usual_layer
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
-from verydeep.transfer.describe import Piece, described, keys_of
+from verydeep.tasks.tag import TAG
+from verydeep.transfer.describe import Piece, described
 from verydeep.transfer.features import Features, PartSaid, PieceSaid
 from verydeep.weights.file import hash_of
 
@@ -79,8 +80,13 @@ def features(
     pieces = pieces_of(weights_paths, layer, scales, stacked, runtime)
     if boxes:
         pieces = with_boxes(pieces)
-    given = given_of(pictures, split, task == "tag", runtime.progress)
+    given = given_of(pictures, split, has_several(task), runtime.progress)
     return features_of(given, pieces, runtime, engine)
+
+
+def has_several(task: str) -> bool:
+    """Whether a task keeps several labels of a picture; UserError for an unknown one."""
+    return tasks.named(task) is TAG
 
 
 def features_of(
@@ -91,18 +97,19 @@ def features_of(
         runtime.progress.say(note)
     name = engines.chosen(engine, runtime.machine.device)
     part = given.part
-    found, faults = described(part, pieces, runtime, name)
-    for fault in faults:
+    made = described(part, pieces, runtime, name)
+    for fault in made.faults:
         runtime.progress.say(f"left out, unreadable: {fault}")
-    read = np.flatnonzero(~np.isnan(found[:, 0]))
+    descriptors, keys = made.descriptors, made.keys
+    read = np.flatnonzero(~np.isnan(descriptors[:, 0]))
     if not len(read) and runtime.ranks.is_main:
-        why = f": {faults[0]}" if faults else ""
+        why = f": {made.faults[0]}" if made.faults else ""
         raise UserError(f"none of the {len(part):,} pictures can be read{why}")
     if len(read) < len(part):
-        found, part = found[read], part.only(read)
+        descriptors, keys, part = descriptors[read], keys[read], part.only(read)
     return Features(
-        found,
-        keys_of(part, runtime),
+        descriptors,
+        keys,
         part.truth,
         tuple(part.names),
         given.classes,
@@ -111,7 +118,7 @@ def features_of(
         given.where,
         given.data,
         given.split,
-        tuple(faults),
+        made.faults,
         name,
     )
 

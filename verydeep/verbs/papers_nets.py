@@ -31,6 +31,8 @@ HOW_IT_RUNS = (
 
 def trained_as(info: WeightsInfo) -> Trained | None:
     """The configuration and the S of the paper's training that gave these weights, or None."""
+    if info.members:
+        return None
     table = table_of(info)
     if table.name not in vgg.CONFIGURATIONS or table.crop != CROP:
         return None

@@ -15,6 +15,7 @@ from verydeep.datasets.seen import NO_KEYS, UNKNOWN, looked_into
 from verydeep.errors import UserError
 from verydeep.runtime.runtime import Runtime
 from verydeep.weights.file import WeightsInfo, read_info, read_memory
+from verydeep.weights.info import members_of
 
 ALIASES = {"val": "validation"}
 WORDS = {
@@ -74,7 +75,7 @@ def to_test(
     """
     info, name = read_info(path), ALIASES.get(name or "", name)
     split = split_of(info) if split is None else split
-    dataset = opened = open_dataset(data, split)
+    dataset = opened = open_dataset(data, split, members_of(info)[0].table.has_several)
     if name in ("train", "all"):
         memory = read_memory(path)
     else:

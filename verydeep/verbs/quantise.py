@@ -23,6 +23,7 @@ from verydeep.runtime.runtime import Runtime
 from verydeep.verbs.parts import to_test
 from verydeep.verbs.weights import refuse_place
 from verydeep.weights.file import read_info, table_of
+from verydeep.weights.info import refuse_stack
 
 CALIBRATION = 256
 """Pictures of the training part that values' ranges are taken from."""
@@ -66,6 +67,7 @@ def export_int8(
     refuse_place(Path(weights_path), out)
     runtime = runtime or Runtime()
     info = read_info(weights_path)
+    refuse_stack(info, weights_path)
     _ = table_of(info).scores  # refuses a net without scores before any picture is read
     dataset, _, _, _ = to_test(weights_path, data, None, None, runtime)
     name = dataset.held_out

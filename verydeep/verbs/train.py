@@ -65,10 +65,10 @@ def train(
         runtime.progress.say(f"{called} is configuration {given['net']} of Table 1")
     ranks = runtime.ranks
     asked = {**(recipe.settings if recipe else {}), **given}
-    tasks.named(asked.get("task", Settings.task))
+    task = tasks.named(asked.get("task", Settings.task))
     if asked.get("start"):
         weights.find(asked["start"], runtime.progress)  # here, if it is a name not yet fetched
-    dataset = open_dataset(data, asked.get("split", 0))
+    dataset = open_dataset(data, asked.get("split", 0), task.several)
     refuse_too_small(dataset)
     origin = Memory()
     if asked.get("start"):
@@ -120,7 +120,7 @@ def resume(
             f"{where}, which {folder} was begun with, is gone; say where it is now: "
             f"`{command('train', 'DATA', '--resume', folder)}`"
         )
-    dataset = open_dataset(where, settings.split)
+    dataset = open_dataset(where, settings.split, tasks.named(settings.task).several)
     if dataset.fingerprint != about.data.fingerprint:
         raise UserError(
             f"{dataset.where} has changed since {folder} was begun: its fingerprint was "

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from verydeep import weights
+from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, Part, inspection, settled
 from verydeep.errors import UserError
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.runtime import Runtime
+from verydeep.training.balance import classes_seen
 from verydeep.training.colours import colours
 from verydeep.training.loader import CropSource, remember
 from verydeep.training.run import ORIGIN, read_origin
@@ -77,14 +76,18 @@ def read(
         progress.say(fault)
     counts = {f"number of pictures in {role}": len(part) for role, part in parts.items()}
     train_part = parts.pop("train")
-    if len(np.unique(train_part.labels)) < 2 or not len(parts["validation"]):
-        raise UserError(f"too few readable pictures in {dataset.where}: {faults[0]}")
+    if classes_seen(train_part.truth) < 2 or not len(parts["validation"]):
+        why = faults[0] if faults else "all to train on are of one class, or of none"
+        raise UserError(f"too few readable pictures in {dataset.where}: {why}")
     seen = colours(train_part, plain)
     deviation = seen.deviation if settings.divide else 1.0
     pixels = kept or Pixels(plain.scale, seen.mean, (deviation,) * 3)
     found = {**counts, "pixels": str(pixels), "axes of colour": str(seen.axes)}
     ranks.agree(found)
     share = (ranks.rank, ranks.world_size)
-    source = CropSource(train_part, pixels, seen.axes, share, pinned=machine.device == "cuda")
+    source = CropSource(
+        train_part, pixels, seen.axes, share, pinned=machine.device == "cuda",
+        outputs=len(tasks.named(settings.task).outputs(dataset)),
+    )  # fmt: skip
     held_out = {role: part for role, part in parts.items() if len(part)}
     return TrainingData(source, held_out, found, tuple(faults))

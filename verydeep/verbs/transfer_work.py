@@ -90,10 +90,10 @@ class Work:
         """Descriptors, which of them there are, and why the others are not."""
         for note in notes:
             self.runtime.progress.say(note)
-        x, faults = described(part, pieces, self.runtime, self.engine)
-        for fault in faults:
+        found = described(part, pieces, self.runtime, self.engine)
+        for fault in found.faults:
             self.runtime.progress.say(f"left out, unreadable: {fault}")
-        return x, np.flatnonzero(~np.isnan(x[:, 0])), tuple(faults)
+        return found.descriptors, np.flatnonzero(~np.isnan(found.descriptors[:, 0])), found.faults
 
     def known(self, part: Part) -> Iterator[str]:
         """A line for weights that had to do with some of these pictures before."""

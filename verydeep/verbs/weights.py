@@ -19,6 +19,7 @@ from verydeep.weights.paths import kept, wanted
 from verydeep.weights.releases import Release, hashes_of, named, release_of
 
 if TYPE_CHECKING:
+    from verydeep.nets.network import Network
     from verydeep.nets.table import Table
     from verydeep.pictures.preprocessing import Pixels
 
@@ -124,11 +125,7 @@ def verified(path: Path) -> str:
     """What a file's hashes prove, in a line; UserError where they prove nothing, or damage."""
     path = file_at(path)
     if is_ours(path):
-        from verydeep.weights.file import load
-        from verydeep.weights.warm_start import layers_of
-
-        layers = len(layers_of(load(path)))
-        return f"{path}: {layers} layers, with the sha256 that the file was written with"
+        return f"{path}: {_layers(path)}, with the sha256 that the file was written with"
     hashes = hashes_of(path)
     release = release_of(hashes)
     if release is None:
@@ -139,8 +136,24 @@ def verified(path: Path) -> str:
     return f"{path}: {release.name} as {release.publisher} published it, {release.hash_in_words}"
 
 
+def _layers(path: Path) -> str:
+    """What of our weights is read, to the last bit."""
+    from verydeep.nets.stack import Stack
+    from verydeep.weights.stacks import load_any
+    from verydeep.weights.warm_start import layers_of
+
+    model = load_any(path)
+    if not isinstance(model, Stack):
+        return f"{len(layers_of(model))} layers"
+    layers = [len(layers_of(network)) for network in model.networks]
+    return f"a stack of {len(layers)}, {sum(layers)} layers"
+
+
 def export_weights(weights: Path, family: str, out: Path, overwrite: bool = False) -> str:
-    """Writes another family's file of our weights; gives the pixels that they want, in words."""
+    """Writes another family's file of our weights; gives the pixels that they want, in words.
+
+    Of stacks, that of one member at one Q is written, as the network that it is.
+    """
     weights = find(weights)
     refuse_place(weights, out)
     for file in (out, *([out.with_suffix(".bin")] if family == "openvino" else ())):
@@ -148,11 +161,26 @@ def export_weights(weights: Path, family: str, out: Path, overwrite: bool = Fals
 
     from verydeep.exporters import families
     from verydeep.importers.pixel_words import in_words
-    from verydeep.weights.file import load
 
     write = families.writer(family)
-    network = load(weights)
+    network, shown = _exported(weights)
     said = write(network, out)
     if family in families.TAKES_OTHER_PIXELS:
-        return said
-    return "; ".join(filter(None, (f"its pixels are {in_words(network.pixels)}", said)))
+        return "; ".join(filter(None, (said, shown)))
+    return "; ".join(filter(None, (f"its pixels are {in_words(network.pixels)}", said, shown)))
+
+
+def _exported(path: Path) -> tuple[Network, str]:
+    """The network to export, and at which Q it is to be shown pictures where that is known."""
+    from verydeep.nets.stack import Stack
+    from verydeep.weights.stacks import load_any
+
+    model = load_any(path)
+    if not isinstance(model, Stack):
+        return model, ""
+    if len(model.members) > 1 or len(model.scales) > 1:
+        raise UserError(
+            f"{path} is a stack of {len(model.members)} at {len(model.scales)} Q, and other "
+            f"programs show a network pictures of one size; export what has one member and one Q"
+        )
+    return model.networks[0], f"show it pictures at Q = {model.scales[0]}"

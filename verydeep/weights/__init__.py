@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from verydeep.importers.pretrained import find, load
+    from verydeep.importers.pretrained import find, load, load_any
     from verydeep.weights.file import hash_of, save
+    from verydeep.weights.stacks import hash_of_stack, load_stack, save_stack
     from verydeep.weights.warm_start import Beginning, Origin, begun, layers_of, start_from
 
 __all__ = [
-    "Beginning", "Origin", "begun", "find", "hash_of", "layers_of", "load", "save", "start_from",
+    "Beginning", "Origin", "begun", "find", "hash_of", "hash_of_stack", "layers_of", "load",
+    "load_any", "load_stack", "save", "save_stack", "start_from",
 ]  # fmt: skip
 
 
@@ -25,8 +27,10 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     home = "verydeep.weights.file"
-    if name in ("find", "load"):
+    if name in ("find", "load", "load_any"):
         home = "verydeep.importers.pretrained"
+    elif name in ("hash_of_stack", "load_stack", "save_stack"):
+        home = "verydeep.weights.stacks"
     elif name in ("Beginning", "Origin", "begun", "layers_of", "start_from"):
         home = "verydeep.weights.warm_start"
     return getattr(import_module(home), name)

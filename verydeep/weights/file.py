@@ -9,7 +9,8 @@ same file, byte for byte.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from verydeep.nets.network import Network
 from verydeep.pictures.preprocessing import Pixels as Pixels
 from verydeep.runtime import memory
 from verydeep.runtime.machine import usable
+from verydeep.safetensors_layout import Arrays
 from verydeep.schema import of_json
 from verydeep.weights import earlier, schema
 from verydeep.weights.info import (
@@ -33,6 +35,7 @@ from verydeep.weights.info import (
     layer_hashes,
     memory_of,
     pixels_of,
+    refuse_stack,
     table_of,
 )
 from verydeep.weights.paths import BEST, find
@@ -68,30 +71,38 @@ def save(
     says which pictures they had to do with. Raises UserError where the file cannot be written, or
     could not be read again: for two classes of one name, or a table of none of Table 1's names.
     """
-    table, tensors = network.table, _tensors(network)
-    keys = {PICTURES + role: torch.from_numpy(k) for role, k in (memory or Memory()).keys.items()}
+    tensors = tensors_of(network)
     info = WeightsInfo(
-        table=schema.table_in_words(table),
+        table=schema.table_in_words(network.table),
         classes=list(network.classes),
         pixels=asdict(network.pixels),
         provenance=provenance or {},
         hash=hash_of_layers(layer_hashes(tensors)),
-        has_memory=bool(keys),
     )
+    write(info, tensors, path, memory)
+    return info.hash
+
+
+def write(
+    info: WeightsInfo, tensors: Arrays, path: Path | str, memory: Memory | None = None
+) -> None:
+    """Writes a weights file that says this and has these tensors; raises as `save` does."""
+    keys = {PICTURES + role: torch.from_numpy(k) for role, k in (memory or Memory()).keys.items()}
+    info = replace(info, has_memory=bool(keys))
     try:
-        _ = info_of(of_json(json.dumps(asdict(info))))
+        _ = info_of(of_json(json.dumps(info.record)))
     except ValueError as error:
         raise UserError(f"cannot write {path}, which could not be read again: {error}") from None
-    tensors_file.write(Path(path), KIND, asdict(info), {**tensors, **keys})
-    return info.hash
+    tensors_file.write(Path(path), KIND, info.record, {**tensors, **keys})
 
 
 def hash_of(network: Network) -> str:
     """The sha256 over all of a network's tensors: the `hash` of its weights file."""
-    return hash_of_layers(layer_hashes(_tensors(network)))
+    return hash_of_layers(layer_hashes(tensors_of(network)))
 
 
-def _tensors(network: Network) -> dict[str, torch.Tensor]:
+def tensors_of(network: Network) -> dict[str, torch.Tensor]:
+    """A network's tensors by name, as a file has them."""
     return {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
 
 
@@ -103,10 +114,10 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Network:
     """
     device, path = usable(device), find(path)
     info = read_info(path)
+    refuse_stack(info, path)
     network = Network.empty(table_of(info), info.classes, pixels_of(info))
-    _refuse_other_tensors(network, path)
-    memory.refuse(path.stat().st_size, f"{path}", "close other programs")
-    network.load_state_dict(_read(path), assign=True)
+    tensors = read_tensors(path, shapes_of(network))
+    network.load_state_dict(tensors, assign=True)
     return network.to(device).eval()
 
 
@@ -142,9 +153,23 @@ def _is_of_pictures(name: str) -> bool:
     return name.startswith(PICTURES)
 
 
-def _refuse_other_tensors(network: Network, path: Path) -> None:
+def shapes_of(network: Network) -> dict[str, tuple[int, ...]]:
+    """The shapes of a network's tensors by name."""
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+
+
+def read_tensors(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """The tensors of a file in float32; raises UserError where they are not of the wanted shapes.
+
+    That is known from the header alone, before memory is taken for them.
+    """
+    _refuse_other_tensors(wanted, path)
+    memory.refuse(path.stat().st_size, f"{path}", "close other programs")
+    return _read(path)
+
+
+def _refuse_other_tensors(wanted: Mapping[str, tuple[int, ...]], path: Path) -> None:
     """Raises UserError where a file's tensors are not those of its table, from its header alone."""
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     found = {name: at for name, at in _layout(path).items() if not _is_of_pictures(name)}
     shapes = {name: shape for name, (_, shape) in found.items()}
     for name in sorted(wanted.keys() | shapes.keys()):

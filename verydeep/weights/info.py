@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 
 from verydeep.datasets.dataset import ROLES
 from verydeep.datasets.seen import Memory
+from verydeep.errors import UserError
+from verydeep.nets.stack import refuse_misfits
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.safetensors_layout import bytes_of
-from verydeep.schema import AndOthers, Sha256, fitting, shown
+from verydeep.schema import AndOthers, MisfitError, Sha256, fitting, shown
 from verydeep.tensors_file import Kind
 from verydeep.weights import schema
 from verydeep.weights.paths import OURS
@@ -36,15 +39,23 @@ class WeightsInfo:
     """What a weights file says of itself.
 
     `hash` is the sha256 over all the network's tensors; `has_memory` says whether the keys of the
-    pictures that the weights had to do with are in the file.
+    pictures that the weights had to do with are in the file. A stack has `members`, in place of one
+    table and one network's pixels.
     """
 
-    table: dict[str, Any]
+    table: dict[str, Any] | None
     classes: list[str]
-    pixels: dict[str, Any]
+    pixels: dict[str, Any] | None
     provenance: dict[str, Any]
     hash: Sha256 = ""
     has_memory: bool = False
+    members: list[dict[str, Any]] | None = None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The same as plain data; files of one network say nothing of members."""
+        said = asdict(self)
+        return said if self.members else {k: v for k, v in said.items() if k != "members"}
 
     @property
     def is_unnamed(self) -> bool:
@@ -58,22 +69,63 @@ class WeightsInfo:
 def info_of(said: Any) -> WeightsInfo:
     """What a header says; ValueError where it says what no file of ours does."""
     info: WeightsInfo = fitting(WeightsInfo, said)
-    classes, table = schema.classes_of(info.classes), table_of(info)
-    _ = pixels_of(info)
+    classes, members = schema.classes_of(info.classes), members_of(info)
     fitting(Annotated[schema.Provenance, AndOthers()], info.provenance, "provenance")
-    if len(classes) != table.class_count:
-        raise ValueError(f"{len(classes)} class names for a table of {table.class_count} classes")
+    if info.members is not None:
+        if info.table is not None or info.pixels is not None:
+            raise MisfitError("it has a table or pixels beside its members, which have their own")
+        refuse_misfits([(member.table, member.scales) for member in members])
+    count = members[0].table.class_count
+    if len(classes) != count:
+        raise ValueError(f"{len(classes)} class names for a table of {count} classes")
     return info
 
 
+@dataclass(frozen=True)
+class MemberInfo:
+    """A network that a weights file says: a member of a stack, with its Q, or the only one.
+
+    `shared` says which earlier member's each of its other tensors is.
+    """
+
+    table: Table
+    pixels: Pixels
+    scales: tuple[int, ...] = ()
+    shared: Mapping[str, int] = field(default_factory=dict)
+
+
+def members_of(info: WeightsInfo) -> list[MemberInfo]:
+    """The networks that a weights file says: the members of a stack, or the only one."""
+    if info.members is None:
+        return [MemberInfo(schema.table_of_words(info.table), schema.pixels_of(info.pixels))]
+    return [
+        MemberInfo(
+            schema.table_of_words(said["table"]),
+            schema.pixels_of(said["pixels"]),
+            tuple(said["scales"]),
+            said["shared"],
+        )
+        for said in fitting(schema.Members, info.members, "members")
+    ]
+
+
 def table_of(info: WeightsInfo) -> Table:
-    """The table that a weights file says."""
+    """The table that the weights file of one network says."""
     return schema.table_of_words(info.table)
 
 
 def pixels_of(info: WeightsInfo) -> Pixels:
-    """The pixels that a weights file says."""
+    """The pixels that the weights file of one network says."""
     return schema.pixels_of(info.pixels)
+
+
+def refuse_stack(info: WeightsInfo, path: Path | str) -> None:
+    """Raises UserError where a weights file holds a stack, and one network is wanted."""
+    if info.members:
+        raise UserError(
+            f"{path} is a stack of {len(info.members)}, which `predict` and `evaluate` take, and "
+            f"verydeep.load_stack; one network is wanted here, such as it was made of"
+        )
 
 
 def memory_of(keys: Mapping[str, torch.Tensor]) -> Memory:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 from verydeep.errors import UserError, escaped, harm_of, one_line
 from verydeep.nets.cost import cost
 from verydeep.nets.rows import FC, Conv, Sigmoid, Softmax
+from verydeep.nets.stack import MOST
 from verydeep.nets.table import Table
 from verydeep.nets.words import HIDDEN, read_table
 from verydeep.pictures.preprocessing import Pixels
@@ -43,6 +44,22 @@ class PixelsSaid(TypedDict):
     order: Literal["RGB", "BGR"]
     maximum: Literal[1, 255]
     resize: Literal["bilinear", "bicubic", "lanczos"]
+
+
+class MemberSaid(TypedDict):
+    """A network of a stack, as a file tells of it, and the Q that it is shown pictures at.
+
+    `shared` says of which earlier member its other tensors are, by their names; members are
+    numbered from 1.
+    """
+
+    table: TableSaid
+    pixels: PixelsSaid
+    scales: Annotated[list[Side], Most(MOST)]
+    shared: dict[str, Annotated[int, Between(1, MOST)]]
+
+
+Members = Annotated[list[MemberSaid], Most(MOST)]
 
 
 class SettingsSaid(TypedDict, total=False):

@@ -26,6 +26,7 @@ from verydeep.nets.vgg import Sizes
 from verydeep.nets.words import HIDDEN, read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.file import hash_of, load, pixels_of, read_info, table_of
+from verydeep.weights.info import refuse_stack
 
 TAKEN_FROM_ANOTHER_CONFIGURATION = (
     "conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8",
@@ -60,6 +61,7 @@ class Origin:
     def of(cls, path: Path | str) -> Origin:
         """That of a weights file, from its header; raises UserError as `load` does."""
         info = read_info(path)
+        refuse_stack(info, path)
         table = table_of(info)
         return cls(table, pixels_of(info), _sizes(table, info.provenance.get("settings", {})))
 

@@ -1,0 +1,86 @@
+"""Classes made to count the same: weights in the loss, or draws in which they come equally often.
+
+Both go by the labels of the training part alone; of several labels a picture, by each of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int64
+
+from verydeep.datasets.annotations import Labels, LabelSets, Truth
+from verydeep.datasets.dataset import Part
+from verydeep.nets.network import Network
+from verydeep.tasks.task import ClassWeights, Counts, Task
+from verydeep.training.settings import Settings
+
+Pairs = tuple[Int64[np.ndarray, " L"], Int64[np.ndarray, " L"]]
+"""Labels, and the picture that each is of."""
+
+
+def class_weights(
+    task: Task, network: Network, part: Part, settings: Settings
+) -> ClassWeights | None:
+    """What classes weigh in the loss, on the network's device; None where all weigh the same."""
+    if settings.class_weights == "none" or task.balanced is None:
+        return None
+    counts = counts_of(part.truth, network.table.class_count)
+    return task.balanced(len(part), counts).to(network.device)
+
+
+def counts_of(truth: Truth, classes: int) -> Counts:
+    """Pictures of each of so many classes.
+
+    >>> counts_of(LabelSets.of([[2, 0], [], [2]]), 3).tolist()
+    [1, 0, 2]
+    """
+    return np.bincount(_pairs(truth)[0], minlength=classes)
+
+
+def classes_seen(truth: Truth) -> int:
+    """How many classes have a picture; that a picture is of none of several counts as one."""
+    labels, pictures = _pairs(truth)
+    none = isinstance(truth, LabelSets) and len(np.unique(pictures)) < len(truth)
+    return len(np.unique(labels)) + none
+
+
+def balanced_draws(truth: Truth, pictures: int, random: np.random.Generator) -> Labels:
+    """As many draws as there are pictures, of every class as many, but for one, in random order.
+
+    A class's pictures take turns, so that none is drawn twice more often than another of it.
+    Pictures without a label are one class more. The second draw of picture i of N is i + N, the
+    third i + 2 N.
+    """
+    labels, of = _pairs(truth)
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(of[order], np.flatnonzero(np.diff(labels[order])) + 1)
+    without = np.setdiff1d(np.arange(pictures), of)
+    groups = [group for group in (*groups, without) if len(group)]
+    sizes = np.full(len(groups), pictures // len(groups))
+    sizes[random.permutation(len(groups))[: pictures % len(groups)]] += 1
+    drawn = [_turns(group, int(size), random) for group, size in zip(groups, sizes, strict=True)]
+    return _numbered(random.permutation(np.concatenate(drawn)), pictures)
+
+
+def _turns(group: Labels, size: int, random: np.random.Generator) -> Int64[np.ndarray, " S"]:
+    """So many of a group, each as often as any other, but for one time."""
+    rounds = -(-size // len(group))
+    return np.concatenate([random.permutation(group) for _ in range(rounds)] or [group])[:size]
+
+
+def _numbered(drawn: Labels, pictures: int) -> Labels:
+    """The draws with a multiple of the number of pictures added for each earlier one of theirs."""
+    order = np.argsort(drawn, kind="stable")
+    first = np.searchsorted(drawn[order], drawn[order])
+    times = np.empty(len(drawn), np.int64)
+    times[order] = np.arange(len(drawn)) - first
+    return drawn + pictures * times
+
+
+def _pairs(truth: Truth) -> Pairs:
+    """The labels of all pictures in one piece, and whose they are."""
+    if isinstance(truth, LabelSets):
+        return truth.labels, np.repeat(np.arange(len(truth)), np.diff(truth.ends, prepend=0))
+    labels = np.zeros(0, np.int64) if truth is None else truth
+    pictures = np.flatnonzero(labels >= 0)
+    return labels[pictures], pictures
