@@ -14,6 +14,7 @@ from verydeep.evaluation.views import WAYS
 from verydeep.exporters.families import WRITERS
 from verydeep.nets.vgg import CONFIGURATIONS, table
 from verydeep.training.settings import checked
+from verydeep.verbs.transfer_protocols import PROTOCOLS
 
 
 def test_the_words_are_all_there_are() -> None:
@@ -22,6 +23,7 @@ def test_the_words_are_all_there_are() -> None:
     assert {*completion.NETS} == {*plain, *(f"{name}-BN" for name in plain)}
     assert all(table(name, 2, 0.125, 32).name == name for name in completion.NETS)
     assert {*completion.PROTOCOLS} == {*WAYS}
+    assert completion.TRANSFER_PROTOCOLS == PROTOCOLS
     assert completion.ENGINES == ENGINES
     assert tuple(WRITERS) == completion.FAMILIES
     assert [checked({"tune": word})["tune"] for word in completion.TUNED] == [*completion.TUNED]
@@ -30,7 +32,7 @@ def test_the_words_are_all_there_are() -> None:
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        ("verydeep tr", ["train"]),
+        ("verydeep tr", ["train", "transfer"]),
         ("verydeep train photos/ --wid", ["--width"]),
         ("verydeep train photos/ --net D", ["D", "D-BN"]),
         ("verydeep evaluate runs/a photos/ --protocol c", ["crops", "centre"]),

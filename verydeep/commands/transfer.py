@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from verydeep.commands.completion import TRANSFER_PROTOCOLS, one_of
 from verydeep.commands.features import Also, Layer, Scales, Stacked, Task
 from verydeep.commands.options import (
     Device,
@@ -20,6 +21,7 @@ from verydeep.commands.options import (
 
 USUAL = "vgg16"
 """The weights whose features are carried over where none are named."""
+USUAL_TASK = "classify"
 
 
 def transfer(
@@ -37,7 +39,7 @@ def transfer(
         str | None,
         typer.Option("--c", help="C of the SVMs; of several, the best. [default: 0.01 to 100]"),
     ] = None,
-    task: Task = "classify",
+    task: Task = USUAL_TASK,
     balanced: Annotated[
         bool, typer.Option("--balanced", help="Have rare classes weigh as much as others.")
     ] = False,
@@ -46,7 +48,10 @@ def transfer(
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(help="Test features as Appendix B does: draws, voc2007, voc2012 or action."),
+        typer.Option(
+            help="Test features as Appendix B does: draws, voc2007, voc2012 or action.",
+            autocompletion=one_of(TRANSFER_PROTOCOLS),
+        ),
     ] = None,
     train: Annotated[
         str | None,
@@ -87,7 +92,12 @@ def transfer(
     asked: dict[str, Any] = {
         "train": _counts(train), "test": test, "draws": draws, "results": results,
     }  # fmt: skip
-    _refuse_strangers(protocol, asked, {"out": out, "balanced": balanced or None})
+    others = {
+        "out": out,
+        "balanced": balanced or None,
+        "task": None if task == USUAL_TASK else task,
+    }
+    _refuse_strangers(protocol, asked, others)
     console = Console(quiet)
     console.say("verydeep transfer: reading weights and names")
     from verydeep.weights import find
@@ -135,9 +145,15 @@ def transfer(
 
 
 def _refuse_strangers(protocol: str | None, asked: dict[str, Any], others: dict[str, Any]) -> None:
-    """Raises UserError for an option of a protocol without one, and for one that none has."""
-    from verydeep.errors import UserError
+    """Raises UserError for a protocol that there is not, and for options that are of the other way.
 
+    Those of protocols want one; those of a network that is made want none.
+    """
+    from verydeep.errors import UserError, one_line
+
+    if protocol is not None and protocol not in TRANSFER_PROTOCOLS:
+        there = ", ".join(TRANSFER_PROTOCOLS)
+        raise UserError(f"no protocol '{one_line(protocol)}' of transfer; there are {there}")
     for name, value in (asked if protocol is None else others).items():
         if value is None:
             continue

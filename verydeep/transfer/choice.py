@@ -67,7 +67,7 @@ def choose_and_fit(
     class_weights: ClassWeights = None,
     names: Sequence[str] | None = None,
     intercept: bool = True,
-    chosen_by: Int64[np.ndarray, " M"] | None = None,
+    chosen_by: Int64[np.ndarray, " held_out"] | None = None,
     judged_by: Judge | None = None,
 ) -> tuple[Choice, SVMs]:
     """What was chosen, and the machines of all pictures with that C.
