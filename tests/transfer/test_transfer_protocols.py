@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +17,7 @@ from PIL import Image
 
 import verydeep
 from tests.conftest import drawn_photos
+from tests.killing import free_port
 from verydeep.commands.transfer_answer import outcome_as_json, outcome_in_words
 from verydeep.datasets import open_dataset
 from verydeep.datasets.draws import drawn
@@ -27,6 +31,8 @@ from verydeep.verbs.features import features
 from verydeep.verbs.transfer import transfer
 from verydeep.verbs.transfer_protocols import transfer_protocol
 from verydeep.verbs.transfer_work import Outcome
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +151,34 @@ def test_weights_that_know_the_pictures_are_told_of(net: Path, photos: Callable[
     outcome = outcome_of(made.weights, "photos", "draws", train=3, layer="relu7")
     (line,) = outcome.said
     assert line == "16 of the pictures were learnt from, or chosen by, for the weights"
+
+
+def test_processes_give_the_figures_of_one(
+    net: Path, photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The second network is the first one again, which process 0 alone then finds in its cache."""
+    again = tmp_path / "again.safetensors"
+    again.write_bytes(net.read_bytes())
+    words = ["transfer", net, photos(6, 6), "--also", again, "--protocol", "draws", "--train", "3"]
+    port = free_port()
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "verydeep", *map(str, words), "--json", "--quiet"],
+            env={
+                **os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
+                "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "PYTHONPATH": str(ROOT),
+                "XDG_CACHE_HOME": str(tmp_path / f"cache-{rank}"),
+            },
+            stdout=subprocess.PIPE,
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    said, nothing = (process.communicate(timeout=120)[0] for process in running)
+    assert [process.returncode for process in running] == [0, 0]
+    assert not nothing
+    alone = transfer_protocol([net, again], "photos", "draws", train=3, progress=SILENT)
+    both, own = json.loads(said), json.loads(outcome_as_json(alone))
+    assert both["draws"] == own["draws"]
 
 
 # --- PASCAL VOC

@@ -73,8 +73,9 @@ def _spread(found: Spread) -> str:
 
 def _rankings(found: Outcome) -> list[list[str]]:
     """A row for each class, and the mean; a column for each kind of descriptor and definition."""
+    several = len(found.rankings) > 1
     columns = [
-        (f"{ranked.of}: {NAMES[own.definition]}", own, beside)
+        (f"{ranked.of}: " * several + NAMES[own.definition], own, beside)
         for ranked in found.rankings
         for own, beside in zip(ranked.precisions, ranked.nearest, strict=True)
         if found.protocol != "action" or own.definition == "area"
@@ -98,8 +99,9 @@ def _cs(found: Outcome) -> Iterator[str]:
         chosen = all(draw.choice for draw in one.draws)
         why = "chosen on 20 % of the pictures to learn from" if chosen else "not chosen"
         yield f"{one.how}; C = {taken}, {why}"
+    of = " ({})" if len(found.rankings) > 1 else ""
     if found.rankings:
-        yield "C = " + ", ".join(f"{ranked.c:.3g} ({ranked.of})" for ranked in found.rankings)
+        yield "C = " + ", ".join(f"{one.c:.3g}{of.format(one.of)}" for one in found.rankings)
 
 
 def _beside(found: Outcome) -> Iterator[str]:

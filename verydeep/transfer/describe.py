@@ -123,7 +123,7 @@ def described(
     """A descriptor of length one of each picture.
 
     What the cache has is not made again, and what is made is put there; a walk that is cut short
-    goes on where it was. Of several processes, process 0 has them. Raises UserError where they take
+    goes on where it was. Of several processes every one has them. Raises UserError where they take
     more memory than there is, and where a piece is of boxes and a picture has not one.
     """
     sizes = [piece.size for piece in pieces]
@@ -139,7 +139,16 @@ def described(
         _made_unit(columns)
     found /= math.sqrt(len(pieces))
     found[np.isnan(found[:, ends - 1]).any(1)] = np.nan
+    found = _everywhere(found, runtime)
     return Described(found, keys[pieces[0].of], tuple(_faults(parts, pieces, found)))
+
+
+def _everywhere(found: Descriptors, runtime: Runtime) -> Descriptors:
+    """Those of process 0, on every process: its cache alone has all that was made before."""
+    bits = found.view(np.int32)  # a sum would turn -0 into 0
+    if not runtime.ranks.is_main:
+        bits[:] = 0
+    return runtime.ranks.all_reduce_rows(bits, "the descriptors").view(np.float32)
 
 
 def _room(shape: tuple[int, int]) -> Descriptors:
