@@ -227,7 +227,8 @@ def test_whatever_run_toml_says_is_read_or_refused_in_one_line(
     if value is GONE:
         assert {*taken} <= {
             ("settings", "fc"), ("settings", "task"), ("settings", "fall"),
-            ("settings", "warm_up"), ("machine", "given"), ("data", "test"),
+            ("settings", "warm_up"), ("settings", "class_weights"), ("settings", "sampling"),
+            ("machine", "given"), ("data", "test"),
         }  # fmt: skip
     elif isinstance(value, str):
         assert {at for at in taken if at[0] == "settings"} <= {("settings", "initial")}, taken
@@ -490,7 +491,7 @@ def test_a_weights_file_larger_than_the_memory_there_is_is_not_read(
 def scores(**changed: Any) -> Scores:
     posteriors = np.full((4, 3), 1 / 3, np.float32)
     whole = {
-        "posteriors": posteriors, "labels": np.array([0, 1, 2, 0]), "names": tuple("abcd"),
+        "posteriors": posteriors, "truth": np.array([0, 1, 2, 0]), "names": tuple("abcd"),
         "classes": ("x", "y", "z"), "protocol": Protocol("dense", 32, (40,)), "weights": "w",
         "data": "d", "net": ("A", 256, 256), "members": ("m", "n"), "left_out": ("e: why",),
     }  # fmt: skip
@@ -527,6 +528,7 @@ def test_whatever_a_score_file_says_is_read_or_refused_in_one_line(value: Any) -
         {"labels": np.array([0, 1, 2, 2**62])},
         {"labels": np.array([0, 1, 2**64 - 1, 0], np.uint64)},
         {"labels": np.array([False, True, False, True])},
+        {"signs": np.ones((4, 3), np.int8)},
         {"posteriors": np.full((4, 3), 1 / 3)},
         {"posteriors": np.full((4, 3), 1, np.int64)},
         {"posteriors": np.full((4, 3, 1), 1 / 3, np.float32)},

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.evaluate import evaluate
     from verydeep.verbs.features import features
     from verydeep.verbs.predict import predict
+    from verydeep.verbs.similar import similar
     from verydeep.verbs.train import resume, train
     from verydeep.verbs.transfer import transfer
     from verydeep.verbs.transfer_protocols import transfer_protocol
@@ -59,6 +60,7 @@ __all__ = [
     "read_picture",
     "resume",
     "save",
+    "similar",
     "train",
     "transfer",
     "transfer_protocol",
@@ -84,6 +86,7 @@ _HOMES = {
     "read_picture": "verydeep.pictures.reading",
     "resume": "verydeep.verbs.train",
     "save": "verydeep.weights",
+    "similar": "verydeep.verbs.similar",
     "train": "verydeep.verbs.train",
     "transfer": "verydeep.verbs.transfer",
     "transfer_protocol": "verydeep.verbs.transfer_protocols",

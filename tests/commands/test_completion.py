@@ -13,6 +13,7 @@ from verydeep.engines.engine import ENGINES
 from verydeep.evaluation.views import WAYS
 from verydeep.exporters.families import WRITERS
 from verydeep.nets.vgg import CONFIGURATIONS, table
+from verydeep.tasks import TASKS
 from verydeep.training.settings import checked
 from verydeep.verbs.transfer_protocols import PROTOCOLS
 
@@ -26,6 +27,7 @@ def test_the_words_are_all_there_are() -> None:
     assert completion.TRANSFER_PROTOCOLS == PROTOCOLS
     assert completion.ENGINES == ENGINES
     assert tuple(WRITERS) == completion.FAMILIES
+    assert tuple(TASKS) == completion.TASKS
     assert [checked({"tune": word})["tune"] for word in completion.TUNED] == [*completion.TUNED]
 
 

@@ -136,8 +136,8 @@ def test_a_header_that_asks_for_all_memory_is_refused() -> None:
 
 
 def test_more_than_is_free_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "disk_usage", lambda _: type("Usage", (), {"free": 9}))
-    with pytest.raises(UserError, match="more than 9 bytes, which are free"):
+    monkeypatch.setattr(archives, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
+    with pytest.raises(UserError, match="more than 9 bytes, nine tenths of what is free"):
         open_dataset(zipped(("a.jpg", b"0123456789")))
 
 
@@ -180,3 +180,13 @@ def test_coco_in_its_tar_is_what_its_folder_is() -> None:
     folder = real_pictures("coco256")
     dataset = open_dataset(archived(folder, "coco.tar", "coco256/"), several=True)
     assert dataset.fingerprint == open_dataset(folder, several=True).fingerprint
+
+
+def test_a_member_that_is_shorter_than_its_archive_says_is_refused() -> None:
+    """Its size stands 24 bytes behind the beginning of its line in the directory at the end."""
+    data = bytearray(zipped(("a.jpg", b"0123456789")).read_bytes())
+    at = data.index(b"PK\x01\x02") + 24
+    data[at : at + 4] = (20).to_bytes(4, "little")
+    Path("bad.zip").write_bytes(data)
+    with pytest.raises(UserError, match=r"cannot be read \(cut short\)"):
+        open_dataset("bad.zip")

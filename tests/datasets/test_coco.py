@@ -196,3 +196,9 @@ def test_256_pictures_of_coco_have_all_their_boxes() -> None:
     assert [len(part) for part in dataset.parts.values()] == [128, 128]
     whole = dataset.everything
     assert sum(len(objects(whole, i)) for i in range(256)) == 1827
+
+
+def test_nothing_but_crowds_is_refused() -> None:
+    made("train", range(1, 3), [thing(1, DOG, crowd=1)])
+    with pytest.raises(UserError, match="all objects in data are crowds"):
+        open_dataset("data", several=True)

@@ -85,6 +85,18 @@ def test_several_labels_in_a_cell_are_one_class_or_taken_one_by_one() -> None:
     assert len(open_dataset("data", several=True).everything) == 6
 
 
+def test_lists_of_parts_may_have_several_labels() -> None:
+    flat(*(f"images/{i}.jpg" for i in range(6)), train_csv="file,tags\n0,a|b\n1,b\n2,\n3,a\n")
+    Path("data/val.csv").write_text("file,tags\n4,a|c\n5,b\n")
+    dataset = open_dataset("data", several=True)
+    assert (dataset.classes, dataset.made) == (("a", "b", "c"), ())
+    parts = {name: len(part) for name, part in dataset.parts.items()}
+    assert parts == {"train": 4, "validation": 2}
+    signs = dataset.validation.truth.signs(3)  # type: ignore[union-attr]
+    assert signs.tolist() == [[1, -1, 1], [-1, 1, -1]]
+    assert any("classes without a picture in train.csv: c" in note for note in dataset.notes)
+
+
 def test_class_folders_give_sets_of_one() -> None:
     flat("cat/0.jpg", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg")
     dataset = open_dataset("data", several=True)
@@ -156,6 +168,8 @@ REFUSED = {
     "widths": ("file,width\n0,41\n1,41\n2,8\n3,8\n", "'width' tells no classes"),
     "parts by their words": ("file,kind\n0,train\n1,train\n2,Test\n3,test\n", "tells parts"),
     "parts without a header": ("0,train\n1,train\n2,val\n3,val\n", "tells parts"),
+    "yes, no and neither": ("id,a,b\n0,1,0\n1,-1,1\n2,0,1\n3,1,0\n", "1, 0 and -1, of which one"),
+    "properties": ("id,big,old\n0,1,1\n1,0,0\n2,0,1\n3,0,0\n", "1 in 1 of 4 rows alone"),
     "measures": ("file,tumour\n0,1.5\n1,1.5\n2,2\n3,2\n", "tells measures"),
 }
 

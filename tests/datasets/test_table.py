@@ -75,7 +75,8 @@ SEVERAL = {
     "commas in quotes": 'file,tags\n0,"cat, dog"\n1,cat\n2,dog\n3,\n',
     "blanks": "image,labels\n0,cat dog\n1,cat\n2,dog\n3,\n",
     "columns of 0 and 1": "file,cat,dog\n0,1,1\n1,1,0\n2,0,1\n3,0,0\n",
-    "columns of yes and no": "file,cat,dog\n0,True,1.0\n1,TRUE,-1\n2,false,1\n3,0.0,-1\n",
+    "columns of yes and no": "file,cat,dog\n0,True,1.0\n1,TRUE,0\n2,false,1\n3,0.0,0\n",
+    "columns of 1 and -1": "file,cat,dog\n0,1,1\n1,1,-1\n2,-1,1\n3,-1,-1\n",
     "a row for each": "file,class\n0,cat\n0,dog\n1,cat\n2,dog\n3,\n",
     "rows with other columns": "file,class,x\n0,cat,5\n0,dog,6\n1,cat,7\n2,dog,8\n3,,9\n",
 }
@@ -99,6 +100,11 @@ def test_names_of_several_words_stay_whole_where_the_words_do_not_come_again() -
             made(text.replace("class", heading), *names("images/", 4)), several=True
         )
         assert dataset.classes == ("golden retriever", "tabby cat")
+    rows = "0,black cat\n1,white cat\n2,black dog\n3,white dog\n"
+    assert (
+        len(open_dataset(made(f"file,class\n{rows}", *names("images/", 4)), several=True).classes)
+        == 4
+    )
     text = 'file,class\n0,"tench, Tinca tinca"\n1,"cock, rooster"\n'
     dataset = open_dataset(made(text, *names("images/", 4)), several=True)
     assert dataset.classes == ("cock, rooster", "tench, Tinca tinca")
@@ -230,3 +236,18 @@ def test_a_table_of_real_pictures_is_what_their_class_folders_are() -> None:
     by_table, by_folder = open_dataset("pictures.csv"), open_dataset("pictures")
     assert by_table.classes == by_folder.classes
     assert len(by_table.everything) == len(by_folder.everything) == len(rows)
+
+
+def test_labels_are_the_same_however_their_letters_are_written() -> None:
+    """An accent may be a letter with it, or stand behind one (Unicode NFC and NFD)."""
+    text = "file,class\n0,Caf\u00e9\n1,Cafe\u0301\n2,tea\n3,tea\n"
+    for several in (False, True):
+        dataset = open_dataset(made(text, *names("images/", 4)), several=several)
+        assert dataset.classes == ("Caf\u00e9", "tea")
+
+
+def test_bars_part_labels_whatever_they_are() -> None:
+    """Of blanks it is told by words that come again; here none does."""
+    for text in ("file,class\n0,a|b\n1,c\n2,c\n3,c\n", "file,labels\n0,a b\n1,c\n2,c\n3,c\n"):
+        dataset = open_dataset(made(text, *names("images/", 4)), several=True)
+        assert dataset.classes == ("a", "b", "c")

@@ -98,10 +98,10 @@ def test_scikit_learns_counts_equal_scores_as_one_point() -> None:
         assert ap.average_precision(scores, 2 * labels - 1, "scikit-learn") == pytest.approx(theirs)
 
 
-def test_of_equal_scores_the_earlier_picture_is_first() -> None:
-    scores = np.array([1.0, 1.0, 2.0])
-    assert ap.average_precision(scores, np.array([1, -1, -1]), "area") == pytest.approx(50)
-    assert ap.average_precision(scores, np.array([-1, 1, -1]), "area") == pytest.approx(100 / 3)
+@pytest.mark.parametrize(("place", "expected"), [(0, 100), (3, 25), (199, 0.5)])
+def test_of_equal_scores_the_earlier_picture_is_first(place: int, expected: float) -> None:
+    signs = np.where(np.arange(200) == place, 1, -1)
+    assert ap.average_precision(np.ones(200), signs, "area") == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("definition", ap.DEFINITIONS)

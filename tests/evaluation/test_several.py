@@ -23,13 +23,12 @@ from verydeep.evaluation.scores import KIND, Scores, aligned, load_scores, save_
 from verydeep.evaluation.several import (
     Signs,
     answers,
-    average_precisions,
+    average_precisions_of,
     binary_cross_entropy,
     blind_map,
     map_interval,
-    mean_average_precision,
+    map_of,
     paired_map_interval,
-    precision_recall,
     signs_of,
 )
 from verydeep.evaluation.views import Protocol
@@ -54,28 +53,21 @@ def ranked(*found: int) -> tuple[np.ndarray, Signs]:
 def test_average_precision_is_the_area_under_falling_precision(
     found: tuple[int, ...], expected: float
 ) -> None:
-    assert average_precisions(*ranked(*found)) == pytest.approx((expected,), abs=1e-3)
+    assert average_precisions_of(*ranked(*found)) == pytest.approx((expected,), abs=1e-3)
 
 
 def test_of_equal_posteriors_the_earlier_picture_comes_first() -> None:
     equal = np.full((4, 2), 0.5, np.float32)
     signs = np.array([[1, -1], [-1, 1], [-1, -1], [-1, -1]], np.int8)
-    assert average_precisions(equal, signs) == (100.0, 50.0)
+    assert average_precisions_of(equal, signs) == (100.0, 50.0)
 
 
 def test_a_class_without_pictures_counts_in_no_mean() -> None:
     posteriors, signs = ranked(-1, 1, 1, -1)
     beside = np.hstack([posteriors, posteriors]), np.hstack([signs, -np.ones_like(signs)])
-    assert average_precisions(*beside)[1] is None
-    assert mean_average_precision(*beside) == pytest.approx(66.667, abs=1e-3)
+    assert average_precisions_of(*beside)[1] is None
+    assert map_of(*beside) == pytest.approx(66.667, abs=1e-3)
     assert answers(*beside)[1].recall is None
-
-
-def test_precision_and_recall_go_by_ever_more_pictures() -> None:
-    posteriors, signs = ranked(-1, 1, 0, 1)
-    precision, recall = precision_recall(posteriors[:, 0], signs[:, 0])
-    assert precision.tolist() == pytest.approx([0, 50, 200 / 3])
-    assert recall.tolist() == [0, 50, 100]
 
 
 def test_any_order_finds_the_share_of_a_class() -> None:
@@ -84,7 +76,7 @@ def test_any_order_finds_the_share_of_a_class() -> None:
     signs = signs.astype(np.int8)
     posteriors = np.random.default_rng(1).random((3000, 2), np.float32)
     assert blind_map(signs) == pytest.approx(25, abs=1.5)
-    assert mean_average_precision(posteriors, signs) == pytest.approx(blind_map(signs), abs=2)
+    assert map_of(posteriors, signs) == pytest.approx(blind_map(signs), abs=2)
 
 
 def test_classes_are_named_from_a_half_on() -> None:
@@ -128,8 +120,8 @@ def test_the_interval_is_that_of_drawing_pictures_anew() -> None:
     random, drawn = np.random.default_rng(5), []
     for _ in range(1000):
         places = np.sort(random.integers(0, 80, 80))
-        drawn.append(mean_average_precision(posteriors[places], signs[places]))
-    value = mean_average_precision(posteriors, signs)
+        drawn.append(map_of(posteriors[places], signs[places]))
+    value = map_of(posteriors, signs)
     expected = np.quantile(drawn, [0.025, 0.975]) - np.mean(drawn) + value
     assert map_interval(posteriors, signs) == pytest.approx(tuple(expected), abs=1.0)
     assert map_interval(posteriors, signs) == map_interval(posteriors, signs)
@@ -165,7 +157,7 @@ def test_scores_of_several_labels_come_back_from_their_file(tmp_path: Path) -> N
     assert found.has_several
     assert np.array_equal(found.signs, signs)
     assert np.array_equal(found.posteriors, posteriors)
-    assert found.map == mean_average_precision(posteriors, signs)
+    assert found.map == map_of(posteriors, signs)
     with pytest.raises(UserError, match="several labels each"):
         found.top(1)
     assert "mAP" in repr(found)
@@ -205,7 +197,7 @@ def test_the_better_of_two_tests_is_told_with_its_interval() -> None:
     found = compare_maps(scores(bad, signs, "bad"), scores(good, signs, "good"))
     assert found.told_apart
     assert found.interval[0] < found.difference < found.interval[1] < 0
-    expected = mean_average_precision(good, signs) - mean_average_precision(bad, signs)
+    expected = map_of(good, signs) - map_of(bad, signs)
     assert str(found).startswith(
         f"good (dense, with mirror image, Q = 64) is better than bad (dense, with mirror image, "
         f"Q = 64) by {expected:.1f} points of mAP (95 % interval "

@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import torch
+from torch.nn import functional
 
-from verydeep.runtime.threads import in_order
+from verydeep.runtime.threads import in_order, one_thread_each
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -60,3 +62,17 @@ def test_one_left_behind_may_be_collected_on_a_thread_of_its_own() -> None:
         assert collected.wait(10)
     finally:
         gc.enable()
+
+
+def test_the_first_product_on_a_thread_is_rounded_as_every_other() -> None:
+    """One that PyTorch has not set up yet gives other last bits."""
+    numbers = torch.Generator().manual_seed(0)
+    pictures, weights = (torch.randn(n, 64, generator=numbers) for n in (5, 16))
+    expected = functional.linear(pictures, weights)
+
+    def product(i: int) -> torch.Tensor:
+        return functional.linear(pictures, weights)
+
+    with one_thread_each():
+        for found in in_order(product, range(3), threads=3, ahead=3):
+            assert torch.equal(found, expected)

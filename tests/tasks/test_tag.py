@@ -184,6 +184,6 @@ def test_pictures_that_are_all_of_no_class_are_refused(monkeypatch: pytest.Monke
         object.__setattr__(part, "truth", LabelSets.of([[]] * len(part)))
     opened_as(dataset, monkeypatch)
     with pytest.raises(
-        UserError, match="too few readable pictures in pairs: all to train on are of one class"
+        UserError, match="too few readable pictures in pairs: one class to learn from"
     ):
         train("pairs", "run", TWO_CORES, **SMALL)

@@ -17,14 +17,14 @@ import torch
 from torch.nn import functional as F
 
 from tests.conftest import TWO_CORES
-from verydeep.datasets.annotations import LabelSets
+from verydeep.datasets.annotations import LabelSets, counts_of
 from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.windows import Window
 from verydeep.randomness import generator
 from verydeep.tasks.classify import CLASSIFY
-from verydeep.training.balance import balanced_draws, classes_seen, counts_of
+from verydeep.training.balance import balanced_draws, classes_seen
 from verydeep.training.loader import CropSource, batches, draws, epoch_in_words
 from verydeep.training.run_toml import described, settings_of
 from verydeep.training.settings import Settings

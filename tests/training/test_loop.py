@@ -39,10 +39,10 @@ from verydeep.training.defaults import choose
 from verydeep.training.loader import (
     Augmentation,
     CropSource,
-    _read,
     batches,
     epoch_in_words,
     order,
+    read_crop,
     remember,
     steps,
 )
@@ -178,7 +178,7 @@ def crop(
     part: Part, settings: Settings, epoch: int, sample: int
 ) -> tuple[np.ndarray, Augmentation]:
     out = np.empty((32, 32, 3), np.uint8)
-    drawn_, *_ = _read(source_of(part), settings, epoch, sample, out)
+    drawn_, *_ = read_crop(source_of(part), settings, epoch, sample, out)
     return out, drawn_
 
 

@@ -129,6 +129,37 @@ def test_norms_come_to_the_same_bits_on_one_process_and_on_two(obey: Obey) -> No
     assert ends(two["folder"]) == ends(one["folder"])
 
 
+@pytest.fixture(scope="module")
+def kept(obey: Obey, undisturbed: dict[str, Any]) -> dict[str, Any]:
+    """The run that nobody kills whose FC layers are tuned on kept values, and its settings."""
+    start = str(undisturbed["folder"] / "best.safetensors")
+    settings = {"start": start, "tune": "fc", "cached": True, "views": 2}
+    answer = obey("kept", settings=settings)
+    assert answer["codes"] == [0], answer["said"]
+    return {**answer, "settings": settings, "ends": ends(answer["folder"])}
+
+
+def test_values_kept_by_two_processes_come_to_the_bits_of_one(
+    obey: Obey, kept: dict[str, Any]
+) -> None:
+    answer = obey("kept-by-two", count=2, settings=kept["settings"])
+    assert answer["codes"] == [0, 0], answer["said"]
+    assert ends(answer["folder"]) == kept["ends"]
+    assert not (answer["folder"] / "cached").exists()
+
+
+@pytest.mark.parametrize("event", ["write values-000000", "replace values-000000", "remove cached"])
+def test_a_run_killed_while_it_keeps_values_goes_on_to_the_same_bits(
+    obey: Obey, kept: dict[str, Any], event: str
+) -> None:
+    at = next(i for i, name in enumerate(kept["events"]) if name.startswith(event))
+    kill = {"event": at, "torn": True}
+    answer = obey("kept-killed", settings=kept["settings"], kill=kill)
+    assert answer["codes"] == [-signal.SIGKILL], answer["said"]
+    assert (answer["folder"] / "cached").exists()
+    went_on(obey, kept, "kept-killed", 1)
+
+
 def kills(events: list[str], of: range) -> list[tuple[int, bool]]:
     """Each of these events, before it, and where it writes or removes torn in the middle too.
 

@@ -24,7 +24,7 @@ TYPES = {"check_do_not_raise_errors_in_init_or_set_params": "types are checked w
 
 
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
-    [LinearSVMs(), LinearSVMs("choose", folds=2, class_weight="balanced")],
+    [LinearSVMs(), LinearSVMs("choose", cs=(0.1, 10.0), folds=2, class_weight="balanced")],
     expected_failed_checks=lambda _: TYPES,
 )
 def test_scikit_learns_checks(estimator: Any, check: Callable[[Any], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import verydeep
 from tests.pairs import CLASSES, opened_as, pairs
 from verydeep import SILENT, UserError
 from verydeep.commands.main import app
+from verydeep.datasets.annotations import LabelSets
 from verydeep.evaluation.scores import load_scores
 from verydeep.evaluation.several import signs_of
 from verydeep.nets.network import Network, build
@@ -23,6 +25,7 @@ from verydeep.nets.rewording import with_last
 from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.verbs.compare import compared, fused
+from verydeep.verbs.quantise import export_int8
 
 PIXELS = Pixels((32, 32), (0.0,) * 3)
 DATA = "drawn:30x40"
@@ -90,6 +93,12 @@ def test_a_tagger_is_tested_by_average_precision(monkeypatch: pytest.MonkeyPatch
     assert tested.map == scores.map
     with pytest.raises(UserError, match="several labels each"):
         _ = tested.top1
+    with pytest.raises(UserError, match="each by itself, and what int8 costs"):
+        export_int8(Path("w.safetensors"), "pairs", Path("x.onnx"))
+    nothing = replace(pairs().parts["test"], truth=LabelSets.of([[]] * 20))
+    opened_as(replace(pairs(), parts={**pairs().parts, "test": nothing}), monkeypatch)
+    with pytest.raises(UserError, match="no picture of the test part of pairs is of any class"):
+        verydeep.evaluate("w.safetensors", "pairs", part_name="test", progress=SILENT)
 
 
 def test_tests_of_taggers_are_compared_and_fused(monkeypatch: pytest.MonkeyPatch) -> None:

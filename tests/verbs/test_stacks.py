@@ -89,8 +89,12 @@ def test_a_member_of_other_pixels_or_other_scales_makes_another_test(
         assert tested.path is not None
         names.add((tested.path.name, tested.scores.weights))
     assert len(names) == 4
-    members = [identity for identity in journals if identity.protocol.scales == (40,)]
-    assert len({identity.weights for identity in members}) == 2  # RGB and BGR
+    # of each of the first three: the whole, and its two members
+    first_ones, others = ([journals[i + n] for i in (0, 3, 6)] for n in (1, 2))
+    assert len({identity.weights for identity in first_ones}) == 1
+    rgb, bgr, at_another = others
+    assert rgb.weights != bgr.weights
+    assert (rgb.weights, rgb.protocol) != (at_another.weights, at_another.protocol)
 
 
 def test_a_test_that_is_killed_between_chunks_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +142,9 @@ def test_what_wants_one_network_refuses_a_stack_in_a_line() -> None:
         lambda: verydeep.load(HERE),
         lambda: verydeep.features(HERE, "drawn:10x48", progress=SILENT),
     ):
-        with pytest.raises(UserError, match="s.safetensors is a stack of 2, which `predict` and"):
+        with pytest.raises(
+            UserError, match="s.safetensors is a stack of 2, and one network is wanted"
+        ):
             wanting()
     assert not Path("run").exists()
 

@@ -93,7 +93,9 @@ def test_one_network_and_a_stack_are_not_taken_for_each_other() -> None:
     assert isinstance(load_any(HERE), Stack)
     assert isinstance(load_any("n.safetensors"), Network)
     for read in (load, Origin.of, lambda path: export_int8(path, "drawn", Path("a.onnx"))):
-        with pytest.raises(UserError, match="s.safetensors is a stack of 2, which `predict` and"):
+        with pytest.raises(
+            UserError, match="s.safetensors is a stack of 2, and one network is wanted"
+        ):
             read(HERE)
     with pytest.raises(UserError, match="n.safetensors is one network, and no stack; verydeep.loa"):
         load_stack("n.safetensors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,10 @@ def look(
         Path | None,
         typer.Option(help="Contact sheet to write, a PNG. [default: a new contact-sheet.png]"),
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="Features of DATA: also near-duplicates and doubtful labels by them."),
+    ] = None,
     overwrite: Overwrite = False,
     split_seed: SplitSeed = None,
     threads: Threads = None,
@@ -28,6 +33,8 @@ def look(
     verydeep look photos/
 
     verydeep look drawn:500x128 --sheet drawn.png
+
+    verydeep look photos/ --features photos.safetensors
     """
     from verydeep.commands.console import Console
     from verydeep.datasets import Memory, open_dataset, settled
@@ -44,15 +51,32 @@ def look(
     console.say("verydeep look: reading names")
     threads = threads or cores()
     dataset = open_dataset(data, split_seed or 0)
+    told = None if features is None else _told_by(features, dataset)
     dataset = settled(dataset, Memory(), threads=threads, progress=console)  # as `train` does
     written = _sheet_of(dataset, sheet, console)
     found = inspect(dataset, threads, console)
     if json:
         from json import dumps
 
-        print(dumps(_as_data(dataset, found, written), indent=1))
+        print(dumps(_as_data(dataset, found, written) | (told.as_data() if told else {}), indent=1))
     else:
-        print(answer(dataset, found, written))
+        print(answer(dataset, found, written, told.groups() if told else ()))
+
+
+def _told_by(path: Path, dataset: Any) -> Any:
+    """What features tell of the data; UserError where they are of other data."""
+    from verydeep.errors import UserError
+    from verydeep.transfer.doubts import told_by
+    from verydeep.transfer.features import load_features
+
+    features = load_features(path)
+    if features.data != dataset.fingerprint:
+        of = features.where or "pictures given one by one"
+        raise UserError(
+            f"{path} is of {of} as they were then, and not of {dataset.where} as it is; describe "
+            f"its pictures again"
+        )
+    return told_by(features)
 
 
 def _sheet_of(dataset: Any, sheet: Path | None, console: Any) -> Path | None:
@@ -72,7 +96,9 @@ def _sheet_of(dataset: Any, sheet: Path | None, console: Any) -> Path | None:
     return place
 
 
-def answer(dataset: Any, found: Any, sheet: Path | None) -> str:
+def answer(
+    dataset: Any, found: Any, sheet: Path | None, told: Iterable[tuple[str, list[str]]] = ()
+) -> str:
     """What was found, for the terminal."""
     from verydeep.datasets.inspection import dark_line
     from verydeep.report.tables import text_table
@@ -93,7 +119,7 @@ def answer(dataset: Any, found: Any, sheet: Path | None) -> str:
         both = _alike(found.contradictions)
         lines += _group("of them in two classes, so that one label is wrong", both)
     near = _alike(found.similar)
-    lines += _group("groups of nearly the same picture, re-encoded or resized", near)
+    lines += _group("groups of nearly the same picture, re-encoded, resized or mirrored", near)
     if found.similar_across:
         across = _alike(found.similar_across)
         lines += _group("of them in several parts, so that testing flatters", across)
@@ -101,6 +127,8 @@ def answer(dataset: Any, found: Any, sheet: Path | None) -> str:
         lines += _group(f"pictures {title}", names) if names else []
     if found.dark:
         lines.append(dark_line(found.dark))
+    for title, names in told:
+        lines += _group(title, names)
     return "\n".join([*lines, *([f"contact sheet: {sheet}"] if sheet else ())])
 
 

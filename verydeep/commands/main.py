@@ -22,6 +22,7 @@ from verydeep.commands import (
     nets,
     pack,
     predict,
+    similar,
     tour,
     train,
     transfer,
@@ -59,6 +60,7 @@ VERBS: dict[Callable[..., None], str] = {
     predict.predict: "What these pictures show.",
     transfer.transfer: "A classifier by another network's features.",
     features.features: "Descriptors of pictures, for whatever is to be learnt.",
+    similar.similar: "The described pictures most like these.",
 }
 """The verbs in the order of a newcomer's steps, and what each is listed with."""
 for verb, line in VERBS.items():

@@ -10,7 +10,10 @@ import typer
 from verydeep.commands.completion import ENGINES, one_of
 
 Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="Folder with a folder per class, or `drawn`.")
+    str,
+    typer.Argument(
+        metavar="DATA", help="Folder with a folder per class, table, archive or `drawn`."
+    ),
 ]
 Weights = Annotated[
     Path, typer.Argument(metavar="WEIGHTS", help="Weights file, folder of a run, or vgg16.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verydeep.commands.completion import NETS, TUNED, one_of
+from verydeep.commands.completion import NETS, TASKS, TUNED, one_of
 from verydeep.commands.options import Device, Json, Offline, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def train(
     data: Annotated[
         str | None,
-        typer.Argument(metavar="DATA", help="Folder with a folder per class, or `drawn`."),
+        typer.Argument(
+            metavar="DATA", help="Folder with a folder per class, table, archive or `drawn`."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="New folder for the run. [default: runs/NAME]")
@@ -30,7 +32,13 @@ def train(
         str | None,
         typer.Option(metavar="NAME|FILE", help="Settings of a recipe, or of a TOML file."),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="What to train for. [default: classify]")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="What to train for: tag takes several labels a picture. [default: classify]",
+            autocompletion=one_of(TASKS),
+        ),
+    ] = None,
     net: Annotated[
         str | None,
         typer.Option(
@@ -52,6 +60,10 @@ def train(
             autocompletion=one_of(TUNED),
         ),
     ] = None,
+    cached: Annotated[
+        bool,
+        typer.Option("--cached", help="With --tune fc: run the convolutions once, on fixed views."),
+    ] = False,
     width: Annotated[float | None, typer.Option(help="Share of the paper's channels.")] = None,
     crop: Annotated[int | None, typer.Option(help="Side of the training crop, in pixels.")] = None,
     fc: Annotated[
@@ -107,7 +119,7 @@ def train(
         "split": split_seed,
     }  # fmt: skip
     given: dict[str, Any] = {n: value for n, value in options.items() if value is not None}
-    given |= parsed(set_ or [])
+    given |= ({"cached": True} if cached else {}) | parsed(set_ or [])
     _refuse(data, out, resume, recipe, given, save_every)
 
     from verydeep.commands.console import Console

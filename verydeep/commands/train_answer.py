@@ -117,7 +117,7 @@ def as_json(run: Run, page: Path) -> str:
 
 def staged_answer(stages: list[Stage], json: bool) -> str:
     """Each stage's errors, and the paper's beside them where the stage is that very training."""
-    rows = [["top-1 error, %", "ours", "paper"]]
+    rows = []
     found, warnings = [], []
     for stage in stages:
         dense = max(
@@ -127,13 +127,15 @@ def staged_answer(stages: list[Stage], json: bool) -> str:
         known = trained_as(read_info(stage.folder)) is not None
         single = [p for p in stage.recipe.published if known and p.table == "Table 3"]
         paper = f"{single[0].top1:.1f} (Q = {single[0].scales[0]})" if single else "-"
-        rows.append([f"{name}  {dense.role}, {dense.protocol}", percent(about["top1"]), paper])
-        if about["no_better"]:
+        ours = percent(about["map"] if dense.has_several else about["top1"])
+        rows.append([f"{name}  {dense.role}, {dense.protocol}", ours, paper])
+        if about.get("no_better"):
             warnings.append(f"warning: {name} is {about['no_better']}")
         where = {"recipe": name, "folder": str(stage.folder), "protocol": str(dense.protocol)}
         found.append({**where, **about, "paper_top1": single[0].top1 if single else None})
     if json:
         return dumps(found, indent=1)
     pages = [f"  {stage.folder}/report.html" for stage in stages]
-    blindly = str(Blind(**about["blind"]))
-    return "\n".join([text_table(rows), blindly, *warnings, "", "pages:", *pages])
+    head = ["mAP, %" if dense.has_several else "top-1 error, %", "ours", "paper"]
+    lines = [text_table([head, *rows]), _blindly(about), *warnings]
+    return "\n".join([*lines, "", "pages:", *pages])

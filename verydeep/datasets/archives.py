@@ -43,7 +43,7 @@ COMPRESSED: Mapping[bytes, Callable[[BufferedIOBase], BufferedIOBase]] = {
 }
 FAULTS = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError,
-    RuntimeError, OverflowError,
+    RuntimeError, OverflowError, MemoryError,
 )  # fmt: skip
 """What `zipfile` and `tarfile` raise for damage, passwords and methods that they do not know."""
 
@@ -93,7 +93,7 @@ def _unpack(archive: Path, home: Path, folder: Path) -> None:
     beside = home / f"{folder.name}.part"
     rmtree(beside, ignore_errors=True)  # of a process that was killed
     size = archive.stat().st_size
-    left = _Left(archive, SPARE + MOST_TIMES * size, disk_usage(home).free)
+    left = _Left(archive, SPARE + MOST_TIMES * size, disk_usage(home).free * 9 // 10)
     try:
         beside.mkdir()
         members = _of_zip if zipfile.is_zipfile(archive) else _of_tar
@@ -134,7 +134,8 @@ class _Left:
         if self._bytes > self._free or self._files > MOST_FILES:
             raise _refused(
                 self._archive,
-                f"it holds more than {self._free:,} bytes, which are free, or {MOST_FILES:,} files",
+                f"it holds more than {self._free:,} bytes, nine tenths of what is free, or "
+                f"{MOST_FILES:,} files",
             )
 
 

@@ -84,6 +84,8 @@ def open_several(where: str | Path, split: int = 0) -> Dataset:
     }
     how = "COCO: several labels a picture by its instances"
     classes = classes_of(found.values())
+    if not classes:
+        raise UserError(f"all objects in {where} are crowds; a class needs one that is none")
     return splitting.dataset_of(Path(where), found, classes, split, (how, *notes))
 
 

@@ -19,8 +19,14 @@ from verydeep.datasets.annotations import LabelSets
 from verydeep.datasets.dataset import ROLES, Dataset
 from verydeep.datasets.entries import entries_of, is_hidden, some
 from verydeep.datasets.label_lists import Lists, label_lists
-from verydeep.datasets.layout import part_folders, refuse_no_classes, unread_lists
+from verydeep.datasets.layout import (
+    has_pictures,
+    part_folders,
+    refuse_no_classes,
+    unread_lists,
+)
 from verydeep.datasets.listing import Listing
+from verydeep.datasets.nearly import lacking
 from verydeep.datasets.tags import classes_of
 from verydeep.errors import UserError
 
@@ -39,6 +45,22 @@ def open(where: str | Path, split: int = 0) -> Dataset:
     where there are no pictures of classes.
     """
     root = Path(where)
+    if not root.exists():
+        raise UserError(f"no folder {root}; give a folder with one folder of pictures per class")
+    if not root.is_dir():
+        raise UserError(
+            f"{root} is a file; give a folder with one folder of pictures per class, a table of "
+            f"pictures and classes (.csv, .tsv), or an archive (.zip, .tar)"
+        )
+    try:
+        return _of_folder(root, split)
+    except UserError as error:
+        if (why := lacking(root)) is None:
+            raise
+        raise UserError(f"{why}; without, {error}" if has_pictures(root) else why) from None
+
+
+def _of_folder(root: Path, split: int) -> Dataset:
     listings, notes = _listed(root)
     listings, left_alone = _labelled(listings)
     train = listings["train"]
@@ -98,10 +120,6 @@ def refuse_too_small(dataset: Dataset) -> None:
 
 def _listed(root: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
     """The pictures of parts by role, or all to train on, and what is said of the layout."""
-    if not root.exists():
-        raise UserError(f"no folder {root}; give a folder with one folder of pictures per class")
-    if not root.is_dir():
-        raise UserError(f"{root} is a file; give a folder with one folder of pictures per class")
     roots, found = part_folders(root), label_lists(root)
     lists = found.by_role
     if "train" not in lists:

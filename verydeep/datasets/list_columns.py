@@ -33,7 +33,8 @@ FEW = 10
 """Lines up to which each may be of another class."""
 PARTINGS = ("|", ";")
 """What parts labels in a cell; commas and blanks may, where what they part comes again."""
-YES, NO = ({"1", "1.0", "true"}, {"0", "0.0", "-1", "-1.0", "false"})
+YES, NO, MINUS = {"1", "1.0", "true"}, {"0", "0.0", "false"}, {"-1", "-1.0"}
+"""What columns of classes hold; -1 is no where there is no 0, which could be uncertain else."""
 
 Find = Callable[[str], str | None]
 """The picture that a cell names; None of another folder's, or none at all."""
@@ -101,8 +102,11 @@ def columns_of(
     labels = _labels([i for i in others if i != part] or others, headings, rest, headed > 0)
     if not labels:
         return "no one column beside the names that is called class or label"
+    part = None if part in labels else part
     told = f", columns '{headings[name]}' and '{headings[labels[0]]}'" if headed else ""
     if len(labels) > 1:
+        if why := _why_not_one_hot([[row[i] for i in labels] for row in rest], several):
+            return why
         told = f", columns '{headings[name]}' and {len(labels):,} of yes and no"
         return Columns(name, tuple(labels), part, headed, headings, None, told)
     heading, values = headings[labels[0]], [row[labels[0]].strip() for row in rest]
@@ -160,8 +164,19 @@ def _one_hot(places: list[int], headings: Sequence[str], rest: list[list[str]]) 
         words = words_of(headings[i])
         if headings[i].strip() and not (words and words[-1] in NO_CLASSES):
             values = {row[i].strip().casefold() for row in rest}
-            found += [i] if values <= YES | NO else []
+            found += [i] if values <= YES | NO | MINUS else []
     return found if len(found) > 1 else []
+
+
+def _why_not_one_hot(rows: list[list[str]], several: bool) -> str | None:
+    """Why columns of yes and no are not of classes; None where they may be."""
+    values = {value.strip().casefold() for row in rows for value in row}
+    if values & NO and values & MINUS:
+        return "columns of 1, 0 and -1, of which one could be uncertain; write yes as 1 and no as 0"
+    alone = sum(sum(value.strip().casefold() in YES for value in row) == 1 for row in rows)
+    if not several and 2 * alone < len(rows):
+        return f"columns of 0 and 1, one of them 1 in {alone:,} of {len(rows):,} rows alone"
+    return None
 
 
 def _parting(heading: str, values: Sequence[str]) -> str | None:

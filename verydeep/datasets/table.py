@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from verydeep.datasets import splitting
@@ -93,39 +93,54 @@ class Table:
         return f"{self.path.name} ({WORDS[role]})" if len(self.labels) > 1 else self.path.name
 
 
-def _read(path: Path, rows: Rows, columns: Columns, find: Places, several: bool) -> Table:
-    labels: dict[str, tuple[str, ...]] = {}
-    roles: dict[str, str] = {}
-    faults: dict[str, list[str]] = defaultdict(list)
-    wrong: dict[str, list[str]] = defaultdict(list)
-    for number, row in rows[columns.headed :]:
-        if len(row) != len(rows[0][1]):
-            faults[f"not of {len(rows[0][1])} cells"].append(f"line {number}")
-            continue
-        name = find(row[columns.name])
-        if name is None:
-            faults["that name no picture there"].append(
-                row[columns.name].strip() or "an empty cell"
-            )
-            continue
-        word = "train" if columns.part is None else row[columns.part].strip().casefold()
+@dataclass
+class _Taken:
+    """What the rows so far say: labels and parts of pictures, and what is the matter with others.
+
+    Faults leave a row out; what is wrong contradicts another one.
+    """
+
+    columns: Columns
+    several: bool
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    wrong: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def take(self, number: int, row: Sequence[str], name: str) -> None:
+        """Takes a row that names this picture."""
+        part = self.columns.part
+        word = "train" if part is None else row[part].strip().casefold()
         if word not in PARTS:
-            wrong["of no part"].append(f"line {number}, '{word}'")
+            self.wrong["of no part"].append(f"line {number}, '{word}'")
         role = PARTS.get(word, "train")
-        found = columns.said(row, several)
-        before = labels.setdefault(name, found)
-        if roles.setdefault(name, role) != role:
-            wrong["of a picture in two parts"].append(f"line {number}, {name}")
-        if several:
-            labels[name] = tuple(dict.fromkeys((*before, *found)))
+        if self.roles.setdefault(name, role) != role:
+            self.wrong["of a picture in two parts"].append(f"line {number}, {name}")
+        found = self.columns.said(row, self.several)
+        before = self.labels.setdefault(name, found)
+        if self.several:
+            self.labels[name] = tuple(dict.fromkeys((*before, *found)))
         elif before != found:
-            wrong[TWO].append(f"line {number}, {name}")
-    _refuse(path, len(rows) - columns.headed, faults, wrong)
-    alone = {name: of for name, of in labels.items() if len(of) == 1}
-    left_out = [] if several else [name for name in labels if name not in alone]
-    parts = _by_role(path, labels if several else alone, roles)
-    notes = _notes(path, columns, faults, left_out, several)
-    if not several and any(map(columns.joins, alone.values())):
+            self.wrong[TWO].append(f"line {number}, {name}")
+
+
+def _read(path: Path, rows: Rows, columns: Columns, find: Places, several: bool) -> Table:
+    """What the rows say; UserError where most of them cannot be used, or contradict others."""
+    taken, width = _Taken(columns, several), len(rows[0][1])
+    for number, row in rows[columns.headed :]:
+        if len(row) != width:
+            taken.faults[f"not of {width} cells"].append(f"line {number}")
+        elif (name := find(row[columns.name])) is None:
+            cell = row[columns.name].strip()
+            taken.faults["that name no picture there"].append(cell or "an empty cell")
+        else:
+            taken.take(number, row, name)
+    _refuse(path, len(rows) - columns.headed, taken.faults, taken.wrong)
+    kept = {name: of for name, of in taken.labels.items() if several or len(of) == 1}
+    left_out = [name for name in taken.labels if name not in kept]
+    parts = _by_role(path, kept, taken.roles)
+    notes = _notes(path, columns, taken.faults, left_out, several)
+    if not several and any(map(columns.joins, kept.values())):
         notes.append(JOINED)
     return Table(path, parts, tuple(notes))
 
@@ -166,9 +181,8 @@ def _notes(
     several: bool,
 ) -> list[str]:
     """How the table was read."""
-    part = (
-        "" if columns.part is None else f", parts by '{one_line(columns.headings[columns.part])}'"
-    )
+    heading = "" if columns.part is None else one_line(columns.headings[columns.part])
+    part = "" if columns.part is None else f", parts by '{heading}'" if heading else ", with parts"
     parted = f", labels parted by '{columns.parting}'" if several and columns.parting else ""
     notes = [f"labels by {path.name}{columns.told}{part}{parted}"]
     if faults:

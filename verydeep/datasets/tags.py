@@ -16,6 +16,7 @@ import numpy as np
 from verydeep.datasets.annotations import LabelSets, Objects
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.entries import natural_key, some
+from verydeep.datasets.listing import class_name
 
 Said = Mapping[str, bool]
 """The labels of one picture, and whether each is certain."""
@@ -25,7 +26,11 @@ ObjectsIn = Callable[[str, tuple[str, ...]], Objects | None]
 
 @dataclass
 class Tags:
-    """The pictures of one part, by the names that they have below `root`, and their labels."""
+    """The pictures of one part, by the names that they have below `root`, and their labels.
+
+    Where `files` says so, what goes by a name lies in a file of another, as several things in one
+    picture do.
+    """
 
     root: Path
     called: str
@@ -33,24 +38,35 @@ class Tags:
     sizes: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     objects_in: ObjectsIn | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, root: Path, said: Mapping[str, Said], called: str, objects_in: ObjectsIn | None = None
+        cls,
+        root: Path,
+        said: Mapping[str, Said],
+        called: str,
+        objects_in: ObjectsIn | None = None,
+        files: Mapping[str, str] | None = None,
     ) -> Tags:
         """Those of these pictures that have something to be read, in the order of their names."""
-        tags = cls(root, called, objects_in=objects_in)
+        tags = cls(root, called, objects_in=objects_in, files=files or {})
         for name in sorted(said, key=natural_key):
             try:
-                size = (root / name).stat().st_size
+                size = tags.path(name).stat().st_size
             except OSError:
                 tags.left_out["files that cannot be reached"].append(name)
                 continue
             if size:
-                tags.said[name], tags.sizes[name] = said[name], size
+                tags.said[name] = {class_name(label): sure for label, sure in said[name].items()}
+                tags.sizes[name] = size
             else:
                 tags.left_out["empty files"].append(name)
         return tags
+
+    def path(self, name: str) -> Path:
+        """Where the picture of a name lies."""
+        return self.root / self.files.get(name, name)
 
     @property
     def name(self) -> str:
@@ -91,11 +107,11 @@ class Tags:
             for label, sure in of_one.items():
                 if label in place:
                     signs[i, place[label]] = sure
-        names, root, objects_in = [*self.said], self.root, self.objects_in
+        names, path, objects_in = [*self.said], self.path, self.objects_in
         return Part(
             names,
             LabelSets.of_signs(signs),
-            lambda i: root / names[i],
+            lambda i: path(names[i]),
             objects_in and (lambda i: objects_in(names[i], classes)),
         )
 

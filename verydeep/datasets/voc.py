@@ -26,7 +26,7 @@ from verydeep.datasets.listing import Listing
 from verydeep.datasets.tags import Said, Tags, classes_of
 from verydeep.datasets.voc_lists import LISTS, Listed, class_lists, parts, signs
 from verydeep.datasets.voc_xml import annotated, certain_names, object_names
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.pictures.boxes import rescaled
 from verydeep.pictures.reading import original_size
 
@@ -56,6 +56,7 @@ def open(where: str | Path, split: int = 0) -> Dataset:
             of_files = {year.files[stem]: label for stem, label in labels.items()}
             listings[role] = Listing.labelled(year.root / PICTURES, of_files, listed.called)
     if "train" not in listings:
+        year.refuse_pictureless()
         raise UserError(f"no picture to train on in {year.root} shows objects of exactly one class")
     notes = _notes(year, f"classes by {ANNOTATIONS}/, of pictures with objects of one class")
     return dataset_of(Path(where), listings, split, tuple(notes))
@@ -75,6 +76,7 @@ def open_several(where: str | Path, split: int = 0) -> Dataset:
             of_files = {year.files[stem]: of_one for stem, of_one in said.items()}
             found[role] = Tags.of(year.root / PICTURES, of_files, listed.called, year.objects_in)
     if "train" not in found:
+        year.refuse_pictureless()
         raise UserError(f"no picture to train on in {year.root} has labels")
     every = {label: None for of_part in lists.values() for label in of_part}
     classes = tuple(every) or classes_of(found.values())
@@ -114,6 +116,15 @@ class Year:
         if gone := [stem for stem in listed.stems if stem not in self.files]:
             self.left_out[PICTURELESS] += gone
         return [stem for stem in listed.stems if stem in self.files]
+
+    def refuse_pictureless(self) -> None:
+        """Raises UserError where pictures to train on are named, and none of them is there."""
+        stems = self.parts["train"].stems
+        if stems and not any(stem in self.files for stem in stems):
+            raise UserError(
+                f"{self.root} tells of {len(stems):,} pictures to train on, the first "
+                f"{one_line(stems[0])}, and none of them is in {PICTURES}/; put them there"
+            )
 
     def annotation(self, stem: str) -> Path:
         """Where the annotation of a picture lies."""

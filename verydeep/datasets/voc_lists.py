@@ -1,8 +1,7 @@
 """The lists of PASCAL VOC: pictures of each part, and of which class they are.
 
 `ImageSets/Main/train.txt` names pictures; `cat_train.txt` says of each whether it shows a cat: 1,
--1, or 0 where all cats in it are difficult, which is neither learnt from nor counted. Those of
-`ImageSets/Action` name people, by the number of the object in the picture: `2010_006215 1`.
+-1, or 0 where all cats in it are difficult, which is neither learnt from nor counted.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from verydeep.datasets.tags import Said
 from verydeep.errors import UserError, one_line
 
 LISTS = Path("ImageSets", "Main")
-ACTIONS = Path("ImageSets", "Action")
 ROLES = {"train": ("train", "trainval"), "validation": ("val",), "test": ("test",)}
 """What the lists of each part are called; the first that is there counts."""
 
@@ -65,7 +63,8 @@ def parts(root: Path, there: set[str]) -> dict[str, Listed]:
 def class_lists(root: Path, where: Path = LISTS) -> dict[str, dict[str, Path]]:
     """The lists of classes by the word of their part, each with its class; empty without any.
 
-    Raises UserError where a part has those of some of the classes only.
+    They lie in the folder `where` of the root. Raises UserError where a part has those of some of
+    the classes only.
     """
     folder = root / where
     names = [entry.name for entry in entries_of(folder)] if folder.is_dir() else []
@@ -84,29 +83,15 @@ def class_lists(root: Path, where: Path = LISTS) -> dict[str, dict[str, Path]]:
     return found
 
 
-def people(path: Path) -> list[str]:
-    """The people that a list names, in its order: `ID OBJECT`, or `ID` for all in a picture.
-
-    The lines may have a sign behind. Raises UserError for a line of another kind.
-    """
-    found = []
-    for number, line in enumerate(_lines(path), 1):
-        words = line.split()
-        if len(words) > 3 or not all(word.lstrip("+-").isdecimal() for word in words[1:]):
-            raise _strange(path, number, line, "a picture's name and the number of an object")
-        found += [" ".join(words[:2])] if words else []
-    return found
-
-
-def signs(lists: Mapping[str, Path], listed: Listed, words: int = 1) -> dict[str, Said]:
-    """The labels of a part's pictures by the lists of its classes; so many `words` name each.
+def signs(lists: Mapping[str, Path], listed: Listed) -> dict[str, Said]:
+    """The labels of a part's pictures by the lists of its classes.
 
     Raises UserError for a line that is none of `ID 1`, `ID 0` and `ID -1`, and for pictures of
     which a list says nothing.
     """
     said: dict[str, dict[str, bool]] = {stem: {} for stem in listed.stems}
     for label, path in lists.items():
-        of_class = _signs(path, words)
+        of_class = _signs(path)
         if absent := [stem for stem in listed.stems if stem not in of_class]:
             raise UserError(
                 f"{path} says nothing of {len(absent):,} pictures of {listed.word}.txt, the first "
@@ -118,29 +103,27 @@ def signs(lists: Mapping[str, Path], listed: Listed, words: int = 1) -> dict[str
     return {**said}
 
 
-def _signs(path: Path, naming: int = 1) -> dict[str, int]:
+def _signs(path: Path) -> dict[str, int]:
     found = {}
-    expected = "a picture's name and 1, 0 or -1" if naming == 1 else "a name, an object, 1, 0 or -1"
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(lines_of(path), 1):
         words = line.split()
         if words:
-            if len(words) != naming + 1 or words[-1] not in ("1", "0", "-1", "+1"):
-                raise _strange(path, number, line, expected)
-            found[" ".join(words[:-1])] = int(words[-1])
+            if len(words) != 2 or words[1] not in ("1", "0", "-1", "+1"):
+                raise UserError(
+                    f"line {number} of {path} is '{one_line(line.strip()[:60])}'; expected a "
+                    f"picture's name and 1, 0 or -1"
+                )
+            found[words[0]] = int(words[1])
     return found
-
-
-def _strange(path: Path, number: int, line: str, expected: str) -> UserError:
-    words = one_line(line.strip()[:60])
-    return UserError(f"line {number} of {path} is '{words}'; expected {expected}")
 
 
 def _stems(path: Path) -> list[str]:
     """The pictures that a list names."""
-    return [line.split()[0] for line in _lines(path) if line.strip()]
+    return [line.split()[0] for line in lines_of(path) if line.strip()]
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[str]:
+    """The lines of a list; UserError where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

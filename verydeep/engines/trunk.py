@@ -23,7 +23,7 @@ from verydeep.nets.layers import halved
 from verydeep.nets.network import Network, Rule, Rules
 from verydeep.nets.rows import PICTURE, Conv, MaxPool, Pool, ReLU, Row
 from verydeep.nets.table import Table
-from verydeep.runtime.threads import one_thread_each
+from verydeep.runtime.threads import one_thread_each, settle
 
 CHANNELS = 128
 """Channels in and out from which on fewer multiplications are worth the additions they cost."""
@@ -45,7 +45,7 @@ class WinogradTrunk:
         table = self.network.table
         self._blocks = list(_blocks(table))
         self._rules: Rules = dict(self._fused(list(table.path({table.trunk}))))
-        self._pool = ThreadPoolExecutor(threads, "winograd") if threads > 1 else None
+        self._pool = ThreadPoolExecutor(threads, "winograd", settle) if threads > 1 else None
 
     def __call__(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C r c"]:
         """What the last row of the trunk gives."""

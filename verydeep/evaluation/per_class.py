@@ -33,7 +33,7 @@ def class_figures(confusion: Confusion) -> list[ClassFigures]:
     """Precision, recall and F1 of each class, in their order."""
     right, are, taken = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
     return [
-        ClassFigures(_share(r, t), _share(r, a), _share(2 * r, t + a))
+        ClassFigures(share(r, t), share(r, a), share(2 * r, t + a))
         for r, a, t in zip(right.tolist(), are.tolist(), taken.tolist(), strict=True)
     ]
 
@@ -50,5 +50,6 @@ def mean_class_recall(confusion: Confusion) -> float:
     return float(np.mean(recalls))
 
 
-def _share(some: int, of: int) -> float | None:
+def share(some: int, of: int) -> float | None:
+    """The share in %; None of nothing."""
     return 100 * some / of if of else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 from torch import Tensor
 
 from verydeep.datasets.annotations import Labels
@@ -18,12 +18,12 @@ from verydeep.errors import UserError
 from verydeep.evaluation.metrics import BLOCK, wrong
 from verydeep.evaluation.posteriors import Posteriors
 from verydeep.evaluation.scores import Scores
+from verydeep.evaluation.temperature import temperature
 
 KEPT = 0.95
 """Share of right answers that a chosen threshold keeps."""
-COLDEST, WARMEST = 0.2, 5.0
+COLDEST, HOTTEST = 0.2, 5.0
 """Temperatures between which one is chosen."""
-HALVINGS = 30
 TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -73,12 +73,12 @@ def chosen(scores: Scores) -> Choice:
     missed = wrong(scores.posteriors, scores.labels)
     if missed.all():
         raise UserError("no answer is right on the validation part, so that none is to be kept")
-    temperature = temperature_of(scores.posteriors, scores.labels)
-    largest = _tempered(scores.posteriors, temperature).max(1)
+    best = temperature_of(scores.posteriors, scores.labels)
+    largest = _tempered(scores.posteriors, best).max(1)
     right = np.sort(largest[~missed])
     threshold = float(right[int((1 - KEPT) * len(right))])
     return Choice(
-        Rejection(threshold, temperature),
+        Rejection(threshold, best),
         right=len(right),
         right_kept=int((right >= threshold).sum()),
         wrong=int(missed.sum()),
@@ -87,36 +87,16 @@ def chosen(scores: Scores) -> Choice:
 
 
 def temperature_of(posteriors: Posteriors, labels: Labels) -> float:
-    """The temperature at which the true classes are the most probable, from 0.2 to 5.
-
-    It is that of the least negative log likelihood, which is convex in 1 / T.
-    """
-    low, high = 1 / WARMEST, 1 / COLDEST
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _slope(posteriors, labels, middle) > 0 else (middle, high)
-    return 2 / (low + high)
+    """The temperature at which the true classes are the most probable, from 0.2 to 5."""
+    found = temperature(np.log(np.maximum(posteriors, TINY)), labels)
+    return min(max(found, COLDEST), HOTTEST)
 
 
-def _slope(posteriors: Posteriors, labels: Labels, inverse: float) -> float:
-    """How the negative log likelihood changes with 1 / T: the mean of all logs less that of one."""
-    total, step = 0.0, max(1, BLOCK // posteriors.shape[1])
-    for start in range(0, len(labels), step):
-        logs = np.log(np.maximum(posteriors[start : start + step], TINY)).astype(np.float64)
-        true = np.take_along_axis(logs, labels[start : start + step, None], 1)[:, 0]
-        total += float(((_softmax(inverse * logs) * logs).sum(1) - true).sum())
-    return total / len(labels)
-
-
-def _tempered(posteriors: Posteriors, temperature: float) -> Posteriors:
-    found = np.empty_like(posteriors)
-    step = max(1, BLOCK // posteriors.shape[1])
+def _tempered(posteriors: Posteriors, heat: float) -> Posteriors:
+    """Posteriors at a temperature, some at a time."""
+    found, step = np.empty_like(posteriors), max(1, BLOCK // posteriors.shape[1])
     for start in range(0, len(posteriors), step):
-        logs = np.log(np.maximum(posteriors[start : start + step], TINY)).astype(np.float64)
-        found[start : start + step] = _softmax(logs / temperature)
+        some = np.log(np.maximum(posteriors[start : start + step], TINY)) / heat
+        powers = np.exp(some - some.max(1, keepdims=True))
+        found[start : start + step] = powers / powers.sum(1, keepdims=True)
     return found
-
-
-def _softmax(scores: Float64[np.ndarray, "N K"]) -> Float64[np.ndarray, "N K"]:
-    powers = np.exp(scores - scores.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True))

@@ -24,7 +24,7 @@ from verydeep.errors import UserError
 from verydeep.evaluation.metrics import Interval, interval, top_error, wrong
 from verydeep.evaluation.posteriors import Posteriors, are_posteriors
 from verydeep.evaluation.published import Trained
-from verydeep.evaluation.several import Signs, average_precisions, map_interval, mean_of
+from verydeep.evaluation.several import Signs, average_precisions_of, map_interval, mean_of
 from verydeep.evaluation.views import WAYS, Protocol
 from verydeep.schema import Line, Seed
 
@@ -126,7 +126,7 @@ class Scores:
     @cached_property
     def average_precisions(self) -> tuple[float | None, ...]:
         """Of tests with several labels, that of each class in %; None where no picture is of it."""
-        return average_precisions(self.posteriors, self.signs)
+        return average_precisions_of(self.posteriors, self.signs)
 
     @property
     def map(self) -> float:

@@ -8,14 +8,15 @@ counts in no mean.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64, Int8, Int64
+from jaxtyping import Float64, Int8, Int64
 
 from verydeep.datasets.annotations import LabelSets
 from verydeep.datasets.dataset import Part
+from verydeep.evaluation.average_precision import average_precision
 from verydeep.evaluation.metrics import Interval, middle
+from verydeep.evaluation.per_class import ClassFigures, share
 from verydeep.evaluation.posteriors import Posteriors
 from verydeep.nets.network import HALF
 from verydeep.randomness import generator
@@ -39,50 +40,21 @@ def signs_of(part: Part, classes: int) -> Signs:
     return truth.signs(classes)
 
 
-# --- average precision
+def map_of(posteriors: Posteriors, signs: Signs) -> float:
+    """The mean over classes of average precision in % (mAP), by VOC's area; 0 without pictures."""
+    return mean_of(average_precisions_of(posteriors, signs))
 
 
-def average_precisions(posteriors: Posteriors, signs: Signs) -> tuple[float | None, ...]:
-    """Average precision of each class in %; None for a class without a picture.
-
-    It is the area under precision over recall, the precision made to fall (PASCAL VOC since 2010);
-    of equal posteriors the earlier picture counts as the more probable.
-    """
+def average_precisions_of(posteriors: Posteriors, signs: Signs) -> tuple[float | None, ...]:
+    """Average precision of each class in %, by VOC's area; None for a class without a picture."""
     pairs = zip(posteriors.T, signs.T, strict=True)
-    return tuple(_average_precision(own, truth) for own, truth in pairs)
-
-
-def mean_average_precision(posteriors: Posteriors, signs: Signs) -> float:
-    """The mean of the classes' average precisions in % (mAP); 0 where no class has a picture."""
-    return mean_of(average_precisions(posteriors, signs))
+    return tuple(average_precision(own, truth) for own, truth in pairs)
 
 
 def mean_of(figures: Sequence[float | None]) -> float:
     """The mean of those that there are; 0 of none."""
     there = [figure for figure in figures if figure is not None]
     return sum(there) / len(there) if there else 0.0
-
-
-def _average_precision(
-    posteriors: Float[np.ndarray, " N"], signs: Int8[np.ndarray, " N"]
-) -> float | None:
-    counted = np.flatnonzero(signs)
-    order = counted[np.argsort(-posteriors[counted], kind="stable")]
-    ranks = np.flatnonzero(signs[order] > 0) + 1
-    if not len(ranks):
-        return None
-    precision = np.arange(1, len(ranks) + 1) / ranks
-    return 100 * float(np.maximum.accumulate(precision[::-1]).mean())
-
-
-def precision_recall(
-    posteriors: Float[np.ndarray, " N"], signs: Int8[np.ndarray, " N"]
-) -> tuple[Float64[np.ndarray, " M"], Float64[np.ndarray, " M"]]:
-    """Precision and recall of one class in %, by ever more of its most probable pictures."""
-    counted = np.flatnonzero(signs)
-    right = signs[counted[np.argsort(-posteriors[counted], kind="stable")]] > 0
-    found = right.cumsum()
-    return 100 * found / np.arange(1, len(found) + 1), 100 * found / max(1, right.sum())
 
 
 def blind_map(signs: Signs) -> float:
@@ -100,7 +72,7 @@ def map_interval(posteriors: Posteriors, signs: Signs, level: float = 0.95) -> I
     By a bootstrap over pictures, of which the draws are always the same. It is of pictures alone.
     """
     (drawn,) = _resampled([posteriors], signs)
-    low, high = _about(mean_average_precision(posteriors, signs), drawn, level)
+    low, high = _about(map_of(posteriors, signs), drawn, level)
     return max(0.0, low), min(100.0, high)
 
 
@@ -112,7 +84,7 @@ def paired_map_interval(
     By a bootstrap over pictures, each drawn with what both made of it.
     """
     a, b = _resampled([posteriors_a, posteriors_b], signs)
-    found = (mean_average_precision(each, signs) for each in (posteriors_a, posteriors_b))
+    found = (map_of(each, signs) for each in (posteriors_a, posteriors_b))
     return _about(next(found) - next(found), a - b, level)
 
 
@@ -165,30 +137,14 @@ def _maps(
 # --- answers
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What becomes of naming a class from a posterior of a half on, in %.
-
-    None where there is no such share: of a class that is never named, or has no picture.
-    """
-
-    precision: float | None
-    recall: float | None
-    f1: float | None
-
-
-def answers(posteriors: Posteriors, signs: Signs) -> tuple[Answers, ...]:
+def answers(posteriors: Posteriors, signs: Signs) -> tuple[ClassFigures, ...]:
     """What becomes of naming each class from a posterior of a half on."""
     named = (posteriors >= HALF) & (signs != 0)
     true = signs > 0
-    right, count, there = (each.sum(0) for each in (named & true, named, true))
+    right, count, there = (each.sum(0).tolist() for each in (named & true, named, true))
     return tuple(
-        Answers(
-            100 * r / n if n else None,
-            100 * r / t if t else None,
-            100 * 2 * r / (n + t) if t else None,
-        )
-        for r, n, t in zip(right.tolist(), count.tolist(), there.tolist(), strict=True)
+        ClassFigures(share(r, n), share(r, t), share(2 * r, n + t))
+        for r, n, t in zip(right, count, there, strict=True)
     )
 
 

@@ -7,10 +7,12 @@ from html import escape
 
 import numpy as np
 
+from verydeep.datasets.annotations import Labels
 from verydeep.evaluation.chance import blind, no_better
 from verydeep.evaluation.metrics import class_errors, confusion, interval, mistakes, wrong
+from verydeep.evaluation.posteriors import Posteriors
 from verydeep.nets.network import Network
-from verydeep.report.html import card, section, table
+from verydeep.report.html import CUE, card, section, table
 from verydeep.report.maps import surely_wrong, where_it_looks
 from verydeep.report.tables import percent
 from verydeep.report.thumbnails import data_uri
@@ -106,8 +108,13 @@ def _classes(tested: Tested) -> str:
 
 
 def _confusion(tested: Tested) -> str:
-    posteriors, labels = tested.scores.posteriors, tested.scores.labels
-    classes = [escape(name) for name in tested.scores.classes]
+    scores = tested.scores
+    return confusions(scores.posteriors, scores.labels, scores.classes)
+
+
+def confusions(posteriors: Posteriors, labels: Labels, names: Sequence[str]) -> str:
+    """What pictures of each class were taken for; of many classes the commonest mistakes."""
+    classes = [escape(name) for name in names]
     if len(classes) > MATRIX:
         return _commonest(mistakes(posteriors, labels), classes)
     counts = confusion(posteriors, labels)
@@ -123,9 +130,8 @@ def _confusion(tested: Tested) -> str:
         + "</tr>"
         for i, name in enumerate(classes)
     )
-    cue = '<p class="cue">↔ wider than the screen: scroll it sideways</p>'
     return (
-        f"{cue if len(classes) > WIDE else ''}"
+        f"{CUE if len(classes) > WIDE else ''}"
         f'<div class="scroll"><table class="matrix"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
         "<p>A row is what the picture shows, a column what it was taken for.</p>"

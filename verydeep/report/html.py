@@ -10,6 +10,9 @@ from pathlib import Path
 from verydeep.errors import escaped_lines
 from verydeep.files import write_atomic
 
+CUE = '<p class="cue">↔ wider than the screen: scroll it sideways</p>'
+"""Stands before what scrolls by itself where the screen is narrow; shown there alone."""
+
 
 def write_html(path: Path, title: str, sections: Sequence[str]) -> Path:
     """Writes a page without outside links, and gives its path; UserError where it cannot be."""
@@ -40,9 +43,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") ->
     )
 
 
-def card(uri: str, caption: str, name: str) -> str:
-    """A picture with its caption, which is HTML already; `name` shows when it is pointed at."""
-    return (
-        f'<figure title="{escape(name)}"><img src="{uri}" alt="{escape(name)}">'
-        f"<figcaption>{caption}</figcaption></figure>"
+def card(uri: str | None, caption: str, name: str) -> str:
+    """A picture with its caption, which is HTML already; `name` shows when it is pointed at.
+
+    Without a link it says that the picture was not found.
+    """
+    shown = (
+        f'<img src="{uri}" alt="{escape(name)}">' if uri else '<div class="gone">not found</div>'
     )
+    return f'<figure title="{escape(name)}">{shown}<figcaption>{caption}</figcaption></figure>'

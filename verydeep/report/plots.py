@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
+from verydeep.evaluation.average_precision import Curve
 from verydeep.tasks.task import Figure
 from verydeep.training.state import Epoch
 
@@ -77,11 +77,12 @@ def figure_curve(
         return _svg(figure)
 
 
-def precision_curve(precision: Float64[np.ndarray, " M"], recall: Float64[np.ndarray, " M"]) -> str:
-    """Small SVG of precision over recall, both in %, of one class."""
+def precision_curve(curve: Curve) -> str:
+    """Small SVG of precision over recall of one class."""
     with rc_context(_STYLE):
         figure = Canvas(figsize=(2.6, 2.0), layout="constrained")
         axes = figure.add_subplot()
+        recall, precision = curve.recall, curve.precision
         rising = np.flatnonzero(np.diff(recall, prepend=0))  # a point for each picture of the class
         some = rising[np.unique(np.linspace(0, len(rising) - 1, POINTS).round().astype(int))]
         axes.plot([0, *recall[some]], [precision[some[0]], *precision[some]], color=FIRST)

@@ -7,7 +7,8 @@ from html import escape
 
 import numpy as np
 
-from verydeep.evaluation.several import answers, blind_map, precision_recall
+from verydeep.evaluation.average_precision import precision_recall_curve
+from verydeep.evaluation.several import answers, blind_map
 from verydeep.nets.network import HALF, Network
 from verydeep.report.answers import CHOSE
 from verydeep.report.html import card, section, table
@@ -91,7 +92,8 @@ def _curves(tested: Tested) -> str:
     for k in _worst_first(tested)[:CURVES]:
         if (own := scores.average_precisions[k]) is None:
             continue
-        plot = precision_curve(*precision_recall(scores.posteriors[:, k], scores.signs[:, k]))
+        curve = precision_recall_curve(scores.posteriors[:, k], scores.signs[:, k])
+        plot = precision_curve(curve)
         name = escape(scores.classes[k])
         figures.append(f"<figure>{plot}<figcaption><b>{name}</b> {own:.1f} %</figcaption></figure>")
     return f'<div class="curves">{"".join(figures)}</div>'

@@ -14,11 +14,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from verydeep.errors import PictureError
 from verydeep.nets.locality import Locality
 from verydeep.nets.network import Network, Rules
 from verydeep.nets.rows import L2, PICTURE, Mean, Row
 from verydeep.nets.table import SCORES
-from verydeep.pictures.reading import Picture
+from verydeep.pictures.reading import Picture, Source, read_picture
 
 HOT = (235, 94, 40)
 """Colour of a high posterior on a score map."""
@@ -36,6 +37,14 @@ def data_uri(image: Picture, side: int = 160) -> str:
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def thumbnail(source: Source | None, side: int = 160) -> str | None:
+    """A picture's `data_uri`; None where there is none, or it cannot be read."""
+    try:
+        return None if source is None else data_uri(read_picture(source, smaller_side=side), side)
+    except PictureError:
+        return None
 
 
 def score_map(network: Network, image: Picture, label: int) -> Heat:

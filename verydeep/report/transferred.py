@@ -5,13 +5,21 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+import numpy as np
+
+from verydeep.datasets.annotations import classes_in
 from verydeep.nets.stack import Stack
 from verydeep.report.answers import errors, errors_in_short, sections_of_answers
 from verydeep.report.html import section, table, write_html
 from verydeep.report.tables import percent
 from verydeep.report.tags import precisions, sections_of_tags, tags_in_short
+from verydeep.report.thumbnails import thumbnail
+from verydeep.report.transfer_page import Judged, class_table, curves, hardest, maps
+from verydeep.transfer.sources import sources_of
 from verydeep.verbs.transfer import Transferred
 
+MAPPED = 96
+"""Pixels of the larger side of a picture on the map."""
 CHOSE = "No part that was set aside chose anything, so that each is a test."
 
 
@@ -24,6 +32,8 @@ def write_page(found: Transferred, path: Path | None = None) -> Path:
         _results(found),
         section("What was done", _done(found)),
         *_answers(found),
+        *_precisions(found),
+        section("Map of the descriptors", _map(found)),
     ]
     return write_html(path, title, sections)
 
@@ -35,6 +45,36 @@ def _answers(found: Transferred) -> list[str]:
     if model.has_several:
         return sections_of_tags(network, found.tests[-1])
     return sections_of_answers(network, found.tests[-1])
+
+
+def _precisions(found: Transferred) -> list[str]:
+    """Precision and recall of classes, and the pictures that are right by the least.
+
+    Of pictures with several labels all that is said already.
+    """
+    scores, part = found.tests[-1].scores, found.tests[-1].part
+    if found.model.has_several:
+        return []
+    judged = Judged(
+        scores.posteriors, scores.labels, scores.names, scores.classes,
+        lambda i: thumbnail(part.source(i)),
+    )  # fmt: skip
+    return [
+        section("Precision and recall", class_table(judged) + curves(judged)),
+        section("Right by the least", hardest(judged)),
+    ]
+
+
+def _map(found: Transferred) -> str:
+    """The pictures of the part that was tested last, by their descriptors."""
+    features = found.features.of(found.tests[-1].scores.part)
+    source = sources_of(features)
+    each = [classes_in(features.truth, i) for i in range(len(features))]
+    labels = np.array([next(iter(own)) if len(own) == 1 else -1 for own in each], np.int64)
+    return maps(
+        features.descriptors, labels, features.names, features.classes,
+        lambda i: thumbnail(source(i), MAPPED),
+    )  # fmt: skip
 
 
 def _results(found: Transferred) -> str:

@@ -7,6 +7,7 @@ costs several times the work as soon as anything else runs on the machine.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,7 +26,7 @@ def in_order(
     An error in the work is raised where its result would have come. Whoever leaves early waits for
     nothing: what has begun ends by itself and the rest is dropped.
     """
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="verydeep")
+    pool = ThreadPoolExecutor(threads, "verydeep", initializer=settle)
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
@@ -38,6 +39,17 @@ def in_order(
         # No waiting here: a generator that was left behind is collected on whichever thread
         # happens to be running, and one of the pool's own could not wait for itself.
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def settle() -> None:
+    """Has PyTorch, where it is in use, set up the thread that calls this, which is a new one.
+
+    It does so by itself before some operations and not before others: a matrix product on a thread
+    that has done nothing yet is rounded otherwise than the next one.
+    """
+    torch = sys.modules.get("torch")  # listing pictures must not wait for it
+    if torch is not None:
+        torch.get_num_threads()
 
 
 @contextmanager

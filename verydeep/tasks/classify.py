@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from verydeep.datasets.dataset import Part
 from verydeep.evaluation.chance import blind
 from verydeep.evaluation.metrics import negative_log_likelihood, top_error
-from verydeep.evaluation.posteriors import posteriors, readable
+from verydeep.evaluation.posteriors import Posteriors, posteriors, readable
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import Network
 from verydeep.runtime.runtime import Runtime
@@ -32,13 +32,18 @@ def _balanced(pictures: int, counts: Counts) -> ClassWeights:
 def _judge(
     network: Network, part: Part, runtime: Runtime, while_testing: Callable[[], None]
 ) -> Judgement:
-    """Mean negative log posterior, top-1 and top-5 error, on one centre crop a picture.
-
-    Pictures that cannot be read are left out.
-    """
+    """What the posteriors of one centre crop a picture come to."""
     found = posteriors(
         network, part, protocol(network, "centre"), runtime, lambda done: while_testing()
     )
+    return _of_posteriors(found, part)
+
+
+def _of_posteriors(found: Posteriors, part: Part) -> Judgement:
+    """Mean negative log posterior, top-1 and top-5 error.
+
+    Pictures that cannot be read are left out.
+    """
     read = np.flatnonzero(readable(found))
     found, labels = found[read], part.labels[read]
     loss = negative_log_likelihood(found, labels)
@@ -53,6 +58,7 @@ CLASSIFY = Task(
     loss=_loss,
     guess=lambda network, labels: math.log(len(network.classes)),
     judge=_judge,
+    of_posteriors=_of_posteriors,
     figures=(Figure("top1", "top-1 error", "error"), Figure("top5", "top-5 error", "top-5 error")),
     judged_by="by one centre crop",
     without_looking=lambda dataset, part: str(blind(part.labels, dataset.classes)),

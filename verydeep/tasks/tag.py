@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import Dataset, Part
-from verydeep.evaluation.posteriors import posteriors, readable
+from verydeep.evaluation.posteriors import Posteriors, posteriors, readable
 from verydeep.evaluation.several import (
     binary_cross_entropy,
     blind_map,
-    mean_average_precision,
+    map_of,
     signs_of,
 )
 from verydeep.evaluation.views import protocol
@@ -67,14 +67,19 @@ def _guess(network: Network, signs: Targets) -> float:
 def _judge(
     network: Network, part: Part, runtime: Runtime, while_testing: Callable[[], None]
 ) -> Judgement:
-    """Mean loss and mAP on one centre crop a picture; those that cannot be read are left out."""
+    """What the posteriors of one centre crop a picture come to."""
     found = posteriors(
         network, part, protocol(network, "centre"), runtime, lambda done: while_testing()
     )
+    return _of_posteriors(found, part)
+
+
+def _of_posteriors(found: Posteriors, part: Part) -> Judgement:
+    """Mean loss and mAP; pictures that cannot be read are left out."""
     read = np.flatnonzero(readable(found))
-    found, signs = found[read], signs_of(part.only(read), len(network.classes))
+    found, signs = found[read], signs_of(part.only(read), found.shape[1])
     loss = binary_cross_entropy(found, signs)
-    return Judgement(loss, {"map": mean_average_precision(found, signs)})
+    return Judgement(loss, {"map": map_of(found, signs)})
 
 
 def _without_looking(dataset: Dataset, part: Part) -> str:
@@ -90,6 +95,7 @@ TAG = Task(
     loss=_loss,
     guess=_guess,
     judge=_judge,
+    of_posteriors=_of_posteriors,
     figures=(Figure("map", "mean average precision", "mAP", lower_is_better=False),),
     judged_by="by one centre crop",
     without_looking=_without_looking,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import Dataset, Part
+from verydeep.evaluation.posteriors import Posteriors
 from verydeep.nets.network import Network
 from verydeep.runtime.runtime import Runtime
 
@@ -95,6 +96,9 @@ class Task:
     and chooses the weights, of equals the lower loss. `judged_by` says how, in a few words;
     `without_looking` what figures mean little without, in a line, for a dataset's part.
 
+    Where `judge` goes by the posteriors of one centre crop a picture, `of_posteriors` is what it
+    makes of those, NaN of a picture that could not be read, whoever worked them out.
+
     `protocols` are the tests by posteriors that end a run, one score file each. Where a task has
     none, the test part is judged once as the validation part is after every epoch.
     """
@@ -109,6 +113,7 @@ class Task:
     figures: tuple[Figure, ...]
     judged_by: str
     without_looking: Callable[[Dataset, Part], str]
+    of_posteriors: Callable[[Posteriors, Part], Judgement] | None = None
     protocols: tuple[str, ...] = ()
     several: bool = False
     balanced: Callable[[int, Counts], ClassWeights] | None = None

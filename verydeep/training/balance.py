@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int64
 
-from verydeep.datasets.annotations import Labels, LabelSets, Truth
+from verydeep.datasets.annotations import UNLABELLED, Labels, LabelSets, Truth, counts_of
 from verydeep.datasets.dataset import Part
 from verydeep.nets.network import Network
-from verydeep.tasks.task import ClassWeights, Counts, Task
+from verydeep.tasks.task import ClassWeights, Task
 from verydeep.training.settings import Settings
 
 Pairs = tuple[Int64[np.ndarray, " L"], Int64[np.ndarray, " L"]]
@@ -26,15 +26,6 @@ def class_weights(
         return None
     counts = counts_of(part.truth, network.table.class_count)
     return task.balanced(len(part), counts).to(network.device)
-
-
-def counts_of(truth: Truth, classes: int) -> Counts:
-    """Pictures of each of so many classes.
-
-    >>> counts_of(LabelSets.of([[2, 0], [], [2]]), 3).tolist()
-    [1, 0, 2]
-    """
-    return np.bincount(_pairs(truth)[0], minlength=classes)
 
 
 def classes_seen(truth: Truth) -> int:
@@ -78,9 +69,10 @@ def _numbered(drawn: Labels, pictures: int) -> Labels:
 
 
 def _pairs(truth: Truth) -> Pairs:
-    """The labels of all pictures in one piece, and whose they are."""
+    """The labels of all pictures that are certain, in one piece, and whose they are."""
     if isinstance(truth, LabelSets):
-        return truth.labels, np.repeat(np.arange(len(truth)), np.diff(truth.ends, prepend=0))
+        kept = slice(None) if truth.uncertain is None else ~truth.uncertain
+        return truth.certain, truth.pictures[kept]
     labels = np.zeros(0, np.int64) if truth is None else truth
-    pictures = np.flatnonzero(labels >= 0)
+    pictures = np.flatnonzero(labels != UNLABELLED)
     return labels[pictures], pictures

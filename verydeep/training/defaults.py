@@ -30,11 +30,15 @@ from verydeep.training.duration import (
     hidden_unsaid,
     hours_of_tuning,
     net_in_time,
+    seconds_a_cached_picture,
+    seconds_a_picture,
     tuned_epochs_worth,
+    views_in_time,
 )
 from verydeep.training.footprint import micro_batch_of
 from verydeep.training.recipes import CROP, Recipe, settings_of
 from verydeep.training.settings import LATEST_CUTS, STEP, Settings, checked
+from verydeep.training.state import trains_trunk
 from verydeep.weights.warm_start import Origin
 
 RATE, WARM_UP, RISING = 0.05, 1.0, 50
@@ -44,9 +48,9 @@ FEW = 200
 """Pictures below which the layers of a trained net are left as they are, but for the last or the FC
 ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
 BESIDES = (
-    "task", "fc", "start", "tune", "average", "class_weights", "sampling", "micro_batch",
-    "precision", "compiled", "bad_start", "bad_loss", "bad_picture", "seed", "split", "fall",
-    "warm_up",
+    "task", "fc", "start", "tune", "cached", "views", "average", "class_weights", "sampling",
+    "micro_batch", "precision", "compiled", "bad_start", "bad_loss", "bad_picture", "seed", "split",
+    "fall", "warm_up",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
 
@@ -86,6 +90,8 @@ def choose(
     else:
         for name, value, reason in _choices(train, machine, dict(given), chosen, origin):
             chosen[name], why[name] = value, reason
+    if said.get("cached") and "colour" not in said:
+        chosen["colour"], why["colour"] = 0.0, "none: fixed views are kept as they are"
     why |= dict.fromkeys(given, "as given")
     if "micro_batch" not in said and machine.device == "cpu":
         sizes = replace(Settings(), **{**chosen, **given}).sizes
@@ -103,13 +109,15 @@ def choose(
         for field in fields(Settings)
         if field.name in why or field.name not in untold
     }
-    _table(settings.sizes, origin)
+    table = _table(settings.sizes, origin)
     initialisation.parsed(settings.initial)
     if settings.tune != "all" and origin is None:
         raise UserError(
             f"tune is '{settings.tune}', which leaves the other layers as they are; say whose they "
             f"are: --from WEIGHTS"
         )
+    if settings.cached:
+        _refuse_uncachable(settings, origin, table)
     if settings.compiled and machine.device == "cpu":
         raise UserError("compiled is for a GPU, and this trains on a CPU; leave it out")
     if settings.class_weights == "balanced" and tasks.named(settings.task).balanced is None:
@@ -119,6 +127,24 @@ def choose(
             f"a batch of {settings.batch} is more than the {len(train)} pictures there are"
         )
     return Choice(settings, reasons)
+
+
+def _refuse_uncachable(settings: Settings, origin: Origin | None, table: Table) -> None:
+    """Raises UserError where what the trunk gives of a picture is not the same at every step."""
+    if origin is None:
+        raise UserError(
+            "--cached keeps what the layers of trained weights give; say whose: --from WEIGHTS"
+        )
+    if trains_trunk(table, settings.tune):
+        raise UserError(
+            f"--cached keeps what stands before the FC layers as it is, and --tune {settings.tune} "
+            f"trains of it; take --tune fc"
+        )
+    if settings.colour:
+        raise UserError(
+            f"--cached keeps views in their colours, and colour {settings.colour:g} shifts them at "
+            f"every step; leave one of them out"
+        )
 
 
 def _table(sizes: Sizes, origin: Origin | None) -> Table:
@@ -224,6 +250,8 @@ def _tuned(
     norms = any(isinstance(row, BatchNorm) for row in origin.table.rows)
     yield from _batches(train, norms, known)
     yield from _tuning(train, machine, origin, known)
+    if known("cached"):
+        yield "views", *_views(train, machine, known, origin)
     yield from _plateaus(train, machine, known, origin)
 
 
@@ -291,7 +319,9 @@ def _tuning(
     pictures = f"{len(train):,} pictures"
     table = _table(_sizes(known), origin)
     hours = hours_of_tuning(table, len(train), machine.cores)
-    if not origin.is_whole:
+    if known("cached"):
+        yield "tune", "fc", "what stands before them is cached"
+    elif not origin.is_whole:
         yield "tune", "all", "convolutions are new, too"
     elif machine.device == "cpu" and hours is not None:
         tune = "last" if origin.table.has_scores else "fc"
@@ -308,15 +338,30 @@ def _tuning(
         yield "rate", RATE / 10 if known("batch") < 128 else RATE / 5, "as from random weights"
 
 
+def _views(
+    train: Part, machine: Machine, known: Callable[[str], Any], origin: Origin
+) -> tuple[int, str]:
+    """As many fixed views of each picture as a CPU has time to work out, up to the usual."""
+    if machine.device != "cpu":
+        return Settings().views, "of each picture"
+    table = _table(_sizes(known), origin)
+    most = min(Settings().views, known("epochs"))
+    views, minutes = views_in_time(table, len(train), machine.cores, most)
+    return views, f"of each picture, worked out once in about {minutes} min"
+
+
 def _epochs(
     train: Part, machine: Machine, known: Callable[[str], Any], origin: Origin | None
 ) -> tuple[int, str]:
     """As many epochs as a CPU has time for, up to what the pictures are good for."""
     tuned = origin is not None and origin.is_of(_sizes(known))
     enough = tuned_epochs_worth(len(train)) if tuned else epochs_worth(len(train))
-    passes = 3 if known("tune") == "all" else 1
     table = _table(_sizes(known), origin)
-    epochs, minutes = epochs_in_time(table, len(train), machine.cores, enough, passes)
+    if known("cached"):
+        seconds = seconds_a_cached_picture(table, machine.cores)
+    else:
+        seconds = seconds_a_picture(table, machine.cores, 3 if known("tune") == "all" else 1)
+    epochs, minutes = epochs_in_time(seconds, len(train), enough)
     if known("fall") == "cosine":
         return epochs, f"about {minutes} min"
     return epochs, f"at most, about {minutes} min; a plateau ends it earlier"

@@ -5,7 +5,8 @@ What is reckoned depends on the net, on the number of pictures and of cores: nev
 
 from __future__ import annotations
 
-from verydeep.nets.cost import cost
+from verydeep.nets import vgg
+from verydeep.nets.cost import Cost, cost
 from verydeep.nets.table import NORM_NAME, Table
 from verydeep.nets.vgg import Sizes
 
@@ -41,7 +42,26 @@ def seconds_a_picture(table: Table, cores: int, passes: int = 3) -> float:
     further core adds four fifths. One with AVX2 does 25 and takes 1.6 ns and 0.3 ms, one with
     AVX-512 60, 1.4 ns and 0.6 ms, each fitted to a few small nets: this is between the two.
     """
-    price = cost(table)
+    return _seconds(cost(table), cores, passes)
+
+
+def seconds_a_cached_picture(table: Table, cores: int) -> float:
+    """The same where what the trunk gives is at hand, and the rows behind it are trained."""
+    end = table.scores if table.has_scores else table.rows[-1].name
+    behind = {row.name for row, _ in table.path({end}, {table.trunk})}
+    rows = tuple(row for row in cost(table).rows if row.name in behind)
+    return _seconds(Cost(rows), cores, passes=3)
+
+
+def minutes_of_features(pictures: int, cores: int) -> int:
+    """About how many minutes D's trunk takes for pictures of 256 x 341 and their mirror images."""
+    table = vgg.table("D")
+    trunk = {row.name for row, _ in table.path({table.trunk})}
+    rows = tuple(row for row in cost(table, 256, 341).rows if row.name in trunk)
+    return max(1, round(pictures * _seconds(Cost(rows), cores, passes=2) / 60))
+
+
+def _seconds(price: Cost, cores: int, passes: int) -> float:
     alone = passes * (price.multiply_adds / 40e9 + 1.5e-9 * price.values) + 0.4e-3
     return alone / (1 + 0.8 * (cores - 1))
 
@@ -80,13 +100,23 @@ def net_in_time(
     return best
 
 
-def epochs_in_time(
-    table: Table, pictures: int, cores: int, enough: int, passes: int = 3
-) -> tuple[int, int]:
+def epochs_in_time(seconds_a_picture: float, pictures: int, enough: int) -> tuple[int, int]:
     """How many epochs there is time for, up to what is `enough`, and the minutes they take."""
-    seconds = seconds_a_picture(table, cores, passes) * pictures
+    seconds = seconds_a_picture * pictures
     epochs = max(LEAST_EPOCHS, min(enough, int(budget(pictures) / seconds)))
     return epochs, max(1, round(epochs * seconds / 60))
+
+
+def views_in_time(table: Table, pictures: int, cores: int, most: int) -> tuple[int, int]:
+    """How many fixed views there is time to work out, up to `most`, and the minutes they take."""
+    seconds = seconds_a_picture(table, cores, passes=1) * pictures
+    views = min(most, max(LEAST_EPOCHS, int(budget(pictures) / seconds)))
+    return views, max(1, round(views * seconds / 60))
+
+
+def are_few(pictures: int) -> bool:
+    """Whether pictures are so few that training from random weights needs more epochs of them."""
+    return epochs_worth(pictures) > MOST_EPOCHS
 
 
 def epochs_worth(pictures: int) -> int:

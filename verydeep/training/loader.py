@@ -2,24 +2,26 @@
 
 In comes a part of a dataset; out come batches of uint8 crops with their targets, made by threads
 while the network works on earlier ones. Mirroring, the shift of colour and the mean wait for the
-device (`Batch.shown`): what travels there is a byte for each value.
+device (`Batch.shown`): what travels there is a byte for each value. Batches of another loader have
+what a row gave of such crops instead (`training/cached.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Float16, Shaped, UInt8
 from torch import Tensor
 
 from verydeep import randomness, tasks
 from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError
+from verydeep.nets.rows import PICTURE
 from verydeep.pictures.preprocessing import Pixels, crop_place
 from verydeep.pictures.reading import Picture, Source
 from verydeep.pictures.windows import Window
@@ -43,9 +45,12 @@ class Batch:
     pictures of the step, over all processes. `windows` say what each crop shows, as the network is
     shown it, of picture `shown_of` of the part, which may be a substitute; that of a skipped one is
     the crop alone.
+
+    Where `row` is another than the picture, `images` are what it gave of the crops as they are
+    shown, and there is nothing left to mirror or to shift; there are no windows.
     """
 
-    images: UInt8[Tensor, "B H W 3"]
+    images: UInt8[Tensor, "B H W 3"] | Float16[Tensor, "B C h w"]
     targets: Shaped[Tensor, "B ..."]
     mirrored: Bool[Tensor, " B"]
     shift: Float[Tensor, "B 3"]
@@ -55,6 +60,7 @@ class Batch:
     faults: tuple[str, ...] = ()
     windows: tuple[Window, ...] = ()
     shown_of: tuple[int, ...] = ()
+    row: str = PICTURE
 
     def part(self, start: int, size: int, device: torch.device) -> Batch:
         """The crops from `start` on, on a device."""
@@ -73,6 +79,7 @@ class Batch:
             self.whole,
             windows=self.windows[start:end],
             shown_of=self.shown_of[start:end],
+            row=self.row,
         )
 
     def pinned(self) -> Batch:
@@ -85,6 +92,12 @@ class Batch:
             shift=self.shift.pin_memory(),
             weight=self.weight.pin_memory(),
         )
+
+    def given(self, pixels: Pixels) -> dict[str, Float[Tensor, "B C h w"]]:
+        """What a network is given to go on from, by the name of the row."""
+        if self.row == PICTURE:
+            return {PICTURE: self.shown(pixels)}
+        return {self.row: self.images.float()}
 
     def shown(self, pixels: Pixels) -> Float[Tensor, "B 3 H W"]:
         """The crops as the network wants them: mirrored, shifted in colour, less the mean."""
@@ -133,6 +146,10 @@ class CropSource:
     outputs: int = 0
 
 
+Load = Callable[[CropSource, Settings, int, int, int], Iterator[Batch]]
+"""From a source, settings, an epoch, threads and a first step to the batches from there on."""
+
+
 def batches(
     source: CropSource, settings: Settings, epoch: int, threads: int, first: int = 0
 ) -> Iterator[Batch]:
@@ -142,9 +159,6 @@ def batches(
     "stop".
     """
     part = source.part
-    chosen = np.array_split(draws(part, settings, epoch), steps(len(part), settings))
-    number, count = source.share
-    ours = [np.array_split(numbers[: settings.batch], count)[number] for numbers in chosen[first:]]
     axes = torch.tensor(source.axes, dtype=torch.float32)
     skips, target = settings.bad_picture == "skip", tasks.named(settings.task).target
 
@@ -153,7 +167,7 @@ def batches(
         images = torch.empty(size, dtype=torch.uint8, pin_memory=source.pinned)
         crops = images.numpy()
         read = [
-            _read(source, settings, epoch, int(i), crop)
+            read_crop(source, settings, epoch, int(i), crop)
             for i, crop in zip(numbers, crops, strict=True)
         ]
         draws, taken, windows, faults = zip(*read, strict=True)
@@ -171,7 +185,15 @@ def batches(
         )
         return batch.pinned() if source.pinned else batch
 
+    ours = shares(source, settings, epoch)[first:]
     yield from in_order(make, ours, threads, ahead=2 * threads)
+
+
+def shares(source: CropSource, settings: Settings, epoch: int) -> list[Labels]:
+    """What this process has of the draws of each batch of an epoch."""
+    pictures, (number, count) = len(source.part), source.share
+    whole = np.array_split(draws(source.part, settings, epoch), steps(pictures, settings))
+    return [np.array_split(numbers[: settings.batch], count)[number] for numbers in whole]
 
 
 def steps(pictures: int, settings: Settings) -> int:
@@ -216,7 +238,7 @@ def augmentation(settings: Settings, epoch: int, sample: int) -> Augmentation:
     return Augmentation(scale, (y, x), bool(mirrored < 0.5), shift.astype(np.float32))
 
 
-def _read(
+def read_crop(
     source: CropSource, settings: Settings, epoch: int, sample: int, out: Picture
 ) -> tuple[Augmentation, int, Window, str | None]:
     """Writes the crop of a draw to `out`; its picture, its window, and what was wrong, if anything.

@@ -16,11 +16,13 @@ import torch
 from torch import Tensor
 
 from verydeep.datasets.dataset import Part
+from verydeep.nets.network import Network
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.runtime import Runtime
-from verydeep.runtime.threads import one_thread_each
+from verydeep.runtime.threads import one_thread_each, settle
+from verydeep.tasks.task import Judgement
 from verydeep.training.balance import class_weights
-from verydeep.training.loader import Batch, CropSource, batches, steps
+from verydeep.training.loader import Batch, CropSource, Load, batches, steps
 from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Schedule, Training
 from verydeep.training.step import Step, why_not_finite
@@ -29,6 +31,8 @@ LOOK_BACK = {"cpu": 1, "cuda": 10}
 """Steps after which losses are read: a GPU must not be waited for at every one."""
 
 
+Judge = Callable[[Network, Part, Runtime, Callable[[], None]], Judgement]
+"""What judges a net by a part, as `Task.judge` does."""
 AfterStep = Callable[[Training, Batch, float], None]
 """Called after each step, with its batch and its loss, NaN while that is not known yet."""
 
@@ -45,22 +49,26 @@ def fit(
     runtime: Runtime | None = None,
     after_step: AfterStep = go_on,
     while_testing: Callable[[], None] = go_on,
+    load: Load = batches,
+    judge: Judge | None = None,
 ) -> Iterator[Epoch]:
     """Trains until the schedule ends, and yields after each epoch, with the weights to be kept.
 
     `while_testing` is called after every batch of the check that ends an epoch; that and
-    `after_step` may raise, to stop the run. Raises NotFiniteError when the loss or a gradient is
+    `after_step` may raise, to stop the run. `load` makes the batches, and `judge`
+    judges in place of the task. Raises NotFiniteError when the loss or a gradient is
     not finite, and PictureError where a picture cannot be read and may not be.
     """
     runtime = runtime or Runtime()
     schedule, ended = training.schedule(settings)
+    judge = judge or training.task.judge
     while not ended:
         number = len(training.epochs)
         schedule.begin(number)
-        _train(training, source, settings, schedule, runtime, after_step)
+        _train(training, source, settings, schedule, runtime, after_step, load)
         start = perf_counter()
         with training.averaged():
-            judged = training.task.judge(training.network, validation, runtime, while_testing)
+            judged = judge(training.network, validation, runtime, while_testing)
         count = steps(len(source.part), settings)
         epoch = Epoch(
             number + 1,
@@ -86,16 +94,17 @@ def _train(
     schedule: Schedule,
     runtime: Runtime,
     after_step: AfterStep,
+    load: Load,
 ) -> None:
     """What is left of an epoch's steps."""
     network = training.network.train()
     threads, ranks = runtime.machine.threads, runtime.ranks
     epoch, count = len(training.epochs), steps(len(source.part), settings)
-    coming = batches(source, settings, epoch, threads, first=training.step)
+    coming = load(source, settings, epoch, threads, training.step)
     look_back = LOOK_BACK[network.device.type]
     nothing = torch.zeros((), device=network.device)  # the loss of a step that is left out
     unread: list[tuple[int, Batch, Tensor]] = []
-    with ThreadPoolExecutor(threads) as pool, one_thread_each():
+    with ThreadPoolExecutor(threads, initializer=settle) as pool, one_thread_each():
         weights = class_weights(training.task, network, source.part, settings)
         step = Step(training, settings, pool, ranks, weights)
         while training.step < count:

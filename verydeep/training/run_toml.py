@@ -36,7 +36,7 @@ RUN = "run.toml"
 """What a run is made of, in its folder."""
 CHOSEN = (
     "initial", "dropout", "precision", "fall", "warm_up", "patience", "latest_cuts", "divide",
-    "micro_batch",
+    "micro_batch", "views",
 )  # fmt: skip
 """Settings without an option that are chosen where they are not said; the rest are the paper's."""
 
@@ -148,6 +148,8 @@ def command_line(where: str, settings: Settings) -> str:
             continue  # nothing but all can be trained
         elif name in settings.without_effect or (name == "task" and value == LATER[name]):
             continue
+        elif name == "cached":
+            words += ["--cached"] if value else []
         elif name in OPTIONS and value is not None:
             words += [f"--{OPTIONS[name]}", shlex.quote(f"{value}")]
         elif name in CHOSEN or value != getattr(paper, name):

@@ -26,7 +26,7 @@ BEFORE = {"divide": True, "bad_start": "train"}
 run.toml, taken as a recipe, trains again."""
 LATER = {
     "task": "classify", "fall": "plateau", "warm_up": 0.0, "class_weights": "none",
-    "sampling": "plain",
+    "sampling": "plain", "cached": False, "views": 8,
 }  # fmt: skip
 """Settings that came later, and what is meant where a run.toml does not say them."""
 
@@ -54,6 +54,8 @@ class Settings:
     `start` is a weights file whose layers the net starts from, over the random ones of `initial`;
     the pixels are then its own, too. `tune` says which layers are trained: "all", "fc" for the
     fully-connected ones, or "last" for the one that gives the scores.
+    Where nothing of the trunk is, `cached` has each picture shown as so many fixed `views`, whose
+    values are worked out once (`training/cached.py`); the shift of colour must then be none.
     `average` above 0 tests and keeps an exponential moving average of the weights with that decay.
 
     On a CPU, and wherever sums are in order, a batch is cut into micro-batches of so many pictures,
@@ -94,6 +96,8 @@ class Settings:
     initial: Line = "glorot"
     start: Line | None = None
     tune: Literal["all", "fc", "last"] = "all"
+    cached: bool = False
+    views: Annotated[int, Between(1, MANY)] = 8
     average: Share = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     sampling: Literal["plain", "balanced"] = "plain"
@@ -115,7 +119,8 @@ class Settings:
     def without_effect(self) -> frozenset[str]:
         """Names of settings that change nothing beside the others."""
         plateaus = ("patience", "latest_cuts") if self.fall == "cosine" else ()
-        return frozenset([*plateaus, *(("dropout",) if self.fc == 0 else ())])
+        dropout = ("dropout",) if self.fc == 0 else ()
+        return frozenset([*plateaus, *dropout, *(() if self.cached else ("views",))])
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, with a line for the user."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from verydeep import schema, tasks
 from verydeep.nets.network import Network
-from verydeep.nets.rows import FC, BatchNorm, Conv, Dropout
+from verydeep.nets.rows import FC, PICTURE, BatchNorm, Conv, Dropout
 from verydeep.nets.table import Table
 from verydeep.tasks.task import Figure, Task
 from verydeep.training.settings import Settings
@@ -132,6 +132,24 @@ def tuned_layers(table: Table, tune: str) -> list[str]:
     fc = [row.name for row in layers if isinstance(row, FC)]
     last = [row.name for row in layers if row.name in table.class_layers]
     return {"all": [row.name for row in layers], "fc": fc or last}.get(tune, last)
+
+
+def cached_row(table: Table) -> str:
+    """The name of the row whose values can be kept while only layers behind it are trained.
+
+    That is the last of the trunk, before any dropout that it ends with.
+    """
+    name = table.trunk
+    while name != PICTURE and isinstance(table[name], Dropout):
+        (name,) = table[name].inputs
+    return name
+
+
+def trains_trunk(table: Table, tune: str) -> bool:
+    """Whether any of the layers that are trained stands before the row that can be kept."""
+    ends = {table.scores} if table.has_scores else {table.rows[-1].name}
+    behind = {row.name for row, _ in table.path(ends, {cached_row(table)})}
+    return not behind.issuperset(tuned_layers(table, tune))
 
 
 @dataclass

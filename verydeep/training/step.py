@@ -19,7 +19,7 @@ from verydeep.errors import UserError
 from verydeep.nets.dropout import dropout, streams_of
 from verydeep.nets.network import Network, Rules
 from verydeep.nets.norms import Norms, keep, learnt_norms
-from verydeep.nets.rows import PICTURE, BatchNorm, Dropout
+from verydeep.nets.rows import BatchNorm, Dropout
 from verydeep.nets.table import SCORES
 from verydeep.runtime.distributed import Ranks, tree_merges
 from verydeep.tasks.task import ClassWeights
@@ -128,20 +128,24 @@ class Step:
         """A micro-batch's share of the batch's mean loss."""
         settings, device = self.settings, network.device
         seeds = randomness.words(settings.seed, "dropout", number, piece.samples)
-        images, drawn = piece.shown(network.pixels), torch.from_numpy(seeds).to(device)
+        given, drawn = piece.given(network.pixels), torch.from_numpy(seeds).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            scores = self.forward(network, images, drawn, self.streams, norms)
+            scores = self.forward(network, given, drawn, self.streams, norms)
             losses = self.training.task.loss(scores, piece.targets, self.weights)
         loss: Tensor = (losses * piece.weight).sum() / piece.whole
         return loss
 
 
 def _scores(
-    network: Network, images: Tensor, seeds: Tensor, streams: Mapping[str, int], norms: Norms
+    network: Network,
+    given: Mapping[str, Tensor],
+    seeds: Tensor,
+    streams: Mapping[str, int],
+    norms: Norms,
 ) -> Tensor:
     """Scores in training, [B, K]: dropout by the pictures' seeds, norms by the batch."""
     rules: Rules = {Dropout: dropout(seeds, streams), BatchNorm: norms}
-    return network.run({PICTURE: images}, [SCORES], rules)[SCORES].mean((2, 3))
+    return network.run(given, [SCORES], rules)[SCORES].mean((2, 3))
 
 
 @torch.no_grad()
@@ -150,14 +154,14 @@ def why_not_finite(
 ) -> NotFiniteError:
     """Names the step, the first layer that gives what is not finite, and the pictures."""
     network, rate = training.network, training.optimiser.rate
-    names = [row.name for row in network.table.rows if row.name != "prob"]
+    names = [row.name for row, _ in network.table.path({network.table.scores}, {batch.row})]
     found: set[str] = set()
     pictures: list[str] = []
     network.eval()
     for start in range(0, len(batch.samples), AT_ONCE):
         piece = batch.part(start, AT_ONCE, network.device)
         rules: Rules = {BatchNorm: Norms(learnt_norms(network))}
-        values = network.run({PICTURE: piece.shown(network.pixels)}, names, rules)
+        values = network.run(piece.given(network.pixels), names, rules)
         found |= {name for name in names if not values[name].isfinite().all()}
         scores = values[network.table.scores].mean((2, 3))
         losses = training.task.loss(scores, piece.targets, None)

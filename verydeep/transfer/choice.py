@@ -93,7 +93,7 @@ def choose_and_fit(
     best = max(trials, key=lambda trial: trial.figure)  # the first of several, the smallest C
     ((_, found),) = problem.path([best.c], TOLERANCE)
     choice = Choice(best.c, judged_by, trials, folds, seed)
-    return choice, SVMs(best.c, problem.classifier(found.point.beta), found.gaps)
+    return choice, SVMs(best.c, problem.classifier(found.point.beta), found.gaps.numpy())
 
 
 def one_label(signs: Signs) -> bool:
@@ -140,7 +140,7 @@ def _tried(
                 "more pictures"
             )
     return [
-        _figure(found.point.values.T[held_out], signs[held_out], judged_by)
+        _figure(found.point.values.T[held_out].numpy(), signs[held_out], judged_by)
         for _, found in learnt_from.path(cs, ENOUGH)
     ]
 

@@ -47,13 +47,14 @@ Descriptors = Float32[np.ndarray, "N D"]
 class Piece:
     """A network with a mean row at its end, and the Q whose evidence is averaged.
 
-    `layer` is the row that is meant, `of` what is described: the whole picture, or what is in its
-    box, as if that were the picture.
+    `layer` is the row that is meant, `path` where the weights lie; `of` what is described: the
+    whole picture, or what is in its box, as if that were the picture.
     """
 
     network: Network
     layer: str
     scales: tuple[int, ...]
+    path: str = ""
     of: What = "picture"
 
     @property

@@ -12,11 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from verydeep.errors import UserError
-from verydeep.transfer.choice import GRID, choose_and_fit
-from verydeep.transfer.linear import Linear, signs_of
-from verydeep.transfer.svm import SVMs, fit
 
-try:
+try:  # before what imports PyTorch, so that it is told at once
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.utils import compute_class_weight
     from sklearn.utils.multiclass import check_classification_targets
@@ -26,6 +23,10 @@ except ImportError:
         "LinearSVMs is an estimator of scikit-learn's, which is not here; "
         "pip install 'verydeep[sklearn]'"
     ) from None
+
+from verydeep.transfer.choice import GRID, choose_and_fit
+from verydeep.transfer.linear import Linear, signs_of
+from verydeep.transfer.svm import SVMs, fit
 
 
 class LinearSVMs(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types

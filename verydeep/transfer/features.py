@@ -38,13 +38,17 @@ What = Literal["picture", "box"]
 
 @dataclass(frozen=True)
 class PieceSaid:
-    """How a piece of a descriptor came about: of which network, row and Q, how many numbers."""
+    """How a piece of a descriptor came about: of which network, row and Q, how many numbers.
+
+    `path` is the weights file, folder or name that was given; another file may be there now.
+    """
 
     weights: Sha256
     net: Line
     layer: Line
     scales: Annotated[tuple[Annotated[int, Between(1, 2**16)], ...], Most(SCALES)]
     size: Count
+    path: Line = ""
     of: What = "picture"
 
     @property
@@ -105,6 +109,11 @@ class Features:
     def title(self) -> str:
         """How they came about, in print."""
         return "; ".join(piece.title for piece in self.pieces)
+
+    def part_of(self, place: int) -> str:
+        """The role of the part that a picture is of."""
+        ends = np.cumsum([part.count for part in self.parts])
+        return self.parts[int(np.searchsorted(ends, place, side="right"))].role
 
     def of(self, role: str) -> Features:
         """Those of the part with that role; UserError where there is none."""

@@ -8,12 +8,17 @@ piece.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float64, Int64
+from torch import Tensor
 
 from verydeep.runtime import memory
+from verydeep.runtime.machine import cores
+from verydeep.runtime.threads import in_order, one_thread_each
 from verydeep.transfer.linear import Features, blocks
 
 MOST_HELD = 15_000
@@ -23,15 +28,17 @@ KEPT = 2**27
 PRODUCTS = 6
 """Products that it takes to solve for a class by conjugate gradients, about: what solving outright
 is weighed against."""
+TILE = 512
+"""Rows and columns of G that are worked out together."""
 
-Vectors = Float64[np.ndarray, "K N"]
+Vectors = Float64[Tensor, "K N"]
 
 
 @dataclass(frozen=True)
 class HeldGram:
     """G itself."""
 
-    matrix: Float64[np.ndarray, "N N"]
+    matrix: Float64[Tensor, "N N"]
 
     @property
     def outright(self) -> int:
@@ -40,13 +47,11 @@ class HeldGram:
 
     def times(self, vectors: Vectors) -> Vectors:
         """G times each vector."""
-        products: Vectors = vectors @ self.matrix
-        return products
+        return vectors @ self.matrix
 
-    def among(self, rows: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, "n n"]:
+    def among(self, rows: Int64[Tensor, " n"]) -> Float64[Tensor, "n n"]:
         """G of these pictures alone, a copy."""
-        some: Float64[np.ndarray, "n n"] = self.matrix[rows[:, None], rows]
-        return some
+        return self.matrix[rows[:, None], rows]
 
 
 @dataclass(frozen=True)
@@ -68,18 +73,16 @@ class GramByRows:
     def times(self, vectors: Vectors) -> Vectors:
         """G times each vector."""
         weights = weighted(vectors, self.x)
-        products = np.empty_like(vectors)
-        for place, rows in blocks(self.x):
+        products = torch.empty_like(vectors)
+        for place, rows in _tensors(self.x):
             products[:, place] = weights @ rows.T
-        products += self.one * vectors.sum(1, keepdims=True)
+        products += self.one * vectors.sum(1, keepdim=True)
         return products
 
-    def among(self, rows: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, "n n"]:
+    def among(self, rows: Int64[Tensor, " n"]) -> Float64[Tensor, "n n"]:
         """G of these pictures alone."""
-        some = self.x[rows].astype(np.float64)
-        products: Float64[np.ndarray, "n n"] = some @ some.T
-        products += self.one
-        return products
+        some = torch.from_numpy(self.x[rows.numpy()].astype(np.float64))
+        return some @ some.T + self.one
 
 
 Gram = HeldGram | GramByRows
@@ -95,19 +98,53 @@ def gram_of(x: Features, intercept: bool) -> Gram:
     if count > min(MOST_HELD, 2 * length):
         return GramByRows(x.astype(np.float64) if x.size <= KEPT else x, one)
     memory.refuse(8 * count**2, f"the Gram matrix of {count} pictures", "take fewer of them")
-    matrix = np.empty((count, count))
-    for here, rows in blocks(x):
-        matrix[here, here] = rows @ rows.T  # half the work, as NumPy sees what it is
-        for there, others in blocks(x[: here.start]):
-            matrix[here, there] = rows @ others.T
-            matrix[there, here] = matrix[here, there].T
+    matrix = torch.empty(count, count, dtype=torch.float64)
+    for here, rows in _tensors(x):
+        for there, others in _tensors(x[: here.stop]):
+            _fill(matrix, rows, here.start, others, there.start)
     matrix += one
     return HeldGram(matrix)
 
 
-def weighted(vectors: Vectors, x: Features) -> Float64[np.ndarray, "K D"]:
+def weighted(vectors: Vectors, x: Features) -> Float64[Tensor, "K D"]:
     """The rows of x, each so many times, summed: vectors X."""
-    total = np.zeros((len(vectors), x.shape[1]))
-    for place, rows in blocks(x):
+    total = torch.zeros(len(vectors), x.shape[1], dtype=torch.float64)
+    for place, rows in _tensors(x):
         total += vectors[:, place] @ rows
     return total
+
+
+def _tensors(x: Features) -> Iterator[tuple[slice, Float64[Tensor, "n D"]]]:
+    for place, rows in blocks(x):
+        yield place, torch.from_numpy(rows)
+
+
+def _fill(
+    matrix: Float64[Tensor, "N N"],
+    rows: Float64[Tensor, "n D"],
+    first: int,
+    others: Float64[Tensor, "m D"],
+    first_other: int,
+) -> None:
+    """Writes the products of these rows with those that are not after them, at both their places.
+
+    They are worked out in tiles, each by one thread.
+    """
+
+    def fill(tile: tuple[int, int]) -> None:
+        i, j = tile
+        products = rows[i : i + TILE] @ others[j : j + TILE].T
+        down = slice(first + i, first + i + products.shape[0])
+        across = slice(first_other + j, first_other + j + products.shape[1])
+        matrix[down, across] = products
+        matrix[across, down] = products.T
+
+    tiles = [
+        (i, j)
+        for i in range(0, len(rows), TILE)
+        for j in range(0, len(others), TILE)
+        if first_other + j <= first + i
+    ]
+    with one_thread_each():
+        for _ in in_order(fill, tiles, cores(), 2 * cores()):
+            pass

@@ -62,7 +62,7 @@ def blocks(x: Features) -> Iterator[tuple[slice, Float64[np.ndarray, "n D"]]]:
     step = max(1, BLOCK // x.shape[1])
     for start in range(0, len(x), step):
         place = slice(start, min(start + step, len(x)))
-        yield place, x[place].astype(np.float64, copy=False)
+        yield place, x[place].astype(np.float64)
 
 
 def name_of(k: int, names: Sequence[str] | None) -> str:

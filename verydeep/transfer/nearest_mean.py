@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from verydeep.errors import UserError
 from verydeep.transfer.gram import weighted
@@ -29,5 +30,5 @@ def nearest_mean(x: Features, signs: Signs, names: Sequence[str] | None = None) 
     counts = of_class.sum(1)
     if not counts.all():
         raise UserError(f"{name_of(int(counts.argmin()), names)} has no picture; it has no mean")
-    means = weighted(of_class / counts[:, None], x)
+    means = weighted(torch.from_numpy(of_class / counts[:, None]), x).numpy()
     return Linear(means, -np.vecdot(means, means) / 2)

@@ -21,13 +21,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64
+from torch import Tensor
 
 from verydeep.errors import UserError
-from verydeep.runtime.machine import cores
-from verydeep.runtime.threads import in_order, one_thread_each
 from verydeep.transfer.gram import Gram, Vectors
 
 MOST_STEPS, MOST_PRODUCTS = 100, 1000
@@ -37,8 +35,8 @@ ROUNDING = 1e-15
 INEXACT = 0.1
 """How much smaller the gradient is to become in a step; more so as the end is near."""
 
-OfClasses = Float64[np.ndarray, " K"]
-Chosen = slice | Int64[np.ndarray, " k"] | Bool[np.ndarray, " K"]
+OfClasses = Float64[Tensor, " K"]
+Chosen = slice | Int64[Tensor, " k"] | Bool[Tensor, " K"]
 
 
 @dataclass(frozen=True)
@@ -54,10 +52,9 @@ class Margins:
 
     def slack(self, values: Vectors) -> Vectors:
         """How far each picture is from the margin, where that costs; 0 beyond it."""
-        slack: Vectors = 1 - self.signs * values
+        slack = 1 - self.signs * values
         slack *= self.costs > 0
-        np.maximum(slack, 0, out=slack)
-        return slack
+        return slack.clamp_(min=0)
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,11 @@ class Point:
     def only(self, chosen: Chosen) -> Point:
         """Those of these classes."""
         return Point(self.beta[chosen], self.values[chosen])
+
+    @classmethod
+    def origin(cls, like: Vectors) -> Point:
+        """All coefficients 0, of as many classes and pictures."""
+        return cls(torch.zeros_like(like), torch.zeros_like(like))
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,9 @@ def solve(gram: Gram, margins: Margins, start: Point, tolerance: float) -> Solut
     Classes that are there drop out of what is worked on. The gap is larger than asked for where
     rounding does not let it be smaller.
     """
-    point = Point(start.beta.copy(), start.values.copy())
-    gaps = np.zeros(len(point.beta))
-    live = np.arange(len(gaps))
+    point = Point(start.beta.clone(), start.values.clone())
+    gaps = torch.zeros(len(point.beta), dtype=torch.float64)
+    live = torch.arange(len(gaps))
     for _ in range(MOST_STEPS):
         some, here = margins.only(live), point.only(live)
         slack = some.slack(here.values)
@@ -114,7 +116,7 @@ def solve(gram: Gram, margins: Margins, start: Point, tolerance: float) -> Solut
 
 def dots(a: Vectors, b: Vectors) -> OfClasses:
     """The inner product of each two rows."""
-    products: OfClasses = np.vecdot(a, b)
+    products: OfClasses = torch.linalg.vecdot(a, b)
     return products
 
 
@@ -123,12 +125,12 @@ def _step(
     margins: Margins,
     here: Point,
     slope: Point,
-    active: Bool[np.ndarray, "K N"],
+    active: Bool[Tensor, "K N"],
     loss: OfClasses,
     tolerance: float,
 ) -> Point:
     """Newton's step of each class, by what takes it less."""
-    step = Point(np.zeros_like(here.beta), np.zeros_like(here.beta))
+    step = Point.origin(here.beta)
     few = active.sum(1) <= gram.outright
     if few.any():
         solved = _outright(gram, margins.only(few), active[few])
@@ -139,43 +141,34 @@ def _step(
         curvature = 2 * margins.costs[many] * active[many]
         # r' G r: how small the gradient is to be, which makes the gap after it half of that
         square = dots(slope.beta[many], slope.values[many])
-        nearness = np.minimum(INEXACT**2, square / (2 * loss[many]))
-        goal = np.maximum(nearness * square, tolerance * loss[many] / 2)
+        nearness = (square / (2 * loss[many])).clamp(max=INEXACT**2)
+        goal = torch.maximum(nearness * square, tolerance * loss[many] / 2)
         found = _conjugate_gradients(gram, curvature, slope.only(many), goal)
         step.beta[many], step.values[many] = found.beta, found.values
     return step
 
 
-def _outright(gram: Gram, margins: Margins, active: Bool[np.ndarray, "K N"]) -> Vectors:
+def _outright(gram: Gram, margins: Margins, active: Bool[Tensor, "K N"]) -> Vectors:
     """The beta of least P if just these pictures are within the margin, class by class."""
-    solved = np.zeros(active.shape)
-
-    def solution(k: int) -> tuple[Int64[np.ndarray, " n"], torch.Tensor]:
-        rows = np.flatnonzero(active[k])
-        system = torch.from_numpy(gram.among(rows))
-        system.diagonal().add_(torch.from_numpy(0.5 / margins.costs[k, rows]))
+    solved = torch.zeros_like(margins.signs)
+    for k, within in enumerate(active):
+        rows = within.nonzero()[:, 0]
+        system = gram.among(rows)
+        system.diagonal().add_(0.5 / margins.costs[k, rows])
         factor, failed = torch.linalg.cholesky_ex(system)
         if failed:
             raise UserError(
                 "C is so large for features of this size that rounding is larger than 1/2C; take a "
                 "smaller C, or bring the features to unit length"
             )
-        signs = torch.from_numpy(margins.signs[k, rows])
-        return rows, torch.cholesky_solve(signs[:, None], factor)[:, 0]
-
-    threads = cores()
-    with one_thread_each():
-        for k, (rows, beta) in enumerate(
-            in_order(solution, range(len(active)), threads, 2 * threads)
-        ):
-            solved[k, rows] = beta.numpy()
+        solved[k, rows] = torch.cholesky_solve(margins.signs[k, rows, None], factor)[:, 0]
     return solved
 
 
 def _conjugate_gradients(gram: Gram, curvature: Vectors, slope: Point, goal: OfClasses) -> Point:
     """The step d with d + curvature G d = -gradient, to a residual r with r' G r below the goal."""
-    step = Point(np.zeros_like(slope.beta), np.zeros_like(slope.beta))
-    live = np.arange(len(goal))
+    step = Point.origin(slope.beta)
+    live = torch.arange(len(goal))
     residual = Point(-slope.beta, -slope.values)
     direction = residual
     square = dots(residual.beta, residual.values)
@@ -204,11 +197,11 @@ def _lengths(
     margins: Margins, here: Point, step: Point, loss: OfClasses, promised: OfClasses
 ) -> OfClasses:
     """How far to go along the step: 1, or the first half of a half at which P falls enough."""
-    lengths = np.ones(len(loss))
+    lengths = torch.ones_like(loss)
     # beta' G beta / 2 along the step
     linear, square = dots(here.beta, step.values), dots(step.beta, step.values)
     norm = dots(here.beta, here.values) / 2
-    live = np.arange(len(loss))
+    live = torch.arange(len(loss))
     while len(live):
         length = lengths[live]
         some = margins.only(live)

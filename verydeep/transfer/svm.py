@@ -12,13 +12,17 @@ smallest to the largest, each begun where the one before it ended (`newton.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float64, Int
 
 from verydeep.errors import UserError
+from verydeep.runtime.machine import cores
+from verydeep.runtime.threads import in_order, one_thread_each
 from verydeep.transfer.gram import Gram, Vectors, gram_of, weighted
 from verydeep.transfer.linear import Features, Linear, checked, name_of
 from verydeep.transfer.newton import Margins, Point, Solution, solve
@@ -27,8 +31,10 @@ Signs = Int[np.ndarray, "M K"]
 """1 for a picture of the class, -1 for another, 0 for one that does not count (VOC's difficult)."""
 ClassWeights = Literal["balanced"] | Sequence[float] | None
 
-TOGETHER = 2**22
-"""Pictures times classes that are worked on together; some thirty numbers are kept of each."""
+FEWEST = 8
+"""Classes that a core has to have for itself: of fewer, products with G would only read G."""
+TOGETHER = 2**21
+"""Pictures times classes that all threads work on at once; some thirty numbers are kept of each."""
 TOLERANCE = 1e-10
 """The duality gap over P at which a class is done."""
 
@@ -71,37 +77,51 @@ class Problem:
         if signs.shape[0] != len(x):
             raise UserError(f"{len(x)} pictures have features and {len(signs)} have signs")
         _check(signs, names)
-        by_class = np.ascontiguousarray(signs.T, np.float64)
-        return cls(x, gram_of(x, intercept), by_class, _weights(by_class, class_weights), intercept)
+        by_class = torch.from_numpy(signs.T.astype(np.float64, order="C"))
+        weights = _weights(by_class, class_weights)
+        return cls(x, gram_of(x, intercept), by_class, weights, intercept)
 
     def without(self, held_out: Int[np.ndarray, " M"]) -> Problem:
         """The same, in which these pictures do not count; G stays as it is."""
-        signs, weights = self.signs.copy(), self.weights.copy()
+        signs, weights = self.signs.clone(), self.weights.clone()
         signs[:, held_out] = weights[:, held_out] = 0
         return Problem(self.x, self.gram, signs, weights, self.intercept)
 
     def path(self, cs: Sequence[float], tolerance: float) -> Iterator[tuple[float, Solution]]:
         """The solutions for each C, from the smallest on."""
-        classes, count = self.signs.shape
-        step = max(1, TOGETHER // count)
-        groups = [slice(start, start + step) for start in range(0, classes, step)]
-        point = Point(np.zeros_like(self.signs), np.zeros_like(self.signs))
+        point = Point.origin(self.signs)
         for c in sorted(cs):
-            found = [self._solved(group, c, point, tolerance) for group in groups]
-            point = Point(
-                np.concatenate([f.point.beta for f in found]),
-                np.concatenate([f.point.values for f in found]),
-            )
-            yield c, Solution(point, np.concatenate([f.gaps for f in found]))
+            found = self._solved(c, point, tolerance)
+            point = found.point
+            yield c, found
 
-    def _solved(self, group: slice, c: float, start: Point, tolerance: float) -> Solution:
-        margins = Margins(self.signs[group], c * self.weights[group])
-        return solve(self.gram, margins, start.only(group), tolerance)
+    def _solved(self, c: float, start: Point, tolerance: float) -> Solution:
+        """The solution for one C, by groups of classes with a thread each.
+
+        Where there are too few classes for that, all cores work on each product.
+        """
+        classes, count = self.signs.shape
+        threads = cores() if classes >= FEWEST * cores() else 1
+        # a group for each thread, or several where all of them together would keep too much
+        groups = threads * -(-classes * count // TOGETHER)
+        each = [slice(first, None, groups) for first in range(min(groups, classes))]
+
+        def solved(group: slice) -> Solution:
+            margins = Margins(self.signs[group], c * self.weights[group])
+            return solve(self.gram, margins, start.only(group), tolerance)
+
+        found = Solution(Point.origin(self.signs), torch.zeros(classes, dtype=torch.float64))
+        with one_thread_each() if threads > 1 else nullcontext():
+            for group, part in zip(each, in_order(solved, each, threads, threads), strict=True):
+                found.point.beta[group] = part.point.beta
+                found.point.values[group] = part.point.values
+                found.gaps[group] = part.gaps
+        return found
 
     def classifier(self, beta: Vectors) -> Linear:
         """The weights that coefficients of pictures stand for."""
-        intercepts = beta.sum(1) if self.intercept else np.zeros(len(beta))
-        return Linear(weighted(beta, self.x), intercepts)
+        intercepts = beta.sum(1) if self.intercept else torch.zeros_like(beta[:, 0])
+        return Linear(weighted(beta, self.x).numpy(), intercepts.numpy())
 
 
 def fit(
@@ -125,7 +145,7 @@ def fit(
     checked_cs(cs)
     problem = Problem.of(x, signs, class_weights, names, intercept)
     return [
-        SVMs(c, problem.classifier(found.point.beta), found.gaps)
+        SVMs(c, problem.classifier(found.point.beta), found.gaps.numpy())
         for c, found in problem.path(cs, tolerance)
     ]
 
@@ -158,12 +178,11 @@ def _weights(signs: Vectors, class_weights: ClassWeights) -> Vectors:
     """What each slack costs, over C."""
     classes = len(signs)
     if class_weights is None:
-        return abs(signs)
+        return signs.abs()
     if isinstance(class_weights, str):
-        factors = (signs < 0).sum(1) / (signs > 0).sum(1)
+        factors = (signs < 0).sum(1) / (signs > 0).sum(1).double()
     else:
-        factors = np.asarray(class_weights, np.float64)
+        factors = torch.tensor(class_weights, dtype=torch.float64)
     if factors.shape != (classes,) or not (factors > 0).all():
         raise UserError(f"class weights: expected a number above 0 for each of {classes} classes")
-    weights: Vectors = np.where(signs > 0, factors[:, None], abs(signs))
-    return weights
+    return torch.where(signs > 0, factors[:, None], signs.abs())

@@ -7,10 +7,13 @@ from typing import Any
 
 from verydeep import tasks
 from verydeep.datasets import Dataset
+from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import Progress
+from verydeep.shell import command
 from verydeep.training.defaults import Choice
+from verydeep.training.duration import are_few, minutes_of_features
 from verydeep.training.loader import epoch_in_words
-from verydeep.training.settings import scale_text
+from verydeep.training.settings import Settings, scale_text
 
 
 def announce(progress: Progress, dataset: Dataset, choice: Choice, takes: str, out: Path) -> None:
@@ -27,6 +30,21 @@ def announce(progress: Progress, dataset: Dataset, choice: Choice, takes: str, o
     task, part = tasks.named(settings.task), dataset.by_role[dataset.held_out]
     progress.say(task.without_looking(dataset, part))
     progress.say(f"writing to {out}/")
+
+
+def instead(dataset: Dataset, choice: Choice, machine: Machine) -> str | None:
+    """What would serve few pictures better than a net from random weights, in a line, or None."""
+    settings, pictures = choice.settings, len(dataset.everything)
+    named = dataset.kind != "drawn" and settings.task == Settings().task
+    if settings.start is not None or not named or not are_few(len(dataset.train)):
+        return None
+    takes = ""
+    if machine.device == "cpu":
+        takes = f", about {minutes_of_features(pictures, machine.cores)} min here"
+    return (
+        f"few pictures: `{command('transfer', 'vgg16', dataset.where)}` needs no training{takes}, "
+        f"and is usually right more often"
+    )
 
 
 def in_words(name: str, value: Any) -> str:

@@ -232,6 +232,7 @@ def measure(
     refuse_other(path)
     if not len(part):
         raise UserError(f"no pictures to test on in the {subject.part} part of {subject.where}")
+    truth = _truth(model, part, subject)
     chunk = chunk_of(len(part), chosen.passes, model.device.type)
     identity = Identity(digest, fingerprint(part.names), chosen, subject, execution, device, chunk)
     journal = Journal(path.with_name(f"{path.name}.unfinished"), identity)
@@ -240,7 +241,7 @@ def measure(
             found = _of_stack(model, part, identity, journal, runtime)
         else:
             found = _of_network(model, part, identity, journal, runtime)
-        scores, read = _scores(found, model, part, identity, runtime, orders)
+        scores, read = _scores(found, model, part, truth, identity, runtime, orders)
         if runtime.ranks.is_main:
             save_scores(scores, path)
             journal.remove()
@@ -299,6 +300,7 @@ def _scores(
     found: Posteriors,
     model: Network | Stack,
     part: Part,
+    truth: Labels | Signs,
     test: Identity,
     runtime: Runtime,
     orders: Sequence[Numbering],
@@ -313,7 +315,7 @@ def _scores(
         raise UserError(f"none of the {len(part)} pictures can be read: {left_out[0]}")
     if left_out:
         found = found[read]
-    truth = _truth(model, part.only(read), subject)
+    truth = truth[read]
     if not model.has_several:
         refuse_other_order(found.argmax(1), truth, orders)
     scores = Scores(

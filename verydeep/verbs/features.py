@@ -133,8 +133,8 @@ def _counted(parts: Sequence[PartSaid], read: np.ndarray) -> tuple[PartSaid, ...
 def said_of(piece: Piece) -> PieceSaid:
     """A piece as a features file tells of it."""
     table = piece.network.table
-    digest = hash_of(piece.network)
-    return PieceSaid(digest, table.name, piece.layer, piece.scales, piece.size, piece.of)
+    digest, path = hash_of(piece.network), piece.path
+    return PieceSaid(digest, table.name, piece.layer, piece.scales, piece.size, path, piece.of)
 
 
 def with_boxes(pieces: Sequence[Piece]) -> list[Piece]:
@@ -161,7 +161,7 @@ def pieces_of(
         cut = describing(network, row)
         chosen = scales_of(cut, scales, network.pixels.scale[0])
         each = [(q,) for q in chosen] if stacked else [chosen]
-        pieces += [Piece(cut, row, some) for some in each]
+        pieces += [Piece(cut, row, some, str(path)) for some in each]
     return pieces
 
 

@@ -69,6 +69,11 @@ def export_int8(
     info = read_info(weights_path)
     refuse_stack(info, weights_path)
     _ = table_of(info).scores  # refuses a net without scores before any picture is read
+    if table_of(info).has_several:
+        raise UserError(
+            f"{weights_path} has classes that are each by itself, and what int8 costs is told in "
+            f"top-1 errors; export it as it is"
+        )
     dataset, _, _, _ = to_test(weights_path, data, None, None, runtime)
     name = dataset.held_out
     train, test = (relabelled(dataset.by_role[role], dataset, info) for role in ("train", name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -18,10 +19,10 @@ from verydeep.nets.network import Network
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.runtime import Runtime
 from verydeep.tasks.task import Judgement, Task
-from verydeep.training import checkpoints
+from verydeep.training import cached, checkpoints
 from verydeep.training.defaults import Choice
 from verydeep.training.liveness import refuse_dead
-from verydeep.training.loader import CropSource, steps
+from verydeep.training.loader import CropSource, Load, batches, steps
 from verydeep.training.loop import fit, go_on
 from verydeep.training.recorder import CHECKPOINTS, Recorder
 from verydeep.training.run import ORIGIN
@@ -131,6 +132,7 @@ def go_through(
             recorder.restore(training)
             _fit(training, found.source, found.held_out["validation"], settings, recorder, runtime)
             recorder.finish(training)
+        shutil.rmtree(folder / cached.FOLDER, ignore_errors=True)
         tests: tuple[Tested, ...] = ()
         judged: dict[str, Judgement] = {}
         task, epochs = training.task, tuple(training.epochs)
@@ -205,11 +207,20 @@ def _fit(
     runtime: Runtime,
 ) -> None:
     """Trains to the end; back to a checkpoint where a loss is not finite and settings say so."""
+    load: Load = batches
+    judge = training.task.judge
     while True:
         try:
+            if settings.cached and not training.schedule(settings)[1]:
+                values = cached.cached(
+                    training.network, source, validation, settings, recorder.folder, runtime,
+                    recorder.while_testing,
+                )  # fmt: skip
+                load = values.batches
+                judge = values.judge if training.task.of_posteriors else judge
             for epoch in fit(
                 training, source, validation, settings, runtime,
-                recorder.after_step, recorder.while_testing,
+                recorder.after_step, recorder.while_testing, load, judge,
             ):  # fmt: skip
                 recorder.after_epoch(training, epoch)
         except Stopped:

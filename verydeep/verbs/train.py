@@ -27,7 +27,7 @@ from verydeep.training.run_toml import (
     settings_of,
 )
 from verydeep.training.settings import Settings, checked
-from verydeep.verbs.announcement import announce
+from verydeep.verbs.announcement import announce, instead
 from verydeep.verbs.first_network import (
     begun_with,
     first_network,
@@ -93,6 +93,9 @@ def train(
             write_origin(folder, origin)
     folder = Path(ranks.broadcast(str(folder) if ranks.is_main else ""))
     announce(runtime.progress, dataset, choice, takes, folder)
+    advice = None if recipe else instead(dataset, choice, runtime.machine)
+    if advice:
+        runtime.progress.say(advice)
     for line in in_words(network, choice.settings, started):
         runtime.progress.say(line)
     return go_through(folder, dataset, choice, network, runtime, origin)

@@ -9,6 +9,7 @@ from typing import Any
 
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, Part, inspection, settled
+from verydeep.datasets.annotations import counts_of
 from verydeep.errors import UserError
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.runtime import Runtime
@@ -76,8 +77,9 @@ def read(
         progress.say(fault)
     counts = {f"number of pictures in {role}": len(part) for role, part in parts.items()}
     train_part = parts.pop("train")
-    if classes_seen(train_part.truth) < 2 or not len(parts["validation"]):
-        why = faults[0] if faults else "all to train on are of one class, or of none"
+    chosen_by = counts_of(parts["validation"].truth, len(dataset.classes))
+    if classes_seen(train_part.truth) < 2 or not chosen_by.any():
+        why = faults[0] if faults else "one class to learn from, or none to choose by"
         raise UserError(f"too few readable pictures in {dataset.where}: {why}")
     seen = colours(train_part, plain)
     deviation = seen.deviation if settings.divide else 1.0

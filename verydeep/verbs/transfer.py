@@ -20,10 +20,11 @@ from verydeep import weights
 from verydeep.datasets import Dataset, Memory, Part, open_dataset, refuse_too_small, settled
 from verydeep.datasets.annotations import LabelSets
 from verydeep.errors import UserError
+from verydeep.evaluation.average_precision import average_precisions
 from verydeep.evaluation.metrics import top_error
 from verydeep.evaluation.posteriors import Posteriors
 from verydeep.evaluation.scores import Scores, save_scores
-from verydeep.evaluation.several import mean_average_precision, signs_of
+from verydeep.evaluation.several import signs_of
 from verydeep.evaluation.views import dense, protocol
 from verydeep.nets.describing import classifying
 from verydeep.nets.network import Network
@@ -157,7 +158,7 @@ def _nearest(learnt: Learnt, described: Features, scores: Scores) -> float:
     """What the nearest class mean errs on these pictures in %; of several labels its mAP."""
     values = learnt.nearest.decision(described.descriptors)
     if scores.has_several:
-        return mean_average_precision(values, scores.signs)
+        return average_precisions(values, scores.signs).mean
     return top_error(values, scores.labels)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.datasets import Dataset, Memory, Part
-from verydeep.datasets.seen import UNKNOWN, looked_into
+from verydeep.datasets.dataset import ROLES
+from verydeep.datasets.seen import looked_into
 from verydeep.errors import PictureError
 from verydeep.evaluation.published_transfer import OnOther
 from verydeep.pictures.reading import original_size
@@ -105,7 +106,7 @@ class Work:
         dataset = Dataset(self.data, "", (), {"train": replace(part, keys=None)}, (), (), "")
         runtime = self.runtime
         keys = looked_into(dataset, runtime.machine.threads, runtime.progress).train.keys
-        count = 0 if keys is None else int((memory.roles(keys) < UNKNOWN).sum())
+        count = 0 if keys is None else int((memory.roles(keys) < ROLES.index("test")).sum())
         if count:
             yield f"{count:,} of the pictures were learnt from, or chosen by, for the weights"
 

@@ -123,8 +123,8 @@ def refuse_stack(info: WeightsInfo, path: Path | str) -> None:
     """Raises UserError where a weights file holds a stack, and one network is wanted."""
     if info.members:
         raise UserError(
-            f"{path} is a stack of {len(info.members)}, which `predict` and `evaluate` take, and "
-            f"verydeep.load_stack; one network is wanted here, such as it was made of"
+            f"{path} is a stack of {len(info.members)}, and one network is wanted here; give one "
+            f"that it was made of (`predict`, `evaluate` and verydeep.load_stack take stacks)"
         )
 
 
