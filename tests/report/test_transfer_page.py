@@ -120,7 +120,9 @@ def test_a_map_of_many_is_of_some_spread_over_all() -> None:
     assert spread(5).tolist() == [0, 1, 2, 3, 4]
     assert spread(10001, 3).tolist() == [0, 5000, 10000]
     rows = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-    html = maps(rows, LABELS, NAMES, CLASSES, uri)
+    asked: list[int] = []
+    html = maps(rows, LABELS, NAMES, CLASSES, lambda i: asked.append(i) or uri(i))  # type: ignore[func-returns-value]
+    assert {type(i) for i in asked} == {int}
     assert "Principal components" in html
     assert "t-SNE" not in html  # of five pictures it says nothing
     assert "5 pictures are shown" in html

@@ -40,7 +40,7 @@ def signs_of(part: Part, classes: int) -> Signs:
     return truth.signs(classes)
 
 
-def map_of(posteriors: Posteriors, signs: Signs) -> float:
+def mean_average_precision(posteriors: Posteriors, signs: Signs) -> float:
     """The mean over classes of average precision in % (mAP), by VOC's area; 0 without pictures."""
     return mean_of(average_precisions_of(posteriors, signs))
 
@@ -72,7 +72,7 @@ def map_interval(posteriors: Posteriors, signs: Signs, level: float = 0.95) -> I
     By a bootstrap over pictures, of which the draws are always the same. It is of pictures alone.
     """
     (drawn,) = _resampled([posteriors], signs)
-    low, high = _about(map_of(posteriors, signs), drawn, level)
+    low, high = _about(mean_average_precision(posteriors, signs), drawn, level)
     return max(0.0, low), min(100.0, high)
 
 
@@ -84,7 +84,7 @@ def paired_map_interval(
     By a bootstrap over pictures, each drawn with what both made of it.
     """
     a, b = _resampled([posteriors_a, posteriors_b], signs)
-    found = (map_of(each, signs) for each in (posteriors_a, posteriors_b))
+    found = (mean_average_precision(each, signs) for each in (posteriors_a, posteriors_b))
     return _about(next(found) - next(found), a - b, level)
 
 

@@ -125,7 +125,9 @@ def maps(
     found = [by_principal_components(rows[chosen]), by_tsne(rows[chosen])]
     return "".join(
         f"<h3>{projection.name}</h3>"
-        + descriptor_map(projection, labels[chosen], named, classes, lambda i: picture(chosen[i]))
+        + descriptor_map(
+            projection, labels[chosen], named, classes, lambda i: picture(int(chosen[i]))
+        )
         for projection in found
         if projection is not None
     )

@@ -18,7 +18,7 @@ from verydeep.evaluation.posteriors import Posteriors, posteriors, readable
 from verydeep.evaluation.several import (
     binary_cross_entropy,
     blind_map,
-    map_of,
+    mean_average_precision,
     signs_of,
 )
 from verydeep.evaluation.views import protocol
@@ -79,7 +79,7 @@ def _of_posteriors(found: Posteriors, part: Part) -> Judgement:
     read = np.flatnonzero(readable(found))
     found, signs = found[read], signs_of(part.only(read), found.shape[1])
     loss = binary_cross_entropy(found, signs)
-    return Judgement(loss, {"map": map_of(found, signs)})
+    return Judgement(loss, {"map": mean_average_precision(found, signs)})
 
 
 def _without_looking(dataset: Dataset, part: Part) -> str:
