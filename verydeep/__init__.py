@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.similar import similar
     from verydeep.verbs.train import resume, train
     from verydeep.verbs.transfer import transfer
+    from verydeep.verbs.transfer_protocols import transfer_protocol
     from verydeep.weights import load, load_stack, save
 
     __version__: str
@@ -62,6 +63,7 @@ __all__ = [
     "similar",
     "train",
     "transfer",
+    "transfer_protocol",
 ]
 
 _HOMES = {
@@ -87,6 +89,7 @@ _HOMES = {
     "similar": "verydeep.verbs.similar",
     "train": "verydeep.verbs.train",
     "transfer": "verydeep.verbs.transfer",
+    "transfer_protocol": "verydeep.verbs.transfer_protocols",
 }
 
 

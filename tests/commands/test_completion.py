@@ -15,6 +15,7 @@ from verydeep.exporters.families import WRITERS
 from verydeep.nets.vgg import CONFIGURATIONS, table
 from verydeep.tasks import TASKS
 from verydeep.training.settings import checked
+from verydeep.verbs.transfer_protocols import PROTOCOLS
 
 
 def test_the_words_are_all_there_are() -> None:
@@ -23,6 +24,7 @@ def test_the_words_are_all_there_are() -> None:
     assert {*completion.NETS} == {*plain, *(f"{name}-BN" for name in plain)}
     assert all(table(name, 2, 0.125, 32).name == name for name in completion.NETS)
     assert {*completion.PROTOCOLS} == {*WAYS}
+    assert completion.TRANSFER_PROTOCOLS == PROTOCOLS
     assert completion.ENGINES == ENGINES
     assert tuple(WRITERS) == completion.FAMILIES
     assert tuple(TASKS) == completion.TASKS

@@ -52,6 +52,9 @@ def features(
     layer: Layer = None,
     scales: Scales = None,
     stacked: Stacked = False,
+    boxes: Annotated[
+        bool, typer.Option("--boxes", help="Stack what is in the one box of each picture.")
+    ] = False,
     task: Task = "classify",
     overwrite: Overwrite = False,
     split_seed: SplitSeed = None,
@@ -98,7 +101,8 @@ def features(
     try:
         found = verb.features(
             networks, pictures[0] if len(pictures) == 1 else pictures,
-            layer=layer, scales=scales, stacked=stacked, task=task, split=split_seed or 0,
+            layer=layer, scales=scales, stacked=stacked, boxes=boxes, task=task,
+            split=split_seed or 0,
             runtime=Runtime(machine, ranks, console), engine=engine,
         )  # fmt: skip
     except UserError as error:

@@ -26,6 +26,12 @@ def is_here(where: str | Path) -> bool:
     return bool(_folders(Path(where)))
 
 
+def name_of(where: str | Path) -> str | None:
+    """Which of the two it is; None where it is neither, or both."""
+    found = _folders(Path(where))
+    return FOLDERS[found[0].resolve().name] if len(found) == 1 else None
+
+
 def open(where: str | Path, split: int = 0) -> Dataset:
     """Dataset of all classes, split here; `draws.drawn` draws the protocols' parts of it.
 

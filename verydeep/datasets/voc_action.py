@@ -84,7 +84,7 @@ def _tags(year: Year, role: str, people: Mapping[str, Signs]) -> Tags:
     files = {item: year.files[_stem(item)] for item in there}
 
     def box(item: str, classes: tuple[str, ...]) -> Objects | None:
-        return _box(year, item)
+        return person_box(year, item)
 
     return Tags.of(year.root / PICTURES, said, f"the lists of {role}", box, files)
 
@@ -109,7 +109,7 @@ def _stem(item: str) -> str:
     return item.rpartition("#")[0]
 
 
-def _box(year: Year, item: str) -> Objects | None:
+def person_box(year: Year, item: str) -> Objects | None:
     """The box of a person; None where the picture has no annotation."""
     stem, _, number = item.rpartition("#")
     if stem not in year.there:

@@ -1,6 +1,7 @@
 """The C of linear SVMs, chosen by pictures that were held out, and the machines learnt with it.
 
-Either a fifth of the pictures is held out, or each of k folds in its turn. It is done by taking
+Either a fifth of the pictures is held out, or each of k folds in its turn, or those of a part that
+is there to choose by. It is done by taking
 away what they cost: the Gram matrix is worked out once, and the decision values of what was held
 out come with the solution. Where each picture is of one class the share of right answers chooses,
 and otherwise the mean average precision.
@@ -66,19 +67,24 @@ def choose_and_fit(
     class_weights: ClassWeights = None,
     names: Sequence[str] | None = None,
     intercept: bool = True,
+    chosen_by: Int64[np.ndarray, " held_out"] | None = None,
+    judged_by: Judge | None = None,
 ) -> tuple[Choice, SVMs]:
     """What was chosen, and the machines of all pictures with that C.
 
-    `folds` are so many, or None for a fifth held out. Raises UserError as `svm.fit` does, and where
-    a class is left without a picture to learn from.
+    `folds` are so many, or None for a fifth held out, or for the pictures that it is `chosen_by`.
+    Raises UserError as `svm.fit` does, and where a class is left without a picture to learn from.
     """
     checked_cs(cs)
     if folds is not None and not 2 <= folds <= len(x):
         raise UserError(f"{folds} folds of {len(x)} pictures; expected 2 or more, up to as many")
     problem = Problem.of(x, signs, class_weights, names, intercept)
-    dealt = dealt_out(signs, folds or HELD_OUT, seed)
-    held_out = [np.flatnonzero(dealt == fold) for fold in range(folds or 1)]
-    judged_by: Judge = "accuracy" if one_label(signs) else "mean average precision"
+    if chosen_by is None:
+        dealt = dealt_out(signs, folds or HELD_OUT, seed)
+        held_out = [np.flatnonzero(dealt == fold) for fold in range(folds or 1)]
+    else:
+        held_out = [chosen_by]
+    judged_by = judged_by or ("accuracy" if one_label(signs) else "mean average precision")
     tried = [_tried(problem, signs, rows, cs, judged_by, names) for rows in held_out]
     trials = tuple(
         Trial(c, float(np.mean(figures)), figures)

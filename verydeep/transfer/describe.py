@@ -1,8 +1,9 @@
 """Pictures in, descriptors out: by one network or several, at one Q or several.
 
-A piece is what one network makes of a picture: the mean of a row's map over space, over the picture
-and its mirror image, and over its Q (Appendix B). Pieces are made of length one, put one after
-another, and the whole made of length one; the paper does not say whether it made the parts so.
+A piece is what one network makes of a picture, or of what is in its box: the mean of a row's map
+over space, over the picture and its mirror image, and over its Q (Appendix B). Pieces are made of
+length one, put one after another, and the whole made of length one; the paper does not say whether
+it made the parts so.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,7 +35,9 @@ from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import in_order
 from verydeep.schema import Line, Sha256
 from verydeep.transfer import cache
+from verydeep.transfer.boxed import box_of, boxed
 from verydeep.transfer.cache import Keys, Sheet
+from verydeep.transfer.features import What
 from verydeep.weights.file import hash_of
 
 Descriptors = Float32[np.ndarray, "N D"]
@@ -44,13 +47,15 @@ Descriptors = Float32[np.ndarray, "N D"]
 class Piece:
     """A network with a mean row at its end, and the Q whose evidence is averaged.
 
-    `layer` is the row that is meant, `path` where the weights lie.
+    `layer` is the row that is meant, `path` where the weights lie; `of` what is described: the
+    whole picture, or what is in its box, as if that were the picture.
     """
 
     network: Network
     layer: str
     scales: tuple[int, ...]
     path: str = ""
+    of: What = "picture"
 
     @property
     def size(self) -> int:
@@ -93,13 +98,17 @@ class _Of:
     pictures: str
 
 
-def _keys_of(part: Part, runtime: Runtime) -> Keys:
-    """The key of the content of each picture; `NO_KEY` of one that cannot be read."""
+def _keys_of(part: Part, runtime: Runtime, of: What) -> Keys:
+    """The key of the content of each picture, or of its box; `NO_KEY` of one that cannot be read.
+
+    Raises UserError where there is not one box.
+    """
     progress = runtime.progress
 
     def read(i: int) -> int:
+        box = "" if of == "picture" else str(box_of(part, i).tolist())
         with suppress(OSError, PictureError):
-            return cache.content_key(part.source(i))
+            return cache.content_key(part.source(i), box)
         return NO_KEY
 
     threads, keys = runtime.machine.threads, np.full(len(part), NO_KEY)
@@ -115,20 +124,32 @@ def described(
     """A descriptor of length one of each picture.
 
     What the cache has is not made again, and what is made is put there; a walk that is cut short
-    goes on where it was. Of several processes, process 0 has them. Raises UserError where they take
-    more memory than there is.
+    goes on where it was. Of several processes every one has them. Raises UserError where they take
+    more memory than there is, and where a piece is of boxes and a picture has not one.
     """
     sizes = [piece.size for piece in pieces]
     shape = len(part), sum(sizes)
     found = _room(shape)
-    keys = _keys_of(part, runtime)
-    for piece, end in zip(pieces, np.cumsum(sizes), strict=True):
+    parts = {of: boxed(part) if of == "box" else part for of in {p.of: None for p in pieces}}
+    keys = {of: _keys_of(part, runtime, of) for of in parts}
+    ends = np.cumsum(sizes)
+    for piece, end in zip(pieces, ends, strict=True):
         columns = found[:, end - piece.size : end]
         for scale in piece.scales:
-            columns += _evidence(part, keys, piece, scale, runtime, engine)
+            columns += _evidence(parts[piece.of], keys[piece.of], piece, scale, runtime, engine)
         _made_unit(columns)
     found /= math.sqrt(len(pieces))
-    return Described(found, keys, tuple(_faults(part, pieces, found)))
+    found[np.isnan(found[:, ends - 1]).any(1)] = np.nan
+    found = _everywhere(found, runtime)
+    return Described(found, keys[pieces[0].of], tuple(_faults(parts, pieces, found)))
+
+
+def _everywhere(found: Descriptors, runtime: Runtime) -> Descriptors:
+    """Those of process 0, on every process: its cache alone has all that was made before."""
+    bits = found.view(np.int32)  # a sum would turn -0 into 0
+    if not runtime.ranks.is_main:
+        bits[:] = 0
+    return runtime.ranks.all_reduce_rows(bits, "the descriptors").view(np.float32)
 
 
 def _room(shape: tuple[int, int]) -> Descriptors:
@@ -245,12 +266,20 @@ def _alone(place: Path | None, progress: Progress) -> AbstractContextManager[Non
     return folder_lock(place, lambda: progress.say(waiting))
 
 
-def _faults(part: Part, pieces: Sequence[Piece], found: Descriptors) -> list[str]:
+def _faults(parts: Mapping[What, Part], pieces: Sequence[Piece], found: Descriptors) -> list[str]:
     """Why each picture without a descriptor has none."""
     lines = []
     for i in np.flatnonzero(np.isnan(found[:, 0])).tolist():
-        first = pieces[0]
-        passes = [Pass("whole", first.network.table.crop, first.scales[0])]
-        why = fault(part, first.network.pixels, passes, i)
-        lines.append(why or f"{part.names[i]}: could not be read when its turn came; it can be now")
+        whys = (_why(parts[piece.of], piece, i) for piece in pieces)
+        name = next(iter(parts.values())).names[i]
+        otherwise = f"{name}: could not be read when its turn came; it can be now"
+        lines.append(next(filter(None, whys), otherwise))
     return lines
+
+
+def _why(part: Part, piece: Piece, i: int) -> str | None:
+    """Why a piece cannot be had of a picture; None where it can."""
+    network = piece.network
+    passes = [Pass("whole", network.table.crop, scale) for scale in piece.scales]
+    why = fault(part, network.pixels, passes, i)
+    return f"{part.names[i]}, its box: {why}" if why and piece.of == "box" else why

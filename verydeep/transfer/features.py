@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -32,6 +32,10 @@ KIND = tensors_file.Kind(
 )
 
 
+What = Literal["picture", "box"]
+"""What is described: the whole picture, or the one box that is told of it."""
+
+
 @dataclass(frozen=True)
 class PieceSaid:
     """How a piece of a descriptor came about: of which network, row and Q, how many numbers.
@@ -45,6 +49,13 @@ class PieceSaid:
     scales: Annotated[tuple[Annotated[int, Between(1, 2**16)], ...], Most(SCALES)]
     size: Count
     path: Line = ""
+    of: What = "picture"
+
+    @property
+    def title(self) -> str:
+        """How it came about, in print."""
+        of = " of the box" if self.of == "box" else ""
+        return f"{self.layer} of {self.net}{of}, Q = {', '.join(map(str, self.scales))}"
 
 
 @dataclass(frozen=True)
@@ -97,10 +108,7 @@ class Features:
     @property
     def title(self) -> str:
         """How they came about, in print."""
-        return "; ".join(
-            f"{piece.layer} of {piece.net}, Q = {', '.join(map(str, piece.scales))}"
-            for piece in self.pieces
-        )
+        return "; ".join(piece.title for piece in self.pieces)
 
     def part_of(self, place: int) -> str:
         """The role of the part that a picture is of."""

@@ -55,6 +55,7 @@ def features(
     layer: str | None = None,
     scales: str | int | Sequence[int] | None = None,
     stacked: bool = False,
+    boxes: bool = False,
     task: str = "classify",
     split: int = 0,
     runtime: Runtime | None = None,
@@ -67,15 +68,18 @@ def features(
     whole, with its mirror image, at every Q of `scales` (256, or "256,384,512"; by default the
     least of the training scales); what the row `layer` gives is averaged over space, over both
     images, and over Q, or with `stacked` put one Q after another. By default the row is the last
-    before the top: relu7, or pool5 of a net without hidden FC layers. Of data with several labels
-    a picture, `task` "tag" keeps them all. What was described before is kept in the user's cache.
-    Raises UserError for a row that a net has not, for Q that are too small, and where no picture
-    can be read.
+    before the top: relu7, or pool5 of a net without hidden FC layers. With `boxes` the same of what
+    is in the one box of each picture is put behind. Of data with several labels a picture, `task`
+    "tag" keeps them all. What was described before is kept in the user's cache.
+    Raises UserError for a row that a net has not, for Q that are too small, where no picture can be
+    read, and for `boxes` where a picture has not one.
 
     >>> names, array = verydeep.features("vgg16", "photos/")
     """
     runtime = told(runtime, progress)
     pieces = pieces_of(weights_paths, layer, scales, stacked, runtime)
+    if boxes:
+        pieces = with_boxes(pieces)
     given = given_of(pictures, split, has_several(task), runtime.progress)
     return features_of(given, pieces, runtime, engine)
 
@@ -129,9 +133,13 @@ def _counted(parts: Sequence[PartSaid], read: np.ndarray) -> tuple[PartSaid, ...
 def said_of(piece: Piece) -> PieceSaid:
     """A piece as a features file tells of it."""
     table = piece.network.table
-    return PieceSaid(
-        hash_of(piece.network), table.name, piece.layer, piece.scales, piece.size, piece.path
-    )
+    digest, path = hash_of(piece.network), piece.path
+    return PieceSaid(digest, table.name, piece.layer, piece.scales, piece.size, path, piece.of)
+
+
+def with_boxes(pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces of whole pictures, and behind them the same of their boxes."""
+    return [*pieces, *(replace(piece, of="box") for piece in pieces)]
 
 
 def pieces_of(

@@ -50,7 +50,7 @@ def _piece(
             cuts[key] = _cut(path, said, runtime)
         cut = cuts[key]
         if not isinstance(cut, UserError) and weights.hash_of(cut) == said.weights:
-            return Piece(cut, said.layer, said.scales)
+            return Piece(cut, said.layer, said.scales, of=said.of)
         reason = f": {cut}" if isinstance(cut, UserError) else ""
     where = "among those given" if given else f"at {said.path} any more"
     raise UserError(f"{_called(said)} are not {where}, give them by --weights{reason}")
