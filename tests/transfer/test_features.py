@@ -238,6 +238,19 @@ def test_pictures_that_are_given_one_by_one_have_no_labels(
     np.testing.assert_allclose(found.descriptors[0], whole.descriptors[place], atol=1e-6)
 
 
+def test_a_table_is_data_and_a_glob_is_pictures(data: Path, nets: tuple[Path, Path]) -> None:
+    files = sorted(data.rglob("*.png"))
+    table = Path("labels.csv")
+    lines = [f"{path},{path.parent.name}" for path in files]
+    table.write_text("\n".join(["picture,label", *lines]))
+    found = features(nets[0], table, progress=SILENT)
+    assert len(found) == len(files)
+    assert len(found.classes) == 2
+    some = features(nets[0], f"{data}/*/*0*.png", progress=SILENT)
+    assert some.truth is None
+    assert 0 < len(some) < len(files)
+
+
 def test_a_picture_that_cannot_be_read_is_left_out_by_name(
     data: Path, nets: tuple[Path, Path]
 ) -> None:

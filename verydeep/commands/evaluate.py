@@ -19,6 +19,7 @@ from verydeep.commands.options import (
     Threads,
     Weights,
 )
+from verydeep.commands.working import working
 
 if TYPE_CHECKING:
     from verydeep.evaluation.scores import Scores
@@ -94,25 +95,15 @@ def evaluate(
     from verydeep.weights import find
 
     find(weights, console, offline)  # here, before PyTorch, if it is a name not yet fetched
-    from verydeep.runtime.distributed import join
-    from verydeep.runtime.machine import Machine
-    from verydeep.runtime.runtime import Runtime
     from verydeep.verbs import evaluate
 
-    machine, ranks = Machine.this(device, threads), join()
-    console.quiet = quiet or not ranks.is_main
-    runtime = Runtime(machine, ranks, console)
-    try:
+    with working(console, device, threads) as runtime:
         tested = evaluate.evaluate(
             weights, data, protocol, runtime,
             scales=scales, part_name=part, split=split_seed, out=out, precision=precision,
             engine=engine, pooling=pooling,
         )  # fmt: skip
-    except UserError as error:
-        ranks.failed(str(error))
-        raise
-    ranks.close()
-    if not ranks.is_main:
+    if not runtime.ranks.is_main:
         return
     several = tested.scores.has_several
     if json:

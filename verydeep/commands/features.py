@@ -18,6 +18,7 @@ from verydeep.commands.options import (
     Threads,
     Weights,
 )
+from verydeep.commands.working import working
 
 Also = Annotated[
     list[Path] | None, typer.Option("--also", help="Another network, stacked. May be repeated.")
@@ -91,25 +92,16 @@ def features(
     from verydeep.weights import find
 
     networks = [find(path, console, offline) for path in (weights, *(also or ()))]
-    from verydeep.runtime.distributed import join
-    from verydeep.runtime.machine import Machine
-    from verydeep.runtime.runtime import Runtime
     from verydeep.verbs import features as verb
 
-    machine, ranks = Machine.this(device, threads), join()
-    console.quiet = quiet or not ranks.is_main
-    try:
+    with working(console, device, threads) as runtime:
         found = verb.features(
             networks, pictures[0] if len(pictures) == 1 else pictures,
             layer=layer, scales=scales, stacked=stacked, boxes=boxes, task=task,
             split=split_seed or 0,
-            runtime=Runtime(machine, ranks, console), engine=engine,
+            runtime=runtime, engine=engine,
         )  # fmt: skip
-    except UserError as error:
-        ranks.failed(str(error))
-        raise
-    ranks.close()
-    if not ranks.is_main:
+    if not runtime.ranks.is_main:
         return
     for place in places:
         found.save(place)

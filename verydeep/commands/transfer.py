@@ -18,6 +18,7 @@ from verydeep.commands.options import (
     SplitSeed,
     Threads,
 )
+from verydeep.commands.working import working
 
 USUAL = "vgg16"
 """The weights whose features are carried over where none are named."""
@@ -108,16 +109,10 @@ def transfer(
     cs = _numbers(c)
     from verydeep.commands.transfer_answer import outcome_as_json, outcome_in_words
     from verydeep.report.transferred import write_page
-    from verydeep.runtime.distributed import join
-    from verydeep.runtime.machine import Machine
-    from verydeep.runtime.runtime import Runtime
     from verydeep.verbs import transfer as verb
     from verydeep.verbs.transfer_protocols import transfer_protocol
 
-    machine, ranks = Machine.this(device, threads), join()
-    console.quiet = quiet or not ranks.is_main
-    runtime = Runtime(machine, ranks, console)
-    try:
+    with working(console, device, threads) as runtime:
         if protocol is not None:
             outcome = transfer_protocol(
                 networks, data, protocol,
@@ -131,11 +126,7 @@ def transfer(
                 class_weights="balanced" if balanced else None, split=split_seed or 0, out=out,
                 runtime=runtime, engine=engine,
             )  # fmt: skip
-    except UserError as error:
-        ranks.failed(str(error))
-        raise
-    ranks.close()
-    if not ranks.is_main:
+    if not runtime.ranks.is_main:
         return
     if protocol is not None:
         print(outcome_as_json(outcome) if json else outcome_in_words(outcome))

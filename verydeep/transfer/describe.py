@@ -176,7 +176,7 @@ def _evidence(
 ) -> Descriptors:
     """What a piece's network gives of each picture at one Q, NaN of one that cannot be read."""
     is_main, way = runtime.ranks.is_main, _way(piece, scale, engine)
-    sheet = sheet_of(piece, scale, engine)
+    sheet = Sheet.of(way, piece.size)
     rows = sheet.rows(keys)
     if not runtime.ranks.broadcast(bool(_missing(rows, keys))):
         return rows

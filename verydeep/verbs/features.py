@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Part, open_dataset
-from verydeep.datasets.given import found_pictures, given_pictures, source_of
+from verydeep.datasets.entries import is_picture
+from verydeep.datasets.given import given_pictures, source_of
 from verydeep.engines import engine as engines
 from verydeep.errors import UserError
 from verydeep.evaluation.views import scales_of
@@ -167,7 +169,7 @@ def pieces_of(
 
 def given_of(pictures: Any, split: int, several: bool, progress: Progress) -> Given:
     """Pictures as data where they are labelled, or else one by one."""
-    if isinstance(pictures, str | Path) and (str(pictures) == "drawn" or _is_data(Path(pictures))):
+    if isinstance(pictures, str | Path) and not has_magic(str(pictures)) and _is_data(pictures):
         try:
             return Given.of(open_dataset(pictures, split, several), split)
         except UserError as error:
@@ -183,13 +185,7 @@ def given_of(pictures: Any, split: int, several: bool, progress: Progress) -> Gi
     return Given(part, (PartSaid("all", len(part)),))
 
 
-def _is_data(path: Path) -> bool:
-    """Whether a path may be that of labelled data: a folder, or a file that is no picture."""
-    return path.is_dir() or str(path).startswith("drawn:") or not _is_picture(path)
-
-
-def _is_picture(path: Path) -> bool:
-    try:
-        return bool(found_pictures([str(path)]))
-    except UserError:
-        return False
+def _is_data(given: str | Path) -> bool:
+    """Whether it may be labelled data: a folder, or a file that is no picture by its name."""
+    path = Path(given)
+    return path.is_dir() or str(given).startswith("drawn") or not is_picture(path.name)
