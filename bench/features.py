@@ -32,6 +32,8 @@ from turns import in_turns, median_of, rates
 
 from verydeep.datasets import Part, open_dataset
 from verydeep.datasets.drawing import draw
+from verydeep.descriptors import cache
+from verydeep.descriptors.describe import Piece, described, sheet_of
 from verydeep.engines.engine import chosen
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import protocol
@@ -40,8 +42,6 @@ from verydeep.nets.network import build
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import SILENT
 from verydeep.runtime.runtime import Runtime
-from verydeep.transfer import cache
-from verydeep.transfer.describe import Piece, described, sheet_of
 
 Q = 256
 STACKED = 31_000, 4_096, 3

@@ -28,8 +28,8 @@ from joblib import Parallel, delayed
 from sklearn.svm import LinearSVC
 from turns import in_turns
 
-from verydeep.transfer.linear import signs_of
-from verydeep.transfer.svm import SVMs, fit
+from verydeep.descriptors.linear import signs_of
+from verydeep.descriptors.svm import SVMs, fit
 
 CS = tuple(10.0**exponent for exponent in np.linspace(-2, 2, 7))
 CORES = len(os.sched_getaffinity(0))

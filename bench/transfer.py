@@ -35,14 +35,14 @@ from PIL import Image
 from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.datasets.annotations import LabelSets
 from verydeep.datasets.draws import drawn, stored
+from verydeep.descriptors.choice import choose_and_fit
+from verydeep.descriptors.learning import CS
+from verydeep.descriptors.linear import Linear, signs_of
+from verydeep.descriptors.nearest_mean import nearest_mean
 from verydeep.evaluation.average_precision import average_precisions
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
-from verydeep.transfer.choice import choose_and_fit
-from verydeep.transfer.learning import CS
-from verydeep.transfer.linear import Linear, signs_of
-from verydeep.transfer.nearest_mean import nearest_mean
 from verydeep.verbs.features import Given, features_of, pieces_of
 
 ROWS = ("pool3", "pool4", "relu5_3", "pool5")

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+import verydeep
+
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "verydeep").rglob("*.py"))
 
@@ -72,3 +74,9 @@ def test_no_import_points_up() -> None:
             if imported.rpartition(".")[0] == module or path.name == "__init__.py":
                 continue  # a room's own face
             assert place(imported, order) <= place(module, order), f"{module} imports {imported}"
+
+
+def test_no_room_has_the_name_of_what_verydeep_gives() -> None:
+    """Importing a room would put it in the place of the function: `verydeep.transfer(...)`."""
+    rooms = {path.stem for path in (ROOT / "verydeep").iterdir()}
+    assert not rooms & {*verydeep.__all__, *verydeep._HOMES}

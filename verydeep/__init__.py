@@ -21,12 +21,12 @@ from verydeep.errors import PictureError, Stopped, UserError
 
 if TYPE_CHECKING:
     from verydeep.datasets import open_dataset
+    from verydeep.descriptors.estimators import LinearSVMs as LinearSVMs
+    from verydeep.descriptors.features import Features, load_features
     from verydeep.nets.network import Network, build
     from verydeep.nets.stack import Stack
     from verydeep.pictures.reading import read_picture
     from verydeep.runtime.progress import SILENT, Progress
-    from verydeep.transfer.estimators import LinearSVMs as LinearSVMs
-    from verydeep.transfer.features import Features, load_features
     from verydeep.verbs.descriptors import Descriptors as Descriptors
     from verydeep.verbs.evaluate import evaluate
     from verydeep.verbs.features import features
@@ -70,8 +70,8 @@ _HOMES = {
     "SILENT": "verydeep.runtime.progress",
     # not in __all__: `from verydeep import *` is not to want scikit-learn, an extra
     "Descriptors": "verydeep.verbs.descriptors",
-    "Features": "verydeep.transfer.features",
-    "LinearSVMs": "verydeep.transfer.estimators",
+    "Features": "verydeep.descriptors.features",
+    "LinearSVMs": "verydeep.descriptors.estimators",
     "Network": "verydeep.nets.network",
     "Progress": "verydeep.runtime.progress",
     "Stack": "verydeep.nets.stack",
@@ -79,7 +79,7 @@ _HOMES = {
     "evaluate": "verydeep.verbs.evaluate",
     "features": "verydeep.verbs.features",
     "load": "verydeep.weights",
-    "load_features": "verydeep.transfer.features",
+    "load_features": "verydeep.descriptors.features",
     "load_stack": "verydeep.weights",
     "open_dataset": "verydeep.datasets",
     "predict": "verydeep.verbs.predict",

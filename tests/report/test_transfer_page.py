@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from verydeep.descriptors.projections import Projection
 from verydeep.report.descriptor_map import COLOURS, SHAPES, apart, descriptor_map, spread
 from verydeep.report.transfer_page import Judged, class_table, curves, hardest, maps
-from verydeep.transfer.projections import Projection
 
 CLASSES = ("ant", "b<e>e", "cat")
 VALUES = np.array(

@@ -20,15 +20,15 @@ from tests.conftest import TWO_CORES
 from verydeep import weights
 from verydeep.commands import main as command_line
 from verydeep.datasets import open_dataset
+from verydeep.descriptors.describe import Piece, described
+from verydeep.descriptors.features import Features, PartSaid, PieceSaid, load_features
+from verydeep.descriptors.sources import sources_of
 from verydeep.errors import PictureError, UserError
 from verydeep.nets.describing import describing
 from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.progress import SILENT
-from verydeep.transfer.describe import Piece, described
-from verydeep.transfer.features import Features, PartSaid, PieceSaid, load_features
-from verydeep.transfer.sources import sources_of
 from verydeep.verbs.similar import Neighbour
 
 PIXELS = Pixels((48, 48), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))

@@ -65,9 +65,9 @@ def look(
 
 def _told_by(path: Path, dataset: Any) -> Any:
     """What features tell of the data; UserError where they are of other data."""
+    from verydeep.descriptors.doubts import told_by
+    from verydeep.descriptors.features import load_features
     from verydeep.errors import UserError
-    from verydeep.transfer.doubts import told_by
-    from verydeep.transfer.features import load_features
 
     features = load_features(path)
     if features.data != dataset.fingerprint:

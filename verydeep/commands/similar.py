@@ -47,9 +47,9 @@ def similar(
     import sys
 
     from verydeep.commands.console import Console
+    from verydeep.descriptors.features import load_features
     from verydeep.errors import PictureError, UserError
     from verydeep.files import refuse_taken
-    from verydeep.transfer.features import load_features
 
     if top < 1:
         raise UserError(f"--top {top} names no picture; at least 1 is needed")

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from json import dumps
 from typing import Any
 
+from verydeep.descriptors.protocols import DrawsTested, Ranked, Spread
 from verydeep.evaluation.average_precision import AveragePrecisions
 from verydeep.evaluation.published_transfer import OfMethod, OnOther
 from verydeep.report.tables import percent, text_table
-from verydeep.transfer.protocols import DrawsTested, Ranked, Spread
 from verydeep.verbs.transfer_work import Outcome
 
 NAMES = {"voc2007": "AP, 11 points", "area": "AP, area"}

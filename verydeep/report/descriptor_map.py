@@ -11,8 +11,8 @@ from html import escape
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from verydeep.descriptors.projections import Projection
 from verydeep.report.html import CUE
-from verydeep.transfer.projections import Projection
 
 POINTS = 2000
 """Pictures that are points of a map, spread over all of them."""

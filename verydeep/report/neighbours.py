@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from verydeep.descriptors.features import Features
+from verydeep.descriptors.sources import SourceOf, sources_of
 from verydeep.pictures.reading import Source
 from verydeep.report.html import card, section, write_html
 from verydeep.report.thumbnails import thumbnail
-from verydeep.transfer.features import Features
-from verydeep.transfer.sources import SourceOf, sources_of
 from verydeep.verbs.similar import Neighbour, Query, classes_of
 
 Answers = Sequence[tuple[Query, Sequence[Neighbour]]]

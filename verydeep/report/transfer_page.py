@@ -14,6 +14,7 @@ from html import escape
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
+from verydeep.descriptors.projections import by_principal_components, by_tsne
 from verydeep.evaluation.average_precision import average_precisions, precision_recall_curve
 from verydeep.evaluation.metrics import confusion, wrong
 from verydeep.evaluation.per_class import class_figures
@@ -22,7 +23,6 @@ from verydeep.report.descriptor_map import Labels, Thumbnail, descriptor_map, sp
 from verydeep.report.html import CUE, card, table
 from verydeep.report.plots import precision_curve
 from verydeep.report.tables import percent
-from verydeep.transfer.projections import by_principal_components, by_tsne
 
 CURVES = 6
 """Classes whose curves are drawn."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.datasets.annotations import classes_in
+from verydeep.descriptors.sources import sources_of
 from verydeep.nets.stack import Stack
 from verydeep.report.answers import errors, errors_in_short, sections_of_answers
 from verydeep.report.html import section, table, write_html
@@ -15,7 +16,6 @@ from verydeep.report.tables import percent
 from verydeep.report.tags import precisions, sections_of_tags, tags_in_short
 from verydeep.report.thumbnails import thumbnail
 from verydeep.report.transfer_page import Judged, class_table, curves, hardest, maps
-from verydeep.transfer.sources import sources_of
 from verydeep.verbs.transfer import Transferred
 
 MAPPED = 96

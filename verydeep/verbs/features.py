@@ -14,6 +14,8 @@ from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.datasets.entries import is_picture
 from verydeep.datasets.given import given_pictures, source_of
+from verydeep.descriptors.describe import Piece, described
+from verydeep.descriptors.features import Features, PartSaid, PieceSaid
 from verydeep.engines import engine as engines
 from verydeep.errors import UserError
 from verydeep.evaluation.views import scales_of
@@ -21,8 +23,6 @@ from verydeep.nets.describing import describing, usual_layer
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.tasks.tag import TAG
-from verydeep.transfer.describe import Piece, described
-from verydeep.transfer.features import Features, PartSaid, PieceSaid
 from verydeep.weights.file import hash_of
 
 Weights = str | Path | Sequence[str | Path]

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from verydeep import weights
+from verydeep.descriptors.describe import Piece
+from verydeep.descriptors.features import Features, PieceSaid
 from verydeep.errors import UserError
 from verydeep.nets.describing import describing
 from verydeep.nets.network import Network
 from verydeep.runtime.runtime import Runtime
-from verydeep.transfer.describe import Piece
-from verydeep.transfer.features import Features, PieceSaid
 
 Weights = str | Path | Sequence[str | Path]
 

@@ -14,15 +14,15 @@ from jaxtyping import Float32
 from verydeep.datasets.annotations import classes_in
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.given import given_pictures, source_of
+from verydeep.descriptors.cache import content_key
+from verydeep.descriptors.describe import described
+from verydeep.descriptors.features import Features, load_features
+from verydeep.descriptors.search import nearest
 from verydeep.engines import engine as engines
 from verydeep.errors import PictureError, UserError
 from verydeep.pictures.reading import Source
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
-from verydeep.transfer.cache import content_key
-from verydeep.transfer.describe import described
-from verydeep.transfer.features import Features, load_features
-from verydeep.transfer.search import nearest
 from verydeep.verbs.pieces_again import Weights, pieces_again
 
 

@@ -19,6 +19,11 @@ import torch
 from verydeep import weights
 from verydeep.datasets import Dataset, Memory, Part, open_dataset, refuse_too_small, settled
 from verydeep.datasets.annotations import LabelSets
+from verydeep.descriptors.describe import Piece
+from verydeep.descriptors.features import Features
+from verydeep.descriptors.learning import Learnt, learnt_from
+from verydeep.descriptors.linear import signs_of as of_one_each
+from verydeep.descriptors.svm import ClassWeights, Signs
 from verydeep.errors import UserError
 from verydeep.evaluation.average_precision import average_precisions
 from verydeep.evaluation.metrics import top_error
@@ -32,11 +37,6 @@ from verydeep.nets.stack import Member, Stack
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.training.run import new_folder
-from verydeep.transfer.describe import Piece
-from verydeep.transfer.features import Features
-from verydeep.transfer.learning import Learnt, learnt_from
-from verydeep.transfer.linear import signs_of as of_one_each
-from verydeep.transfer.svm import ClassWeights, Signs
 from verydeep.verbs.evaluate import Subject, Tested, digest_of, file_name
 from verydeep.verbs.features import Given, Weights, features_of, has_several, pieces_of
 from verydeep.verbs.parts import remembered

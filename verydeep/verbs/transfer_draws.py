@@ -13,6 +13,8 @@ import numpy as np
 from verydeep.datasets import Dataset, Part, caltech, open_dataset
 from verydeep.datasets.archives import located
 from verydeep.datasets.draws import STORED, Draw, drawn, stored
+from verydeep.descriptors.describe import Descriptors
+from verydeep.descriptors.protocols import DrawsTested, DrawTested, Rows, scored_draw
 from verydeep.errors import UserError
 from verydeep.evaluation.published_transfer import (
     CALTECH_101,
@@ -21,8 +23,6 @@ from verydeep.evaluation.published_transfer import (
     Setting,
     differences,
 )
-from verydeep.transfer.describe import Descriptors
-from verydeep.transfer.protocols import DrawsTested, DrawTested, Rows, scored_draw
 from verydeep.verbs.features import said_of
 from verydeep.verbs.transfer_work import Outcome, Work, side_of
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from time import monotonic
 
 from verydeep import weights
+from verydeep.descriptors.choice import GRID
 from verydeep.engines import engine as engines
 from verydeep.errors import UserError, one_line
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
-from verydeep.transfer.choice import GRID
 from verydeep.verbs.features import Weights
 from verydeep.verbs.transfer_draws import Asked, by_draws
 from verydeep.verbs.transfer_rankings import PAPERS, by_ranking

@@ -13,6 +13,10 @@ from verydeep.datasets import Part
 from verydeep.datasets.annotations import LabelSets
 from verydeep.datasets.dataset import joined
 from verydeep.datasets.voc_competitions import WORDS, Competition, actions, classification
+from verydeep.descriptors.describe import Descriptors
+from verydeep.descriptors.protocols import Ranked, Rows, alone, machines_of, ranked
+from verydeep.descriptors.result_files import ACTION, CLASSES, free_paths, write_results
+from verydeep.descriptors.svm import Signs
 from verydeep.errors import UserError
 from verydeep.evaluation.published_transfer import (
     ACTIONS,
@@ -21,10 +25,6 @@ from verydeep.evaluation.published_transfer import (
     Setting,
     differences,
 )
-from verydeep.transfer.describe import Descriptors
-from verydeep.transfer.protocols import Ranked, Rows, alone, machines_of, ranked
-from verydeep.transfer.result_files import ACTION, CLASSES, free_paths, write_results
-from verydeep.transfer.svm import Signs
 from verydeep.verbs.features import said_of, with_boxes
 from verydeep.verbs.transfer_work import Outcome, Work, side_of
 

@@ -11,14 +11,14 @@ import numpy as np
 from verydeep.datasets import Dataset, Memory, Part
 from verydeep.datasets.dataset import ROLES
 from verydeep.datasets.seen import looked_into
+from verydeep.descriptors.describe import Descriptors, Piece, described
+from verydeep.descriptors.features import PieceSaid
+from verydeep.descriptors.protocols import DrawsTested, Ranked, Rows
 from verydeep.errors import PictureError
 from verydeep.evaluation.published_transfer import OnOther
 from verydeep.pictures.reading import original_size
 from verydeep.runtime.runtime import Runtime
 from verydeep.training.recipes import CROP
-from verydeep.transfer.describe import Descriptors, Piece, described
-from verydeep.transfer.features import PieceSaid
-from verydeep.transfer.protocols import DrawsTested, Ranked, Rows
 from verydeep.verbs.features import pieces_of
 from verydeep.weights.file import read_info, read_memory, table_of
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from verydeep.datasets.annotations import Truth
-from verydeep.transfer.features import Features, PartSaid, PieceSaid
+from verydeep.descriptors.features import Features, PartSaid, PieceSaid
 
 
 def made_up(

@@ -25,8 +25,8 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
+from verydeep.descriptors.gram import Gram, Vectors
 from verydeep.errors import UserError
-from verydeep.transfer.gram import Gram, Vectors
 
 MOST_STEPS, MOST_PRODUCTS = 100, 1000
 """Newton steps, and conjugate gradients in one; a handful and some tens are usual."""

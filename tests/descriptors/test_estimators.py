@@ -17,7 +17,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import verydeep
-from tests.transfer.problems import features
+from tests.descriptors.problems import features
 from verydeep import LinearSVMs
 
 TYPES = {"check_do_not_raise_errors_in_init_or_set_params": "types are checked while tests run"}

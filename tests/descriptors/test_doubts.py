@@ -7,12 +7,12 @@ from math import cos, radians, sin
 import numpy as np
 import pytest
 
-from tests.transfer.given import made_up
+from tests.descriptors.given import made_up
 from verydeep.datasets.annotations import LabelSets
+from verydeep.descriptors import doubts
+from verydeep.descriptors.doubts import doubtful, near_duplicates, others, told_by
+from verydeep.descriptors.features import Features
 from verydeep.errors import UserError
-from verydeep.transfer import doubts
-from verydeep.transfer.doubts import doubtful, near_duplicates, others, told_by
-from verydeep.transfer.features import Features
 
 
 def at(*degrees: float, labels: object = None, parts: tuple[int, ...] = ()) -> Features:

@@ -7,11 +7,11 @@ import pytest
 from sklearn.model_selection import PredefinedSplit, cross_val_score
 from sklearn.svm import LinearSVC
 
-from tests.transfer.problems import features
+from tests.descriptors.problems import features
+from verydeep.descriptors import choice, svm
+from verydeep.descriptors.linear import signs_of
 from verydeep.errors import UserError
 from verydeep.evaluation.average_precision import average_precisions
-from verydeep.transfer import choice, svm
-from verydeep.transfer.linear import signs_of
 
 CS = (1.0, 0.01, 100.0)
 

@@ -24,9 +24,9 @@ except ImportError:
         "pip install 'verydeep[sklearn]'"
     ) from None
 
-from verydeep.transfer.choice import GRID, choose_and_fit
-from verydeep.transfer.linear import Linear, signs_of
-from verydeep.transfer.svm import SVMs, fit
+from verydeep.descriptors.choice import GRID, choose_and_fit
+from verydeep.descriptors.linear import Linear, signs_of
+from verydeep.descriptors.svm import SVMs, fit
 
 
 class LinearSVMs(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from jaxtyping import Float64, Int
 
+from verydeep.descriptors.gram import Gram, Vectors, gram_of, weighted
+from verydeep.descriptors.linear import Features, Linear, checked, name_of
+from verydeep.descriptors.newton import Margins, Point, Solution, solve
 from verydeep.errors import UserError
 from verydeep.runtime.machine import cores
 from verydeep.runtime.threads import in_order, one_thread_each
-from verydeep.transfer.gram import Gram, Vectors, gram_of, weighted
-from verydeep.transfer.linear import Features, Linear, checked, name_of
-from verydeep.transfer.newton import Margins, Point, Solution, solve
 
 Signs = Int[np.ndarray, "M K"]
 """1 for a picture of the class, -1 for another, 0 for one that does not count (VOC's difficult)."""

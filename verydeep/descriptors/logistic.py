@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from verydeep.descriptors.linear import Features, Linear, blocks, checked, name_of
+from verydeep.descriptors.svm import checked_cs
 from verydeep.errors import UserError
-from verydeep.transfer.linear import Features, Linear, blocks, checked, name_of
-from verydeep.transfer.svm import checked_cs
 
 MOST_STEPS, KEPT_STEPS = 2000, 20
 TOLERANCE = 1e-6

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.transfer.given import made_up
+from tests.descriptors.given import made_up
+from verydeep.descriptors import search
+from verydeep.descriptors.search import nearest
 from verydeep.errors import UserError
-from verydeep.transfer import search
-from verydeep.transfer.search import nearest
 
 
 def unit(count: int, size: int, seed: int = 0) -> np.ndarray:

@@ -12,10 +12,10 @@ import torch
 from liblinear.liblinearutil import train
 from sklearn.svm import LinearSVC
 
-from tests.transfer.problems import features
+from tests.descriptors.problems import features
+from verydeep.descriptors import gram, svm
+from verydeep.descriptors.linear import signs_of
 from verydeep.errors import UserError
-from verydeep.transfer import gram, svm
-from verydeep.transfer.linear import signs_of
 
 CS = (0.01, 1.0, 100.0)
 
@@ -99,7 +99,7 @@ def test_products_by_rows_give_what_the_matrix_gives(
     expected = svm.fit(x, signs_of(labels, 3), CS, intercept=intercept, tolerance=1e-13)
     monkeypatch.setattr(gram, "MOST_HELD", 0)
     monkeypatch.setattr(gram, "KEPT", 0)
-    monkeypatch.setattr("verydeep.transfer.linear.BLOCK", 7 * 60)  # seven rows at a time
+    monkeypatch.setattr("verydeep.descriptors.linear.BLOCK", 7 * 60)  # seven rows at a time
     by_rows = gram.gram_of(x, intercept)
     assert isinstance(by_rows, gram.GramByRows)
     vectors = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 90)))
@@ -117,7 +117,7 @@ def test_the_matrix_is_the_same_whatever_is_multiplied_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     x, _ = features(50, 30, 2)
-    monkeypatch.setattr("verydeep.transfer.linear.BLOCK", 14 * 30)
+    monkeypatch.setattr("verydeep.descriptors.linear.BLOCK", 14 * 30)
     monkeypatch.setattr(gram, "TILE", 4)
     found = gram.gram_of(x, intercept=True)
     assert isinstance(found, gram.HeldGram)

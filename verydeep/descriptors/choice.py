@@ -16,11 +16,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from verydeep.errors import UserError
-from verydeep.evaluation.average_precision import average_precisions
-from verydeep.randomness import generator
-from verydeep.transfer.linear import Features, name_of
-from verydeep.transfer.svm import (
+from verydeep.descriptors.linear import Features, name_of
+from verydeep.descriptors.svm import (
     TOLERANCE,
     ClassWeights,
     Problem,
@@ -28,6 +25,9 @@ from verydeep.transfer.svm import (
     SVMs,
     checked_cs,
 )
+from verydeep.errors import UserError
+from verydeep.evaluation.average_precision import average_precisions
+from verydeep.randomness import generator
 
 Judge = Literal["accuracy", "mean average precision"]
 

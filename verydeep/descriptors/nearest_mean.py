@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from verydeep.descriptors.gram import weighted
+from verydeep.descriptors.linear import Features, Linear, checked, name_of
+from verydeep.descriptors.svm import Signs
 from verydeep.errors import UserError
-from verydeep.transfer.gram import weighted
-from verydeep.transfer.linear import Features, Linear, checked, name_of
-from verydeep.transfer.svm import Signs
 
 
 def nearest_mean(x: Features, signs: Signs, names: Sequence[str] | None = None) -> Linear:

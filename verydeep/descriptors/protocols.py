@@ -15,6 +15,10 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from verydeep.datasets.annotations import Labels
+from verydeep.descriptors.choice import GRID, Choice, Judge, choose_and_fit
+from verydeep.descriptors.linear import Features, signs_of
+from verydeep.descriptors.nearest_mean import nearest_mean
+from verydeep.descriptors.svm import Signs, SVMs, fit
 from verydeep.evaluation.average_precision import (
     AveragePrecisions,
     Definition,
@@ -22,10 +26,6 @@ from verydeep.evaluation.average_precision import (
 )
 from verydeep.evaluation.metrics import confusion, top_error
 from verydeep.evaluation.per_class import mean_class_recall
-from verydeep.transfer.choice import GRID, Choice, Judge, choose_and_fit
-from verydeep.transfer.linear import Features, signs_of
-from verydeep.transfer.nearest_mean import nearest_mean
-from verydeep.transfer.svm import Signs, SVMs, fit
 
 Rows = Int64[np.ndarray, " _"]
 """Places of pictures among the descriptors."""

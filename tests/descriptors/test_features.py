@@ -17,6 +17,8 @@ import torch
 import verydeep
 from tests.conftest import TWO_CORES
 from tests.killing import free_port
+from verydeep.descriptors import cache
+from verydeep.descriptors.features import Features, load_features
 from verydeep.engines.engine import ENGINES
 from verydeep.errors import UserError
 from verydeep.evaluation import journal, showing
@@ -25,8 +27,6 @@ from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import SILENT, Progress
 from verydeep.runtime.runtime import Runtime
-from verydeep.transfer import cache
-from verydeep.transfer.features import Features, load_features
 from verydeep.verbs.features import features
 
 ROOT = Path(__file__).parents[2]
@@ -122,7 +122,7 @@ def test_what_was_described_is_not_described_again(
         asked.append(len(part))
         return walk_of(engine, part, *rest)
 
-    monkeypatch.setattr("verydeep.transfer.describe.walk_of", counted)
+    monkeypatch.setattr("verydeep.descriptors.describe.walk_of", counted)
     first = features(nets[0], data, progress=SILENT)
     assert asked == [9]  # the copy has the content of another
     elsewhere = data.rename(tmp_path / "moved")

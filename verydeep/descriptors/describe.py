@@ -21,6 +21,10 @@ from jaxtyping import Float32
 
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.seen import NO_KEY
+from verydeep.descriptors import cache
+from verydeep.descriptors.boxed import box_of, boxed
+from verydeep.descriptors.cache import Keys, Sheet
+from verydeep.descriptors.features import What
 from verydeep.engines.engine import Engine, engine_for
 from verydeep.errors import PictureError
 from verydeep.evaluation.journal import Journal
@@ -34,10 +38,6 @@ from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import in_order
 from verydeep.schema import Line, Sha256
-from verydeep.transfer import cache
-from verydeep.transfer.boxed import box_of, boxed
-from verydeep.transfer.cache import Keys, Sheet
-from verydeep.transfer.features import What
 from verydeep.weights.file import hash_of
 
 Descriptors = Float32[np.ndarray, "N D"]

@@ -7,11 +7,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 
-from tests.transfer.problems import features
+from tests.descriptors.problems import features
+from verydeep.descriptors.linear import signs_of
+from verydeep.descriptors.logistic import logistic
+from verydeep.descriptors.nearest_mean import nearest_mean
 from verydeep.errors import UserError
-from verydeep.transfer.linear import signs_of
-from verydeep.transfer.logistic import logistic
-from verydeep.transfer.nearest_mean import nearest_mean
 
 
 def test_the_nearest_mean_is_worked_out_by_hand() -> None:
@@ -37,7 +37,7 @@ def test_a_picture_of_several_classes_is_in_the_mean_of_each() -> None:
 
 @pytest.mark.parametrize("c", [0.01, 1.0, 100.0])
 def test_logistic_regression_is_scikit_learns(c: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("verydeep.transfer.linear.BLOCK", 13 * 20)  # some rows at a time
+    monkeypatch.setattr("verydeep.descriptors.linear.BLOCK", 13 * 20)  # some rows at a time
     x, labels = features(120, 20, 4, noise=4)
     found = logistic(x, labels, c)
     theirs = LogisticRegression(C=c, tol=1e-10, max_iter=100_000).fit(x.astype(float), labels)

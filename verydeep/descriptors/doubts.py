@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int64
 
 from verydeep.datasets.annotations import UNLABELLED, LabelSets, truth_of
+from verydeep.descriptors.features import Features
+from verydeep.descriptors.search import Cosines, Places, nearest
 from verydeep.errors import UserError
-from verydeep.transfer.features import Features
-from verydeep.transfer.search import Cosines, Places, nearest
 
 NEIGHBOURS = 10
 BLOCK = 1024

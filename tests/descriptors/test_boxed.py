@@ -13,12 +13,12 @@ from PIL import Image
 import verydeep
 from verydeep.datasets import Part, open_dataset
 from verydeep.datasets.annotations import Objects
+from verydeep.descriptors.boxed import box_of, boxed
 from verydeep.errors import PictureError, UserError
 from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.windows import Window
 from verydeep.runtime.progress import SILENT
-from verydeep.transfer.boxed import box_of, boxed
 from verydeep.verbs.features import features
 
 NOISE = np.random.default_rng(3).integers(0, 256, (60, 80, 3), np.uint8)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 
+from verydeep.descriptors.protocols import Spread, alone, ranked, scored_draw
+from verydeep.descriptors.result_files import ACTION, CLASSES, free_paths, write_results
 from verydeep.errors import UserError
 from verydeep.evaluation.average_precision import average_precision
 from verydeep.evaluation.published_transfer import (
@@ -19,8 +21,6 @@ from verydeep.evaluation.published_transfer import (
     Setting,
     differences,
 )
-from verydeep.transfer.protocols import Spread, alone, ranked, scored_draw
-from verydeep.transfer.result_files import ACTION, CLASSES, free_paths, write_results
 
 AXES = np.eye(2, dtype=np.float32)
 

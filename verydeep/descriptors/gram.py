@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from verydeep.descriptors.linear import Features, blocks
 from verydeep.runtime import memory
 from verydeep.runtime.machine import cores
 from verydeep.runtime.threads import in_order, one_thread_each
-from verydeep.transfer.linear import Features, blocks
 
 MOST_HELD = 15_000
 """Pictures up to which G is held: 1.8 GB."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
+from verydeep.descriptors.describe import Descriptors
+from verydeep.descriptors.features import Features
 from verydeep.errors import UserError
-from verydeep.transfer.describe import Descriptors
-from verydeep.transfer.features import Features
 
 QUERIES = 256
 """Queries that are looked for together."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verydeep.transfer import projections
-from verydeep.transfer.projections import by_principal_components, by_tsne, principal
+from verydeep.descriptors import projections
+from verydeep.descriptors.projections import by_principal_components, by_tsne, principal
 
 
 @pytest.mark.parametrize("shape", [(30, 7), (7, 30), (12, 12)])

@@ -11,10 +11,10 @@ from contextlib import suppress
 
 from verydeep.datasets import Part, open_dataset
 from verydeep.datasets.annotations import LabelSets
+from verydeep.descriptors.cache import content_key
+from verydeep.descriptors.features import Features
 from verydeep.errors import PictureError, UserError
 from verydeep.pictures.reading import Source
-from verydeep.transfer.cache import content_key
-from verydeep.transfer.features import Features
 
 SourceOf = Callable[[int], Source | None]
 """The source of picture i; None where it is not to be found."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from verydeep.descriptors.choice import Choice, choose_and_fit, dealt_out, one_label
+from verydeep.descriptors.linear import Features, Linear
+from verydeep.descriptors.nearest_mean import nearest_mean
+from verydeep.descriptors.svm import ClassWeights, Signs, fit
 from verydeep.evaluation.temperature import temperature, temperature_of_signs
-from verydeep.transfer.choice import Choice, choose_and_fit, dealt_out, one_label
-from verydeep.transfer.linear import Features, Linear
-from verydeep.transfer.nearest_mean import nearest_mean
-from verydeep.transfer.svm import ClassWeights, Signs, fit
 
 FOLDS = 5
 CS = (0.01, 0.1, 1.0, 10.0, 100.0)
