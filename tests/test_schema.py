@@ -25,6 +25,8 @@ from verydeep import schema, tensors_file
 from verydeep.datasets import open_dataset
 from verydeep.datasets import pack_index as packs
 from verydeep.datasets.pack_writer import pack
+from verydeep.descriptors.features import KIND as FEATURES
+from verydeep.descriptors.features import Features, PartSaid, PieceSaid, load_features
 from verydeep.errors import UserError
 from verydeep.evaluation.scores import KIND as SCORES
 from verydeep.evaluation.scores import Scores, load_scores, save_scores
@@ -624,3 +626,58 @@ def test_a_schema_counts_no_truth_as_a_number() -> None:
 def test_toml_keeps_what_to_toml_writes() -> None:
     about = {"machine": {"data": "a\x7f\u2028b"}}
     assert tomllib.loads(to_toml(about)) == about
+
+
+# --- features files
+
+
+def features() -> Features:
+    rows = np.eye(3, 4, dtype=np.float32)
+    return Features(
+        rows, np.arange(1, 4), np.array([0, 1, 0]), tuple("abc"), ("x", "y"),
+        (PartSaid("train", 2), PartSaid("test", 1)),
+        (PieceSaid("w", "D", "pool5", (40, 48), 4, "d.safetensors"),), "photos", "d",
+        left_out=("e: why",),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("value", WRONG, ids=IDS)
+def test_whatever_a_features_file_says_is_read_or_refused_in_one_line(value: Any) -> None:
+    path = Path("f.safetensors")
+    features().save(path)
+    content = tensors_file.read(path, FEATURES)
+    about = {"format": FEATURES.format, **content.record}
+
+    def write(said: Any) -> None:
+        tensors_file.write(path, FEATURES, said, content.arrays())
+
+    taken = taken_of(about, value, write, lambda: load_features(path))
+    if not isinstance(value, str) and value is not GONE:
+        assert {at[0] for at in taken} <= {"left_out", "split", "pieces"}, taken
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"descriptors": np.eye(3, 4)},
+        {"descriptors": np.eye(3, 5, dtype=np.float32)},
+        {"descriptors": np.full((3, 4), np.nan, np.float32)},
+        {"keys": np.arange(4)},
+        {"keys": np.arange(3, dtype=np.int32)},
+        {"labels": np.array([0, 1, 2])},
+        {"labels": np.array([0, 1])},
+        {"labels": np.array([0, 1, 0]), "ends": np.array([1, 2, 2])},
+        {"labels": np.array([0, 1, 0]), "ends": np.array([2, 1, 3])},
+        {
+            "labels": np.array([0, 1, 0]), "ends": np.array([1, 2, 3]),
+            "uncertain": np.array([0, 1, 0]),
+        },
+    ],
+)  # fmt: skip
+def test_descriptors_and_labels_that_do_not_fit_are_refused(arrays: dict[str, np.ndarray]) -> None:
+    path = Path("f.safetensors")
+    features().save(path)
+    content = tensors_file.read(path, FEATURES)
+    tensors_file.write(path, FEATURES, content.record, {**content.arrays(), **arrays})
+    with pytest.raises(UserError, match="f.safetensors is no whole features file"):
+        load_features(path)
