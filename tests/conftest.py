@@ -19,7 +19,7 @@ from verydeep.datasets.outlines import SHAPES
 from verydeep.evaluation.journal import Journal
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
-from verydeep.verbs.evaluate import Identity
+from verydeep.verbs.measure import Identity
 
 # of Keras, which writes files for tests and looks at these when it is imported
 os.environ |= {"KERAS_BACKEND": "torch", "KERAS_HOME": str(Path(gettempdir()) / "keras-of-tests")}
@@ -56,7 +56,7 @@ def journals(monkeypatch: pytest.MonkeyPatch) -> list[Identity]:
         kept.append(identity)
         return Journal(folder, identity)
 
-    monkeypatch.setattr("verydeep.verbs.evaluate.Journal", journal)
+    monkeypatch.setattr("verydeep.verbs.measure.Journal", journal)
     return kept
 
 

@@ -34,7 +34,8 @@ from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import one_thread_each
-from verydeep.verbs.evaluate import Identity, evaluate
+from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.measure import Identity
 from verydeep.verbs.parts import to_test
 
 OTHERS = [name for name in ENGINES if name != "torch"]

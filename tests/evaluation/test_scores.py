@@ -18,7 +18,7 @@ from verydeep.evaluation import metrics
 from verydeep.evaluation.scores import Scores, load_scores, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.report.answers import _confusion
-from verydeep.verbs import evaluate
+from verydeep.verbs import measure
 
 # Rows sum to one; the true classes are 0, 1, 2, 2.
 POSTERIORS = np.array(
@@ -58,7 +58,7 @@ def test_many_classes_take_little_memory() -> None:
     many = replace(
         scores(), posteriors=posteriors, truth=np.array([0, 9, 9, 9]), names=names, classes=classes
     )
-    tested = evaluate.Tested(many, Part(names, many.labels, lambda i: b""), None)
+    tested = measure.Tested(many, Part(names, many.labels, lambda i: b""), None)
     tracemalloc.start()
     said, page, data = answer(tested), _confusion(tested), _as_data(tested)
     _, peak = tracemalloc.get_traced_memory()

@@ -28,7 +28,8 @@ from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.training.recipes import RECIPES, settings_of
 from verydeep.training.settings import Settings
-from verydeep.verbs.evaluate import Identity, evaluate
+from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.measure import Identity
 from verydeep.verbs.papers_nets import trained_as
 from verydeep.weights.file import WeightsInfo
 

@@ -22,7 +22,7 @@ from verydeep.datasets import open_dataset
 from verydeep.evaluation.predictor import Prediction
 from verydeep.evaluation.scores import Scores
 from verydeep.evaluation.views import Protocol
-from verydeep.verbs import evaluate as evaluating
+from verydeep.verbs import measure as measuring
 from verydeep.verbs.run import Run
 
 DATA = "drawn:30x40"
@@ -133,7 +133,7 @@ def test_no_mistake_in_ten_is_said_to_be_up_to_28_percent() -> None:
     )  # fmt: skip
     assert "test error 0.0 % (0.0 to 27.8 with 95 % confidence) on 10 pictures" in repr(scores)
     part = open_dataset(DATA).validation
-    assert len(repr(evaluating.Tested(scores, part, Path("a" * 100)))) < 500
+    assert len(repr(measuring.Tested(scores, part, Path("a" * 100)))) < 500
 
 
 def test_predicting_by_a_file_answers_as_the_network_does(run: Run) -> None:

@@ -24,7 +24,8 @@ from verydeep.nets.stack import Stack
 from verydeep.runtime.progress import SILENT
 from verydeep.verbs.compare import compared
 from verydeep.verbs.describe import described
-from verydeep.verbs.evaluate import Identity, evaluate
+from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.measure import Identity
 from verydeep.verbs.predict import predict
 from verydeep.verbs.train import train
 from verydeep.verbs.weights import export_weights, verified

@@ -9,7 +9,7 @@ from verydeep.evaluation.scores import Scores
 from verydeep.evaluation.several import answers
 from verydeep.report.tables import percent, text_table
 from verydeep.verbs.compare import as_data
-from verydeep.verbs.evaluate import Tested
+from verydeep.verbs.measure import Tested
 from verydeep.verbs.parts import WORDS
 
 

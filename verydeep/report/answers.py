@@ -16,7 +16,7 @@ from verydeep.report.html import CUE, card, section, table
 from verydeep.report.maps import surely_wrong, where_it_looks
 from verydeep.report.tables import percent
 from verydeep.report.thumbnails import data_uri
-from verydeep.verbs.evaluate import Tested
+from verydeep.verbs.measure import Tested
 
 MATRIX = 20
 """Classes up to which confusion is shown as a matrix; of more, the commonest mistakes."""

@@ -9,7 +9,7 @@ import numpy as np
 from verydeep.evaluation.metrics import wrong
 from verydeep.nets.network import Network
 from verydeep.report.thumbnails import Heat, data_uri, lit, score_map
-from verydeep.verbs.evaluate import Tested
+from verydeep.verbs.measure import Tested
 
 SHOWN = 4
 """Pictures of each kind of answer."""

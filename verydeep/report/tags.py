@@ -15,7 +15,7 @@ from verydeep.report.html import card, section, table
 from verydeep.report.plots import precision_curve
 from verydeep.report.tables import percent
 from verydeep.report.thumbnails import data_uri, lit, score_map
-from verydeep.verbs.evaluate import Tested
+from verydeep.verbs.measure import Tested
 
 CURVES = 24
 """Classes whose curves are shown, those with the lowest average precision first."""

@@ -13,7 +13,7 @@ from verydeep.nets.stack import Stack
 from verydeep.runtime.progress import Progress
 from verydeep.schema import shown
 from verydeep.shell import command
-from verydeep.verbs.evaluate import digest_of
+from verydeep.verbs.measure import digest_of
 from verydeep.weights.file import read_info
 from verydeep.weights.paths import beside
 

@@ -36,7 +36,7 @@ from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.step import NotFiniteError
 from verydeep.verbs.agreement import agree, check_shares
-from verydeep.verbs.evaluate import Subject, Tested, measure
+from verydeep.verbs.measure import Subject, Tested, measure
 from verydeep.verbs.training_data import read
 from verydeep.weights.file import BEST
 

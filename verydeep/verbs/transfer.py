@@ -37,8 +37,8 @@ from verydeep.nets.stack import Member, Stack
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.training.run import new_folder
-from verydeep.verbs.evaluate import Subject, Tested, digest_of, file_name
 from verydeep.verbs.features import Given, Weights, features_of, has_several, pieces_of
+from verydeep.verbs.measure import Subject, Tested, digest_of, file_name
 from verydeep.verbs.parts import remembered
 from verydeep.weights.file import BEST
 
