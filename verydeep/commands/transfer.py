@@ -107,7 +107,12 @@ def transfer(
     paths = [Path(name) for name in (*(named or [USUAL]), *(also or ()))]
     networks = [find(path, console, offline) for path in paths]
     cs = _numbers(c)
-    from verydeep.commands.transfer_answer import outcome_as_json, outcome_in_words
+    from verydeep.commands.transfer_answer import (
+        as_json,
+        in_words,
+        outcome_as_json,
+        outcome_in_words,
+    )
     from verydeep.report.transferred import write_page
     from verydeep.verbs import transfer as verb
     from verydeep.verbs.transfer_protocols import transfer_protocol
@@ -132,7 +137,7 @@ def transfer(
         print(outcome_as_json(outcome) if json else outcome_in_words(outcome))
     else:
         page = write_page(found)
-        print(_as_json(found, page) if json else answer(found, page))
+        print(as_json(found, page) if json else in_words(found, page))
 
 
 def _refuse_strangers(protocol: str | None, asked: dict[str, Any], others: dict[str, Any]) -> None:
@@ -175,55 +180,3 @@ def _numbers(text: str | None) -> list[float] | None:
         return [float(word) for word in text.split(",")]
     except ValueError:
         raise UserError(f"--c {text}; give a number above 0, or several: 0.1,1,10") from None
-
-
-def answer(found: Any, page: Path) -> str:
-    """What a transfer came to, for the terminal."""
-    from verydeep.commands.compare import cells
-    from verydeep.evaluation.chance import blind
-    from verydeep.report.tables import percent, text_table
-    from verydeep.shell import command
-    from verydeep.verbs.compare import as_data
-
-    several = found.model.has_several
-    what = "mAP %" if several else "top-1 error %"
-    rows = [["part", "pictures", what, "95 % interval", "nearest class mean %"]]
-    for tested in found.tests:
-        scores = tested.scores
-        figure, interval, *_ = cells(as_data([scores]))
-        beside = percent(found.nearest[scores.part])
-        rows.append([scores.part, f"{len(scores.names):,}", figure, interval, beside])
-    last = found.tests[-1].scores
-    return "\n".join(
-        [
-            text_table(rows),
-            *([] if several else [str(blind(last.labels, last.classes))]),
-            f"C = {found.learnt.c:g}, chosen in folds of train; no part above chose anything",
-            "",
-            f"weights  {found.weights}",
-            f"page     {page}",
-            f"use it   {command('predict', found.folder, 'PICTURE')}",
-        ]
-    )
-
-
-def _as_json(found: Any, page: Path) -> str:
-    from dataclasses import asdict
-    from json import dumps
-
-    from verydeep.verbs.compare import as_data
-
-    return dumps(
-        {
-            "weights": str(found.weights),
-            "page": str(page),
-            "c": found.learnt.c,
-            "choice": asdict(found.learnt.choice) if found.learnt.choice else None,
-            "temperature": found.learnt.temperature,
-            "pieces": [asdict(piece) for piece in found.features.pieces],
-            "tests": [as_data([tested.scores]) for tested in found.tests],
-            "nearest_mean": found.nearest,
-            "seconds": found.seconds,
-        },
-        indent=1,
-    )

@@ -1,16 +1,22 @@
-"""What `verydeep transfer --protocol` prints: figures, how they came about, and the paper's."""
+"""What `verydeep transfer` prints: of a network that it made, or of a protocol with the paper's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
 from json import dumps
+from pathlib import Path
 from typing import Any
 
+from verydeep.commands.compare import cells
 from verydeep.descriptors.protocols import DrawsTested, Ranked, Spread
 from verydeep.evaluation.average_precision import AveragePrecisions
+from verydeep.evaluation.chance import blind
 from verydeep.evaluation.published_transfer import OfMethod, OnOther
 from verydeep.report.tables import percent, text_table
+from verydeep.shell import command
+from verydeep.verbs.compare import as_data
+from verydeep.verbs.transfer import Transferred
 from verydeep.verbs.transfer_work import Outcome
 
 NAMES = {"voc2007": "AP, 11 points", "area": "AP, area"}
@@ -158,3 +164,45 @@ def _ranked_as_data(found: Ranked, classes: tuple[str, ...]) -> dict[str, Any]:
             for own, beside in zip(found.precisions, found.nearest, strict=True)
         },
     }
+
+
+def in_words(found: Transferred, page: Path) -> str:
+    """What a transfer came to, for the terminal."""
+    several = found.model.has_several
+    what = "mAP %" if several else "top-1 error %"
+    rows = [["part", "pictures", what, "95 % interval", "nearest class mean %"]]
+    for tested in found.tests:
+        scores = tested.scores
+        figure, interval, *_ = cells(as_data([scores]))
+        beside = percent(found.nearest[scores.part])
+        rows.append([scores.part, f"{len(scores.names):,}", figure, interval, beside])
+    last = found.tests[-1].scores
+    return "\n".join(
+        [
+            text_table(rows),
+            *([] if several else [str(blind(last.labels, last.classes))]),
+            f"C = {found.learnt.c:g}, chosen in folds of train; no part above chose anything",
+            "",
+            f"weights  {found.weights}",
+            f"page     {page}",
+            f"use it   {command('predict', found.folder, 'PICTURE')}",
+        ]
+    )
+
+
+def as_json(found: Transferred, page: Path) -> str:
+    """The same as JSON, with what each C gave."""
+    return dumps(
+        {
+            "weights": str(found.weights),
+            "page": str(page),
+            "c": found.learnt.c,
+            "choice": asdict(found.learnt.choice) if found.learnt.choice else None,
+            "temperature": found.learnt.temperature,
+            "pieces": [asdict(piece) for piece in found.features.pieces],
+            "tests": [as_data([tested.scores]) for tested in found.tests],
+            "nearest_mean": found.nearest,
+            "seconds": found.seconds,
+        },
+        indent=1,
+    )
