@@ -11,6 +11,7 @@ from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64
 
 from verydeep import weights
 from verydeep.datasets import Part
@@ -212,7 +213,7 @@ def _scores(
     test: Identity,
     runtime: Runtime,
     orders: Sequence[Numbering],
-) -> tuple[Scores, Labels]:
+) -> tuple[Scores, Int64[np.ndarray, " M"]]:
     """The scores of the pictures that can be read, and which those are."""
     subject, how = test.subject, test.execution
     left_out = tuple(faults(model, part, test.protocol, found))
