@@ -241,7 +241,8 @@ built = small((*RESNET_18[:-2], "FC-64", *RESNET_18[-2:]), 5, crop=32).train()
 settings = Settings(crop=32, scale=(32, 32))
 step = Step(Training.of(built, settings), settings, ThreadPoolExecutor(1), Ranks())
 compiled = torch.compile(_scores, backend="eager", fullgraph=True)
-given = torch.randn(4, 3, 32, 32), torch.arange(4), step.streams, Norms(step.norms)
+images = {"data": torch.randn(4, 3, 32, 32)}
+given = images, torch.arange(4), step.streams, Norms(step.norms)
 torch.testing.assert_close(compiled(built, *given), _scores(built, *given))
 """
 
