@@ -53,7 +53,7 @@ def test_few_pictures_are_told_what_published_features_would_cost(
     line = instead(dataset, choose(dataset.train, ONE, TINY), ONE)
     assert line == (
         f"few pictures: `verydeep transfer vgg16 {folder}` needs no training, about 1 min here, "
-        f"and is usually right more often"
+        f"and may well be right more often"
     )
     on_gpu = Machine("cuda", 8)
     assert "min" not in str(instead(dataset, choose(dataset.train, on_gpu, {}), on_gpu))

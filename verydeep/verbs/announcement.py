@@ -43,7 +43,7 @@ def instead(dataset: Dataset, choice: Choice, machine: Machine) -> str | None:
         takes = f", about {minutes_of_features(pictures, machine.cores)} min here"
     return (
         f"few pictures: `{command('transfer', 'vgg16', dataset.where)}` needs no training{takes}, "
-        f"and is usually right more often"
+        f"and may well be right more often"
     )
 
 
