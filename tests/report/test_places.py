@@ -17,10 +17,10 @@ def test_the_mean_of_what_places_give_are_the_scores(monkeypatch: pytest.MonkeyP
     found = classifying(describing(net, "relu5_3"), weight, bias, ["a", "b", "c"])
     image = (np.random.default_rng(0).random((70, 96, 3)) * 255).astype(np.uint8)
     monkeypatch.setattr(type(found), "likely", lambda self, scores: scores)  # scores as they are
-    by_place, places = thumbnails._posterior_of_places(found, image, 1)
-    assert by_place.shape == (4, 6)
+    by_place, places = thumbnails._posterior_of_places(found, image)
+    assert by_place.shape == (3, 4, 6)
     scores = found(found.pixels.normalise(torch.from_numpy(image)[None]))
-    np.testing.assert_allclose(by_place.mean(), scores[0, 1].item(), rtol=1e-4)
+    np.testing.assert_allclose(by_place.mean((1, 2)), scores[0].tolist(), rtol=1e-4)
     # a place stands for 16 pixels of the 64 that are shown, from the third on, and of the 96
     np.testing.assert_allclose(places[0], 3 + 8 + 16 * np.arange(4))
     np.testing.assert_allclose(places[1], 8 + 16 * np.arange(6))

@@ -35,7 +35,7 @@ from verydeep.report.plots import figure_curve, loss_curves
 from verydeep.report.protocols import _right, write_protocols_page
 from verydeep.report.sheet import MARGIN, write_contact_sheet
 from verydeep.report.tables import percent, short, text_table
-from verydeep.report.thumbnails import _posterior_of_crops, data_uri, lit, score_map
+from verydeep.report.thumbnails import _posterior_of_crops, data_uri, lit, score_maps
 from verydeep.tasks.classify import CLASSIFY
 from verydeep.training.state import Epoch
 from verydeep.verbs.compare import compared
@@ -297,7 +297,8 @@ def test_a_score_map_is_the_posterior_of_the_crop_about_each_place() -> None:
             weight[1] = 0
     noise = np.random.default_rng(0).integers(0, 40, (56, 88, 1)).astype(np.uint8)
     noise[30, 50] = 200
-    found, places = _posterior_of_crops(network, noise.repeat(3, 2), 0)
+    found, places = _posterior_of_crops(network, noise.repeat(3, 2))
+    found = found[0]
     assert found.shape == (5, 7)
     assert places[0].tolist() == [-4, 12, 28, 44, 60]  # 28 and 44 are the picture's middle
     assert places[1].tolist() == [-4, 12, 28, 44, 60, 76, 92]
@@ -315,9 +316,9 @@ def test_a_crop_of_any_side_has_its_posterior_at_every_place(
 ) -> None:
     network = build("A", 2, width=0.125, crop=crop, pixels=PIXELS, initial="he")
     image = np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
-    found, places = _posterior_of_crops(network, image, 0)
-    assert found.shape == tuple(1 + math.ceil(side / 16) for side in size)
-    assert [len(along) for along in places] == list(found.shape)
+    found, places = _posterior_of_crops(network, image)
+    assert found.shape[1:] == tuple(1 + math.ceil(side / 16) for side in size)
+    assert [len(along) for along in places] == list(found.shape[1:])
     assert ((found > 0) & (found < 1)).all()
 
 
@@ -327,7 +328,7 @@ def test_a_picture_glows_where_the_posterior_is_high() -> None:
     with torch.no_grad():
         network.fc8.weight.zero_()  # type: ignore[operator, union-attr]
         network.fc8.bias.copy_(torch.tensor([20.0, -20.0]))  # type: ignore[operator, union-attr]
-    sure, sure_not = (lit(grey, score_map(network, grey, k)) for k in (0, 1))
+    sure, sure_not = (lit(grey, heat) for heat in score_maps(network, grey, (0, 1)))
     assert sure.shape == (48, 60, 3)
     assert (sure == np.round(0.6 * grey + 0.4 * np.array((235, 94, 40)))).all()
     assert (sure_not == np.round(0.35 * grey)).all()

@@ -8,7 +8,7 @@ import numpy as np
 
 from verydeep.evaluation.metrics import wrong
 from verydeep.nets.network import Network
-from verydeep.report.thumbnails import Heat, data_uri, lit, score_map
+from verydeep.report.thumbnails import Heat, data_uri, lit, score_maps
 from verydeep.verbs.measure import Tested
 
 SHOWN = 4
@@ -89,7 +89,7 @@ class _Shown:
         self.names, self.posteriors = scores.classes, scores.posteriors[i]
         self.image = network.pixels.read(tested.part.source(i), network.pixels.test_scale)
         labels = [own] if first == own else [own, self.other]
-        self.maps = [score_map(network, self.image, label) for label in labels]
+        self.maps = score_maps(network, self.image, labels)
 
     def figure(self, largest: float) -> str:
         pictures = [self.image, *(lit(self.image, heat / largest) for heat in self.maps)]

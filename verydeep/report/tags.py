@@ -14,7 +14,7 @@ from verydeep.report.answers import CHOSE
 from verydeep.report.html import card, section, table
 from verydeep.report.plots import precision_curve
 from verydeep.report.tables import percent
-from verydeep.report.thumbnails import data_uri, lit, score_map
+from verydeep.report.thumbnails import data_uri, lit, score_maps
 from verydeep.verbs.measure import Tested
 
 CURVES = 24
@@ -107,7 +107,8 @@ def _surest(network: Network, tested: Tested) -> str:
     cards = []
     for i, k in sorted(right, key=lambda one: -scores.posteriors[one])[:SHOWN]:
         image = network.pixels.read(tested.part.source(i), network.pixels.test_scale)
-        pictures = (image, lit(image, score_map(network, image, k)))
+        (heat,) = score_maps(network, image, [k])
+        pictures = (image, lit(image, heat))
         images = "".join(f'<img src="{data_uri(picture)}" alt="">' for picture in pictures)
         said = f"<b>{escape(scores.classes[k])}</b> {scores.posteriors[i, k]:.0%}"
         cards.append(f"<figure><div>{images}</div><figcaption>{said}</figcaption></figure>")

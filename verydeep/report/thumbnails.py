@@ -6,6 +6,7 @@ import base64
 import io
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -47,8 +48,8 @@ def thumbnail(source: Source | None, side: int = 160) -> str | None:
         return None
 
 
-def score_map(network: Network, image: Picture, label: int) -> Heat:
-    """The posterior of a class at each pixel of a picture at the middle of the training scales.
+def score_maps(network: Network, image: Picture, labels: Sequence[int]) -> list[Heat]:
+    """The posteriors of classes at each pixel of a picture at the middle of the training scales.
 
     Each place has the posterior of the crop about it; beyond its edges the picture goes on in the
     mean colour. Of a network that means whole maps it has that of the place's share of the scores,
@@ -56,8 +57,8 @@ def score_map(network: Network, image: Picture, label: int) -> Heat:
     """
     image = network.pixels.rescale(image, network.pixels.test_scale)
     of_places = _posterior_of_places if network.table.pooled else _posterior_of_crops
-    posterior, places = of_places(network, image, label)
-    return _spread(posterior, image.shape[:2], places)
+    posteriors, places = of_places(network, image)
+    return [_spread(posteriors[label], image.shape[:2], places) for label in labels]
 
 
 def lit(image: Picture, heat: Heat) -> UInt8[np.ndarray, "H W 3"]:
@@ -70,16 +71,18 @@ def lit(image: Picture, heat: Heat) -> UInt8[np.ndarray, "H W 3"]:
 
 @torch.inference_mode()
 def _posterior_of_places(
-    network: Network, image: Picture, label: int
-) -> tuple[Float[np.ndarray, "h w"], Places]:
-    """The posterior of a class by the share of each place of a map that is meant, and where it is.
+    network: Network, image: Picture
+) -> tuple[Float[np.ndarray, "K h w"], Places]:
+    """The posteriors of all classes by the share of each place of a meant map, and where those are.
 
     What stands behind the mean row is linear but for the length that it is divided by, which is
     that of the mean; so the scores are the mean of what the places alone give.
     """
-    table = network.table
+    table, pooled = network.table, network.table.pooled
+    assert pooled is not None
     shown = network.pixels.normalise(torch.from_numpy(image[None]).to(network.device))
-    length = float(network.evidence(shown).norm())
+    trunk = network.run({PICTURE: network.shown(shown)}, [table.trunk])
+    length = float(network.run(trunk, [pooled])[pooled].norm())
 
     def as_it_is(row: Row, layer: torch.nn.Module, values: Tensor) -> Tensor:
         return values
@@ -88,20 +91,20 @@ def _posterior_of_places(
         return values / length
 
     rules: Rules = {Mean: as_it_is, L2: by_the_mean}
-    scores = network.run({PICTURE: network.shown(shown)}, [SCORES], rules)[SCORES].float()
+    scores = network.run(trunk, [SCORES], rules)[SCORES].float()
     local = Locality.of(table, table.trunk)
     places = tuple(
         np.array([local.sight(p, table.shown(side)).centre for p in range(count)])
         for side, count in zip(image.shape[:2], scores.shape[2:], strict=True)
     )
-    return network.likely(scores)[0, label].cpu().numpy(), places
+    return network.likely(scores)[0].cpu().numpy(), places
 
 
 @torch.inference_mode()
 def _posterior_of_crops(
-    network: Network, image: Picture, label: int
-) -> tuple[Float[np.ndarray, "h w"], Places]:
-    """The posterior of a class for crops about places, and where those are along each side.
+    network: Network, image: Picture
+) -> tuple[Float[np.ndarray, "K h w"], Places]:
+    """The posteriors of all classes for crops about places, and where those are along each side.
 
     The network runs densely over the picture and over the picture moved by half its step, so that
     places are half a step apart; they begin and end at the picture's edges or as far beyond.
@@ -114,14 +117,14 @@ def _posterior_of_crops(
     (top, bottom), (left, right) = ((n // 2, n - n // 2) for n in more)
     shown = network.pixels.normalise(torch.from_numpy(image[None]).to(network.device))
     around = F.pad(shown, (left, right, top, bottom))
-    maps = np.zeros(counts, np.float32)
+    maps = np.zeros((len(network.classes), *counts), np.float32)
     for y, x in itertools.product((0, 1), (0, 1)):
         rows, columns = (
             slice(half * odd, half * odd + table.span + table.step * ((count - 1 - odd) // 2))
             for odd, count in zip((y, x), counts, strict=True)
         )
         scores = network.score_map(around[:, :, rows, columns]).float()
-        maps[y::2, x::2] = network.likely(scores)[0, label].cpu().numpy()
+        maps[:, y::2, x::2] = network.likely(scores)[0].cpu().numpy()
     first = local.sight(0, slice(0, table.span)).centre
     return maps, tuple(first - before + half * np.arange(n)
                        for before, n in zip((top, left), counts, strict=True))  # fmt: skip
