@@ -22,6 +22,7 @@ from verydeep.evaluation.views import Pass
 from verydeep.evaluation.walk import Reduction, Walk
 from verydeep.nets.table import SCORES
 from verydeep.pictures.reading import Picture
+from verydeep.pictures.windows import Window
 
 CHUNK = {"cpu": 2**24, "cuda": 2**30}
 """Pixels shown in a chunk, about: a minute of D on a CPU, seconds on a GPU."""
@@ -52,7 +53,7 @@ def walk_of(
     """The walk that gives a row of evidence for each picture and pass, by an engine made for it."""
     network = engine.network.eval()
     show, table = _Shower(engine, precision), network.table
-    columns = table.class_count
+    columns = table.outputs
     if table.pooled is not None:
         columns, _, _ = table.shapes(table.crop, table.crop)[table.pooled]
     return Walk(
@@ -96,7 +97,7 @@ class _Shower:
 
     @torch.inference_mode()
     def __call__(
-        self, shown_as: Pass, pictures: Sequence[Picture]
+        self, shown_as: Pass, pictures: Sequence[Picture], windows: Sequence[Window]
     ) -> list[Float32[np.ndarray, "1 C"]]:
         """A row for each picture: its evidence, averaged over its views."""
         images = torch.from_numpy(np.stack(pictures)).to(self.engine.network.device)

@@ -217,7 +217,7 @@ def _fit(
                     recorder.while_testing,
                 )  # fmt: skip
                 load = values.batches
-                judge = values.judge if training.task.of_posteriors else judge
+                judge = values.judge if training.task.of_centre else judge
             for epoch in fit(
                 training, source, validation, settings, runtime,
                 recorder.after_step, recorder.while_testing, load, judge,
