@@ -1,4 +1,4 @@
-"""What is said of pictures: labels, objects in boxes, and whatever else there is of each.
+"""What is said of pictures: labels, objects in boxes, points, and whatever else there is of each.
 
 Labels are in one array, or in flat arrays with a place for the end of each picture's own; objects
 are given picture by picture, when they are asked for, or lie in flat arrays too. Where nothing is
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Int8, Int64
+from jaxtyping import Bool, Float, Int8, Int64
 
 from verydeep.errors import UserError
 from verydeep.pictures.boxes import Boxes
@@ -46,6 +46,27 @@ class Objects:
 
 ObjectsOf = Callable[[int], Objects | None]
 """The objects of picture i; None where nothing is said of them."""
+ObjectsIn = Callable[[str, tuple[str, ...]], Objects | None]
+"""The objects in the picture of a name, their labels places in the classes."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points in a picture, as the joints of a body are: a place and a label for each.
+
+    Places are (x, y) in pixels of the upright original picture, continuous and from 0, as corners
+    of boxes are: the middle of its first pixel is at (0.5, 0.5).
+    """
+
+    places: Float[np.ndarray, "P 2"]
+    labels: Int64[np.ndarray, " P"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+PointsIn = Callable[[str, tuple[str, ...]], Points | None]
+"""The points in the picture of a name, their labels places in the classes."""
 
 
 @dataclass(frozen=True)
