@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import gettempdir
-from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -38,28 +35,6 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     """Every test runs in a folder of its own, where `runs/` may be written."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture(autouse=True)
-def _no_signal_after_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skips a test that sends this process a signal where OpenVINO has run in it.
-
-    Once several threads have asked OpenVINO 2026.4, any signal brings the process down in C.
-    """
-    if "openvino" not in sys.modules:
-        return
-    kill = os.kill
-
-    def skipped(*_: object) -> NoReturn:
-        pytest.skip("OpenVINO has run in this process, which a signal would bring down")
-
-    def unless_own(process: int, number: int) -> None:
-        if process == os.getpid() and number:
-            skipped()
-        kill(process, number)
-
-    monkeypatch.setattr(signal, "raise_signal", skipped)
-    monkeypatch.setattr(os, "kill", unless_own)
 
 
 @pytest.fixture

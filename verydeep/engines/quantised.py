@@ -22,6 +22,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from verydeep.engines.engine import Engine
+from verydeep.engines.runtimes import core
 from verydeep.errors import UserError
 from verydeep.exporters.onnx import PICTURES, POSTERIORS, SCORES, onnx_bytes
 from verydeep.nets.folding import folded
@@ -108,10 +109,8 @@ def whole(path: Path, engine: Engine, threads: int) -> Whole:
 
 
 def _openvino(path: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    import openvino
-
     settings = {"NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads}
-    model = openvino.Core().compile_model(path, "CPU", settings)
+    model = core().compile_model(path, "CPU", settings)
     place = [output.get_any_name() for output in model.outputs].index(POSTERIORS)
     return lambda views: np.array(model.create_infer_request().infer({0: views})[place])
 

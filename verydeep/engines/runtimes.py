@@ -6,7 +6,9 @@ network's bytes, of which a runtime would make one copy more or two.
 
 from __future__ import annotations
 
+from functools import cache
 from threading import local as own_of_each_thread
+from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
@@ -39,16 +41,13 @@ class OpenVino:
     """OpenVINO on a CPU: `calls` streams of `threads` each, one for every thread that calls."""
 
     def __init__(self, network: Network, threads: int = 1, calls: int = 1) -> None:
-        import openvino
-
-        core = openvino.Core()
-        model = core.read_model(onnx_bytes(network, [network.table.trunk]), b"")
+        model = core().read_model(onnx_bytes(network, [network.table.trunk]), b"")
         settings = {
             "NUM_STREAMS": calls,
             "INFERENCE_NUM_THREADS": calls * threads,
             "INFERENCE_PRECISION_HINT": "f32",
         }
-        self._model = core.compile_model(model, "CPU", settings)
+        self._model = core().compile_model(model, "CPU", settings)
         self._own = own_of_each_thread()
 
     def __call__(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C r c"]:
@@ -57,3 +56,17 @@ class OpenVino:
             self._own.request = self._model.create_infer_request()
         found = self._own.request.infer({0: views.numpy()}, share_inputs=True)
         return torch.from_numpy(found[0])
+
+
+@cache
+def core() -> Any:
+    """OpenVINO's core, kept for as long as the process lives.
+
+    Its plugin for CPUs gives the thread that first asks for it a stack for signals, and unmaps that
+    stack when the last that holds the plugin lets it go (2026.4). Where that were another thread,
+    say one of a pool with a request of its own, the first would still point there: the next signal,
+    Ctrl-C among them, would bring the process down in C.
+    """
+    import openvino
+
+    return openvino.Core()
