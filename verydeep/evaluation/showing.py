@@ -20,6 +20,7 @@ from verydeep.evaluation.dense import bytes_a_pixel, in_tiles
 from verydeep.evaluation.rows import Rows
 from verydeep.evaluation.views import Pass
 from verydeep.evaluation.walk import Reduction, Walk
+from verydeep.nets.network import Network
 from verydeep.nets.table import SCORES
 from verydeep.pictures.reading import Picture
 from verydeep.pictures.windows import Window
@@ -85,6 +86,13 @@ def chunk_of(pictures: int, passes: Sequence[Pass], device: str) -> int:
     return min(most, max(1, math.ceil(pictures / PARTS)))
 
 
+def room_for(network: Network) -> tuple[int, int]:
+    """Pixels to be shown to a network at once, about, and those that it has memory for."""
+    device = network.device.type
+    most = _memory(device) // bytes_a_pixel(network.table)
+    return min(PIXELS[device], most), most
+
+
 class _Shower:
     """Shows batches to an engine, about `limit` pixels at once and never more than `most`."""
 
@@ -92,8 +100,7 @@ class _Shower:
         network = engine.network
         self.engine, self.device = engine, network.device.type
         self.half = precision == "bf16"
-        self.most = _memory(self.device) // bytes_a_pixel(network.table)
-        self.limit = min(PIXELS[self.device], self.most)
+        self.limit, self.most = room_for(network)
 
     @torch.inference_mode()
     def __call__(
