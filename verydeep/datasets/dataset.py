@@ -56,9 +56,9 @@ class Part:
     `source(i)` gives what `read_picture` takes. `truth` says of which class pictures are: `labels`
     where each is of one. `objects(i)` and `points(i)` are those in picture i, in pixels of the
     upright original, and `masks(i)` a picture of its size whose pixels tell what is where; None of
-    a picture of which nothing is said. `windows(i)` says what the source shows of the original, where it does not show
-    it as it is; `keys` which pictures they are, whatever they are called, where their files have
-    been looked into.
+    a picture of which nothing is said. `windows(i)` says what the source shows of the original,
+    where it does not show it as it is; `keys` which pictures they are, whatever they are called,
+    where their files have been looked into.
     """
 
     names: Sequence[str]

@@ -81,8 +81,8 @@ def _without_boxes(header: dict[str, Any], entries: Entries) -> Iterator[str]:
         none = int((entries.box_counts[end - count : end] == 0).sum())
         if role in header["boxes"] and none:
             yield (
-                f"pictures in {role} without boxes: {none:,} of {count:,}, of which none were told, "
-                f"or some that were difficult or of another class"
+                f"pictures in {role} without boxes: {none:,} of {count:,}, of which none were "
+                f"told, or some that were difficult or of another class"
             )
 
 

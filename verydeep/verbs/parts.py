@@ -151,4 +151,5 @@ def _role(
         earlier = "validation" not in learnt and name == "test"
         role = name if name in ROLES else "test"
         return "train" if name == "all" else "validation" if earlier else role
-    return "validation" if (dataset.kind, name) == ("ilsvrc", "validation") else "test"
+    published = dataset.kind == "ilsvrc" and name in ("validation", "all")
+    return "validation" if published else "test"
