@@ -40,7 +40,8 @@ Made = Float32[np.ndarray, "_ C"]
 Make = Callable[[Pass, Sequence[Picture], Sequence[Window]], Sequence[Made]]
 """From pictures of one shape, what they show of the originals, and the pass they are shown for, to
 the rows of each."""
-Finish = Callable[[int, Made], Made]
+Finished = Float32[np.ndarray, "_ D"]
+Finish = Callable[[int, Made], Finished]
 """From the number of a picture and its rows, reduced over the passes, to those that are kept."""
 View = tuple[Picture, Window]
 """A picture as it is shown, and what that shows of the original."""

@@ -25,7 +25,7 @@ from verydeep.evaluation.dense import in_tiles
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.showing import callers, chunk_of, room_for
 from verydeep.evaluation.views import Pass, Protocol
-from verydeep.evaluation.walk import Made, Walk, walked
+from verydeep.evaluation.walk import Finished, Made, Walk, walked
 from verydeep.nets.table import SCORES, Table
 from verydeep.pictures.boxes import out_of_window
 from verydeep.pictures.reading import Picture
@@ -221,7 +221,7 @@ class _Finish:
     given: Candidates | None
     count: int
 
-    def __call__(self, i: int, rows: Made) -> Made:
+    def __call__(self, i: int, rows: Made) -> Finished:
         boxed = SIDES * len(self.nets.boxes.network.classes)
         is_whole = np.isnan(rows[:, 0])
         size = rows[is_whole][0, 1 : len(_WHOLE)]
@@ -243,7 +243,7 @@ class _Finish:
         return np.concatenate([first[None], found])
 
 
-def _of_rows(rows: Made, count: int) -> Placed:
+def _of_rows(rows: Finished, count: int) -> Placed:
     """What finished rows say."""
     size, (candidates, posteriors) = rows[0, :2], np.split(rows[0, 2 : 2 + 2 * count], 2)
     here = rows[1:].reshape(-1, count, EACH)

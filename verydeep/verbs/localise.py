@@ -1,0 +1,178 @@
+"""Testing a net that places boxes: labelled pictures with boxes in, errors and a boxes file out.
+
+Protocol 1 ("centre") asks for the box of the class that is there in one centre crop; protocol 2
+("dense") for boxes of the classes that a classifier finds most probable, at every position of every
+Q, which are merged (Appendix A of the paper).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from verydeep import weights
+from verydeep.datasets import Dataset, Part
+from verydeep.engines import engine as engines
+from verydeep.errors import UserError
+from verydeep.evaluation.class_matching import of_ilsvrc, relabelled
+from verydeep.evaluation.views import protocol
+from verydeep.localisation.boxes_file import WAYS, Tuned
+from verydeep.localisation.guesses import choose_threshold
+from verydeep.nets.network import Network
+from verydeep.nets.table import Table
+from verydeep.runtime.progress import Progress
+from verydeep.runtime.runtime import Runtime, told
+from verydeep.shell import command
+from verydeep.tasks.localise import ANY
+from verydeep.training.run_toml import RUN, described
+from verydeep.verbs.measure import Execution, Subject
+from verydeep.verbs.measure_boxes import By, Located, by_of, measure_boxes, names_of
+from verydeep.verbs.papers_nets import ILSVRC_VAL, trained_as
+from verydeep.verbs.parts import WORDS, split_of, to_test
+from verydeep.weights.file import WeightsInfo, hash_of, read_info
+from verydeep.weights.info import members_of
+from verydeep.weights.paths import beside
+
+
+def table_of_boxes(path: Path) -> Table | None:
+    """The table of weights that place something; None of others."""
+    table = members_of(read_info(path))[0].table
+    return table if table.places else None
+
+
+def localise(
+    weights_path: str | Path,
+    data: str | Path,
+    protocol_name: str = "dense",
+    runtime: Runtime | None = None,
+    *,
+    classifier: str | Path | None = None,
+    candidates: str | Path | None = None,
+    scales: str | int | Sequence[int] | None = None,
+    threshold: float | None = None,
+    choose: bool = False,
+    part_name: str | None = None,
+    split: int | None = None,
+    out: str | Path | None = None,
+    engine: str | None = None,
+    progress: Progress | None = None,
+) -> Located:
+    """A net that places boxes, tested on labelled pictures with boxes; these go to a file.
+
+    By "centre" the box of the true class is asked for. By "dense" a `classifier` says which classes
+    are asked for, and rates the boxes of positions; without one it is the weights that the run of
+    this net started from. `candidates` is a score file of the same pictures, of any test or fusion,
+    whose most probable classes are asked for instead. Boxes of a class are merged up to the
+    `threshold`; with `choose` it is the one that is best on the validation part.
+    Raises UserError where the data tells of no boxes, and for classes without boxes.
+    """
+    runtime = told(runtime, progress)
+    path = weights.find(weights_path, runtime.progress)
+    info = read_info(path)
+    network = weights.load(path, runtime.machine.device)
+    _refuse_other_nets(network, path, protocol_name)
+    how = Execution(engines.chosen(engine, runtime.machine.device))
+    by = None if protocol_name == "centre" else _by(classifier, candidates, path, runtime)
+    asked = (path, data, split, runtime)
+    dataset, name, part, role = _with_boxes(*to_test(*asked[:3], part_name, runtime))
+    for note in dataset.notes:
+        runtime.progress.say(note)
+    runtime.progress.say(
+        f"testing on {len(part):,} pictures ({name}{WORDS[role]}) of {dataset.where}"
+    )
+    runtime.progress.say(engines.words(how.engine, asked=engine is not None))
+    chosen = protocol(network, protocol_name, scales)
+
+    def tested(part: Part, subject: Subject, **more: object) -> Located:
+        classes, labelled = _labelled(network, info, by, part, dataset)
+        return measure_boxes(
+            network, labelled, classes, chosen, by, subject, beside(path), runtime,
+            tuned=_tuned(info), execution=how, **more,
+        )  # fmt: skip
+
+    whole = of_ilsvrc(dataset) and name != "train" and len(part) == ILSVRC_VAL
+    seed = split_of(info) if split is None else split
+    net = trained_as(info) if whole else None
+    subject = Subject(dataset.where, dataset.fingerprint, name, role, seed, net)
+    chosen_on = ""
+    if choose and by is not None:
+        if name == "validation":
+            raise UserError(
+                "the threshold would be chosen on the pictures that it is tested on; give --part "
+                "test, or leave --choose out"
+            )
+        _, _, other, _ = _with_boxes(*to_test(*asked[:3], "validation", runtime))
+        runtime.progress.say(f"choosing the threshold on {len(other):,} pictures of validation")
+        first = tested(other, replace(subject, part="validation", role="validation", net=None))
+        threshold, _ = choose_threshold(first.found)
+        chosen_on = f"validation, {len(other):,} pictures"
+    return tested(
+        part, subject, path=Path(out) if out else None, threshold=threshold, chosen_on=chosen_on
+    )
+
+
+def _refuse_other_nets(network: Network, path: Path, protocol_name: str) -> None:
+    """Raises UserError for a net that places something else than boxes, or a protocol of others."""
+    places = network.table.places
+    if places is None or places.kind != "boxes":
+        kind = "no boxes of classes" if places is None else places.kind
+        raise UserError(f"{path} finds {kind}; give a net that was trained with --task localise")
+    if protocol_name not in WAYS:
+        raise UserError(
+            f"no protocol '{protocol_name}' of boxes; there are {' and '.join(WAYS)}"
+        )
+
+
+def _by(
+    classifier: str | Path | None, candidates: str | Path | None, path: Path, runtime: Runtime
+) -> By:
+    """What says which classes are asked for; UserError where nothing does."""
+    if classifier is None and candidates is None:
+        classifier = started_from(path)
+        if classifier is None:
+            again = command("evaluate", path, "DATA", "--classifier", "WEIGHTS")
+            raise UserError(
+                f"{path} places boxes and tells no classes apart; say what does: `{again}`; or "
+                f"--protocol centre is given the class"
+            )
+        runtime.progress.say(f"classes by {classifier}, which it started from")
+    return by_of(classifier, candidates, runtime)
+
+
+def started_from(path: Path) -> Path | None:
+    """The weights that the run of a file started from, where they still lie there; else None."""
+    folder = beside(path)
+    if not (folder / RUN).is_file():
+        return None
+    about = described(folder)
+    if about.machine.start is None or about.start is None:
+        return None
+    start = Path(about.machine.start)
+    if not start.is_file() or not members_of(read_info(start))[0].table.has_scores:
+        return None
+    return start if hash_of(weights.load(start)) == about.start.hash else None
+
+
+def _with_boxes(
+    dataset: Dataset, name: str, part: Part, role: str
+) -> tuple[Dataset, str, Part, str]:
+    """The same with those pictures alone that have a box of their own class."""
+    return dataset, name, part, role
+
+
+def _labelled(
+    network: Network, info: WeightsInfo, by: By | None, part: Part, dataset: Dataset
+) -> tuple[Sequence[str], Part]:
+    """The classes that are asked for, and the part with its labels as places in them."""
+    if by is None and network.classes == (ANY,):
+        return dataset.classes, part
+    if by is None:
+        return network.classes, relabelled(part, dataset, info)
+    names_of(network, by.classes)  # refuses classes that it has not learnt
+    return by.classes, relabelled(part, dataset, replace(info, classes=list(by.classes)))
+
+
+def _tuned(info: WeightsInfo) -> Tuned:
+    """Whether the FC layers alone learnt to place boxes."""
+    return "all" if info.provenance.get("settings", {}).get("tune", "all") == "all" else "fc"
