@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -134,7 +134,8 @@ def chunks(
 ) -> Iterator[tuple[int, Rows]]:
     """(chunk, its rows) for each of these chunks, in their order; within `one_thread_each`."""
     made = defaultdict[int, list[tuple[Pass, Made]]](list)
-    shown = 0
+    done: dict[int, Finished] = {}
+    shown = Counter[int]()
 
     def make(batch: _Batch) -> tuple[_Batch, Sequence[Made]]:
         if batch.shown_as is None:
@@ -145,40 +146,33 @@ def chunks(
     batches = _batches(walk, numbers, threads)
     for batch, found in in_order(make, batches, walk.callers, ahead=walk.callers):
         if batch.shown_as is None:
-            yield batch.chunk, _reduced(walk, batch.chunk, made)
-            made.clear()
+            yield batch.chunk, _collected(walk, batch.chunk, done)
+            done.clear()
             continue
         for i, rows in zip(batch.numbers, found, strict=True):
-            _take(walk, i, made[i], batch.shown_as, rows)
-        shown += len(batch.numbers)
-        progress(shown // len(walk.passes))
+            _take(walk, made[i], batch.shown_as, rows)
+            shown[i] += 1
+            if shown[i] == len(walk.passes):  # finished at once, for rows may be many
+                of_passes = _of_passes(walk, made.pop(i))
+                done[i] = walk.finish(i, of_passes) if walk.finish else of_passes
+        progress(shown.total() // len(walk.passes))
 
 
-def _take(walk: Walk, i: int, there: list[tuple[Pass, Made]], shown_as: Pass, rows: Made) -> None:
-    """Puts a picture's rows of one pass to those of the others; of a mean, the sum is enough.
-
-    With those of all passes they are finished at once, for they may be many.
-    """
+def _take(walk: Walk, there: list[tuple[Pass, Made]], shown_as: Pass, rows: Made) -> None:
+    """Puts a picture's rows of one pass to those of the others; of a mean, the sum is enough."""
     if walk.reduction == "mean" and there:
         first, total = there[0]
         there[0] = first, total + rows
     else:
         there.append((shown_as, rows))
-    if walk.finish is not None and len(there) == len(walk.passes):
-        there[:] = [(shown_as, walk.finish(i, _of_passes(walk, there)))]
 
 
-def _reduced(walk: Walk, chunk: int, made: Mapping[int, list[tuple[Pass, Made]]]) -> Rows:
+def _collected(walk: Walk, chunk: int, done: Mapping[int, Finished]) -> Rows:
     """The rows of a chunk's pictures, of which those that could not be read have none."""
-    each: list[Made | None] = []
-    for i in walk.numbers(chunk):
-        if i not in made:
-            each.append(None)
-            continue
-        rows = made[i][0][1] if walk.finish else _of_passes(walk, made[i])
-        if not np.isfinite(rows).all():
+    each = [done.get(i) for i in walk.numbers(chunk)]
+    for i, rows in zip(walk.numbers(chunk), each, strict=True):
+        if rows is not None and not np.isfinite(rows).all():
             raise UserError(f"the network's scores for {walk.part.names[i]} are no finite numbers")
-        each.append(rows)
     return Rows.of(each, walk.columns)
 
 
