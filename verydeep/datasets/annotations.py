@@ -197,6 +197,22 @@ def counts_of(truth: Truth, classes: int) -> Int64[np.ndarray, " K"]:
     return np.bincount(labels, minlength=classes)
 
 
+def members_of(truth: Truth, label: int) -> Labels:
+    """The pictures that are certainly of a class.
+
+    >>> members_of(LabelSets.of([[2, 0], [], [2]]), 2).tolist()
+    [0, 2]
+    """
+    if truth is None:
+        return np.zeros(0, np.int64)
+    if not isinstance(truth, LabelSets):
+        return np.flatnonzero(truth == label)
+    here = truth.labels == label
+    here = here if truth.uncertain is None else here & ~truth.uncertain
+    members: Labels = truth.pictures[here]
+    return members
+
+
 def truth_of(truth: Truth, chosen: Int64[np.ndarray, " M"]) -> Truth:
     """That of these pictures, in this order."""
     if truth is None:
