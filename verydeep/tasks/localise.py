@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float64
 
 from verydeep.datasets.annotations import Labels
+from verydeep.datasets.boxed import with_boxes
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.localisation.shares import boxes_in_shares, boxes_of_shares
 from verydeep.nets.network import Network
@@ -133,6 +134,7 @@ def _task(
         without_looking=lambda dataset, part: "",
         several=several,
         classes=1,
+        fitting=with_boxes,
     )
 
 

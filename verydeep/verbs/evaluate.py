@@ -19,14 +19,11 @@ from verydeep.nets.stack import Stack, in_words
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.verbs.measure import Execution, Subject, Tested, measure
-from verydeep.verbs.papers_nets import trained_as
+from verydeep.verbs.papers_nets import VALIDATION, trained_as
 from verydeep.verbs.parts import WORDS, split_of, to_test
 from verydeep.weights.file import WeightsInfo, read_info
 from verydeep.weights.info import members_of
 from verydeep.weights.paths import beside
-
-ILSVRC_VAL = 50_000
-"""Pictures of ILSVRC-2012's validation set, which the paper's figures are of."""
 
 
 def evaluate(
@@ -74,7 +71,7 @@ def evaluate(
     runtime.progress.say(engines.words(execution.engine, asked=engine is not None))
     model = weights.load_any(weights_path, runtime.machine.device)
     chosen = dense(model) if isinstance(model, Stack) else protocol(model, protocol_name, scales)
-    whole = of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL
+    whole = of_ilsvrc(dataset) and part_name != "train" and len(part) == VALIDATION
     subject = Subject(
         dataset.where,
         dataset.fingerprint,

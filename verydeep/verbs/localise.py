@@ -13,12 +13,13 @@ from pathlib import Path
 
 from verydeep import weights
 from verydeep.datasets import Dataset, Part
+from verydeep.datasets.boxed import with_boxes
 from verydeep.engines import engine as engines
 from verydeep.errors import UserError
 from verydeep.evaluation.class_matching import of_ilsvrc, relabelled
 from verydeep.evaluation.views import protocol
 from verydeep.localisation.boxes_file import WAYS, Tuned
-from verydeep.localisation.guesses import choose_threshold
+from verydeep.localisation.guesses import THRESHOLD, choose_threshold
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table
 from verydeep.runtime.progress import Progress
@@ -28,7 +29,7 @@ from verydeep.tasks.localise import ANY
 from verydeep.training.run_toml import RUN, described
 from verydeep.verbs.measure import Execution, Subject
 from verydeep.verbs.measure_boxes import By, Located, by_of, measure_boxes, names_of
-from verydeep.verbs.papers_nets import ILSVRC_VAL, trained_as
+from verydeep.verbs.papers_nets import VALIDATION, trained_as
 from verydeep.verbs.parts import WORDS, split_of, to_test
 from verydeep.weights.file import WeightsInfo, hash_of, read_info
 from verydeep.weights.info import members_of
@@ -74,8 +75,8 @@ def localise(
     _refuse_other_nets(network, path, protocol_name)
     how = Execution(engines.chosen(engine, runtime.machine.device))
     by = None if protocol_name == "centre" else _by(classifier, candidates, path, runtime)
-    asked = (path, data, split, runtime)
-    dataset, name, part, role = _with_boxes(*to_test(*asked[:3], part_name, runtime))
+    asked = path, data, split
+    dataset, name, part, role = to_test(*asked, part_name, runtime, with_boxes)
     for note in dataset.notes:
         runtime.progress.say(note)
     runtime.progress.say(
@@ -83,33 +84,38 @@ def localise(
     )
     runtime.progress.say(engines.words(how.engine, asked=engine is not None))
     chosen = protocol(network, protocol_name, scales)
-
-    def tested(part: Part, subject: Subject, **more: object) -> Located:
-        classes, labelled = _labelled(network, info, by, part, dataset)
-        return measure_boxes(
-            network, labelled, classes, chosen, by, subject, beside(path), runtime,
-            tuned=_tuned(info), execution=how, **more,
-        )  # fmt: skip
-
-    whole = of_ilsvrc(dataset) and name != "train" and len(part) == ILSVRC_VAL
+    whole = of_ilsvrc(dataset) and name != "train" and len(part) == VALIDATION
     seed = split_of(info) if split is None else split
     net = trained_as(info) if whole else None
     subject = Subject(dataset.where, dataset.fingerprint, name, role, seed, net)
-    chosen_on = ""
-    if choose and by is not None:
-        if name == "validation":
-            raise UserError(
-                "the threshold would be chosen on the pictures that it is tested on; give --part "
-                "test, or leave --choose out"
-            )
-        _, _, other, _ = _with_boxes(*to_test(*asked[:3], "validation", runtime))
-        runtime.progress.say(f"choosing the threshold on {len(other):,} pictures of validation")
-        first = tested(other, replace(subject, part="validation", role="validation", net=None))
-        threshold, _ = choose_threshold(first.found)
-        chosen_on = f"validation, {len(other):,} pictures"
-    return tested(
-        part, subject, path=Path(out) if out else None, threshold=threshold, chosen_on=chosen_on
-    )
+
+    def tested(
+        part: Part,
+        subject: Subject,
+        threshold: float = THRESHOLD,
+        path: Path | None = None,
+        chosen_on: str = "",
+    ) -> Located:
+        classes, labelled = _labelled(network, info, by, part, dataset)
+        return measure_boxes(
+            network, labelled, classes, chosen, by, subject, folder, runtime, tuned=_tuned(info),
+            execution=how, threshold=threshold if by else None, path=path, chosen_on=chosen_on,
+        )  # fmt: skip
+
+    folder, place = beside(path), Path(out) if out else None
+    if not choose or by is None:
+        return tested(part, subject, THRESHOLD if threshold is None else threshold, place)
+    if name == "validation":
+        raise UserError(
+            "the threshold would be chosen on the pictures that it is tested on; give --part test, "
+            "or leave --choose out"
+        )
+    _, _, other, _ = to_test(*asked, "validation", runtime, with_boxes)
+    said = f"validation, {len(other):,} pictures"
+    runtime.progress.say(f"choosing the threshold on {said}")
+    first = tested(other, replace(subject, part="validation", role="validation", net=None))
+    found, _ = choose_threshold(first.found)
+    return tested(part, subject, found, place, said)
 
 
 def _refuse_other_nets(network: Network, path: Path, protocol_name: str) -> None:
@@ -119,9 +125,7 @@ def _refuse_other_nets(network: Network, path: Path, protocol_name: str) -> None
         kind = "no boxes of classes" if places is None else places.kind
         raise UserError(f"{path} finds {kind}; give a net that was trained with --task localise")
     if protocol_name not in WAYS:
-        raise UserError(
-            f"no protocol '{protocol_name}' of boxes; there are {' and '.join(WAYS)}"
-        )
+        raise UserError(f"no protocol '{protocol_name}' of boxes; there are {' and '.join(WAYS)}")
 
 
 def _by(
@@ -152,13 +156,6 @@ def started_from(path: Path) -> Path | None:
     if not start.is_file() or not members_of(read_info(start))[0].table.has_scores:
         return None
     return start if hash_of(weights.load(start)) == about.start.hash else None
-
-
-def _with_boxes(
-    dataset: Dataset, name: str, part: Part, role: str
-) -> tuple[Dataset, str, Part, str]:
-    """The same with those pictures alone that have a box of their own class."""
-    return dataset, name, part, role
 
 
 def _labelled(

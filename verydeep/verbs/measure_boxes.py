@@ -92,9 +92,7 @@ class By:
         return found[0]
 
 
-def by_of(
-    classifier: str | Path | None, candidates: str | Path | None, runtime: Runtime
-) -> By:
+def by_of(classifier: str | Path | None, candidates: str | Path | None, runtime: Runtime) -> By:
     """What a classifier's weights and a score file say, of which one at least is given."""
     scores = load_scores(Path(candidates)) if candidates is not None else None
     if classifier is None:
