@@ -64,19 +64,22 @@ def look(
 
 
 def _opened(data: str, split: int) -> Any:
-    """The data with one class a picture, or else with several, and a note of why."""
+    """The data with one class a picture, or with several where it has them, and a note of why."""
+    from contextlib import suppress
     from dataclasses import replace
 
-    from verydeep.datasets import open_dataset
+    from verydeep.datasets import Dataset, open_dataset
+    from verydeep.datasets.annotations import has_several
     from verydeep.errors import UserError
 
+    found: Dataset | None = None
     try:
         return open_dataset(data, split)
     except UserError as error:
-        try:
+        with suppress(UserError):
             found = open_dataset(data, split, several=True)
-        except UserError:
-            raise error from None
+        if found is None or not any(has_several(part.truth) for part in found.parts.values()):
+            raise
         note = f"read with several classes a picture, for with one: {error}"
         return replace(found, notes=(note, *found.notes))
 

@@ -197,6 +197,11 @@ def counts_of(truth: Truth, classes: int) -> Int64[np.ndarray, " K"]:
     return np.bincount(labels, minlength=classes)
 
 
+def has_several(truth: Truth) -> bool:
+    """Whether a picture is of more than one class."""
+    return isinstance(truth, LabelSets) and bool((np.diff(truth.ends, prepend=0) > 1).any())
+
+
 def members_of(truth: Truth, label: int) -> Labels:
     """The pictures that are certainly of a class.
 

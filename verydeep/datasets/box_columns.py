@@ -59,7 +59,9 @@ class Sides:
         except ValueError:
             first, second, rest = float("nan"), 0.0, []
         if not all(map(isfinite, (first, second, *rest))):
-            return f"whose {'point' if self.is_point else 'box'} is no {len(cells)} numbers"
+            return (
+                "whose point is no two numbers" if self.is_point else "whose box is no four numbers"
+            )
         if self.is_point:
             return first, second
         box = self._box(first, second, *rest)
@@ -96,7 +98,7 @@ def sides_of(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Sides | 
     shown = _shown([headings[i] for i in places])
     if form is None:
         absent = " and ".join(word for word in words if word not in place)
-        return f"it has columns {shown}, and no {absent}"
+        return f"it has columns {shown} of boxes, and none for {absent}"
     if form == "unclear":
         return Unread(
             f"not read: {shown}, for x and y could be a corner or the centre; call them x_min and "

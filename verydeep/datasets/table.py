@@ -28,7 +28,8 @@ from verydeep.datasets.tags import Tags, classes_of
 from verydeep.errors import UserError, one_line
 
 SUFFIXES = (".csv", ".tsv")
-EXPECTED = "expected a line `picture,class` each, pictures below the table's folder"
+BELOW = "pictures below the table's folder"
+EXPECTED = f"expected a line `picture,class` each, {BELOW}"
 TWO = "of a picture of another class before"
 WORDS = {"train": "train", "validation": "val", "test": "test"}
 
@@ -147,7 +148,7 @@ def _read(path: Path, rows: Rows, columns: Columns, find: Places, several: bool)
         else:
             taken.take(number, row, name)
     wrong = {**taken.wrong, **(marks.wrong if marks else {})}
-    expected = marks.expected if marks else EXPECTED
+    expected = f"{marks.expected}, {BELOW}" if marks else EXPECTED
     _refuse(path, len(rows) - columns.headed, taken.faults, wrong, expected)
     kept = {name: of for name, of in taken.labels.items() if several or len(of) == 1}
     left_out = [name for name in taken.labels if name not in kept]
