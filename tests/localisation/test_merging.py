@@ -117,7 +117,7 @@ def test_a_merged_box_counts_as_one_when_it_is_merged_again() -> None:
 
 
 def test_a_merged_box_comes_before_one_that_is_as_close() -> None:
-    """Second and last make (12, 12), as far from the first as (-12, 12): 1.346; the next is 1.44."""
+    """Second and last make (12, 12), as far from the first as (-12, 12): 1.346, and then 1.44."""
     given = problem([box(x, y, 30, 30) for x, y in ((0, 0), (15, 9), (-12, 12), (9, 15))])
     expected = [[*box(6, 6, 30, 30), 3.0], [*box(-12, 12, 30, 30), 1.0]]
     assert rows(merged(given, 1.4)) == expected
