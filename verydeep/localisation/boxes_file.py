@@ -150,7 +150,7 @@ def load_boxes(path: Path) -> Localised:
         _refuse_other_arrays(arrays, pictures, classes)
         boxes, labels, difficult, ends = (arrays.pop(name) for name in TRUTH)
         truth = FlatObjects(Objects(boxes, labels, difficult), ends)
-        found = Localised(**arrays, truth=truth, **said)
+        found = Localised(**{**said, **arrays, "truth": truth})
         _refuse_misfits(found)
     return found
 
