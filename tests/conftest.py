@@ -16,7 +16,9 @@ from verydeep.datasets.annotations import Objects
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.drawing import draw
 from verydeep.datasets.outlines import SHAPES
+from verydeep.errors import UserError
 from verydeep.evaluation.journal import Journal
+from verydeep.importers import families, parameters_file, sandbox
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
 from verydeep.verbs.measure import Identity
@@ -58,6 +60,24 @@ def journals(monkeypatch: pytest.MonkeyPatch) -> list[Identity]:
 
     monkeypatch.setattr("verydeep.verbs.measure.Journal", journal)
     return kept
+
+
+@pytest.fixture
+def foreign_files_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has them read without a process of their own, which takes two seconds to import PyTorch.
+
+    For tests of what is done with such files; tests/importers/test_sandbox.py has that process.
+    """
+
+    def run(path: Path, prototxt: Path | None, which: str | None, folder: Path, *_: object) -> None:
+        try:
+            found = families.read(path, prototxt, which)
+        except UserError as error:
+            line = str(error)
+            raise UserError(line if line.startswith(str(path)) else f"{path}: {line}") from None
+        parameters_file.write(found, folder / sandbox.RESULT)
+
+    monkeypatch.setattr(sandbox, "_run", run)
 
 
 def drawn_photos(root: Path, *counts: int, side: int = 64, first: int = 0) -> Path:

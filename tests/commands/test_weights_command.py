@@ -22,6 +22,8 @@ from verydeep.nets.network import build
 from verydeep.weights import hash_of, releases
 from verydeep.weights.releases import RELEASES, Release, hashes_of, release_of
 
+pytestmark = pytest.mark.usefixtures("foreign_files_read_here")
+
 
 def theirs_saved(name: str = "theirs.pth", norms: bool = False) -> str:
     torch.save(theirs.network("D", norms).state_dict(), name)
