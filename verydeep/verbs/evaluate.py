@@ -51,7 +51,7 @@ def evaluate(
     machine. Pools that round "up" (`pooling`) are Caffe's. A test that was cut short goes on where
     it was. `progress` listens, in place of whoever asked; `SILENT` tells nobody. Raises UserError
     where the data has classes that the network does not know, or has changed since an earlier
-    version trained the network on it.
+    version trained the network on it, and for a net of boxes, which `localise` tests.
     """
     runtime = told(runtime, progress)
     weights_path = weights.find(weights_path, runtime.progress)
@@ -60,7 +60,13 @@ def evaluate(
     info = read_info(weights_path)
     if info.members:
         _refuse_another_test(weights_path, info, protocol_name, scales)
-    _ = members_of(info)[0].table.scores  # refuses a net without scores before any picture is read
+    table = members_of(info)[0].table
+    _ = table.scores  # refuses a net without scores before any picture is read
+    if table.places:
+        raise UserError(
+            f"{weights_path} finds {table.places.kind} and tells no classes apart; boxes are "
+            f"tested by verydeep.localise, which `verydeep evaluate` does too"
+        )
     dataset, part_name, part, role = to_test(weights_path, data, split, part_name, runtime)
     part = relabelled(part, dataset, info)
     for note in dataset.notes:

@@ -7,7 +7,7 @@ Q, which are merged (Appendix A of the paper).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from verydeep.errors import UserError
 from verydeep.evaluation.class_matching import of_ilsvrc, relabelled
 from verydeep.evaluation.views import protocol
 from verydeep.localisation.boxes_file import WAYS, Tuned
-from verydeep.localisation.guesses import THRESHOLD, choose_threshold
+from verydeep.localisation.choosing import THRESHOLD, choose_threshold
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table
 from verydeep.runtime.progress import Progress
@@ -40,6 +40,12 @@ def table_of_boxes(path: Path) -> Table | None:
     """The table of weights that place something; None of others."""
     table = members_of(read_info(path))[0].table
     return table if table.places else None
+
+
+def places_boxes(network: Network) -> bool:
+    """Whether a network places boxes of classes."""
+    places = network.table.places
+    return places is not None and places.kind == "boxes"
 
 
 def localise(
@@ -96,9 +102,9 @@ def localise(
         path: Path | None = None,
         chosen_on: str = "",
     ) -> Located:
-        classes, labelled = _labelled(network, info, by, part, dataset)
+        classes, of_classes = labelled(network, info, by, part, dataset)
         return measure_boxes(
-            network, labelled, classes, chosen, by, subject, folder, runtime, tuned=_tuned(info),
+            network, of_classes, classes, chosen, by, subject, folder, runtime, tuned=tuned(info),
             execution=how, threshold=threshold if by else None, path=path, chosen_on=chosen_on,
         )  # fmt: skip
 
@@ -120,9 +126,8 @@ def localise(
 
 def _refuse_other_nets(network: Network, path: Path, protocol_name: str) -> None:
     """Raises UserError for a net that places something else than boxes, or a protocol of others."""
-    places = network.table.places
-    if places is None or places.kind != "boxes":
-        kind = "no boxes of classes" if places is None else places.kind
+    if not places_boxes(network):
+        kind = network.table.places.kind if network.table.places else "no boxes of classes"
         raise UserError(f"{path} finds {kind}; give a net that was trained with --task localise")
     if protocol_name not in WAYS:
         raise UserError(f"no protocol '{protocol_name}' of boxes; there are {' and '.join(WAYS)}")
@@ -158,7 +163,44 @@ def started_from(path: Path) -> Path | None:
     return start if hash_of(weights.load(start)) == about.start.hash else None
 
 
-def _labelled(
+def tests_of_boxes(
+    network: Network,
+    classifier: Path | None,
+    dataset: Dataset,
+    parts: Mapping[str, Part],
+    subject: Subject,
+    folder: Path,
+    runtime: Runtime,
+) -> tuple[Located, ...]:
+    """The tests that a run ends with, of parts by role: centre, and dense where there is what tells
+    classes apart; the last says most of it.
+    """
+    info, found = read_info(folder), []
+    is_one = classifier is not None and members_of(read_info(classifier))[0].table.has_scores
+    by = by_of(classifier, None, runtime) if is_one else None
+    for role, part in parts.items():
+        for name, asked in (("centre", None), ("dense", by)):
+            if name == "dense" and asked is None:
+                continue
+            classes, of_classes = labelled(network, info, asked, part, dataset)
+            found.append(
+                measure_boxes(
+                    network,
+                    of_classes,
+                    classes,
+                    protocol(network, name),
+                    asked,
+                    replace(subject, part=role, role=role),
+                    folder,
+                    runtime,
+                    tuned=tuned(info),
+                    threshold=THRESHOLD if asked else None,
+                )  # fmt: skip
+            )
+    return tuple(found)
+
+
+def labelled(
     network: Network, info: WeightsInfo, by: By | None, part: Part, dataset: Dataset
 ) -> tuple[Sequence[str], Part]:
     """The classes that are asked for, and the part with its labels as places in them."""
@@ -170,6 +212,6 @@ def _labelled(
     return by.classes, relabelled(part, dataset, replace(info, classes=list(by.classes)))
 
 
-def _tuned(info: WeightsInfo) -> Tuned:
+def tuned(info: WeightsInfo) -> Tuned:
     """Whether the FC layers alone learnt to place boxes."""
     return "all" if info.provenance.get("settings", {}).get("tune", "all") == "all" else "fc"
