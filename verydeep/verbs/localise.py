@@ -31,7 +31,7 @@ from verydeep.verbs.measure import Execution, Subject
 from verydeep.verbs.measure_boxes import By, Located, by_of, measure_boxes, names_of
 from verydeep.verbs.papers_nets import VALIDATION, trained_as
 from verydeep.verbs.parts import WORDS, split_of, to_test
-from verydeep.weights.file import WeightsInfo, hash_of, read_info
+from verydeep.weights.file import BEST, WeightsInfo, hash_of, read_info
 from verydeep.weights.info import members_of
 from verydeep.weights.paths import beside
 
@@ -172,31 +172,23 @@ def tests_of_boxes(
     folder: Path,
     runtime: Runtime,
 ) -> tuple[Located, ...]:
-    """The tests that a run ends with, of parts by role: centre, and dense where there is what tells
-    classes apart; the last says most of it.
+    """The tests that a run ends with, of parts by role; the last says most of it.
+
+    Each is tested by its centre crops, and by dense boxes where a classifier tells classes apart.
     """
-    info, found = read_info(folder), []
-    is_one = classifier is not None and members_of(read_info(classifier))[0].table.has_scores
-    by = by_of(classifier, None, runtime) if is_one else None
+    info, found = read_info(folder / BEST), []
+    tells = classifier is not None and members_of(read_info(classifier))[0].table.has_scores
+    by = by_of(classifier, None, runtime) if classifier and tells else None
     for role, part in parts.items():
-        for name, asked in (("centre", None), ("dense", by)):
-            if name == "dense" and asked is None:
-                continue
+        of_role = replace(subject, part=role, role=role)
+        ways: list[tuple[str, By | None]] = [("centre", None), *([("dense", by)] if by else [])]
+        for name, asked in ways:
             classes, of_classes = labelled(network, info, asked, part, dataset)
-            found.append(
-                measure_boxes(
-                    network,
-                    of_classes,
-                    classes,
-                    protocol(network, name),
-                    asked,
-                    replace(subject, part=role, role=role),
-                    folder,
-                    runtime,
-                    tuned=tuned(info),
-                    threshold=THRESHOLD if asked else None,
-                )  # fmt: skip
-            )
+            test = measure_boxes(
+                network, of_classes, classes, protocol(network, name), asked, of_role, folder,
+                runtime, tuned=tuned(info), threshold=THRESHOLD if asked else None,
+            )  # fmt: skip
+            found.append(test)
     return tuple(found)
 
 
