@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from verydeep.evaluation.metrics import Interval, Missed, middle, wrong
-from verydeep.evaluation.scores import Scores, aligned, titles_of
+from verydeep.evaluation.same_pictures import titles_of
+from verydeep.evaluation.scores import Scores, aligned
 from verydeep.evaluation.several import paired_map_interval
 from verydeep.randomness import generator
 

@@ -11,7 +11,8 @@ from verydeep.datasets.dataset import ROLES
 from verydeep.errors import UserError
 from verydeep.evaluation.metrics import BLOCK
 from verydeep.evaluation.published import Published, Trained, published, three_scales
-from verydeep.evaluation.scores import Scores, aligned, titles_of
+from verydeep.evaluation.same_pictures import titles_of
+from verydeep.evaluation.scores import Scores, aligned
 
 
 def fuse(scores: Sequence[Scores]) -> Scores:

@@ -45,7 +45,8 @@ class Guesses:
 
     def wrong(self, k: int) -> Missed:
         """Pictures of which none of the first k guesses has both the class and the place."""
-        return ~(self.is_label & (self.overlaps > OVERLAP))[:, :k].any(1)
+        right = self.is_label & (self.overlaps > OVERLAP)
+        return np.logical_not(right[:, :k].any(1))
 
     @property
     def own_overlaps(self) -> Float64[np.ndarray, " M"]:
