@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.descriptors import Descriptors as Descriptors
     from verydeep.verbs.evaluate import evaluate
     from verydeep.verbs.features import features
+    from verydeep.verbs.localise import localise
     from verydeep.verbs.predict import predict
     from verydeep.verbs.similar import similar
     from verydeep.verbs.train import resume, train
@@ -55,6 +56,7 @@ __all__ = [
     "load",
     "load_features",
     "load_stack",
+    "localise",
     "open_dataset",
     "predict",
     "read_picture",
@@ -78,6 +80,7 @@ _HOMES = {
     "build": "verydeep.nets.network",
     "evaluate": "verydeep.verbs.evaluate",
     "features": "verydeep.verbs.features",
+    "localise": "verydeep.verbs.localise",
     "load": "verydeep.weights",
     "load_features": "verydeep.descriptors.features",
     "load_stack": "verydeep.weights",

@@ -17,6 +17,7 @@ from verydeep.datasets.annotations import (
     FlatObjects,
     LabelSets,
     Objects,
+    Points,
     classes_in,
     counts_of,
     relabelled,
@@ -55,6 +56,7 @@ def whole(count: int = 5, first: int = 0, **others: Any) -> Part:
             "masks": lambda i: f"mask {first + i}",
             "windows": window,
             "keys": np.arange(first, first + count) + 1000,
+            "points": lambda i: Points(np.full((2, 2), 7.0 * (first + i)), np.array([0, 2])),
             **others,
         }
     )
@@ -65,8 +67,11 @@ def said(part: Part, i: int) -> list[int]:
     assert part.masks is not None
     assert part.windows is not None
     assert part.keys is not None
-    window = part.windows(i)
+    assert part.points is not None
+    window, points = part.windows(i), part.points(i)
     assert window is not None
+    assert points is not None
+    assert (points.labels.tolist(), np.ptp(points.places)) == ([0, 2], 0)
     found = objects(part, i)
     assert (found.boxes == 10 * len(found)).all()
     assert found.difficult.sum() == len(found) // 2
@@ -77,6 +82,7 @@ def said(part: Part, i: int) -> list[int]:
         int(str(part.masks(i)).removeprefix("mask ")),
         window.picture[0] - 100,
         int(part.keys[i]) - 1000,
+        int(points.places[0, 0] / 7),
     ]
 
 
@@ -87,20 +93,20 @@ def test_nothing_that_a_part_says_is_missing_here() -> None:
 
 def test_chosen_pictures_keep_all_that_is_said_of_them() -> None:
     part = whole().only([3, 1, 4]).only([2, 0])
-    assert [said(part, i) for i in range(2)] == [[4] * 6, [3] * 6]
+    assert [said(part, i) for i in range(2)] == [[4] * 7, [3] * 7]
     assert part.labels.tolist() == [1, 0]
 
 
 def test_joined_parts_keep_all_that_is_said_of_them() -> None:
     part = joined([whole(2), whole(3, first=2).only([2, 0]), whole(1, first=5)])
-    assert [said(part, i) for i in range(5)] == [[n] * 6 for n in (0, 1, 4, 2, 5)]
-    assert said(part, -1) == [5] * 6
+    assert [said(part, i) for i in range(5)] == [[n] * 7 for n in (0, 1, 4, 2, 5)]
+    assert said(part, -1) == [5] * 7
     assert part.labels.tolist() == [0, 1, 1, 2, 2]
 
 
 def test_a_part_of_which_no_objects_are_told_has_none_that_are_known_when_joined() -> None:
     """Not an empty picture: nobody knows what is in it. Of picture 0 it is known: nothing."""
-    bare = whole(2, first=7, objects=None, masks=None, windows=None, keys=None)
+    bare = whole(2, first=7, objects=None, masks=None, windows=None, keys=None, points=None)
     part = joined([bare, whole(2)])
     assert part.objects is not None
     assert part.masks is not None
@@ -110,7 +116,9 @@ def test_a_part_of_which_no_objects_are_told_has_none_that_are_known_when_joined
     assert [part.masks(i) for i in range(4)] == [None, None, "mask 0", "mask 1"]
     assert part.windows(1) is None
     assert part.keys is None
-    assert joined([bare, bare]).objects is None
+    assert part.points is not None
+    assert [part.points(i) is None for i in range(4)] == [True, True, False, False]
+    assert joined([bare, bare]).objects is joined([bare, bare]).points is None
 
 
 def test_what_is_kept_in_memory_keeps_all_that_is_said_less_what_cannot_be_read() -> None:
@@ -188,6 +196,9 @@ def test_objects_are_called_by_the_new_numbers_of_classes_as_pictures_are() -> N
     found = replace(part, masks=None).relabelled(np.array([5, 3, 4]))
     assert found.labels.tolist() == [5, 3, 4, 5, 3]
     assert objects(found, 0).labels.tolist() == [4, 4]
+    points = found.points and found.points(3)
+    assert points is not None
+    assert (points.labels.tolist(), points.places.tolist()) == ([5, 4], [[21, 21], [21, 21]])
     with pytest.raises(UserError, match="masks"):
         part.relabelled(np.array([5, 3, 4]))
 
@@ -257,24 +268,46 @@ def test_objects_in_one_piece_are_given_picture_by_picture() -> None:
 
 def dataset_of(part: Part) -> Dataset:
     """Two parts of these pictures, whose classes are three."""
-    parts = {"train": part, "validation": whole(3, first=100, objects=part.objects, masks=None)}
+    parts = {
+        "train": part,
+        "validation": whole(3, first=100, objects=part.objects, masks=None, points=None),
+    }
     return Dataset("made", "made", ("a", "b", "c"), parts, (), (), "0" * 16)
 
 
 @pytest.mark.parametrize(
     ("others", "what"),
     [
-        ({"objects": lambda i: Objects.of_class(np.ones((1, 4)), i % 3 - 1)}, "of another class"),
-        ({"objects": lambda i: Objects.of_class(no_boxes(), i % 3)}, "no object"),
-        ({"objects": lambda i: objects_of(2)}, "a difficult one"),
-        ({"masks": lambda i: "mask"}, "masks"),
+        ({"masks": lambda i: "mask"}, "has masks"),
+        ({"points": lambda i: None}, "has points"),
         ({"truth": LabelSets.of([[0], [1], [2], [0], [1], [2]])}, "several labels"),
     ],
 )  # fmt: skip
 def test_a_pack_refuses_what_it_cannot_keep(others: dict[str, Any], what: str) -> None:
-    part = whole(6, **{"objects": None, "masks": None, "keys": None, **others})
+    part = whole(6, **{"objects": None, "masks": None, "keys": None, "points": None, **others})
     with pytest.raises(UserError, match=what):
         pack(dataset_of(part), Path("packed"), side=20, threads=1)
+
+
+def test_a_pack_tells_no_boxes_of_a_picture_of_which_it_could_not_tell_all() -> None:
+    """Difficult ones, others than of the picture's own class, and none: pictures 1 to 3 of six."""
+    box, none = np.array([[8.0, 16, 40, 40]]), no_boxes()
+
+    def told(i: int) -> Objects:
+        flags = np.array([i == 1] if i != 3 else [], bool)
+        return Objects(none if i == 3 else box, np.full(len(flags), i % 3 + (i == 2)), flags)
+
+    part = whole(6, masks=None, keys=None, points=None, windows=None, objects=told)
+    dataset = replace(dataset_of(part), parts={"train": part, "validation": part})
+    pack(dataset, Path("packed"), side=20, threads=1)
+    found = open_dataset("packed")
+    assert found.train.objects is not None
+    boxed = [found.train.objects(i) is not None for i in range(6)]
+    names = [name.rpartition("/")[2] for name in found.train.names]
+    assert dict(zip(names, boxed, strict=True)) == {
+        "0.jpg": True, "1.jpg": False, "2.jpg": False, "3.jpg": False, "4.jpg": True, "5.jpg": True,
+    }  # fmt: skip
+    assert any("in train without boxes: 3 of 6" in note for note in found.notes)
 
 
 def test_a_pack_keeps_the_boxes_of_what_was_rescaled_before() -> None:
@@ -285,7 +318,7 @@ def test_a_pack_keeps_the_boxes_of_what_was_rescaled_before() -> None:
     half = Window((80, 120), (40, 60), (0.5, 0.5))
     box = np.array([[8.0, 16, 40, 80]])
     part = whole(
-        6, masks=None, keys=None, windows=lambda i: half,
+        6, masks=None, keys=None, points=None, windows=lambda i: half,
         objects=lambda i: Objects.of_class(box, i % 3) if i % 2 else None,
     )  # fmt: skip
     dataset = replace(dataset_of(part), parts={"train": part, "validation": part})

@@ -85,6 +85,10 @@ def test_pictures_of_one_class_are_taken_and_others_counted() -> None:
         "train": ["cat/3.jpg", "dog/2.jpg"], "validation": ["cat/7.jpg", "dog/5.jpg"],
     }  # fmt: skip
     assert Path(str(dataset.train.source(0))).is_file()
+    assert objects(dataset.train, 0).labels.tolist() == [0, 0]
+    dogs = objects(dataset.train, 1)
+    assert (dogs.boxes.tolist(), dogs.labels.tolist()) == ([[0, 0, 4, 4]] * 2, [1, 1])
+    assert dogs.difficult.tolist() == [True, False]
     for note in (
         "of several classes: 1 (1.jpg); --task tag takes them all",
         "of no object: 1 (4.jpg)",

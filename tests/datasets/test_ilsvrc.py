@@ -162,6 +162,58 @@ def test_kaggle_gives_labels_and_boxes() -> None:
         assert read_picture(dataset.train.source(3))[0, 0, 0] == 80
 
 
+def test_boxes_to_train_on_are_those_of_kaggles_list_of_them() -> None:
+    """Of the third shark's two pictures one has two boxes, the other none."""
+    in_folders("data/train", 1, 3)
+    flat("data/val", 1, 2, 3)
+    write("data/LOC_val_solution.csv", SOLUTION)
+    lines = f"{SHARK}_11,{SHARK} 1 2 3 4 {SHARK} 5 6 39 29 \nn09999999_1,n09999999 1 1 2 2\n"
+    write(
+        "data/LOC_train_solution.csv", f"ImageId,PredictionString\n{lines}{TENCH}_9,{TENCH} 0 0 9 9"
+    )
+    part = open_dataset("data").train
+    assert part.objects is not None
+    assert [name.rpartition("/")[2] for name in part.names] == [
+        f"{TENCH}_9.JPEG", f"{SHARK}_9.JPEG", f"{SHARK}_10.JPEG", f"{SHARK}_11.JPEG",
+    ]  # fmt: skip
+    assert [part.objects(i) is None for i in range(4)] == [False, True, True, False]
+    assert objects(part, 0).boxes.tolist() == [[0, 0, 10, 10]]
+    assert objects(part, 3).boxes.tolist() == [[1, 2, 4, 5], [5, 6, 40, 30]]
+    assert objects(part, 3).labels.tolist() == [1, 1]
+    write("data/LOC_train_solution.csv", f"ImageId,PredictionString\n{SHARK}_9,{HEN} 0 0 9 9\n")
+    part = open_dataset("data").train
+    assert part.objects is not None
+    with pytest.raises(UserError, match=f"line 2 .* expected the class of its folder, {SHARK}"):
+        part.objects(0)
+
+
+def test_a_choice_of_validation_pictures_beside_its_own_list_is_split_here() -> None:
+    """Only where the list is of these and no others, and there are two of each class."""
+    rows = [f"ILSVRC2012_val_{i:08},{(HEN, TENCH)[i % 2]} 0 0 {i} 9\n" for i in range(1, 11)]
+    flat("data", *range(1, 11))
+    write("data/LOC_val_solution.csv", "ImageId,PredictionString\n" + "".join(rows))
+    dataset = open_dataset("data", 3)
+    assert (dataset.kind, dataset.classes, dataset.made) == (
+        "ilsvrc", (TENCH, HEN), ("validation",),
+    )  # fmt: skip
+    assert {role: len(part) for role, part in dataset.parts.items()} == {
+        "train": 8, "validation": 2,
+    }  # fmt: skip
+    whole = dataset.everything
+    for i, name in enumerate(whole.names):
+        number = int(Path(name).stem[-2:])
+        assert objects(whole, i).boxes.tolist() == [[0, 0, number + 1, 10]]
+        assert dataset.classes[whole.labels[i]] == (HEN, TENCH)[number % 2]
+    seeds = {tuple(open_dataset("data", seed).validation.names) for seed in range(5)}
+    assert len(seeds) > 1
+    for wnid, there in ((HEN, False), (SHARK, True)):  # one that is not there; a class of one
+        flat("data", *([11] if there else []))
+        more = f"ILSVRC2012_val_00000011,{wnid} 0 0 1 1\n"
+        write("data/LOC_val_solution.csv", "ImageId,PredictionString\n" + "".join([*rows, more]))
+        counts = {role: len(part) for role, part in open_dataset("data").parts.items()}
+        assert counts == {"train": 0, "validation": 10 + there}
+
+
 def test_tables_of_labels_and_boxes_are_read_packed_too() -> None:
     flat("val", 1, 2)
     table = f"image,class_index,wnid\nILSVRC2012_val_00000001,7,{SHARK}\n"
@@ -497,15 +549,15 @@ def test_real_pictures_and_boxes_agree_with_the_whole_list() -> None:
     text = gzip.decompress((lists / "ilsvrc2012_val_labels.csv.gz").read_bytes()).decode()
     rows = (line.split(",") for line in text.split()[1:])
     sizes = {name: (int(width), int(height)) for name, _, _, width, height in rows}
-    for i, name in enumerate(dataset.validation.names):
+    whole = dataset.everything
+    assert (len(dataset.classes), len(whole), dataset.made) == (10, 500, ("validation",))
+    for i, name in enumerate(whole.names):
         stem = Path(name).stem
-        assert dataset.classes[dataset.validation.labels[i]] == labels[stem]
-        height, width, _ = read_picture(dataset.validation.source(i)).shape
+        assert dataset.classes[whole.labels[i]] == labels[stem]
+        height, width, _ = read_picture(whole.source(i)).shape
         scale = np.tile([width / sizes[stem][0], height / sizes[stem][1]], 2)
         expected = np.array(sorted((boxes[stem] * scale).tolist()))
-        found = np.array(
-            sorted(objects(dataset.validation, i).boxes.tolist())
-        )  # the lists' orders differ
+        found = np.array(sorted(objects(whole, i).boxes.tolist()))  # the lists' orders differ
         np.testing.assert_allclose(found, expected, atol=1)
 
 

@@ -139,7 +139,7 @@ def test_nothing_of_one_class_is_refused() -> None:
 
 def test_animals_of_voc_2011_are_counted_as_their_archive_has_them() -> None:
     """2,528, 362 and 718 by its lists, of which 58 show objects of several classes."""
-    dataset = open_dataset(real_pictures("VOCdevkit"))
+    dataset = open_dataset(real_pictures("VOCdevkit/VOC2011animals"))
     assert dataset.classes == ("cat", "cow", "dog", "horse", "sheep")
     assert [len(part) for part in dataset.parts.values()] == [2483, 356, 711]
     assert 2483 + 356 + 711 + 58 == 2528 + 362 + 718
@@ -267,6 +267,16 @@ def test_boxes_are_counted_from_one_and_scaled_to_the_picture_that_is_there() ->
         objects(part, 0)
 
 
+def test_pictures_of_one_class_have_their_boxes() -> None:
+    root = made(train="123", val="67")
+    two = xml_object("cat", (11, 1, 20, 4)) + xml_object("cat", (1, 1, 20, 20), 1)
+    with_sizes(root, "2007_2", two, "<size><width>80</width><height>20</height></size>")
+    part = open_dataset(root).train
+    found = objects(part, [*part.names].index("cat/2007_2.jpg"))
+    assert found.boxes.tolist() == [[5, 0, 10, 4], [0, 0, 10, 20]]
+    assert (found.labels.tolist(), found.difficult.tolist()) == ([0, 0], [False, True])
+
+
 def test_several_labels_without_lists_are_split_here_from_the_seed_by_the_rarest_class() -> None:
     """Of 10 cows with a cat two are set aside, of 20 further cats four, of 5 of nothing one."""
     shows = {f"2007_{i}": ["cat", "cow"] for i in range(10)}
@@ -286,7 +296,7 @@ def test_several_labels_without_lists_are_split_here_from_the_seed_by_the_rarest
 
 
 def test_labels_of_animals_are_the_classes_that_their_annotations_name() -> None:
-    dataset = open_dataset(real_pictures("VOCdevkit"), several=True)
+    dataset = open_dataset(real_pictures("VOCdevkit/VOC2011animals"), several=True)
     assert [len(part) for part in dataset.parts.values()] == [2528, 362, 718]
     part = dataset.parts["test"]
     for i in range(0, len(part), 37):

@@ -22,6 +22,7 @@ from verydeep.evaluation.views import Pass
 from verydeep.evaluation.walk import Made, Reduction, Walk, walked
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import Picture, Source
+from verydeep.pictures.windows import Window
 from verydeep.runtime.distributed import join
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
@@ -55,7 +56,8 @@ def ragged(reduction: Reduction = "union", calls: int | None = None) -> Walk:
     """Chunks of three pictures, of which the last is smaller; a picture or two at once."""
     left = [10**9 if calls is None else calls]
 
-    def make(shown_as: Pass, pictures: Sequence[Picture]) -> list[Made]:
+    def make(shown_as: Pass, pictures: Sequence[Picture], windows: Sequence[Window]) -> list[Made]:
+        assert [window.size for window in windows] == [image.shape[:2] for image in pictures]
         left[0] -= 1
         if left[0] < 0:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from tests.evaluation.ragged import COUNT, PASSES, UNREADABLE, Named, ragged, ro
 from tests.killing import free_port
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.rows import UNREAD, Rows
-from verydeep.evaluation.walk import Walk, chunks, walked
+from verydeep.evaluation.walk import Made, Walk, chunks, walked
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
 
@@ -151,13 +152,31 @@ def test_a_mean_is_that_of_the_passes_row_by_row() -> None:
     assert found.each()[7].tolist() == [[7, 1, 0], [7, 1, 1], [7, 1, 2]]
 
 
+def test_a_picture_is_finished_once_by_its_rows_of_all_passes() -> None:
+    asked: list[int] = []
+
+    def finish(i: int, rows: Made) -> Made:
+        asked.append(i)
+        return np.array([[i, len(rows), rows[:, 1].sum()]], np.float32)
+
+    for threads in (Runtime(), TWO_CORES):
+        asked.clear()
+        found = walked(replace(ragged(), finish=finish), threads)
+        readable = [i for i in range(COUNT) if i != UNREADABLE]
+        assert sorted(asked) == readable
+        # i mod 4 rows of each of three passes, numbered 0, 1 and 2
+        expected = [[i, 3 * (i % 4), 3 * (i % 4)] for i in readable]
+        assert found.values.tolist() == expected
+        assert found.counts.tolist() == [UNREAD if i == UNREADABLE else 1 for i in range(COUNT)]
+
+
 def test_what_is_stacked_must_be_as_many_of_each_pass() -> None:
     assert same_bits(walked(ragged("stack"), TWO_CORES), plainly())
     walk = ragged("stack")
     uneven = Walk(
         **{
             **vars(walk),
-            "make": lambda shown_as, pictures: [
+            "make": lambda shown_as, pictures, windows: [
                 np.zeros((shown_as.scale, 3), np.float32) for _ in pictures
             ],
         }

@@ -15,7 +15,7 @@ import os
 import re
 import signal
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import Part
 from verydeep.errors import Stopped, UserError
 from verydeep.nets.network import Network, build
+from verydeep.pictures.windows import Window
 from verydeep.report.page import write_page
 from verydeep.runtime.runtime import Runtime
 from verydeep.tasks.classify import CLASSIFY
@@ -51,7 +52,7 @@ SMALL: dict[str, Any] = {
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 
 
-def corners(part: Part, samples: Labels, count: int = 4) -> Targets:
+def corners(part: Part, samples: Labels, count: int = 4, views: Sequence[Window] = ()) -> Targets:
     found = np.concatenate([objects(part, int(i)).boxes for i in samples])
     return torch.from_numpy((found / SIDE).astype(np.float32))
 

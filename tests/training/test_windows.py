@@ -21,6 +21,7 @@ from tests.rectangles import found_in, with_rectangle
 from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.datasets.annotations import Objects
 from verydeep.datasets.pack_writer import pack
+from verydeep.localisation.shares import boxes_in_shares, boxes_of_shares
 from verydeep.pictures.boxes import areas, clipped, into_window, out_of_window
 from verydeep.pictures.picture_files import shrinking
 from verydeep.pictures.preprocessing import Pixels
@@ -116,6 +117,8 @@ def test_a_crop_shows_the_rectangle_where_its_window_says(
             np.testing.assert_allclose(
                 out_of_window(into_window(boxes, window), window), boxes, atol=1e-4
             )
+            shares = boxes_in_shares(boxes, window)
+            np.testing.assert_allclose(boxes_of_shares(shares, window), boxes, atol=1e-4)
             if areas(visible)[0] < 20:
                 continue
             found = found_in(as_shown(batch, i))
@@ -125,6 +128,28 @@ def test_a_crop_shows_the_rectangle_where_its_window_says(
             assert window.size == (32, 32)
             looked_at += 1
     assert looked_at > 80
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_box_asked_of_a_crop_is_that_of_the_picture(kind: Callable[[], Part]) -> None:
+    """Both classes have a box; what is asked of the other one, or shown less than half, is NaN."""
+    part, asked = kind(), 0
+    settings = replace(SETTINGS, task="localise")
+    for epoch in range(6):
+        batch = next(batches(CropSource(part, PIXELS, outputs=2), settings, epoch, threads=1))
+        for target, window, i in zip(batch.targets, batch.windows, batch.shown_of, strict=True):
+            label = int(part.labels[i])
+            own, other = target.view(2, 4)[[label, 1 - label]].double().numpy()
+            boxes = objects(part, i).boxes
+            inside = into_window(boxes, window)
+            half = areas(clipped(inside, window.size))[0] >= 0.5 * areas(inside)[0]
+            assert np.isnan(other).all()
+            assert np.isnan(own).any() != half
+            if half:
+                found = boxes_of_shares(own[None], window)
+                np.testing.assert_allclose(found, boxes, atol=2e-4)  # float32 of 803 pixels
+                asked += 1
+    assert asked > 20
 
 
 @pytest.mark.parametrize("kind", KINDS[:-1])

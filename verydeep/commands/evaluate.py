@@ -60,6 +60,23 @@ def evaluate(
     pooling: Annotated[
         str, typer.Option(help="down, centred in the picture, or up, as Caffe's pools round.")
     ] = "down",
+    classifier: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="WEIGHTS",
+            help="Of a net of boxes: what tells classes. [default: what it started from]",
+        ),
+    ] = None,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(metavar="SCORES", help="Of boxes: a score file whose five classes are taken."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Of boxes: merge up to this match score. [default: 0.6]")
+    ] = None,
+    choose: Annotated[
+        bool, typer.Option("--choose", help="Of boxes: choose that on the validation part.")
+    ] = False,
     split_seed: Annotated[
         int | None,
         typer.Option(
@@ -76,11 +93,14 @@ def evaluate(
 ) -> None:
     """Test a network on labelled pictures: errors, per class, confusion, and a score file.
 
-    Of a net of several labels a picture (--task tag): average precision, and its mean (mAP).
+    Of a net of several labels a picture (--task tag): average precision, and its mean (mAP). Of a
+    net of boxes (--task localise): errors of class and place, by dense or centre.
 
     verydeep evaluate runs/photos-A photos/
 
     verydeep evaluate runs/photos-D photos/ --protocol both --scales paper
+
+    verydeep evaluate runs/photos-boxes photos/ --classifier runs/photos-D --choose
     """
     from verydeep.commands.console import Console
     from verydeep.errors import UserError
@@ -95,25 +115,57 @@ def evaluate(
     from verydeep.weights import find
 
     find(weights, console, offline)  # here, before PyTorch, if it is a name not yet fetched
+    of_boxes: dict[str, Any] = {
+        "classifier": classifier,
+        "candidates": candidates,
+        "threshold": threshold,
+    }
     from verydeep.verbs import evaluate
+    from verydeep.verbs.localise import localise, table_of_boxes
 
+    asked: dict[str, Any] = {
+        "scales": scales, "part_name": part, "split": split_seed, "out": out, "engine": engine,
+    }  # fmt: skip
+    places_boxes = table_of_boxes(find(weights, console, offline))
+    _refuse_of_another(weights, bool(places_boxes), {**of_boxes, "choose": choose or None}, {
+        "precision": None if precision == "float32" else precision,
+        "pooling": None if pooling == "down" else pooling,
+    })  # fmt: skip
     with working(console, device, threads) as runtime:
-        tested = evaluate.evaluate(
-            weights, data, protocol, runtime,
-            scales=scales, part_name=part, split=split_seed, out=out, precision=precision,
-            engine=engine, pooling=pooling,
-        )  # fmt: skip
+        if places_boxes:
+            located = localise(weights, data, protocol, runtime, choose=choose, **of_boxes, **asked)
+        else:
+            tested = evaluate.evaluate(
+                weights, data, protocol, runtime, precision=precision, pooling=pooling, **asked
+            )
     if not runtime.ranks.is_main:
+        return
+    from json import dumps
+
+    if places_boxes:
+        from verydeep.commands import evaluate_boxes as boxes
+
+        print(dumps(boxes.data_of(located), indent=1) if json else boxes.answer(located))
         return
     several = tested.scores.has_several
     if json:
-        from json import dumps
-
         from verydeep.commands import evaluate_several
 
         print(dumps(evaluate_several.data_of(tested) if several else _as_data(tested), indent=1))
     else:
         print(answer(tested))
+
+
+def _refuse_of_another(
+    weights: Path, places_boxes: bool, of_boxes: dict[str, Any], others: dict[str, Any]
+) -> None:
+    """Raises UserError for options that are none for such a net."""
+    from verydeep.errors import UserError
+
+    said = [name for name, value in (others if places_boxes else of_boxes).items() if value]
+    if said:
+        what = "places boxes" if places_boxes else "places no boxes"
+        raise UserError(f"{weights} {what}; leave --{said[0]} out")
 
 
 def answer(tested: Any) -> str:

@@ -37,7 +37,7 @@ def look(
     verydeep look photos/ --features photos.safetensors
     """
     from verydeep.commands.console import Console
-    from verydeep.datasets import Memory, open_dataset, settled
+    from verydeep.datasets import Memory, settled
     from verydeep.datasets.inspection import inspect
     from verydeep.errors import UserError
     from verydeep.files import refuse_taken
@@ -50,7 +50,7 @@ def look(
     console = Console(quiet)
     console.say("verydeep look: reading names")
     threads = threads or cores()
-    dataset = open_dataset(data, split_seed or 0)
+    dataset = _opened(data, split_seed or 0)
     told = None if features is None else _told_by(features, dataset)
     dataset = settled(dataset, Memory(), threads=threads, progress=console)  # as `train` does
     written = _sheet_of(dataset, sheet, console)
@@ -61,6 +61,27 @@ def look(
         print(dumps(_as_data(dataset, found, written) | (told.as_data() if told else {}), indent=1))
     else:
         print(answer(dataset, found, written, told.groups() if told else ()))
+
+
+def _opened(data: str, split: int) -> Any:
+    """The data with one class a picture, or with several where it has them, and a note of why."""
+    from contextlib import suppress
+    from dataclasses import replace
+
+    from verydeep.datasets import Dataset, open_dataset
+    from verydeep.datasets.annotations import has_several
+    from verydeep.errors import UserError
+
+    found: Dataset | None = None
+    try:
+        return open_dataset(data, split)
+    except UserError as error:
+        with suppress(UserError):
+            found = open_dataset(data, split, several=True)
+        if found is None or not any(has_several(part.truth) for part in found.parts.values()):
+            raise
+        note = f"read with several classes a picture, for with one: {error}"
+        return replace(found, notes=(note, *found.notes))
 
 
 def _told_by(path: Path, dataset: Any) -> Any:
@@ -107,9 +128,10 @@ def answer(
     rows = [["class", *parts]]
     for i, name in enumerate(dataset.classes):
         rows.append([name, *(f"{found.counts[part][i]:,}" for part in parts)])
-    rows.append(["all", *(f"{sum(found.counts[part]):,}" for part in parts)])
+    rows.append(["all", *(f"{len(dataset.parts[part]):,}" for part in parts)])
     lines = [f"{dataset.where}: {len(dataset.classes)} classes", *dataset.notes, ""]
     lines += [text_table(rows), "", f"sizes (height x width): {_sizes(found.sizes)}"]
+    lines += found.marked.lines if found.marked else ()
     lines += _group("cannot be read", found.faults)
     same = _alike(found.duplicates)
     lines += _group("groups of the same picture under several names", same)
@@ -177,6 +199,7 @@ def _as_data(dataset: Any, found: Any, sheet: Path | None) -> dict[str, Any]:
         "near_duplicates_across": found.similar_across,
         "one_colour": found.plain,
         "tiny": found.tiny,
+        "marked": found.marked and found.marked.as_data(),
         "dark": [{"picture": name, "bits": bits} for name, bits in found.dark],
         "sheet": None if sheet is None else str(sheet),
     }

@@ -1,4 +1,4 @@
-"""What is said of pictures: labels, objects in boxes, and whatever else there is of each.
+"""What is said of pictures: labels, objects in boxes, points, and whatever else there is of each.
 
 Labels are in one array, or in flat arrays with a place for the end of each picture's own; objects
 are given picture by picture, when they are asked for, or lie in flat arrays too. Where nothing is
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Int8, Int64
+from jaxtyping import Bool, Float, Int8, Int64
 
 from verydeep.errors import UserError
 from verydeep.pictures.boxes import Boxes
@@ -21,6 +21,17 @@ Ends = Int64[np.ndarray, " N"]
 
 UNLABELLED = -1
 """In the place of a label, where nothing is said of a picture."""
+
+
+def flat_places(ends: Ends, chosen: Int64[np.ndarray, " M"]) -> Int64[np.ndarray, " P"]:
+    """Where what is said of these pictures lies in flat arrays, one picture after another.
+
+    >>> flat_places(np.array([2, 2, 5]), np.array([2, 0])).tolist()
+    [2, 3, 4, 0, 1]
+    """
+    counts = np.diff(ends, prepend=0)[chosen]
+    before = np.cumsum(counts) - counts
+    return np.repeat(ends[chosen] - counts - before, counts) + np.arange(counts.sum())
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,27 @@ class Objects:
 
 ObjectsOf = Callable[[int], Objects | None]
 """The objects of picture i; None where nothing is said of them."""
+ObjectsIn = Callable[[str, tuple[str, ...]], Objects | None]
+"""The objects in the picture of a name, their labels places in the classes."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points in a picture, as the joints of a body are: a place and a label for each.
+
+    Places are (x, y) in pixels of the upright original picture, continuous and from 0, as corners
+    of boxes are: the middle of its first pixel is at (0.5, 0.5).
+    """
+
+    places: Float[np.ndarray, "P 2"]
+    labels: Int64[np.ndarray, " P"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+PointsIn = Callable[[str, tuple[str, ...]], Points | None]
+"""The points in the picture of a name, their labels places in the classes."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +96,12 @@ class FlatObjects:
         here = slice(int(self.ends[i - 1]) if i else 0, int(self.ends[i]))
         found = self.objects
         return Objects(found.boxes[here], found.labels[here], found.difficult[here])
+
+    def only(self, chosen: Int64[np.ndarray, " M"]) -> FlatObjects:
+        """Those of these pictures, in this order."""
+        here, found = flat_places(self.ends, chosen), self.objects
+        objects = Objects(found.boxes[here], found.labels[here], found.difficult[here])
+        return FlatObjects(objects, np.cumsum(np.diff(self.ends, prepend=0)[chosen]))
 
 
 @dataclass(frozen=True)
@@ -128,10 +166,8 @@ class LabelSets:
 
     def only(self, chosen: Int64[np.ndarray, " M"]) -> LabelSets:
         """Those of these pictures, in this order."""
-        counts = np.diff(self.ends, prepend=0)
-        ends = np.cumsum(counts[chosen], dtype=np.int64)
-        shift = (self.ends - counts)[chosen] - (ends - counts[chosen])
-        here = np.repeat(shift, counts[chosen]) + np.arange(counts[chosen].sum())
+        ends = np.cumsum(np.diff(self.ends, prepend=0)[chosen], dtype=np.int64)
+        here = flat_places(self.ends, chosen)
         uncertain = None if self.uncertain is None else self.uncertain[here]
         return LabelSets(self.labels[here], ends, uncertain)
 
@@ -174,6 +210,27 @@ def counts_of(truth: Truth, classes: int) -> Int64[np.ndarray, " K"]:
         return np.zeros(classes, np.int64)
     labels = truth.certain if isinstance(truth, LabelSets) else truth[truth != UNLABELLED]
     return np.bincount(labels, minlength=classes)
+
+
+def has_several(truth: Truth) -> bool:
+    """Whether a picture is of more than one class."""
+    return isinstance(truth, LabelSets) and bool((np.diff(truth.ends, prepend=0) > 1).any())
+
+
+def members_of(truth: Truth, label: int) -> Labels:
+    """The pictures that are certainly of a class.
+
+    >>> members_of(LabelSets.of([[2, 0], [], [2]]), 2).tolist()
+    [0, 2]
+    """
+    if truth is None:
+        return np.zeros(0, np.int64)
+    if not isinstance(truth, LabelSets):
+        return np.flatnonzero(truth == label)
+    here = truth.labels == label
+    here = here if truth.uncertain is None else here & ~truth.uncertain
+    members: Labels = truth.pictures[here]
+    return members
 
 
 def truth_of(truth: Truth, chosen: Int64[np.ndarray, " M"]) -> Truth:

@@ -39,7 +39,7 @@ def is_here(where: str | Path) -> bool:
 
 
 def open(where: str | Path, split: int = 0) -> Dataset:
-    """Dataset of the pictures with objects of one class, in the parts that there are files of.
+    """Dataset of the pictures with objects of one class, and these, in the parts of the files.
 
     One part alone is split here. Raises UserError where a file is none of COCO's, or names no
     picture that is there.
@@ -60,6 +60,7 @@ def open(where: str | Path, split: int = 0) -> Dataset:
             del labels[name]
         if labels:
             listings[role] = Listing.labelled(part.folder, labels, part.called)
+            listings[role].objects_in = part.objects_in
         elif role == "train":
             raise UserError(f"no picture to train on in {where} shows objects of exactly one class")
     notes += [f"left out, pictures {w}: {len(n):,} ({some(n)}){TAG}" for w, n in left_out.items()]

@@ -22,6 +22,7 @@ from verydeep.datasets.annotations import (
     LabelSets,
     Objects,
     ObjectsOf,
+    Points,
     Truth,
     as_sets,
     joined_truth,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 Keys = Int64[np.ndarray, " N"]
 T = TypeVar("T")
+Marked = TypeVar("Marked", Objects, Points)
 Asked = Callable[[int], T | None]
 """What there is of picture i, told when it is asked for; None where there is nothing."""
 
@@ -52,11 +54,11 @@ class Part:
     """Pictures in a fixed order, and all that is said of them.
 
     `source(i)` gives what `read_picture` takes. `truth` says of which class pictures are: `labels`
-    where each is of one. `objects(i)` are those in picture i, in pixels of the upright original,
-    and `masks(i)` a picture of its size whose pixels tell what is where; None of a picture of which
-    nothing is said. `windows(i)` says what the source shows of the original, where it does not show
-    it as it is; `keys` which pictures they are, whatever they are called, where their files have
-    been looked into.
+    where each is of one. `objects(i)` and `points(i)` are those in picture i, in pixels of the
+    upright original, and `masks(i)` a picture of its size whose pixels tell what is where; None of
+    a picture of which nothing is said. `windows(i)` says what the source shows of the original,
+    where it does not show it as it is; `keys` which pictures they are, whatever they are called,
+    where their files have been looked into.
     """
 
     names: Sequence[str]
@@ -66,6 +68,7 @@ class Part:
     masks: Asked[Source] | None = None
     windows: Asked[Window] | None = None
     keys: Keys | None = None
+    points: Asked[Points] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -114,30 +117,38 @@ class Part:
             self.masks and of(self.masks),
             self.windows and of(self.windows),
             None if self.keys is None else self.keys[chosen],
+            self.points and of(self.points),
         )
 
     def rescaled(self, source: Callable[[int], Source], windows: Asked[Window]) -> Part:
         """The same pictures in other pixels, which lie in those of the originals as windows say.
 
-        Objects and masks are of the originals as before: `view` tells where they are.
+        Objects, points and masks are of the originals as before: `view` tells where they are.
         """
         return replace(self, source=source, windows=windows)
 
     def relabelled(self, places: Int64[np.ndarray, " K"]) -> Part:
-        """The part with class k called `places[k]`, of pictures and of objects.
+        """The part with class k called `places[k]`, of pictures, of objects and of points.
 
         Raises UserError where it has masks, whose pixels nobody renames.
         """
         if self.masks is not None:
             raise UserError("masks cannot be read in another order of classes than their own")
-        objects = self.objects
-
-        def of_others(i: int) -> Objects | None:
-            found = objects and objects(i)
-            return found and replace(found, labels=renamed(found.labels, places))
-
         truth = relabelled(self.truth, places)
-        return replace(self, truth=truth, objects=objects and of_others)
+        objects, points = (_relabelled(self.objects, places), _relabelled(self.points, places))
+        return replace(self, truth=truth, objects=objects, points=points)
+
+
+def _relabelled(
+    given: Asked[Marked] | None, places: Int64[np.ndarray, " K"]
+) -> Asked[Marked] | None:
+    """The same objects or points with class k called `places[k]`."""
+
+    def of(i: int) -> Marked | None:
+        found = given and given(i)
+        return found and replace(found, labels=renamed(found.labels, places))
+
+    return given and of
 
 
 @dataclass(frozen=True)
@@ -238,6 +249,7 @@ def joined(parts: Sequence[Part]) -> Part:
         of_any([part.masks for part in parts]),
         of_any([part.windows for part in parts]),
         np.concatenate(keys) if len(keys) == len(parts) else None,
+        of_any([part.points for part in parts]),
     )
 
 

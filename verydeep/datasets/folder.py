@@ -180,7 +180,9 @@ def _classes(listing: Listing) -> tuple[str, ...]:
         return classes
     if classes:
         only = root / listing.pictures[classes[0]].folder
-        if any(entry.is_dir() and not is_hidden(entry.name) for entry in entries_of(only)):
+        if only != root and any(
+            entry.is_dir() and not is_hidden(entry.name) for entry in entries_of(only)
+        ):
             raise UserError(
                 f"one class folder only in {root}: '{classes[0]}'; its folders are the data: give "
                 f"{only}"

@@ -4,7 +4,8 @@ Pictures to train on lie in `train/<wnid>/`; those of the validation set, whose 
 prints, flat in `val/` with a list of their labels, or in `val/<wnid>/`. Kaggle's
 `ILSVRC/Data/CLS-LOC/` stands for the folder above both, and a flat folder of validation pictures
 beside a list for `val/`. Lists are looked for in the root, in the development kit's folder, beside
-the pictures and beside the root.
+the pictures and beside the root. Some validation pictures that lie flat with a list of just them
+are a data set to learn from too.
 
 The classes are wnids ("n01440764") in sorted order, in which released weights have them; words for
 them are `class_names(find_list(root, *WORDS))`, where the user has the list, and a note tells where
@@ -14,15 +15,17 @@ it is. Wnids rather than words are the classes because two classes are called "c
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from verydeep.datasets import ilsvrc_lists
-from verydeep.datasets.annotations import Labels, Objects
+from verydeep.datasets import ilsvrc_lists, splitting
+from verydeep.datasets.annotations import Ends, Labels, Objects
 from verydeep.datasets.dataset import Dataset, Part, fingerprint
 from verydeep.datasets.entries import some
 from verydeep.datasets.ilsvrc_files import (
@@ -33,6 +36,7 @@ from verydeep.datasets.ilsvrc_files import (
     PLACES,
     SOLUTION,
     SYNSETS,
+    TRAIN_SOLUTION,
     TRUTH,
     WORDS,
     Pictures,
@@ -48,11 +52,14 @@ from verydeep.pictures.reading import original_size
 
 __all__ = ["WORDS", "class_names", "devkit_order", "find_list", "is_here", "open"]
 
+VALIDATION_PICTURES = 50_000
+
 
 def open(where: str | Path, split: int = 0) -> Dataset:
     """Dataset of ILSVRC-2012: train/, or nothing where it is absent, and the validation set.
 
-    It is split already. Reads names and sizes of files and the lists, no picture. Boxes are as the
+    It is split already, but for a choice of validation pictures with Kaggle's list of them alone,
+    which is split here. Reads names and sizes of files and the lists, no picture. Boxes are as the
     lists have them, so those of rescaled pictures need a list of their own; XML files tell the size
     of their picture, and boxes from there are scaled to the picture that is there. Of a picture in
     no list, and without a file, no objects are told. Raises UserError where a validation picture
@@ -73,13 +80,30 @@ def open(where: str | Path, split: int = 0) -> Dataset:
     wnids = _wnids(val, lists)
     classes = tuple(sorted({*train.wnids, *wnids, *(() if val.sorted else lists.classes)}))
     boxes, box_notes = _val_boxes(root, val, lists)
-    parts = {
-        "train": _part(train, train.wnids, classes, _train_boxes(root, train)),
-        "validation": _part(val, wnids, classes, boxes),
-    }
-    notes = (*_notes(root, train, val, lists), *box_notes, *train.notes, *val.notes)
+    held_out = _part(val, wnids, classes, boxes)
     print_of = fingerprint(_lines(classes, train, val, wnids))
+    if _is_a_choice(root, train, val, lists):
+        parts, note = splitting.split_here(held_out, split)
+        made = tuple(role for role in parts if role != "train")
+        notes = (f"{len(val.names):,} of ILSVRC-2012's validation pictures", note, *box_notes)
+        return Dataset(str(root), "ilsvrc", classes, parts, made, notes + val.notes, print_of)
+    learnt, train_notes = _train_boxes(root, train)
+    parts = {"train": _part(train, train.wnids, classes, learnt), "validation": held_out}
+    boxed = (*train_notes, *box_notes)
+    notes = (*_notes(root, train, val, lists), *boxed, *train.notes, *val.notes)
     return Dataset(str(root), "ilsvrc", classes, parts, (), notes, print_of)
+
+
+def _is_a_choice(root: Path, train: Pictures, val: Pictures, lists: _Lists) -> bool:
+    """Whether somebody chose some of the validation pictures, and put Kaggle's list of them beside.
+
+    The list then names what lies there and nothing else, and two pictures of each class.
+    """
+    if train.names or val.root != root or len(val.names) >= VALIDATION_PICTURES:
+        return False
+    if lists.path != root / SOLUTION or {*map(_stem, val.names)} != lists.labels.keys():
+        return False
+    return min(Counter(lists.labels.values()).values()) > 1
 
 
 def devkit_order(root: Path) -> Labels | None:
@@ -218,14 +242,35 @@ def _none_for(without: int) -> str:
     return f"; {without:,} pictures have none" if without else ""
 
 
-def _train_boxes(root: Path, train: Pictures) -> BoxesOf | None:
-    """Boxes of XML files in a folder for each class; many pictures have none."""
-    folder = _annotations(root, "train")
-    if folder is None:
-        return None
-    return lambda i: _xml_boxes(
-        (folder / train.names[i]).with_suffix(".xml"), train.root / train.names[i]
-    )
+def _train_boxes(root: Path, train: Pictures) -> BoxesAndNotes:
+    """Boxes of a list before those of XML files in a folder for each class; many have none.
+
+    The list is read when the first is asked for: to learn classes alone takes none.
+    """
+    if path := find_list(root, TRAIN_SOLUTION):
+        return _listed(path, train), (f"boxes of {path}",)
+    if (folder := _annotations(root, "train")) is None:
+        return None, ()
+
+    def boxes(i: int) -> Boxes | None:
+        name = train.names[i]
+        return _xml_boxes((folder / name).with_suffix(".xml"), train.root / name)
+
+    return boxes, (f"boxes of {folder}/*/*.xml",)
+
+
+def _listed(path: Path, train: Pictures) -> BoxesOf:
+    @cache
+    def read() -> tuple[Boxes, Ends]:
+        places = {_stem(name): i for i, name in enumerate(train.names)}
+        return ilsvrc_lists.boxes_in_order(path, places, train.wnids)
+
+    def boxes(i: int) -> Boxes | None:
+        found, ends = read()
+        here = slice(int(ends[i - 1]) if i else 0, int(ends[i]))
+        return found[here] if here.start < here.stop else None
+
+    return boxes
 
 
 def _annotations(root: Path, part: str) -> Path | None:

@@ -23,7 +23,7 @@ DATA = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
 ANNOTATIONS = ("bbox", "ILSVRC/Annotations/CLS-LOC", "Annotations/CLS-LOC")
 """Folders that may hold train/<wnid>/*.xml and val/*.xml."""
 DEVKIT = "ILSVRC2012_devkit_t12/data"
-SOLUTION = "LOC_val_solution.csv"
+SOLUTION, TRAIN_SOLUTION = "LOC_val_solution.csv", "LOC_train_solution.csv"
 LABELS, BOXES = "ilsvrc2012_val_labels.csv", "ilsvrc2012_val_boxes.csv"
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 SYNSETS = "imagenet_2012_validation_synset_labels.txt"

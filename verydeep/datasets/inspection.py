@@ -14,13 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from verydeep.datasets.annotations import classes_in, counts_of
+from verydeep.datasets.box_faults import Marked, marked
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.entries import some
 from verydeep.datasets.near_copies import Small, near_copies, small
 from verydeep.datasets.seen import NO_KEY, NO_KEYS, is_copy
 from verydeep.errors import PictureError
 from verydeep.pictures.picture_files import sample_bits
-from verydeep.pictures.reading import Picture, Source, bytes_of, read_picture
+from verydeep.pictures.reading import Picture, Source, bytes_of, read_picture, read_with_window
+from verydeep.pictures.windows import Size
 from verydeep.runtime.progress import SILENT, Progress
 from verydeep.runtime.threads import in_order
 
@@ -43,7 +45,8 @@ class Inspection:
     `counts` are pictures of each class by part; `sizes` (height, width) of every readable one;
     `faults` a line for each picture that cannot be read; `duplicates` groups of names of the same
     picture, pixel by pixel, `across` those that stand in several parts, and `contradictions` those
-    that stand in two classes; `dark` names pictures of 16 bits with the bits that they use.
+    that stand in two classes; `dark` names pictures of 16 bits with the bits that they use;
+    `marked` tells of boxes or points, where there are any.
     """
 
     counts: dict[str, tuple[int, ...]]
@@ -57,6 +60,7 @@ class Inspection:
     dark: list[tuple[str, int]]
     plain: list[str]
     tiny: list[str]
+    marked: Marked | None
 
 
 def inspect(dataset: Dataset, threads: int = 2, progress: Progress = SILENT) -> Inspection:
@@ -91,6 +95,7 @@ def inspect(dataset: Dataset, threads: int = 2, progress: Progress = SILENT) -> 
         [(_name(dataset, place), found.bits) for place, found in seen if found.bits],
         [_name(dataset, place) for place, found in seen if found.plain],
         [_name(dataset, place) for place, found in seen if min(found.size) < TINY],
+        marked(dataset, {place: found.original for place, found in seen}),
     )
 
 
@@ -197,22 +202,29 @@ def _counts(part: Part, classes: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What is kept of a picture: (height, width), a hash of its pixels, and how it looks."""
+    """What is kept of a picture: (height, width), a hash of its pixels, and how it looks.
 
-    size: tuple[int, int]
+    `original` is the size of what boxes are in, however it is decoded or kept.
+    """
+
+    size: Size
+    original: Size
     digest: bytes
     bits: int
     plain: bool
     small: Small
 
 
-def _inspected(source: Source) -> Inspected:
-    image = read_picture(source)
+def _inspected(part: Part, i: int) -> Inspected:
+    source = part.source(i)
+    image, window = read_with_window(source)
     height, width, _ = image.shape
     digest = hashlib.sha256(f"{height} {width}".encode() + image.tobytes()).digest()
     colours = image.reshape(-1, 3)
     plain = int((colours.max(0) - colours.min(0)).max()) <= PLAIN
-    return Inspected((height, width), digest, _few_bits(source, image), plain, small(image))
+    original = part.of_original(i, window).picture
+    bits = _few_bits(source, image)
+    return Inspected((height, width), original, digest, bits, plain, small(image))
 
 
 def _read(
@@ -224,7 +236,7 @@ def _read(
     def read(item: Place) -> tuple[Place, Inspected | str]:
         name, i = item
         try:
-            return item, _inspected(dataset.parts[name].source(i))
+            return item, _inspected(dataset.parts[name], i)
         except PictureError as error:
             return item, str(error)
 

@@ -20,10 +20,12 @@ from verydeep.datasets.entries import entries_of, is_hidden, is_picture, natural
 from verydeep.datasets.layout import folders_of, has_pictures, holds_pictures, is_kind, role_of
 from verydeep.datasets.list_columns import Columns, Find, columns_of
 from verydeep.datasets.listing import Listing, refuse_no_name
+from verydeep.datasets.marks import Marks, give
 from verydeep.datasets.table_rows import ENDS, Rows, rows_of
 from verydeep.datasets.tags import Said, Tags
 from verydeep.errors import UserError, one_line
 
+NO_CLASS = "no line gives a picture a class"
 NO_LABELS = ("sample", "submission")
 """Words in names of lists whose labels are there to be filled in."""
 
@@ -32,7 +34,8 @@ NO_LABELS = ("sample", "submission")
 class LabelList:
     """A list, what it says of the pictures in a folder, and by which columns and lines.
 
-    `labels` are those of each picture, of one each where several were not asked for. `beside` are
+    `labels` are those of each picture, of one each where several were not asked for; `marks` the
+    boxes or points, where it tells of them. `beside` are
     the pictures that lists of other parts name in the same folder; None where there are no such
     lists.
     """
@@ -44,11 +47,17 @@ class LabelList:
     lines: frozenset[int]
     absent: tuple[str, ...]
     left_out: tuple[str, ...]
+    marks: Marks | None = None
     beside: frozenset[str] | None = None
 
     @property
     def listing(self) -> Listing:
         """The pictures that it names, by class; the others are told of."""
+        listing = self._listed()
+        give(self.marks, listing)
+        return listing
+
+    def _listed(self) -> Listing:
         single = {name: labels[0] for name, labels in self.labels.items()}
         if self.beside is not None:
             others = "pictures that no list names" if _role(self) == "train" else ""
@@ -64,7 +73,9 @@ class LabelList:
     def tags(self) -> Tags:
         """The pictures that it names, with all their labels."""
         called = self.path.name if self.beside is not None else f"{self.folder.name}/"
-        return Tags.of(self.folder, said(self.labels), called)
+        tags = Tags.of(self.folder, said(self.labels), called)
+        give(self.marks, tags)
+        return tags
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -86,6 +97,9 @@ class LabelList:
 JOINED = "several labels in a cell are one class together here; --task tag takes them one by one"
 
 
+TAKES_ALL = "--task tag takes them all"
+
+
 def said(labels: Mapping[str, Sequence[str]]) -> dict[str, Said]:
     """The same labels, all of them certain."""
     return {name: dict.fromkeys(of_one, True) for name, of_one in labels.items()}
@@ -95,7 +109,7 @@ def not_of_one(names: Sequence[str]) -> str:
     """A note of pictures that are left out because not one class alone is theirs."""
     return (
         f"left out, pictures of several classes, or of none: {len(names):,} ({some(names)}); "
-        f"--task tag takes them all"
+        f"{TAKES_ALL}"
     )
 
 
@@ -216,21 +230,25 @@ def _read(path: Path, folder: Path, pictures: dict[str, str], several: bool) -> 
     columns = columns_of([row for _, row in rows], find, where, several)
     if isinstance(columns, str):
         return columns
-    labels, lines, absent = _labels(rows, columns, path, find, several)
+    marks = Marks(columns.sides) if columns.sides else None
+    labels, lines, absent = _labels(rows, columns, path, find, several, marks)
     left_out = () if several else tuple(n for n, of_one in labels.items() if len(of_one) != 1)
-    if not columns.one_hot:  # an empty cell says nothing of a picture
+    if not columns.one_hot and not marks:  # an empty cell says nothing of a picture
         left_out = ()
         labels = labels if several else {name: of for name, of in labels.items() if of}
     known = {name: of_one for name, of_one in labels.items() if name not in {*left_out}}
     if not any(known.values()):
-        return "no line gives a picture a class"
-    return LabelList(path, folder, known, columns, frozenset(lines), tuple(absent), left_out)
+        return f"no picture of one class alone; {TAKES_ALL}" if left_out else NO_CLASS
+    return LabelList(path, folder, known, columns, frozenset(lines), tuple(absent), left_out, marks)
 
 
 def _labels(
-    rows: Rows, columns: Columns, path: Path, find: Find, several: bool
+    rows: Rows, columns: Columns, path: Path, find: Find, several: bool, marks: Marks | None
 ) -> tuple[dict[str, tuple[str, ...]], set[int], list[str]]:
-    """The classes of pictures, the lines that say so, and names of pictures that are not there."""
+    """The classes of pictures, the lines that say so, and names of pictures that are not there.
+
+    Boxes and points go into the `marks`. Raises UserError for what cannot be so.
+    """
     labels: dict[str, tuple[str, ...]] = {}
     absent, lines = [], set()
     for number, row in rows[columns.headed :]:
@@ -244,11 +262,15 @@ def _labels(
         for label in found if not several else ():
             refuse_no_name(label, f"line {number} of {path}")
         before = labels.setdefault(name, found)
-        if several:
+        if marks:
+            marks.take(number, row, name, found)
+        if several or marks:
             labels[name] = tuple(dict.fromkeys((*before, *found)))
         elif before != found:
             raise UserError(
                 f"line {number} of {path} gives {name} the class '{one_line(', '.join(found))}', "
                 f"and an earlier one '{one_line(', '.join(before))}'; a picture has one class here"
             )
+    if marks:
+        marks.refuse_wrong(path)
     return labels, lines, absent

@@ -3,7 +3,7 @@
 Comes in: the rows of a table, and what finds a picture by a cell. Goes out: columns and whether a
 heading is above them, or why there are none. A second column is not of classes where its heading or
 its values say something else: parts, numbers of patients, measures, a text to each picture. Several
-columns of 0 and 1 are a class each.
+columns of 0 and 1 are a class each. Columns of boxes or points say what their classes are of.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from verydeep.datasets.box_columns import Sides, Unread, sides_of
 from verydeep.datasets.entries import is_picture
 from verydeep.datasets.layout import PARTS, words_of
 from verydeep.errors import one_line
@@ -19,6 +20,8 @@ CLASS = frozenset("class label category classname labelname wnid".split())  # no
 """What a column of classes is called, where there are more than two columns."""
 SETS = frozenset("classes labels categories tags attributes genres".split())  # noqa: SIM905
 """What one of several classes a picture is called."""
+THINGS = frozenset("name object part joint keypoint landmark".split())  # noqa: SIM905
+"""What the same column may be called beside a box or a point."""
 KINDS_OF_CLASSES = CLASS | {"breed", "species"}
 """Words in headings after which values are classes, whatever they look like."""
 PART = frozenset("split part set subset partition".split())  # noqa: SIM905
@@ -45,7 +48,8 @@ class Columns:
     """Places of names, classes and parts in a row, and how many lines are above: one, or none.
 
     There are several of classes where each is one, its heading; `parting` stands between several
-    labels in a cell. `told` is how a note tells them.
+    labels in a cell; `sides` are of the box or point in a row, which then has one class. `told` is
+    how a note tells them.
     """
 
     name: int
@@ -55,6 +59,7 @@ class Columns:
     headings: Sequence[str]
     parting: str | None
     told: str
+    sides: Sides | None = None
 
     @property
     def one_hot(self) -> bool:
@@ -80,7 +85,7 @@ def columns_of(
 ) -> Columns | str:
     """The columns of a table of pictures in a place; without those for names or classes, why.
 
-    For `several` labels a picture it may have several rows.
+    For `several` labels a picture it may have several rows, and for boxes or points.
     """
 
     def names(i: int, some: list[list[str]]) -> bool:
@@ -90,26 +95,36 @@ def columns_of(
     bare = any(names(i, rows[:1]) for i in places) or any(map(is_picture, map(str.strip, rows[0])))
     headed = 0 if bare else 1
     rest = rows[headed:]
-    naming = [i for i in places if names(i, rest)]
+    found = sides_of(rows[0], rest) if headed else None
+    if isinstance(found, str):
+        return found
+    sides = found if isinstance(found, Sides) else None
+    beside = sides.places if sides else ()
+    naming = [i for i in places if i not in beside and names(i, rest)]
     if not naming:
         return f"no line names a picture of {where}"
-    name = _naming(naming, rest, several)
+    name = _naming(naming, rest, several or sides is not None)
     if name is None:
         return "no one column names pictures, each once"
-    others = [i for i in places if i != name]
+    others = [i for i in places if i != name and i not in beside]
     headings = rows[0] if headed else [""] * len(rows[0])
     part = next((i for i in others if _tells_parts(headings[i], [r[i] for r in rest])), None)
-    labels = _labels([i for i in others if i != part] or others, headings, rest, headed > 0)
+    unparted = [i for i in others if i != part] or others
+    labels = (_class_of_things if sides else _labels)(unparted, headings, rest, headed > 0)
     if not labels:
         return "no one column beside the names that is called class or label"
     part = None if part in labels else part
     told = f", columns '{headings[name]}' and '{headings[labels[0]]}'" if headed else ""
+    if sides:
+        told += sides.told
+        return Columns(name, (labels[0],), part, headed, headings, None, told, sides)
     if len(labels) > 1:
         if why := _why_not_one_hot([[row[i] for i in labels] for row in rest], several):
             return why
         told = f", columns '{headings[name]}' and {len(labels):,} of yes and no"
         return Columns(name, tuple(labels), part, headed, headings, None, told)
     heading, values = headings[labels[0]], [row[labels[0]].strip() for row in rest]
+    told += f"; {found.why}" if isinstance(found, Unread) else ""
     parting = _parting(heading, values)
     if why := _why_no_classes(heading, values, parting if several else None):
         return f"{why}; call a column of classes 'class'"
@@ -131,6 +146,17 @@ def _labels(
         found = found or _one_hot(places, headings, rest)
         return found if len(found) == 1 or not any(plain[i] in CLASS | SETS for i in found) else []
     return found if len(found) == 1 else []
+
+
+def _class_of_things(
+    places: list[int], headings: Sequence[str], rest: list[list[str]], headed: bool
+) -> list[int]:
+    """The column of the classes of boxes or points; none where there is no telling."""
+    plain = {i: _plain(headings[i]) for i in places}
+    for called in (CLASS, THINGS):
+        if found := [i for i in places if plain[i] in called]:
+            return found if len(found) == 1 else []
+    return places if len(places) == 1 else []
 
 
 def _naming(naming: list[int], rest: list[list[str]], several: bool) -> int | None:

@@ -12,6 +12,7 @@ from unicodedata import normalize
 import numpy as np
 from jaxtyping import UInt32, UInt64
 
+from verydeep.datasets.annotations import ObjectsIn, PointsIn
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.entries import (
     UP,
@@ -79,7 +80,8 @@ class _Class:
 class Listing:
     """What lies in a folder: pictures by class, and what was left out.
 
-    `called` is what it goes by in notes, where a list makes it and not the folder.
+    `called` is what it goes by in notes, where a list makes it and not the folder. Objects and
+    points are in the pictures of names below the folder.
     """
 
     root: Path
@@ -88,6 +90,8 @@ class Listing:
     nested: set[str] = field(default_factory=set)
     called: str = ""
     flat: bool = False
+    objects_in: ObjectsIn | None = None
+    points_in: PointsIn | None = None
 
     @classmethod
     def of(cls, root: Path, flat: bool = False) -> Listing:
@@ -229,4 +233,15 @@ class Listing:
             Names(np.frombuffer(text, np.uint8), ends, labels, called)
             for called in (classes, folders)
         )
-        return Part(names, labels, lambda i: self.root / paths[i])
+        root, objects_in, points_in = self.root, self.objects_in, self.points_in
+
+        def name(i: int) -> str:
+            return paths[i].removeprefix("./")
+
+        return Part(
+            names,
+            labels,
+            lambda i: root / paths[i],
+            objects_in and (lambda i: objects_in(name(i), classes)),
+            points=points_in and (lambda i: points_in(name(i), classes)),
+        )

@@ -59,7 +59,7 @@ def open(where: str | Path, split: int = 0) -> Dataset:
     parts = {
         role: _part(root, header, entries, classes, labels, role, *span) for role, *span in spans
     }
-    notes = tuple(_notes(header))
+    notes = (*_notes(header), *_without_boxes(header, entries))
     return Dataset(str(root), "packed", classes, parts, (), notes, header["fingerprint"])
 
 
@@ -72,6 +72,18 @@ def _notes(header: dict[str, Any], most: int = 3) -> Iterator[str]:
     yield from (f"left out when packed: {fault}" for fault in faults[:most])
     if len(faults) > most:
         yield f"left out when packed: {len(faults) - most} more"
+
+
+def _without_boxes(header: dict[str, Any], entries: Entries) -> Iterator[str]:
+    """A line for each part of whose pictures some have boxes, and some none."""
+    ends = np.cumsum([*header["counts"].values()])
+    for (role, count), end in zip(header["counts"].items(), ends.tolist(), strict=True):
+        none = int((entries.box_counts[end - count : end] == 0).sum())
+        if role in header["boxes"] and none:
+            yield (
+                f"pictures in {role} without boxes: {none:,} of {count:,}, of which none were "
+                f"told, or some that were difficult or of another class"
+            )
 
 
 def counts_of(header: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from verydeep.datasets.annotations import Objects
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.datasets.entries import natural_key
 from verydeep.datasets.seen import key_of
-from verydeep.errors import PictureError, UserError
+from verydeep.errors import PictureError
 from verydeep.pictures.boxes import Boxes, into_window, no_boxes
 from verydeep.pictures.picture_files import format_of, full_size, open_image
 from verydeep.pictures.preprocessing import Pixels
@@ -56,7 +56,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Recoded:
-    """A picture as it is packed: a JPEG file, and its boxes in that file's pixels, if any.
+    """A picture as it is packed: a JPEG file, and its boxes in that file's pixels, if told.
 
     `key` says which picture it was before.
     """
@@ -144,20 +144,15 @@ def recoded(part: Part, index: int, side: int) -> Recoded:
         Image.fromarray(image).save(file, "JPEG", quality=QUALITY, subsampling=0)
         data = file.getvalue()
     objects = part.objects and part.objects(index)
-    if objects is None:
+    if objects is None or not _is_told_whole(objects, int(part.labels[index])):
         return Recoded(data, no_boxes(), key)
-    _refuse_others(part.names[index], objects, int(part.labels[index]))
     boxes = into_window(objects.boxes.astype(np.float64), part.of_original(index, window))
     return Recoded(data, boxes, key)
 
 
-def _refuse_others(name: str, objects: Objects, label: int) -> None:
-    """Raises UserError for objects of which a pack would not tell the whole."""
-    if not len(objects) or objects.difficult.any() or (objects.labels != label).any():
-        raise UserError(
-            f"{name} has no object, a difficult one or one of another class than its own, which a "
-            f"pack does not tell of; use the data as it is"
-        )
+def _is_told_whole(objects: Objects, label: int) -> bool:
+    """Whether a pack can tell all of them; where it cannot, it tells none of that picture."""
+    return not objects.difficult.any() and bool((objects.labels == label).all())
 
 
 def _ordinary_jpeg(source: Source, side: int) -> tuple[bytes, Window] | None:

@@ -76,8 +76,11 @@ def pack(
             f"{dataset.where} has pictures to test on only, and a pack needs some to train on; the "
             f"other verbs take that folder as it is"
         )
-    if any(part.masks for part in dataset.by_role.values()):
-        raise UserError(f"{dataset.where} has masks, which a pack does not keep; use it as it is")
+    for what in ("masks", "points"):
+        if any(getattr(part, what) for part in dataset.by_role.values()):
+            raise UserError(
+                f"{dataset.where} has {what}, which a pack does not keep; use it as it is"
+            )
     said = len(dataset.notes)
     dataset = settled(dataset, Memory(), threads=threads, progress=progress)
     for note in dataset.notes[said:]:

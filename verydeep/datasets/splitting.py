@@ -66,7 +66,15 @@ def _split_here(
     root: Path, listing: Found, classes: tuple[str, ...], seed: int, notes: tuple[str, ...]
 ) -> Dataset:
     """The dataset of what was found of one part, split by the seed of the split."""
-    whole = listing.part(classes)
+    parts, note = split_here(listing.part(classes), seed)
+    print_of = fingerprint(chain(classes, listing.lines()))
+    notes = (*notes, note, *listing.notes)
+    made = tuple(role for role in parts if role != "train")
+    return Dataset(str(root), "folder", classes, parts, made, notes, print_of)
+
+
+def split_here(whole: Part, seed: int) -> tuple[dict[str, Part], str]:
+    """Parts of pictures that are not split, drawn from the seed of the split, and a note of it."""
     made = ("validation", "test") if _is_enough(whole.truth) else ("validation",)
     parts = _drawn(whole, seed, HELD_OUT, made)
     rarest = RAREST if isinstance(whole.truth, LabelSets) else ""
@@ -84,9 +92,7 @@ def _split_here(
             f"{MANY:,} pictures, {MANY_A_CLASS} of each class, there would be a test as "
             f"well{rarest}"
         )
-    print_of = fingerprint(chain(classes, listing.lines()))
-    notes = (*notes, note, *listing.notes)
-    return Dataset(str(root), "folder", classes, parts, made, notes, print_of)
+    return parts, note
 
 
 def _is_enough(truth: Truth) -> bool:

@@ -2,7 +2,8 @@
 
 Its columns are found as those of lists beside flat pictures are; pictures lie below its folder. A
 column of parts makes these, else all is split here. Rows that cannot be used are counted, by what
-is wrong with them, and where they are more than half of all the table is refused.
+is wrong with them, and where they are more than half of all the table is refused. So is one with a
+box that is none, for of its picture not all would be told.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ from verydeep.datasets import splitting
 from verydeep.datasets.dataset import ROLES, Dataset
 from verydeep.datasets.entries import some
 from verydeep.datasets.folder import dataset_of
-from verydeep.datasets.label_lists import JOINED, not_of_one, said
+from verydeep.datasets.label_lists import JOINED, TAKES_ALL, not_of_one, said
 from verydeep.datasets.layout import PARTS
 from verydeep.datasets.list_columns import Columns, columns_of
 from verydeep.datasets.listing import Listing
+from verydeep.datasets.marks import Marks, give
 from verydeep.datasets.table_places import Places
-from verydeep.datasets.table_rows import Rows, rows_of
+from verydeep.datasets.table_rows import Rows, counted, rows_of
 from verydeep.datasets.tags import Tags, classes_of
 from verydeep.errors import UserError, one_line
 
 SUFFIXES = (".csv", ".tsv")
-EXPECTED = "expected a line `picture,class` each, pictures below the table's folder"
+BELOW = "pictures below the table's folder"
+EXPECTED = f"expected a line `picture,class` each, {BELOW}"
 TWO = "of a picture of another class before"
 WORDS = {"train": "train", "validation": "val", "test": "test"}
 
@@ -38,14 +41,16 @@ def is_here(where: str | Path) -> bool:
 
 
 def open(where: str | Path, split: int = 0) -> Dataset:
-    """Dataset of the pictures of one class each. Raises UserError where there is no telling."""
+    """Dataset of the pictures of one class each, with the boxes or points that are told of.
+
+    Raises UserError where there is no telling.
+    """
     table = Table.read(Path(where), several=False)
-    listings = {
-        role: Listing.of_files(
-            table.path.parent, {name: of[0] for name, of in labels.items()}, table.called(role)
-        )
-        for role, labels in table.labels.items()
-    }
+    listings = {}
+    for role, labels in table.labels.items():
+        single = {name: of[0] for name, of in labels.items()}
+        listings[role] = Listing.of_files(table.path.parent, single, table.called(role))
+        give(table.marks, listings[role])
     return dataset_of(table.path, listings, split, table.notes)
 
 
@@ -60,17 +65,20 @@ def open_several(where: str | Path, split: int = 0) -> Dataset:
         role: Tags.of(table.path.parent, said(labels), table.called(role))
         for role, labels in table.labels.items()
     }
+    for tags in found.values():
+        give(table.marks, tags)
     classes = classes_of(found.values())
     return splitting.dataset_of(table.path, found, classes, split, table.notes)
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a table says: the labels of pictures, by role and name, and how it was read."""
+    """What a table says: labels of pictures, by role and name, boxes or points, how it was read."""
 
     path: Path
     labels: Mapping[str, Mapping[str, tuple[str, ...]]]
     notes: tuple[str, ...]
+    marks: Marks | None
 
     @classmethod
     def read(cls, path: Path, several: bool) -> Table:
@@ -102,6 +110,7 @@ class _Taken:
 
     columns: Columns
     several: bool
+    marks: Marks | None
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -118,7 +127,9 @@ class _Taken:
             self.wrong["of a picture in two parts"].append(f"line {number}, {name}")
         found = self.columns.said(row, self.several)
         before = self.labels.setdefault(name, found)
-        if self.several:
+        if self.marks:
+            self.marks.take(number, row, name, found)
+        if self.several or self.marks:
             self.labels[name] = tuple(dict.fromkeys((*before, *found)))
         elif before != found:
             self.wrong[TWO].append(f"line {number}, {name}")
@@ -126,7 +137,8 @@ class _Taken:
 
 def _read(path: Path, rows: Rows, columns: Columns, find: Places, several: bool) -> Table:
     """What the rows say; UserError where most of them cannot be used, or contradict others."""
-    taken, width = _Taken(columns, several), len(rows[0][1])
+    marks = Marks(columns.sides) if columns.sides else None
+    taken, width = _Taken(columns, several, marks), len(rows[0][1])
     for number, row in rows[columns.headed :]:
         if len(row) != width:
             taken.faults[f"not of {width} cells"].append(f"line {number}")
@@ -135,26 +147,34 @@ def _read(path: Path, rows: Rows, columns: Columns, find: Places, several: bool)
             taken.faults["that name no picture there"].append(cell or "an empty cell")
         else:
             taken.take(number, row, name)
-    _refuse(path, len(rows) - columns.headed, taken.faults, taken.wrong)
+    wrong = {**taken.wrong, **(marks.wrong if marks else {})}
+    expected = f"{marks.expected}, {BELOW}" if marks else EXPECTED
+    _refuse(path, len(rows) - columns.headed, taken.faults, wrong, expected)
     kept = {name: of for name, of in taken.labels.items() if several or len(of) == 1}
     left_out = [name for name in taken.labels if name not in kept]
+    if marks and left_out and not kept:
+        raise UserError(f"{path} has no picture of one class alone; {TAKES_ALL}")
     parts = _by_role(path, kept, taken.roles)
     notes = _notes(path, columns, taken.faults, left_out, several)
     if not several and any(map(columns.joins, kept.values())):
         notes.append(JOINED)
-    return Table(path, parts, tuple(notes))
+    return Table(path, parts, tuple(notes), marks)
 
 
 def _refuse(
-    path: Path, count: int, faults: Mapping[str, Sequence[str]], wrong: Mapping[str, Sequence[str]]
+    path: Path,
+    count: int,
+    faults: Mapping[str, Sequence[str]],
+    wrong: Mapping[str, Sequence[str]],
+    expected: str,
 ) -> None:
     """Raises UserError for rows that contradict others, or cannot be used and are most of all."""
     unusable = sum(map(len, faults.values()))
     if wrong or 2 * unusable > count:
         several = "; --task tag takes several classes a picture" if TWO in wrong else ""
-        told = "; ".join(_counted(why, which) for why, which in {**wrong, **faults}.items())
+        told = counted({**wrong, **faults})
         raise UserError(
-            f"{path} has rows that cannot be used, of {count:,} in all: {told}; {EXPECTED}{several}"
+            f"{path} has rows that cannot be used, of {count:,} in all: {told}; {expected}{several}"
         )
 
 
@@ -186,10 +206,5 @@ def _notes(
     parted = f", labels parted by '{columns.parting}'" if several and columns.parting else ""
     notes = [f"labels by {path.name}{columns.told}{part}{parted}"]
     if faults:
-        told = "; ".join(_counted(why, which) for why, which in faults.items())
-        notes.append(f"left out in {path.name}, rows {told}")
+        notes.append(f"left out in {path.name}, rows {counted(faults)}")
     return [*notes, not_of_one(left_out)] if left_out else notes
-
-
-def _counted(why: str, which: Sequence[str]) -> str:
-    return f"{why}: {len(which):,} (the first: {one_line(which[0][:100])})"

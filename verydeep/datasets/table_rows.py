@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from verydeep.errors import one_line
@@ -29,6 +30,14 @@ def rows_of(path: Path) -> Rows | str:
     except (OSError, csv.Error) as error:
         return one_line(str(error))
     return rows or "empty"
+
+
+def counted(faults: Mapping[str, Sequence[str]]) -> str:
+    """Rows that cannot be used, by what is wrong with them, each kind with the first."""
+    return "; ".join(
+        f"{why}: {len(which):,} (the first: {one_line(which[0][:100])})"
+        for why, which in faults.items()
+    )
 
 
 def _parting(path: Path, text: str) -> str:

@@ -7,21 +7,19 @@ which it is known that it shows nothing is kept.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from verydeep.datasets.annotations import LabelSets, Objects
+from verydeep.datasets.annotations import LabelSets, ObjectsIn, PointsIn
 from verydeep.datasets.dataset import Part
 from verydeep.datasets.entries import natural_key, some
 from verydeep.datasets.listing import class_name
 
 Said = Mapping[str, bool]
 """The labels of one picture, and whether each is certain."""
-ObjectsIn = Callable[[str, tuple[str, ...]], Objects | None]
-"""The objects in the picture of a name, their labels places in the classes."""
 
 
 @dataclass
@@ -39,6 +37,7 @@ class Tags:
     left_out: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     objects_in: ObjectsIn | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    points_in: PointsIn | None = None
 
     @classmethod
     def of(
@@ -107,12 +106,14 @@ class Tags:
             for label, sure in of_one.items():
                 if label in place:
                     signs[i, place[label]] = sure
-        names, path, objects_in = [*self.said], self.path, self.objects_in
+        names, path = [*self.said], self.path
+        objects_in, points_in = self.objects_in, self.points_in
         return Part(
             names,
             LabelSets.of_signs(signs),
             lambda i: path(names[i]),
             objects_in and (lambda i: objects_in(names[i], classes)),
+            points=points_in and (lambda i: points_in(names[i], classes)),
         )
 
 

@@ -44,7 +44,7 @@ def is_here(where: str | Path) -> bool:
 
 
 def open(where: str | Path, split: int = 0) -> Dataset:
-    """Dataset of the pictures of one class each, by the parts that lists make.
+    """Dataset of the pictures of one class each with their objects, by the parts that lists make.
 
     Without a list to train on, those that no other list names are it; without any, all of them are
     split here. Raises UserError where there are several years, or an annotation is none of VOC's.
@@ -55,6 +55,7 @@ def open(where: str | Path, split: int = 0) -> Dataset:
         if labels:
             of_files = {year.files[stem]: label for stem, label in labels.items()}
             listings[role] = Listing.labelled(year.root / PICTURES, of_files, listed.called)
+            listings[role].objects_in = year.objects_in
     if "train" not in listings:
         year.refuse_pictureless()
         raise UserError(f"no picture to train on in {year.root} shows objects of exactly one class")

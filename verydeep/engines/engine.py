@@ -7,9 +7,10 @@ run the trunk, the rows before the first that looks at a whole map, and in the l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -139,6 +140,35 @@ def _is_one_trunk(one: Network, other: Network) -> bool:
         for (name, ours), theirs in pairs
         if name.rpartition(".")[0] in rows
     )
+
+
+def with_trunk_of(engine: Engine, network: Network, threads: int = 1, calls: int = 1) -> Engine:
+    """The engine of the same name for another network; of the same trunk, if theirs are the same.
+
+    They are where rows, tensors and pixels up to there are, as in a net whose FC layers alone were
+    trained from another's.
+    """
+    if is_trunk_of(engine.network, network):
+        return Engine(engine.name, network, engine.trunk)
+    return engine_for(network, engine.name, threads, calls)
+
+
+def is_trunk_of(one: Network, other: Network) -> bool:
+    """Whether two networks give the same up to the first row that looks at a whole map."""
+    ours, theirs = ([row for row, _ in n.table.path({n.table.trunk})] for n in (one, other))
+    if ours != theirs or one.table.trunk == PICTURE or not _seen_alike(one, other):
+        return False
+    own, others = one.state_dict(), other.state_dict()
+    names = [name for name in own if name.rpartition(".")[0] in {row.name for row in ours}]
+    return all(torch.equal(own[name], others[name]) for name in names)
+
+
+def _seen_alike(one: Network, other: Network) -> bool:
+    """Whether networks are shown the same part of any picture, in the same pixels."""
+    pixels = replace(one.pixels, scale=other.pixels.scale)
+    tables = one.table, other.table
+    shown = {(table.crop, table.least, table.step) for table in tables}
+    return pixels == other.pixels and len(shown) == 1
 
 
 def _by_torch(network: Network) -> Trunk:

@@ -20,8 +20,10 @@ from verydeep.evaluation.dense import bytes_a_pixel, in_tiles
 from verydeep.evaluation.rows import Rows
 from verydeep.evaluation.views import Pass
 from verydeep.evaluation.walk import Reduction, Walk
+from verydeep.nets.network import Network
 from verydeep.nets.table import SCORES
 from verydeep.pictures.reading import Picture
+from verydeep.pictures.windows import Window
 
 CHUNK = {"cpu": 2**24, "cuda": 2**30}
 """Pixels shown in a chunk, about: a minute of D on a CPU, seconds on a GPU."""
@@ -52,7 +54,7 @@ def walk_of(
     """The walk that gives a row of evidence for each picture and pass, by an engine made for it."""
     network = engine.network.eval()
     show, table = _Shower(engine, precision), network.table
-    columns = table.class_count
+    columns = table.outputs
     if table.pooled is not None:
         columns, _, _ = table.shapes(table.crop, table.crop)[table.pooled]
     return Walk(
@@ -84,6 +86,13 @@ def chunk_of(pictures: int, passes: Sequence[Pass], device: str) -> int:
     return min(most, max(1, math.ceil(pictures / PARTS)))
 
 
+def room_for(network: Network) -> tuple[int, int]:
+    """Pixels to be shown to a network at once, about, and those that it has memory for."""
+    device = network.device.type
+    most = _memory(device) // bytes_a_pixel(network.table)
+    return min(PIXELS[device], most), most
+
+
 class _Shower:
     """Shows batches to an engine, about `limit` pixels at once and never more than `most`."""
 
@@ -91,12 +100,11 @@ class _Shower:
         network = engine.network
         self.engine, self.device = engine, network.device.type
         self.half = precision == "bf16"
-        self.most = _memory(self.device) // bytes_a_pixel(network.table)
-        self.limit = min(PIXELS[self.device], self.most)
+        self.limit, self.most = room_for(network)
 
     @torch.inference_mode()
     def __call__(
-        self, shown_as: Pass, pictures: Sequence[Picture]
+        self, shown_as: Pass, pictures: Sequence[Picture], windows: Sequence[Window]
     ) -> list[Float32[np.ndarray, "1 C"]]:
         """A row for each picture: its evidence, averaged over its views."""
         images = torch.from_numpy(np.stack(pictures)).to(self.engine.network.device)

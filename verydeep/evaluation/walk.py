@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +26,7 @@ from verydeep.evaluation.rows import Rows
 from verydeep.evaluation.views import Pass
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import Picture
+from verydeep.pictures.windows import Size, Window
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import in_order, one_thread_each
@@ -36,16 +37,23 @@ Reduction = Literal["mean", "stack", "union"]
 """What is made of a picture's rows of all passes: their mean; all of them, in the order of the
 passes, as many of each; or all of them, however many each gave."""
 Made = Float32[np.ndarray, "_ C"]
-Make = Callable[[Pass, Sequence[Picture]], Sequence[Made]]
-"""From pictures of one shape, and the pass they are shown for, to the rows of each."""
+Make = Callable[[Pass, Sequence[Picture], Sequence[Window]], Sequence[Made]]
+"""From pictures of one shape, what they show of the originals, and the pass they are shown for, to
+the rows of each."""
+Finished = Float32[np.ndarray, "_ D"]
+Finish = Callable[[int, Made], Finished]
+"""From the number of a picture and its rows, reduced over the passes, to those that are kept."""
+View = tuple[Picture, Window]
+"""A picture as it is shown, and what that shows of the original."""
 
 
 @dataclass(frozen=True)
 class Walk:
     """What pictures are shown as, what is made of them, and how they are shared out.
 
-    `make` gives rows of `columns` numbers; it is given pictures of about `limit` pixels in all
-    views, and `callers` threads may call it at once. A chunk has `size` pictures.
+    `make` is given pictures of about `limit` pixels in all views, and `callers` threads may call it
+    at once. Rows are of `columns` numbers, once `finish` has made of them what is kept, if it is
+    there. A chunk has `size` pictures.
     """
 
     part: Part
@@ -57,6 +65,7 @@ class Walk:
     size: int
     limit: int
     callers: int = 1
+    finish: Finish | None = None
 
     @property
     def count(self) -> int:
@@ -67,7 +76,7 @@ class Walk:
         """The pictures of a chunk, by their numbers in the part."""
         return range(chunk * self.size, min(len(self.part), (chunk + 1) * self.size))
 
-    def read(self, i: int) -> dict[int, Picture]:
+    def read(self, i: int) -> dict[int, View]:
         """A picture at every scale; raises PictureError where it cannot be read."""
         return _read(self.part, self.pixels, self.passes, i)
 
@@ -85,10 +94,9 @@ def fault(part: Part, pixels: Pixels, passes: Sequence[Pass], i: int) -> str | N
     return None
 
 
-def _read(part: Part, pixels: Pixels, passes: Sequence[Pass], i: int) -> dict[int, Picture]:
-    source = part.source(i)
+def _read(part: Part, pixels: Pixels, passes: Sequence[Pass], i: int) -> dict[int, View]:
     scales = dict.fromkeys(shown_as.scale for shown_as in passes)
-    return {scale: pixels.read(source, scale) for scale in scales}
+    return {scale: part.view(i, pixels, scale) for scale in scales}
 
 
 def walked(
@@ -126,21 +134,28 @@ def chunks(
 ) -> Iterator[tuple[int, Rows]]:
     """(chunk, its rows) for each of these chunks, in their order; within `one_thread_each`."""
     made = defaultdict[int, list[tuple[Pass, Made]]](list)
-    shown = 0
+    done: dict[int, Finished] = {}
+    shown = Counter[int]()
 
     def make(batch: _Batch) -> tuple[_Batch, Sequence[Made]]:
-        return batch, walk.make(batch.shown_as, batch.images) if batch.shown_as else []
+        if batch.shown_as is None:
+            return batch, []
+        images, windows = zip(*batch.views, strict=True)
+        return batch, walk.make(batch.shown_as, images, windows)
 
     batches = _batches(walk, numbers, threads)
     for batch, found in in_order(make, batches, walk.callers, ahead=walk.callers):
         if batch.shown_as is None:
-            yield batch.chunk, _reduced(walk, batch.chunk, made)
-            made.clear()
+            yield batch.chunk, _collected(walk, batch.chunk, done)
+            done.clear()
             continue
         for i, rows in zip(batch.numbers, found, strict=True):
             _take(walk, made[i], batch.shown_as, rows)
-        shown += len(batch.numbers)
-        progress(shown // len(walk.passes))
+            shown[i] += 1
+            if shown[i] == len(walk.passes):  # finished at once, for rows may be many
+                of_passes = _of_passes(walk, made.pop(i))
+                done[i] = walk.finish(i, of_passes) if walk.finish else of_passes
+        progress(shown.total() // len(walk.passes))
 
 
 def _take(walk: Walk, there: list[tuple[Pass, Made]], shown_as: Pass, rows: Made) -> None:
@@ -152,17 +167,12 @@ def _take(walk: Walk, there: list[tuple[Pass, Made]], shown_as: Pass, rows: Made
         there.append((shown_as, rows))
 
 
-def _reduced(walk: Walk, chunk: int, made: Mapping[int, list[tuple[Pass, Made]]]) -> Rows:
+def _collected(walk: Walk, chunk: int, done: Mapping[int, Finished]) -> Rows:
     """The rows of a chunk's pictures, of which those that could not be read have none."""
-    each: list[Made | None] = []
-    for i in walk.numbers(chunk):
-        if i not in made:
-            each.append(None)
-            continue
-        rows = _of_passes(walk, made[i])
-        if not np.isfinite(rows).all():
+    each = [done.get(i) for i in walk.numbers(chunk)]
+    for i, rows in zip(walk.numbers(chunk), each, strict=True):
+        if rows is not None and not np.isfinite(rows).all():
             raise UserError(f"the network's scores for {walk.part.names[i]} are no finite numbers")
-        each.append(rows)
     return Rows.of(each, walk.columns)
 
 
@@ -227,13 +237,13 @@ class _Batch:
     chunk: int
     shown_as: Pass | None = None
     numbers: Sequence[int] = ()
-    images: Sequence[Picture] = ()
+    views: Sequence[View] = ()
 
 
 def _batches(walk: Walk, numbers: Sequence[int], threads: int) -> Iterator[_Batch]:
     """The pictures of each chunk, those of one shape together, and then its end."""
 
-    def read(i: int) -> dict[int, Picture] | None:
+    def read(i: int) -> dict[int, View] | None:
         try:
             return walk.read(i)
         except PictureError:  # `fault` says why
@@ -243,11 +253,11 @@ def _batches(walk: Walk, numbers: Sequence[int], threads: int) -> Iterator[_Batc
     reading = in_order(read, pictures, threads, ahead=8 * threads)
     for chunk in numbers:
         waiting = _Waiting(walk.limit)
-        for i, images in zip(walk.numbers(chunk), reading, strict=False):
-            if images is None:
+        for i, views in zip(walk.numbers(chunk), reading, strict=False):
+            if views is None:
                 continue
             for shown_as in walk.passes:
-                yield from waiting.add(chunk, shown_as, i, images[shown_as.scale])
+                yield from waiting.add(chunk, shown_as, i, views[shown_as.scale])
         yield from waiting.rest(chunk)
         yield _Batch(chunk)
 
@@ -257,15 +267,13 @@ class _Waiting:
 
     def __init__(self, limit: int) -> None:
         self.limit, self._pixels = limit, 0
-        self._buckets: dict[tuple[Pass, tuple[int, ...]], list[tuple[int, Picture]]] = defaultdict(
-            list
-        )
+        self._buckets: dict[tuple[Pass, Size], list[tuple[int, View]]] = defaultdict(list)
 
-    def add(self, chunk: int, shown_as: Pass, i: int, image: Picture) -> Iterator[_Batch]:
+    def add(self, chunk: int, shown_as: Pass, i: int, view: View) -> Iterator[_Batch]:
         """Takes a picture; gives a batch when one is full, or when too many wait."""
-        bucket = shown_as, image.shape
-        self._buckets[bucket].append((i, image))
-        self._pixels += shown_as.pixels(*image.shape[:2])
+        bucket = shown_as, view[1].size
+        self._buckets[bucket].append((i, view))
+        self._pixels += shown_as.pixels(*view[1].size)
         if self._size(bucket) >= self.limit:
             yield self._taken(chunk, bucket)
         elif self._pixels > WAITING * self.limit:  # many shapes: make room from the fullest
@@ -276,11 +284,11 @@ class _Waiting:
         for bucket in list(self._buckets):
             yield self._taken(chunk, bucket)
 
-    def _size(self, bucket: tuple[Pass, tuple[int, ...]]) -> int:
-        shown_as, shape = bucket
-        return len(self._buckets[bucket]) * shown_as.pixels(*shape[:2])
+    def _size(self, bucket: tuple[Pass, Size]) -> int:
+        shown_as, size = bucket
+        return len(self._buckets[bucket]) * shown_as.pixels(*size)
 
-    def _taken(self, chunk: int, bucket: tuple[Pass, tuple[int, ...]]) -> _Batch:
+    def _taken(self, chunk: int, bucket: tuple[Pass, Size]) -> _Batch:
         self._pixels -= self._size(bucket)
-        numbers, images = zip(*self._buckets.pop(bucket), strict=True)
-        return _Batch(chunk, bucket[0], list(numbers), images)
+        numbers, views = zip(*self._buckets.pop(bucket), strict=True)
+        return _Batch(chunk, bucket[0], list(numbers), views)

@@ -50,6 +50,8 @@ def layer_of(row: Row, inputs: list[Shape]) -> nn.Module:
             return nn.Softmax(1)
         case rows.Sigmoid():
             return nn.Sigmoid()
+        case rows.Places():
+            return nn.Identity()
         case _:
             raise TypeError(f"no layer for a row of kind {type(row).__name__}")
 

@@ -162,7 +162,12 @@ class Network(nn.Module):
         return self.likely(self.score_map(images).float().mean((2, 3)))
 
     def likely(self, scores: Float[Tensor, "B K ..."]) -> Float[Tensor, "B K ..."]:
-        """Posteriors of class scores, or at each position of a map of them."""
+        """Posteriors of class scores, or at each position of a map of them.
+
+        Of a net that finds places, which has none, they are its numbers as they are.
+        """
+        if self.table.places:
+            return scores
         return scores.sigmoid() if self.table.has_several else scores.softmax(1)
 
     def evidence(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:

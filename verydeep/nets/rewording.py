@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 
 from verydeep.errors import UserError
+from verydeep.nets.rows import NUMBERS
 from verydeep.nets.table import NORM_WORD
-from verydeep.nets.words import HIDDEN, SIGMOID, SOFTMAX, TIMES
+from verydeep.nets.words import HIDDEN, MEAN, POOLED, SIGMOID, SOFTMAX, TIMES
 
+LAST = (SOFTMAX, SIGMOID, *NUMBERS)
+"""Words of what stands behind the scores."""
 _CHANNELS = re.compile(r"((?:\d+ x )?(?:conv\d+|FC)-)(\d+)(.*)")
 """A word with channels of its own: what stands before them, they, and what is behind."""
 
@@ -47,9 +50,13 @@ def with_last(words: Sequence[str], last: Iterable[str]) -> tuple[str, ...]:
     """The words with others from the last layer on, that of the scores.
 
     Of a net whose last layer is no FC row, but averaged after it, the channels alone are taken.
+    Before an FC row that finds places a mean over space is left out, in which they would be lost.
     """
     words, last = _spelled(words), tuple(last)
     place = body(words)
+    if last[-1] in NUMBERS and place and words[place - 1] in (MEAN, POOLED):
+        place -= 1
+        words = [*words[:place], *words[place + 1 :]]
     match = _CHANNELS.fullmatch(last[0])
     if place == len(words) or match is None:
         return (*words[:place], *last)
@@ -76,8 +83,8 @@ def body(words: Sequence[str]) -> int:
 
 
 def _end(words: Sequence[str]) -> int:
-    """The place of the soft-max, or the sigmoid; how many words there are without."""
-    return next((i for i, word in enumerate(words) if word in (SOFTMAX, SIGMOID)), len(words))
+    """The place of what stands behind the scores; how many words there are without."""
+    return next((i for i, word in enumerate(words) if word in LAST), len(words))
 
 
 def _layer_before(words: Sequence[str], end: int) -> int | None:

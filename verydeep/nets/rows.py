@@ -9,6 +9,7 @@ table may branch. A new kind of row is a class here, its word in `words.py` and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 Shape = tuple[int, int, int]
 """(channels, height, width) of what a row gives."""
@@ -216,3 +217,22 @@ class Softmax(Row):
 @dataclass(frozen=True)
 class Sigmoid(Row):
     """The posterior of each channel by itself: of classes of which several may be in a picture."""
+
+
+PlacesKind = Literal["boxes", "objects", "points"]
+"""What a net that finds places gives: a box for each class, of which that of the picture's class
+counts; the boxes of things that are all in every picture; or points of such things."""
+NUMBERS: dict[PlacesKind, int] = {"boxes": 4, "objects": 4, "points": 2}
+"""Numbers of each: centre x, centre y, width and height of a box, x and y of a point."""
+
+
+@dataclass(frozen=True)
+class Places(Row):
+    """What is read are places in the crop, so many numbers for each name, in shares of its side."""
+
+    kind: PlacesKind = "boxes"
+
+    @property
+    def numbers(self) -> int:
+        """Numbers for each name."""
+        return NUMBERS[self.kind]

@@ -18,6 +18,7 @@ from verydeep.nets.rows import (
     Conv,
     Dropout,
     Mean,
+    Places,
     ReLU,
     Row,
     Shape,
@@ -98,10 +99,10 @@ class Table:
     def ends(self) -> dict[str, str]:
         """The rows that a network is run for, by what they are: its scores, and its side heads.
 
-        The scores are what the soft-max reads, or the sigmoid; without one, what an FC row at the
-        end gives.
+        The scores are what the soft-max reads, or the sigmoid, or what finds places; without one,
+        what an FC row at the end gives.
         """
-        found = [row.inputs[0] for row in self.rows if isinstance(row, Softmax | Sigmoid)]
+        found = [row.inputs[0] for row in self.rows if isinstance(row, Softmax | Sigmoid | Places)]
         if not found and self.rows and isinstance(self.rows[-1], FC):
             found = [self.rows[-1].name]
         return dict([*self.heads, *((SCORES, name) for name in found[:1])])
@@ -115,6 +116,11 @@ class Table:
     def has_several(self) -> bool:
         """Whether a picture may be of several classes, or none: each has a posterior by itself."""
         return any(isinstance(row, Sigmoid) for row in self.rows)
+
+    @cached_property
+    def places(self) -> Places | None:
+        """The row of a net that finds places, which has no posteriors; None of any other net."""
+        return next((row for row in self.rows if isinstance(row, Places)), None)
 
     @cached_property
     def pooled(self) -> str | None:
@@ -144,13 +150,18 @@ class Table:
 
     @property
     def class_count(self) -> int:
-        """Number of classes: the channels of the scores; 0 without any."""
+        """Number of classes: the channels of the scores, or so many for each; 0 without any."""
+        return self.outputs // (self.places.numbers if self.places else 1)
+
+    @property
+    def outputs(self) -> int:
+        """Channels of the scores; 0 without any."""
         return self._at_crop[self.scores][0] if self.has_scores else 0
 
     @cached_property
     def class_layers(self) -> frozenset[str]:
         """Names of the layers that give classes, those of side heads too, and norms behind them."""
-        ends = [end for end in self.ends.values() if self._at_crop[end][0] == self.class_count]
+        ends = [end for end in self.ends.values() if self._at_crop[end][0] == self.outputs]
         found = set()
         for end in ends:
             found |= {*[row.name for row, _ in self.path({end}) if isinstance(row, Conv)][-1:]}

@@ -13,6 +13,8 @@ Caffe's names, numbered by blocks, which end with a pool.
     mean                that of the whole map, however large, and of all views of a picture
     LRN, dropout 0.4, L2, soft-max      `LRN n 5 k 1 alpha 1e-4 beta 0.75`
     sigmoid             in place of soft-max: classes of which a picture may show several
+    boxes, points       in place of soft-max: where things are, 4 or 2 numbers for each name;
+    objects             boxes of things that are all in every picture
     ( a b | c )         branches from one row, their channels put together
     [ a b | c ]         branches summed, then ReLU; `] linear` for none; an empty one is the row
     ] x 3, 2 x conv3-8  so many times, one after another
@@ -34,6 +36,7 @@ from verydeep.nets.rows import (
     FC,
     L2,
     LRN,
+    NUMBERS,
     PICTURE,
     Add,
     AvePool,
@@ -43,6 +46,8 @@ from verydeep.nets.rows import (
     Dropout,
     MaxPool,
     Mean,
+    Places,
+    PlacesKind,
     Pool,
     ReLU,
     Row,
@@ -212,6 +217,8 @@ class _Reader:
         elif kind in (SOFTMAX, SIGMOID):
             last = Softmax if kind == SOFTMAX else Sigmoid
             self._add(last(f"{self._prefix}prob", self._reads))
+        elif kind in NUMBERS:
+            self._places(kind, word)
         else:
             raise _no_row(word)
         if options:
@@ -276,6 +283,13 @@ class _Reader:
             self._add(ReLU(number.format("relu"), self._reads))
             self._add(Dropout(number.format("drop"), self._reads))
         self._block, self._place = self._block + 1, 0
+
+    def _places(self, kind: PlacesKind, word: str) -> None:
+        row = Places(f"{self._prefix}places", self._reads, kind)
+        channels = self._shapes[self.last][0]
+        if channels % row.numbers:
+            raise UserError(f"'{word}' reads {channels} channels, no multiple of {row.numbers}")
+        self._add(row)
 
     def _joined(self, group: _Group) -> None:
         """Branches from the last row, and the row that puts them together."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,11 +12,19 @@ from torch.nn import functional as F
 from verydeep.datasets.dataset import Part
 from verydeep.evaluation.chance import blind
 from verydeep.evaluation.metrics import negative_log_likelihood, top_error
-from verydeep.evaluation.posteriors import Posteriors, posteriors, readable
-from verydeep.evaluation.views import protocol
-from verydeep.nets.network import Network
-from verydeep.runtime.runtime import Runtime
-from verydeep.tasks.task import ClassWeights, Counts, Figure, Judgement, Scores, Targets, Task
+from verydeep.evaluation.posteriors import readable
+from verydeep.pictures.windows import Window
+from verydeep.tasks.centre import by_centre
+from verydeep.tasks.task import (
+    Answers,
+    ClassWeights,
+    Counts,
+    Figure,
+    Judgement,
+    Scores,
+    Targets,
+    Task,
+)
 
 
 def _loss(scores: Scores, labels: Targets, weights: ClassWeights | None) -> torch.Tensor:
@@ -29,17 +37,7 @@ def _balanced(pictures: int, counts: Counts) -> ClassWeights:
     return torch.from_numpy(np.where(counts, weights, 0).astype(np.float32))
 
 
-def _judge(
-    network: Network, part: Part, runtime: Runtime, while_testing: Callable[[], None]
-) -> Judgement:
-    """What the posteriors of one centre crop a picture come to."""
-    found = posteriors(
-        network, part, protocol(network, "centre"), runtime, lambda done: while_testing()
-    )
-    return _of_posteriors(found, part)
-
-
-def _of_posteriors(found: Posteriors, part: Part) -> Judgement:
+def _of_posteriors(found: Answers, crops: Sequence[Window], part: Part) -> Judgement:
     """Mean negative log posterior, top-1 and top-5 error.
 
     Pictures that cannot be read are left out.
@@ -54,11 +52,11 @@ CLASSIFY = Task(
     name="classify",
     outputs=lambda dataset: dataset.classes,
     last_rows=lambda dataset: (f"FC-{len(dataset.classes)}", "soft-max"),
-    target=lambda part, samples, _: torch.from_numpy(part.labels[samples]),
+    target=lambda part, samples, outputs, views: torch.from_numpy(part.labels[samples]),
     loss=_loss,
     guess=lambda network, labels: math.log(len(network.classes)),
-    judge=_judge,
-    of_posteriors=_of_posteriors,
+    judge=by_centre(_of_posteriors),
+    of_centre=_of_posteriors,
     figures=(Figure("top1", "top-1 error", "error"), Figure("top5", "top-5 error", "top-5 error")),
     judged_by="by one centre crop",
     without_looking=lambda dataset, part: str(blind(part.labels, dataset.classes)),

@@ -6,7 +6,7 @@ the soft-max's has, posterior less truth, and the rates that are right for class
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,24 +14,33 @@ from torch.nn import functional as F
 
 from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import Dataset, Part
-from verydeep.evaluation.posteriors import Posteriors, posteriors, readable
+from verydeep.evaluation.posteriors import readable
 from verydeep.evaluation.several import (
     binary_cross_entropy,
     blind_map,
     mean_average_precision,
     signs_of,
 )
-from verydeep.evaluation.views import protocol
 from verydeep.nets.network import Network
 from verydeep.nets.words import SIGMOID
-from verydeep.runtime.runtime import Runtime
-from verydeep.tasks.task import ClassWeights, Counts, Figure, Judgement, Scores, Targets, Task
+from verydeep.pictures.windows import Window
+from verydeep.tasks.centre import by_centre
+from verydeep.tasks.task import (
+    Answers,
+    ClassWeights,
+    Counts,
+    Figure,
+    Judgement,
+    Scores,
+    Targets,
+    Task,
+)
 
 MOST = 100.0
 """What a picture of a rare class counts at most."""
 
 
-def _target(part: Part, samples: Labels, classes: int) -> Targets:
+def _target(part: Part, samples: Labels, classes: int, views: Sequence[Window]) -> Targets:
     return torch.from_numpy(signs_of(part.only(samples), classes)).float()
 
 
@@ -64,17 +73,7 @@ def _guess(network: Network, signs: Targets) -> float:
     return float((losses * signs.abs()).sum(1).mean())
 
 
-def _judge(
-    network: Network, part: Part, runtime: Runtime, while_testing: Callable[[], None]
-) -> Judgement:
-    """What the posteriors of one centre crop a picture come to."""
-    found = posteriors(
-        network, part, protocol(network, "centre"), runtime, lambda done: while_testing()
-    )
-    return _of_posteriors(found, part)
-
-
-def _of_posteriors(found: Posteriors, part: Part) -> Judgement:
+def _of_posteriors(found: Answers, crops: Sequence[Window], part: Part) -> Judgement:
     """Mean loss and mAP; pictures that cannot be read are left out."""
     read = np.flatnonzero(readable(found))
     found, signs = found[read], signs_of(part.only(read), found.shape[1])
@@ -94,8 +93,8 @@ TAG = Task(
     target=_target,
     loss=_loss,
     guess=_guess,
-    judge=_judge,
-    of_posteriors=_of_posteriors,
+    judge=by_centre(_of_posteriors),
+    of_centre=_of_posteriors,
     figures=(Figure("map", "mean average precision", "mAP", lower_is_better=False),),
     judged_by="by one centre crop",
     without_looking=_without_looking,

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Float32, Int64, Shaped
 from torch import Tensor
 
 from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import Dataset, Part
-from verydeep.evaluation.posteriors import Posteriors
 from verydeep.nets.network import Network
+from verydeep.pictures.windows import Window
 from verydeep.runtime.runtime import Runtime
 
 Scores = Float[Tensor, "B K"]
@@ -27,6 +27,9 @@ ClassWeights = Float[Tensor, " K"]
 """What a picture of each class counts in the loss."""
 Counts = Int64[np.ndarray, " K"]
 """Pictures of each class."""
+Answers = Float32[np.ndarray, "N C"]
+"""What a net gives of each picture of a part: posteriors, or places in shares of what it is shown;
+NaN of one that could not be read."""
 
 
 @dataclass(frozen=True)
@@ -80,24 +83,26 @@ class Judgement:
 class Task:
     """What a net is trained for.
 
-    `outputs` names what the net gives for a dataset, a name for each channel of its scores;
-    `last_rows` are the words of that row, and of what follows it in the table.
+    `fitting` is what of a dataset can be learnt and judged by, and raises UserError where that is
+    nothing. `outputs` names what the net gives for it, a name for each channel of its scores, or
+    for so many of them; `last_rows` are the words of that row, and of what follows it in the table.
 
-    `target` is what the net is to give of some pictures of a part, by their places in it, from the
-    part's annotations and with so many outputs; `loss` one number for each picture of a
-    micro-batch, from scores, targets and what classes weigh, where that is not the same for all;
-    `guess` the mean loss of an answer that looks at no picture, for a net and targets.
-    A task that takes `several` labels a picture has data opened with them. `balanced` gives the
-    weights by which all classes count the same, from the number of pictures, and of those of each
-    class; a task without classes has none.
+    `target` is what the net is to give of views of pictures of a part, which are said by their
+    places in it, from the part's annotations, with so many outputs; the windows say what each view
+    shows. `loss` is one number for each picture of a micro-batch, from scores, targets and what
+    classes weigh, where that is not the same for all; `guess` the mean loss of an answer that looks
+    at no picture, for a net and targets.
+    A task that takes `several` labels a picture has data opened with them, and one that needs
+    `classes` learns from no fewer. `balanced` gives the weights by which all classes count the
+    same, from the number of pictures, and of those of each class; a task without classes has none.
 
     `judge` shows a net the pictures of a part, and calls its last argument from time to time, which
     may raise. It gives a value for each of the `figures`: the first is watched by the schedule
     and chooses the weights, of equals the lower loss. `judged_by` says how, in a few words;
     `without_looking` what figures mean little without, in a line, for a dataset's part.
 
-    Where `judge` goes by the posteriors of one centre crop a picture, `of_posteriors` is what it
-    makes of those, NaN of a picture that could not be read, whoever worked them out.
+    Where `judge` goes by one centre crop a picture, `of_centre` is what it makes of the answers to
+    those, and what they show, whoever worked them out.
 
     `protocols` are the tests by posteriors that end a run, one score file each. Where a task has
     none, the test part is judged once as the validation part is after every epoch.
@@ -106,16 +111,18 @@ class Task:
     name: str
     outputs: Callable[[Dataset], tuple[str, ...]]
     last_rows: Callable[[Dataset], tuple[str, ...]]
-    target: Callable[[Part, Labels, int], Targets]
+    target: Callable[[Part, Labels, int, Sequence[Window]], Targets]
     loss: Callable[[Scores, Targets, ClassWeights | None], Float[Tensor, " B"]]
     guess: Callable[[Network, Targets], float]
     judge: Callable[[Network, Part, Runtime, Callable[[], None]], Judgement]
     figures: tuple[Figure, ...]
     judged_by: str
     without_looking: Callable[[Dataset, Part], str]
-    of_posteriors: Callable[[Posteriors, Part], Judgement] | None = None
+    of_centre: Callable[[Answers, Sequence[Window], Part], Judgement] | None = None
     protocols: tuple[str, ...] = ()
     several: bool = False
+    classes: int = 2
+    fitting: Callable[[Dataset], Dataset] = lambda dataset: dataset
     balanced: Callable[[int, Counts], ClassWeights] | None = None
 
     @property

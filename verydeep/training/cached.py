@@ -28,9 +28,11 @@ from verydeep.engines.engine import Engine, chosen, engine_for
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.showing import callers
 from verydeep.evaluation.views import Pass, protocol
+from verydeep.localisation.centre import fields_of, window_of
 from verydeep.nets.network import Network
 from verydeep.nets.table import SCORES
 from verydeep.pictures.reading import Picture
+from verydeep.pictures.windows import Window
 from verydeep.runtime.memory import in_words
 from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import in_order, one_thread_each
@@ -43,8 +45,9 @@ from verydeep.training.values import Files, Kept, Piece, made
 
 FOLDER = "cached"
 """Name of the folder of values in that of a run; it is there until the training has ended."""
-Told = list[tuple[int, str | None]]
-"""Of each crop which picture of its part it shows, and what was wrong with the one asked for."""
+Told = list[tuple[int, Window, str | None]]
+"""Of each crop which picture of its part it shows, what of that, and what was wrong with the one
+that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -73,29 +76,29 @@ class Shown:
     def __len__(self) -> int:
         return self.learnt + len(self.validation)
 
-    def read(self, number: int, out: Picture) -> tuple[int, str | None]:
-        """Writes a crop to `out`; which picture of its part it is of, and what was wrong with it.
+    def read(self, number: int, out: Picture) -> tuple[int, Window, str | None]:
+        """Writes a crop to `out`; which picture of its part it shows, what of it, what was wrong.
 
         Raises PictureError where a picture that is learnt from cannot be read and may not be.
         """
         if number >= self.learnt:
             return self._read_centre(number - self.learnt, out)
         view, i = divmod(number, len(self.source.part))
-        drawn, taken, _, fault = read_crop(self.source, self.settings, view, i, out)
+        drawn, taken, window, fault = read_crop(self.source, self.settings, view, i, out)
         if drawn.mirrored:
             out[:] = out[:, ::-1].copy()
-        return taken, fault
+        return taken, window, fault
 
-    def _read_centre(self, i: int, out: Picture) -> tuple[int, str | None]:
-        pixels = self.source.pixels
+    def _read_centre(self, i: int, out: Picture) -> tuple[int, Window, str | None]:
+        side = self.centre.crop
         try:
-            image = pixels.read(self.validation.source(i), self.centre.scale)
+            image, whole = self.validation.view(i, self.source.pixels, self.centre.scale)
         except PictureError as error:
             out[:] = 0
-            return i, str(error)
-        (top, left), side = self.centre.places(*image.shape[:2])[0], self.centre.crop
+            return i, Window.whole((side, side)), str(error)
+        top, left = self.centre.places(*image.shape[:2])[0]
         out[:] = image[top : top + side, left : left + side]
-        return i, None
+        return i, self.centre.windows(whole)[0], None
 
     def told(self, number: int) -> str:
         """What a crop is called in a line for the user."""
@@ -139,19 +142,20 @@ class Maker:
         size = settings.micro_batch if self.device == "cpu" else settings.batch
         groups = [numbers[start : start + size] for start in range(0, len(numbers), size)]
         reading = in_order(self._read, groups, threads, ahead=2 * threads)
-        values, taken, faults = [], [], {}
+        values, taken, windows, faults = [], [], [], {}
         _ = self.engine  # made here, before threads ask for it
         with one_thread_each():
             calls = callers(self.device, threads)
             for group, found, told in in_order(self._values, reading, calls, ahead=calls):
                 self.while_making()
                 values.append(found)
-                for number, (picture, fault) in zip(group, told, strict=True):
+                for number, (picture, window, fault) in zip(group, told, strict=True):
                     taken.append(picture)
+                    windows.append(fields_of(window))
                     if fault is not None:
                         faults[number - numbers.start] = fault
                 self.runtime.progress.step(doing, group.stop, len(self.shown))
-        return Piece(np.concatenate(values), np.array(taken), faults)
+        return Piece(np.concatenate(values), np.array(taken), np.array(windows), faults)
 
     def _read(self, group: range) -> tuple[range, UInt8[Tensor, "B H W 3"], Told]:
         side = self.shown.settings.crop
@@ -214,15 +218,17 @@ class Cached:
             again, pictures = np.divmod(numbers, len(part))  # of a picture that is drawn again
             view = (epoch + again) % views
             found, count = self.kept.of(view * len(part) + pictures), len(numbers)
+            windows = tuple(window_of(fields) for fields in found.windows)
             batch = Batch(
                 torch.from_numpy(found.values),
-                target(part, found.taken, source.outputs),
+                target(part, found.taken, source.outputs, windows),
                 torch.zeros(count, dtype=torch.bool),
                 torch.zeros(count, 3),
                 torch.tensor([0.0 if skips and i in found.faults else 1.0 for i in range(count)]),
                 numbers,
                 min(settings.batch, len(part)),
                 tuple(found.faults.values()),
+                windows,
                 shown_of=tuple(found.taken.tolist()),
                 row=self.row,
             )
@@ -236,25 +242,27 @@ class Cached:
     ) -> Judgement:
         """What a net comes to on the validation part, by its centre crops."""
         task, size = tasks.named(self.shown.settings.task), self.shown.settings.micro_batch
-        assert task.of_posteriors is not None
+        assert task.of_centre is not None
         threads, ranks = runtime.machine.threads, runtime.ranks
-        found = np.zeros((len(part), len(network.classes)), np.float32)
+        found = np.zeros((len(part), network.table.outputs), np.float32)
         starts = range(0, len(part), size)[ranks.rank :: ranks.world_size]
         network.eval()
 
-        def posteriors(start: int) -> tuple[int, np.ndarray]:
+        def answers(start: int) -> tuple[int, np.ndarray]:
             numbers = np.arange(start, min(len(part), start + size))
-            return start, self._posteriors(network, numbers)
+            return start, self._answers(network, numbers)
 
         with one_thread_each():
             calls = callers(network.device.type, threads)
-            for start, rows in in_order(posteriors, starts, calls, ahead=calls):
+            for start, rows in in_order(answers, starts, calls, ahead=calls):
                 while_testing()
                 found[start : start + len(rows)] = rows
-        return task.of_posteriors(ranks.all_reduce_rows(found, "the test"), part)
+        fields = self.kept.windows(self.shown.learnt + np.arange(len(part)))
+        windows = [window_of(each) for each in fields]
+        return task.of_centre(ranks.all_reduce_rows(found, "the test"), windows, part)
 
     @torch.inference_mode()
-    def _posteriors(self, network: Network, numbers: Labels) -> np.ndarray:
+    def _answers(self, network: Network, numbers: Labels) -> np.ndarray:
         piece = self.kept.of(self.shown.learnt + numbers)
         values = torch.from_numpy(piece.values).to(network.device).float()
         scores = network.run({self.row: values}, [SCORES])[SCORES].mean((2, 3))
@@ -280,7 +288,7 @@ def cached(
     """
     network.eval()
     table, (centre,) = network.table, protocol(network, "centre").passes
-    judged = tasks.named(settings.task).of_posteriors is not None
+    judged = tasks.named(settings.task).of_centre is not None
     shown = Shown(source, validation if judged else validation.only([]), settings, centre)
     maker = Maker(network, shown, runtime, while_making)
     row, place = cached_row(table), folder / FOLDER

@@ -47,7 +47,7 @@ class Batch:
     the crop alone.
 
     Where `row` is another than the picture, `images` are what it gave of the crops as they are
-    shown, and there is nothing left to mirror or to shift; there are no windows.
+    shown, and there is nothing left to mirror or to shift.
     """
 
     images: UInt8[Tensor, "B H W 3"] | Float16[Tensor, "B C h w"]
@@ -173,7 +173,7 @@ def batches(
         draws, taken, windows, faults = zip(*read, strict=True)
         batch = Batch(
             images,
-            target(part, np.array(taken), source.outputs),
+            target(part, np.array(taken), source.outputs, windows),
             torch.tensor([draw.mirrored for draw in draws]),
             torch.from_numpy(np.stack([draw.shift for draw in draws])) @ axes,
             torch.tensor([0.0 if fault and skips else 1.0 for fault in faults]),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float16
+from jaxtyping import Float16, Float64
 
 from verydeep import schema, tensors_file
 from verydeep.datasets.annotations import Labels
@@ -24,7 +24,7 @@ from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.memory import in_words
 from verydeep.schema import MisfitError, Sha256
 
-KIND = tensors_file.Kind("verydeep-values", "file of values", 1, "it is made anew", "make it anew")
+KIND = tensors_file.Kind("verydeep-values", "file of values", 2, "it is made anew", "make it anew")
 FILE = 2**24
 """Bytes of a file, about: of D some 330 crops, two minutes of two cores."""
 HALF = 2
@@ -35,12 +35,14 @@ HALF = 2
 class Piece:
     """The values of some crops; `taken` are the pictures that they show, in their part.
 
+    `windows` say what they show of those, in the numbers of `fields_of`.
     `faults` say, by places in the piece, which crops are of pictures that could not be read, why,
     and so that another was taken, or nothing.
     """
 
     values: Float16[np.ndarray, "n C h w"]
     taken: Labels
+    windows: Float64[np.ndarray, "n 8"]
     faults: Mapping[int, str]
 
 
@@ -110,7 +112,7 @@ class Files:
             "of": self.of,
             "faults": {str(place): fault for place, fault in piece.faults.items()},
         }
-        arrays = {"values": piece.values, "taken": piece.taken}
+        arrays = {"values": piece.values, "taken": piece.taken, "windows": piece.windows}
         tensors_file.write(self._path(number), KIND, record, arrays)
 
     def _path(self, number: int) -> Path:
@@ -118,11 +120,12 @@ class Files:
 
     def _mapped(self, path: Path, content: tensors_file.Content, count: int) -> Piece:
         about: _About = schema.fitting(_About, content.record)
-        at, taken = content.head.places["values"], content.arrays()["taken"]
+        at, arrays = content.head.places["values"], content.arrays()
         if about.of != self.of or at.kind != "F16" or at.shape != (count, *self.shape):
             raise MisfitError("its values are of others")
         values = np.memmap(path, np.float16, "r", at.start, at.shape)
-        return Piece(values, taken, {int(place): f for place, f in about.faults.items()})
+        faults = {int(place): f for place, f in about.faults.items()}
+        return Piece(values, arrays["taken"], arrays["windows"], faults)
 
 
 @dataclass(frozen=True)
@@ -132,12 +135,18 @@ class Kept:
     pieces: Sequence[Piece]
     size: int
 
+    def windows(self, numbers: Labels) -> Float64[np.ndarray, "n 8"]:
+        """What some crops show, in their order."""
+        places = (divmod(number, self.size) for number in numbers.tolist())
+        return np.array([self.pieces[piece].windows[place] for piece, place in places])
+
     def of(self, numbers: Labels) -> Piece:
         """Those of some crops, in their order, read into memory."""
         places = [divmod(number, self.size) for number in numbers.tolist()]
         return Piece(
             np.stack([self.pieces[piece].values[place] for piece, place in places]),
             np.array([self.pieces[piece].taken[place] for piece, place in places]),
+            self.windows(numbers),
             {
                 i: self.pieces[piece].faults[place]
                 for i, (piece, place) in enumerate(places)

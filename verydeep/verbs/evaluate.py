@@ -19,14 +19,11 @@ from verydeep.nets.stack import Stack, in_words
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.verbs.measure import Execution, Subject, Tested, measure
-from verydeep.verbs.papers_nets import trained_as
+from verydeep.verbs.papers_nets import VALIDATION, trained_as
 from verydeep.verbs.parts import WORDS, split_of, to_test
 from verydeep.weights.file import WeightsInfo, read_info
 from verydeep.weights.info import members_of
 from verydeep.weights.paths import beside
-
-ILSVRC_VAL = 50_000
-"""Pictures of ILSVRC-2012's validation set, which the paper's figures are of."""
 
 
 def evaluate(
@@ -54,7 +51,7 @@ def evaluate(
     machine. Pools that round "up" (`pooling`) are Caffe's. A test that was cut short goes on where
     it was. `progress` listens, in place of whoever asked; `SILENT` tells nobody. Raises UserError
     where the data has classes that the network does not know, or has changed since an earlier
-    version trained the network on it.
+    version trained the network on it, and for a net of boxes, which `localise` tests.
     """
     runtime = told(runtime, progress)
     weights_path = weights.find(weights_path, runtime.progress)
@@ -63,7 +60,13 @@ def evaluate(
     info = read_info(weights_path)
     if info.members:
         _refuse_another_test(weights_path, info, protocol_name, scales)
-    _ = members_of(info)[0].table.scores  # refuses a net without scores before any picture is read
+    table = members_of(info)[0].table
+    _ = table.scores  # refuses a net without scores before any picture is read
+    if table.places:
+        raise UserError(
+            f"{weights_path} finds {table.places.kind} and tells no classes apart; boxes are "
+            f"tested by verydeep.localise, which `verydeep evaluate` does too"
+        )
     dataset, part_name, part, role = to_test(weights_path, data, split, part_name, runtime)
     part = relabelled(part, dataset, info)
     for note in dataset.notes:
@@ -74,7 +77,7 @@ def evaluate(
     runtime.progress.say(engines.words(execution.engine, asked=engine is not None))
     model = weights.load_any(weights_path, runtime.machine.device)
     chosen = dense(model) if isinstance(model, Stack) else protocol(model, protocol_name, scales)
-    whole = of_ilsvrc(dataset) and part_name != "train" and len(part) == ILSVRC_VAL
+    whole = of_ilsvrc(dataset) and part_name != "train" and len(part) == VALIDATION
     subject = Subject(
         dataset.where,
         dataset.fingerprint,

@@ -173,10 +173,10 @@ def _of_network(
     network: Network, part: Part, test: Identity, journal: Journal, runtime: Runtime
 ) -> Posteriors:
     """The posteriors of all pictures, NaN of those that cannot be read."""
-    telling = _telling(f"testing, {test.protocol.name}", part, runtime)
+    told = telling(f"testing, {test.protocol.name}", part, runtime)
     network, how = pooled(network, test.execution.pooling), test.execution
     return posteriors(
-        network, part, test.protocol, runtime, telling, journal, how.precision, how.engine
+        network, part, test.protocol, runtime, told, journal, how.precision, how.engine
     )
 
 
@@ -184,7 +184,7 @@ def _of_stack(
     stack: Stack, part: Part, test: Identity, journal: Journal, runtime: Runtime
 ) -> Posteriors:
     """The same, by a walk for each member, which is kept in a folder of its own."""
-    how, journals, telling = test.execution, [], []
+    how, journals, told = test.execution, [], []
     for number, member in enumerate(stack.members, 1):
         own = dense(member)
         chunk = chunk_of(len(part), own.passes, stack.device.type)
@@ -192,14 +192,14 @@ def _of_stack(
         walk = replace(test, weights=digest, protocol=own, chunk=chunk)
         journals.append(Journal(journal.folder / f"member-{number}", walk))
         what = f"testing, {number} of {len(stack.members)}, Q = {in_words(member.scales)}"
-        telling.append(_telling(what, part, runtime))
+        told.append(telling(what, part, runtime))
     each = [replace(m, network=pooled(m.network, how.pooling)) for m in stack.members]
     return posteriors_of_stack(
-        Stack(tuple(each)), part, runtime, telling, journals, how.precision, how.engine
+        Stack(tuple(each)), part, runtime, told, journals, how.precision, how.engine
     )
 
 
-def _telling(what: str, part: Part, runtime: Runtime) -> Callable[[int], None]:
+def telling(what: str, part: Part, runtime: Runtime) -> Callable[[int], None]:
     """Tells how many of its share of the pictures a process has done."""
     share = math.ceil(len(part) / runtime.ranks.world_size)
     return lambda done: runtime.progress.step(what, min(done, share), share)

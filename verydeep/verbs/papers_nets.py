@@ -22,6 +22,8 @@ from verydeep.weights.releases import RELEASES, THE_AUTHORS
 
 CLASSES, PICTURES = 1000, 1_281_167
 """Of ILSVRC-2012's training part."""
+VALIDATION = 50_000
+"""Pictures of its validation part, which the paper's figures are of."""
 HOW_IT_RUNS = (
     "start", "seed", "split", "micro_batch", "precision", "compiled", "bad_start", "bad_loss",
     "bad_picture",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,17 +66,23 @@ def _of_two_parts(dataset: Dataset) -> Memory:
 
 
 def to_test(
-    path: Path, data: str | Path, split: int | None, name: str | None, runtime: Runtime
+    path: Path,
+    data: str | Path,
+    split: int | None,
+    name: str | None,
+    runtime: Runtime,
+    fitting: Callable[[Dataset], Dataset] = lambda dataset: dataset,
 ) -> tuple[Dataset, str, Part, str]:
     """Data, the name of a part of it, that part, and what its pictures were for the weights.
 
     Without a `name`, what is fair to test on: the part set aside where the data has one, or where
     the weights were trained on it; else all of it that they do not know. From "all" nothing is left
-    out, learnt or not. Raises UserError where none is known to be.
+    out, learnt or not. `fitting` leaves out what no test can be of. Raises UserError where none
+    is known to be.
     """
     info, name = read_info(path), ALIASES.get(name or "", name)
     split = split_of(info) if split is None else split
-    dataset = opened = open_dataset(data, split, members_of(info)[0].table.has_several)
+    dataset = opened = fitting(open_dataset(data, split, members_of(info)[0].table.has_several))
     if name in ("train", "all"):
         memory = read_memory(path)
     else:
@@ -151,4 +158,5 @@ def _role(
         earlier = "validation" not in learnt and name == "test"
         role = name if name in ROLES else "test"
         return "train" if name == "all" else "validation" if earlier else role
-    return "validation" if (dataset.kind, name) == ("ilsvrc", "validation") else "test"
+    published = dataset.kind == "ilsvrc" and name in ("validation", "all")
+    return "validation" if published else "test"

@@ -36,7 +36,9 @@ from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Training, best_of
 from verydeep.training.step import NotFiniteError
 from verydeep.verbs.agreement import agree, check_shares
+from verydeep.verbs.localise import places_boxes, tests_of_boxes
 from verydeep.verbs.measure import Subject, Tested, measure
+from verydeep.verbs.measure_boxes import Located
 from verydeep.verbs.training_data import read
 from verydeep.weights.file import BEST
 
@@ -50,8 +52,9 @@ class Run:
 
     `pictures` counts those of each role that could be read. `started` says which layers of other
     weights the network began with, if any. `tests` are those by the task's protocols; of a task
-    without any, `judged` has what each part set aside came to, by role. Of several processes, the
-    first alone has either, and the best weights.
+    without any, `judged` has what each part set aside came to, by role. `located` are the tests of
+    boxes, by the classifier that a net of boxes began with, where it did. Of several processes, the
+    first alone has any of these, and the best weights.
     """
 
     folder: Path
@@ -65,6 +68,7 @@ class Run:
     epochs: tuple[Epoch, ...]
     tests: tuple[Tested, ...]
     judged: Mapping[str, Judgement]
+    located: tuple[Located, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -135,6 +139,7 @@ def go_through(
         shutil.rmtree(folder / cached.FOLDER, ignore_errors=True)
         tests: tuple[Tested, ...] = ()
         judged: dict[str, Judgement] = {}
+        located: tuple[Located, ...] = ()
         task, epochs = training.task, tuple(training.epochs)
         del training  # momentum and average, before the best weights are loaded
         if ranks.is_main:
@@ -145,13 +150,19 @@ def go_through(
                 subject = Subject(data["where"], data["fingerprint"], split=settings.split)
                 tests = _tested(network, task, found.held_out, subject, folder, alone)
                 judged = {} if tests else _judged(network, task, found.held_out, alone)
+                if places_boxes(network):
+                    start = Path(about.machine.start) if about and about.machine.start else None
+                    located = tests_of_boxes(
+                        network, start, dataset, found.held_out, subject, folder, alone
+                    )
         ranks.barrier("the test")
     notes = (*dataset.notes, *found.faults, *recorder.notes)
     pictures = {"train": len(found.source.part), **{r: len(p) for r, p in found.held_out.items()}}
     started, reasons = about.start if about else None, choice.reasons
     return Run(
-        folder, network, dataset, pictures, settings, reasons, started, notes, epochs, tests, judged
-    )
+        folder, network, dataset, pictures, settings, reasons, started, notes, epochs, tests,
+        judged, located,
+    )  # fmt: skip
 
 
 def _to_device(network: Network, runtime: Runtime) -> None:
@@ -217,7 +228,7 @@ def _fit(
                     recorder.while_testing,
                 )  # fmt: skip
                 load = values.batches
-                judge = values.judge if training.task.of_posteriors else judge
+                judge = values.judge if training.task.of_centre else judge
             for epoch in fit(
                 training, source, validation, settings, runtime,
                 recorder.after_step, recorder.while_testing, load, judge,

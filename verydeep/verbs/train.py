@@ -68,7 +68,7 @@ def train(
     task = tasks.named(asked.get("task", Settings.task))
     if asked.get("start"):
         weights.find(asked["start"], runtime.progress)  # here, if it is a name not yet fetched
-    dataset = open_dataset(data, asked.get("split", 0), task.several)
+    dataset = task.fitting(open_dataset(data, asked.get("split", 0), task.several))
     refuse_too_small(dataset)
     origin = Memory()
     if asked.get("start"):
@@ -123,7 +123,8 @@ def resume(
             f"{where}, which {folder} was begun with, is gone; say where it is now: "
             f"`{command('train', 'DATA', '--resume', folder)}`"
         )
-    dataset = open_dataset(where, settings.split, tasks.named(settings.task).several)
+    task = tasks.named(settings.task)
+    dataset = task.fitting(open_dataset(where, settings.split, task.several))
     if dataset.fingerprint != about.data.fingerprint:
         raise UserError(
             f"{dataset.where} has changed since {folder} was begun: its fingerprint was "

@@ -78,7 +78,8 @@ def read(
     counts = {f"number of pictures in {role}": len(part) for role, part in parts.items()}
     train_part = parts.pop("train")
     chosen_by = counts_of(parts["validation"].truth, len(dataset.classes))
-    if classes_seen(train_part.truth) < 2 or not chosen_by.any():
+    least = tasks.named(settings.task).classes
+    if classes_seen(train_part.truth) < least or not chosen_by.any():
         why = faults[0] if faults else "one class to learn from, or none to choose by"
         raise UserError(f"too few readable pictures in {dataset.where}: {why}")
     seen = colours(train_part, plain)

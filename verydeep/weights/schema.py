@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from verydeep.errors import UserError, escaped, harm_of, one_line
 from verydeep.nets.cost import cost
-from verydeep.nets.rows import FC, Conv, Sigmoid, Softmax
+from verydeep.nets.rows import FC, Conv, Places, Sigmoid, Softmax
 from verydeep.nets.stack import MOST
 from verydeep.nets.table import Table
 from verydeep.nets.words import HIDDEN, read_table
@@ -108,7 +108,7 @@ def table_of_words(said: Any) -> Table:
         raise MisfitError(f"a table that is none: {one_line(error)}") from None
     if not _ends_right(table):
         raise MisfitError("a table that is none: its scores stand before no 'soft-max' at its end")
-    if table.class_count == 1 and not table.has_several:
+    if table.class_count == 1 and not table.has_several and not table.places:
         raise MisfitError("a table that is none: one class")
     if not any(type(row) is Conv for row in table.rows):
         raise MisfitError("a table that is none: no row is a convolution")
@@ -124,17 +124,17 @@ def table_in_words(table: Table) -> dict[str, Any]:
 
 
 def _ends_right(table: Table) -> bool:
-    """Whether a soft-max or sigmoid is last, of a layer's scores, or else an FC row; or neither.
+    """Whether a soft-max or the like is last, of a layer's scores, or else an FC row; or neither.
 
     A net that ends before its scores may end with a hidden FC layer.
     """
     main = {row.name for row, _ in table.path({table.rows[-1].name})}
-    if not any(isinstance(row, Softmax | Sigmoid) for row in table.rows):
+    ends = [row for row in table.rows if isinstance(row, Softmax | Sigmoid | Places)]
+    if not ends:
         fc = [row for row in table.rows if isinstance(row, FC) and row.name in main]
         hidden = table.words[-1].endswith(HIDDEN) and table.last in (row.name for row in fc[-1:])
         return not fc or hidden or fc[-1] == table.rows[-1]
-    only = [row for row in table.rows if isinstance(row, Softmax | Sigmoid)] == [table.rows[-1]]
-    return only and any(isinstance(table[name], Conv) for name in main)
+    return ends == [table.rows[-1]] and any(isinstance(table[name], Conv) for name in main)
 
 
 def pixels_of(said: Any) -> Pixels:

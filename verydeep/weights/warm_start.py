@@ -138,15 +138,16 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
     """Copies layers of a weights file into a network; gives their names, and the file's hash.
 
     From the same configuration all layers are taken, and from a net without its top; from another
-    those that the paper takes. The last layer is taken only where the classes are the same; norms
-    are put into the convolutions that they follow, unless the network has norms itself. Raises
-    UserError where a layer's shape is not that of the network's.
+    those that the paper takes. The last layer is taken only where the classes are the same, and
+    what is said of them; norms are put into the convolutions that they follow, unless the network
+    has norms itself. Raises UserError where a layer's shape is not that of the network's.
     """
     loaded = load(path)
     norms = any(isinstance(row, BatchNorm) for row in network.table.rows)
     source = loaded if norms else folded(loaded)
     same = source.table.name == network.table.name or not source.table.has_scores
-    same_classes = not read_info(path).is_unnamed and (
+    alike = source.table.words[-1] == network.table.words[-1]  # soft-max, or boxes
+    same_classes = (alike and not read_info(path).is_unnamed) and (
         [*map(class_key, source.classes)] == [*map(class_key, network.classes)]
     )
     copied = []

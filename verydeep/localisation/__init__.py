@@ -1,0 +1,1 @@
+"""Localisation: where the object is that a picture shows (Appendix A of the paper)."""

@@ -1,0 +1,32 @@
+"""Judging by one centre crop a picture, which is quick enough to be done after every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from verydeep.datasets.dataset import Part
+from verydeep.evaluation.posteriors import posteriors
+from verydeep.evaluation.views import protocol
+from verydeep.localisation.centre import places
+from verydeep.nets.network import Network
+from verydeep.pictures.windows import Window
+from verydeep.runtime.runtime import Runtime
+from verydeep.tasks.task import Answers, Judgement
+
+OfCentre = Callable[[Answers, Sequence[Window], Part], Judgement]
+Judge = Callable[[Network, Part, Runtime, Callable[[], None]], Judgement]
+
+
+def by_centre(of_centre: OfCentre) -> Judge:
+    """What judges a net by its answers to centre crops, as `Task.judge` does."""
+
+    def judge(
+        network: Network, part: Part, runtime: Runtime, while_testing: Callable[[], None]
+    ) -> Judgement:
+        if network.table.places:
+            return of_centre(*places(network, part, runtime, lambda done: while_testing()), part)
+        chosen = protocol(network, "centre")
+        found = posteriors(network, part, chosen, runtime, lambda done: while_testing())
+        return of_centre(found, (), part)
+
+    return judge

@@ -1,0 +1,209 @@
+"""Testing a net that places boxes: labelled pictures with boxes in, errors and a boxes file out.
+
+Protocol 1 ("centre") asks for the box of the class that is there in one centre crop; protocol 2
+("dense") for boxes of the classes that a classifier finds most probable, at every position of every
+Q, which are merged (Appendix A of the paper).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from verydeep import weights
+from verydeep.datasets import Dataset, Part
+from verydeep.datasets.boxed import with_boxes
+from verydeep.engines import engine as engines
+from verydeep.errors import UserError
+from verydeep.evaluation.class_matching import of_ilsvrc, relabelled
+from verydeep.evaluation.views import protocol
+from verydeep.localisation.boxes_file import WAYS, Tuned
+from verydeep.localisation.choosing import THRESHOLD, choose_threshold
+from verydeep.nets.network import Network
+from verydeep.nets.table import Table
+from verydeep.runtime.progress import Progress
+from verydeep.runtime.runtime import Runtime, told
+from verydeep.shell import command
+from verydeep.tasks.localise import ANY
+from verydeep.training.run_toml import RUN, described
+from verydeep.verbs.measure import Execution, Subject
+from verydeep.verbs.measure_boxes import By, Located, by_of, measure_boxes, names_of
+from verydeep.verbs.papers_nets import VALIDATION, trained_as
+from verydeep.verbs.parts import WORDS, split_of, to_test
+from verydeep.weights.file import BEST, WeightsInfo, hash_of, read_info
+from verydeep.weights.info import members_of
+from verydeep.weights.paths import beside
+
+
+def table_of_boxes(path: Path) -> Table | None:
+    """The table of weights that place something; None of others."""
+    table = members_of(read_info(path))[0].table
+    return table if table.places else None
+
+
+def places_boxes(network: Network) -> bool:
+    """Whether a network places boxes of classes."""
+    places = network.table.places
+    return places is not None and places.kind == "boxes"
+
+
+def localise(
+    weights_path: str | Path,
+    data: str | Path,
+    protocol_name: str = "dense",
+    runtime: Runtime | None = None,
+    *,
+    classifier: str | Path | None = None,
+    candidates: str | Path | None = None,
+    scales: str | int | Sequence[int] | None = None,
+    threshold: float | None = None,
+    choose: bool = False,
+    part_name: str | None = None,
+    split: int | None = None,
+    out: str | Path | None = None,
+    engine: str | None = None,
+    progress: Progress | None = None,
+) -> Located:
+    """A net that places boxes, tested on labelled pictures with boxes; these go to a file.
+
+    By "centre" the box of the true class is asked for. By "dense" a `classifier` says which classes
+    are asked for, and rates the boxes of positions; without one it is the weights that the run of
+    this net started from. `candidates` is a score file of the same pictures, of any test or fusion,
+    whose most probable classes are asked for instead. Boxes of a class are merged up to the
+    `threshold`; with `choose` it is the one that is best on the validation part.
+    Raises UserError where the data tells of no boxes, and for classes without boxes.
+    """
+    runtime = told(runtime, progress)
+    path = weights.find(weights_path, runtime.progress)
+    info = read_info(path)
+    network = weights.load(path, runtime.machine.device)
+    _refuse_other_nets(network, path, protocol_name)
+    how = Execution(engines.chosen(engine, runtime.machine.device))
+    by = None if protocol_name == "centre" else _by(classifier, candidates, path, runtime)
+    asked = path, data, split
+    dataset, name, part, role = to_test(*asked, part_name, runtime, with_boxes)
+    for note in dataset.notes:
+        runtime.progress.say(note)
+    runtime.progress.say(
+        f"testing on {len(part):,} pictures ({name}{WORDS[role]}) of {dataset.where}"
+    )
+    runtime.progress.say(engines.words(how.engine, asked=engine is not None))
+    chosen = protocol(network, protocol_name, scales)
+    whole = of_ilsvrc(dataset) and name != "train" and len(part) == VALIDATION
+    seed = split_of(info) if split is None else split
+    net = trained_as(info) if whole else None
+    subject = Subject(dataset.where, dataset.fingerprint, name, role, seed, net)
+
+    def tested(
+        part: Part,
+        subject: Subject,
+        threshold: float = THRESHOLD,
+        path: Path | None = None,
+        chosen_on: str = "",
+    ) -> Located:
+        classes, of_classes = labelled(network, info, by, part, dataset)
+        return measure_boxes(
+            network, of_classes, classes, chosen, by, subject, folder, runtime, tuned=tuned(info),
+            execution=how, threshold=threshold if by else None, path=path, chosen_on=chosen_on,
+        )  # fmt: skip
+
+    folder, place = beside(path), Path(out) if out else None
+    if not choose or by is None:
+        return tested(part, subject, THRESHOLD if threshold is None else threshold, place)
+    if name == "validation":
+        raise UserError(
+            "the threshold would be chosen on the pictures that it is tested on; give --part test, "
+            "or leave --choose out"
+        )
+    _, _, other, _ = to_test(*asked, "validation", runtime, with_boxes)
+    said = f"validation, {len(other):,} pictures"
+    runtime.progress.say(f"choosing the threshold on {said}")
+    first = tested(other, replace(subject, part="validation", role="validation", net=None))
+    found, _ = choose_threshold(first.found)
+    return tested(part, subject, found, place, said)
+
+
+def _refuse_other_nets(network: Network, path: Path, protocol_name: str) -> None:
+    """Raises UserError for a net that places something else than boxes, or a protocol of others."""
+    if not places_boxes(network):
+        kind = network.table.places.kind if network.table.places else "no boxes of classes"
+        raise UserError(f"{path} finds {kind}; give a net that was trained with --task localise")
+    if protocol_name not in WAYS:
+        raise UserError(f"no protocol '{protocol_name}' of boxes; there are {' and '.join(WAYS)}")
+
+
+def _by(
+    classifier: str | Path | None, candidates: str | Path | None, path: Path, runtime: Runtime
+) -> By:
+    """What says which classes are asked for; UserError where nothing does."""
+    if classifier is None and candidates is None:
+        classifier = started_from(path)
+        if classifier is None:
+            again = command("evaluate", path, "DATA", "--classifier", "WEIGHTS")
+            raise UserError(
+                f"{path} places boxes and tells no classes apart; say what does: `{again}`; or "
+                f"--protocol centre is given the class"
+            )
+        runtime.progress.say(f"classes by {classifier}, which it started from")
+    return by_of(classifier, candidates, runtime)
+
+
+def started_from(path: Path) -> Path | None:
+    """The weights that the run of a file started from, where they still lie there; else None."""
+    folder = beside(path)
+    if not (folder / RUN).is_file():
+        return None
+    about = described(folder)
+    if about.machine.start is None or about.start is None:
+        return None
+    start = Path(about.machine.start)
+    if not start.is_file() or not members_of(read_info(start))[0].table.has_scores:
+        return None
+    return start if hash_of(weights.load(start)) == about.start.hash else None
+
+
+def tests_of_boxes(
+    network: Network,
+    classifier: Path | None,
+    dataset: Dataset,
+    parts: Mapping[str, Part],
+    subject: Subject,
+    folder: Path,
+    runtime: Runtime,
+) -> tuple[Located, ...]:
+    """The tests that a run ends with, of parts by role; the last says most of it.
+
+    Each is tested by its centre crops, and by dense boxes where a classifier tells classes apart.
+    """
+    info, found = read_info(folder / BEST), []
+    tells = classifier is not None and members_of(read_info(classifier))[0].table.has_scores
+    by = by_of(classifier, None, runtime) if classifier and tells else None
+    for role, part in parts.items():
+        of_role = replace(subject, part=role, role=role)
+        ways: list[tuple[str, By | None]] = [("centre", None), *([("dense", by)] if by else [])]
+        for name, asked in ways:
+            classes, of_classes = labelled(network, info, asked, part, dataset)
+            test = measure_boxes(
+                network, of_classes, classes, protocol(network, name), asked, of_role, folder,
+                runtime, tuned=tuned(info), threshold=THRESHOLD if asked else None,
+            )  # fmt: skip
+            found.append(test)
+    return tuple(found)
+
+
+def labelled(
+    network: Network, info: WeightsInfo, by: By | None, part: Part, dataset: Dataset
+) -> tuple[Sequence[str], Part]:
+    """The classes that are asked for, and the part with its labels as places in them."""
+    if by is None and network.classes == (ANY,):
+        return dataset.classes, part
+    if by is None:
+        return network.classes, relabelled(part, dataset, info)
+    names_of(network, by.classes)  # refuses classes that it has not learnt
+    return by.classes, relabelled(part, dataset, replace(info, classes=list(by.classes)))
+
+
+def tuned(info: WeightsInfo) -> Tuned:
+    """Whether the FC layers alone learnt to place boxes."""
+    return "all" if info.provenance.get("settings", {}).get("tune", "all") == "all" else "fc"
