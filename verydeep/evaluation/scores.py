@@ -19,11 +19,12 @@ from verydeep import schema, tensors_file
 from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import ROLES
 from verydeep.errors import UserError
+from verydeep.evaluation.average_precision import mean_of, of_each_class
 from verydeep.evaluation.metrics import Interval, interval, top_error, wrong
 from verydeep.evaluation.posteriors import Posteriors, are_posteriors
 from verydeep.evaluation.published import Trained
 from verydeep.evaluation.same_pictures import order_of, refuse_other_classes, refuse_other_data
-from verydeep.evaluation.several import Signs, average_precisions_of, map_interval, mean_of
+from verydeep.evaluation.several import Signs, map_interval
 from verydeep.evaluation.views import WAYS, Protocol
 from verydeep.schema import Line, Seed
 
@@ -125,7 +126,7 @@ class Scores:
     @cached_property
     def average_precisions(self) -> tuple[float | None, ...]:
         """Of tests with several labels, that of each class in %; None where no picture is of it."""
-        return average_precisions_of(self.posteriors, self.signs)
+        return of_each_class(self.posteriors, self.signs)
 
     @property
     def map(self) -> float:
