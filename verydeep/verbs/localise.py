@@ -33,7 +33,7 @@ from verydeep.verbs.papers_nets import VALIDATION, trained_as
 from verydeep.verbs.parts import WORDS, split_of, to_test
 from verydeep.weights.file import BEST, WeightsInfo, hash_of, read_info
 from verydeep.weights.info import members_of
-from verydeep.weights.paths import beside
+from verydeep.weights.paths import beside, find
 
 
 def table_of_boxes(path: Path) -> Table | None:
@@ -157,8 +157,11 @@ def started_from(path: Path) -> Path | None:
     about = described(folder)
     if about.machine.start is None or about.start is None:
         return None
-    start = Path(about.machine.start)
-    if not start.is_file() or not members_of(read_info(start))[0].table.has_scores:
+    try:
+        start = find(about.machine.start)
+    except UserError:  # no longer there
+        return None
+    if not members_of(read_info(start))[0].table.has_scores:
         return None
     return start if hash_of(weights.load(start)) == about.start.hash else None
 
