@@ -33,7 +33,7 @@ from verydeep.verbs.papers_nets import VALIDATION, trained_as
 from verydeep.verbs.parts import WORDS, split_of, to_test
 from verydeep.weights.file import BEST, WeightsInfo, hash_of, read_info
 from verydeep.weights.info import members_of
-from verydeep.weights.paths import beside, find
+from verydeep.weights.paths import beside
 
 
 def table_of_boxes(path: Path) -> Table | None:
