@@ -252,6 +252,13 @@ def test_what_cannot_be_a_box_is_refused_in_one_line(what: str, several: bool, p
     assert "\n" not in str(refused.value)
 
 
+def test_a_row_that_lacks_a_cell_is_no_row_to_leave_out() -> None:
+    """Of a picture with two boxes one would be told, as if it had no other."""
+    rows = "0,cat,1,2,3,4\n0,cat,5,6,7\n1,dog,1,2,3,4\n2,dog,1,2,3,4\n"
+    with pytest.raises(UserError, match=r"not of 6 cells: 1 \(the first: line 3\)"):
+        open_dataset(made(f"file,class,{SIDES}\n{rows}", *names()))
+
+
 def test_boxes_of_files_that_are_not_there_are_counted_or_refused() -> None:
     rows = [f"{i},{'cat' if i % 2 else 'dog'},1,2,3,4" for i in range(6)]
     made("\n".join([f"file,class,{SIDES}", *rows]), *names())
