@@ -92,6 +92,9 @@ class Localised:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __repr__(self) -> str:
+        return f"Localised({len(self.boxes):,} positions of {len(self):,} pictures: {self.title})"
+
     @property
     def counts(self) -> Int64[np.ndarray, " N"]:
         """How many positions each picture has."""
