@@ -42,7 +42,7 @@ def test_boxes_come_back_from_their_file(tmp_path: Path, found: Localised) -> No
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"names": ("a.jpg",)}, "ends are int64 of [2]; int64 of [1] are needed"),
+        ({"names": ("a.jpg",)}, "candidates are int64 of [2, 2]; int64 of [1, 2] are needed"),
         ({"classes": ("cat", "dog")}, "candidates are not all from 0 to 1"),
         ({"boxes": np.full((3, 2, 4), np.nan, np.float32)}, "boxes are not all finite"),
         ({"boxes": np.zeros((3, 2, 4))}, "boxes are float64"),
