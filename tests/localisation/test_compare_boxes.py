@@ -44,6 +44,18 @@ def test_the_test_with_the_fewest_errors_comes_first() -> None:
     assert found.comparisons == (replace(expected, name_a=better, name_b=other),)
 
 
+def test_tests_are_ranked_by_the_error_that_tells_them_apart() -> None:
+    """The one names the second first, and is right on 2 of 4 at once; the other on 3 among five."""
+    at_once = replace(four(), candidates=np.array([[0, 1], [2, 0], [1, 0], [0, 2]]))
+    boxes, candidates = four().boxes.copy(), np.array([[0, 1], [0, 2], [1, 0], [0, 1]])
+    boxes[3, 1] = [0, 0, 100, 100]
+    among_five = replace(four(), boxes=boxes, candidates=candidates, weights="other")
+    save_boxes(at_once, A)
+    save_boxes(among_five, B)
+    found = [(one.figures.top1, one.figures.top5) for one in compared_boxes([A, B]).tests]
+    assert found == [(75.0, 25.0), (50.0, 50.0)]
+
+
 @pytest.mark.usefixtures("_two_runs")
 def test_boxes_files_are_compared_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     compare([Path("runs/a"), Path("runs/b")])
