@@ -15,8 +15,9 @@ from typing import Any, get_args, get_type_hints
 import jaxtyping
 from beartype import BeartypeConf, beartype
 
-checker = beartype(conf=BeartypeConf(is_pep484_tower=True))
-"""beartype, taking a whole number where a float is asked for, as Python does."""
+checker = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeError))
+"""beartype, taking a whole number where a float is asked for, as Python does; what it finds is a
+TypeError, as jaxtyping's own is and as Python's would be, which readers of foreign files expect."""
 with_shapes = jaxtyping.jaxtyped
 
 

@@ -15,13 +15,13 @@ from verydeep.runtime.machine import Machine
 
 def test_an_argument_of_another_type_is_refused() -> None:
     width: Any = "half"
-    with pytest.raises(Exception, match="violates type hint"):
+    with pytest.raises(TypeError, match="violates type hint"):
         vgg.table("A", width=width)
 
 
 def test_a_field_of_another_type_is_refused() -> None:
     threads: Any = "two"
-    with pytest.raises(Exception, match="violates type hint"):
+    with pytest.raises(TypeError, match="violates type hint"):
         Machine("cpu", threads)
 
 

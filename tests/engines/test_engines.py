@@ -29,6 +29,7 @@ from verydeep.evaluation import showing
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.scores import load_scores
 from verydeep.evaluation.views import protocol
+from verydeep.nets.describing import classifying, describing
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime.machine import Machine
@@ -338,6 +339,25 @@ def test_an_int8_file_is_tested_before_and_after(
     assert f"after {done.after.top(1):.2f} %" in str(done)
     assert out.stat().st_size < trained.stat().st_size / 2
     assert [path.name for path in tmp_path.glob("int8*")] == ["int8.onnx"]
+
+
+def test_a_transferred_net_goes_to_int8_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its file posteriors come out, and not what it averages over views, of other numbers."""
+    for name in ("onnx", "onnxruntime"):
+        pytest.importorskip(name)
+    from verydeep.verbs import quantise
+
+    describer = describing(build("A", 3, width=0.125, crop=32, fc=16, initial="he"), "pool5")
+    weight = torch.randn(10, 64, generator=torch.Generator().manual_seed(0))
+    network = classifying(describer, weight, torch.zeros(10), open_dataset("drawn").classes)
+    weights.save(network, tmp_path / "t.safetensors")
+    monkeypatch.setattr(quantise, "CALIBRATION", 16)
+    runtime = Runtime(Machine("cpu", 2))
+    done = quantise.export_int8(tmp_path / "t.safetensors", "drawn:100", tmp_path / "x", runtime)
+    difference = np.abs(done.after.posteriors - done.before.posteriors)
+    assert 0 < difference.mean() < 0.02
 
 
 def test_an_int8_file_has_no_norms_and_its_values_are_int8(tmp_path: Path) -> None:

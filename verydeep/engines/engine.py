@@ -34,6 +34,14 @@ class Engine:
     network: Network
     trunk: Trunk
 
+    @property
+    def columns(self) -> int:
+        """Numbers in a row of evidence."""
+        table = self.network.table
+        if table.pooled is None:
+            return table.outputs
+        return table.shapes(table.crop, table.crop)[table.pooled][0]
+
     def score_map(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B K r c"]:
         """Class scores at every position. Raises UserError for pictures that are too small."""
         return self.values(views, SCORES)

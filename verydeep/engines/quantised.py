@@ -88,6 +88,11 @@ class Whole(Engine):
 
     run: Callable[[np.ndarray], np.ndarray]
 
+    @property
+    def columns(self) -> int:
+        """As many as there are classes, whatever the network averages over views."""
+        return self.network.table.outputs
+
     def posteriors(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B K"]:
         """Class posteriors, as the file gives them."""
         return torch.from_numpy(self.run(views.numpy()))

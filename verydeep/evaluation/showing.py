@@ -53,16 +53,13 @@ def walk_of(
 ) -> Walk:
     """The walk that gives a row of evidence for each picture and pass, by an engine made for it."""
     network = engine.network.eval()
-    show, table = _Shower(engine, precision), network.table
-    columns = table.outputs
-    if table.pooled is not None:
-        columns, _, _ = table.shapes(table.crop, table.crop)[table.pooled]
+    show = _Shower(engine, precision)
     return Walk(
         part,
         network.pixels,
         passes,
         show,
-        columns=columns,
+        columns=engine.columns,
         reduction=reduction,
         size=chunk_of(len(part), passes, network.device.type),
         limit=show.limit,
