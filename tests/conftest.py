@@ -19,6 +19,7 @@ from verydeep.datasets.outlines import SHAPES
 from verydeep.errors import UserError
 from verydeep.evaluation.journal import Journal
 from verydeep.importers import families, parameters_file, sandbox
+from verydeep.importers.reader_process import RESULT
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
 from verydeep.verbs.measure import Identity
@@ -75,7 +76,7 @@ def foreign_files_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
         except UserError as error:
             line = str(error)
             raise UserError(line if line.startswith(str(path)) else f"{path}: {line}") from None
-        parameters_file.write(found, folder / sandbox.RESULT)
+        parameters_file.write(found, folder / RESULT)
 
     monkeypatch.setattr(sandbox, "_run", run)
 

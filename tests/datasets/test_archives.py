@@ -5,7 +5,9 @@ The archives are written here by Python's own modules, and hostile names by hand
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import stat
 import tarfile
 import zipfile
@@ -63,6 +65,29 @@ def test_an_archive_is_unpacked_once_by_what_is_in_it(
     Path("a.zip").rename("b.zip")
     monkeypatch.setattr(archives, "_unpack", lambda *_: pytest.fail("unpacked again"))
     assert open_dataset("b.zip").train.source(0) == first
+
+
+def test_an_archive_that_was_not_touched_is_not_read_again(
+    photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived(photos(4, 4), "a.zip")
+    monkeypatch.setattr(archives, "A_WHILE", 0)
+    first = archives.unpacked(Path("a.zip"))
+    digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("read again"))
+    assert archives.unpacked(Path("a.zip")) == first
+    monkeypatch.setattr(hashlib, "file_digest", digest)
+    times = Path("a.zip").stat()
+    archived(photos(4, 4, root="others", first=9), "a.zip")
+    os.utime("a.zip", ns=(times.st_atime_ns, times.st_mtime_ns))  # of the same age as it was
+    assert archives.unpacked(Path("a.zip"))[0] != first[0]
+
+
+def test_what_was_found_of_a_file_just_written_is_not_kept(photos: Callable[..., Path]) -> None:
+    """It may be written again within the same tick of the file system's clock."""
+    archived(photos(4, 4), "a.zip")
+    home = archives.unpacked(Path("a.zip"))[0].parents[1]
+    assert not [*home.rglob("*.known")]
 
 
 def test_what_a_killed_process_left_half_unpacked_is_not_taken(

@@ -121,9 +121,11 @@ def test_a_picture_with_a_box_of_each_of_several_names_carries_them_all() -> Non
             open_dataset(csv)
 
 
-def test_points_are_no_boxes() -> None:
+@pytest.mark.parametrize("seen", [("", ""), (",visible", ",1")], ids=["alone", "with others"])
+def test_points_are_no_boxes(seen: tuple[str, str]) -> None:
     """In pixels as they are written, with their names as classes."""
-    text = cats("file,name,x,y", ["1.5,2", "3,4", "5,6", "7,8"])
+    heading, value = seen
+    text = cats(f"file,name,x,y{heading}", [p + value for p in ("1.5,2", "3,4", "5,6", "7,8")])
     for csv, place in (("data/boxes.csv", "images/"), ("data", "")):
         made(text, *names(place))
         dataset = open_dataset(csv, several=True)

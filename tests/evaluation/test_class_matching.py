@@ -32,6 +32,8 @@ from verydeep.nets.network import build
 from verydeep.verbs.evaluate import evaluate
 from verydeep.weights.file import WeightsInfo, read_info
 
+pytestmark = pytest.mark.usefixtures("foreign_files_read_here")
+
 IMPORTED = {"imported": {"file": "net.pth", "family": "torchvision"}}
 """What an import without names says, now and in earlier versions."""
 TWELVE = [str(k) for k in range(12)]

@@ -17,13 +17,13 @@ from verydeep import tensors_file
 from verydeep.datasets import Part
 from verydeep.datasets.annotations import LabelSets
 from verydeep.errors import UserError
+from verydeep.evaluation.average_precision import of_each_class
 from verydeep.evaluation.comparison import compare_maps
 from verydeep.evaluation.fusion import fuse
 from verydeep.evaluation.scores import KIND, Scores, aligned, load_scores, save_scores
 from verydeep.evaluation.several import (
     Signs,
     answers,
-    average_precisions_of,
     binary_cross_entropy,
     blind_map,
     map_interval,
@@ -53,19 +53,19 @@ def ranked(*found: int) -> tuple[np.ndarray, Signs]:
 def test_average_precision_is_the_area_under_falling_precision(
     found: tuple[int, ...], expected: float
 ) -> None:
-    assert average_precisions_of(*ranked(*found)) == pytest.approx((expected,), abs=1e-3)
+    assert of_each_class(*ranked(*found)) == pytest.approx((expected,), abs=1e-3)
 
 
 def test_of_equal_posteriors_the_earlier_picture_comes_first() -> None:
     equal = np.full((4, 2), 0.5, np.float32)
     signs = np.array([[1, -1], [-1, 1], [-1, -1], [-1, -1]], np.int8)
-    assert average_precisions_of(equal, signs) == (100.0, 50.0)
+    assert of_each_class(equal, signs) == (100.0, 50.0)
 
 
 def test_a_class_without_pictures_counts_in_no_mean() -> None:
     posteriors, signs = ranked(-1, 1, 1, -1)
     beside = np.hstack([posteriors, posteriors]), np.hstack([signs, -np.ones_like(signs)])
-    assert average_precisions_of(*beside)[1] is None
+    assert of_each_class(*beside)[1] is None
     assert mean_average_precision(*beside) == pytest.approx(66.667, abs=1e-3)
     assert answers(*beside)[1].recall is None
 

@@ -24,6 +24,8 @@ from verydeep.errors import UserError
 from verydeep.importers import state_dict
 from verydeep.importers.class_list import classes_in
 
+pytestmark = pytest.mark.usefixtures("foreign_files_read_here")
+
 NAMES = ["cat", "dög", "a 320", "東京\u3000駅", "10", "tench, Tinca", "n1"]
 NUMBERED = list(enumerate(NAMES))
 BACKWARDS = NUMBERED[::-1]

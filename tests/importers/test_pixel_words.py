@@ -26,6 +26,8 @@ from verydeep.nets.network import build
 from verydeep.weights import hash_of
 from verydeep.weights.file import read_info
 
+pytestmark = pytest.mark.usefixtures("foreign_files_read_here")
+
 PICTURE = torch.randint(0, 256, (1, 5, 4, 3), generator=torch.Generator().manual_seed(0)).to(
     torch.uint8
 )

@@ -46,6 +46,8 @@ from verydeep.weights.file import read_info
 from verydeep.weights.paths import kept
 from verydeep.weights.releases import RELEASES, Release
 
+pytestmark = pytest.mark.usefixtures("foreign_files_read_here")
+
 WORDS = ["tench", "great_white_shark", "crane", "crane", "tabby", "tiger_cat", "ox", "ax", "a", "b"]
 WNIDS = [f"n0000000{i}" for i in range(10)]
 KERAS = "vgg16_weights_tf_dim_ordering_tf_kernels.h5"

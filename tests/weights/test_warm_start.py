@@ -36,7 +36,8 @@ from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.page import write_page
 from verydeep.runtime.machine import Machine
 from verydeep.training import duration, recorder
-from verydeep.training.defaults import FEW, choose
+from verydeep.training.choices import FEW
+from verydeep.training.defaults import choose
 from verydeep.training.settings import Settings, checked
 from verydeep.training.state import Training
 from verydeep.verbs.run import Run

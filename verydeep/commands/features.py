@@ -8,34 +8,22 @@ from typing import Annotated, Any
 import typer
 
 from verydeep.commands.options import (
+    Also,
     Device,
     Engine,
     Json,
+    Layer,
     Offline,
     Overwrite,
     Quiet,
+    Scales,
     SplitSeed,
+    Stacked,
+    Task,
     Threads,
     Weights,
 )
 from verydeep.commands.working import working
-
-Also = Annotated[
-    list[Path] | None, typer.Option("--also", help="Another network, stacked. May be repeated.")
-]
-Layer = Annotated[
-    str | None,
-    typer.Option(help="A row. [default: the last before the top]"),
-]
-Scales = Annotated[
-    str | None,
-    typer.Option(help="Q, smaller sides in pixels: 256, or 256,384,512. [default: the least S]"),
-]
-Stacked = Annotated[
-    bool,
-    typer.Option("--stacked", help="Put several Q one after another, not averaged."),
-]
-Task = Annotated[str, typer.Option(help="tag, to keep all labels of pictures that have several.")]
 
 
 def features(

@@ -40,3 +40,22 @@ Engine = Annotated[
         autocompletion=one_of(ENGINES),
     ),
 ]
+
+# --- how pictures are described
+
+Also = Annotated[
+    list[Path] | None, typer.Option("--also", help="Another network, stacked. May be repeated.")
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(help="A row. [default: the last before the top]"),
+]
+Scales = Annotated[
+    str | None,
+    typer.Option(help="Q, smaller sides in pixels: 256, or 256,384,512. [default: the least S]"),
+]
+Stacked = Annotated[
+    bool,
+    typer.Option("--stacked", help="Put several Q one after another, not averaged."),
+]
+Task = Annotated[str, typer.Option(help="tag, to keep all labels of pictures that have several.")]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from verydeep.commands.completion import NETS, TASKS, TUNED, one_of
+from verydeep.commands import train_options as option
 from verydeep.commands.options import Device, Json, Offline, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
@@ -15,86 +13,28 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="DATA", help="Folder with a folder per class, table, archive or `drawn`."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="New folder for the run. [default: runs/NAME]")
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Go on with this run; DATA if it was moved."),
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|FILE", help="Settings of a recipe, or of a TOML file."),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="What to train for: tag takes several labels a picture. [default: classify]",
-            autocompletion=one_of(TASKS),
-        ),
-    ] = None,
-    net: Annotated[
-        str | None,
-        typer.Option(
-            help="A, A-LRN, B, B-shallow, C, D or E; A-BN with norms.",
-            autocompletion=one_of(NETS),
-        ),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="WEIGHTS", help="Start from a run, a file or a name, such as vgg16."
-        ),
-    ] = None,
-    tune: Annotated[
-        str | None,
-        typer.Option(
-            help="What of --from to train: the last layer, fc, or all.",
-            metavar="WHAT",
-            autocompletion=one_of(TUNED),
-        ),
-    ] = None,
-    cached: Annotated[
-        bool,
-        typer.Option("--cached", help="With --tune fc: run the convolutions once, on fixed views."),
-    ] = False,
-    width: Annotated[float | None, typer.Option(help="Share of the paper's channels.")] = None,
-    crop: Annotated[int | None, typer.Option(help="Side of the training crop, in pixels.")] = None,
-    fc: Annotated[
-        int | None, typer.Option(help="Channels of the hidden FC layers; 0 for none.")
-    ] = None,
-    scale: Annotated[
-        str | None,
-        typer.Option(help="S, the smaller side before cropping: 256, or jittered: 256-512."),
-    ] = None,
-    batch: Annotated[
-        int | None, typer.Option(help="Pictures a step, over all processes together.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Most epochs.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Learning rate to begin with.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, such as dropout=0.3."),
-    ] = None,
-    save_every: Annotated[
-        int | None, typer.Option(help="Steps between checkpoints. [default: about a minute]")
-    ] = None,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="The same bits on 1, 2, 4, 8 ... processes.")
-    ] = False,
-    half_gradients: Annotated[
-        bool, typer.Option("--half-gradients", help="Send gradients between processes as bf16.")
-    ] = False,
+    data: option.Data = None,
+    out: option.Out = None,
+    resume: option.Resume = None,
+    recipe: option.Recipe = None,
+    task: option.Task = None,
+    net: option.Net = None,
+    start: option.Start = None,
+    tune: option.Tune = None,
+    cached: option.Cached = False,
+    width: option.Width = None,
+    crop: option.Crop = None,
+    fc: option.Fc = None,
+    scale: option.Scale = None,
+    batch: option.Batch = None,
+    epochs: option.Epochs = None,
+    rate: option.Rate = None,
+    set_: option.Set = None,
+    save_every: option.SaveEvery = None,
+    deterministic: option.Deterministic = False,
+    half_gradients: option.HalfGradients = False,
     seed: Seed = None,
-    split_seed: Annotated[
-        int | None, typer.Option(help="Seed of the split of DATA into parts. [default: 0]")
-    ] = None,
+    split_seed: option.SplitSeed = None,
     device: Device = None,
     threads: Threads = None,
     offline: Offline = False,

@@ -2,69 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, TypeVar
 
-import typer
-
-from verydeep.commands.completion import TRANSFER_PROTOCOLS, one_of
-from verydeep.commands.features import Also, Layer, Scales, Stacked, Task
+from verydeep.commands import transfer_options as option
+from verydeep.commands.completion import TRANSFER_PROTOCOLS
 from verydeep.commands.options import (
+    Also,
     Device,
     Engine,
     Json,
+    Layer,
     Offline,
     Quiet,
+    Scales,
     SplitSeed,
+    Stacked,
+    Task,
     Threads,
 )
 from verydeep.commands.working import working
 
+Number = TypeVar("Number", int, float)
 USUAL = "vgg16"
 """The weights whose features are carried over where none are named."""
 USUAL_TASK = "classify"
 
 
 def transfer(
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[WEIGHTS] DATA", help="Weights, by default vgg16, and labelled data."
-        ),
-    ],
+    words: option.Words,
     also: Also = None,
     layer: Layer = None,
     scales: Scales = None,
     stacked: Stacked = False,
-    c: Annotated[
-        str | None,
-        typer.Option("--c", help="C of the SVMs; of several, the best. [default: 0.01 to 100]"),
-    ] = None,
+    c: option.C = None,
     task: Task = USUAL_TASK,
-    balanced: Annotated[
-        bool, typer.Option("--balanced", help="Have rare classes weigh as much as others.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder. [default: a new one, runs/DATA-transfer]")
-    ] = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="Test features as Appendix B does: draws, voc2007, voc2012 or action.",
-            autocompletion=one_of(TRANSFER_PROTOCOLS),
-        ),
-    ] = None,
-    train: Annotated[
-        str | None,
-        typer.Option(help="Of draws: pictures a class to learn from, 30, or several: 1,5,10."),
-    ] = None,
-    test: Annotated[
-        int | None, typer.Option(help="Of draws: pictures a class to test on. [default: the rest]")
-    ] = None,
-    draws: Annotated[int | None, typer.Option(help="How often is drawn. [default: 3]")] = None,
-    results: Annotated[
-        Path | None, typer.Option(help="Of PASCAL VOC: a folder for the files its server takes.")
-    ] = None,
+    balanced: option.Balanced = False,
+    out: option.Out = None,
+    protocol: option.Protocol = None,
+    train: option.Train = None,
+    test: option.Test = None,
+    draws: option.Draws = None,
+    results: option.Results = None,
     split_seed: SplitSeed = None,
     engine: Engine = None,
     device: Device = None,
@@ -91,7 +71,8 @@ def transfer(
     if len(words) > 2:
         raise UserError(f"{len(words)} words; give weights and data, or data alone for {USUAL}")
     asked: dict[str, Any] = {
-        "train": _counts(train), "test": test, "draws": draws, "results": results,
+        "train": _numbers("train", train, int, "a whole number, or several: 1,5,10"),
+        "test": test, "draws": draws, "results": results,
     }  # fmt: skip
     others = {
         "out": out,
@@ -106,38 +87,29 @@ def transfer(
     *named, data = words
     paths = [Path(name) for name in (*(named or [USUAL]), *(also or ()))]
     networks = [find(path, console, offline) for path in paths]
-    cs = _numbers(c)
-    from verydeep.commands.transfer_answer import (
-        as_json,
-        in_words,
-        outcome_as_json,
-        outcome_in_words,
-    )
-    from verydeep.report.transferred import write_page
-    from verydeep.verbs import transfer as verb
+    described: dict[str, Any] = {
+        "layer": layer, "scales": scales, "stacked": stacked, "engine": engine,
+        "c": _numbers("c", c, float, "a number above 0, or several: 0.1,1,10"),
+    }  # fmt: skip
+    from verydeep.commands.transfer_answer import answer
+    from verydeep.verbs.transfer import transfer as of_data
     from verydeep.verbs.transfer_protocols import transfer_protocol
 
     with working(console, device, threads) as runtime:
-        if protocol is not None:
-            outcome = transfer_protocol(
-                networks, data, protocol,
-                layer=layer, scales=scales, stacked=stacked, c=cs, seed=split_seed,
-                **asked, runtime=runtime, engine=engine,
-            )  # fmt: skip
-        else:
-            found = verb.transfer(
+        found = (
+            of_data(
                 networks, data,
-                layer=layer, scales=scales, stacked=stacked, c=cs, task=task,
-                class_weights="balanced" if balanced else None, split=split_seed or 0, out=out,
-                runtime=runtime, engine=engine,
-            )  # fmt: skip
-    if not runtime.ranks.is_main:
-        return
-    if protocol is not None:
-        print(outcome_as_json(outcome) if json else outcome_in_words(outcome))
-    else:
-        page = write_page(found)
-        print(as_json(found, page) if json else in_words(found, page))
+                **described, task=task, class_weights="balanced" if balanced else None,
+                split=split_seed or 0, out=out, runtime=runtime,
+            )
+            if protocol is None
+            else transfer_protocol(
+                networks, data, protocol,
+                **described, **asked, seed=split_seed, runtime=runtime,
+            )
+        )  # fmt: skip
+    if runtime.ranks.is_main:
+        print(answer(found, json))
 
 
 def _refuse_strangers(protocol: str | None, asked: dict[str, Any], others: dict[str, Any]) -> None:
@@ -158,25 +130,15 @@ def _refuse_strangers(protocol: str | None, asked: dict[str, Any], others: dict[
         raise UserError(f"--{name} makes a network, and --protocol makes none; leave one of them")
 
 
-def _counts(text: str | None) -> list[int] | None:
-    """The pictures a class of "30" or "1,5,10"; UserError where they are no whole numbers."""
+def _numbers(
+    name: str, text: str | None, kind: Callable[[str], Number], wanted: str
+) -> list[Number] | None:
+    """The numbers of "1" or "0.1,1,10"; UserError where they are none."""
     from verydeep.errors import UserError
 
     if text is None:
         return None
     try:
-        return [int(word) for word in text.split(",")]
+        return [kind(word) for word in text.split(",")]
     except ValueError:
-        raise UserError(f"--train {text}; give a whole number, or several: 1,5,10") from None
-
-
-def _numbers(text: str | None) -> list[float] | None:
-    """The C of "1" or "0.1,1,10"; UserError where they are no numbers."""
-    from verydeep.errors import UserError
-
-    if text is None:
-        return None
-    try:
-        return [float(word) for word in text.split(",")]
-    except ValueError:
-        raise UserError(f"--c {text}; give a number above 0, or several: 0.1,1,10") from None
+        raise UserError(f"--{name} {text}; give {wanted}") from None

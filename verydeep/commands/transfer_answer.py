@@ -14,6 +14,7 @@ from verydeep.evaluation.average_precision import AveragePrecisions
 from verydeep.evaluation.chance import blind
 from verydeep.evaluation.published_transfer import OfMethod, OnOther
 from verydeep.report.tables import percent, text_table
+from verydeep.report.transferred import write_page
 from verydeep.shell import command
 from verydeep.verbs.compare import as_data
 from verydeep.verbs.transfer import Transferred
@@ -21,6 +22,14 @@ from verydeep.verbs.transfer_work import Outcome
 
 NAMES = {"voc2007": "AP, 11 points", "area": "AP, area"}
 """How the definitions of average precision are printed."""
+
+
+def answer(found: Transferred | Outcome, json: bool) -> str:
+    """Writes the page of a network that was made; what is printed of it, or of a protocol."""
+    if isinstance(found, Outcome):
+        return outcome_as_json(found) if json else outcome_in_words(found)
+    page = write_page(found)
+    return as_json(found, page) if json else in_words(found, page)
 
 
 def outcome_in_words(found: Outcome) -> str:

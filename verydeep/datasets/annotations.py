@@ -23,6 +23,17 @@ UNLABELLED = -1
 """In the place of a label, where nothing is said of a picture."""
 
 
+def flat_places(ends: Ends, chosen: Int64[np.ndarray, " M"]) -> Int64[np.ndarray, " P"]:
+    """Where what is said of these pictures lies in flat arrays, one picture after another.
+
+    >>> flat_places(np.array([2, 2, 5]), np.array([2, 0])).tolist()
+    [2, 3, 4, 0, 1]
+    """
+    counts = np.diff(ends, prepend=0)[chosen]
+    before = np.cumsum(counts) - counts
+    return np.repeat(ends[chosen] - counts - before, counts) + np.arange(counts.sum())
+
+
 @dataclass(frozen=True)
 class Objects:
     """The objects in a picture: a box, a label and whether it is difficult, for each.
@@ -85,6 +96,12 @@ class FlatObjects:
         here = slice(int(self.ends[i - 1]) if i else 0, int(self.ends[i]))
         found = self.objects
         return Objects(found.boxes[here], found.labels[here], found.difficult[here])
+
+    def only(self, chosen: Int64[np.ndarray, " M"]) -> FlatObjects:
+        """Those of these pictures, in this order."""
+        here, found = flat_places(self.ends, chosen), self.objects
+        objects = Objects(found.boxes[here], found.labels[here], found.difficult[here])
+        return FlatObjects(objects, np.cumsum(np.diff(self.ends, prepend=0)[chosen]))
 
 
 @dataclass(frozen=True)
@@ -149,10 +166,8 @@ class LabelSets:
 
     def only(self, chosen: Int64[np.ndarray, " M"]) -> LabelSets:
         """Those of these pictures, in this order."""
-        counts = np.diff(self.ends, prepend=0)
-        ends = np.cumsum(counts[chosen], dtype=np.int64)
-        shift = (self.ends - counts)[chosen] - (ends - counts[chosen])
-        here = np.repeat(shift, counts[chosen]) + np.arange(counts[chosen].sum())
+        ends = np.cumsum(np.diff(self.ends, prepend=0)[chosen], dtype=np.int64)
+        here = flat_places(self.ends, chosen)
         uncertain = None if self.uncertain is None else self.uncertain[here]
         return LabelSets(self.labels[here], ends, uncertain)
 

@@ -10,12 +10,14 @@ import bz2
 import gzip
 import hashlib
 import lzma
+import re
 import stat
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
@@ -25,7 +27,7 @@ from typing import IO, cast
 
 from verydeep.datasets.entries import entries_of, is_hidden
 from verydeep.errors import UserError, one_line
-from verydeep.files import cache_home, folder_lock
+from verydeep.files import cache_home, folder_lock, write_atomic
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 MOST_FILES = 5_000_000
@@ -33,6 +35,8 @@ MOST_TIMES = 100
 """Times its size that an archive may unfold to; pictures hardly shrink, lists up to 20 times."""
 SPARE = 64 << 20
 """Bytes that any archive may unfold to."""
+A_WHILE = 2 * 10**9
+"""Nanoseconds after which a file that is changed has another ctime, on any file system."""
 PIECE = 1 << 20
 LONGEST_HEADER = 1 << 24
 """Bytes that are read of a tar file in one go: names of files, which may be long."""
@@ -62,15 +66,39 @@ def unpacked(archive: Path) -> tuple[Path, str]:
     home = cache_home() / "verydeep" / "archives"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with archive.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
-        folder = home / digest
+        folder = home / _digest(archive, home)
         with folder_lock(home, waiting=lambda: None):
             if not folder.is_dir():
                 _unpack(archive, home, folder)
     except OSError as error:
         raise UserError(f"{archive} cannot be unpacked to {home}: {error.strerror}") from None
     return _inside(folder), f"{archive.name} unpacked to {folder}, which can be removed any time"
+
+
+def _digest(archive: Path, home: Path) -> str:
+    """A hash of what is in an archive; of a file that was not touched since, as it was found.
+
+    The kernel changes a file's ctime with its content, its name and its times, to the tick of a
+    clock. So what is found is kept of files alone whose ctime is a while ago.
+    """
+    state = _state(archive)
+    known = home / f"{hashlib.sha256(repr(state).encode()).hexdigest()[:32]}.known"
+    with suppress(OSError, UnicodeDecodeError):
+        if re.fullmatch("[0-9a-f]{32}", kept := known.read_text("ascii")):
+            return kept
+    began = time.time_ns()
+    with archive.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    if state == _state(archive) and began - state[-1] > A_WHILE:
+        with suppress(UserError):  # a cache that can be read alone
+            write_atomic(known, digest.encode())
+    return digest
+
+
+def _state(archive: Path) -> tuple[int, ...]:
+    """What the file system says of a file, which is other where its content is."""
+    said = archive.stat()
+    return said.st_dev, said.st_ino, said.st_size, said.st_mtime_ns, said.st_ctime_ns
 
 
 def located(where: str | Path) -> Path:

@@ -14,6 +14,7 @@ which counts them as one point.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -49,7 +50,7 @@ class AveragePrecisions:
     @property
     def mean(self) -> float:
         """The mean over the classes that have pictures (mAP)."""
-        return float(np.mean([found for found in self.classes if found is not None]))
+        return mean_of(self.classes)
 
 
 def named(definition: str) -> Definition:
@@ -86,17 +87,31 @@ def average_precision(
     return 100 * float((found.cumsum()[last_tied - 1] / last_tied).mean())
 
 
+def of_each_class(
+    scores: Float[np.ndarray, "N K"], signs: Int[np.ndarray, "N K"], definition: Definition = "area"
+) -> tuple[float | None, ...]:
+    """That of each class in %, by the pictures that count for it; None for one without a picture.
+
+    Raises UserError as `average_precision` does.
+    """
+    pairs = zip(scores.T, signs.T, strict=True)
+    return tuple(average_precision(own, truth, definition) for own, truth in pairs)
+
+
+def mean_of(figures: Sequence[float | None]) -> float:
+    """The mean of those that there are; 0 of none."""
+    there = [figure for figure in figures if figure is not None]
+    return sum(there) / len(there) if there else 0.0
+
+
 def average_precisions(
     scores: Float[np.ndarray, "N K"], signs: Int[np.ndarray, "N K"], definition: Definition = "area"
 ) -> AveragePrecisions:
-    """That of each class, each by the pictures that count for it, and their mean.
+    """That of each class, and the definition it goes by.
 
     Raises UserError as `average_precision` does, and where no class has a picture.
     """
-    classes = tuple(
-        average_precision(of_class, truth, definition)
-        for of_class, truth in zip(scores.T, signs.T, strict=True)
-    )
+    classes = of_each_class(scores, signs, definition)
     if all(found is None for found in classes):
         raise UserError("no class has a picture; average precision wants one with sign 1")
     return AveragePrecisions(definition, classes)

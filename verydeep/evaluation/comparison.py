@@ -7,13 +7,15 @@ be trusted, and the chance of one as large had neither been better.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from verydeep.evaluation.metrics import Interval, Missed, middle, wrong
-from verydeep.evaluation.scores import Scores, aligned, titles_of
+from verydeep.evaluation.same_pictures import titles_of
+from verydeep.evaluation.scores import Scores, aligned
 from verydeep.evaluation.several import paired_map_interval
 from verydeep.randomness import generator
 
@@ -39,6 +41,7 @@ class Comparison:
     where it lies with 95 % confidence. `only_a` pictures were missed by a alone, `only_b` by b
     alone; `p` is McNemar's. Both are corrected for so many `pairs` of tests, any of which might
     have been the one to be looked at: the interval leaves 0 out where p is below 0.05, only there.
+    `what` says which error it is of.
     """
 
     name_a: str
@@ -52,6 +55,7 @@ class Comparison:
     only_b: int
     p: float
     pairs: int = 1
+    what: str = "error"
 
     @property
     def told_apart(self) -> bool:
@@ -67,7 +71,7 @@ class Comparison:
         p = f"p = {self.p:.2g}" if self.p >= 0.001 else "p < 0.001"
         return (
             f"{self.name_a} {verdict} {self.name_b}{by} {points(-self.difference)} points of "
-            f"top-{self.k} error (95 % interval {low} to {high}; "
+            f"top-{self.k} {self.what} (95 % interval {low} to {high}; "
             f"McNemar {p}, {self.only_b} against {self.only_a} pictures"
             f"{f'; corrected for {self.pairs} pairs' if self.pairs > 1 else ''})"
         )
@@ -87,6 +91,7 @@ class Comparison:
             only_b=self.only_a,
             p=self.p,
             pairs=self.pairs,
+            what=self.what,
         )
 
 
@@ -147,7 +152,19 @@ def compare(a: Scores, b: Scores, k: int = 1, pairs: int = 1) -> Comparison:
     """
     a, b = aligned([a, b])
     missed_a, missed_b = (wrong(scores.posteriors, scores.labels, k) for scores in (a, b))
-    name_a, name_b = titles_of((a, b))
+    return compare_missed(missed_a, missed_b, titles_of((a, b)), k, pairs)
+
+
+def compare_missed(
+    missed_a: Missed,
+    missed_b: Missed,
+    names: Sequence[str],
+    k: int,
+    pairs: int = 1,
+    what: str = "error",
+) -> Comparison:
+    """Two tests of the same pictures in one order compared by those that each has missed."""
+    name_a, name_b = names
     only_a, only_b, p = mcnemar(missed_a, missed_b)
     return Comparison(
         name_a=name_a,
@@ -161,6 +178,7 @@ def compare(a: Scores, b: Scores, k: int = 1, pairs: int = 1) -> Comparison:
         only_b=only_b,
         p=min(1.0, pairs * p),
         pairs=pairs,
+        what=what,
     )
 
 

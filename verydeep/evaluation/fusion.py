@@ -11,7 +11,8 @@ from verydeep.datasets.dataset import ROLES
 from verydeep.errors import UserError
 from verydeep.evaluation.metrics import BLOCK
 from verydeep.evaluation.published import Published, Trained, published, three_scales
-from verydeep.evaluation.scores import Scores, aligned, titles_of
+from verydeep.evaluation.same_pictures import titles_of
+from verydeep.evaluation.scores import Scores, aligned
 
 
 def fuse(scores: Sequence[Scores]) -> Scores:
@@ -39,13 +40,13 @@ def fuse(scores: Sequence[Scores]) -> Scores:
         role=min((s.role for s in scores), key=ROLES.index),
         net=None,
         members=tuple(titles_of(scores)),
-        engine=_all([s.engine for s in scores]),
-        precision=_all([s.precision for s in scores]),
-        pooling=_all([s.pooling for s in scores]),
+        engine=each_once([s.engine for s in scores]),
+        precision=each_once([s.precision for s in scores]),
+        pooling=each_once([s.pooling for s in scores]),
     )
 
 
-def _all(words: Sequence[str]) -> str:
+def each_once(words: Sequence[str]) -> str:
     """Each once, in order; those of what was fused before are taken apart."""
     return " and ".join(dict.fromkeys(" and ".join(words).split(" and ")))
 

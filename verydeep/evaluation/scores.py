@@ -8,10 +8,9 @@ place of labels: 1 where a picture is of a class, -1 where it is not, 0 where th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +18,13 @@ import numpy as np
 from verydeep import schema, tensors_file
 from verydeep.datasets.annotations import Labels
 from verydeep.datasets.dataset import ROLES
-from verydeep.datasets.ilsvrc_lists import class_key
 from verydeep.errors import UserError
+from verydeep.evaluation.average_precision import mean_of, of_each_class
 from verydeep.evaluation.metrics import Interval, interval, top_error, wrong
 from verydeep.evaluation.posteriors import Posteriors, are_posteriors
 from verydeep.evaluation.published import Trained
-from verydeep.evaluation.several import Signs, average_precisions_of, map_interval, mean_of
+from verydeep.evaluation.same_pictures import order_of, refuse_other_classes, refuse_other_data
+from verydeep.evaluation.several import Signs, map_interval
 from verydeep.evaluation.views import WAYS, Protocol
 from verydeep.schema import Line, Seed
 
@@ -126,7 +126,7 @@ class Scores:
     @cached_property
     def average_precisions(self) -> tuple[float | None, ...]:
         """Of tests with several labels, that of each class in %; None where no picture is of it."""
-        return average_precisions_of(self.posteriors, self.signs)
+        return of_each_class(self.posteriors, self.signs)
 
     @property
     def map(self) -> float:
@@ -226,62 +226,21 @@ def aligned(scores: Sequence[Scores], called: Sequence[str] | None = None) -> li
     called = called or [f"score file {number}" for number in range(1, len(scores) + 1)]
     result = [first]
     for other, name in zip(others, called[1:], strict=True):
-        _check_classes(first, called[0], other, name)
-        same = other.names == first.names
-        ordered = other if same else _reordered(first, called[0], other, name)
+        refuse_other_classes(first, called[0], other, name)
+        ordered = _reordered(first, called[0], other, name)
         _check_labels(first, called[0], ordered, name)
-        if other.data != first.data:
-            raise UserError(
-                f"{name} is of other data, {other.data} instead of {first.data}, though its "
-                f"pictures go by the same names; test both on the same data"
-            )
+        refuse_other_data(first, other, name)
         result.append(ordered)
     return result
 
 
-def _check_classes(first: Scores, called: str, other: Scores, name: str) -> None:
-    for i, (ours, theirs) in enumerate(zip_longest(first.classes, other.classes)):
-        if None in (ours, theirs) or class_key(ours) != class_key(theirs):
-            raise UserError(
-                f"{name} has other classes: class {i} is {_quoted(theirs)} there and "
-                f"{_quoted(ours)} in {called}"
-            )
-
-
-def _quoted(name: str | None) -> str:
-    return "missing" if name is None else f"'{name}'"
-
-
 def _reordered(first: Scores, called: str, other: Scores, name: str) -> Scores:
     """The other scores in the order of the first ones, found by the pictures' names."""
-    wanted, places = _places(first, called), _places(other, name)
-    _check_pictures(wanted, called, places, name)
-    _check_pictures(places, name, wanted, called)
-    order = np.array([places[name] for name in first.names])
+    if other.names == first.names:
+        return other
+    order = order_of(first, called, other, name)
     posteriors, truth = other.posteriors[order], other.truth[order]
     return replace(other, posteriors=posteriors, truth=truth, names=first.names)
-
-
-def _places(scores: Scores, called: str) -> dict[str, int]:
-    """Where each picture stands; UserError where two have one name."""
-    places: dict[str, int] = {}
-    for i, name in enumerate(scores.names):
-        if places.setdefault(name, i) != i:
-            raise UserError(
-                f"{called} has two pictures '{name}', so which is which in another order cannot be "
-                f"told"
-            )
-    return places
-
-
-def _check_pictures(
-    having: Mapping[str, int], called: str, lacking: Mapping[str, int], other: str
-) -> None:
-    missing = next((name for name in having if name not in lacking), None)
-    if missing is not None:
-        raise UserError(
-            f"{other} lacks picture '{missing}', which {called} has; test both on the same pictures"
-        )
 
 
 def _check_labels(first: Scores, called: str, other: Scores, name: str) -> None:
@@ -312,9 +271,3 @@ def _check_signs(first: Scores, called: str, other: Scores, name: str) -> None:
             f"{name} has other labels: class '{first.classes[k]}' of picture '{first.names[i]}' is "
             f"{other.signs[i, k]} there and {first.signs[i, k]} in {called}"
         )
-
-
-def titles_of(scores: Sequence[Scores]) -> list[str]:
-    """What each is called: its title, and its weights where they are not all the same."""
-    alike = len({s.weights for s in scores}) == 1
-    return [s.title if alike or s.members else f"{s.weights[:8]} ({s.title})" for s in scores]

@@ -14,7 +14,7 @@ from jaxtyping import Float64, Int8, Int64
 
 from verydeep.datasets.annotations import LabelSets
 from verydeep.datasets.dataset import Part
-from verydeep.evaluation.average_precision import average_precision
+from verydeep.evaluation.average_precision import mean_of, of_each_class
 from verydeep.evaluation.metrics import Interval, middle
 from verydeep.evaluation.per_class import ClassFigures, share
 from verydeep.evaluation.posteriors import Posteriors
@@ -42,19 +42,7 @@ def signs_of(part: Part, classes: int) -> Signs:
 
 def mean_average_precision(posteriors: Posteriors, signs: Signs) -> float:
     """The mean over classes of average precision in % (mAP), by VOC's area; 0 without pictures."""
-    return mean_of(average_precisions_of(posteriors, signs))
-
-
-def average_precisions_of(posteriors: Posteriors, signs: Signs) -> tuple[float | None, ...]:
-    """Average precision of each class in %, by VOC's area; None for a class without a picture."""
-    pairs = zip(posteriors.T, signs.T, strict=True)
-    return tuple(average_precision(own, truth) for own, truth in pairs)
-
-
-def mean_of(figures: Sequence[float | None]) -> float:
-    """The mean of those that there are; 0 of none."""
-    there = [figure for figure in figures if figure is not None]
-    return sum(there) / len(there) if there else 0.0
+    return mean_of(of_each_class(posteriors, signs))
 
 
 def blind_map(signs: Signs) -> float:

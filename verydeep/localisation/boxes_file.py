@@ -10,7 +10,7 @@ the pictures' names, the classes and how it came about.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from verydeep import schema, tensors_file
-from verydeep.datasets.annotations import Ends, FlatObjects, Labels, Objects
+from verydeep.datasets.annotations import Ends, FlatObjects, Labels, Objects, flat_places
 from verydeep.datasets.dataset import ROLES
 from verydeep.errors import UserError
 from verydeep.evaluation.published import Trained
@@ -113,9 +113,23 @@ class Localised:
             return f"the true class in one centre crop of {self.protocol.crop}, {at}{up}"
         return f"dense, boxes merged, {at}{up}"
 
+    def only(self, chosen: Int64[np.ndarray, " M"]) -> Localised:
+        """The same of these pictures, in this order."""
+        rows = flat_places(self.ends, chosen)
+        return replace(
+            self,
+            boxes=self.boxes[rows],
+            ratings=self.ratings[rows],
+            ends=np.cumsum(self.counts[chosen]),
+            truth=self.truth.only(chosen),
+            names=tuple(self.names[i] for i in chosen.tolist()),
+            **{name: getattr(self, name)[chosen] for name in OF_PICTURES},
+        )
 
+
+OF_PICTURES = ("candidates", "posteriors", "labels", "sizes")
 TRUTH = ("true_boxes", "true_labels", "difficult", "true_ends")
-ARRAYS = ("boxes", "ratings", "ends", "candidates", "posteriors", "labels", "sizes")
+ARRAYS = ("boxes", "ratings", "ends", *OF_PICTURES)
 SAID = tuple(f.name for f in fields(Localised) if f.name not in (*ARRAYS, "truth"))
 """What a boxes file tells of in words, by name."""
 

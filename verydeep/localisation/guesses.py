@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from verydeep.datasets.annotations import flat_places
 from verydeep.evaluation.metrics import Missed
 from verydeep.localisation.boxes_file import Localised
 from verydeep.localisation.merging import RatedBoxes, merged_at
@@ -45,7 +46,8 @@ class Guesses:
 
     def wrong(self, k: int) -> Missed:
         """Pictures of which none of the first k guesses has both the class and the place."""
-        return ~(self.is_label & (self.overlaps > OVERLAP))[:, :k].any(1)
+        right = self.is_label & (self.overlaps > OVERLAP)
+        return np.logical_not(right[:, :k].any(1))
 
     @property
     def own_overlaps(self) -> Float64[np.ndarray, " M"]:
@@ -92,27 +94,16 @@ def _pieces(counts: Places) -> Iterator[slice]:
 def _rated(found: Localised, pictures: Places, columns: Places) -> RatedBoxes:
     """All boxes of each of these candidates of pictures."""
     counts = found.counts[pictures]
-    rows, column = _runs(found.ends[pictures] - counts, counts), np.repeat(columns, counts)
+    rows, column = flat_places(found.ends, pictures), np.repeat(columns, counts)
     boxes, ratings = found.boxes[rows, column], found.ratings[rows, column]
     return RatedBoxes(boxes.astype(np.float64), ratings.astype(np.float64), np.cumsum(counts))
-
-
-def _runs(first: Places, counts: Places) -> Int64[np.ndarray, " R"]:
-    """So many whole numbers from each first one on, one run after another.
-
-    >>> _runs(np.array([5, 0]), np.array([2, 3])).tolist()
-    [5, 6, 0, 1, 2]
-    """
-    ends = np.cumsum(counts)
-    return np.repeat(first - (ends - counts), counts) + np.arange(ends[-1])
 
 
 def overlaps_of(found: Localised, pictures: Places, boxes: Pairs) -> Float64[np.ndarray, " P"]:
     """The largest IoU of a box of each picture with one of its own class that is not difficult."""
     picture, truth = own_truth(found)
     counts = np.bincount(picture, minlength=len(found))
-    first = (np.cumsum(counts) - counts)[pictures]
-    objects = _runs(first, counts[pictures])
+    objects = flat_places(np.cumsum(counts), pictures)
     which = np.repeat(np.arange(len(pictures)), counts[pictures])
     best = np.zeros(len(pictures))
     np.maximum.at(best, which, iou_of_pairs(boxes[which], truth[objects]))

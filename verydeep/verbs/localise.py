@@ -33,7 +33,7 @@ from verydeep.verbs.papers_nets import VALIDATION, trained_as
 from verydeep.verbs.parts import WORDS, split_of, to_test
 from verydeep.weights.file import BEST, WeightsInfo, hash_of, read_info
 from verydeep.weights.info import members_of
-from verydeep.weights.paths import beside, find
+from verydeep.weights.paths import beside
 
 
 def table_of_boxes(path: Path) -> Table | None:
@@ -158,17 +158,15 @@ def started_from(path: Path) -> Path | None:
     if about.machine.start is None or about.start is None:
         return None
     try:
-        start = find(about.machine.start)
-    except UserError:  # no longer there
+        start = weights.find(about.machine.start)
+        tells = members_of(read_info(start))[0].table.has_scores
+        return start if tells and hash_of(weights.load(start)) == about.start.hash else None
+    except UserError:  # gone, or something else by now
         return None
-    if not members_of(read_info(start))[0].table.has_scores:
-        return None
-    return start if hash_of(weights.load(start)) == about.start.hash else None
 
 
 def tests_of_boxes(
     network: Network,
-    classifier: Path | None,
     dataset: Dataset,
     parts: Mapping[str, Part],
     subject: Subject,
@@ -179,9 +177,8 @@ def tests_of_boxes(
 
     Each is tested by its centre crops, and by dense boxes where a classifier tells classes apart.
     """
-    info, found = read_info(folder / BEST), []
-    tells = classifier is not None and members_of(read_info(classifier))[0].table.has_scores
-    by = by_of(classifier, None, runtime) if classifier and tells else None
+    info, classifier, found = read_info(folder / BEST), started_from(folder / BEST), []
+    by = by_of(classifier, None, runtime) if classifier else None
     for role, part in parts.items():
         of_role = replace(subject, part=role, role=role)
         ways: list[tuple[str, By | None]] = [("centre", None), *([("dense", by)] if by else [])]
