@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
 from verydeep.errors import escaped
@@ -17,18 +19,23 @@ COLOURS: tuple[Colour, ...] = (
     (255, 214, 10), (86, 214, 255), (255, 141, 220), (140, 235, 120), (255, 160, 90),
 )  # fmt: skip
 """Of one box after another: all of them light, so that dark letters stand out on them."""
+FONT = Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+"""That of plots, which has the letters of most alphabets."""
 EDGE = (10, 10, 10)
 """Round lines and behind letters, where the ground is as light as they are."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A box (x_min, y_min, x_max, y_max) or a point (x, y) in pixels, its colour, and its words."""
+    """A box (x_min, y_min, x_max, y_max) or a point (x, y) in pixels, its colour, and its words.
+
+    A light box has no dark lines beside its own, so that many of them leave the picture to be seen.
+    """
 
     place: tuple[float, ...]
     colour: Colour = COLOURS[0]
     words: str = ""
-    thin: bool = False
+    is_light: bool = False
 
 
 def drawn(image: Picture, marks: Sequence[Mark], least: int = 480) -> Image.Image:
@@ -47,22 +54,22 @@ def drawn(image: Picture, marks: Sequence[Mark], least: int = 480) -> Image.Imag
     placed = [tuple(times * side for side in mark.place) for mark in marks]
     for mark, place in zip(reversed(marks), reversed(placed), strict=True):
         if len(place) == 4:
-            _box(pen, place, mark.colour, 1 if mark.thin else line)
+            _box(pen, place, mark, line)
         else:
             _point(pen, place, mark.colour, 2 * line)
     _words(pen, canvas.size, [(m, p) for m, p in zip(marks, placed, strict=True) if m.words], line)
     return canvas
 
 
-def _box(pen: ImageDraw.ImageDraw, place: Sequence[float], colour: Colour, line: int) -> None:
+def _box(pen: ImageDraw.ImageDraw, place: Sequence[float], mark: Mark, line: int) -> None:
     """Lines on the last pixels inside a box, with a dark one on either side of each."""
     left, top, right, bottom = (round(side) for side in place)
     right, bottom = max(right - 1, left), max(bottom - 1, top)
-    for inset in (-1, line):
+    for inset in () if mark.is_light else (-1, line):
         edge = (left + inset, top + inset, right - inset, bottom - inset)
         if edge[2] > edge[0] and edge[3] > edge[1]:
             pen.rectangle(edge, outline=EDGE)
-    pen.rectangle((left, top, right, bottom), outline=colour, width=line)
+    pen.rectangle((left, top, right, bottom), outline=mark.colour, width=line)
 
 
 def _point(pen: ImageDraw.ImageDraw, place: Sequence[float], colour: Colour, radius: int) -> None:
@@ -78,7 +85,7 @@ def _words(
     line: int,
 ) -> None:
     """What is said of each, above its first corner, or where there is room; none over another."""
-    font = ImageFont.load_default(max(13, round(max(size) / 36)))
+    font = ImageFont.truetype(FONT, max(13, round(max(size) / 36)))
     taken: list[Rectangle] = []
     for mark, place in marks:
         text = escaped(mark.words)
