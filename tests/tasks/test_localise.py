@@ -49,7 +49,8 @@ def part_of(
 
 def asked(part: Part, view: Window, names: int = 2) -> list[list[float] | None]:
     """What is asked of each name, None where nothing is."""
-    target = LOCALISE.target(part, np.array([0]), names, [view])[0].view(names, 4)
+    called = [f"n{i}" for i in range(names)]
+    target = LOCALISE.target(part, np.array([0]), called, [view])[0].view(names, 4)
     assert torch.isnan(target).any(1).tolist() == torch.isnan(target).all(1).tolist()
     return [None if torch.isnan(row).any() else row.tolist() for row in target]
 
@@ -188,9 +189,30 @@ def points_of(places: list[list[float]], labels: list[int]) -> Part:
 def test_points_outside_of_a_view_are_not_asked_for() -> None:
     part = points_of([[100.0, 50.0], [190.0, 90.0]], [0, 2])
     view = WHOLE.cropped(0, 50, (100, 100))
-    target = POINTS.target(part, np.array([0]), 3, [view])[0].view(3, 2)
+    target = POINTS.target(part, np.array([0]), "abc", [view])[0].view(3, 2)
     assert target[0].tolist() == [0.5, 0.5]
     assert target[1:].isnan().all()
+
+
+def test_left_and_right_change_places_in_a_mirror_image() -> None:
+    """The left eye is 20 from the left in 200, and in the mirror image the right one 20 from the
+    right; a class that is called so keeps its name.
+    """
+    names = ["nose", "left eye", "right eye"]
+    part = points_of([[100.0, 50.0], [20.0, 10.0], [160.0, 10.0]], [0, 1, 2])
+    shown, mirrored = (
+        POINTS.target(part, np.array([0]), names, [view])[0].view(3, 2)
+        for view in (WHOLE, WHOLE.mirror())
+    )
+    np.testing.assert_allclose(shown, [[0.5, 0.5], [0.1, 0.1], [0.8, 0.1]], rtol=1e-6)
+    np.testing.assert_allclose(mirrored, [[0.5, 0.5], [0.2, 0.1], [0.9, 0.1]], rtol=1e-6)
+    ears = part_of([FIRST, SECOND], [1, 2], truth=LabelSets.of([[1, 2]]))
+    found = OBJECTS.target(ears, np.array([0]), names, [WHOLE.mirror()])[0].view(3, 4)
+    # FIRST, the left one, is 40 wide at the right end of the mirror image, and is the right one
+    np.testing.assert_allclose(found[2], [0.9, 0.2, 0.2, 0.4], rtol=1e-6)
+    turns = part_of([SECOND], [1])
+    of_class = LOCALISE.target(turns, np.array([0]), ["right", "left"], [WHOLE.mirror()])[0]
+    assert of_class.view(2, 4)[0].isnan().all()
 
 
 def test_points_are_found_within_a_fifth_of_what_they_span() -> None:

@@ -112,7 +112,7 @@ def test_its_page_and_its_answers_are_of_average_precision(run: Run) -> None:
 
 
 def test_a_guess_loses_the_entropy_of_the_classes_shares() -> None:
-    signs = TAG.target(part_of_pairs(0, 60), np.arange(60), 4, ())
+    signs = TAG.target(part_of_pairs(0, 60), np.arange(60), "abcd", ())
     found = TAG.guess(build("A", 4, width=0.125, crop=32, fc=16), signs)
     shares = (signs > 0).float().mean(0)
     entropy = -(shares * shares.log() + (1 - shares) * (1 - shares).log())

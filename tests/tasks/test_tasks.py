@@ -52,7 +52,9 @@ SMALL: dict[str, Any] = {
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 
 
-def corners(part: Part, samples: Labels, count: int = 4, views: Sequence[Window] = ()) -> Targets:
+def corners(
+    part: Part, samples: Labels, names: Sequence[str] = (), views: Sequence[Window] = ()
+) -> Targets:
     found = np.concatenate([objects(part, int(i)).boxes for i in samples])
     return torch.from_numpy((found / SIDE).astype(np.float32))
 

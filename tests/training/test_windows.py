@@ -136,7 +136,9 @@ def test_the_box_asked_of_a_crop_is_that_of_the_picture(kind: Callable[[], Part]
     part, asked = kind(), 0
     settings = replace(SETTINGS, task="localise")
     for epoch in range(6):
-        batch = next(batches(CropSource(part, PIXELS, outputs=2), settings, epoch, threads=1))
+        batch = next(
+            batches(CropSource(part, PIXELS, outputs=("a", "b")), settings, epoch, threads=1)
+        )
         for target, window, i in zip(batch.targets, batch.windows, batch.shown_of, strict=True):
             label = int(part.labels[i])
             own, other = target.view(2, 4)[[label, 1 - label]].double().numpy()

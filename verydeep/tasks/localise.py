@@ -6,7 +6,8 @@ are to find all of the same few things in every picture, each has its box.
 
 Boxes are (centre x, centre y, width, height) in shares of the crop that is shown. A crop that shows
 less than half of the object's area counts nothing; of several objects it is asked for the one of
-which it shows most. What it shows a part of is asked for whole.
+which it shows most. What it shows a part of is asked for whole. Of things that have a left and a
+right one (`left ear`), the one is the other in a mirror image.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 from verydeep.datasets.annotations import Labels
 from verydeep.datasets.boxed import with_boxes
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.localisation.shares import boxes_in_shares, boxes_of_shares
+from verydeep.localisation.sides import other_sides
 from verydeep.nets.network import Network
 from verydeep.nets.rows import PlacesKind
 from verydeep.pictures.boxes import Boxes, areas, clipped, into_window, iou
@@ -39,15 +41,27 @@ LEAST = 1e-6
 """What a guess loses at the least, that a loss may be held against it."""
 
 
-def _target(part: Part, samples: Labels, names: int, views: Sequence[Window]) -> Targets:
+def _target(part: Part, samples: Labels, names: Sequence[str], views: Sequence[Window]) -> Targets:
     """Boxes in shares of the views, 4 for each name, NaN for those that count nothing."""
-    found = np.full((len(samples), names, SIDES), np.nan, np.float32)
-    for row, i, view in zip(found, samples.tolist(), views, strict=True):
-        for name, boxes in _boxes(part, i, names):
-            shown = _most_shown(boxes, view)
-            if shown is not None:
-                row[name] = shown
-    return torch.from_numpy(found.reshape(len(samples), -1))
+    pairs = zip(samples.tolist(), views, strict=True)
+    found = [_asked(part, i, len(names), view) for i, view in pairs]
+    if not isinstance(part.truth, np.ndarray):  # of things, of which some are left or right
+        others = other_sides(names)
+        found = [
+            asked[others] if view.mirrored else asked
+            for asked, view in zip(found, views, strict=True)
+        ]
+    return torch.from_numpy(np.stack(found).reshape(len(samples), -1))
+
+
+def _asked(part: Part, i: int, names: int, view: Window) -> Float32[np.ndarray, "K 4"]:
+    """What is asked of each of so many names in a view of a picture."""
+    found = np.full((names, SIDES), np.nan, np.float32)
+    for name, boxes in _boxes(part, i, names):
+        shown = _most_shown(boxes, view)
+        if shown is not None:
+            found[name] = shown
+    return found
 
 
 def _boxes(part: Part, i: int, names: int) -> Iterator[tuple[int, Boxes]]:
@@ -103,7 +117,7 @@ def _of_centre(found: Answers, crops: Sequence[Window], part: Part) -> Judgement
             for name, boxes in _boxes(part, i, names)
             if len(boxes)
         ]
-        target = _target(part, np.array([i]), names, crops[i : i + 1])
+        target = torch.from_numpy(_asked(part, i, names, crops[i]).reshape(1, -1))
         losses.append(float(distance(torch.from_numpy(found[[i]]), target, None)))
     wrong = np.array(overlaps) <= FOUND
     figures = {"missed": 100 * float(wrong.mean()), "iou": 100 * float(np.mean(overlaps))}

@@ -1,7 +1,8 @@
 """Points of the same few things in every picture, as the joints of a body, by the Euclidean loss.
 
 The last layer gives x and y of each, in shares of the crop that is shown (Toshev & Szegedy, 2014).
-A point that is not told of, or lies outside of the crop, counts nothing. A point is found where it
+A point that is not told of, or lies outside of the crop, counts nothing. In a mirror image what is
+on the left is what is on the right (`left wrist`). A point is found where it
 is no farther away than a fifth of the larger side of what the picture's points span (PCK at 0.2).
 """
 
@@ -12,11 +13,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 
 from verydeep.datasets.annotations import Labels, Points
 from verydeep.datasets.dataset import Dataset, Part
 from verydeep.errors import UserError, one_line
 from verydeep.localisation.shares import points_in_shares, points_of_shares
+from verydeep.localisation.sides import other_sides
 from verydeep.nets.network import Network
 from verydeep.pictures.windows import Window
 from verydeep.tasks.centre import by_centre
@@ -28,15 +31,23 @@ NEAR = 0.2
 """Of the larger side of what a picture's points span: how far from its place a point is found."""
 
 
-def _target(part: Part, samples: Labels, names: int, views: Sequence[Window]) -> Targets:
+def _target(part: Part, samples: Labels, names: Sequence[str], views: Sequence[Window]) -> Targets:
     """Points in shares of the views, x and y for each name, NaN for those that count nothing."""
-    found = np.full((len(samples), names, AXES), np.nan, np.float32)
-    for row, i, view in zip(found, samples.tolist(), views, strict=True):
-        points = _points(part, i)
-        shares = points_in_shares(points.places, view)
-        inside = ((shares >= 0) & (shares <= 1)).all(1)
-        row[points.labels[inside]] = shares[inside]
-    return torch.from_numpy(found.reshape(len(samples), -1))
+    found, others = [], other_sides(names)
+    for i, view in zip(samples.tolist(), views, strict=True):
+        asked = _asked(part, i, len(names), view)
+        found.append(asked[others] if view.mirrored else asked)
+    return torch.from_numpy(np.stack(found).reshape(len(samples), -1))
+
+
+def _asked(part: Part, i: int, names: int, view: Window) -> Float32[np.ndarray, "K 2"]:
+    """What is asked of each of so many names in a view of a picture."""
+    found = np.full((names, AXES), np.nan, np.float32)
+    points = _points(part, i)
+    shares = points_in_shares(points.places, view)
+    inside = ((shares >= 0) & (shares <= 1)).all(1)
+    found[points.labels[inside]] = shares[inside]
+    return found
 
 
 def _points(part: Part, i: int) -> Points:
@@ -66,7 +77,7 @@ def _of_centre(found: Answers, crops: Sequence[Window], part: Part) -> Judgement
         span = float(np.ptp(points.places, axis=0).max()) if len(points) > 1 else 0.0
         if span:
             off += (np.linalg.norm(told - points.places, axis=1) / span).tolist()
-        target = _target(part, np.array([i]), names, crops[i : i + 1])
+        target = torch.from_numpy(_asked(part, i, names, crops[i]).reshape(1, -1))
         losses.append(float(distance(torch.from_numpy(found[[i]]), target, None)))
     missed = 100 * float((np.array(off) > NEAR).mean()) if off else 100.0
     figures = {"missed": missed, "off": 100 * float(np.mean(off)) if off else 100.0}

@@ -40,8 +40,10 @@ MOST = 100.0
 """What a picture of a rare class counts at most."""
 
 
-def _target(part: Part, samples: Labels, classes: int, views: Sequence[Window]) -> Targets:
-    return torch.from_numpy(signs_of(part.only(samples), classes)).float()
+def _target(
+    part: Part, samples: Labels, classes: Sequence[str], views: Sequence[Window]
+) -> Targets:
+    return torch.from_numpy(signs_of(part.only(samples), len(classes))).float()
 
 
 def _loss(scores: Scores, signs: Targets, weights: ClassWeights | None) -> torch.Tensor:

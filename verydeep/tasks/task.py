@@ -88,8 +88,8 @@ class Task:
     for so many of them; `last_rows` are the words of that row, and of what follows it in the table.
 
     `target` is what the net is to give of views of pictures of a part, which are said by their
-    places in it, from the part's annotations, with so many outputs; the windows say what each view
-    shows. `loss` is one number for each picture of a micro-batch, from scores, targets and what
+    places in it, from the part's annotations, for outputs of these names; the windows say what each
+    view shows. `loss` is one number for each picture of a micro-batch, from scores, targets and what
     classes weigh, where that is not the same for all; `guess` the mean loss of an answer that looks
     at no picture, for a net and targets.
     A task that takes `several` labels a picture has data opened with them, and one that needs
@@ -112,7 +112,7 @@ class Task:
     name: str
     outputs: Callable[[Dataset], tuple[str, ...]]
     last_rows: Callable[[Dataset], tuple[str, ...]]
-    target: Callable[[Part, Labels, int, Sequence[Window]], Targets]
+    target: Callable[[Part, Labels, Sequence[str], Sequence[Window]], Targets]
     loss: Callable[[Scores, Targets, ClassWeights | None], Float[Tensor, " B"]]
     guess: Callable[[Network, Targets], float]
     judge: Callable[[Network, Part, Runtime, Callable[[], None]], Judgement]

@@ -134,7 +134,7 @@ class CropSource:
     """What batches are made from: a part, the pixels it is read to, and the axes of its colours.
 
     `share` is (number of this process, number of processes): each takes its part of every batch.
-    `pinned` batches lie where a GPU can fetch them while it works. `outputs` is the number of what
+    `pinned` batches lie where a GPU can fetch them while it works. `outputs` are the names of what
     the net gives, which targets may need.
     """
 
@@ -143,7 +143,7 @@ class CropSource:
     axes: tuple[tuple[float, float, float], ...] = ((0.0,) * 3,) * 3
     share: tuple[int, int] = (0, 1)
     pinned: bool = False
-    outputs: int = 0
+    outputs: tuple[str, ...] = ()
 
 
 Load = Callable[[CropSource, Settings, int, int, int], Iterator[Batch]]

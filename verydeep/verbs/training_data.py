@@ -90,7 +90,7 @@ def read(
     share = (ranks.rank, ranks.world_size)
     source = CropSource(
         train_part, pixels, seen.axes, share, pinned=machine.device == "cuda",
-        outputs=len(tasks.named(settings.task).outputs(dataset)),
+        outputs=tasks.named(settings.task).outputs(dataset),
     )  # fmt: skip
     held_out = {role: part for role, part in parts.items() if len(part)}
     return TrainingData(source, held_out, found, tuple(faults))
