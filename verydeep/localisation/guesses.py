@@ -24,8 +24,8 @@ from verydeep.pictures.boxes import areas
 
 OVERLAP = 0.5
 """A guess is at the right place where its IoU is above this."""
-AT_ONCE = 2**20
-"""Boxes that are merged together, of as many pictures as have them."""
+AT_ONCE = 2**17
+"""Boxes that are merged together, which may all be left at each of some thresholds."""
 
 Places = Int64[np.ndarray, " P"]
 Pairs = Float64[np.ndarray, "P 4"]

@@ -76,21 +76,20 @@ def merged(given: RatedBoxes, threshold: float) -> RatedBoxes:
     >>> merged(RatedBoxes(pair, np.array([0.5, 0.25]), np.array([2])), 0.6).boxes.tolist()
     [[1.0, 0.0, 11.0, 10.0]]
     """
-    return next(merged_at(given, [threshold]))
+    return merged_at(given, [threshold])[0]
 
 
-def merged_at(given: RatedBoxes, thresholds: Sequence[float]) -> Iterator[RatedBoxes]:
+def merged_at(given: RatedBoxes, thresholds: Sequence[float]) -> list[RatedBoxes]:
     """What `merged` gives at each of some ascending thresholds, in little more time than for one.
 
     Greedy merging goes the same way whatever the threshold, which only says where it ends.
     """
     found = _in_order(given)
-    for threshold in thresholds:
-        left = [_none()]
-        for problems in _groups(found.counts):
-            left += _merged(found, problems, threshold)
-        found = _joined(left)
-        yield found
+    pieces = [_Left.none()]
+    for problems in _groups(found.counts):
+        pieces += _left_of(_Group(found, problems), np.array(thresholds, np.float64))
+    left = _Left.joined(pieces)
+    return [left.at(level) for level in range(len(thresholds))]
 
 
 def _in_order(given: RatedBoxes) -> RatedBoxes:
@@ -113,37 +112,45 @@ def _groups(counts: Int64[np.ndarray, " P"]) -> Iterator[Int64[np.ndarray, " G"]
 
 @dataclass(frozen=True)
 class _Left:
-    """What is left of some problems, one after another: of which each box is, and the boxes."""
+    """Boxes that are left of some problems at some thresholds: each with the numbers of both."""
 
+    level: Int64[np.ndarray, " B"]
     problem: Int64[np.ndarray, " B"]
     boxes: Boxes64
     ratings: Ratings
 
+    @classmethod
+    def none(cls) -> _Left:
+        """No boxes."""
+        numbers = np.zeros(0, np.int64)
+        return cls(numbers, numbers, np.zeros((0, 4)), np.zeros(0))
 
-def _none() -> _Left:
-    return _Left(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
+    @classmethod
+    def joined(cls, pieces: Sequence[_Left]) -> _Left:
+        """Those of all the pieces."""
+        each = ((one.level, one.problem, one.boxes, one.ratings) for one in pieces)
+        return cls(*map(np.concatenate, zip(*each, strict=True)))
+
+    def at(self, level: int) -> RatedBoxes:
+        """Those of one threshold, in the order of the problems."""
+        here = np.flatnonzero(self.level == level)
+        here = here[np.argsort(self.problem[here], kind="stable")]
+        ends = np.cumsum(np.bincount(self.problem[here]))
+        return RatedBoxes(self.boxes[here], self.ratings[here], ends)
 
 
-def _joined(left: Sequence[_Left]) -> RatedBoxes:
-    """What is left of all problems, in their order."""
-    problem = np.concatenate([some.problem for some in left])
-    boxes = np.concatenate([some.boxes for some in left])
-    ratings = np.concatenate([some.ratings for some in left])
-    order = np.argsort(problem, kind="stable")
-    return RatedBoxes(boxes[order], ratings[order], np.cumsum(np.bincount(problem)))
-
-
-def _merged(
-    given: RatedBoxes, problems: Int64[np.ndarray, " G"], threshold: float
-) -> Iterator[_Left]:
-    """What is left of problems that are merged side by side."""
-    group = _Group(given, problems)
-    while len(group.problems):
+def _left_of(group: _Group, thresholds: Float64[np.ndarray, " T"]) -> Iterator[_Left]:
+    """What is left of problems side by side, each time that one has reached its next threshold."""
+    level = np.zeros(len(group.problems), np.int64)
+    while len(level):
         i, least = group.closest()
-        done = (least > threshold) | (group.counts == 1)
+        done = (least > thresholds[level]) | (group.counts == 1)
         if done.any():
-            yield group.left(done)
-            group.leave_out(done)
+            yield group.left(done, level)
+            level = level + done
+            over = level == len(thresholds)
+            group.leave_out(over)
+            level = level[~over]
         else:
             group.step(i)
 
@@ -221,14 +228,16 @@ class _Group:
         self.partner[self._rows, i] = partner = found.argmin(1)
         self.best[self._rows, i] = found[self._rows, partner]
 
-    def left(self, done: Bool[np.ndarray, " G"]) -> _Left:
-        """The boxes of the problems that are done."""
+    def left(self, done: Bool[np.ndarray, " G"], level: Int64[np.ndarray, " G"]) -> _Left:
+        """The boxes of the problems that are done with this level."""
         here = self.here & done[:, None]
-        problem = np.repeat(self.problems[done], self.counts[done])
-        return _Left(problem, self.boxes[:4, here].T, self.ratings[here])
+        of = np.repeat(np.flatnonzero(done), self.counts[done])
+        return _Left(level[of], self.problems[of], self.boxes[:4, here].T, self.ratings[here])
 
     def leave_out(self, done: Bool[np.ndarray, " G"]) -> None:
         """Goes on without the problems that are done."""
+        if not done.any():
+            return
         self.problems, self.counts = self.problems[~done], self.counts[~done]
         self.here, self.ratings = self.here[~done], self.ratings[~done]
         self.best, self.partner = self.best[~done], self.partner[~done]
