@@ -46,7 +46,7 @@ def in_words(run: Run, page: Path) -> str:
             f"page     {page}",
             f"again    {run.command.replace('verydeep', called(), 1)}",
             *([f"warning  {warning}" if warning else use] if about else ()),
-            *([f"or else  {_from_trained(run)}"] if _could_be_tuned(run) else ()),
+            *(_from_trained(run) if _could_be_tuned(run) else ()),
         ]
     )
 
@@ -62,9 +62,14 @@ def _could_be_tuned(run: Run) -> bool:
     return few and run.settings.start is None and run.settings.task == "classify"
 
 
-def _from_trained(run: Run) -> str:
-    tuning = command("train", run.dataset.where, "--from", "vgg16")
-    return f"{tuning}   photographs: from weights trained on ILSVRC, {FETCHED} to fetch"
+def _from_trained(run: Run) -> tuple[str, str]:
+    """What to do with weights that are trained already."""
+    where = run.dataset.where
+    fetched = f"photographs: by features of a net trained on ILSVRC, {FETCHED} to fetch"
+    return (
+        f"or else  {command('transfer', where)}   {fetched}",
+        f"         {command('train', where, '--from', 'vgg16')}   that net tuned, which takes longer",
+    )
 
 
 def _roles(run: Run) -> set[str]:
