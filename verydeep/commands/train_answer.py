@@ -65,10 +65,11 @@ def _could_be_tuned(run: Run) -> bool:
 def _from_trained(run: Run) -> tuple[str, str]:
     """What to do with weights that are trained already."""
     where = run.dataset.where
+    tuning = command("train", where, "--from", "vgg16")
     fetched = f"photographs: by features of a net trained on ILSVRC, {FETCHED} to fetch"
     return (
         f"or else  {command('transfer', where)}   {fetched}",
-        f"         {command('train', where, '--from', 'vgg16')}   that net tuned, which takes longer",
+        f"         {tuning}   that net tuned, which takes longer",
     )
 
 
