@@ -121,9 +121,11 @@ def test_a_picture_with_a_box_of_each_of_several_names_carries_them_all() -> Non
             open_dataset(csv)
 
 
-def test_points_are_no_boxes() -> None:
+@pytest.mark.parametrize("seen", [("", ""), (",visible", ",1")], ids=["alone", "with others"])
+def test_points_are_no_boxes(seen: tuple[str, str]) -> None:
     """In pixels as they are written, with their names as classes."""
-    text = cats("file,name,x,y", ["1.5,2", "3,4", "5,6", "7,8"])
+    heading, value = seen
+    text = cats(f"file,name,x,y{heading}", [p + value for p in ("1.5,2", "3,4", "5,6", "7,8")])
     for csv, place in (("data/boxes.csv", "images/"), ("data", "")):
         made(text, *names(place))
         dataset = open_dataset(csv, several=True)
@@ -248,6 +250,13 @@ def test_what_cannot_be_a_box_is_refused_in_one_line(what: str, several: bool, p
     with pytest.raises(UserError, match=words) as refused:
         open_dataset(csv if place else "data", several=several)
     assert "\n" not in str(refused.value)
+
+
+def test_a_row_that_lacks_a_cell_is_no_row_to_leave_out() -> None:
+    """Of a picture with two boxes one would be told, as if it had no other."""
+    rows = "0,cat,1,2,3,4\n0,cat,5,6,7\n1,dog,1,2,3,4\n2,dog,1,2,3,4\n"
+    with pytest.raises(UserError, match=r"not of 6 cells: 1 \(the first: line 3\)"):
+        open_dataset(made(f"file,class,{SIDES}\n{rows}", *names()))
 
 
 def test_boxes_of_files_that_are_not_there_are_counted_or_refused() -> None:

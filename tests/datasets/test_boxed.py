@@ -38,6 +38,8 @@ CASES: list[tuple[Objects | None, str | None]] = [
     (told((0, (5, 2, 1, 6), False)), "whose boxes are empty or outside"),
     (told((0, (-9, 2, 0, 6), False)), "whose boxes are empty or outside"),
     (told((0, (-9, -9, 0.5, 0.5), False)), None),
+    (told((0, BOX, True), (1, BOX, False)), "whose boxes are all difficult"),
+    (told((0, BOX, True), (0, (1, 2, 1, 6), False)), "whose boxes are empty or outside"),
 ]
 """Objects of pictures of class 0, and what is wrong with them."""
 KEPT = [i for i, (_, why) in enumerate(CASES) if why is None]
@@ -63,8 +65,9 @@ def test_pictures_stay_that_have_a_box_of_their_own_and_others_are_named() -> No
     assert {*found.notes[1:]} == {
         "left out of train, pictures of which no box is told: 2 (1.jpg, 2.jpg)",
         "left out of train, pictures without a box of their own class: 1 (3.jpg)",
-        "left out of train, pictures whose boxes are all difficult: 1 (5.jpg)",
-        "left out of train, pictures whose boxes are empty or outside: 3 (7.jpg, 8.jpg, 9.jpg)",
+        "left out of train, pictures whose boxes are all difficult: 2 (5.jpg, 11.jpg)",
+        "left out of train, pictures whose boxes are empty or outside: 4 (7.jpg, 8.jpg, 9.jpg and "
+        "1 more)",
     }
 
 
@@ -108,7 +111,7 @@ def test_data_without_boxes_is_refused_in_one_line(photos: Callable[..., Path]) 
         with pytest.raises(UserError, match="tells of points and of no boxes") as refused:
             with_boxes(open_dataset(root / "arrow/points.csv", several=several))
         assert "\n" not in str(refused.value)
-    with pytest.raises(UserError, match=r"no picture of data has a box .*difficult: 11 \(0.jpg"):
+    with pytest.raises(UserError, match=r"no picture of data has a box .*difficult: 13 \(0.jpg"):
         with_boxes(dataset_of(objects_of=lambda i: told((0, BOX, True))))
 
 

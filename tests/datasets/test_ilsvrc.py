@@ -187,6 +187,22 @@ def test_boxes_to_train_on_are_those_of_kaggles_list_of_them() -> None:
         part.objects(0)
 
 
+def test_xml_files_tell_the_boxes_of_pictures_to_train_on_that_were_made_smaller() -> None:
+    """Of 40 x 30 pixels, where the files say 80 x 60; the list is of pictures as they were."""
+    in_folders("data/train", 2, 0)
+    flat("data/val", 1, 2, 3)
+    write("data/LOC_val_solution.csv", SOLUTION)
+    line = f"{TENCH}_9,{TENCH} 10 20 30 60\n"
+    write("data/LOC_train_solution.csv", f"ImageId,PredictionString\n{line}")
+    for size, expected in (((80, 60), [5, 10, 15.5, 30.5]), ((40, 30), [10, 20, 31, 61])):
+        write(f"data/bbox/train/{TENCH}/{TENCH}_9.xml", XML.format(*size))
+        assert objects(open_dataset("data").train, 0).boxes.tolist() == [expected]
+    listed, xml = "boxes of data/LOC_train_solution.csv", "boxes of data/bbox/train/*/*.xml"
+    assert listed in open_dataset("data").notes
+    Path("data/LOC_train_solution.csv").unlink()
+    assert xml in open_dataset("data").notes
+
+
 def test_a_choice_of_validation_pictures_beside_its_own_list_is_split_here() -> None:
     """Only where the list is of these and no others, and there are two of each class."""
     rows = [f"ILSVRC2012_val_{i:08},{(HEN, TENCH)[i % 2]} 0 0 {i} 9\n" for i in range(1, 11)]

@@ -25,10 +25,13 @@ from tests.nets.test_folding import network as network_with_norms
 from verydeep import load, save
 from verydeep.errors import UserError
 from verydeep.exporters.onnx import onnx_bytes, write_onnx
+from verydeep.exporters.torch_export import write_torch_export
 from verydeep.importers.onnx import read
 from verydeep.importers.to_network import to_network
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
+from verydeep.nets.rewording import with_last
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import IMAGENET, Pixels
 from verydeep.weights import hash_of
 
@@ -89,6 +92,27 @@ def test_onnx_runtime_gives_the_networks_scores(name: str, size: tuple[int, int]
     found = run(onnx_bytes(built, OUTPUTS), {"pictures": rgb})
     assert tuple(found) == OUTPUTS
     assert_the_same(found, ours(built, rgb))
+
+
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable")
+@pytest.mark.parametrize("size", SIZES)
+def test_a_net_of_boxes_gives_them_at_each_position_and_no_posteriors(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    like = network("A")
+    words = with_last(like.table.words, ("FC-12", "boxes"))
+    table = read_table("A", words, like.table.crop)
+    built = Network.random(table, ["a", "b", "c"], like.pixels, "he", 0)
+    rgb = pictures(*size)
+    found = run(onnx_bytes(built), {"pictures": rgb})
+    assert_the_same(found, {"score_map": ours(built, rgb)["score_map"]})
+    assert found["score_map"].shape[1] == 12
+    said = write_torch_export(built, tmp_path / "b.pt2")
+    assert said.endswith("out come boxes in shares of the crop of each position")
+    again = torch.export.load(tmp_path / "b.pt2").module()(torch.tensor(rgb))
+    assert_the_same({"score_map": again.detach()}, found)
+    with pytest.raises(UserError, match="a net that finds boxes has no posteriors; ask for its"):
+        onnx_bytes(built, ["posteriors"])
 
 
 @pytest.mark.parametrize("size", SIZES)

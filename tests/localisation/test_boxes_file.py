@@ -11,9 +11,17 @@ import numpy as np
 import pytest
 
 from tests.localisation.made import box, centre, dense, truth
+from verydeep import tensors_file
 from verydeep.errors import UserError
 from verydeep.evaluation.views import Protocol
-from verydeep.localisation.boxes_file import ARRAYS, Localised, load_boxes, refuse_other, save_boxes
+from verydeep.localisation.boxes_file import (
+    ARRAYS,
+    KIND,
+    Localised,
+    load_boxes,
+    refuse_other,
+    save_boxes,
+)
 
 
 @pytest.mark.parametrize("found", [dense(), centre(), dense(net=("D", 256, 256), role="train")])
@@ -34,10 +42,12 @@ def test_boxes_come_back_from_their_file(tmp_path: Path, found: Localised) -> No
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"names": ("a.jpg",)}, "ends are int64 of [2]; int64 of [1] are needed"),
+        ({"names": ("a.jpg",)}, "candidates are int64 of [2, 2]; int64 of [1, 2] are needed"),
         ({"classes": ("cat", "dog")}, "candidates are not all from 0 to 1"),
         ({"boxes": np.full((3, 2, 4), np.nan, np.float32)}, "boxes are not all finite"),
         ({"boxes": np.zeros((3, 2, 4))}, "boxes are float64"),
+        ({"candidates": np.array(1)}, "candidates are int64 of []"),
+        ({"truth": replace(dense().truth, ends=np.array([1, 1]))}, "the ends of its true boxes"),
         ({"ends": np.array([3, 3])}, "the ends of its positions"),
         ({"ends": np.array([1, 2])}, "the ends of its positions"),
         ({"candidates": np.array([[0, 0], [2, 0]])}, "one twice"),
@@ -80,6 +90,17 @@ def test_a_centre_crop_has_the_one_box_of_the_true_class(
     save_boxes(centre(**changes), tmp_path / "x.safetensors")
     with pytest.raises(UserError, match=why):
         load_boxes(tmp_path / "x.safetensors")
+
+
+def test_a_file_without_one_of_its_arrays_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_boxes(dense(), path)
+    content = tensors_file.read(path, KIND)
+    arrays = content.arrays()
+    del arrays["sizes"]
+    tensors_file.write(path, KIND, content.record, arrays)
+    with pytest.raises(UserError, match="its arrays are boxes, candidates, difficult, ends, label"):
+        load_boxes(path)
 
 
 def test_another_file_is_not_replaced_by_boxes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.localisation.made import box, centre, dense, four, truth
 from verydeep.errors import UserError
 from verydeep.evaluation.metrics import interval
+from verydeep.localisation import blind as blind_module
 from verydeep.localisation import guesses as module
 from verydeep.localisation.boxes_file import Localised
 from verydeep.localisation.choosing import Trial, choose_threshold
@@ -130,8 +132,41 @@ def test_a_box_that_looks_at_no_picture_is_the_best_of_its_kind() -> None:
     blind = figures(found).blind
     assert (blind.width, blind.height, blind.top5) == (0.5, 0.5, None)
     assert blind.top1 == pytest.approx(100 / 3)
-    said = "without looking: a box in the middle of 50 x 50 % of every picture errs on 33.3 %"
+    said = "without looking: a box in the middle, 50 x 50 % of every picture, errs on 33.3 %"
     assert str(blind) == said
+
+
+def test_of_all_boxes_in_the_middle_the_best_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against each of them tried by itself, on objects of pictures of all sizes, some with two."""
+    random = np.random.default_rng(0)
+    sizes = random.integers(50, 300, (40, 2))
+    objects = []
+    for height, width in sizes.tolist():
+        sides = np.array([width, height])
+        middle, half = (sides * random.uniform(*ends, (2, 2)) for ends in ((0.4, 0.6), (0.1, 0.4)))
+        both = np.hstack([middle - half, middle + half])[: random.integers(1, 3)]
+        objects.append([(one, 0) for one in both.tolist()])
+    names = tuple(map(str, range(40)))
+    found = centre().only(np.zeros(40, np.int64))
+    found = replace(found, names=names, sizes=sizes, truth=truth(*objects))
+    shares = [i / 20 for i in range(1, 21)]
+    tried = []
+    for w, h in product(shares, shares):
+        low = np.array([1 - w, 1 - h]) / 2
+        boxes = np.hstack([low, 1 - low]) * sizes[:, [1, 0, 1, 0]]
+        best = np.array(
+            [
+                iou(b[None], np.array([o for o, _ in each])).max()
+                for b, each in zip(boxes, objects, strict=True)
+            ]
+        )
+        tried.append((int((best <= 0.5).sum()), -best.mean(), w, h))
+    missed, _, width, height = min(tried)
+    for together in (1, 7, 2**12):
+        monkeypatch.setattr(blind_module, "TOGETHER", together)
+        blind = figures(found).blind
+        assert (blind.width, blind.height) == (width, height)
+        assert blind.top1 == pytest.approx(100 * missed / 40)
 
 
 def test_a_blind_box_goes_with_the_same_candidates() -> None:
@@ -140,8 +175,22 @@ def test_a_blind_box_goes_with_the_same_candidates() -> None:
     assert blind.top5 is not None
     assert blind.top1 >= 50.0
     assert blind.top5 >= 25.0
-    assert "errs on" in str(blind)
-    assert f"{blind.top1:.1f} / {blind.top5:.1f} %" in str(blind)
+    assert str(blind).endswith(f"on {blind.top1:.1f} % at top-1, {blind.top5:.1f} % at top-5")
+
+
+def test_a_test_that_blind_boxes_reach_is_told_of() -> None:
+    """Of a hundred objects in one place the box in the middle misses none."""
+    places = np.zeros(100, np.int64)
+    one = centre(truth=truth([(box(50, 25, 100, 50), 0)], [(box(0, 0, 1, 1), 2)]))
+    many = replace(one.only(places), names=tuple(map(str, range(100))))
+    found = figures(many)
+    assert (found.top1, found.blind.top1) == (100.0, 0.0)
+    assert found.no_better == (
+        "no better than a box in the middle of every picture, which errs on 0.0 %: 100.0 % (95 % "
+        "interval 96.3 to 100.0)"
+    )
+    corner = replace(many, truth=centre().truth.only(places))
+    assert figures(corner).no_better is None
 
 
 def row_of_three() -> Localised:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,13 @@ def test_boxes_of_other_classes_have_another_colour() -> None:
     assert (tile[24, 24:72] == OWN).all()
     assert (tile[12, 0:96] == OTHERS).all()
     assert (tile[12:84, 95] == OTHERS).all()
+
+
+def test_a_box_of_the_class_is_drawn_over_that_of_another() -> None:
+    part = part_of(128, 0)
+    same = Objects(np.array([[10.0, 5, 30, 25]] * 2), np.array([0, 1]), np.zeros(2, bool))
+    both = replace(part, objects=lambda i: same, truth=LabelSets.of([[0, 1]]))
+    assert (sheet_of(both, "a", "b")[24, 24:72] == OWN).all()
 
 
 def test_points_are_dots_where_they_are() -> None:

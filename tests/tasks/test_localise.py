@@ -16,7 +16,7 @@ import torch
 
 from tests.conftest import TWO_CORES, objects
 from verydeep.datasets import open_dataset
-from verydeep.datasets.annotations import LabelSets, Objects
+from verydeep.datasets.annotations import LabelSets, Objects, Points
 from verydeep.datasets.dataset import Part
 from verydeep.evaluation.views import protocol
 from verydeep.localisation.shares import boxes_of_shares
@@ -27,6 +27,7 @@ from verydeep.pictures.boxes import iou
 from verydeep.pictures.windows import Window
 from verydeep.tasks import TASKS
 from verydeep.tasks.localise import LOCALISE, LOCALISE_SINGLE, OBJECTS
+from verydeep.tasks.points import POINTS
 from verydeep.verbs.train import train
 from verydeep.weights.file import load, save
 
@@ -172,6 +173,33 @@ def test_fixed_views_that_are_worked_out_once_are_plain_tuning() -> None:
         assert one.figures["iou"] == pytest.approx(other.figures["iou"], abs=0.3)
     assert plain.started is not None
     assert plain.started.new == ("fc8",)
+
+
+def test_a_guess_of_boxes_that_are_all_alike_still_costs_something() -> None:
+    network = build("A", 2, width=0.125, crop=32, fc=16)
+    assert LOCALISE.guess(network, torch.full((2, 8), 0.5)) > 0
+
+
+def points_of(places: list[list[float]], labels: list[int]) -> Part:
+    found = Points(np.array(places).reshape(-1, 2), np.array(labels, np.int64))
+    return Part(["p"], LabelSets.of([labels]), lambda i: b"", points=lambda i: found)
+
+
+def test_points_outside_of_a_view_are_not_asked_for() -> None:
+    part = points_of([[100.0, 50.0], [190.0, 90.0]], [0, 2])
+    view = WHOLE.cropped(0, 50, (100, 100))
+    target = POINTS.target(part, np.array([0]), 3, [view])[0].view(3, 2)
+    assert target[0].tolist() == [0.5, 0.5]
+    assert target[1:].isnan().all()
+
+
+def test_points_are_found_within_a_fifth_of_what_they_span() -> None:
+    """They span 100 to the right and 20 down: 19 pixels off is found, and 21 is not."""
+    part = points_of([[20.0, 20.0], [120.0, 40.0]], [0, 1])
+    told = np.array([[39.0 / 200, 0.2, 120.0 / 200, 0.61]], np.float32)
+    assert POINTS.of_centre is not None
+    judged = POINTS.of_centre(told, [WHOLE], part)
+    assert judged.figures == {"missed": 50.0, "off": pytest.approx((19 + 21) / 2)}
 
 
 def test_every_task_has_its_name() -> None:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 Files = Annotated[
     list[Path],
-    typer.Argument(metavar="SCORES...", help="Score files, or runs or folders that hold them."),
+    typer.Argument(
+        metavar="SCORES...", help="Score files or boxes files, or runs or folders that hold them."
+    ),
 ]
 
 
@@ -41,16 +43,25 @@ def compare(
     best, picture by picture (McNemar's exact test; of tests with several labels a picture, the
     difference of their mAP by a bootstrap). Of more than two tests, p and the interval of a
     difference are corrected for all their pairs, because the best is chosen from the same
-    pictures: name few tests to tell small differences.
+    pictures: name few tests to tell small differences. Boxes files, of where objects are, are
+    compared by the error of localisation.
     """
     from verydeep.errors import UserError
     from verydeep.files import refuse_taken
     from verydeep.verbs.compare import compared
+    from verydeep.verbs.tested_files import are_boxes
 
     if page is not None and page.suffix not in (".html", ".htm"):
         raise UserError(f"--page {page}; it is HTML that is written: give a name such as page.html")
     if page is not None:
         refuse_taken(page, overwrite, "--page")
+    if are_boxes(files):
+        from verydeep.commands.compare_boxes import compare_boxes
+
+        if page is not None:
+            raise UserError(f"--page {page}; a page is of score files: leave it out for boxes")
+        compare_boxes(files, json)
+        return
     found = compared(files)
     if page is not None:
         from verydeep.report.protocols import write_protocols_page
@@ -67,7 +78,7 @@ def compare(
 
 def fuse(
     files: Files,
-    out: Annotated[Path | None, typer.Option(help="Score file to write.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write.")] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -76,9 +87,17 @@ def fuse(
     verydeep fuse D-dense.safetensors D-crops.safetensors
 
     verydeep fuse D.safetensors E.safetensors --out both.safetensors
+
+    Of boxes files, all the boxes are put together and merged, as one net's are.
     """
     from verydeep.verbs.compare import fused
+    from verydeep.verbs.tested_files import are_boxes
 
+    if are_boxes(files):
+        from verydeep.commands.compare_boxes import fuse_boxes
+
+        fuse_boxes(files, out, overwrite, json)
+        return
     found = fused(files, out, overwrite)
     if json:
         from json import dumps

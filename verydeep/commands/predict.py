@@ -1,4 +1,4 @@
-"""`verydeep predict`: pictures in, class names and posteriors out."""
+"""`verydeep predict`: pictures in, class names and posteriors out, and boxes."""
 
 from __future__ import annotations
 
@@ -29,6 +29,23 @@ def predict(
             help="Answer 'none of these' below it; auto: chosen on the validation part.",
         ),
     ] = None,
+    classifier: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="WEIGHTS",
+            help="Of a net of boxes: what tells classes. [default: what it started from]",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Of boxes: merge up to this match score. [default: 0.6]")
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Of boxes: draw the first one, or all of --top, on pictures in a new folder.",
+        ),
+    ] = None,
     device: Device = None,
     offline: Offline = False,
     engine: Engine = None,
@@ -37,11 +54,15 @@ def predict(
 ) -> None:
     """Name what is in pictures: the most probable classes with their posteriors.
 
+    Of a net of boxes (--task localise) each with its box: x_min y_min x_max y_max, in pixels.
+
     verydeep predict runs/photos-A cat.jpg
 
     verydeep predict vgg16 holiday/ --top 1
 
     verydeep predict runs/photos-A holiday/ --reject auto
+
+    verydeep predict runs/photos-boxes holiday/ --save drawn/
 
     vgg16 is a net of `verydeep weights list`, fetched the first time.
 
@@ -62,20 +83,27 @@ def predict(
     console = Console(quiet)
     weights = find(weights, console, offline)
 
+    from verydeep.commands import predict_places as places
     from verydeep.datasets.given import found_pictures
     from verydeep.verbs.predict import answers
 
     paths = found_pictures(pictures, console)
-    results, faults = [], 0
+    drawings = places.drawings(save, weights) if save else None
+    results, faults, alone = [], 0, len(paths) == 1
     by = _number(reject)
-    for path, found in answers(weights, paths, top, device, engine, console, by):
+    asked = top, device, engine, console, by, classifier, threshold
+    for path, found in answers(weights, paths, *asked):
         if isinstance(found, str):
             faults += 1
             print(f"verydeep: {found}", file=sys.stderr)
-        elif json:
-            results.append(_as_data(path, found))
+            continue
+        of = places if places.are_places(found) else None
+        if drawings:
+            console.say(f"drawn: {drawings.add(path, places.to_draw(found, top))}")
+        if json:
+            results.append(of.as_data(path, found) if of else _as_data(path, found))
         else:
-            print(_lines(path, found, alone=len(paths) == 1))
+            print(of.lines(path, found, alone) if of else _lines(path, found, alone))
     if json:
         from json import dumps
 

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from verydeep.commands.compare import cells
+from verydeep.commands.evaluate_boxes import data_of
 from verydeep.commands.evaluate_several import blindly
 from verydeep.evaluation.chance import Blind
+from verydeep.localisation.figures import figures
 from verydeep.report.page import write_page
 from verydeep.report.tables import percent, text_table
 from verydeep.shell import called, command
+from verydeep.tasks.localise import ANY
 from verydeep.training.duration import MANY
 from verydeep.verbs.compare import as_data
 from verydeep.verbs.papers_nets import trained_as
@@ -34,21 +37,38 @@ def in_words(run: Run, page: Path) -> str:
     """What a run came to, for the terminal."""
     about = as_data([run.tests[-1].scores]) if run.tests else None
     warning = about and about.get("no_better")
-    use = f"use it   {command('predict', run.folder, 'PICTURE')}"
+    use = f"use it   {command('predict', run.folder, 'PICTURE', *_asked(run))}"
     chose = CHOSE if "test" in _roles(run) else f"{CHOSE}; there is no test part"
     return "\n".join(
         [
-            text_table(_errors(run) if run.tests else _figures(run)),
+            text_table(_table(run)),
             *([_blindly(about)] if about else ()),
+            *([str(figures(run.located[-1].found).blind)] if run.located else ()),
             chose,
             "",
             f"weights  {run.folder}/best.safetensors (epoch {run.best.epoch})",
             f"page     {page}",
             f"again    {run.command.replace('verydeep', called(), 1)}",
-            *([f"warning  {warning}" if warning else use] if about else ()),
+            f"warning  {warning}" if warning else use,
             *(_from_trained(run) if _could_be_tuned(run) else ()),
         ]
     )
+
+
+def _asked(run: Run) -> list[str]:
+    """What else is said to use a net: what tells classes apart, where it does not know."""
+    places = run.network.table.places
+    if places is None or places.kind != "boxes" or run.network.classes == (ANY,):
+        return []
+    knows = any(not located.found.is_given_class for located in run.located)
+    return [] if knows else ["--classifier", "WEIGHTS"]
+
+
+def _table(run: Run) -> list[list[str]]:
+    """The errors of every test; of a task without any, the figures of parts set aside."""
+    if run.located:
+        return _errors_of_boxes(run)
+    return _errors(run) if run.tests else _figures(run)
 
 
 def _blindly(about: dict[str, Any]) -> str:
@@ -75,7 +95,8 @@ def _from_trained(run: Run) -> tuple[str, str]:
 
 def _roles(run: Run) -> set[str]:
     """What the parts are for that were set aside."""
-    return {tested.scores.role for tested in run.tests} | run.judged.keys()
+    found = {tested.scores.role for tested in run.tests} | run.judged.keys()
+    return found | {located.found.role for located in run.located}
 
 
 def _errors(run: Run) -> list[list[str]]:
@@ -92,6 +113,20 @@ def _errors(run: Run) -> list[list[str]]:
         rows.append([f"{tested.scores.role} error, {tested.scores.protocol}", top1, interval, top5])
     if len(run.network.classes) <= 5:  # 0 by definition
         rows = [row[:3] for row in rows]
+    return rows
+
+
+def _errors_of_boxes(run: Run) -> list[list[str]]:
+    """The errors of every test of boxes, and what of them is the class alone."""
+    rows = [["localisation error, %", "top-1", "95 % interval", "of the class", "top-5"]]
+    for located in run.located:
+        found, came_to = located.found, figures(located.found)
+        low, high = came_to.interval1
+        of_class = "given" if found.is_given_class else percent(came_to.named1)
+        errors = [percent(came_to.top1), f"{low:.1f} to {high:.1f}", of_class]
+        rows.append([f"{found.role}, {found.protocol.name}", *errors, percent(came_to.top5)])
+    if len(run.dataset.classes) <= 5:  # of the class, 0 by definition
+        rows = [row[:4] for row in rows]
     return rows
 
 
@@ -116,6 +151,8 @@ def as_json(run: Run, page: Path) -> str:
         "command": run.command,
         "tests": [{"protocol": str(t.scores.protocol), **as_data([t.scores])} for t in run.tests],
     }
+    if run.located:
+        about["tests"] = [data_of(located) for located in run.located]
     if not run.tests:
         about["figures"] = {role: dict(judged.figures) for role, judged in run.judged.items()}
     return dumps(about, indent=1)

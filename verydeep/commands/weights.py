@@ -230,7 +230,7 @@ def description_table(found: Description) -> str:
         ["file", f"{found.file}, {found.bytes:,} bytes"],
         ["family", found.family],
         *_nets(found),
-        ["classes", _classes(found.classes if has_scores else ())],
+        [_whose(found), _classes(found.classes if has_scores else ())],
         ["imported", one_line(source) if imported else ""],
         ["release", f"{release.name} of {release.publisher}" if release else ""],
         ["measured", one_line(measured) if measured else ""],
@@ -274,6 +274,12 @@ def releases_table(found: list[NamedRelease]) -> str:
         "pictures, as their publishers measured; -BN: with batch normalisation;\n"
         f"here: in {cache()}"
     )
+
+
+def _whose(found: Description) -> str:
+    """What a network has classes for: names of them, or of the places that it finds."""
+    places = found.net.table.places if found.net else None
+    return f"{places.kind} of" if places else "classes"
 
 
 def _classes(names: tuple[str, ...] | None) -> str:

@@ -14,41 +14,38 @@ it is. Wnids rather than words are the classes because two classes are called "c
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from verydeep.datasets import ilsvrc_lists, splitting
-from verydeep.datasets.annotations import Ends, Labels, Objects
+from verydeep.datasets.annotations import Labels, Objects
 from verydeep.datasets.dataset import Dataset, Part, fingerprint
 from verydeep.datasets.entries import some
+from verydeep.datasets.ilsvrc_boxes import BoxesOf, train_boxes, val_boxes
 from verydeep.datasets.ilsvrc_files import (
-    ANNOTATIONS,
     BOXES,
     IDS,
     LABELS,
     PLACES,
     SOLUTION,
     SYNSETS,
-    TRAIN_SOLUTION,
     TRUTH,
     WORDS,
     Pictures,
     find_list,
     is_here,
+    stem_of,
     train_folder,
     val_folder,
 )
 from verydeep.datasets.ilsvrc_lists import class_names
 from verydeep.errors import UserError
 from verydeep.pictures.boxes import Boxes
-from verydeep.pictures.reading import original_size
 
 __all__ = ["WORDS", "class_names", "devkit_order", "find_list", "is_here", "open"]
 
@@ -79,7 +76,7 @@ def open(where: str | Path, split: int = 0) -> Dataset:
     lists = _Lists.of(root, flat=not val.sorted)
     wnids = _wnids(val, lists)
     classes = tuple(sorted({*train.wnids, *wnids, *(() if val.sorted else lists.classes)}))
-    boxes, box_notes = _val_boxes(root, val, lists)
+    boxes, box_notes = val_boxes(root, val, lists.boxes_path, lists.boxes)
     held_out = _part(val, wnids, classes, boxes)
     print_of = fingerprint(_lines(classes, train, val, wnids))
     if _is_a_choice(root, train, val, lists):
@@ -87,7 +84,7 @@ def open(where: str | Path, split: int = 0) -> Dataset:
         made = tuple(role for role in parts if role != "train")
         notes = (f"{len(val.names):,} of ILSVRC-2012's validation pictures", note, *box_notes)
         return Dataset(str(root), "ilsvrc", classes, parts, made, notes + val.notes, print_of)
-    learnt, train_notes = _train_boxes(root, train)
+    learnt, train_notes = train_boxes(root, train)
     parts = {"train": _part(train, train.wnids, classes, learnt), "validation": held_out}
     boxed = (*train_notes, *box_notes)
     notes = (*_notes(root, train, val, lists), *boxed, *train.notes, *val.notes)
@@ -101,7 +98,7 @@ def _is_a_choice(root: Path, train: Pictures, val: Pictures, lists: _Lists) -> b
     """
     if train.names or val.root != root or len(val.names) >= VALIDATION_PICTURES:
         return False
-    if lists.path != root / SOLUTION or {*map(_stem, val.names)} != lists.labels.keys():
+    if lists.path != root / SOLUTION or {*map(stem_of, val.names)} != lists.labels.keys():
         return False
     return min(Counter(lists.labels.values()).values()) > 1
 
@@ -173,30 +170,25 @@ def _wnids(val: Pictures, lists: _Lists) -> list[str]:
     if val.sorted:
         _agree(val, lists)
         return val.wnids
-    without = [name for name in val.names if _stem(name) not in lists.labels]
+    without = [name for name in val.names if stem_of(name) not in lists.labels]
     if without:
         raise UserError(
             f"{len(without):,} of {len(val.names):,} pictures in {val.root} have no label in "
             f"{lists.path}, the first {without[0]}; give the whole list, or take them out"
         )
-    return [lists.labels[_stem(name)] for name in val.names]
+    return [lists.labels[stem_of(name)] for name in val.names]
 
 
 def _agree(val: Pictures, lists: _Lists) -> None:
     """Refuses class folders into which pictures were sorted by a wrong order of the classes."""
     pairs = zip(val.names, val.wnids, strict=True)
-    others = [name for name, wnid in pairs if lists.labels.get(_stem(name), wnid) != wnid]
+    others = [name for name, wnid in pairs if lists.labels.get(stem_of(name), wnid) != wnid]
     if others:
         raise UserError(
             f"{len(others):,} of {len(val.names):,} pictures in {val.root} lie in the folder of "
             f"another class than {lists.path} says, the first {others[0]}, which is of "
-            f"{lists.labels[_stem(others[0])]}; sort them anew"
+            f"{lists.labels[stem_of(others[0])]}; sort them anew"
         )
-
-
-def _stem(name: str) -> str:
-    """A picture's name without folder and suffix, as lists have it."""
-    return os.path.splitext(name.rpartition("/")[2])[0]  # noqa: PTH122 - 50,000 of them
 
 
 def _part(
@@ -217,89 +209,13 @@ def _part(
     return Part(names, labels, lambda i: root / names[i], boxes and objects)
 
 
-BoxesOf = Callable[[int], Boxes | None]
-"""The boxes of picture i; None where nothing tells of them."""
-BoxesAndNotes = tuple[BoxesOf | None, tuple[str, ...]]
-"""The boxes of a part, if there are any, and a note of where they are from."""
-
-
-def _val_boxes(root: Path, val: Pictures, lists: _Lists) -> BoxesAndNotes:
-    """Boxes of a list before those of XML files."""
-    stems = [_stem(name) for name in val.names]
-    if (boxes := lists.boxes) is not None:
-        without = sum(stem not in boxes for stem in stems)
-        note = f"boxes of {lists.boxes_path}" + _none_for(without)
-        return lambda i: boxes.get(stems[i]), (note,)
-    if (folder := _annotations(root, "val")) is None:
-        return None, ()
-    there = {entry.name for entry in os.scandir(folder)}
-    without = sum(f"{stem}.xml" not in there for stem in stems)
-    note = f"boxes of {folder}/*.xml" + _none_for(without)
-    return lambda i: _xml_boxes(folder / f"{stems[i]}.xml", val.root / val.names[i]), (note,)
-
-
-def _none_for(without: int) -> str:
-    return f"; {without:,} pictures have none" if without else ""
-
-
-def _train_boxes(root: Path, train: Pictures) -> BoxesAndNotes:
-    """Boxes of a list before those of XML files in a folder for each class; many have none.
-
-    The list is read when the first is asked for: to learn classes alone takes none.
-    """
-    if path := find_list(root, TRAIN_SOLUTION):
-        return _listed(path, train), (f"boxes of {path}",)
-    if (folder := _annotations(root, "train")) is None:
-        return None, ()
-
-    def boxes(i: int) -> Boxes | None:
-        name = train.names[i]
-        return _xml_boxes((folder / name).with_suffix(".xml"), train.root / name)
-
-    return boxes, (f"boxes of {folder}/*/*.xml",)
-
-
-def _listed(path: Path, train: Pictures) -> BoxesOf:
-    @cache
-    def read() -> tuple[Boxes, Ends]:
-        places = {_stem(name): i for i, name in enumerate(train.names)}
-        return ilsvrc_lists.boxes_in_order(path, places, train.wnids)
-
-    def boxes(i: int) -> Boxes | None:
-        found, ends = read()
-        here = slice(int(ends[i - 1]) if i else 0, int(ends[i]))
-        return found[here] if here.start < here.stop else None
-
-    return boxes
-
-
-def _annotations(root: Path, part: str) -> Path | None:
-    folders = (root / annotations / part for annotations in ANNOTATIONS)
-    return next((folder for folder in folders if folder.is_dir()), None)
-
-
-def _xml_boxes(path: Path, picture: Path) -> Boxes | None:
-    """Boxes in the pixels of the picture that is there, whatever size the file says it had.
-
-    Each picture shows its class, so that a file without a box is one that does not tell.
-    """
-    if not path.exists():
-        return None
-    boxes, (width, height) = ilsvrc_lists.xml_boxes(path)
-    if not len(boxes):
-        return None
-    now_height, now_width = original_size(picture)
-    scale = np.array([now_width / width, now_height / height])
-    return np.asarray(boxes * np.tile(scale, 2))  # x, y, x, y
-
-
 def _notes(root: Path, train: Pictures, val: Pictures, lists: _Lists) -> Iterator[str]:
     """How the dataset was read."""
     learnt = f"{len(train.names):,} pictures to train on" if train.names else "none to train on"
     yield f"ILSVRC-2012: {learnt}, {len(val.names):,} of the validation set"
     if lists.path and not val.sorted:
         yield f"labels of {lists.path}"
-    stems = {_stem(name) for name in val.names}
+    stems = {stem_of(name) for name in val.names}
     absent = [stem for stem in lists.labels if stem not in stems]
     if absent:
         yield f"labelled, but not there: {len(absent):,} pictures ({some(absent)})"

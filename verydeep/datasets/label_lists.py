@@ -34,10 +34,9 @@ NO_LABELS = ("sample", "submission")
 class LabelList:
     """A list, what it says of the pictures in a folder, and by which columns and lines.
 
-    `labels` are those of each picture, of one each where several were not asked for; `marks` the
-    boxes or points, where it tells of them. `beside` are
-    the pictures that lists of other parts name in the same folder; None where there are no such
-    lists.
+    `labels` are those of each picture, of one each where several were not asked for; `marks` are
+    boxes or points, where it tells of them. `beside` are the pictures that lists of other parts
+    name in the same folder; None where there are no such lists.
     """
 
     path: Path
@@ -95,8 +94,6 @@ class LabelList:
 
 
 JOINED = "several labels in a cell are one class together here; --task tag takes them one by one"
-
-
 TAKES_ALL = "--task tag takes them all"
 
 

@@ -95,10 +95,10 @@ def columns_of(
     bare = any(names(i, rows[:1]) for i in places) or any(map(is_picture, map(str.strip, rows[0])))
     headed = 0 if bare else 1
     rest = rows[headed:]
-    found = sides_of(rows[0], rest) if headed else None
-    if isinstance(found, str):
-        return found
-    sides = found if isinstance(found, Sides) else None
+    marks = sides_of(rows[0], rest) if headed else None
+    if isinstance(marks, str):
+        return marks
+    sides = marks if isinstance(marks, Sides) else None
     beside = sides.places if sides else ()
     naming = [i for i in places if i not in beside and names(i, rest)]
     if not naming:
@@ -118,13 +118,14 @@ def columns_of(
     if sides:
         told += sides.told
         return Columns(name, (labels[0],), part, headed, headings, None, told, sides)
+    if isinstance(marks, Unread):
+        told += f"; {marks.why}"
     if len(labels) > 1:
         if why := _why_not_one_hot([[row[i] for i in labels] for row in rest], several):
             return why
         told = f", columns '{headings[name]}' and {len(labels):,} of yes and no"
         return Columns(name, tuple(labels), part, headed, headings, None, told)
     heading, values = headings[labels[0]], [row[labels[0]].strip() for row in rest]
-    told += f"; {found.why}" if isinstance(found, Unread) else ""
     parting = _parting(heading, values)
     if why := _why_no_classes(heading, values, parting if several else None):
         return f"{why}; call a column of classes 'class'"

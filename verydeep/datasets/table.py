@@ -139,9 +139,10 @@ def _read(path: Path, rows: Rows, columns: Columns, find: Places, several: bool)
     """What the rows say; UserError where most of them cannot be used, or contradict others."""
     marks = Marks(columns.sides) if columns.sides else None
     taken, width = _Taken(columns, several, marks), len(rows[0][1])
+    unfit = taken.wrong if marks else taken.faults  # a box that is left out is missed in a picture
     for number, row in rows[columns.headed :]:
         if len(row) != width:
-            taken.faults[f"not of {width} cells"].append(f"line {number}")
+            unfit[f"not of {width} cells"].append(f"line {number}")
         elif (name := find(row[columns.name])) is None:
             cell = row[columns.name].strip()
             taken.faults["that name no picture there"].append(cell or "an empty cell")

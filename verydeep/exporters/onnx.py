@@ -30,28 +30,44 @@ SCORES, POSTERIORS, SCORE_MAP = "scores", "posteriors", "score_map"
 OUTPUTS = (SCORES, POSTERIORS)
 
 
-def write_onnx(network: Network, path: Path | str, outputs: Sequence[str] = OUTPUTS) -> str:
+def usual_outputs(network: Network) -> Sequence[str]:
+    """What comes out where nothing is said; of a net that finds places, these at each position."""
+    return (SCORE_MAP,) if network.table.places else OUTPUTS
+
+
+def write_onnx(network: Network, path: Path | str, outputs: Sequence[str] | None = None) -> str:
     """Writes a network's `.onnx`, with the outputs that `onnx_parts` knows; says what goes in.
 
     Raises UserError where the file cannot be written, or would be of 2 GB and over.
     """
+    outputs = outputs or usual_outputs(network)
     write_atomic(Path(path), *onnx_parts(network, outputs))
     return f"in go '{PICTURES}', RGB, uint8 [B, H, W, 3]; out come {_quoted(outputs)}"
 
 
-def onnx_bytes(network: Network, outputs: Sequence[str] = OUTPUTS, begin: str = PICTURE) -> bytes:
+def onnx_bytes(
+    network: Network, outputs: Sequence[str] | None = None, begin: str = PICTURE
+) -> bytes:
     """The model of `onnx_parts` in one piece, which takes the memory of the weights once more."""
     return b"".join(onnx_parts(network, outputs, begin))
 
 
-def onnx_parts(network: Network, outputs: Sequence[str] = OUTPUTS, begin: str = PICTURE) -> Parts:
+def onnx_parts(
+    network: Network, outputs: Sequence[str] | None = None, begin: str = PICTURE
+) -> Parts:
     """The model in pieces, its weights views of the network's where that is on the CPU.
 
     `outputs` are "scores", "posteriors", "score_map", or rows by name, [B, C, h, w]; nothing is in
     the model that they do not need. Where a row is named as `begin`, what it gives goes in, float32
     [B, C, h, w], as for `Network.run`. Raises UserError for a name that the table has
-    not, and for weights of 2 GB and over, which the format does not take.
+    not, for posteriors of a net that finds places, and for weights of 2 GB and over, which the
+    format does not take.
     """
+    outputs = outputs or usual_outputs(network)
+    if network.table.places and POSTERIORS in outputs:
+        raise UserError(
+            f"a net that finds {network.table.places.kind} has no posteriors; ask for its score_map"
+        )
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
     if size > MOST_BYTES:
         raise UserError(
@@ -207,6 +223,8 @@ def _operator(row: Row) -> tuple[str, dict[str, Attribute]]:
             return "Softmax", {"axis": 1}
         case rows.Sigmoid():
             return "Sigmoid", {}
+        case rows.Places():
+            return "Identity", {}
         case rows.Mean():
             return "GlobalAveragePool", {}
         case rows.L2():

@@ -42,7 +42,10 @@ def write_torch_export(network: Network, path: Path | str) -> str:
             torch.export.save(program, file, extra_files={ABOUT: metadata.to_text(network)})
     except (OSError, RuntimeError) as error:
         raise UserError(f"cannot write {path}: {one_line(error)}") from None
-    return "in go RGB pictures, uint8 [B, H, W, 3]; out come scores and posteriors"
+    come = "come scores and posteriors"
+    if network.table.places:
+        come = f"come {network.table.places.kind} in shares of the crop of each position"
+    return f"in go RGB pictures, uint8 [B, H, W, 3]; out {come}"
 
 
 def exported(network: Network) -> torch.export.ExportedProgram:
@@ -85,8 +88,8 @@ class _Form(nn.Module):
 
     def forward(
         self, pictures: UInt8[Tensor, "B H W 3"]
-    ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]]:
-        """Scores and posteriors."""
+    ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]] | Float[Tensor, "B N h w"]:
+        """Scores and posteriors; of a net that finds places, these at each position."""
         if self.network.pixels.order == "BGR":
             pictures = pictures.flip(3)
         for axis in (1, 2):
@@ -95,6 +98,8 @@ class _Form(nn.Module):
         images = pictures.permute(0, 3, 1, 2).float().contiguous()
         images = images * self.get_buffer("gain") + self.get_buffer("offset")
         score_map = self.network.run({PICTURE: images}, [SCORES], RULES)[SCORES]
+        if self.network.table.places:
+            return score_map
         scores = score_map.mean((2, 3))
         return scores, self.network.likely(scores)
 

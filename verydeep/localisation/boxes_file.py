@@ -92,6 +92,9 @@ class Localised:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __repr__(self) -> str:
+        return f"Localised({len(self.boxes):,} positions of {len(self):,} pictures: {self.title})"
+
     @property
     def counts(self) -> Int64[np.ndarray, " N"]:
         """How many positions each picture has."""
@@ -174,12 +177,12 @@ def _refuse_other_arrays(arrays: Mapping[str, np.ndarray], pictures: int, classe
     if set(arrays) != {*ARRAYS, *TRUTH}:
         raise ValueError(f"its arrays are {', '.join(sorted(arrays))}")
     rows, objects = len(arrays["boxes"]), len(arrays["true_boxes"])
-    candidates = arrays["candidates"].shape[-1]
+    candidates = arrays["candidates"].shape[1] if arrays["candidates"].ndim == 2 else 0
     kinds: dict[str, tuple[Any, tuple[int, ...]]] = {
+        "candidates": (np.int64, (pictures, candidates)),
         "boxes": (np.float32, (rows, candidates, 4)),
         "ratings": (np.float32, (rows, candidates)),
         "ends": (np.int64, (pictures,)),
-        "candidates": (np.int64, (pictures, candidates)),
         "posteriors": (np.float32, (pictures, candidates)),
         "labels": (np.int64, (pictures,)),
         "sizes": (np.int64, (pictures, 2)),

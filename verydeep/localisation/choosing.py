@@ -63,5 +63,6 @@ def _trials(found: Localised, thresholds: Sequence[float]) -> tuple[Trial, ...]:
 
 def _trial(threshold: float, overlaps: np.ndarray, place: np.ndarray, pictures: int) -> Trial:
     right = overlaps > OVERLAP
-    top1, top5 = (100 * (1 - int((right & (place < k)).sum()) / pictures) for k in (1, 5))
+    wrong1, wrong5 = (pictures - int((right & (place < k)).sum()) for k in (1, 5))
+    top1, top5 = (100 * (wrong / pictures) for wrong in (wrong1, wrong5))
     return Trial(threshold, top5, top1, float(overlaps.mean()))

@@ -28,7 +28,7 @@ from verydeep.evaluation.views import Pass, Protocol
 from verydeep.evaluation.walk import Finished, Made, Walk, walked
 from verydeep.nets.table import SCORES, Table
 from verydeep.pictures.boxes import out_of_window
-from verydeep.pictures.reading import Picture
+from verydeep.pictures.reading import Picture, Source
 from verydeep.pictures.windows import Window
 from verydeep.runtime.runtime import Runtime
 
@@ -113,6 +113,28 @@ def placed(
     )
     found = walked(walk, runtime, progress, journal)
     return [_of_rows(rows, count) if len(rows) else None for rows in found.each()]
+
+
+@torch.inference_mode()
+def placed_in(
+    nets: Nets,
+    picture: Source,
+    protocol: Protocol,
+    given: Candidates | None,
+    count: int = CANDIDATES,
+) -> Placed:
+    """The boxes of one picture as `placed` has them, of so many candidates where none are given.
+
+    Raises PictureError where it cannot be read.
+    """
+    _refuse_other_positions(nets)
+    pixels, show = nets.boxes.network.eval().pixels, _Shower(nets)
+    rows: list[Made] = []
+    for shown_as in protocol.passes:
+        image, window = pixels.read_with_window(picture, shown_as.scale)
+        rows += show(shown_as, [image], [window])
+    count = given.classes.shape[1] if given else min(count, len(nets.names))
+    return _of_rows(_Finish(nets, given, count)(0, np.concatenate(rows)), count)
 
 
 def _refuse_other_positions(nets: Nets) -> None:

@@ -12,19 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
 from verydeep.evaluation.metrics import Interval, interval
+from verydeep.localisation.blind import BlindBox, blind_box
 from verydeep.localisation.boxes_file import Localised
 from verydeep.localisation.guesses import (
     OVERLAP,
     Guesses,
     guesses,
-    iou_of_pairs,
     own_truth,
 )
 from verydeep.pictures.boxes import areas
@@ -33,8 +32,6 @@ BINS = 10
 """Of IoU from 0 to 1, each with its upper end."""
 SIZES = {"small": 1 / 9, "medium": 4 / 9, "large": 1.0}
 """Shares of the picture that objects fill at most: a third, and two thirds of it each way."""
-STEPS = 20
-"""Widths and heights that a box is tried at which looks at no picture, in shares of it."""
 
 
 @dataclass(frozen=True)
@@ -57,25 +54,6 @@ class OfSize:
 
     pictures: int
     error: float | None
-
-
-@dataclass(frozen=True)
-class BlindBox:
-    """The best box that looks at no picture: in the middle, of the same shares of every picture.
-
-    It is the best of its kind for these very pictures with their classes given, so that no answer
-    of this kind errs less. `top1` and `top5` are the errors of the same candidates with that box.
-    """
-
-    width: float
-    height: float
-    top1: float
-    top5: float | None
-
-    def __str__(self) -> str:
-        box = f"{100 * self.width:.0f} x {100 * self.height:.0f} % of every picture"
-        errs = f"{self.top1:.1f} %" if self.top5 is None else f"{self.top1:.1f} / {self.top5:.1f} %"
-        return f"without looking: a box in the middle of {box} errs on {errs}"
 
 
 @dataclass(frozen=True)
@@ -106,9 +84,24 @@ class Figures:
         """The error by which tests are told apart: top-5, or top-1 where the class was given."""
         return self.top1 if self.top5 is None else self.top5
 
+    @property
+    def no_better(self) -> str | None:
+        """What to say where it cannot be told from boxes that look at nothing; None where it can.
+
+        That is where the 95 % interval of the error reaches theirs.
+        """
+        low, high = self.interval5 or self.interval1
+        blind = self.blind.top1 if self.blind.top5 is None else self.blind.top5
+        if high < blind:
+            return None
+        return (
+            f"no better than a box in the middle of every picture, which errs on {blind:.1f} %: "
+            f"{self.error:.1f} % (95 % interval {low:.1f} to {high:.1f})"
+        )
+
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return asdict(self)
+        return {**asdict(self), "no_better": self.no_better}
 
 
 def last_k(found: Localised) -> int:
@@ -118,7 +111,12 @@ def last_k(found: Localised) -> int:
 
 def figures(found: Localised, threshold: float | None = None) -> Figures:
     """What a test came to, its boxes merged up to its own threshold or another one."""
-    made, given = guesses(found, threshold), found.is_given_class
+    return figures_of(found, guesses(found, threshold))
+
+
+def figures_of(found: Localised, made: Guesses) -> Figures:
+    """What the guesses of a test came to."""
+    given = found.is_given_class
     top1, top5 = made.wrong(1), made.wrong(5)
     own = made.own_overlaps
     return Figures(
@@ -181,31 +179,3 @@ def _shares(found: Localised) -> Float64[np.ndarray, " N"]:
     largest = np.zeros(len(found))
     np.maximum.at(largest, picture, areas(boxes))
     return largest / found.sizes.prod(1)
-
-
-def blind_box(found: Localised) -> BlindBox:
-    """The best box in the middle of every picture, and what the same candidates err with it.
-
-    Of boxes that miss as few, the one with the largest mean IoU.
-    """
-    picture, boxes = own_truth(found)
-    sizes, shares = found.sizes[picture], [step / STEPS for step in range(1, STEPS + 1)]
-    best: tuple[float, float, float, float] = (np.inf, 0, 0, 0)
-    placed = np.zeros(len(found), bool)
-    for width, height in product(shares, shares):
-        overlaps = np.zeros(len(found))
-        np.maximum.at(overlaps, picture, iou_of_pairs(_middle(sizes, width, height), boxes))
-        there = overlaps > OVERLAP
-        tried = int((~there).sum()), -float(overlaps.mean()), width, height
-        best, placed = min((best, placed), (tried, there), key=lambda each: each[0])
-    is_label = found.candidates == found.labels[:, None]
-    top1, top5 = (100 * float((~(placed & is_label[:, :k].any(1))).mean()) for k in (1, 5))
-    return BlindBox(best[2], best[3], top1, None if found.is_given_class else top5)
-
-
-def _middle(
-    sizes: Int64[np.ndarray, "R 2"], width: float, height: float
-) -> Float64[np.ndarray, "R 4"]:
-    """The boxes in the middle of pictures of (height, width) that fill such shares of them."""
-    low = np.array([1 - width, 1 - height]) / 2
-    return np.hstack([low, 1 - low]) * sizes[:, [1, 0, 1, 0]]

@@ -263,6 +263,8 @@ class Network(nn.Module):
         """
         if top is not None and top < 1:
             raise UserError(f"top {top} names no class; at least 1 is needed")
+        if self.table.places:
+            raise UserError("this network finds places; verydeep.predict tells them by its weights")
 
         def answer(source: Source) -> Answer:
             return self.answer(self._posteriors_of(source), top)

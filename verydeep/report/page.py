@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from html import escape
 from itertools import pairwise
@@ -10,6 +10,13 @@ from pathlib import Path
 
 from verydeep.nets.cost import MAKERS, cost
 from verydeep.report.answers import errors, errors_in_short, sections_of_answers
+from verydeep.report.boxes import (
+    Judged,
+    boxes_in_short,
+    errors_of_boxes,
+    judged,
+    sections_of_boxes,
+)
 from verydeep.report.html import section, table, write_html
 from verydeep.report.plots import figure_curve, loss_curves
 from verydeep.report.tables import short
@@ -25,12 +32,13 @@ def write_page(run: Run, path: Path | None = None) -> Path:
     Of a task that is not tested by posteriors it has the figures that each part set aside came to.
     """
     path = path or run.folder / "report.html"
+    boxes = judged(run.located)
     title = f"Configuration {run.settings.net} on {Path(run.dataset.where).name}"
     sections = [
-        _head(run, title),
-        _results(run),
+        _head(run, title, boxes),
+        _results(run, boxes),
         section("Training", _curves(run)),
-        *_answers(run),
+        *_answers(run, boxes),
         section("The network", _network(run)),
         section("How to repeat it", _repeat(run)),
     ]
@@ -42,7 +50,9 @@ def _has_several(run: Run) -> bool:
     return bool(run.tests) and run.tests[-1].scores.has_several
 
 
-def _results(run: Run) -> str:
+def _results(run: Run, boxes: Sequence[Judged]) -> str:
+    if boxes:
+        return section("Localisation errors", errors_of_boxes(boxes))
     if not run.tests:
         return section("Figures", _figures(run))
     if _has_several(run):
@@ -50,18 +60,20 @@ def _results(run: Run) -> str:
     return section("Errors", errors(run.tests))
 
 
-def _answers(run: Run) -> list[str]:
+def _answers(run: Run, boxes: Sequence[Judged]) -> list[str]:
+    if boxes:
+        return sections_of_boxes(boxes)
     if not run.tests:
         return []
     said_of = sections_of_tags if _has_several(run) else sections_of_answers
     return said_of(run.network, run.tests[-1])
 
 
-def _head(run: Run, title: str) -> str:
+def _head(run: Run, title: str, boxes: Sequence[Judged]) -> str:
     parts = {role: f"{count:,}" for role, count in run.pictures.items()}
     epochs = f"{len(run.epochs):,} epoch{'' if len(run.epochs) == 1 else 's'}"
     figures = [
-        *_in_short(run),
+        *_in_short(run, boxes),
         (f"{len(run.dataset.classes):,}", "classes"),
         (parts["train"], "pictures to train on"),
         (parts["validation"], "pictures that chose the weights"),
@@ -77,14 +89,17 @@ def _head(run: Run, title: str) -> str:
     )
 
 
-def _in_short(run: Run) -> Iterator[tuple[str, str]]:
+def _in_short(run: Run, boxes: Sequence[Judged]) -> Iterator[tuple[str, str]]:
     """Figures of the part that says most, and what they are."""
+    if boxes:
+        yield from boxes_in_short(boxes)
+        return
     if run.tests:
         yield from (tags_in_short if _has_several(run) else errors_in_short)(run.tests)
         return
-    *_, (role, judged) = run.judged.items()
+    *_, (role, came_to) = run.judged.items()
     for figure in run.task.figures:
-        yield figure.told(judged.figures[figure.name]), escape(f"{role} {figure.label}")
+        yield figure.told(came_to.figures[figure.name]), escape(f"{role} {figure.label}")
 
 
 def _scaled(run: Run) -> str:
@@ -102,8 +117,8 @@ def _figures(run: Run) -> str:
     """What each part that was set aside came to."""
     figures = run.task.figures
     rows = [
-        (role, *(figure.number(judged.figures[figure.name]) for figure in figures))
-        for role, judged in run.judged.items()
+        (role, *(figure.number(came_to.figures[figure.name]) for figure in figures))
+        for role, came_to in run.judged.items()
     ]
     return table(("part", *(escape(figure.heading) for figure in figures)), rows, "numbers") + (
         f"<p>Judged {escape(run.task.judged_by)}. The validation part chose the weights that were "

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from verydeep.evaluation.average_precision import Curve
 from verydeep.tasks.task import Figure
@@ -87,6 +87,21 @@ def precision_curve(curve: Curve) -> str:
         some = rising[np.unique(np.linspace(0, len(rising) - 1, POINTS).round().astype(int))]
         axes.plot([0, *recall[some]], [precision[some[0]], *precision[some]], color=FIRST)
         axes.set(xlim=(0, 102), ylim=(0, 102), xlabel="recall, %", ylabel="precision, %")
+        return _svg(figure)
+
+
+def overlap_histogram(counts: Sequence[int], right: float) -> str:
+    """SVG of how many boxes overlap their object by each tenth; those above `right` are right."""
+    with rc_context(_STYLE):
+        figure, axes = _axes("pictures")
+        edges = np.arange(len(counts)) / len(counts)
+        colours = [FIRST if edge >= right else SECOND for edge in edges]
+        axes.bar(edges, counts, 0.9 / len(counts), align="edge", color=colours)
+        axes.axvline(right, color=INK, linestyle=":", linewidth=1.5)
+        axes.set(xlim=(0, 1), xlabel="overlap (IoU) of the box of the true class")
+        axes.xaxis.set_major_locator(MultipleLocator(0.1))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(visible=False, axis="x")
         return _svg(figure)
 
 

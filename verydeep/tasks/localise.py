@@ -35,6 +35,8 @@ FOUND = 0.5
 ANY = "object"
 """The name of the one box of a net that has one for whatever class."""
 SIDES = 4
+LEAST = 1e-6
+"""What a guess loses at the least, that a loss may be held against it."""
 
 
 def _target(part: Part, samples: Labels, names: int, views: Sequence[Window]) -> Targets:
@@ -74,14 +76,16 @@ def _most_shown(boxes: Boxes, view: Window) -> Float64[np.ndarray, " 4"] | None:
     return np.asarray(boxes_in_shares(boxes[[chosen]], view)[0])
 
 
-def _loss(scores: Scores, targets: Targets, weights: ClassWeights | None) -> torch.Tensor:
+def distance(scores: Scores, targets: Targets, weights: ClassWeights | None) -> torch.Tensor:
     """Half of the squared distance of what is asked for (Caffe's Euclidean loss); else nothing."""
     return ((scores.float() - targets).nan_to_num(0) ** 2).sum(1) / 2
 
 
 def _guess(network: Network, targets: Targets) -> float:
-    """The loss of telling the mean of what is asked for."""
-    return float(_loss(targets.nanmean(0).expand_as(targets), targets, None).mean())
+    """The loss of telling the mean box for whatever is asked for."""
+    boxes = targets.view(len(targets), -1, SIDES)
+    mean = boxes.flatten(0, 1).nanmean(0).expand_as(boxes).flatten(1)
+    return max(float(distance(mean, targets, None).mean()), LEAST)
 
 
 def _of_centre(found: Answers, crops: Sequence[Window], part: Part) -> Judgement:
@@ -100,7 +104,7 @@ def _of_centre(found: Answers, crops: Sequence[Window], part: Part) -> Judgement
             if len(boxes)
         ]
         target = _target(part, np.array([i]), names, crops[i : i + 1])
-        losses.append(float(_loss(torch.from_numpy(found[[i]]), target, None)))
+        losses.append(float(distance(torch.from_numpy(found[[i]]), target, None)))
     wrong = np.array(overlaps) <= FOUND
     figures = {"missed": 100 * float(wrong.mean()), "iou": 100 * float(np.mean(overlaps))}
     return Judgement(float(np.mean(losses)), figures)
@@ -121,7 +125,7 @@ def _task(
         outputs=outputs,
         last_rows=lambda dataset: (f"FC-{SIDES * len(outputs(dataset))}", kind),
         target=_target,
-        loss=_loss,
+        loss=distance,
         guess=_guess,
         judge=by_centre(_of_centre),
         of_centre=_of_centre,

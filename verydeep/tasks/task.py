@@ -99,7 +99,8 @@ class Task:
     `judge` shows a net the pictures of a part, and calls its last argument from time to time, which
     may raise. It gives a value for each of the `figures`: the first is watched by the schedule
     and chooses the weights, of equals the lower loss. `judged_by` says how, in a few words;
-    `without_looking` what figures mean little without, in a line, for a dataset's part.
+    `without_looking` what figures mean little without, in a line, for a dataset's part; none where
+    it is not known before a test.
 
     Where `judge` goes by one centre crop a picture, `of_centre` is what it makes of the answers to
     those, and what they show, whoever worked them out.

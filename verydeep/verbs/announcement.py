@@ -28,7 +28,8 @@ def announce(progress: Progress, dataset: Dataset, choice: Choice, takes: str, o
     progress.say(takes)
     progress.say(epoch_in_words(len(dataset.train), settings))
     task, part = tasks.named(settings.task), dataset.by_role[dataset.held_out]
-    progress.say(task.without_looking(dataset, part))
+    if without_looking := task.without_looking(dataset, part):
+        progress.say(without_looking)
     progress.say(f"writing to {out}/")
 
 

@@ -157,15 +157,16 @@ def started_from(path: Path) -> Path | None:
     about = described(folder)
     if about.machine.start is None or about.start is None:
         return None
-    start = Path(about.machine.start)
-    if not start.is_file() or not members_of(read_info(start))[0].table.has_scores:
+    try:
+        start = weights.find(about.machine.start)
+        tells = members_of(read_info(start))[0].table.has_scores
+        return start if tells and hash_of(weights.load(start)) == about.start.hash else None
+    except UserError:  # gone, or something else by now
         return None
-    return start if hash_of(weights.load(start)) == about.start.hash else None
 
 
 def tests_of_boxes(
     network: Network,
-    classifier: Path | None,
     dataset: Dataset,
     parts: Mapping[str, Part],
     subject: Subject,
@@ -176,9 +177,8 @@ def tests_of_boxes(
 
     Each is tested by its centre crops, and by dense boxes where a classifier tells classes apart.
     """
-    info, found = read_info(folder / BEST), []
-    tells = classifier is not None and members_of(read_info(classifier))[0].table.has_scores
-    by = by_of(classifier, None, runtime) if classifier and tells else None
+    info, classifier, found = read_info(folder / BEST), started_from(folder / BEST), []
+    by = by_of(classifier, None, runtime) if classifier else None
     for role, part in parts.items():
         of_role = replace(subject, part=role, role=role)
         ways: list[tuple[str, By | None]] = [("centre", None), *([("dense", by)] if by else [])]

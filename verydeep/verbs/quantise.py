@@ -69,6 +69,11 @@ def export_int8(
     info = read_info(weights_path)
     refuse_stack(info, weights_path)
     _ = table_of(info).scores  # refuses a net without scores before any picture is read
+    if places := table_of(info).places:
+        raise UserError(
+            f"{weights_path} finds {places.kind}, and what int8 costs is told in top-1 errors; "
+            f"export it as it is"
+        )
     if table_of(info).has_several:
         raise UserError(
             f"{weights_path} has classes that are each by itself, and what int8 costs is told in "

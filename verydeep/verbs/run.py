@@ -151,10 +151,8 @@ def go_through(
                 tests = _tested(network, task, found.held_out, subject, folder, alone)
                 judged = {} if tests else _judged(network, task, found.held_out, alone)
                 if places_boxes(network):
-                    start = Path(about.machine.start) if about and about.machine.start else None
-                    located = tests_of_boxes(
-                        network, start, dataset, found.held_out, subject, folder, alone
-                    )
+                    parts = found.held_out
+                    located = tests_of_boxes(network, dataset, parts, subject, folder, alone)
         ranks.barrier("the test")
     notes = (*dataset.notes, *found.faults, *recorder.notes)
     pictures = {"train": len(found.source.part), **{r: len(p) for r, p in found.held_out.items()}}

@@ -1,0 +1,183 @@
+"""Tests of nets of boxes: which classes are asked for, what is written, and what is refused.
+
+What a test came to is expected of another way to it: the scores of the classifier's own test, the
+figures of a run, a test that was given the same candidates by a file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import TWO_CORES, drawn_photos
+from verydeep.commands.evaluate import evaluate as command
+from verydeep.errors import UserError
+from verydeep.evaluation.scores import load_scores
+from verydeep.localisation.boxes_file import load_boxes
+from verydeep.localisation.choosing import choose_threshold
+from verydeep.localisation.figures import figures
+from verydeep.runtime.progress import SILENT
+from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.localise import localise, started_from
+from verydeep.verbs.measure_boxes import Located
+from verydeep.verbs.train import train
+
+DATA = "drawn:40x48"
+SMALL: dict[str, Any] = {
+    "net": "A", "width": 0.125, "crop": 32, "fc": 16, "scale": 40, "batch": 20, "rate": 0.01,
+    "micro_batch": 10, "initial": "he", "epochs": 2, "patience": 2,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier, and nets of boxes that started from it: of each class, and of whatever one."""
+    folder = tmp_path_factory.mktemp("boxes")
+    given = {**SMALL, "progress": SILENT}
+    train(DATA, folder / "classes", TWO_CORES, **given)
+    start = str(folder / "classes")
+    for name, task in (("pcr", "localise"), ("scr", "localise-single")):
+        train(
+            DATA, folder / name, TWO_CORES, **{**given, "task": task, "start": start, "tune": "fc"}
+        )
+    return folder
+
+
+def test_a_run_of_boxes_ends_with_both_protocols(place: Path) -> None:
+    """That of protocol 1 is the figure that chose the weights, on the validation part."""
+    each = map(load_boxes, (place / "pcr" / "boxes").glob("*.safetensors"))
+    found = {one.protocol.name: one for one in each}
+    assert set(found) == {"centre", "dense"}
+    centre, dense = found["centre"], found["dense"]
+    assert (centre.candidates.shape[1], dense.candidates.shape[1]) == (1, 5)
+    assert centre.threshold is None
+    assert dense.threshold == 0.6
+    assert (centre.regression, centre.tuned) == ("PCR", "fc")
+    assert (
+        started_from(place / "pcr" / "best.safetensors") == place / "classes" / "best.safetensors"
+    )
+
+
+def _files(run: Path) -> list[Path]:
+    return sorted((run / "boxes").glob("*-test-*.safetensors")) or sorted(
+        (run / "boxes").glob("*.safetensors")
+    )
+
+
+def test_the_centre_test_of_the_validation_part_is_the_figure_of_the_run(place: Path) -> None:
+    rows = (place / "pcr" / "log.csv").read_text().splitlines()
+    column = rows[0].split(",").index("missed")
+    best = min(float(row.split(",")[column]) for row in rows[1:])
+    found = localise(
+        place / "pcr", DATA, "centre", TWO_CORES, part_name="validation", out="c.safetensors",
+        progress=SILENT,
+    )  # fmt: skip
+    assert figures(found.found).top1 == pytest.approx(best, abs=1e-6)
+
+
+def test_candidates_are_those_of_the_classifiers_own_test(place: Path) -> None:
+    """By a score file too, of which the posteriors are taken as they are."""
+    tested = evaluate(
+        place / "classes", DATA, "dense", TWO_CORES, out="s.safetensors", progress=SILENT
+    )
+    found = dense(place, "pcr").found
+    assert found.names == tested.scores.names
+    order = np.argsort(-tested.scores.posteriors, axis=1, kind="stable")[:, :5]
+    assert found.candidates.tolist() == order.tolist()
+    np.testing.assert_allclose(
+        found.posteriors, np.take_along_axis(tested.scores.posteriors, order, 1), atol=1e-6
+    )
+    assert figures(found).named1 == pytest.approx(tested.top1)
+    by_file = dense(place, "pcr", candidates="s.safetensors").found
+    assert by_file.candidates.tolist() == order.tolist()
+    np.testing.assert_allclose(by_file.boxes, found.boxes, atol=1e-3)
+    assert (by_file.ratings == np.repeat(by_file.posteriors, by_file.counts, 0)).all()
+    both = dense(place, "pcr", candidates="s.safetensors", classifier=place / "classes").found
+    np.testing.assert_allclose(both.ratings, found.ratings, atol=1e-5)
+
+
+def dense(place: Path, name: str, **given: Any) -> Located:
+    return localise(
+        place / name, DATA, "dense", TWO_CORES, out=f"{name}-{len(given)}.safetensors",
+        progress=SILENT, **given,
+    )  # fmt: skip
+
+
+def test_one_box_for_all_classes_is_that_of_every_candidate(place: Path) -> None:
+    found = dense(place, "scr").found
+    assert found.regression == "SCR"
+    assert found.classes == load_scores_of(place).classes
+    assert (found.boxes == found.boxes[:, :1]).all()
+
+
+def load_scores_of(place: Path) -> Any:
+    return load_scores(sorted((place / "classes" / "scores").glob("*.safetensors"))[0])
+
+
+def test_the_threshold_is_chosen_on_validation_and_told(place: Path) -> None:
+    chosen = dense(place, "pcr", choose=True).found
+    other = dense(place, "pcr", part_name="validation").found
+    assert chosen.threshold == choose_threshold(other)[0]
+    assert chosen.chosen_on == f"validation, {len(other.names)} pictures"
+    assert dense(place, "pcr", threshold=0.3).found.threshold == 0.3
+    with pytest.raises(UserError, match="chosen on the pictures that it is tested on"):
+        dense(place, "pcr", choose=True, part_name="validation")
+
+
+def test_what_does_not_fit_together_is_refused(place: Path) -> None:
+    photos = drawn_photos(Path("photos"), 6, 6)
+    with pytest.raises(UserError, match="photos tells of no boxes"):
+        localise(place / "pcr", photos, "centre", TWO_CORES, progress=SILENT)
+    with pytest.raises(UserError, match="tells no classes apart; give a classifier"):
+        dense(place, "pcr", classifier=place / "scr")
+    with pytest.raises(UserError, match="finds no boxes of classes; give a net that was trained"):
+        localise(place / "classes", DATA, "dense", TWO_CORES, progress=SILENT)
+    with pytest.raises(UserError, match="no protocol 'ten' of boxes; there are centre and dense"):
+        localise(place / "pcr", DATA, "ten", TWO_CORES, progress=SILENT)
+    with pytest.raises(UserError, match="finds boxes and tells no classes apart; boxes are tested"):
+        evaluate(place / "pcr", DATA, runtime=TWO_CORES, progress=SILENT)
+
+
+def test_a_classifier_of_other_classes_is_refused(place: Path) -> None:
+    drawn_photos(Path("photos"), 6, 6)
+    first = next(iter(Path("photos").iterdir()))
+    first.rename(first.with_name("moon"))
+    few = {**SMALL, "batch": 4, "epochs": 1, "progress": SILENT}
+    train("photos", "moons", TWO_CORES, **few)
+    with pytest.raises(UserError, match="no boxes for 1 of the classes, the first 'moon'; it has"):
+        dense(place, "pcr", classifier="moons")
+
+
+def test_a_score_file_of_other_pictures_is_refused(place: Path) -> None:
+    evaluate(
+        place / "classes", DATA, "centre", TWO_CORES, part_name="validation", out="v.safetensors",
+        progress=SILENT,
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"lacks \d+ of \d+ pictures, the first '.+'; test the"):
+        dense(place, "pcr", candidates="v.safetensors", part_name="train")
+
+
+def test_the_command_tells_of_both_protocols(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: dict[str, Any] = {"weights": place / "pcr", "data": DATA, "quiet": True}
+    command(**given, protocol="centre", out=Path("c.safetensors"))
+    centre = capsys.readouterr().out
+    assert "box of the true class" in centre
+    assert "of the class alone" in centre
+    command(**given, choose=True, out=Path("d.safetensors"))
+    told = capsys.readouterr().out
+    assert "top-5" in told
+    assert "of the error: place" in told
+    assert "(chosen on validation, " in told
+    command(**given, out=Path("e.safetensors"), json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert said["top1"] == pytest.approx(figures(load_boxes(Path("e.safetensors"))).top1)
+    with pytest.raises(UserError, match="places boxes; leave --precision out"):
+        command(**given, precision="bf16")
+    with pytest.raises(UserError, match="places no boxes; leave --threshold out"):
+        command(place / "classes", DATA, threshold=0.5, quiet=True)

@@ -1,0 +1,109 @@
+"""Points of the same few things in every picture, as the joints of a body, by the Euclidean loss.
+
+The last layer gives x and y of each, in shares of the crop that is shown (Toshev & Szegedy, 2014).
+A point that is not told of, or lies outside of the crop, counts nothing. A point is found where it
+is no farther away than a fifth of the larger side of what the picture's points span (PCK at 0.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from verydeep.datasets.annotations import Labels, Points
+from verydeep.datasets.dataset import Dataset, Part
+from verydeep.errors import UserError, one_line
+from verydeep.localisation.shares import points_in_shares, points_of_shares
+from verydeep.nets.network import Network
+from verydeep.pictures.windows import Window
+from verydeep.tasks.centre import by_centre
+from verydeep.tasks.localise import LEAST, distance
+from verydeep.tasks.task import Answers, Figure, Judgement, Targets, Task
+
+AXES = 2
+NEAR = 0.2
+"""Of the larger side of what a picture's points span: how far from its place a point is found."""
+
+
+def _target(part: Part, samples: Labels, names: int, views: Sequence[Window]) -> Targets:
+    """Points in shares of the views, x and y for each name, NaN for those that count nothing."""
+    found = np.full((len(samples), names, AXES), np.nan, np.float32)
+    for row, i, view in zip(found, samples.tolist(), views, strict=True):
+        points = _points(part, i)
+        shares = points_in_shares(points.places, view)
+        inside = ((shares >= 0) & (shares <= 1)).all(1)
+        row[points.labels[inside]] = shares[inside]
+    return torch.from_numpy(found.reshape(len(samples), -1))
+
+
+def _points(part: Part, i: int) -> Points:
+    """The points of a picture; none where nothing is said of them."""
+    found = part.points and part.points(i)
+    return found or Points(np.zeros((0, AXES)), np.zeros(0, np.int64))
+
+
+def _guess(network: Network, targets: Targets) -> float:
+    """The loss of telling the mean place of each."""
+    mean = targets.nanmean(0).nan_to_num(0).expand_as(targets)
+    return max(float(distance(mean, targets, None).mean()), LEAST)
+
+
+def _of_centre(found: Answers, crops: Sequence[Window], part: Part) -> Judgement:
+    """Mean loss, the share of points that are not found, and how far away they are on average.
+
+    That is in % of the larger side of what a picture's points span. Pictures that cannot be read,
+    and those whose points span nothing, are left out.
+    """
+    names = found.shape[1] // AXES
+    off: list[float] = []
+    losses = []
+    for i in np.flatnonzero(~np.isnan(found[:, 0])).tolist():
+        points = _points(part, i)
+        told = points_of_shares(found[i].reshape(names, AXES), crops[i])[points.labels]
+        span = float(np.ptp(points.places, axis=0).max()) if len(points) > 1 else 0.0
+        if span:
+            off += (np.linalg.norm(told - points.places, axis=1) / span).tolist()
+        target = _target(part, np.array([i]), names, crops[i : i + 1])
+        losses.append(float(distance(torch.from_numpy(found[[i]]), target, None)))
+    missed = 100 * float((np.array(off) > NEAR).mean()) if off else 100.0
+    figures = {"missed": missed, "off": 100 * float(np.mean(off)) if off else 100.0}
+    return Judgement(float(np.mean(losses)), figures)
+
+
+def _with_points(dataset: Dataset) -> Dataset:
+    """The pictures of which points are told; UserError where there are none."""
+    parts, left_out = {}, 0
+    for name, part in dataset.parts.items():
+        told = [i for i in range(len(part)) if len(_points(part, i))]
+        parts[name], left_out = part.only(told), left_out + len(part) - len(told)
+    if not any(map(len, parts.values())):
+        raise UserError(
+            f"{one_line(dataset.where)} tells of no points; give a table with a line "
+            f"`file,name,x,y` for each, in pixels"
+        )
+    note = [f"left out, pictures of which no point is told: {left_out:,}"] if left_out else []
+    return replace(dataset, parts=parts, notes=(*dataset.notes, *note))
+
+
+POINTS = Task(
+    name="points",
+    outputs=lambda dataset: dataset.classes,
+    last_rows=lambda dataset: (f"FC-{AXES * len(dataset.classes)}", "points"),
+    target=_target,
+    loss=distance,
+    guess=_guess,
+    judge=by_centre(_of_centre),
+    of_centre=_of_centre,
+    figures=(
+        Figure("missed", "points missed", "points missed"),
+        Figure("off", "mean distance", "distance", "% of the points' span"),
+    ),
+    judged_by="by one centre crop; a point is found within a fifth of what the points span",
+    without_looking=lambda dataset, part: "",
+    several=True,
+    classes=1,
+    fitting=_with_points,
+)
