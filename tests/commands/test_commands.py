@@ -395,7 +395,8 @@ def test_the_whole_walk_on_a_folder(verydeep: Run, photos: Photos, tmp_path: Pat
     said = verydeep("train", "photos/", *SMALL)
     assert said.code == 0
     assert "runs/photos-A/best.safetensors" in said.out
-    assert "or else  verydeep train photos --from vgg16" in said.out
+    assert "or else  verydeep transfer photos   photographs: by features of a net" in said.out
+    assert "         verydeep train photos --from vgg16   that net tuned" in said.out
     assert "one centre crop of 32, Q = 40" in said.out
     assert "as given" in said.err
     assert re.search(r"^epoch +\d+/\d+ .* validation error .*, kept$", said.err, re.MULTILINE)

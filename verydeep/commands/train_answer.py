@@ -50,7 +50,7 @@ def in_words(run: Run, page: Path) -> str:
             f"page     {page}",
             f"again    {run.command.replace('verydeep', called(), 1)}",
             f"warning  {warning}" if warning else use,
-            *([f"or else  {_from_trained(run)}"] if _could_be_tuned(run) else ()),
+            *(_from_trained(run) if _could_be_tuned(run) else ()),
         ]
     )
 
@@ -82,9 +82,15 @@ def _could_be_tuned(run: Run) -> bool:
     return few and run.settings.start is None and run.settings.task == "classify"
 
 
-def _from_trained(run: Run) -> str:
-    tuning = command("train", run.dataset.where, "--from", "vgg16")
-    return f"{tuning}   photographs: from weights trained on ILSVRC, {FETCHED} to fetch"
+def _from_trained(run: Run) -> tuple[str, str]:
+    """What to do with weights that are trained already."""
+    where = run.dataset.where
+    tuning = command("train", where, "--from", "vgg16")
+    fetched = f"photographs: by features of a net trained on ILSVRC, {FETCHED} to fetch"
+    return (
+        f"or else  {command('transfer', where)}   {fetched}",
+        f"         {tuning}   that net tuned, which takes longer",
+    )
 
 
 def _roles(run: Run) -> set[str]:
