@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from PIL import Image, ImageOps
 
 from verydeep.datasets.dataset import Part
@@ -30,7 +30,7 @@ SIDE = 240
 TRUE, GUESS = COLOURS[:2]
 FAINT: Colour = (150, 150, 150)
 
-Mine = tuple[Boxes, Colour, bool]
+Mine = tuple[Float[np.ndarray, "_ 4"], Colour, bool]
 """Boxes of one colour, and whether they are drawn lightly."""
 
 
