@@ -88,10 +88,10 @@ class Task:
     for so many of them; `last_rows` are the words of that row, and of what follows it in the table.
 
     `target` is what the net is to give of views of pictures of a part, which are said by their
-    places in it, from the part's annotations, for outputs of these names; the windows say what each
-    view shows. `loss` is one number for each picture of a micro-batch, from scores, targets and what
-    classes weigh, where that is not the same for all; `guess` the mean loss of an answer that looks
-    at no picture, for a net and targets.
+    places in it, from the part's annotations, for outputs of these names; the windows say what
+    each view shows. `loss` is one number for each picture of a micro-batch, from scores, targets
+    and what classes weigh, where that is not the same for all; `guess` the mean loss of an answer
+    that looks at no picture, for a net and targets.
     A task that takes `several` labels a picture has data opened with them, and one that needs
     `classes` learns from no fewer. `balanced` gives the weights by which all classes count the
     same, from the number of pictures, and of those of each class; a task without classes has none.
