@@ -151,7 +151,7 @@ def test_what_is_fused_says_what_it_is_of(tmp_path: Any) -> None:
         (
             [dense(), dense(candidates=np.array([[0, 1], [2, 1]]))],
             "boxes file 2 has other candidates of picture 'ü.png': 'owl', 'dog', not 'owl', 'cat'; "
-            "test both with the same --scores",
+            "test both with the same --candidates",
         ),
         ([dense(), three(0, 1)], "boxes file 2 has 1 candidates a picture, not 2; test both with"),
     ],

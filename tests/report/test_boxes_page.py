@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import TWO_CORES
 from tests.localisation.made import centre, dense, four
 from tests.report.test_report import ODD, Page
-from verydeep.commands.train_answer import answer
+from verydeep.commands.train_answer import _asked, answer
 from verydeep.datasets.dataset import Part
 from verydeep.localisation.figures import figures
 from verydeep.localisation.guesses import guesses
@@ -166,7 +166,6 @@ def test_the_end_of_a_run_says_the_errors_of_both_protocols(run: Run) -> None:
         (line,) = (p for p in printed if p.startswith(f"{found.role}, {found.protocol.name} "))
         assert line.split()[2] == percent(came_to.top1)
     assert any(line.startswith("without looking: a box in the middle") for line in printed)
-    assert any(re.fullmatch(r"use it   .*predict \S+ PICTURE", line) for line in printed)
     assert all(len(line) <= 80 for line in printed[: 1 + len(run.located)])
     about = json.loads(answer(run, json=True))
     assert [test["top1"] for test in about["tests"]] == [
@@ -175,7 +174,20 @@ def test_the_end_of_a_run_says_the_errors_of_both_protocols(run: Run) -> None:
     assert set(about["figures"]) == {one.found.role for one in run.located}
 
 
+def test_a_run_of_boxes_that_might_have_looked_at_nothing_says_so(run: Run) -> None:
+    """One with a net that is hardly trained, and one that has all boxes where objects are."""
+    assert "warning  no better than a box in the middle" in answer(run, json=False)
+    assert "These boxes are no better than a box in the middle" in write_page(run).read_text()
+    found = run.located[0].found
+    assert found.is_given_class
+    perfect = replace(found, boxes=found.truth.objects.boxes[:, None].astype(np.float32))
+    better = replace(run, located=(replace(run.located[0], found=perfect),))
+    printed = answer(better, json=False)
+    assert "warning" not in printed
+    assert re.search(r"use it   .*predict \S+ PICTURE --classifier WEIGHTS", printed)
+
+
 def test_a_net_that_knows_no_classifier_is_used_with_one(run: Run) -> None:
     given = tuple(one for one in run.located if one.found.is_given_class)
-    printed = answer(replace(run, located=given), json=False)
-    assert re.search(r"use it   .*predict \S+ PICTURE --classifier WEIGHTS", printed)
+    assert _asked(replace(run, located=given)) == ["--classifier", "WEIGHTS"]
+    assert _asked(run) == []

@@ -16,7 +16,7 @@ PROTOCOLS = ("dense", "crops", "both", "centre", "ten")
 TRANSFER_PROTOCOLS = ("draws", "voc2007", "voc2012", "action")
 ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
 FAMILIES = ("torchvision", "timm", "caffe", "keras", "onnx", "openvino", "torch-export")
-TASKS = ("classify", "tag")
+TASKS = ("classify", "tag", "localise", "localise-single", "objects", "points")
 TUNED = ("all", "fc", "last")
 PARTS = ("train", "validation", "test", "all")
 

@@ -36,14 +36,15 @@ def answer(run: Run, json: bool) -> str:
 def in_words(run: Run, page: Path) -> str:
     """What a run came to, for the terminal."""
     about = as_data([run.tests[-1].scores]) if run.tests else None
-    warning = about and about.get("no_better")
+    came_to = figures(run.located[-1].found) if run.located else None
+    warning = came_to.no_better if came_to else about and about.get("no_better")
     use = f"use it   {command('predict', run.folder, 'PICTURE', *_asked(run))}"
     chose = CHOSE if "test" in _roles(run) else f"{CHOSE}; there is no test part"
     return "\n".join(
         [
             text_table(_table(run)),
             *([_blindly(about)] if about else ()),
-            *([str(figures(run.located[-1].found).blind)] if run.located else ()),
+            *([str(came_to.blind)] if came_to else ()),
             chose,
             "",
             f"weights  {run.folder}/best.safetensors (epoch {run.best.epoch})",

@@ -27,7 +27,7 @@ Recipe = Annotated[
 Task = Annotated[
     str | None,
     typer.Option(
-        help="What to train for: tag takes several labels a picture. [default: classify]",
+        help="tag: several labels a picture; localise: where objects are. [default: classify]",
         autocompletion=one_of(TASKS),
     ),
 ]

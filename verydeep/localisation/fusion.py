@@ -125,7 +125,7 @@ def _pictures(found: Localised) -> np.ndarray:
 
 def _refuse_other_candidates(first: Localised, other: Localised, name: str) -> None:
     """Raises UserError where boxes are of other candidates, which cannot be put together."""
-    remedy = "test both with the same --scores"
+    remedy = "test both with the same --candidates"
     theirs, ours = other.candidates.shape[1], first.candidates.shape[1]
     if theirs != ours:
         raise UserError(f"{name} has {theirs} candidates a picture, not {ours}; {remedy}")

@@ -72,12 +72,13 @@ def errors_of_boxes(tests: Sequence[Judged]) -> str:
     head = ("part, protocol", "pictures", "error, %", "95 % interval", "of the class alone, %")
     last = tests[-1]
     none = "" if last.test.found.role == "test" else " This data has none."
-    blind = str(last.came_to.blind)
+    blind, warning = str(last.came_to.blind), last.came_to.no_better
+    more = escape(f" These boxes are {warning}.") if warning else ""
     return table(head, rows, "numbers") + (
         f"<p>A guess is right where it has the picture's class and overlaps an object of that "
         f"class by more than {OVERLAP:g} (intersection over union); at top-5 one of five guesses "
         f"is to be right (Appendix A of the paper). {CHOSE}{none}</p><p>{_protocols(tests)}</p>"
-        f"<p>{escape(blind[0].upper() + blind[1:])}.{_paper(last.test)}</p>"
+        f"<p>{escape(blind[0].upper() + blind[1:])}.{more}{_paper(last.test)}</p>"
     )
 
 
