@@ -79,6 +79,11 @@ def test_points_are_dots() -> None:
     assert pixels([Mark((200, 100))])[100, 200].tolist() == [*FIRST]
 
 
+@pytest.mark.parametrize("place", [(-9.0, 100.0), (200.0, -1e9), (1e9, 100.0)])
+def test_a_point_outside_of_the_picture_is_not_named_in_it(place: tuple[float, float]) -> None:
+    assert (pixels([Mark(place, words="nose")])[:, 20:] == 128).all()
+
+
 def test_what_is_found_is_drawn_into_a_new_folder(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         Path(folder).mkdir()

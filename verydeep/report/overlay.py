@@ -38,11 +38,13 @@ class Mark:
     is_light: bool = False
 
 
-def drawn(image: Picture, marks: Sequence[Mark], least: int = 480) -> Image.Image:
+def drawn(
+    image: Picture, marks: Sequence[Mark], least: int = 480, line: int | None = None
+) -> Image.Image:
     """The picture with its marks, of which the first are drawn over the others.
 
     One whose larger side is below `least` is enlarged by a whole number, so that lines and words
-    find room.
+    find room. Lines are `line` pixels wide, or as wide as suits the picture.
     """
     canvas = Image.fromarray(image)
     times = -(-least // max(canvas.size))
@@ -50,15 +52,21 @@ def drawn(image: Picture, marks: Sequence[Mark], least: int = 480) -> Image.Imag
         size = (canvas.width * times, canvas.height * times)
         canvas = canvas.resize(size, Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(canvas)
-    line = max(2, round(max(canvas.size) / 240))
+    line = line or max(2, round(max(canvas.size) / 240))
     placed = [tuple(times * side for side in mark.place) for mark in marks]
     for mark, place in zip(reversed(marks), reversed(placed), strict=True):
         if len(place) == 4:
             _box(pen, place, mark, line)
         else:
             _point(pen, place, mark.colour, 2 * line)
-    _words(pen, canvas.size, [(m, p) for m, p in zip(marks, placed, strict=True) if m.words], line)
+    told = [(m, p) for m, p in zip(marks, placed, strict=True) if m.words and _is_in(canvas, p)]
+    _words(pen, canvas.size, told, line)
     return canvas
+
+
+def _is_in(canvas: Image.Image, place: Sequence[float]) -> bool:
+    """Whether the first corner of a box, or a point, lies in the picture."""
+    return 0 <= place[0] <= canvas.width and 0 <= place[1] <= canvas.height
 
 
 def _box(pen: ImageDraw.ImageDraw, place: Sequence[float], mark: Mark, line: int) -> None:

@@ -27,6 +27,8 @@ MERGED = 3
 """Pictures whose boxes are shown before and after merging."""
 SIDE = 240
 """The larger one of a picture that is shown, in pixels."""
+LINE = 3
+"""Pixels of it that lines are wide; it is shown at about half of its size."""
 TRUE, GUESS = COLOURS[:2]
 FAINT: Colour = (150, 150, 150)
 
@@ -159,7 +161,7 @@ def _shown(part: Part, i: int, boxes: Sequence[Mine]) -> str | None:
         for some, colour, is_light in boxes
         for box in into_window(some, window).tolist()
     ]
-    return data_uri(np.asarray(drawn(np.asarray(small), marks, SIDE)), SIDE)
+    return data_uri(np.asarray(drawn(np.asarray(small), marks, SIDE, LINE)), SIDE)
 
 
 def _legend(lines: dict[str, Colour]) -> str:
