@@ -55,7 +55,7 @@ def predicted(nets: Path, name: str, pictures: Any, **given: Any) -> list[Any]:
     return verydeep.predict(nets / f"{name}.safetensors", pictures, progress=SILENT, **given)
 
 
-@pytest.mark.parametrize("threshold", [None, 0.0])
+@pytest.mark.parametrize("threshold", [None, 0.0, 1.4])
 @pytest.mark.parametrize("name", ["pcr", "scr"])
 def test_guesses_of_a_picture_are_those_of_its_test(
     nets: Path, name: str, threshold: float | None
