@@ -1,12 +1,13 @@
 """Findings F9 to F11 of the paper's localisation, held against each other on the same pictures.
 
     uv run python bench/boxes.py DATA --out FOLDER [--from WEIGHTS] [--seeds 3] [--epochs 12]
-        [--rate 0.02] [--set KEY=VALUE ...]
+        [--rates 0.02,0.005,0.001] [--set KEY=VALUE ...]
 
 Of each seed a classifier is trained (or its FC layers, on the convolutions of WEIGHTS that are left
 as they are), and from it nets of boxes: a box for each class (PCR) and one for all (SCR), with all
-layers tuned and with the FC layers alone; all with the same rate and as many epochs. Each is tested
-on the part set aside, by the centre crop with its class given, and densely with boxes merged, named
+layers tuned and with the FC layers alone; in as many epochs, each at that rate which is best on the
+validation part with the first seed. Each is tested on the part set aside, by the centre crop with
+its class given, and densely with boxes merged, named
 by its classifier, at the threshold that is best on the validation part. Of data with the list of
 ILSVRC's boxes that has no parts of its own there are five folds in place of seeds: four are trained
 on (and chosen by), one is tested on, so that all pictures are tested once.
@@ -73,13 +74,14 @@ def main() -> None:
     parser.add_argument("--from", dest="start")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--rate", type=float, default=0.02)
+    parser.add_argument("--rates", default="0.02,0.005,0.001")
     parser.add_argument("--set", dest="settings", action="append", default=[])
     given = parser.parse_args()
     wrong: dict[Way, list[tuple[tuple[str, ...], np.ndarray]]] = {}
     errors: dict[Way, list[float]] = {}
+    rates: dict[tuple[str, str], float] = {}
     for turn in turns(given.data, given.out, given.seeds):
-        for way, located in tests(turn, given):
+        for way, located in tests(turn, given, rates):
             names, missed, error = missed_of(located, way)
             wrong.setdefault(way, []).append((names, missed))
             errors.setdefault(way, []).append(error)
@@ -125,19 +127,30 @@ def linked(data: Path, place: Path, head: Sequence[str], rows: Sequence[Sequence
         csv.writer(file).writerows([head, *rows])
 
 
-def tests(turn: Turn, given: argparse.Namespace) -> Iterator[tuple[Way, Located]]:
-    """All tests of a turn, trained and tested where they have not been."""
+def tests(
+    turn: Turn, given: argparse.Namespace, rates: dict[tuple[str, str], float]
+) -> Iterator[tuple[Way, Located]]:
+    """All tests of a turn, trained and tested where they have not been; the first chooses rates."""
     settings = {"seed": turn.number, "epochs": given.epochs, **parsed(given.settings)}
     of_classes = dict(settings)
     if given.start:
         of_classes |= {"start": given.start, "tune": "fc"}
     classifier = trained(turn, given.out / f"cls{turn.number}", of_classes)
-    of_boxes = {**settings, "start": str(classifier), "rate": given.rate, "fall": "cosine"}
+    of_boxes = {**settings, "start": str(classifier), "fall": "cosine"}
     for (task, kind), tune in product(KINDS.items(), TUNED):
-        run = trained(
-            turn, given.out / f"{task}-{tune}-{turn.number}",
-            {**of_boxes, "task": task, "tune": tune},
-        )  # fmt: skip
+        runs = {}
+        tried = [float(rate) for rate in given.rates.split(",")]
+        for rate in [rates[task, tune]] if (task, tune) in rates else tried:
+            folder = given.out / f"{task}-{tune}-{rate:g}-{turn.number}"
+            own = {**of_boxes, "task": task, "tune": tune, "rate": rate}
+            runs[rate] = trained(turn, folder, own)
+        best = min(runs, key=lambda rate: validation_error(runs[rate]))
+        if (task, tune) not in rates:
+            found = ", ".join(
+                f"{rate:g}: {validation_error(run):.1f}" for rate, run in runs.items()
+            )
+            print(f"{kind}, {tune}: rate {best:g} (validation errors {found})", flush=True)
+        rates[task, tune], run = best, runs[best]
         asked: dict[str, Any] = {"runtime": RUNTIME, "part_name": turn.part}
         centre = localise(run, turn.test, "centre", **asked)
         threshold = chosen(run, turn, classifier)
@@ -160,6 +173,12 @@ def trained(turn: Turn, folder: Path, settings: Mapping[str, Any]) -> Path:
         (folder / "report.txt").touch()
     assert (folder / BEST).exists()
     return folder
+
+
+def validation_error(run: Path) -> float:
+    """The error by which the weights of a run were chosen, in %."""
+    with (run / "log.csv").open(newline="") as file:
+        return min(float(row["missed"]) for row in csv.DictReader(file))
 
 
 def chosen(run: Path, turn: Turn, classifier: Path) -> float:
