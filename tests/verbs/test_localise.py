@@ -21,6 +21,7 @@ from verydeep.localisation.boxes_file import load_boxes
 from verydeep.localisation.choosing import choose_threshold
 from verydeep.localisation.figures import figures
 from verydeep.runtime.progress import SILENT
+from verydeep.verbs.compare_boxes import compared_boxes
 from verydeep.verbs.evaluate import evaluate
 from verydeep.verbs.localise import localise, started_from
 from verydeep.verbs.measure_boxes import Located
@@ -159,6 +160,12 @@ def test_a_score_file_of_other_pictures_is_refused(place: Path) -> None:
     )  # fmt: skip
     with pytest.raises(UserError, match=r"lacks \d+ of \d+ pictures, the first '.+'; test the"):
         dense(place, "pcr", candidates="v.safetensors", part_name="train")
+
+
+def test_runs_are_compared_by_their_dense_boxes(place: Path) -> None:
+    """Though the tests of centre crops, whose class was given, lie beside them."""
+    found = compared_boxes([place / "pcr", place / "scr"])
+    assert [one.test.protocol.name for one in found.tests] == ["dense", "dense"]
 
 
 def test_the_command_tells_of_both_protocols(

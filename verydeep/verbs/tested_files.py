@@ -56,11 +56,12 @@ def aligned_files(
 ) -> tuple[list[Path], list[Test]]:
     """The files that are named, and what is in them in one order of the pictures.
 
-    Of the folder of a run that has a test part, those of the validation part are left out.
+    Of the folder of a run that has a test part, those of the validation part are left out, and of
+    one with dense boxes those of centre crops, which were given the class.
     Where a folder has tests of several data or parts, the refusal says which belong together.
     """
     loaded = {path: load(path) for path in files_of(named)}
-    files = [path for path in loaded if path in named or not _has_test(path, loaded)]
+    files = [path for path in loaded if path in named or not _says_less(path, loaded)]
     tests = [loaded[path] for path in files]
     try:
         return files, align(tests, [str(path) for path in files])
@@ -76,12 +77,25 @@ def aligned_files(
     )
 
 
-def _has_test(path: Path, loaded: Mapping[Path, Test]) -> bool:
-    """Whether a file is of what chose the weights, and one of the data's test lies beside it."""
-    beside = [test for other, test in loaded.items() if other.parent == path.parent]
+def _says_less(path: Path, loaded: Mapping[Path, Test]) -> bool:
+    """Whether one that says more of the same data lies beside a file.
+
+    That is one of the test where the file is of what chose the weights, or of dense boxes where the
+    class was given.
+    """
     ours = loaded[path]
-    tested = any(test.role == "test" and test.data == ours.data for test in beside)
-    return ours.role == "validation" and tested
+    beside = [
+        test
+        for other, test in loaded.items()
+        if other.parent == path.parent and test.data == ours.data
+    ]
+    if ours.role == "validation" and any(test.role == "test" for test in beside):
+        return True
+    return (
+        isinstance(ours, Localised)
+        and ours.is_given_class
+        and any(isinstance(test, Localised) and not test.is_given_class for test in beside)
+    )
 
 
 def names_of(files: Sequence[Path], tests: Sequence[Test]) -> list[str]:
