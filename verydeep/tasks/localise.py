@@ -37,6 +37,8 @@ FOUND = 0.5
 ANY = "object"
 """The name of the one box of a net that has one for whatever class."""
 SIDES = 4
+RATE = 0.02
+"""At which nets with norms are tuned to boxes (docs/results.md has what was tried)."""
 LEAST = 1e-6
 """What a guess loses at the least, that a loss may be held against it."""
 
@@ -153,6 +155,7 @@ def _task(
         several=several,
         classes=1,
         fitting=with_boxes,
+        tuned_at=RATE,
     )
 
 

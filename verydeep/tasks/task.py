@@ -96,6 +96,9 @@ class Task:
     `classes` learns from no fewer. `balanced` gives the weights by which all classes count the
     same, from the number of pictures, and of those of each class; a task without classes has none.
 
+    `tuned_at` is the rate at which a trained net with norms learns it with all of its layers, where
+    it is another than the usual one.
+
     `judge` shows a net the pictures of a part, and calls its last argument from time to time, which
     may raise. It gives a value for each of the `figures`: the first is watched by the schedule
     and chooses the weights, of equals the lower loss. `judged_by` says how, in a few words;
@@ -124,6 +127,7 @@ class Task:
     several: bool = False
     classes: int = 2
     fitting: Callable[[Dataset], Dataset] = lambda dataset: dataset
+    tuned_at: float | None = None
     balanced: Callable[[int, Counts], ClassWeights] | None = None
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from verydeep import randomness
+from verydeep import randomness, tasks
 from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.nets.rows import BatchNorm
@@ -145,6 +145,10 @@ def _tuned(
     yield from _tuning(train, machine, origin, known)
     if known("cached"):
         yield "views", *_views(train, machine, known, origin)
+    faster = tasks.named(known("task")).tuned_at
+    if norms and faster is not None and known("tune") == "all":
+        yield "rate", faster, f"for {known('task')}, by nets with norms"
+        yield "fall", "cosine", "to nothing at the end"
     yield from _plateaus(train, machine, known, origin)
 
 
