@@ -25,9 +25,11 @@ from verydeep.nets.rewording import with_last
 from verydeep.nets.words import read_table
 from verydeep.pictures.boxes import iou
 from verydeep.pictures.windows import Window
+from verydeep.runtime.machine import Machine
 from verydeep.tasks import TASKS
 from verydeep.tasks.localise import LOCALISE, LOCALISE_SINGLE, OBJECTS
 from verydeep.tasks.points import POINTS
+from verydeep.training.defaults import choose
 from verydeep.verbs.train import train
 from verydeep.weights.file import load, save
 
@@ -227,3 +229,15 @@ def test_points_are_found_within_a_fifth_of_what_they_span() -> None:
 def test_every_task_has_its_name() -> None:
     assert all(TASKS[name].name == name for name in TASKS)
     assert replace(LOCALISE, name="x").classes == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [({"net": "A"}, 1e-3), ({"net": "A-BN"}, 0.05), ({"net": "A", "task": "classify"}, 5e-3)],
+)
+def test_nets_without_norms_learn_boxes_at_the_papers_rate(
+    given: dict[str, Any], rate: float
+) -> None:
+    part = open_dataset("drawn:100x48").train
+    chosen = choose(part, Machine("cpu", 2), {"task": "localise", "crop": 32, **given})
+    assert chosen.settings.rate == rate

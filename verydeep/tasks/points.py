@@ -23,7 +23,7 @@ from verydeep.localisation.sides import other_sides
 from verydeep.nets.network import Network
 from verydeep.pictures.windows import Window
 from verydeep.tasks.centre import by_centre
-from verydeep.tasks.localise import LEAST, distance
+from verydeep.tasks.localise import LEAST, RATES, distance
 from verydeep.tasks.task import Answers, Figure, Judgement, Targets, Task
 
 AXES = 2
@@ -117,4 +117,5 @@ POINTS = Task(
     several=True,
     classes=1,
     fitting=_with_points,
+    rates=RATES,
 )

@@ -80,6 +80,14 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class Rates:
+    """Rates to learn a task at: of nets with norms, all of whose layers are tuned; of others."""
+
+    norms: float
+    plain: float
+
+
+@dataclass(frozen=True)
 class Task:
     """What a net is trained for.
 
@@ -96,8 +104,7 @@ class Task:
     `classes` learns from no fewer. `balanced` gives the weights by which all classes count the
     same, from the number of pictures, and of those of each class; a task without classes has none.
 
-    `tuned_at` is the rate at which a trained net with norms learns it with all of its layers, where
-    it is another than the usual one.
+    `rates` are those to learn it at, where they are others than the usual ones.
 
     `judge` shows a net the pictures of a part, and calls its last argument from time to time, which
     may raise. It gives a value for each of the `figures`: the first is watched by the schedule
@@ -127,7 +134,7 @@ class Task:
     several: bool = False
     classes: int = 2
     fitting: Callable[[Dataset], Dataset] = lambda dataset: dataset
-    tuned_at: float | None = None
+    rates: Rates | None = None
     balanced: Callable[[int, Counts], ClassWeights] | None = None
 
     @property

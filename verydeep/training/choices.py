@@ -124,11 +124,12 @@ def _as_the_paper(
         yield "initial", "he", "small batches start well from it, without another net"
     yield from _scale(known, origin)
     yield from _batches(train, known("net").endswith(NORM_NAME), known)
-    yield (
-        "rate",
-        RATE / 10 if known("batch") < 128 else RATE / 5,
-        f"for batches of {known('batch')}",
-    )
+    rates = tasks.named(known("task")).rates
+    if rates is not None:
+        yield "rate", rates.plain, f"for {known('task')}, as the paper has it"
+    else:
+        rate = RATE / 10 if known("batch") < 128 else RATE / 5
+        yield "rate", rate, f"for batches of {known('batch')}"
     yield from _plateaus(train, machine, known, origin)
     if origin is None and known("initial") == "he":
         yield "divide", True, "pixels by their deviation: He's weights keep the size of values"
@@ -145,10 +146,12 @@ def _tuned(
     yield from _tuning(train, machine, origin, known)
     if known("cached"):
         yield "views", *_views(train, machine, known, origin)
-    faster = tasks.named(known("task")).tuned_at
-    if norms and faster is not None and known("tune") == "all":
-        yield "rate", faster, f"for {known('task')}, by nets with norms"
+    rates = tasks.named(known("task")).rates
+    if rates is not None and norms and known("tune") == "all":
+        yield "rate", rates.norms, f"for {known('task')}, by nets with norms"
         yield "fall", "cosine", "to nothing at the end"
+    elif rates is not None and not norms:
+        yield "rate", rates.plain, f"for {known('task')}, as the paper has it"
     yield from _plateaus(train, machine, known, origin)
 
 
