@@ -241,3 +241,14 @@ def test_nets_without_norms_learn_boxes_at_the_papers_rate(
     part = open_dataset("drawn:100x48").train
     chosen = choose(part, Machine("cpu", 2), {"task": "localise", "crop": 32, **given})
     assert chosen.settings.rate == rate
+
+
+def test_the_more_classes_have_boxes_the_faster_they_may_learn() -> None:
+    part = open_dataset("drawn:100x48").train
+    assert LOCALISE.rates is not None
+    assert LOCALISE_SINGLE.rates is not None
+    few = part.only(np.flatnonzero(part.labels < 4))
+    one = part.only(np.flatnonzero(part.labels == 7))
+    found = [LOCALISE.rates(some).norms for some in (part, few, one)]
+    assert found == pytest.approx([0.02, 0.008, 0.005])
+    assert LOCALISE_SINGLE.rates(part).norms == 0.005

@@ -117,5 +117,5 @@ POINTS = Task(
     several=True,
     classes=1,
     fitting=_with_points,
-    rates=RATES,
+    rates=lambda part: RATES,
 )

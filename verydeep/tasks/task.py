@@ -104,7 +104,7 @@ class Task:
     `classes` learns from no fewer. `balanced` gives the weights by which all classes count the
     same, from the number of pictures, and of those of each class; a task without classes has none.
 
-    `rates` are those to learn it at, where they are others than the usual ones.
+    `rates` are those to learn it at from a part, where they are others than the usual ones.
 
     `judge` shows a net the pictures of a part, and calls its last argument from time to time, which
     may raise. It gives a value for each of the `figures`: the first is watched by the schedule
@@ -134,7 +134,7 @@ class Task:
     several: bool = False
     classes: int = 2
     fitting: Callable[[Dataset], Dataset] = lambda dataset: dataset
-    rates: Rates | None = None
+    rates: Callable[[Part], Rates] | None = None
     balanced: Callable[[int, Counts], ClassWeights] | None = None
 
     @property

@@ -126,7 +126,7 @@ def _as_the_paper(
     yield from _batches(train, known("net").endswith(NORM_NAME), known)
     rates = tasks.named(known("task")).rates
     if rates is not None:
-        yield "rate", rates.plain, f"for {known('task')}, as the paper has it"
+        yield "rate", rates(train).plain, f"for {known('task')}, as the paper has it"
     else:
         rate = RATE / 10 if known("batch") < 128 else RATE / 5
         yield "rate", rate, f"for batches of {known('batch')}"
@@ -148,10 +148,10 @@ def _tuned(
         yield "views", *_views(train, machine, known, origin)
     rates = tasks.named(known("task")).rates
     if rates is not None and norms and known("tune") == "all":
-        yield "rate", rates.norms, f"for {known('task')}, by nets with norms"
+        yield "rate", rates(train).norms, f"for {known('task')}, by nets with norms"
         yield "fall", "cosine", "to nothing at the end"
     elif rates is not None and not norms:
-        yield "rate", rates.plain, f"for {known('task')}, as the paper has it"
+        yield "rate", rates(train).plain, f"for {known('task')}, as the paper has it"
     yield from _plateaus(train, machine, known, origin)
 
 
