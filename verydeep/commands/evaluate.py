@@ -100,7 +100,7 @@ def evaluate(
 
     verydeep evaluate runs/photos-D photos/ --protocol both --scales paper
 
-    verydeep evaluate runs/photos-boxes photos/ --classifier runs/photos-D --choose
+    verydeep evaluate runs/photos-boxes photos/ --choose
     """
     from verydeep.commands.console import Console
     from verydeep.errors import UserError
