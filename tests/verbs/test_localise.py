@@ -143,6 +143,15 @@ def test_what_does_not_fit_together_is_refused(place: Path) -> None:
         evaluate(place / "pcr", DATA, runtime=TWO_CORES, progress=SILENT)
 
 
+def test_options_that_would_change_nothing_are_refused(place: Path) -> None:
+    with pytest.raises(UserError, match="centre is given the class and merges nothing; leave --cl"):
+        localise(place / "pcr", DATA, "centre", TWO_CORES, classifier=place / "classes")
+    with pytest.raises(UserError, match="merges nothing; leave --choose out"):
+        localise(place / "pcr", DATA, "centre", TWO_CORES, choose=True)
+    with pytest.raises(UserError, match="--threshold says what --choose is to find; leave one"):
+        dense(place, "pcr", choose=True, threshold=0.5)
+
+
 def test_a_classifier_of_other_classes_is_refused(place: Path) -> None:
     drawn_photos(Path("photos"), 6, 6)
     first = next(iter(Path("photos").iterdir()))

@@ -79,6 +79,9 @@ def localise(
     info = read_info(path)
     network = weights.load(path, runtime.machine.device)
     _refuse_other_nets(network, path, protocol_name)
+    merging = {"threshold": threshold, "choose": choose or None}
+    of_dense = {"classifier": classifier, "candidates": candidates, **merging}
+    _refuse_idle(merging if protocol_name == "dense" else of_dense, protocol_name)
     how = Execution(engines.chosen(engine, runtime.machine.device))
     by = None if protocol_name == "centre" else _by(classifier, candidates, path, runtime)
     asked = path, data, split
@@ -122,6 +125,20 @@ def localise(
     first = tested(other, replace(subject, part="validation", role="validation", net=None))
     found, _ = choose_threshold(first.found)
     return tested(part, subject, found, place, said)
+
+
+def _refuse_idle(said: Mapping[str, object], protocol_name: str) -> None:
+    """Raises UserError for options that would change nothing.
+
+    They are a threshold beside its choice, and any of dense boxes where the class is given.
+    """
+    given = [name for name, value in said.items() if value is not None]
+    if protocol_name == "centre" and given:
+        raise UserError(
+            f"--protocol centre is given the class and merges nothing; leave --{given[0]} out"
+        )
+    if protocol_name == "dense" and len(given) > 1:
+        raise UserError("--threshold says what --choose is to find; leave one of them out")
 
 
 def _refuse_other_nets(network: Network, path: Path, protocol_name: str) -> None:
