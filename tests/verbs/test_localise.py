@@ -196,4 +196,4 @@ def test_the_command_tells_of_both_protocols(
     with pytest.raises(UserError, match="places boxes; leave --precision out"):
         command(**given, precision="bf16")
     with pytest.raises(UserError, match="places no boxes; leave --threshold out"):
-        command(place / "classes", DATA, threshold=0.5, quiet=True)
+        command(place / "classes", DATA, threshold=0.0, quiet=True)

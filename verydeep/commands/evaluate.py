@@ -9,6 +9,7 @@ import typer
 
 from verydeep.commands.completion import PARTS, PROTOCOLS, one_of
 from verydeep.commands.options import (
+    Classifier,
     Data,
     Device,
     Engine,
@@ -17,6 +18,7 @@ from verydeep.commands.options import (
     Overwrite,
     Quiet,
     Threads,
+    Threshold,
     Weights,
 )
 from verydeep.commands.working import working
@@ -60,20 +62,12 @@ def evaluate(
     pooling: Annotated[
         str, typer.Option(help="down, centred in the picture, or up, as Caffe's pools round.")
     ] = "down",
-    classifier: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="WEIGHTS",
-            help="Of a net of boxes: what tells classes. [default: what it started from]",
-        ),
-    ] = None,
+    classifier: Classifier = None,
     candidates: Annotated[
         Path | None,
         typer.Option(metavar="SCORES", help="Of boxes: a score file whose five classes are taken."),
     ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Of boxes: merge up to this match score. [default: 0.6]")
-    ] = None,
+    threshold: Threshold = None,
     choose: Annotated[
         bool, typer.Option("--choose", help="Of boxes: choose that on the validation part.")
     ] = False,
@@ -114,20 +108,20 @@ def evaluate(
     console.say("verydeep evaluate: reading weights and names")
     from verydeep.weights import find
 
-    find(weights, console, offline)  # here, before PyTorch, if it is a name not yet fetched
+    path = find(weights, console, offline)  # here, before PyTorch, if it is not fetched yet
     of_boxes: dict[str, Any] = {
         "classifier": classifier,
         "candidates": candidates,
         "threshold": threshold,
     }
     from verydeep.verbs import evaluate
-    from verydeep.verbs.localise import localise, table_of_boxes
+    from verydeep.verbs.localise import finds_places, localise
 
     asked: dict[str, Any] = {
         "scales": scales, "part_name": part, "split": split_seed, "out": out, "engine": engine,
     }  # fmt: skip
-    places_boxes = table_of_boxes(find(weights, console, offline))
-    _refuse_of_another(weights, bool(places_boxes), {**of_boxes, "choose": choose or None}, {
+    places_boxes = finds_places(path)
+    _refuse_of_another(weights, places_boxes, {**of_boxes, "choose": choose or None}, {
         "precision": None if precision == "float32" else precision,
         "pooling": None if pooling == "down" else pooling,
     })  # fmt: skip
@@ -162,7 +156,8 @@ def _refuse_of_another(
     """Raises UserError for options that are none for such a net."""
     from verydeep.errors import UserError
 
-    said = [name for name, value in (others if places_boxes else of_boxes).items() if value]
+    options = others if places_boxes else of_boxes
+    said = [name for name, value in options.items() if value is not None]
     if said:
         what = "places boxes" if places_boxes else "places no boxes"
         raise UserError(f"{weights} {what}; leave --{said[0]} out")

@@ -33,6 +33,16 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Write over a file that is there already.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but the answer.")]
+Classifier = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="WEIGHTS",
+        help="Of a net of boxes: what tells classes. [default: what it started from]",
+    ),
+]
+Threshold = Annotated[
+    float | None, typer.Option(help="Of boxes: merge up to this match score. [default: 0.6]")
+]
 Engine = Annotated[
     str | None,
     typer.Option(

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from verydeep.commands.options import Device, Engine, Json, Offline, Quiet, Weights
+from verydeep.commands.options import (
+    Classifier,
+    Device,
+    Engine,
+    Json,
+    Offline,
+    Quiet,
+    Threshold,
+    Weights,
+)
 from verydeep.errors import escaped
 
 
@@ -29,16 +38,8 @@ def predict(
             help="Answer 'none of these' below it; auto: chosen on the validation part.",
         ),
     ] = None,
-    classifier: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="WEIGHTS",
-            help="Of a net of boxes: what tells classes. [default: what it started from]",
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Of boxes: merge up to this match score. [default: 0.6]")
-    ] = None,
+    classifier: Classifier = None,
+    threshold: Threshold = None,
     save: Annotated[
         Path | None,
         typer.Option(

@@ -10,14 +10,14 @@ from verydeep.localisation.predictor import Found, Guess, Point
 from verydeep.report.found import Drawings
 from verydeep.report.tables import text_table
 from verydeep.tasks.localise import ANY
-from verydeep.verbs.localise import table_of_boxes
+from verydeep.verbs.localise import finds_places
 
 SIDES = ("x_min", "y_min", "x_max", "y_max")
 
 
 def drawings(folder: Path, weights: Path) -> Drawings:
     """Where pictures are drawn to; UserError for a net that finds no places."""
-    if not table_of_boxes(weights):
+    if not finds_places(weights):
         raise UserError(f"{weights} places no boxes to be drawn; leave --save out")
     return Drawings(folder)
 

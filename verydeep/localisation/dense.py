@@ -3,8 +3,9 @@
 A net that places boxes is run densely over the picture at each Q, and over its mirror image; so is
 the classifier, whose posterior at a position rates the box there. Where both have one trunk that is
 run once. Boxes are not merged here. Of all classes a few are kept, the candidates: those that the
-classifier finds most probable in the whole picture, as it does when it is tested alone, or that
-another test found.
+classifier finds most probable in the whole picture, as it does when it is tested alone (of one that
+means whole maps, posteriors are averaged over views and not what it means), or that another test
+found.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.showing import callers, chunk_of, room_for
 from verydeep.evaluation.views import Pass, Protocol
 from verydeep.evaluation.walk import Finished, Made, Walk, walked
+from verydeep.nets.rows import NUMBERS
 from verydeep.nets.table import SCORES, Table
 from verydeep.pictures.boxes import out_of_window
 from verydeep.pictures.reading import Picture, Source
@@ -34,7 +36,7 @@ from verydeep.runtime.runtime import Runtime
 
 CANDIDATES = 5
 """Classes of which a picture's boxes are kept: the paper's error is that of five guesses."""
-SIDES = 4
+SIDES = NUMBERS["boxes"]
 EACH = SIDES + 1
 """Numbers of a candidate at a position: its box, and the posterior there."""
 

@@ -22,10 +22,11 @@ from jaxtyping import Float32, Float64
 from verydeep.datasets.annotations import Labels, counts_of
 from verydeep.datasets.boxed import with_boxes
 from verydeep.datasets.dataset import Dataset, Part
+from verydeep.localisation.guesses import OVERLAP
 from verydeep.localisation.shares import boxes_in_shares, boxes_of_shares
 from verydeep.localisation.sides import other_sides
 from verydeep.nets.network import Network
-from verydeep.nets.rows import PlacesKind
+from verydeep.nets.rows import NUMBERS, PlacesKind
 from verydeep.pictures.boxes import Boxes, areas, clipped, into_window, iou
 from verydeep.pictures.windows import Window
 from verydeep.tasks.centre import by_centre
@@ -42,11 +43,9 @@ from verydeep.tasks.task import (
 
 SHOWN = 0.5
 """The share of an object's area from which on a crop counts."""
-FOUND = 0.5
-"""The overlap (IoU) with a true box above which a box is right."""
 ANY = "object"
 """The name of the one box of a net that has one for whatever class."""
-SIDES = 4
+SIDES = NUMBERS["boxes"]
 RATES = Rates(norms=5e-3, plain=1e-3)
 """docs/results.md has what was tried; the second is the paper's."""
 FASTEST, OF_A_CLASS = 0.02, 2e-3
@@ -134,7 +133,7 @@ def _of_centre(found: Answers, crops: Sequence[Window], part: Part) -> Judgement
         ]
         target = torch.from_numpy(_asked(part, i, names, crops[i]).reshape(1, -1))
         losses.append(float(distance(torch.from_numpy(found[[i]]), target, None)))
-    wrong = np.array(overlaps) <= FOUND
+    wrong = np.array(overlaps) <= OVERLAP
     figures = {"missed": 100 * float(wrong.mean()), "iou": 100 * float(np.mean(overlaps))}
     return Judgement(float(np.mean(losses)), figures)
 

@@ -21,12 +21,13 @@ from verydeep.errors import UserError, one_line
 from verydeep.localisation.shares import points_in_shares, points_of_shares
 from verydeep.localisation.sides import other_sides
 from verydeep.nets.network import Network
+from verydeep.nets.rows import NUMBERS
 from verydeep.pictures.windows import Window
 from verydeep.tasks.centre import by_centre
 from verydeep.tasks.localise import LEAST, RATES, distance
 from verydeep.tasks.task import Answers, Figure, Judgement, Targets, Task
 
-AXES = 2
+AXES = NUMBERS["points"]
 NEAR = 0.2
 """Of the larger side of what a picture's points span: how far from its place a point is found."""
 

@@ -21,7 +21,6 @@ from verydeep.evaluation.views import protocol
 from verydeep.localisation.boxes_file import WAYS, Tuned
 from verydeep.localisation.choosing import THRESHOLD, choose_threshold
 from verydeep.nets.network import Network
-from verydeep.nets.table import Table
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.shell import command
@@ -36,10 +35,9 @@ from verydeep.weights.info import members_of
 from verydeep.weights.paths import beside
 
 
-def table_of_boxes(path: Path) -> Table | None:
-    """The table of weights that place something; None of others."""
-    table = members_of(read_info(path))[0].table
-    return table if table.places else None
+def finds_places(path: Path) -> bool:
+    """Whether weights are of a net that finds boxes or points, by their header."""
+    return members_of(read_info(path))[0].table.places is not None
 
 
 def places_boxes(network: Network) -> bool:

@@ -24,6 +24,7 @@ from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.scores import Scores, load_scores
 from verydeep.evaluation.showing import callers, chunk_of
 from verydeep.evaluation.views import Protocol
+from verydeep.evaluation.walk import fault
 from verydeep.localisation.boxes_file import Localised, Tuned, refuse_other, save_boxes
 from verydeep.localisation.centre import places
 from verydeep.localisation.dense import CANDIDATES, Candidates, Nets, Placed, placed
@@ -148,7 +149,7 @@ def measure_boxes(
             each = _of_true_classes(network, part, classes, runtime, execution)
         else:
             each = _of_candidates(network, part, identity, by, runtime, journal)
-        read, left_out = _read(part, each, runtime)
+        read, left_out = _read(part, each, network, chosen, runtime)
         part = part.only(read)
         found = Localised(
             **_arrays([one for one in each if one is not None]),
@@ -179,13 +180,17 @@ def measure_boxes(
 
 
 def _read(
-    part: Part, each: Sequence[Placed | None], runtime: Runtime
+    part: Part, each: Sequence[Placed | None], network: Network, chosen: Protocol, runtime: Runtime
 ) -> tuple[list[int], tuple[str, ...]]:
-    """The pictures that could be read, and the names of the others; UserError where none could."""
+    """The pictures that could be read, and why the others could not; UserError where none could."""
     read = [i for i, one in enumerate(each) if one is not None]
-    left_out = tuple(part.names[i] for i, one in enumerate(each) if one is None)
-    for name in left_out:
-        runtime.progress.say(f"left out, unreadable: {name}")
+    left_out = tuple(
+        fault(part, network.pixels, chosen.passes, i) or f"{part.names[i]}: could not be read"
+        for i, one in enumerate(each)
+        if one is None
+    )
+    for why in left_out:
+        runtime.progress.say(f"left out, unreadable: {why}")
     if not read:
         raise UserError(f"none of the {len(part):,} pictures can be read: {left_out[0]}")
     return read, left_out

@@ -16,7 +16,7 @@ from verydeep.nets.network import Answer
 from verydeep.pictures.reading import Source
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import Progress, Shown
-from verydeep.verbs.localise import table_of_boxes
+from verydeep.verbs.localise import finds_places
 from verydeep.verbs.localiser import localiser
 from verydeep.verbs.rejection import Reject, rejection
 
@@ -108,7 +108,7 @@ def _ask(
     progress: Progress,
 ) -> Ask:
     """What answers by a weights file. Raises UserError for options that are none for its net."""
-    if table_of_boxes(path):
+    if finds_places(path):
         if reject is not None:
             raise UserError(f"{path} finds places, and turns no picture away; leave --reject out")
         finder = localiser(path, classifier, threshold, machine, engine, progress)
