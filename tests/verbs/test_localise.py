@@ -12,14 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.conftest import TWO_CORES, drawn_photos
+from tests.conftest import TWO_CORES, drawn_photos, objects
 from verydeep.commands.evaluate import evaluate as command
+from verydeep.datasets import open_dataset
 from verydeep.errors import UserError
 from verydeep.evaluation.scores import load_scores
 from verydeep.localisation.boxes_file import load_boxes
 from verydeep.localisation.choosing import choose_threshold
 from verydeep.localisation.figures import figures
+from verydeep.pictures.reading import read_picture
 from verydeep.runtime.progress import SILENT
 from verydeep.verbs.compare_boxes import compared_boxes
 from verydeep.verbs.evaluate import evaluate
@@ -141,6 +144,26 @@ def test_what_does_not_fit_together_is_refused(place: Path) -> None:
         localise(place / "pcr", DATA, "ten", TWO_CORES, progress=SILENT)
     with pytest.raises(UserError, match="finds boxes and tells no classes apart; boxes are tested"):
         evaluate(place / "pcr", DATA, runtime=TWO_CORES, progress=SILENT)
+
+
+def test_a_picture_that_cannot_be_read_is_left_out_and_the_line_says_why(place: Path) -> None:
+    part = open_dataset(DATA).validation
+    lines = ["file,class,x_min,y_min,x_max,y_max"]
+    classes = open_dataset(DATA).classes
+    for i in range(8):
+        name, box = f"{i}.png", objects(part, i).boxes[0].tolist()
+        Image.fromarray(read_picture(part.source(i))).save(name)
+        lines.append(",".join([name, classes[part.labels[i]], *map(str, box)]))
+    Path("boxes.csv").write_text("\n".join(lines))
+    Path("3.png").write_bytes(b"no picture")
+    found = localise(
+        place / "pcr", "boxes.csv", "centre", TWO_CORES, part_name="all", out="b.safetensors",
+        progress=SILENT,
+    ).found  # fmt: skip
+    assert len(found.names) == 7
+    (why,) = found.left_out
+    assert why.startswith("3.png")
+    assert why != "3.png"
 
 
 def test_options_that_would_change_nothing_are_refused(place: Path) -> None:
