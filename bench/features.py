@@ -31,9 +31,9 @@ from PIL import Image
 from turns import in_turns, median_of, rates
 
 from verydeep.datasets import Part, open_dataset
-from verydeep.datasets.drawing import draw
 from verydeep.descriptors import cache
 from verydeep.descriptors.describe import Piece, described, sheet_of
+from verydeep.drawings.drawing import draw
 from verydeep.engines.engine import chosen
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import protocol

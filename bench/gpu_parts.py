@@ -28,10 +28,10 @@ from PIL import Image
 from torch import Tensor
 from turns import Turn, Way, in_turns, rates
 
-from verydeep.datasets.dataset import Part
-from verydeep.datasets.drawing import draw
+from verydeep.drawings.drawing import draw
 from verydeep.engines.engine import engine_for
 from verydeep.nets.network import build
+from verydeep.parts.dataset import Part
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
 from verydeep.training.footprint import footprint

@@ -38,7 +38,7 @@ from torchvision import datasets, transforms  # type: ignore[import-untyped]
 from torchvision.transforms import v2  # type: ignore[import-untyped]
 
 from verydeep.datasets import open_dataset
-from verydeep.datasets.drawing import draw
+from verydeep.drawings.drawing import draw
 from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime.threads import in_order, one_thread_each
 from verydeep.training.loader import Batch, CropSource, batches

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from verydeep.datasets import open_dataset
-from verydeep.datasets.pack_writer import pack
+from verydeep.packs.writer import pack
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.machine import Machine

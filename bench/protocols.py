@@ -37,13 +37,13 @@ from torch import Tensor, nn
 from torchvision.models import vgg as peers  # type: ignore[import-untyped]
 from turns import in_turns, rates
 
-from verydeep.datasets.dataset import Part
-from verydeep.datasets.drawing import draw
+from verydeep.drawings.drawing import draw
 from verydeep.engines.engine import chosen
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import Pass, protocol
 from verydeep.nets.network import Network, build
 from verydeep.nets.rows import FC, Conv, MaxPool
+from verydeep.parts.dataset import Part
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
 

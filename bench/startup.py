@@ -63,7 +63,7 @@ def net_and_picture(folder: Path) -> dict[str, str]:
     from PIL import Image
 
     import verydeep
-    from verydeep.datasets.drawing import draw
+    from verydeep.drawings.drawing import draw
 
     verydeep.save(verydeep.build("D", 10, width=0.25), folder / "net.safetensors")
     Image.fromarray(draw(0, 0, (480, 640)).image).save(folder / "picture.jpg")

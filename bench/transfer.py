@@ -36,8 +36,6 @@ import numpy as np
 from PIL import Image
 
 from verydeep.datasets import Dataset, Part, open_dataset
-from verydeep.datasets.annotations import LabelSets
-from verydeep.datasets.draws import drawn, stored
 from verydeep.descriptors.choice import choose_and_fit
 from verydeep.descriptors.describe import described
 from verydeep.descriptors.learning import CS
@@ -46,6 +44,8 @@ from verydeep.descriptors.nearest_mean import nearest_mean
 from verydeep.engines import engine as engines
 from verydeep.evaluation.metrics import interval
 from verydeep.evaluation.several import map_interval, mean_average_precision
+from verydeep.parts.annotations import LabelSets
+from verydeep.parts.draws import drawn, stored
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime

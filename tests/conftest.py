@@ -12,14 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
-from verydeep.datasets.annotations import Objects
-from verydeep.datasets.dataset import Part
-from verydeep.datasets.drawing import draw
-from verydeep.datasets.outlines import SHAPES
+from verydeep.drawings.drawing import draw
+from verydeep.drawings.outlines import SHAPES
 from verydeep.errors import UserError
 from verydeep.evaluation.journal import Journal
 from verydeep.importers import families, parameters_file, sandbox
 from verydeep.importers.reader_process import RESULT
+from verydeep.parts.annotations import Objects
+from verydeep.parts.dataset import Part
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
 from verydeep.verbs.measure import Identity

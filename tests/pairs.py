@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verydeep.datasets.annotations import LabelSets
-from verydeep.datasets.dataset import Dataset, Part, fingerprint
-from verydeep.datasets.drawing import draw
-from verydeep.datasets.outlines import SHAPES
+from verydeep.drawings.drawing import draw
+from verydeep.drawings.outlines import SHAPES
+from verydeep.parts.annotations import LabelSets
+from verydeep.parts.dataset import Dataset, Part, fingerprint
 from verydeep.pictures.reading import Picture
 
 CLASSES = ("arrow", "crescent", "cross", "disc")

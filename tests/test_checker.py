@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from verydeep.datasets.annotations import Objects
 from verydeep.evaluation.metrics import top_error
 from verydeep.nets import vgg
+from verydeep.parts.annotations import Objects
 from verydeep.runtime.machine import Machine
 
 

@@ -23,8 +23,6 @@ from tests.commands.test_commands import verydeep as verydeep  # a fixture
 from tests.conftest import TWO_CORES
 from verydeep import schema, tensors_file
 from verydeep.datasets import open_dataset
-from verydeep.datasets import pack_index as packs
-from verydeep.datasets.pack_writer import pack
 from verydeep.descriptors.features import KIND as FEATURES
 from verydeep.descriptors.features import Features, PartSaid, PieceSaid, load_features
 from verydeep.errors import UserError
@@ -33,6 +31,8 @@ from verydeep.evaluation.scores import Scores, load_scores, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.nets.network import Network, build
 from verydeep.nets.vgg import Sizes
+from verydeep.packs import index as packs
+from verydeep.packs.writer import pack
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.schema import AndOthers, Between, Count, MisfitError, Most, fitting
 from verydeep.training import checkpoints

@@ -23,9 +23,6 @@ from safetensors.torch import load_file, save_file
 from tests.evaluation.test_scores import scores
 from verydeep import tensors_file, weights
 from verydeep.datasets import open_dataset
-from verydeep.datasets.pack_index import KIND as INDEX_KIND
-from verydeep.datasets.pack_writer import pack
-from verydeep.datasets.seen import Memory
 from verydeep.errors import UserError
 from verydeep.evaluation import journal
 from verydeep.evaluation.journal import Journal
@@ -33,6 +30,9 @@ from verydeep.evaluation.rows import Rows
 from verydeep.evaluation.scores import KIND as SCORES_KIND
 from verydeep.evaluation.scores import load_scores, save_scores
 from verydeep.nets.network import build
+from verydeep.packs.index import KIND as INDEX_KIND
+from verydeep.packs.writer import pack
+from verydeep.parts.seen import Memory
 from verydeep.tensors_file import DamagedError, Kind, parsed, read, read_head, write
 from verydeep.training import checkpoints
 from verydeep.training.run import ORIGIN_KIND, read_origin, write_origin

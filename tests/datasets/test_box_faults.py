@@ -14,9 +14,9 @@ from PIL import Image
 from tests.conftest import real_pictures
 from verydeep.commands import main as command_line
 from verydeep.datasets import Dataset, Part, open_dataset
-from verydeep.datasets.annotations import Objects, Points
 from verydeep.datasets.box_faults import Marked, marked
 from verydeep.datasets.inspection import inspect
+from verydeep.parts.annotations import Objects, Points
 from verydeep.pictures.windows import Window
 
 SIZE = (30, 40)

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 
 from tests.conftest import objects
-from verydeep.datasets import drawn, folder, ilsvrc, open_dataset, pack
-from verydeep.datasets.drawing import Drawing, draw
-from verydeep.datasets.ilsvrc_files import TRUTH
-from verydeep.datasets.pack_writer import pack as packed
+from verydeep.benchmarks import ilsvrc
+from verydeep.benchmarks.ilsvrc_files import TRUTH
+from verydeep.datasets import open_dataset
+from verydeep.drawings import drawn
+from verydeep.drawings.drawing import Drawing, draw
+from verydeep.folders import folder
+from verydeep.packs import pack
+from verydeep.packs.writer import pack as packed
 
 
 def test_each_kind_knows_its_own_and_a_folder_is_whatever_is_left(
@@ -45,7 +49,7 @@ def test_a_picture_is_not_drawn_anew_for_its_box(monkeypatch: pytest.MonkeyPatch
         numbers.append(index)
         return draw(seed, index, size)
 
-    monkeypatch.setattr("verydeep.datasets.drawn.draw", counted)
+    monkeypatch.setattr("verydeep.drawings.drawn.draw", counted)
     part = open_dataset("drawn:40x48").train
     assert np.asarray(part.source(3)).shape == (48, 48, 3)
     for i in (3, 7, 7):

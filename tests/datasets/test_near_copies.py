@@ -19,9 +19,9 @@ from scipy.fft import dctn
 from verydeep.commands.look import _alike
 from verydeep.datasets import near_copies as module
 from verydeep.datasets import open_dataset
-from verydeep.datasets.drawing import draw
 from verydeep.datasets.inspection import inspect
 from verydeep.datasets.near_copies import near_copies, small
+from verydeep.drawings.drawing import draw
 from verydeep.pictures.reading import read_picture
 
 DRAWN = [draw(0, i, (96, 96)).image for i in range(40)]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from verydeep.datasets.annotations import Truth
 from verydeep.descriptors.features import Features, PartSaid, PieceSaid
+from verydeep.parts.annotations import Truth
 
 
 def made_up(

@@ -12,10 +12,10 @@ from PIL import Image
 
 import verydeep
 from verydeep.datasets import Part, open_dataset
-from verydeep.datasets.annotations import Objects
 from verydeep.descriptors.boxed import box_of, boxed
 from verydeep.errors import PictureError, UserError
 from verydeep.nets.network import build
+from verydeep.parts.annotations import Objects
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.windows import Window
 from verydeep.runtime.progress import SILENT

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.descriptors.given import made_up
-from verydeep.datasets.annotations import LabelSets
 from verydeep.descriptors import doubts
 from verydeep.descriptors.doubts import doubtful, near_duplicates, others, told_by
 from verydeep.descriptors.features import Features
 from verydeep.errors import UserError
+from verydeep.parts.annotations import LabelSets
 
 
 def at(*degrees: float, labels: object = None, parts: tuple[int, ...] = ()) -> Features:

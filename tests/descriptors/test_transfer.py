@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import verydeep
-from verydeep.datasets.annotations import LabelSets
 from verydeep.descriptors.svm import fit
 from verydeep.errors import UserError
 from verydeep.nets.network import build
+from verydeep.parts.annotations import LabelSets
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.transferred import write_page
 from verydeep.runtime.progress import SILENT

@@ -20,11 +20,11 @@ from tests.conftest import drawn_photos
 from tests.killing import free_port
 from verydeep.commands.transfer_answer import outcome_as_json, outcome_in_words
 from verydeep.datasets import open_dataset
-from verydeep.datasets.draws import drawn
 from verydeep.descriptors.svm import fit
 from verydeep.errors import UserError
 from verydeep.evaluation.published_transfer import CALTECH_101
 from verydeep.nets.network import build
+from verydeep.parts.draws import drawn
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.progress import SILENT
 from verydeep.verbs.features import features

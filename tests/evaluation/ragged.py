@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from verydeep.datasets.dataset import Part
 from verydeep.evaluation import journal
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.views import Pass
 from verydeep.evaluation.walk import Made, Reduction, Walk, walked
+from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import Picture, Source
 from verydeep.pictures.windows import Window

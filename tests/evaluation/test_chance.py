@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verydeep.datasets.annotations import Labels
 from verydeep.evaluation.chance import blind, no_better
+from verydeep.parts.annotations import Labels
 
 CLASSES = ("cat", "dog")
 

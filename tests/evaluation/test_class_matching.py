@@ -23,12 +23,12 @@ from tests.verbs.test_evaluate import PIXELS, reading_shades
 from verydeep import weights
 from verydeep.commands.evaluate import answer
 from verydeep.datasets import Dataset, Part
-from verydeep.datasets.annotations import Labels
 from verydeep.errors import UserError
 from verydeep.evaluation.class_matching import other_orders, relabelled
 from verydeep.evaluation.class_order import BY_NUMBER, Numbering, doubts, refuse_other_order
 from verydeep.exporters import state_dict as state_dict_exporter
 from verydeep.nets.network import build
+from verydeep.parts.annotations import Labels
 from verydeep.verbs.evaluate import evaluate
 from verydeep.weights.file import WeightsInfo, read_info
 

@@ -11,7 +11,6 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from verydeep.datasets.annotations import Labels
 from verydeep.errors import UserError
 from verydeep.evaluation.class_order import (
     BY_NAME,
@@ -19,6 +18,7 @@ from verydeep.evaluation.class_order import (
     by_chance,
     refuse_other_order,
 )
+from verydeep.parts.annotations import Labels
 
 SEEDS = range(100)
 

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.conftest import TWO_CORES, real_pictures
-from verydeep.datasets.dataset import Part
 from verydeep.evaluation.metrics import top_error
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import protocol
 from verydeep.nets import vgg
 from verydeep.nets.network import Network
+from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels
 
 PICTURES = 200

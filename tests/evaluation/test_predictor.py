@@ -11,11 +11,11 @@ import pytest
 from tests.conftest import TWO_CORES
 from tests.evaluation.test_protocols import network
 from verydeep import save
-from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.predictor import Prediction, Predictor
 from verydeep.evaluation.views import protocol
+from verydeep.parts.dataset import Part
 from verydeep.pictures.reading import Source, read_picture
 
 

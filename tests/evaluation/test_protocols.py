@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import engine_for
 from verydeep.errors import UserError
 from verydeep.evaluation.dense import bytes_a_pixel, in_tiles
@@ -26,6 +25,7 @@ from verydeep.evaluation.showing import memory_of
 from verydeep.evaluation.views import protocol
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
+from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import Source
 from verydeep.runtime.machine import Machine

@@ -15,7 +15,6 @@ import pytest
 
 from verydeep import tensors_file
 from verydeep.datasets import Part
-from verydeep.datasets.annotations import LabelSets
 from verydeep.errors import UserError
 from verydeep.evaluation.average_precision import of_each_class
 from verydeep.evaluation.comparison import compare_maps
@@ -32,6 +31,7 @@ from verydeep.evaluation.several import (
     signs_of,
 )
 from verydeep.evaluation.views import Protocol
+from verydeep.parts.annotations import LabelSets
 
 
 def ranked(*found: int) -> tuple[np.ndarray, Signs]:

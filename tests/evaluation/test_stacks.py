@@ -11,7 +11,6 @@ import pytest
 from tests.conftest import TWO_CORES
 from tests.evaluation.test_protocols import MIXED, Named, part_of_shapes
 from tests.stacks import Made, made, net, one_trunk, two_nets
-from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import ENGINES, engines_for
 from verydeep.errors import PictureError
 from verydeep.evaluation.journal import Journal
@@ -19,6 +18,7 @@ from verydeep.evaluation.posteriors import faults, posteriors, posteriors_of_sta
 from verydeep.evaluation.predictor import Prediction, Predictor
 from verydeep.evaluation.views import dense, protocol
 from verydeep.nets.stack import Stack
+from verydeep.parts.dataset import Part
 from verydeep.pictures.reading import Source
 from verydeep.weights import load_stack, save_stack
 

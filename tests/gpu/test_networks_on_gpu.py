@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from tests.conftest import images
-from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import engine_for
 from verydeep.errors import UserError
 from verydeep.evaluation.dense import in_tiles
@@ -23,6 +22,7 @@ from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.showing import memory_of
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import Network, build
+from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime import memory
 from verydeep.runtime.machine import Machine

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from verydeep.datasets import open_dataset
-from verydeep.datasets.dataset import Part
 from verydeep.nets.network import Network, build
+from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.machine import Machine

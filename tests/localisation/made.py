@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from verydeep.datasets.annotations import FlatObjects, Objects
 from verydeep.evaluation.views import Protocol
 from verydeep.localisation.boxes_file import Localised
+from verydeep.parts.annotations import FlatObjects, Objects
 
 
 def box(x: float, y: float, width: float, height: float) -> list[float]:

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from tests.conftest import TWO_CORES
-from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import Engine, engine_for, is_trunk_of, with_trunk_of
 from verydeep.errors import UserError
 from verydeep.evaluation.views import crop_at_position, protocol
@@ -22,6 +21,7 @@ from verydeep.localisation.shares import boxes_of_shares
 from verydeep.nets.network import Network, build
 from verydeep.nets.rewording import with_last
 from verydeep.nets.words import read_table
+from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels
 
 PIXELS = Pixels((40, 40), (100.0, 110.0, 120.0))

@@ -24,11 +24,11 @@ from matplotlib import get_data_path
 from PIL import Image, ImageDraw
 
 from tests.conftest import TWO_CORES
-from verydeep.datasets.dataset import Part
-from verydeep.datasets.pack_members import recoded
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import protocol
 from verydeep.nets.network import build
+from verydeep.packs.members import recoded
+from verydeep.parts.dataset import Part
 from verydeep.pictures.picture_files import shrinking
 from verydeep.pictures.preprocessing import Pixels, crop_place, rescaled_size
 from verydeep.pictures.reading import read_picture

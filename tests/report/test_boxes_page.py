@@ -19,9 +19,9 @@ from tests.conftest import TWO_CORES
 from tests.localisation.made import centre, dense, four
 from tests.report.test_report import ODD, Page
 from verydeep.commands.train_answer import _asked, answer
-from verydeep.datasets.dataset import Part
 from verydeep.localisation.figures import figures
 from verydeep.localisation.guesses import guesses
+from verydeep.parts.dataset import Part
 from verydeep.report.boxes import errors_of_boxes, judged, sections_of_boxes
 from verydeep.report.page import write_page
 from verydeep.report.plots import overlap_histogram

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from verydeep.datasets import Dataset, Part
-from verydeep.datasets.annotations import LabelSets, Objects, Points
+from verydeep.parts.annotations import LabelSets, Objects, Points
 from verydeep.report.sheet import (
     EDGE,
     GROUND,

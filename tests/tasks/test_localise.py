@@ -15,13 +15,13 @@ import torch
 
 from tests.conftest import TWO_CORES, objects
 from verydeep.datasets import open_dataset
-from verydeep.datasets.annotations import LabelSets, Objects, Points
-from verydeep.datasets.dataset import Part
 from verydeep.evaluation.views import protocol
 from verydeep.localisation.shares import boxes_of_shares
 from verydeep.nets.network import Network, build
 from verydeep.nets.rewording import with_last
 from verydeep.nets.words import read_table
+from verydeep.parts.annotations import LabelSets, Objects, Points
+from verydeep.parts.dataset import Part
 from verydeep.pictures.boxes import iou
 from verydeep.pictures.windows import Window
 from verydeep.runtime.machine import Machine

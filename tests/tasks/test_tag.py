@@ -24,10 +24,10 @@ from tests.conftest import TWO_CORES
 from tests.pairs import CLASSES, opened_as, pairs, part_of_pairs
 from tests.tasks.test_tasks import ends
 from verydeep.commands.train_answer import as_json, in_words
-from verydeep.datasets.annotations import LabelSets
-from verydeep.datasets.dataset import Part
 from verydeep.errors import Stopped, UserError
 from verydeep.nets.network import Network, build
+from verydeep.parts.annotations import LabelSets
+from verydeep.parts.dataset import Part
 from verydeep.report.page import write_page
 from verydeep.tasks.tag import TAG
 from verydeep.training import recorder

@@ -27,10 +27,10 @@ from tests.conftest import TWO_CORES, objects
 from verydeep import tasks, tensors_file
 from verydeep.commands.train_answer import as_json, in_words
 from verydeep.datasets import open_dataset
-from verydeep.datasets.annotations import Labels
-from verydeep.datasets.dataset import Part
 from verydeep.errors import Stopped, UserError
 from verydeep.nets.network import Network, build
+from verydeep.parts.annotations import Labels
+from verydeep.parts.dataset import Part
 from verydeep.pictures.windows import Window
 from verydeep.report.page import write_page
 from verydeep.runtime.runtime import Runtime

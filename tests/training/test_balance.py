@@ -17,9 +17,9 @@ import torch
 from torch.nn import functional as F
 
 from tests.conftest import TWO_CORES
-from verydeep.datasets.annotations import LabelSets, counts_of
-from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
+from verydeep.parts.annotations import LabelSets, counts_of
+from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.windows import Window
 from verydeep.randomness import generator

@@ -20,10 +20,10 @@ from tests.conftest import TWO_CORES
 from tests.training.test_loop import PIXELS, broken_at, drawn, source_of, weights_of
 from verydeep import tensors_file
 from verydeep.datasets import open_dataset
-from verydeep.datasets.dataset import Part
 from verydeep.errors import Stopped, UserError
 from verydeep.nets.network import Network, build
 from verydeep.nets.rows import PICTURE
+from verydeep.parts.dataset import Part
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime

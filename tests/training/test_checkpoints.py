@@ -23,10 +23,10 @@ import torch
 from tests.conftest import TWO_CORES
 from tests.training.test_loop import PIXELS, SETTINGS, drawn, source_of, weights_of
 from verydeep import tensors_file
-from verydeep.datasets.seen import Memory
 from verydeep.errors import Stopped, UserError
 from verydeep.files import folder_lock
 from verydeep.nets.network import build
+from verydeep.parts.seen import Memory
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.progress import Progress
 from verydeep.tensors_file import DamagedError

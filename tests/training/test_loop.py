@@ -24,12 +24,12 @@ from torch.nn import functional as F
 
 from tests.conftest import TWO_CORES, drawn_photos
 from verydeep.datasets import open_dataset
-from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.scores import load_scores
 from verydeep.files import folder_lock
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
+from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import SILENT

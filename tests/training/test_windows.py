@@ -19,9 +19,9 @@ from PIL import Image
 from tests.conftest import objects
 from tests.rectangles import found_in, with_rectangle
 from verydeep.datasets import Dataset, Part, open_dataset
-from verydeep.datasets.annotations import Objects
-from verydeep.datasets.pack_writer import pack
 from verydeep.localisation.shares import boxes_in_shares, boxes_of_shares
+from verydeep.packs.writer import pack
+from verydeep.parts.annotations import Objects
 from verydeep.pictures.boxes import areas, clipped, into_window, out_of_window
 from verydeep.pictures.picture_files import shrinking
 from verydeep.pictures.preprocessing import Pixels

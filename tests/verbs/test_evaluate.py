@@ -19,7 +19,7 @@ from PIL import Image
 from tests.conftest import TWO_CORES
 from verydeep import weights
 from verydeep.datasets import Dataset, Part
-from verydeep.datasets.outlines import SHAPES
+from verydeep.drawings.outlines import SHAPES
 from verydeep.errors import UserError
 from verydeep.evaluation.class_matching import of_ilsvrc, relabelled
 from verydeep.evaluation.scores import load_scores

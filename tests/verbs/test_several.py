@@ -17,12 +17,12 @@ import verydeep
 from tests.pairs import CLASSES, opened_as, pairs
 from verydeep import SILENT, UserError
 from verydeep.commands.main import app
-from verydeep.datasets.annotations import LabelSets
 from verydeep.evaluation.scores import load_scores
 from verydeep.evaluation.several import signs_of
 from verydeep.nets.network import Network, build
 from verydeep.nets.rewording import with_last
 from verydeep.nets.words import read_table
+from verydeep.parts.annotations import LabelSets
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.verbs.compare import compared, fused
 from verydeep.verbs.quantise import export_int8

@@ -15,7 +15,7 @@ import verydeep
 from tests.conftest import TWO_CORES
 from tests.stacks import made, net
 from verydeep.commands.weights import description_table
-from verydeep.datasets.outlines import SHAPES
+from verydeep.drawings.outlines import SHAPES
 from verydeep.errors import UserError
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.scores import load_scores

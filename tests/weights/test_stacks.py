@@ -15,11 +15,11 @@ from safetensors.torch import load_file
 from tests.stacks import CLASSES, PIXELS, Made, net, one_trunk, picture, two_nets
 from tests.weights.test_file import changed, of_format
 from verydeep import load, tensors_file
-from verydeep.datasets.seen import Memory
 from verydeep.errors import UserError
 from verydeep.nets.describing import describing
 from verydeep.nets.network import Network
 from verydeep.nets.stack import Stack
+from verydeep.parts.seen import Memory
 from verydeep.verbs.quantise import export_int8
 from verydeep.weights import (
     Origin,

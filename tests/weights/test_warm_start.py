@@ -26,8 +26,8 @@ from tests.importers.test_to_network import parameters, parameters_of, without
 from tests.nets.test_folding import network as network_with_norms
 from tests.training.test_checkpoints import stopping_at
 from verydeep.datasets import open_dataset
-from verydeep.datasets.drawing import draw
-from verydeep.datasets.outlines import SHAPES
+from verydeep.drawings.drawing import draw
+from verydeep.drawings.outlines import SHAPES
 from verydeep.errors import Stopped, UserError
 from verydeep.importers.parameters import Parameters
 from verydeep.importers.to_network import to_network

@@ -69,8 +69,8 @@ def _opened(data: str, split: int) -> Any:
     from dataclasses import replace
 
     from verydeep.datasets import Dataset, open_dataset
-    from verydeep.datasets.annotations import has_several
     from verydeep.errors import UserError
+    from verydeep.parts.annotations import has_several
 
     found: Dataset | None = None
     try:

@@ -50,7 +50,7 @@ def pack(
         console.say("verydeep pack: reading names")
         found = _packed(data, out, side, split_seed or 0, threads, console)
     if verify:
-        from verydeep.datasets.pack import verify as verified
+        from verydeep.packs.pack import verify as verified
 
         console.say(f"verydeep pack: verifying {folder}/")
         found = {**verified(folder, threads, console), "kept": found.get("kept"), "verified": True}
@@ -67,7 +67,7 @@ def _packed(
 ) -> dict[str, Any]:
     """Packs, and gives the header of the index."""
     from verydeep.datasets import open_dataset
-    from verydeep.datasets.pack_writer import pack as packed
+    from verydeep.packs.writer import pack as packed
 
     dataset = open_dataset(data, split)
     for note in dataset.notes:
@@ -77,7 +77,7 @@ def _packed(
 
 def answer(folder: Path, found: dict[str, Any]) -> str:
     """What is in the pack, for the terminal."""
-    from verydeep.datasets.pack import counts_of
+    from verydeep.packs.pack import counts_of
 
     about = as_data(folder, found)
     shards = f"{about['shards']} shard{'' if about['shards'] == 1 else 's'}"

@@ -85,7 +85,7 @@ def predict(
     weights = find(weights, console, offline)
 
     from verydeep.commands import predict_places as places
-    from verydeep.datasets.given import found_pictures
+    from verydeep.parts.given import found_pictures
     from verydeep.verbs.predict import answers
 
     paths = found_pictures(pictures, console)

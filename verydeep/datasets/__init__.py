@@ -5,11 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from verydeep.datasets import archives, caltech, coco, drawn, folder, ilsvrc, pack, table, voc
-from verydeep.datasets.dataset import Dataset, Part
-from verydeep.datasets.folder import refuse_too_small
-from verydeep.datasets.seen import Memory, settled
+from verydeep.benchmarks import caltech, coco, ilsvrc, voc
+from verydeep.drawings import drawn
 from verydeep.errors import UserError
+from verydeep.folders import folder, table
+from verydeep.folders.folder import refuse_too_small
+from verydeep.packs import pack
+from verydeep.parts import archives
+from verydeep.parts.dataset import Dataset, Part
+from verydeep.parts.seen import Memory, settled
 from verydeep.schema import MOST_SEED
 
 __all__ = ["Dataset", "Memory", "Part", "open_dataset", "refuse_too_small", "settled"]

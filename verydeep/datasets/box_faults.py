@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from verydeep.datasets.annotations import classes_in
-from verydeep.datasets.dataset import Dataset, Part
 from verydeep.errors import PictureError
+from verydeep.parts.annotations import classes_in
+from verydeep.parts.dataset import Dataset, Part
 from verydeep.pictures.boxes import Boxes, areas, clipped
 from verydeep.pictures.windows import Size
 

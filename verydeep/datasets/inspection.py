@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verydeep.datasets.annotations import classes_in, counts_of
 from verydeep.datasets.box_faults import Marked, marked
-from verydeep.datasets.dataset import Dataset, Part
-from verydeep.datasets.entries import some
 from verydeep.datasets.near_copies import Small, near_copies, small
-from verydeep.datasets.seen import NO_KEY, NO_KEYS, is_copy
 from verydeep.errors import PictureError
+from verydeep.parts.annotations import classes_in, counts_of
+from verydeep.parts.dataset import Dataset, Part
+from verydeep.parts.entries import some
+from verydeep.parts.seen import NO_KEY, NO_KEYS, is_copy
 from verydeep.pictures.picture_files import sample_bits
 from verydeep.pictures.reading import Picture, Source, bytes_of, read_picture, read_with_window
 from verydeep.pictures.windows import Size

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError, escaped
+from verydeep.parts.dataset import Part
 from verydeep.pictures.boxes import clipped, into_window
 from verydeep.pictures.reading import Picture, read_with_window
 

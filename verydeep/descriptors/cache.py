@@ -22,9 +22,9 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from verydeep import tensors_file
-from verydeep.datasets.seen import NO_KEY
 from verydeep.errors import UserError, one_line
 from verydeep.files import cache_home
+from verydeep.parts.seen import NO_KEY
 from verydeep.pictures.reading import Source
 
 if TYPE_CHECKING:

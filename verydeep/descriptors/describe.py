@@ -19,8 +19,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from verydeep.datasets.dataset import Part
-from verydeep.datasets.seen import NO_KEY
 from verydeep.descriptors import cache
 from verydeep.descriptors.boxed import box_of, boxed
 from verydeep.descriptors.cache import Keys, Sheet
@@ -33,6 +31,8 @@ from verydeep.evaluation.views import Pass
 from verydeep.evaluation.walk import fault, walked
 from verydeep.files import folder_lock
 from verydeep.nets.network import Network
+from verydeep.parts.dataset import Part
+from verydeep.parts.seen import NO_KEY
 from verydeep.runtime import memory
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime

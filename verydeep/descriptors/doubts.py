@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int64
 
-from verydeep.datasets.annotations import UNLABELLED, LabelSets, truth_of
 from verydeep.descriptors.features import Features
 from verydeep.descriptors.search import Cosines, Places, nearest
 from verydeep.errors import UserError
+from verydeep.parts.annotations import UNLABELLED, LabelSets, truth_of
 
 NEIGHBOURS = 10
 BLOCK = 1024

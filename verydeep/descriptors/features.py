@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from verydeep import schema, tensors_file
-from verydeep.datasets.annotations import LabelSets, Truth, truth_of
 from verydeep.errors import UserError, escaped
 from verydeep.evaluation.views import SCALES
 from verydeep.files import atomic_file
+from verydeep.parts.annotations import LabelSets, Truth, truth_of
 from verydeep.schema import Between, Count, Line, Most, Seed, Sha256
 
 KIND = tensors_file.Kind(

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from verydeep.datasets.annotations import Labels
 from verydeep.descriptors.choice import GRID, Choice, Judge, choose_and_fit
 from verydeep.descriptors.linear import Features, signs_of
 from verydeep.descriptors.nearest_mean import nearest_mean
@@ -26,6 +25,7 @@ from verydeep.evaluation.average_precision import (
 )
 from verydeep.evaluation.metrics import confusion, top_error
 from verydeep.evaluation.per_class import mean_class_recall
+from verydeep.parts.annotations import Labels
 
 Rows = Int64[np.ndarray, " _"]
 """Places of pictures among the descriptors."""

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from verydeep.datasets import Part, open_dataset
-from verydeep.datasets.annotations import LabelSets
 from verydeep.descriptors.cache import content_key
 from verydeep.descriptors.features import Features
 from verydeep.errors import PictureError, UserError
+from verydeep.parts.annotations import LabelSets
 from verydeep.pictures.reading import Source
 
 SourceOf = Callable[[int], Source | None]

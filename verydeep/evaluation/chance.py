@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verydeep.datasets.annotations import Labels
 from verydeep.evaluation.metrics import interval, top_error, wrong
 from verydeep.evaluation.posteriors import Posteriors
+from verydeep.parts.annotations import Labels
 
 
 @dataclass(frozen=True)

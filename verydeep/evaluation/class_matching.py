@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from verydeep.benchmarks.ilsvrc import devkit_order
+from verydeep.benchmarks.ilsvrc_lists import WNID, class_key
 from verydeep.datasets import Dataset, Part
-from verydeep.datasets.annotations import Labels
-from verydeep.datasets.ilsvrc import devkit_order
-from verydeep.datasets.ilsvrc_lists import WNID, class_key
 from verydeep.errors import UserError
 from verydeep.evaluation.class_order import BY_NAME, BY_NUMBER, Numbering, Order
+from verydeep.parts.annotations import Labels
 from verydeep.weights.file import WeightsInfo
 
 ILSVRC_CLASSES = 1000

@@ -23,8 +23,8 @@ from math import exp, lgamma
 import numpy as np
 from jaxtyping import Int64
 
-from verydeep.datasets.annotations import Labels
 from verydeep.errors import UserError
+from verydeep.parts.annotations import Labels
 
 Order = Int64[np.ndarray, " K"]
 """What each class is numbered in an order: a permutation."""

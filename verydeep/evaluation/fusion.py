@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from verydeep.datasets.dataset import ROLES
 from verydeep.errors import UserError
 from verydeep.evaluation.metrics import BLOCK
 from verydeep.evaluation.published import Published, Trained, published, three_scales
 from verydeep.evaluation.same_pictures import titles_of
 from verydeep.evaluation.scores import Scores, aligned
+from verydeep.parts.dataset import ROLES
 
 
 def fuse(scores: Sequence[Scores]) -> Scores:

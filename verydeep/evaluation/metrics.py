@@ -13,8 +13,8 @@ from statistics import NormalDist
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from verydeep.datasets.annotations import Labels
 from verydeep.evaluation.posteriors import Posteriors
+from verydeep.parts.annotations import Labels
 
 Missed = Bool[np.ndarray, " N"]
 Interval = tuple[float, float]

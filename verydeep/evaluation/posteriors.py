@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import Engine, engine_for
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.showing import a_row_each, callers, walk_of
@@ -19,6 +18,7 @@ from verydeep.evaluation.walk import fault, walked
 from verydeep.nets.cost import FLOAT
 from verydeep.nets.network import Network
 from verydeep.nets.stack import Stack
+from verydeep.parts.dataset import Part
 from verydeep.runtime import memory
 from verydeep.runtime.runtime import Runtime
 

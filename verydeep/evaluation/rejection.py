@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from verydeep.datasets.annotations import Labels
 from verydeep.errors import UserError
 from verydeep.evaluation.metrics import BLOCK, wrong
 from verydeep.evaluation.posteriors import Posteriors
 from verydeep.evaluation.scores import Scores
 from verydeep.evaluation.temperature import temperature
+from verydeep.parts.annotations import Labels
 
 KEPT = 0.95
 """Share of right answers that a chosen threshold keeps."""

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int64
 
-from verydeep.datasets.ilsvrc_lists import class_key
+from verydeep.benchmarks.ilsvrc_lists import class_key
 from verydeep.errors import UserError
 
 

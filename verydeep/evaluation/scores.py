@@ -16,8 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from verydeep import schema, tensors_file
-from verydeep.datasets.annotations import Labels
-from verydeep.datasets.dataset import ROLES
 from verydeep.errors import UserError
 from verydeep.evaluation.average_precision import mean_of, of_each_class
 from verydeep.evaluation.metrics import Interval, interval, top_error, wrong
@@ -26,6 +24,8 @@ from verydeep.evaluation.published import Trained
 from verydeep.evaluation.same_pictures import order_of, refuse_other_classes, refuse_other_data
 from verydeep.evaluation.several import Signs, map_interval
 from verydeep.evaluation.views import WAYS, Protocol
+from verydeep.parts.annotations import Labels
+from verydeep.parts.dataset import ROLES
 from verydeep.schema import Line, Seed
 
 KIND = tensors_file.Kind(

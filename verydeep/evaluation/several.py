@@ -12,13 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64, Int8, Int64
 
-from verydeep.datasets.annotations import LabelSets
-from verydeep.datasets.dataset import Part
 from verydeep.evaluation.average_precision import mean_of, of_each_class
 from verydeep.evaluation.metrics import Interval, middle
 from verydeep.evaluation.per_class import ClassFigures, share
 from verydeep.evaluation.posteriors import Posteriors
 from verydeep.nets.network import HALF
+from verydeep.parts.annotations import LabelSets
+from verydeep.parts.dataset import Part
 from verydeep.randomness import generator
 
 Signs = Int8[np.ndarray, "N K"]

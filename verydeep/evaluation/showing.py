@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import Engine
 from verydeep.evaluation.dense import bytes_a_pixel, in_tiles
 from verydeep.evaluation.rows import Rows
@@ -22,6 +21,7 @@ from verydeep.evaluation.views import Pass
 from verydeep.evaluation.walk import Reduction, Walk
 from verydeep.nets.network import Network
 from verydeep.nets.table import SCORES
+from verydeep.parts.dataset import Part
 from verydeep.pictures.reading import Picture
 from verydeep.pictures.windows import Window
 

@@ -19,11 +19,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32
 
-from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.rows import Rows
 from verydeep.evaluation.views import Pass
+from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import Picture
 from verydeep.pictures.windows import Size, Window

@@ -13,9 +13,9 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
-from verydeep.datasets.ilsvrc_lists import WNID, class_key
-from verydeep.datasets.layout import folders_of, part_folders, refuse_no_classes
+from verydeep.benchmarks.ilsvrc_lists import WNID, class_key
 from verydeep.errors import UserError, harm_of, one_line
+from verydeep.folders.layout import folders_of, part_folders, refuse_no_classes
 from verydeep.importers.class_names import by_number, in_order
 from verydeep.weights.releases import Release
 

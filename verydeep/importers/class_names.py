@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from verydeep.datasets.ilsvrc_lists import WNID
+from verydeep.benchmarks.ilsvrc_lists import WNID
 from verydeep.errors import one_line
 
 KEPT_AS = ("class_to_idx", "classes", "class_names", "idx_to_class")

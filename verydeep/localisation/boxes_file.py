@@ -18,11 +18,11 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from verydeep import schema, tensors_file
-from verydeep.datasets.annotations import Ends, FlatObjects, Labels, Objects, flat_places
-from verydeep.datasets.dataset import ROLES
 from verydeep.errors import UserError
 from verydeep.evaluation.published import Trained
 from verydeep.evaluation.views import Protocol
+from verydeep.parts.annotations import Ends, FlatObjects, Labels, Objects, flat_places
+from verydeep.parts.dataset import ROLES
 from verydeep.schema import Between, Line, Seed
 
 KIND = tensors_file.Kind(

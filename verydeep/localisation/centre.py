@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import engine_for
 from verydeep.evaluation.showing import a_row_each, callers, walk_of
 from verydeep.evaluation.views import Pass, protocol
 from verydeep.evaluation.walk import Made, Walk, walked
 from verydeep.nets.network import Network
+from verydeep.parts.dataset import Part
 from verydeep.pictures.reading import Picture
 from verydeep.pictures.windows import Window
 from verydeep.runtime.runtime import Runtime

@@ -18,8 +18,6 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor
 
-from verydeep.datasets.annotations import Labels
-from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import Engine
 from verydeep.errors import UserError
 from verydeep.evaluation.dense import in_tiles
@@ -29,6 +27,8 @@ from verydeep.evaluation.views import Pass, Protocol
 from verydeep.evaluation.walk import Finished, Made, Walk, walked
 from verydeep.nets.rows import NUMBERS
 from verydeep.nets.table import SCORES, Table
+from verydeep.parts.annotations import Labels
+from verydeep.parts.dataset import Part
 from verydeep.pictures.boxes import out_of_window
 from verydeep.pictures.reading import Picture, Source
 from verydeep.pictures.windows import Window

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from verydeep.datasets.dataset import ROLES
 from verydeep.errors import UserError
 from verydeep.evaluation.comparison import Comparison, compare_missed
 from verydeep.evaluation.fusion import each_once
@@ -23,6 +22,7 @@ from verydeep.evaluation.same_pictures import (
 from verydeep.localisation.boxes_file import Localised
 from verydeep.localisation.figures import last_k
 from verydeep.localisation.guesses import guesses
+from verydeep.parts.dataset import ROLES
 
 
 def aligned(tests: Sequence[Localised], called: Sequence[str] | None = None) -> list[Localised]:

@@ -16,10 +16,10 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from verydeep.datasets.annotations import flat_places
 from verydeep.evaluation.metrics import Missed
 from verydeep.localisation.boxes_file import Localised
 from verydeep.localisation.merging import RatedBoxes, merged_at
+from verydeep.parts.annotations import flat_places
 from verydeep.pictures.boxes import areas
 
 OVERLAP = 0.5

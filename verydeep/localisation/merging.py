@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int, Int32, Int64
 
-from verydeep.datasets.annotations import Ends
 from verydeep.localisation.matching import FAR, X, closest_after, measured, scores
+from verydeep.parts.annotations import Ends
 
 Boxes64 = Float64[np.ndarray, "B 4"]
 Ratings = Float64[np.ndarray, " B"]

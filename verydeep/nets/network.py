@@ -15,8 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from verydeep.datasets.entries import some
-from verydeep.datasets.given import answered, given_pictures, source_of
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.cost import FLOAT, cost
@@ -24,6 +22,8 @@ from verydeep.nets.initialisation import initialise
 from verydeep.nets.layers import layer_of
 from verydeep.nets.rows import PICTURE, Row
 from verydeep.nets.table import SCORES, Table
+from verydeep.parts.entries import some
+from verydeep.parts.given import answered, given_pictures, source_of
 from verydeep.pictures.preprocessing import IMAGENET, Pixels, with_mirror
 from verydeep.pictures.reading import Source
 from verydeep.runtime import memory

@@ -16,12 +16,12 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from verydeep.datasets.entries import some
-from verydeep.datasets.given import answered
 from verydeep.errors import UserError
 from verydeep.nets.network import Answer, Network, answer_of
 from verydeep.nets.rows import Dropout
 from verydeep.nets.table import Table
+from verydeep.parts.entries import some
+from verydeep.parts.given import answered
 from verydeep.pictures.preprocessing import with_mirror
 from verydeep.pictures.reading import Source
 from verydeep.runtime.progress import Progress

@@ -7,11 +7,11 @@ from html import escape
 
 import numpy as np
 
-from verydeep.datasets.annotations import Labels
 from verydeep.evaluation.chance import blind, no_better
 from verydeep.evaluation.metrics import class_errors, confusion, interval, mistakes, wrong
 from verydeep.evaluation.posteriors import Posteriors
 from verydeep.nets.network import Network
+from verydeep.parts.annotations import Labels
 from verydeep.report.html import CUE, card, section, table
 from verydeep.report.maps import surely_wrong, where_it_looks
 from verydeep.report.tables import percent

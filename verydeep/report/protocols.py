@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.datasets import Dataset, Part, open_dataset
-from verydeep.datasets.dataset import joined
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.comparison import Comparison, points
 from verydeep.evaluation.metrics import Bin, calibration
 from verydeep.evaluation.scores import Scores
+from verydeep.parts.dataset import joined
 from verydeep.pictures.reading import Picture, read_picture
 from verydeep.report.html import card, section, table, write_html
 from verydeep.report.thumbnails import data_uri

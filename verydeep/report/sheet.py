@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from verydeep.datasets.annotations import Labels, members_of
-from verydeep.datasets.dataset import Dataset, Part
 from verydeep.errors import PictureError, UserError, escaped
+from verydeep.parts.annotations import Labels, members_of
+from verydeep.parts.dataset import Dataset, Part
 from verydeep.pictures.boxes import Boxes, clipped, into_window
 from verydeep.pictures.reading import read_with_window
 

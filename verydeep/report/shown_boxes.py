@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float, Float64
 from PIL import Image, ImageOps
 
-from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError
 from verydeep.localisation.boxes_file import Localised
 from verydeep.localisation.guesses import Guesses, guesses, own_truth
 from verydeep.localisation.merging import RatedBoxes, merged
+from verydeep.parts.dataset import Part
 from verydeep.pictures.boxes import Boxes, into_window
 from verydeep.pictures.reading import read_with_window
 from verydeep.report.html import card

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from verydeep.datasets.annotations import classes_in
 from verydeep.descriptors.sources import sources_of
 from verydeep.nets.stack import Stack
+from verydeep.parts.annotations import classes_in
 from verydeep.report.answers import errors, errors_in_short, sections_of_answers
 from verydeep.report.html import section, table, write_html
 from verydeep.report.tables import percent

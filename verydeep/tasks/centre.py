@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from verydeep.datasets.dataset import Part
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import protocol
 from verydeep.localisation.centre import places
 from verydeep.nets.network import Network
+from verydeep.parts.dataset import Part
 from verydeep.pictures.windows import Window
 from verydeep.runtime.runtime import Runtime
 from verydeep.tasks.task import Answers, Judgement

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from verydeep.datasets.dataset import Part
 from verydeep.evaluation.chance import blind
 from verydeep.evaluation.metrics import negative_log_likelihood, top_error
 from verydeep.evaluation.posteriors import readable
+from verydeep.parts.dataset import Part
 from verydeep.pictures.windows import Window
 from verydeep.tasks.centre import by_centre
 from verydeep.tasks.task import (

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Float64
 
-from verydeep.datasets.annotations import Labels, counts_of
-from verydeep.datasets.boxed import with_boxes
-from verydeep.datasets.dataset import Dataset, Part
 from verydeep.localisation.guesses import OVERLAP
 from verydeep.localisation.shares import boxes_in_shares, boxes_of_shares
 from verydeep.localisation.sides import other_sides
 from verydeep.nets.network import Network
 from verydeep.nets.rows import NUMBERS, PlacesKind
+from verydeep.parts.annotations import Labels, counts_of
+from verydeep.parts.boxed import with_boxes
+from verydeep.parts.dataset import Dataset, Part
 from verydeep.pictures.boxes import Boxes, areas, clipped, into_window, iou
 from verydeep.pictures.windows import Window
 from verydeep.tasks.centre import by_centre

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from verydeep.datasets.annotations import Labels, Points
-from verydeep.datasets.dataset import Dataset, Part
 from verydeep.errors import UserError, one_line
 from verydeep.localisation.shares import points_in_shares, points_of_shares
 from verydeep.localisation.sides import other_sides
 from verydeep.nets.network import Network
 from verydeep.nets.rows import NUMBERS
+from verydeep.parts.annotations import Labels, Points
+from verydeep.parts.dataset import Dataset, Part
 from verydeep.pictures.windows import Window
 from verydeep.tasks.centre import by_centre
 from verydeep.tasks.localise import LEAST, RATES, distance

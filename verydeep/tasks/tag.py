@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from verydeep.datasets.annotations import Labels
-from verydeep.datasets.dataset import Dataset, Part
 from verydeep.evaluation.posteriors import readable
 from verydeep.evaluation.several import (
     binary_cross_entropy,
@@ -23,6 +21,8 @@ from verydeep.evaluation.several import (
 )
 from verydeep.nets.network import Network
 from verydeep.nets.words import SIGMOID
+from verydeep.parts.annotations import Labels
+from verydeep.parts.dataset import Dataset, Part
 from verydeep.pictures.windows import Window
 from verydeep.tasks.centre import by_centre
 from verydeep.tasks.task import (

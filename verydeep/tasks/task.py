@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64, Shaped
 from torch import Tensor
 
-from verydeep.datasets.annotations import Labels
-from verydeep.datasets.dataset import Dataset, Part
 from verydeep.nets.network import Network
+from verydeep.parts.annotations import Labels
+from verydeep.parts.dataset import Dataset, Part
 from verydeep.pictures.windows import Window
 from verydeep.runtime.runtime import Runtime
 

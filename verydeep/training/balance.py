@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int64
 
-from verydeep.datasets.annotations import UNLABELLED, Labels, LabelSets, Truth, counts_of
-from verydeep.datasets.dataset import Part
 from verydeep.nets.network import Network
+from verydeep.parts.annotations import UNLABELLED, Labels, LabelSets, Truth, counts_of
+from verydeep.parts.dataset import Part
 from verydeep.tasks.task import ClassWeights, Task
 from verydeep.training.settings import Settings
 

@@ -22,8 +22,6 @@ from jaxtyping import Float16, UInt8
 from torch import Tensor
 
 from verydeep import tasks
-from verydeep.datasets.annotations import Labels
-from verydeep.datasets.dataset import Part
 from verydeep.engines.engine import Engine, chosen, engine_for
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.showing import callers
@@ -31,6 +29,8 @@ from verydeep.evaluation.views import Pass, protocol
 from verydeep.localisation.centre import fields_of, window_of
 from verydeep.nets.network import Network
 from verydeep.nets.table import SCORES
+from verydeep.parts.annotations import Labels
+from verydeep.parts.dataset import Part
 from verydeep.pictures.reading import Picture
 from verydeep.pictures.windows import Window
 from verydeep.runtime.memory import in_words

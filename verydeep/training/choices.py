@@ -8,11 +8,11 @@ from contextlib import suppress
 from typing import Any
 
 from verydeep import randomness, tasks
-from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.nets.rows import BatchNorm
 from verydeep.nets.table import NORM_NAME, Table
 from verydeep.nets.vgg import Sizes
+from verydeep.parts.dataset import Part
 from verydeep.pictures.reading import picture_size
 from verydeep.runtime.machine import Machine
 from verydeep.training.duration import (

@@ -20,9 +20,9 @@ import numpy as np
 from jaxtyping import Float
 
 from verydeep import randomness
-from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError, UserError
 from verydeep.files import cache_home, write_atomic
+from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import bytes_of
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from verydeep import tasks
-from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
 from verydeep.nets import initialisation
 from verydeep.nets.table import Table
+from verydeep.parts.dataset import Part
 from verydeep.runtime.machine import Machine
 from verydeep.training.choices import choices, table_of
 from verydeep.training.footprint import micro_batch_of

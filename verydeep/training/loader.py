@@ -18,10 +18,10 @@ from jaxtyping import Bool, Float, Float16, Shaped, UInt8
 from torch import Tensor
 
 from verydeep import randomness, tasks
-from verydeep.datasets.annotations import Labels
-from verydeep.datasets.dataset import Part
 from verydeep.errors import PictureError
 from verydeep.nets.rows import PICTURE
+from verydeep.parts.annotations import Labels
+from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels, crop_place
 from verydeep.pictures.reading import Picture, Source
 from verydeep.pictures.windows import Window

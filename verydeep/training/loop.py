@@ -15,8 +15,8 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from verydeep.datasets.dataset import Part
 from verydeep.nets.network import Network
+from verydeep.parts.dataset import Part
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import one_thread_each, settle

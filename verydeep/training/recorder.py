@@ -10,8 +10,8 @@ from time import monotonic
 from typing import Any, NoReturn
 
 from verydeep import schema, weights
-from verydeep.datasets.seen import Memory
 from verydeep.errors import Stopped, UserError, one_line
+from verydeep.parts.seen import Memory
 from verydeep.runtime.runtime import Runtime
 from verydeep.tasks.task import Task
 from verydeep.training import checkpoints

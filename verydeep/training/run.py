@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from verydeep import tensors_file
-from verydeep.datasets.seen import Memory
 from verydeep.errors import UserError
+from verydeep.parts.seen import Memory
 from verydeep.shell import command
 from verydeep.training.state import Epoch, columns
 from verydeep.weights.file import memory_of

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from verydeep import schema, tasks
-from verydeep.datasets.dataset import Dataset
 from verydeep.errors import UserError
 from verydeep.files import write_atomic
 from verydeep.nets import vgg
 from verydeep.nets.table import NORM_NAME
+from verydeep.parts.dataset import Dataset
 from verydeep.schema import Count, Line, Sha256
 from verydeep.training.settings import LATER, Settings, checked, scale_text
 from verydeep.weights.file import find

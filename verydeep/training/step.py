@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from verydeep import randomness
-from verydeep.datasets.dataset import Part
 from verydeep.errors import UserError
 from verydeep.nets.dropout import dropout, streams_of
 from verydeep.nets.network import Network, Rules
 from verydeep.nets.norms import Norms, keep, learnt_norms
 from verydeep.nets.rows import BatchNorm, Dropout
 from verydeep.nets.table import SCORES
+from verydeep.parts.dataset import Part
 from verydeep.runtime.distributed import Ranks, tree_merges
 from verydeep.tasks.task import ClassWeights
 from verydeep.training.loader import Batch

@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Float16, Float64
 
 from verydeep import schema, tensors_file
-from verydeep.datasets.annotations import Labels
 from verydeep.errors import UserError
+from verydeep.parts.annotations import Labels
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.memory import in_words
 from verydeep.schema import MisfitError, Sha256

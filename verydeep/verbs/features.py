@@ -12,14 +12,14 @@ import numpy as np
 
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Part, open_dataset
-from verydeep.datasets.entries import is_picture
-from verydeep.datasets.given import given_pictures, source_of
 from verydeep.descriptors.describe import Piece, described
 from verydeep.descriptors.features import Features, PartSaid, PieceSaid
 from verydeep.engines import engine as engines
 from verydeep.errors import UserError
 from verydeep.evaluation.views import scales_of
 from verydeep.nets.describing import describing, usual_layer
+from verydeep.parts.entries import is_picture
+from verydeep.parts.given import given_pictures, source_of
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.tasks.tag import TAG

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from verydeep import weights
 from verydeep.datasets import Dataset, Part
-from verydeep.datasets.boxed import with_boxes
 from verydeep.engines import engine as engines
 from verydeep.errors import UserError
 from verydeep.evaluation.class_matching import of_ilsvrc, relabelled
@@ -21,6 +20,7 @@ from verydeep.evaluation.views import protocol
 from verydeep.localisation.boxes_file import WAYS, Tuned
 from verydeep.localisation.choosing import THRESHOLD, choose_threshold
 from verydeep.nets.network import Network
+from verydeep.parts.boxed import with_boxes
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.shell import command

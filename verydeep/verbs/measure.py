@@ -15,8 +15,6 @@ from jaxtyping import Int64
 
 from verydeep import weights
 from verydeep.datasets import Part
-from verydeep.datasets.annotations import Labels
-from verydeep.datasets.dataset import fingerprint
 from verydeep.engines import engine as engines
 from verydeep.errors import UserError, escaped
 from verydeep.evaluation.class_order import Numbering, doubts, refuse_other_order
@@ -36,6 +34,8 @@ from verydeep.evaluation.views import Protocol, dense
 from verydeep.nets.network import Network
 from verydeep.nets.rounding import pooled
 from verydeep.nets.stack import Stack, in_words
+from verydeep.parts.annotations import Labels
+from verydeep.parts.dataset import fingerprint
 from verydeep.runtime.runtime import Runtime
 
 

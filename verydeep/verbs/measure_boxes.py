@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 
 from verydeep import weights
+from verydeep.benchmarks.ilsvrc_lists import class_key
 from verydeep.datasets import Part
-from verydeep.datasets.annotations import FlatObjects, Labels, Objects
-from verydeep.datasets.dataset import fingerprint
-from verydeep.datasets.ilsvrc_lists import class_key
 from verydeep.engines import engine as engines
 from verydeep.engines.engine import engine_for, with_trunk_of
 from verydeep.errors import UserError, escaped
@@ -30,6 +28,8 @@ from verydeep.localisation.centre import places
 from verydeep.localisation.dense import CANDIDATES, Candidates, Nets, Placed, placed
 from verydeep.localisation.shares import boxes_of_shares
 from verydeep.nets.network import Network
+from verydeep.parts.annotations import FlatObjects, Labels, Objects
+from verydeep.parts.dataset import fingerprint
 from verydeep.runtime.runtime import Runtime
 from verydeep.tasks.localise import ANY
 from verydeep.verbs.measure import Execution, Subject, digest_of, file_name, telling

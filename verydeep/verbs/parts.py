@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Bool
 
 from verydeep.datasets import Dataset, Memory, Part, open_dataset, settled
-from verydeep.datasets.dataset import ROLES, marks
-from verydeep.datasets.drawn import side_of
-from verydeep.datasets.seen import NO_KEYS, UNKNOWN, looked_into
+from verydeep.drawings.drawn import side_of
 from verydeep.errors import UserError
+from verydeep.parts.dataset import ROLES, marks
+from verydeep.parts.seen import NO_KEYS, UNKNOWN, looked_into
 from verydeep.runtime.runtime import Runtime
 from verydeep.weights.file import WeightsInfo, read_info, read_memory
 from verydeep.weights.info import members_of

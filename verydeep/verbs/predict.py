@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from verydeep import weights
-from verydeep.datasets.given import answered
 from verydeep.engines.engine import chosen, words
 from verydeep.errors import PictureError, UserError
 from verydeep.evaluation.predictor import Prediction, Predictor
 from verydeep.evaluation.rejection import Rejection
 from verydeep.nets.network import Answer
+from verydeep.parts.given import answered
 from verydeep.pictures.reading import Source
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import Progress, Shown

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from verydeep.datasets.annotations import classes_in
-from verydeep.datasets.dataset import Part
-from verydeep.datasets.given import given_pictures, source_of
 from verydeep.descriptors.cache import content_key
 from verydeep.descriptors.describe import described
 from verydeep.descriptors.features import Features, load_features
 from verydeep.descriptors.search import nearest
 from verydeep.engines import engine as engines
 from verydeep.errors import PictureError, UserError
+from verydeep.parts.annotations import classes_in
+from verydeep.parts.dataset import Part
+from verydeep.parts.given import given_pictures, source_of
 from verydeep.pictures.reading import Source
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told

@@ -9,8 +9,8 @@ from typing import Any
 
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, Part, inspection, settled
-from verydeep.datasets.annotations import counts_of
 from verydeep.errors import UserError
+from verydeep.parts.annotations import counts_of
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.runtime import Runtime
 from verydeep.training.balance import classes_seen

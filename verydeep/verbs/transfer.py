@@ -18,7 +18,6 @@ import torch
 
 from verydeep import weights
 from verydeep.datasets import Dataset, Memory, Part, open_dataset, refuse_too_small, settled
-from verydeep.datasets.annotations import LabelSets
 from verydeep.descriptors.describe import Piece
 from verydeep.descriptors.features import Features
 from verydeep.descriptors.learning import Learnt, learnt_from
@@ -34,6 +33,7 @@ from verydeep.evaluation.views import dense, protocol
 from verydeep.nets.describing import classifying
 from verydeep.nets.network import Network
 from verydeep.nets.stack import Member, Stack
+from verydeep.parts.annotations import LabelSets
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.training.run import new_folder

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from verydeep.datasets import Dataset, Part, caltech, open_dataset
-from verydeep.datasets.archives import located
-from verydeep.datasets.draws import STORED, Draw, drawn, stored
+from verydeep.benchmarks import caltech
+from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.descriptors.describe import Descriptors
 from verydeep.descriptors.protocols import DrawsTested, DrawTested, Rows, scored_draw
 from verydeep.errors import UserError
@@ -23,6 +22,8 @@ from verydeep.evaluation.published_transfer import (
     Setting,
     differences,
 )
+from verydeep.parts.archives import located
+from verydeep.parts.draws import STORED, Draw, drawn, stored
 from verydeep.verbs.features import said_of
 from verydeep.verbs.transfer_work import Outcome, Work, side_of
 

@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from verydeep.benchmarks.voc_competitions import WORDS, Competition, actions, classification
 from verydeep.datasets import Part
-from verydeep.datasets.annotations import LabelSets
-from verydeep.datasets.dataset import joined
-from verydeep.datasets.voc_competitions import WORDS, Competition, actions, classification
 from verydeep.descriptors.describe import Descriptors
 from verydeep.descriptors.protocols import Ranked, Rows, alone, machines_of, ranked
 from verydeep.descriptors.result_files import ACTION, CLASSES, free_paths, write_results
@@ -25,6 +23,8 @@ from verydeep.evaluation.published_transfer import (
     Setting,
     differences,
 )
+from verydeep.parts.annotations import LabelSets
+from verydeep.parts.dataset import joined
 from verydeep.verbs.features import said_of, with_boxes
 from verydeep.verbs.transfer_work import Outcome, Work, side_of
 

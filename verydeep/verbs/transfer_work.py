@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.datasets import Dataset, Memory, Part
-from verydeep.datasets.dataset import ROLES
-from verydeep.datasets.seen import looked_into
 from verydeep.descriptors.describe import Descriptors, Piece, described
 from verydeep.descriptors.features import PieceSaid
 from verydeep.descriptors.protocols import DrawsTested, Ranked, Rows
 from verydeep.errors import PictureError
 from verydeep.evaluation.published_transfer import OnOther
+from verydeep.parts.dataset import ROLES
+from verydeep.parts.seen import looked_into
 from verydeep.pictures.reading import original_size
 from verydeep.runtime.runtime import Runtime
 from verydeep.training.recipes import CROP

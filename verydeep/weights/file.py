@@ -17,9 +17,9 @@ from typing import Any
 import torch
 
 from verydeep import tensors_file
-from verydeep.datasets.seen import Memory
 from verydeep.errors import UserError, one_line
 from verydeep.nets.network import Network
+from verydeep.parts.seen import Memory
 from verydeep.pictures.preprocessing import Pixels as Pixels
 from verydeep.runtime import memory
 from verydeep.runtime.machine import usable

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import torch
 
-from verydeep.datasets.dataset import ROLES
-from verydeep.datasets.seen import Memory
 from verydeep.errors import UserError
 from verydeep.nets.stack import refuse_misfits
 from verydeep.nets.table import Table
+from verydeep.parts.dataset import ROLES
+from verydeep.parts.seen import Memory
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.safetensors_layout import bytes_of
 from verydeep.schema import AndOthers, MisfitError, Sha256, fitting, shown

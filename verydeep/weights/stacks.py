@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
-from verydeep.datasets.seen import Memory
 from verydeep.errors import UserError, one_line
 from verydeep.nets.network import Network
 from verydeep.nets.stack import Member, Stack
+from verydeep.parts.seen import Memory
 from verydeep.runtime.machine import usable
 from verydeep.safetensors_layout import bytes_of
 from verydeep.weights import schema

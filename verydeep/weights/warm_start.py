@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from verydeep.datasets.ilsvrc_lists import class_key
+from verydeep.benchmarks.ilsvrc_lists import class_key
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.folding import folded

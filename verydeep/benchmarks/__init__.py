@@ -1,0 +1,1 @@
+"""The datasets of the field, as the world stores them."""

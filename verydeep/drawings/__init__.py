@@ -1,0 +1,1 @@
+"""The built-in dataset: shapes drawn by code, with their boxes."""

@@ -1,0 +1,1 @@
+"""Labelled pictures as people keep them: in folders, or named by a table."""
