@@ -222,6 +222,6 @@ def test_reasons_say_how_large_an_effect_is_and_which_way() -> None:
     assert small.reason == "better, by less than that"
     assert verdict(DEEPER, varying(-1.9, 20, 0, 0)).reason == "the other way round"
     open_ = verdict(NORMS, varying(1.8, 20, 0, 0), 80.0).reason
-    assert open_.startswith("they differ, whether by more than the 1.7 points")
+    assert open_.startswith("they differ, but whether apart by more than the 1.7 points")
     nothing = verdict(DEEPER, varying(0, 0, 0, 0), 0.0)
     assert nothing.reason.endswith("the second misses nothing: too easy to tell")

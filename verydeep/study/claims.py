@@ -3,7 +3,7 @@
 A claim is about the first of two ways beside the second. How large an effect it claims is taken
 from the two errors that the paper printed, as a share: of what the worse of them misses, the better
 does not miss so much. The same share of our own error is what one would expect to see here, in
-points: 0.9 points of 29.6 % are 0.3 of 10 %.
+points: 0.9 points of 29.6 % are 0.3 of 10 %. Our error is taken as it was measured.
 """
 
 from __future__ import annotations

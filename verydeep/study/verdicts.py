@@ -119,21 +119,16 @@ def verdicts(evidence: Sequence[Evidence]) -> tuple[Verdict, ...]:
 def _verdict(evidence: Evidence, p: float, level: float) -> Verdict:
     claim, difference, error = evidence.claim, evidence.difference, evidence.error
 
-    def finding(difference: Difference) -> Finding:
-        return claim.finding(difference.interval(level), error)
+    def decided(other: Difference) -> bool:
+        return claim.finding(other.interval(level), error) != "undecided"
 
-    found = finding(difference)
-    pictures = seeds = None
-    if found == "undecided":
-        seeds = _least(
-            lambda n: finding(difference.at(seeds=n)) != "undecided", difference.seeds, MOST_SEEDS
-        )
-    if found == "undecided" and difference.pictures is not None:
-        pictures = _least(
-            lambda n: finding(difference.at(pictures=n)) != "undecided",
-            difference.pictures,
-            MOST_PICTURES,
-        )
+    found = claim.finding(difference.interval(level), error)
+    if found != "undecided":
+        return Verdict(evidence, found, p, level)
+    pictures = difference.pictures and _least(
+        lambda count: decided(difference.at(pictures=count)), difference.pictures, MOST_PICTURES
+    )
+    seeds = _least(lambda count: decided(difference.at(seeds=count)), difference.seeds, MOST_SEEDS)
     return Verdict(evidence, found, p, level, pictures, seeds)
 
 
@@ -168,16 +163,15 @@ def _of_better(verdict: Verdict) -> str:
 def _of_alike(verdict: Verdict) -> str:
     low, high = verdict.interval
     worth = f"the {points(verdict.worth)} points that would be worth the name"
+    apart = "apart" if verdict.evidence.claim.kind == "alike" else "better"
     match verdict.finding:
-        case "seen" if verdict.evidence.claim.kind == "no better":
-            return f"not better by {worth}"
         case "seen":
-            return f"apart by less than {worth}"
+            return f"apart by less than {worth}" if apart == "apart" else f"not better by {worth}"
         case "not seen":
-            return f"apart by more than {worth}"
+            return f"{apart} by more than {worth}"
         case _:
-            apart = "they differ" if low > 0 or high < 0 else "they may differ"
-            return f"{apart}, whether by more than {worth} is open"
+            differ = "they differ, but " if low > 0 or high < 0 else ""
+            return f"{differ}whether {apart} by more than {worth} is open"
 
 
 def _needed(verdict: Verdict) -> str:
