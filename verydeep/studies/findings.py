@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
+from verydeep.studies.claims import Claim, Kind
 from verydeep.studies.classification import ALL, CENTRE, DEEP, FIXED, JITTERED
 from verydeep.studies.tables import Cell, Table
 
-Claim = Literal["better", "alike"]
 Place = tuple[str, str, str]
 """A table, a row and a column of it."""
-SHALLOW = (28.7 + 7.0, 28.7)
+SHALLOW = (28.7, 28.7 + 7.0)
 """Sect. 4.1 prints the difference alone, 7 points on a centre crop; B's error is Table 3's."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """That the first place is better than the second by top-1 error, or that they are alike.
+    """What is claimed of the first place beside the second.
 
-    `printed` are the paper's two errors in %, where its tables do not have both.
+    `printed` are the paper's two top-1 errors in %, where its tables do not have both.
     """
 
-    better: Place
-    than: Place
-    claim: Claim = "better"
+    first: Place
+    second: Place
+    kind: Kind = "better"
     printed: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        first, second = self.first, self.second
+        than = {"better": "better than", "alike": "like", "no better": "no better than"}[self.kind]
+        if first[0] != second[0]:
+            return f"{first[1]}, {first[2]}: {first[0]} {than} {second[0]}"
+        if first[1] != second[1]:
+            return f"{first[1]} {than} {second[1]} ({first[0]}, {first[2]})"
+        return f"{first[1]}: {first[2]} {than} {second[2]} ({first[0]})"
 
 
 @dataclass(frozen=True)
@@ -38,16 +47,16 @@ class Finding:
     comparisons: tuple[Comparison, ...]
 
 
-def _one_s(better: str, than: str, claim: Claim = "better") -> Comparison:
+def _one_s(better: str, than: str, kind: Kind = "better") -> Comparison:
     """Two nets of Table 3 that were trained at one S."""
-    return Comparison(("Table 3", better, FIXED), ("Table 3", than, FIXED), claim)
+    return Comparison(("Table 3", better, FIXED), ("Table 3", than, FIXED), kind)
 
 
 FINDINGS = (
-    Finding("F1", "normalising responses does not help", (_one_s("A-LRN", "A", "alike"),)),
+    Finding("F1", "normalising responses does not help", (_one_s("A-LRN", "A", "no better"),)),
     Finding(
         "F2", "the error falls with depth, up to 19 layers, where it does no more",
-        (_one_s("B", "A"), _one_s("C", "B"), _one_s("D", "C"), _one_s("E", "D", "alike")),
+        (_one_s("B", "A"), _one_s("C", "B"), _one_s("D", "C"), _one_s("E", "D", "no better")),
     ),
     Finding(
         "F3", "layers of 1 x 1 help, and those of 3 x 3 help more",
@@ -93,17 +102,27 @@ FINDINGS = (
 )  # fmt: skip
 
 
-def testable(tables: list[Table]) -> Iterator[tuple[Finding, Comparison, Cell, Cell]]:
-    """The comparisons both of whose places are in these tables, with those places."""
+class Asked(NamedTuple):
+    """A claim, and the two places that it is of."""
+
+    first: Place
+    second: Place
+    claim: Claim
+
+
+def claims(tables: Sequence[Table]) -> list[tuple[Finding, tuple[Asked, ...]]]:
+    """The findings that these tables can tell of, with their claims; two may share one."""
     cells = {(t.name, cell.row, cell.column): cell for t in tables for cell in t.cells}
+    found = []
     for finding in FINDINGS:
-        for one in finding.comparisons:
-            if one.better in cells and one.than in cells:
-                yield finding, one, cells[one.better], cells[one.than]
+        there = [c for c in finding.comparisons if c.first in cells and c.second in cells]
+        asked = [Asked(c.first, c.second, Claim(str(c), c.kind, _printed(c, cells))) for c in there]
+        if asked:
+            found.append((finding, tuple(asked)))
+    return found
 
 
-def printed(one: Comparison, better: Cell, than: Cell) -> tuple[float, float] | None:
-    """The paper's two errors in %, of the worse and of the better place, where it printed both."""
-    if one.printed is None and better.published and than.published:
-        return than.published[0], better.published[0]
-    return one.printed
+def _printed(one: Comparison, cells: Mapping[Place, Cell]) -> tuple[float, float] | None:
+    """The paper's two errors in %, of the first and of the second, where it printed both."""
+    first, second = cells[one.first].published, cells[one.second].published
+    return (first[0], second[0]) if one.printed is None and first and second else one.printed

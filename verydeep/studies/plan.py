@@ -34,7 +34,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Test:
+class Measurement:
     """A test of the best weights of a training on the part set aside; `scales` are the Q.
 
     Of a net that places boxes by "dense" a `classifier`, another training's, says which classes.
@@ -56,7 +56,7 @@ class Test:
         return (self.of, *([self.classifier] if self.classifier else ()))
 
 
-Step = Training | Test
+Step = Training | Measurement
 
 
 @dataclass(frozen=True)

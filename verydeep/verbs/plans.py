@@ -10,7 +10,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -18,8 +18,9 @@ from typing import Any
 from verydeep import tasks, weights
 from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.scores import Scores, load_scores
+from verydeep.runtime.progress import Within
 from verydeep.runtime.runtime import Runtime
-from verydeep.studies.plan import Plan, Step, Test, Training
+from verydeep.studies.plan import Measurement, Plan, Step, Training
 from verydeep.training.run import read_log
 from verydeep.training.run_toml import RUN, described
 from verydeep.training.run_toml import settings_of as settings_in
@@ -45,6 +46,7 @@ class Work:
     """A plan, the folder it is carried out in, and where its data lies now.
 
     `given` are settings laid over those of every training; `again` is the command that goes on.
+    Where it is `brief`, each step says nothing of what it does but how far it is.
     """
 
     plan: Plan
@@ -52,6 +54,7 @@ class Work:
     data: str | Path
     given: Mapping[str, Any]
     again: str = ""
+    brief: bool = False
 
     def place(self, name: str) -> Path:
         """The folder of a training."""
@@ -87,6 +90,9 @@ def carry_out(work: Work, runtime: Runtime, finish: Finish = lambda run: None) -
     mend, and Stopped where it was interrupted.
     """
     ranks, steps = runtime.ranks, work.plan.steps
+    if ranks.is_main:
+        set_aside_damaged(work, runtime)
+    ranks.barrier("the look at what is done")
     waited = False
     while True:
         with _next(work, runtime) if ranks.is_main else _nothing() as claimed:
@@ -101,9 +107,14 @@ def carry_out(work: Work, runtime: Runtime, finish: Finish = lambda run: None) -
                 continue
             waited = False
             step = steps[number]
-            runtime.progress.say(f"\n{number + 1} of {len(steps)}: {step.name}")
+            told = f"{number + 1} of {len(steps)}: {step.name}"
+            inner = runtime
+            if work.brief:
+                inner = replace(runtime, progress=Within(runtime.progress, told))
+            else:
+                runtime.progress.say(f"\n{told}")
             try:
-                _do(work, step, runtime, finish)
+                _do(work, step, inner, finish)
             except Stopped as stopped:
                 after = f"{stopped.after} of {step.name}"
                 raise Stopped(after, work.folder, work.again) from None
@@ -123,7 +134,7 @@ def _next(work: Work, runtime: Runtime) -> Iterator[int | None]:
     """
     claims = work.folder / CLAIMS
     claims.mkdir(exist_ok=True)
-    left = [i for i, step in enumerate(work.plan.steps) if not _is_done(work, step)]
+    left = [i for i, step in enumerate(work.plan.steps) if not is_done(work, step)]
     open_ = {work.plan.steps[i].name for i in left}
     for number in left:
         step = work.plan.steps[number]
@@ -132,7 +143,7 @@ def _next(work: Work, runtime: Runtime) -> Iterator[int | None]:
         with _claim(claims / step.name.replace(", ", "-")) as ours:
             if not ours:
                 continue
-            if _is_done(work, step):  # by another process, since it was looked at
+            if is_done(work, step):  # by another process, since it was looked at
                 open_.discard(step.name)
                 continue
             yield number
@@ -157,14 +168,14 @@ def _claim(path: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _is_done(work: Work, step: Step) -> bool:
+def is_done(work: Work, step: Step) -> bool:
     """Whether a step is marked as done; for a test, whether its score file is there."""
     if isinstance(step, Training):
         return (work.place(step.name) / FINISHED).exists()
     return path_of(work, step).exists()
 
 
-def path_of(work: Work, test: Test) -> Path:
+def path_of(work: Work, test: Measurement) -> Path:
     """Where the score file of a test is, or will be."""
     words = "-".join([test.protocol, *map(str, test.scales)])
     return work.place(test.of) / "scores" / f"{words}.safetensors"
@@ -173,7 +184,7 @@ def path_of(work: Work, test: Test) -> Path:
 def _do(work: Work, step: Step, runtime: Runtime, finish: Finish) -> None:
     """Trains, from wherever its folder stands, or tests."""
     place = work.place(step.name if isinstance(step, Training) else step.of)
-    if isinstance(step, Test):
+    if isinstance(step, Measurement):
         asked: dict[str, Any] = {"scales": step.scales, "part_name": "test"}
         out = path_of(work, step)
         evaluate(place, work.data, step.protocol, runtime, **asked, out=out)

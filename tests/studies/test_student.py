@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from verydeep.study.student import quantile, tails
+from verydeep.studies.student import quantile, tails
 
 FREEDOM = (0.6, 1, 1.3, 2, 2.7, 5, 30, 499, 1234.5, 1e5, 1e7)
 

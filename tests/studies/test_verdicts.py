@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from verydeep.study.claims import WORTH, Claim, Kind
-from verydeep.study.pooling import Difference, Variances, difference_of_figures
-from verydeep.study.verdicts import (
+from verydeep.studies.claims import WORTH, Claim, Kind
+from verydeep.studies.pooling import Difference, Variances, difference_of_figures
+from verydeep.studies.verdicts import (
     Evidence,
     Verdict,
     evidence_of_errors,
@@ -72,7 +72,7 @@ def test_every_place_of_an_interval_has_its_finding(
     ]
     for kind, expected in kinds:
         claim = Claim("", kind, (error - 3, error))
-        assert claim.finding((low, high), error) == expected, kind
+        assert claim.outcome((low, high), error) == expected, kind
 
 
 def test_what_is_worth_the_name_parts_the_papers_depths_as_the_paper_does() -> None:
@@ -97,7 +97,7 @@ def verdict(claim: Claim, difference: Difference, error: float = 30.0) -> Verdic
 def test_where_seeds_do_not_differ_pictures_are_as_many_as_the_normal_distribution_says() -> None:
     """1.96^2 of (30 points)^2 and of the two that are pretended, over the square of the mean."""
     found = verdict(DEEPER, varying(1.0, 30, 0, 0))
-    assert found.finding == "undecided"
+    assert found.outcome == "undecided"
     assert found.pictures == pytest.approx((1.96 * 30) ** 2, rel=0.01)
 
 
@@ -105,7 +105,7 @@ def test_where_seeds_differ_too_much_no_number_of_pictures_decides() -> None:
     """With seeds 1 point apart, three of them reach t(2) / sqrt(3) points, 2.48, however tested."""
     reach = stats.t.ppf(0.975, 2) / sqrt(3)
     short, enough = (verdict(DEEPER, varying(reach + off, 36, 1, 5)) for off in (-0.1, 0.1))
-    assert short.finding == enough.finding == "undecided"
+    assert short.outcome == enough.outcome == "undecided"
     assert short.pictures is None
     assert "no number of pictures: what seeds differ by decides" in short.reason
     assert enough.pictures is not None
@@ -133,12 +133,12 @@ def test_the_number_that_decides_is_the_least_that_does() -> None:
             difference.at(pictures=found.pictures - less),
             difference.at(seeds=found.seeds - less),
         ):
-            assert DEEPER.finding(other.interval(found.level), error) == expected
+            assert DEEPER.outcome(other.interval(found.level), error) == expected
 
 
 def test_what_is_decided_needs_no_more() -> None:
     found = verdict(DEEPER, varying(9.0, 30, 0.1, 5))
-    assert (found.finding, found.pictures, found.seeds) == ("seen", None, None)
+    assert (found.outcome, found.pictures, found.seeds) == ("seen", None, None)
 
 
 def test_claims_are_corrected_together() -> None:
@@ -148,7 +148,7 @@ def test_claims_are_corrected_together() -> None:
     nothing = varying(0.0, 63.2, 0, 0)
     alone = verdict(DEEPER, one)
     first, second = verdicts([Evidence(DEEPER, each, 30.0) for each in (one, nothing)])
-    assert (alone.finding, first.finding) == ("seen", "undecided")
+    assert (alone.outcome, first.outcome) == ("seen", "undecided")
     assert first.p == pytest.approx(2 * one.p)
     assert (first.level, second.level) == (0.975, 0.975)
 

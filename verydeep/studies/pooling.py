@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Float64
 from verydeep.errors import UserError
 from verydeep.evaluation.comparison import LEVEL
 from verydeep.evaluation.metrics import Interval
-from verydeep.study.student import quantile, tails
+from verydeep.studies.student import quantile, tails
 
 WHOLE = 100.0
 """The most by which two figures in % can differ, in points."""

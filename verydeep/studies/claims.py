@@ -14,7 +14,7 @@ from typing import Literal
 from verydeep.evaluation.metrics import Interval
 
 Kind = Literal["better", "alike", "no better"]
-Finding = Literal["seen", "not seen", "undecided"]
+Outcome = Literal["seen", "not seen", "undecided"]
 WORTH = 0.6 / 28.7
 """The share of an error below which a difference is not worth the name, 2.1 %.
 
@@ -50,7 +50,7 @@ class Claim:
         first, second = self.errors
         return (second - first) / second * error
 
-    def finding(self, interval: Interval, error: float) -> Finding:
+    def outcome(self, interval: Interval, error: float) -> Outcome:
         """Whether the claim is seen where our second errs by `error` %, by points of the first.
 
         The interval is of how much better the first is. With e the effect that is expected here,

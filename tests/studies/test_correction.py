@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verydeep.study.correction import holm
+from verydeep.studies.correction import holm
 
 
 def test_corrected_p_are_those_of_r() -> None:

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float
 
 from verydeep.evaluation.comparison import points
 from verydeep.evaluation.metrics import Interval
-from verydeep.study.claims import WORTH, Claim, Finding
-from verydeep.study.correction import holm
-from verydeep.study.pooling import (
+from verydeep.studies.claims import WORTH, Claim, Outcome
+from verydeep.studies.correction import holm
+from verydeep.studies.pooling import (
     WHOLE,
     Difference,
     difference_of_errors,
@@ -67,7 +67,7 @@ class Verdict:
     """
 
     evidence: Evidence
-    finding: Finding
+    outcome: Outcome
     p: float
     level: float
     pictures: int | None = None
@@ -92,7 +92,7 @@ class Verdict:
     def reason(self) -> str:
         """Why it was found so, in words, and what would decide it where nothing did."""
         why = (_of_better if self.evidence.claim.kind == "better" else _of_alike)(self)
-        return f"{why}; {_needed(self)}" if self.finding == "undecided" else why
+        return f"{why}; {_needed(self)}" if self.outcome == "undecided" else why
 
     def __str__(self) -> str:
         claim, difference = self.evidence.claim, self.evidence.difference
@@ -105,7 +105,7 @@ class Verdict:
             first, second = claim.errors
             of = f"the paper's {points(second - first)} of {points(second)}"
             parts.append(f"{of} would be {points(self.effect)} here")
-        return f"{claim.name}: {self.finding}: {'; '.join([*parts, self.reason])}"
+        return f"{claim.name}: {self.outcome}: {'; '.join([*parts, self.reason])}"
 
 
 def verdicts(evidence: Sequence[Evidence]) -> tuple[Verdict, ...]:
@@ -120,9 +120,9 @@ def _verdict(evidence: Evidence, p: float, level: float) -> Verdict:
     claim, difference, error = evidence.claim, evidence.difference, evidence.error
 
     def decided(other: Difference) -> bool:
-        return claim.finding(other.interval(level), error) != "undecided"
+        return claim.outcome(other.interval(level), error) != "undecided"
 
-    found = claim.finding(difference.interval(level), error)
+    found = claim.outcome(difference.interval(level), error)
     if found != "undecided":
         return Verdict(evidence, found, p, level)
     pictures = difference.pictures and _least(
@@ -147,7 +147,7 @@ def _least(decides: Callable[[int], bool], short: int, most: int) -> int | None:
 
 def _of_better(verdict: Verdict) -> str:
     low, high = verdict.interval
-    match verdict.finding:
+    match verdict.outcome:
         case "seen" if low > verdict.effect:
             return "better, by more than that"
         case "seen" if high < verdict.effect:
@@ -164,7 +164,7 @@ def _of_alike(verdict: Verdict) -> str:
     low, high = verdict.interval
     worth = f"the {points(verdict.worth)} points that would be worth the name"
     apart = "apart" if verdict.evidence.claim.kind == "alike" else "better"
-    match verdict.finding:
+    match verdict.outcome:
         case "seen":
             return f"apart by less than {worth}" if apart == "apart" else f"not better by {worth}"
         case "not seen":

@@ -14,7 +14,7 @@ from scipy import stats
 
 from verydeep.errors import UserError
 from verydeep.evaluation.comparison import exact_interval, mcnemar
-from verydeep.study.pooling import (
+from verydeep.studies.pooling import (
     Difference,
     Variances,
     difference_of_errors,

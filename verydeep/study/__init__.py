@@ -1,1 +1,0 @@
-"""The paper's findings tested again: differences over pictures and seeds, verdicts on claims."""
