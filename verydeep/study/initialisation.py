@@ -25,7 +25,7 @@ from verydeep.runtime.threads import in_order, one_thread_each
 from verydeep.study.deep_stack import RERUNS, Reruns
 from verydeep.study.deep_stack import reruns as reruns_of_stack
 from verydeep.study.signals import Signals, signals
-from verydeep.training.footprint import bytes_of_values
+from verydeep.training.footprint import KERNEL, bytes_of_values
 
 NETS = ("A", "B", "C", "D", "E")
 INITIALS = ("gaussian:0.01", "gaussian:0.1", "whole-gaussian:0.01", "glorot", "he")
@@ -98,7 +98,7 @@ def _at_once(tables: Sequence[Table], pictures: int, runtime: Runtime) -> int:
 
     Beside weights and values each takes their gradients.
     """
-    needed = max(
+    needed = KERNEL + max(
         2 * (FLOAT * cost(table).parameters + bytes_of_values(table, pictures)) for table in tables
     )
     memory.refuse(
