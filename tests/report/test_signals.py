@@ -108,9 +108,10 @@ def test_plots_are_in_the_pages_colours() -> None:
 def test_the_page_names_what_is_not_finite() -> None:
     sections = sections_of_initialisation(FOUND)
     assert len(sections) == 4
-    assert "No finite numbers: D from gaussian:10 at fc7, fc8." in sections[1]
+    said = "no finite numbers: D from gaussian:10 in 2 of 6 layers, the first being fc7."
+    assert said in sections[1]
     steady = Initialisation(FOUND.lecture, (STEADY,))
-    assert "No finite numbers" not in "".join(sections_of_initialisation(steady))
+    assert "no finite numbers" not in "".join(sections_of_initialisation(steady))
 
 
 def test_the_lectures_figures_are_counted_as_they_hold() -> None:

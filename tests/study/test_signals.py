@@ -195,12 +195,13 @@ def test_what_is_not_finite_is_said_and_what_is_gone_is_zero() -> None:
     assert math.isnan(found.layers[3].gain)  # of nothing
 
 
-def test_squares_that_a_float_has_no_place_for_are_summed() -> None:
+def test_what_a_float_has_no_place_for_is_summed() -> None:
     """1e30 squared is beyond 3e38, the largest float; 1e-30 squared below the least."""
     for size in (1e30, 1e-30):
         found = moments(torch.tensor([size, -size, size, -size]))
         assert found.mean == 0
         assert found.std == found.rms == pytest.approx(size)
+    assert moments(torch.full((4,), 3e38)).mean == pytest.approx(3e38)
     assert moments(torch.tensor([1.0, math.inf])).std == math.inf
     assert math.isnan(moments(torch.tensor([1.0, math.nan])).std)
 

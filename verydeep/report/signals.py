@@ -35,9 +35,11 @@ _CAPTIONS: dict[Quantity, str] = {
 }
 Limits = tuple[float, float]
 
-_COLOURS = "#3a86c8", "#d9772b", "#3f9b5a", "#cf4d4d", "#8d6cc4"
-"""The first of the page's colours of classes, which are for light and for dark."""
-_MARKS = "o", "s", "^", "D", "P"
+_COLOURS = (
+    "#3a86c8", "#d9772b", "#3f9b5a", "#cf4d4d", "#8d6cc4", "#96694f", "#d066a6", "#1fa3b0",
+)  # fmt: skip
+"""Some of the page's colours of classes, which are for light and for dark."""
+_MARKS = "o", "s", "^", "D", "P", "v", "X", "*"
 _DASHES = "-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))
 _AT_EDGES = {"0": (0, "v", "zero"), "inf": (1, "^", "infinite"), "nan": (1, "x", "no number")}
 """What a log axis has no place for: at which end it is marked, how, and what it is called."""
@@ -162,11 +164,13 @@ def _mark(axes: Axes, layer: int, value: float, mark: str, colour: str, markersi
 
 def _look(i: int) -> dict[str, Any]:
     """Line `i`: its colour, and marks and dashes for who cannot tell colours apart."""
-    n = i % len(_COLOURS)
     return {
-        "color": _COLOURS[n], "marker": _MARKS[n], "linestyle": _DASHES[n],
-        "markersize": 4, "linewidth": 1.6,
-    }  # fmt: skip
+        "color": _COLOURS[i % len(_COLOURS)],
+        "marker": _MARKS[i % len(_MARKS)],
+        "linestyle": _DASHES[i % len(_DASHES)],
+        "markersize": 4,
+        "linewidth": 1.6,
+    }
 
 
 def _legend(names: Sequence[str], lines: Iterable[Sequence[float]], rings: bool = False) -> str:
@@ -196,8 +200,11 @@ def _grid(plots: Iterable[str]) -> str:
 def _not_finite(found: Initialisation) -> str:
     """Names the nets that have values or gradients which are no finite numbers; or nothing."""
     told = [
-        f"{escape(each.net)} from {escape(each.initial)} at {', '.join(each.not_finite)}"
+        f"{escape(each.net)} from {escape(each.initial)} in {len(each.not_finite)} of "
+        f"{len(each.layers)} layers, the first being {each.not_finite[0]}"
         for each in found.signals
         if each.not_finite
     ]
-    return f"<p>No finite numbers: {'; '.join(told)}.</p>" if told else ""
+    return (
+        f"<p>Values or gradients that are no finite numbers: {'; '.join(told)}.</p>" if told else ""
+    )
