@@ -10,9 +10,9 @@ import pytest
 
 from verydeep.report.signal_tables import markdown
 from verydeep.report.signals import lecture_plots, sections_of_initialisation, signal_plots
-from verydeep.study.deep_stack import CASES, Draw, Reruns
-from verydeep.study.initialisation import Initialisation
-from verydeep.study.signals import LayerSignals, Signals
+from verydeep.studies.deep_stack import CASES, Draw, Reruns
+from verydeep.studies.initialisation import Initialisation
+from verydeep.studies.signals import LayerSignals, Signals
 
 NAMES = ("conv1_1", "conv2_1", "conv2_2", "fc6", "fc7", "fc8")
 

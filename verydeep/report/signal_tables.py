@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from verydeep.report.signals import HEADINGS
-from verydeep.study.deep_stack import Reruns
-from verydeep.study.initialisation import Initialisation
-from verydeep.study.signals import LayerSignals, Signals
+from verydeep.studies.deep_stack import Reruns
+from verydeep.studies.initialisation import Initialisation
+from verydeep.studies.signals import LayerSignals, Signals
 
 
 def markdown(found: Initialisation) -> str:

@@ -16,9 +16,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator
 
 from verydeep.report.html import section
 from verydeep.report.plots import INK, STYLE, svg
-from verydeep.study.deep_stack import Reruns
-from verydeep.study.initialisation import Initialisation
-from verydeep.study.signals import Signals
+from verydeep.studies.deep_stack import Reruns
+from verydeep.studies.initialisation import Initialisation
+from verydeep.studies.signals import Signals
 
 Quantity = Literal["std", "gradient", "weight_gradient"]
 """What is drawn of each layer, by the names of `LayerSignals`."""

@@ -32,9 +32,9 @@ def markdown(found: Studied) -> str:
         rows = [(r.net, r.how, r.paper, r.ours, ", ".join(r.seeds)) for r in rows_of(table, found)]
         blocks += [f"{table.name}, {table.title}: top-1 error in %.", lines_of(HEAD, rows)]
     for judged in found.judged:
-        rows = [cells_of(verdict) for verdict in judged.verdicts]
+        verdicts = [cells_of(verdict) for verdict in judged.verdicts]
         reasons = [f"- {v.evidence.claim.name}: {v.reason}." for v in judged.verdicts]
-        blocks += [f"**{in_short(judged)}.**", lines_of(VERDICT_HEAD, rows), "\n".join(reasons)]
+        blocks += [f"**{in_short(judged)}.**", lines_of(VERDICT_HEAD, verdicts), "\n".join(reasons)]
     return "\n\n".join(blocks) + "\n"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from verydeep.evaluation.published import PUBLISHED, Trained
 from verydeep.studies.plan import Measurement, Plan, Step, Training
@@ -88,15 +87,14 @@ def _papers(net: Net, seeds: Sequence[int]) -> Iterator[Training]:
 
 def _ours(net: Net, size: Size, seeds: Sequence[int]) -> Iterator[Training]:
     """A net scaled down, after the trials of its rate."""
-    common = {**size.common, "net": net.net}
+    trial = {**size.training(size.trial), "net": net.net, "scale": size.scale, "seed": seeds[0]}
     tried = tuple(f"{net.net}-rate-{rate:g}" for rate in size.rates)
     for name, rate in zip(tried, size.rates, strict=True):
-        own: dict[str, Any] = {"scale": size.scale, "epochs": size.trial, "seed": seeds[0]}
-        yield Training(name, {**common, **own, "rate": rate})
+        yield Training(name, {**trial, "rate": rate})
     scale = f"{size.jitter[0]}-{size.jitter[1]}" if net.way == JITTERED else size.scale
+    whole = {**size.training(size.epochs), "net": net.net, "scale": scale}
     for seed in seeds:
-        own = {"scale": scale, "seed": seed}
-        yield Training(f"{net.name}-{seed}", {**common, **own}, tried=tried)
+        yield Training(f"{net.name}-{seed}", {**whole, "seed": seed}, tried=tried)
 
 
 def depth(size: Size) -> list[Table]:

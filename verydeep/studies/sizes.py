@@ -9,7 +9,7 @@ from typing import Any
 from verydeep.evaluation.published import three_scales
 
 PLAIN: Mapping[str, Any] = {
-    "initial": "he", "divide": True, "fall": "cosine", "warm_up": 1.0, "batch": 32,
+    "initial": "he", "divide": True, "fall": "cosine", "batch": 32,
     "dropout": 0.0, "colour": 0.0, "validation": "drawn", "bad_start": "train",
 }  # fmt: skip
 """How nets are trained that are smaller than the paper's, all of them alike: He's weights, for
@@ -39,12 +39,12 @@ class Size:
         """Whether nets are whole, and trained by the paper's own recipes."""
         return self.width == 1
 
-    @property
-    def common(self) -> dict[str, Any]:
-        """The settings of every training of this size; the paper's recipes have theirs."""
+    def training(self, epochs: int) -> dict[str, Any]:
+        """The settings of every training of so many epochs; the paper's recipes have theirs."""
         if self.is_papers:
             return {}
-        return {**PLAIN, "width": self.width, "crop": self.crop, "epochs": self.epochs}
+        own = {"width": self.width, "crop": self.crop, "epochs": epochs}
+        return {**PLAIN, **own, "warm_up": min(1.0, epochs / 4)}
 
     @property
     def fixed_scales(self) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.schema import Line
 from verydeep.shell import command
+from verydeep.studies.claims import Outcome
 from verydeep.studies.classification import STUDIES, plan
 from verydeep.studies.estimate import Takes, estimates
 from verydeep.studies.findings import Finding, claims
@@ -102,12 +103,12 @@ class Judged:
     verdicts: tuple[Verdict, ...]
 
     @property
-    def outcome(self) -> str:
+    def outcome(self) -> Outcome:
         """Seen where all of them are, not seen where one is not, and else undecided."""
         found = {verdict.outcome for verdict in self.verdicts}
-        return (
-            found.pop() if len(found) == 1 else "not seen" if "not seen" in found else "undecided"
-        )
+        if "not seen" in found:
+            return "not seen"
+        return "undecided" if "undecided" in found else "seen"
 
 
 @dataclass(frozen=True)

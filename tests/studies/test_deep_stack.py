@@ -15,7 +15,7 @@ from verydeep.errors import UserError
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import SILENT
 from verydeep.runtime.runtime import Runtime
-from verydeep.study.deep_stack import CASES, Printed, Quantity, Reruns, Verdict, draws, reruns
+from verydeep.studies.deep_stack import CASES, Printed, Quantity, Reruns, Verdict, draws, reruns
 
 SMALL, LARGE, XAVIER, XAVIER_RELU, HE = range(5)
 COUNT = 6

@@ -18,7 +18,7 @@ from verydeep.errors import UserError
 from verydeep.nets.network import Network, build
 from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import IMAGENET
-from verydeep.study.signals import LayerSignals, moments, signals
+from verydeep.studies.signals import LayerSignals, moments, signals
 
 LABELS = torch.tensor([0, 1, 2, 1])
 

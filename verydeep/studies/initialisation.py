@@ -22,9 +22,9 @@ from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime import memory
 from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import in_order, one_thread_each
-from verydeep.study.deep_stack import RERUNS, Reruns
-from verydeep.study.deep_stack import reruns as reruns_of_stack
-from verydeep.study.signals import Signals, signals
+from verydeep.studies.deep_stack import RERUNS, Reruns
+from verydeep.studies.deep_stack import reruns as reruns_of_stack
+from verydeep.studies.signals import Signals, signals
 from verydeep.training.footprint import KERNEL, bytes_of_values
 
 NETS = ("A", "B", "C", "D", "E")

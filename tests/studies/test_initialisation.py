@@ -17,9 +17,9 @@ from verydeep.nets.network import build
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime
-from verydeep.study import initialisation as module
-from verydeep.study.initialisation import INITIALS, NETS, Initialisation, initialisation
-from verydeep.study.signals import Signals, signals
+from verydeep.studies import initialisation as module
+from verydeep.studies.initialisation import INITIALS, NETS, Initialisation, initialisation
+from verydeep.studies.signals import Signals, signals
 
 CROP, WIDTH, CLASSES = 32, 0.125, 4
 SHOWN, LABELS = images(8, CROP, CROP), torch.arange(8) % CLASSES
