@@ -46,14 +46,14 @@ class Of:
 
     data: Line
     fingerprint: Line
-    size: dict[str, int | float | str | list[int] | list[float]]
 
 
 @dataclass(frozen=True)
 class Described:
-    """What plan.toml says."""
+    """What plan.toml says: what a study is of, and the sizes of its nets and trainings."""
 
     study: Of
+    size: Size
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def study(
 
 def begin(found: Planned) -> None:
     """Makes the folder of a study, and says in it what the study is of."""
-    about = Described(_of(found.work.data, found.dataset, found.size))
+    about = _described(found.work.data, found.dataset, found.size)
     try:
         found.work.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -230,10 +230,10 @@ def _refuse_few(dataset: Dataset) -> None:
         )
 
 
-def _of(where: str | Path, dataset: Dataset, size: Size) -> Of:
-    plain = {k: [*v] if isinstance(v, tuple) else v for k, v in asdict(size).items()}
+def _described(where: str | Path, dataset: Dataset, size: Size) -> Described:
+    """What plan.toml is to say."""
     data = str(where) if dataset.kind == "drawn" else str(Path(where).resolve())
-    return Of(data, dataset.fingerprint, plain)
+    return Described(Of(data, dataset.fingerprint), size)
 
 
 def _refuse_another(folder: Path, where: str, dataset: Dataset, size: Size) -> None:
@@ -247,17 +247,17 @@ def _refuse_another(folder: Path, where: str, dataset: Dataset, size: Size) -> N
         theirs: Described = schema.fitting(Described, schema.of_toml(path.read_bytes()))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be gone on with: {error}; choose another --out") from None
-    ours = _of(where, dataset, size)
-    if theirs.study.fingerprint != ours.fingerprint:
+    if theirs.study.fingerprint != dataset.fingerprint:
         raise UserError(
             f"{folder} was begun with other pictures ({theirs.study.data}, fingerprint "
-            f"{theirs.study.fingerprint}, and here it is {ours.fingerprint}); choose another --out"
+            f"{theirs.study.fingerprint}, and here {dataset.fingerprint}); choose another --out"
         )
-    for name, value in ours.size.items():
-        if theirs.study.size.get(name) != value:
+    for name, value in vars(size).items():
+        other = getattr(theirs.size, name)
+        if other != value:
             raise UserError(
-                f"{folder} was begun at another size: its {name} is {theirs.study.size.get(name)}, "
-                f"and {value} is asked for; choose another --out"
+                f"{folder} was begun at another size: its {name} is {other}, and {value} is asked "
+                f"for; choose another --out"
             )
 
 
