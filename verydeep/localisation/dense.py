@@ -3,9 +3,9 @@
 A net that places boxes is run densely over the picture at each Q, and over its mirror image; so is
 the classifier, whose posterior at a position rates the box there. Where both have one trunk that is
 run once. Boxes are not merged here. Of all classes a few are kept, the candidates: those that the
-classifier finds most probable in the whole picture, as it does when it is tested alone (of one that
-means whole maps, posteriors are averaged over views and not what it means), or that another test
-found.
+classifier finds most probable in the whole picture, by its own verdict of the mean evidence of all
+views, as when it is tested alone; or that another test found. A classifier of whole maps has no
+posteriors at positions, and rates all boxes of a view by what it says of that.
 """
 
 from __future__ import annotations
@@ -155,7 +155,8 @@ def _refuse_other_positions(nets: Nets) -> None:
 class _Shower:
     """Shows pictures to both nets: a row for each position, all boxes and all posteriors there.
 
-    A row for each view begins with NaN and says the picture's size and the posteriors of the view.
+    Rows that begin with NaN are behind those of each view: the picture's size, and in as many more
+    as it takes the classifier's evidence of the view.
     """
 
     def __init__(self, nets: Nets) -> None:
@@ -171,55 +172,65 @@ class _Shower:
         views = shown_as.views(images)
         together = max(1, self.limit // (views.shape[2] * views.shape[3]))
         pieces = [self._maps(piece) for piece in torch.split(views.flatten(0, 1), together)]
-        boxes, classes = (torch.cat(maps).cpu().numpy() for maps in zip(*pieces, strict=True))
+        maps = [torch.cat(each).cpu().numpy() for each in zip(*pieces, strict=True)]
         count = views.shape[1]
         return [
-            self._rows(shown_as, window, boxes[i : i + count], classes[i : i + count])
-            for i, window in zip(range(0, len(boxes), count), windows, strict=True)
+            self._rows(shown_as, window, *(each[i : i + count] for each in maps))
+            for i, window in zip(range(0, len(maps[0]), count), windows, strict=True)
         ]
 
-    def _maps(self, views: Tensor) -> tuple[Float[Tensor, "V N r c"], Float[Tensor, "V K P1"]]:
-        """Box numbers at each position, and posteriors: there, and last of the whole view."""
-        boxes, *of_classes = (scores.float() for scores in self._scores(views))
+    def _maps(
+        self, views: Tensor
+    ) -> tuple[Float[Tensor, "V N r c"], Float[Tensor, "V K P"], Float[Tensor, "V D"]]:
+        """Box numbers and posteriors at each position, and the evidence of each view."""
+        boxes, *of_classes = (values.float() for values in self._values(views))
         positions = boxes.shape[2] * boxes.shape[3]
         if self.nets.classifier is None:
-            return boxes, boxes.new_zeros(len(boxes), 0, positions + 1)
-        (scores,), likely = of_classes, self.nets.classifier.network.likely
-        whole = likely(scores.mean((2, 3)))[:, :, None]
-        here = likely(scores).flatten(2) if self.nets.rates_positions else whole
-        return boxes, torch.cat([here.expand(-1, -1, positions), whole], 2)
+            return boxes, boxes.new_zeros(len(boxes), 0, positions), boxes.new_zeros(len(boxes), 0)
+        (found,), network = of_classes, self.nets.classifier.network
+        if self.nets.rates_positions:
+            return boxes, network.likely(found).flatten(2), network.likely(found.mean((2, 3)))
+        evidence = found.flatten(1)
+        return boxes, network.verdict(evidence)[:, :, None].expand(-1, -1, positions), evidence
 
-    def _scores(self, views: Tensor) -> list[Float[Tensor, "V _ r c"]]:
-        """What both nets give at each position."""
+    def _values(self, views: Tensor) -> list[Float[Tensor, "V _ r c"]]:
+        """What both nets give at each position, or the classifier of whole maps of each view."""
         boxes, classifier = self.nets.boxes, self.nets.classifier
-        engines = [boxes] if classifier is None else [boxes, classifier]
+        asked = [(boxes, SCORES)]
+        if classifier is not None:
+            asked.append((classifier, classifier.network.table.pooled or SCORES))
         if views[..., 0].numel() > self.most:
-            return [in_tiles(engine, views, self.most, SCORES) for engine in engines]
+            return [in_tiles(engine, views, self.most, name) for engine, name in asked]
         if not self.nets.share_trunk:
-            return [engine.score_map(views) for engine in engines]
+            return [engine.values(views, name) for engine, name in asked]
         values = {boxes.network.table.trunk: boxes.trunk(views)}
-        return [engine.network.run(values, [SCORES])[SCORES] for engine in engines]
+        return [engine.network.run(values, [name])[name] for engine, name in asked]
 
     def _rows(
         self,
         shown_as: Pass,
         window: Window,
         boxes: Float32[np.ndarray, "V N r c"],
-        classes: Float32[np.ndarray, "V K P1"],
+        classes: Float32[np.ndarray, "V K P"],
+        evidence: Float32[np.ndarray, "V D"],
     ) -> Made:
         table = self.nets.boxes.network.table
         rows = []
-        for view, numbers, likely in zip(shown_as.windows(window), boxes, classes, strict=True):
+        each = zip(shown_as.windows(window), boxes, classes, evidence, strict=True)
+        for view, numbers, likely, found in each:
             here = _boxes_of(table, view, numbers).reshape(-1, len(numbers))
-            rows.append(np.concatenate([here, likely[:, :-1].T], 1))
-            whole = np.concatenate([np.zeros(len(numbers)), likely[:, -1]])
-            whole[: len(_WHOLE)] = np.nan, *window.picture
-            rows.append(whole[None])
+            rows.append(np.concatenate([here, likely.T], 1))
+            rows.append(_said(np.array([*window.picture, *found], np.float64), rows[0].shape[1]))
         return np.concatenate(rows).astype(np.float32)
 
 
-_WHOLE = ("NaN", "height", "width")
-"""How the row of a view begins."""
+def _said(numbers: Float64[np.ndarray, " M"], width: int) -> Float64[np.ndarray, "R C"]:
+    """What is said of a view, in as few rows of such a width as hold it, which begin with NaN."""
+    rows = -(-len(numbers) // (width - 1))
+    said = np.zeros((rows, width))
+    said[:, 0] = np.nan
+    said[:, 1:].flat[: len(numbers)] = numbers
+    return said
 
 
 def _boxes_of(
@@ -239,7 +250,10 @@ def _boxes_of(
 
 @dataclass(frozen=True)
 class _Finish:
-    """Of a picture's rows of all views those of its candidates; a first row says which they are."""
+    """Of a picture's rows of all views those of its candidates; a first row says which they are.
+
+    Candidates are by the verdict of the classifier, as when it is tested.
+    """
 
     nets: Nets
     given: Candidates | None
@@ -247,15 +261,15 @@ class _Finish:
 
     def __call__(self, i: int, rows: Made) -> Finished:
         boxed = SIDES * len(self.nets.boxes.network.classes)
-        is_whole = np.isnan(rows[:, 0])
-        size = rows[is_whole][0, 1 : len(_WHOLE)]
+        of_views = np.isnan(rows[:, 0])
+        size, evidence = self._size_and_evidence(rows[of_views, 1:])
         if self.given is not None:
             candidates, posteriors = self.given.classes[i], self.given.posteriors[i]
         else:
-            likely = rows[is_whole, boxed:].mean(0)
+            likely = self._verdict(evidence)
             candidates = np.argsort(-likely, kind="stable")[: self.count]
             posteriors = likely[candidates]
-        here = rows[~is_whole]
+        here = rows[~of_views]
         boxes = here[:, :boxed].reshape(len(here), -1, SIDES)[:, self.nets.names[candidates]]
         if self.nets.classifier is None:
             ratings = np.broadcast_to(posteriors, boxes.shape[:2])
@@ -265,6 +279,23 @@ class _Finish:
         first = np.pad(first, (0, EACH * self.count - len(first)))
         found = np.concatenate([boxes, ratings[..., None]], 2).reshape(len(here), -1)
         return np.concatenate([first[None], found])
+
+    def _size_and_evidence(
+        self, said: Float32[np.ndarray, "R C"]
+    ) -> tuple[Float32[np.ndarray, " 2"], Float32[np.ndarray, " D"]]:
+        """The picture's size and the mean evidence of its views, by the rows that tell of those."""
+        columns = self.nets.classifier.columns if self.nets.classifier else 0
+        of_each = -(-(2 + columns) // said.shape[1])
+        each = said.reshape(-1, of_each * said.shape[1])
+        return each[0, :2], each[:, 2 : 2 + columns].mean(0)
+
+    @torch.inference_mode()
+    def _verdict(self, evidence: Float32[np.ndarray, " D"]) -> Float32[np.ndarray, " K"]:
+        """The classifier's posteriors by the mean evidence of a picture's views."""
+        classifier = self.nets.classifier
+        assert classifier is not None
+        given = torch.from_numpy(evidence)[None].to(classifier.network.device)
+        return classifier.verdict(given)[0].cpu().numpy()
 
 
 def _of_rows(rows: Finished, count: int) -> Placed:
