@@ -16,8 +16,9 @@ from tests.conftest import TWO_CORES
 from verydeep.engines.engine import Engine, engine_for, is_trunk_of, with_trunk_of
 from verydeep.errors import UserError
 from verydeep.evaluation.views import crop_at_position, protocol
-from verydeep.localisation.dense import Candidates, Nets, Placed, placed
+from verydeep.localisation.dense import Candidates, Placed, placed
 from verydeep.localisation.shares import boxes_of_shares
+from verydeep.localisation.showing import Nets
 from verydeep.nets.network import Network, build
 from verydeep.nets.rewording import with_last
 from verydeep.nets.words import read_table
