@@ -27,13 +27,12 @@ class PictureError(UserError):
 class Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
     """Long work was asked to stop and has put away what it has: `after` what, and in which folder.
 
-    The message says how to go on.
+    The message says how to go on: by the command `again`, or else by resuming that folder's run.
     """
 
-    def __init__(self, after: str = "", folder: object = "") -> None:
-        super().__init__(
-            f"stopped after {after}, saved; go on with `{command('train', '--resume', folder)}`"
-        )
+    def __init__(self, after: str = "", folder: object = "", again: str = "") -> None:
+        again = again or command("train", "--resume", folder)
+        super().__init__(f"stopped after {after}, saved; go on with `{again}`")
         self.after = after
 
 

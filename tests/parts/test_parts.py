@@ -28,6 +28,7 @@ from verydeep.nets.network import build
 from verydeep.packs.writer import pack
 from verydeep.parts.dataset import marks
 from verydeep.parts.seen import PIECE, key_of
+from verydeep.parts.splitting import with_test
 from verydeep.pictures.reading import Source
 from verydeep.report.page import write_page
 from verydeep.report.protocols import _wherever
@@ -553,3 +554,39 @@ def test_the_answer_as_json_has_parts_and_intervals(begun: Run) -> None:
     assert (centre["part"], centre["role"], len(centre["interval"])) == (
         "validation", "validation", 2,
     )  # fmt: skip
+
+
+def two_parts(photos: Photos) -> Path:
+    """A folder of train/ and val/, too small for a part to choose by where none was found."""
+    photos(20, 20, root="data/train")
+    photos(6, 6, root="data/val", first=100)
+    return Path("data")
+
+
+def test_the_part_that_was_found_is_a_test_where_some_of_train_chooses(photos: Photos) -> None:
+    found = with_test(open_dataset(two_parts(photos)), 0)
+    assert {role: len(part) for role, part in found.by_role.items()} == {
+        "train": 36, "validation": 4, "test": 12,
+    }  # fmt: skip
+    learnt = contents(found.train) | contents(found.validation)
+    assert contents(found.by_role["test"]) == {
+        p.read_bytes() for p in Path("data/val").rglob("*.png")
+    }
+    assert learnt == {p.read_bytes() for p in Path("data/train").rglob("*.png")}
+    assert "10% of each class of train chooses the weights" in found.notes[-1]
+
+
+def test_what_has_a_test_or_nothing_found_to_test_on_stays_as_it_is(photos: Photos) -> None:
+    one = open_dataset(photos(20, 20))
+    assert with_test(one, 0) is one
+    drawn = open_dataset("drawn:20x32")
+    assert with_test(drawn, 0) is drawn
+
+
+def test_a_run_that_draws_what_chooses_tests_on_what_was_found(photos: Photos) -> None:
+    data = two_parts(photos)
+    run = train(data, "run", TWO_CORES, **SMALL, validation="drawn")
+    assert {tested.scores.role for tested in run.tests} == {"validation", "test"}
+    tested = evaluate("run", data, runtime=TWO_CORES)
+    assert (tested.scores.part, tested.scores.role) == ("test", "test")
+    assert contents(tested.part) == {p.read_bytes() for p in Path("data/val").rglob("*.png")}

@@ -23,6 +23,7 @@ from verydeep.commands import (
     pack,
     predict,
     similar,
+    study,
     tour,
     train,
     transfer,
@@ -61,6 +62,7 @@ VERBS: dict[Callable[..., None], str] = {
     transfer.transfer: "A classifier by another network's features.",
     features.features: "Descriptors of pictures, for whatever is to be learnt.",
     similar.similar: "The described pictures most like these.",
+    study.study: "The paper's findings, tested again.",
 }
 """The verbs in the order of a newcomer's steps, and what each is listed with."""
 for verb, line in VERBS.items():

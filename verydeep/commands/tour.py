@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,7 @@ from verydeep.commands.options import Device, Quiet, Seed, Threads
 
 if TYPE_CHECKING:
     from verydeep.datasets import Dataset
-    from verydeep.verbs.run import Run
+    from verydeep.evaluation.scores import Scores
 
 DATA = "drawn:2000x64"
 SMALL: dict[str, Any] = {
@@ -20,7 +20,7 @@ SMALL: dict[str, Any] = {
     "dropout": 0.0, "colour": 0.0,
 }  # fmt: skip
 """How the networks are scaled down, to be trained in about a minute each."""
-EPOCHS = {"A": 12, "D": 12}
+EPOCHS = 12
 
 
 def tour(
@@ -48,8 +48,9 @@ def tour(
     from verydeep.report.sheet import write_contact_sheet
     from verydeep.runtime.machine import Machine
     from verydeep.runtime.runtime import Runtime
+    from verydeep.studies.plan import Plan, Training
     from verydeep.training.run import new_folder
-    from verydeep.verbs.train import train
+    from verydeep.verbs.plans import Work, carry_out
 
     folder = new_folder(out, "tour")
     dataset = open_dataset(DATA, seed or 0)
@@ -57,24 +58,12 @@ def tour(
     write_contact_sheet(dataset, sheet)
     console.say(f"the pictures look like this: {sheet}")
     write_some(dataset, folder / "pictures")
-    machine = Machine.this(device, threads)
-    runs: dict[str, Run] = {}
-    for name, epochs in EPOCHS.items():
-        console.say(f"\nconfiguration {name}" + (", started from layers of A" if runs else ""))
-        start: dict[str, Any] = {"start": str(runs["A"].folder)} if runs else {}
-        runs[name] = train(
-            DATA,
-            folder / name,
-            Runtime(machine, progress=console),
-            net=name,
-            epochs=epochs,
-            seed=seed or 0,
-            split=seed or 0,
-            **SMALL,
-            **start,
-        )
-        write_page(runs[name])
-    print(answer(runs))
+    given = {"seed": seed or 0, "split": seed or 0, **SMALL}
+    a = Training("A", {"net": "A", "epochs": EPOCHS})
+    d = Training("D", {"net": "D", "epochs": EPOCHS}, after="A")
+    work = Work(Plan((a, d)), folder, DATA, given)
+    carry_out(work, Runtime(Machine.this(device, threads), progress=console), write_page)
+    print(answer(folder, {name: work.tests_of(name) for name in ("A", "D")}))
 
 
 def write_some(dataset: Dataset, folder: Path) -> None:
@@ -91,30 +80,29 @@ def write_some(dataset: Dataset, folder: Path) -> None:
         Image.fromarray(image).save(folder / f"{name}.png")
 
 
-def answer(runs: Mapping[str, Run]) -> str:
+def answer(folder: Path, tests: Mapping[str, Sequence[Scores]]) -> str:
     """The small table, where the pages lie, and what to do next."""
     from verydeep.commands.compare import cells
     from verydeep.report.tables import text_table
     from verydeep.shell import called, command
     from verydeep.verbs.compare import as_data
 
-    tests = {n: [t for t in run.tests if t.scores.role == "test"] for n, run in runs.items()}
-    rows = [["top-1 test error, % (95 % interval)", *(str(t.scores.protocol) for t in tests["A"])]]
-    for name, found in tests.items():
-        errors = [cells(as_data([tested.scores])) for tested in found]
+    of_test = {name: [s for s in found if s.role == "test"] for name, found in tests.items()}
+    rows = [["top-1 test error, % (95 % interval)", *(str(s.protocol) for s in of_test["A"])]]
+    for name, found in of_test.items():
+        errors = [cells(as_data([scores])) for scores in found]
         rows.append([f"configuration {name}", *(f"{e[0]} ({e[1]})" for e in errors)])
-    best = min(runs.values(), key=lambda run: float(run.tests[-1].top1))
-    pages = [f"  {run.folder}/report.html" for run in runs.values()]
+    best = min(of_test, key=lambda name: of_test[name][-1].top(1))
     return "\n".join(
         [
             "",
             text_table(rows),
             "",
             "A chance guess errs on 90 %. Each network has its page; open it in a browser:",
-            *pages,
+            *(f"  {folder / name}/report.html" for name in tests),
             "",
             "Show the better one ten pictures that it has not seen:",
-            f"  {command('predict', best.folder, best.folder.parent / 'pictures', '--top', 1)}",
+            f"  {command('predict', folder / best, folder / 'pictures', '--top', 1)}",
             "",
             "Then your own, in one folder for each class:",
             f"  {called()} look photos/",

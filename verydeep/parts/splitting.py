@@ -7,6 +7,7 @@ many there is a part to choose the weights by and another to test on; what chose
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -169,6 +170,30 @@ def _split_already(
     lines = chain(classes, *(chain([word], listing.lines()) for word, listing in said))
     notes = [*notes, *beside, *(line for listing in listings.values() for line in listing.notes)]
     return Dataset(str(root), "folder", classes, parts, made, tuple(notes), fingerprint(lines))
+
+
+def with_test(dataset: Dataset, seed: int) -> Dataset:
+    """The same with a test: what was found to choose by is set aside, and some of train chooses.
+
+    A tenth of each class is drawn for it from the seed of the split. A dataset that has a test, or
+    of which nothing was found but pictures to train on, is as it was.
+    """
+    parts = dataset.by_role
+    if {"test", "validation"} - parts.keys() != {"test"} or "validation" in dataset.made:
+        return dataset
+    name = dataset.roles["validation"]
+    found = _drawn(parts["train"], seed, HELD_OUT / 2, ("validation",))
+    note = (
+        f"{HELD_OUT / 2:.0%} of each class of {dataset.roles['train']} chooses the weights, drawn "
+        f"from split seed {seed}: {len(found['validation']):,}; {name} is the test"
+    )
+    return replace(
+        dataset,
+        parts={**found, "test": parts["validation"]},
+        made=("validation",),
+        notes=(*dataset.notes, note),
+        roles={role: role for role in ROLES},
+    )
 
 
 def words_of(found: Collection[str]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ _VARIABLES = {
 INK, FAINT, FIRST, SECOND = _VARIABLES
 POINTS = 200
 """Of a curve, at most."""
-_STYLE: Any = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "verydeep",
     "font.family": "sans-serif",
@@ -46,6 +46,7 @@ _STYLE: Any = {
     "grid.linewidth": 0.5,
     "lines.linewidth": 2,
 }
+"""What every plot is drawn with."""
 
 
 def loss_curves(epochs: Sequence[Epoch], cuts: Iterable[int] = ()) -> str:
@@ -53,20 +54,20 @@ def loss_curves(epochs: Sequence[Epoch], cuts: Iterable[int] = ()) -> str:
 
     `cuts` are the epochs after which the rate was cut.
     """
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _axes("loss")
         numbers = [e.epoch for e in epochs]
         axes.plot(numbers, [e.loss for e in epochs], color=SECOND, label="training")
         axes.plot(numbers, [e.validation_loss for e in epochs], color=FIRST, label="validation")
         _finish(axes, epochs, cuts)
-        return _svg(figure)
+        return svg(figure)
 
 
 def figure_curve(
     epochs: Sequence[Epoch], best: Epoch, watched: Figure, cuts: Iterable[int] = ()
 ) -> str:
     """SVG of a task's figure on the validation part, with the epoch whose weights were kept."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _axes(watched.heading)
         values = [e.figures[watched.name] for e in epochs]
         axes.plot([e.epoch for e in epochs], values, color=FIRST, label="validation")
@@ -74,12 +75,12 @@ def figure_curve(
         axes.plot(best.epoch, kept, "o", color=FIRST, label=f"kept: epoch {best.epoch}")
         axes.set_ylim(0, 1.08 * max(values) or 1)
         _finish(axes, epochs, cuts)
-        return _svg(figure)
+        return svg(figure)
 
 
 def precision_curve(curve: Curve) -> str:
     """Small SVG of precision over recall of one class."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Canvas(figsize=(2.6, 2.0), layout="constrained")
         axes = figure.add_subplot()
         recall, precision = curve.recall, curve.precision
@@ -87,12 +88,12 @@ def precision_curve(curve: Curve) -> str:
         some = rising[np.unique(np.linspace(0, len(rising) - 1, POINTS).round().astype(int))]
         axes.plot([0, *recall[some]], [precision[some[0]], *precision[some]], color=FIRST)
         axes.set(xlim=(0, 102), ylim=(0, 102), xlabel="recall, %", ylabel="precision, %")
-        return _svg(figure)
+        return svg(figure)
 
 
 def overlap_histogram(counts: Sequence[int], right: float) -> str:
     """SVG of how many boxes overlap their object by each tenth; those above `right` are right."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _axes("pictures")
         edges = np.arange(len(counts)) / len(counts)
         colours = [FIRST if edge >= right else SECOND for edge in edges]
@@ -102,7 +103,7 @@ def overlap_histogram(counts: Sequence[int], right: float) -> str:
         axes.xaxis.set_major_locator(MultipleLocator(0.1))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(visible=False, axis="x")
-        return _svg(figure)
+        return svg(figure)
 
 
 def _axes(label: str) -> tuple[Canvas, Axes]:
@@ -126,15 +127,15 @@ def _finish(axes: Axes, epochs: Sequence[Epoch], cuts: Iterable[int]) -> None:
     axes.legend(frameon=False)
 
 
-def _svg(figure: Canvas) -> str:
+def svg(figure: Canvas) -> str:
     """The figure as an SVG element that fits its column, in the page's colours."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) (?:height="[^"]*")', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) (?:width="[^"]*")', r"\1", svg, count=1)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) (?:height="[^"]*")', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) (?:width="[^"]*")', r"\1", text, count=1)
     for stand_in, variable in _VARIABLES.items():
-        svg = svg.replace(stand_in, variable)
-    return svg
+        text = text.replace(stand_in, variable)
+    return text

@@ -34,6 +34,24 @@ class Progress:
 SILENT = Progress()
 
 
+class Within(Progress):
+    """Listens to one piece of longer work: how far it is goes on under its name, what it says not.
+
+    So work of many pieces alike says what it does with each, and no more.
+    """
+
+    def __init__(self, whole: Progress, piece: str) -> None:
+        self._whole, self._piece = whole, piece
+
+    def step(self, what: str, done: int, total: int, note: str = "") -> None:
+        """How far the piece is."""
+        self._whole.step(f"{self._piece}: {what}", done, total, note)
+
+    def leave(self) -> NoReturn:
+        """Ends the whole."""
+        self._whole.leave()
+
+
 class Shown(Progress):
     """Shows work to whoever started it: one line that is renewed, or a few plain ones in a pipe.
 

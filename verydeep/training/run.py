@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from verydeep import tensors_file
-from verydeep.errors import UserError
+from verydeep.errors import UserError, one_line
 from verydeep.parts.seen import Memory
 from verydeep.shell import command
 from verydeep.training.state import Epoch, columns
@@ -55,6 +55,19 @@ def read_origin(folder: Path) -> Memory:
     content = tensors_file.read(folder / ORIGIN, ORIGIN_KIND)
     with tensors_file.refusals(folder / ORIGIN, ORIGIN_KIND):
         return memory_of(content.tensors())
+
+
+def read_log(folder: Path) -> list[Epoch]:
+    """The epochs that log.csv of a run tells of; UserError where it cannot be read."""
+    whole = {"epoch", "step"}
+    try:
+        with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
+            return [
+                Epoch.of_line({k: int(v) if k in whole else float(v) for k, v in line.items()})
+                for line in csv.DictReader(file)
+            ]
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{folder}/log.csv cannot be read: {one_line(error)}") from None
 
 
 class Log:

@@ -26,7 +26,7 @@ BEFORE = {"divide": True, "bad_start": "train"}
 run.toml, taken as a recipe, trains again."""
 LATER = {
     "task": "classify", "fall": "plateau", "warm_up": 0.0, "class_weights": "none",
-    "sampling": "plain", "cached": False, "views": 8,
+    "sampling": "plain", "cached": False, "views": 8, "validation": "found",
 }  # fmt: skip
 """Settings that came later, and what is meant where a run.toml does not say them."""
 
@@ -67,6 +67,10 @@ class Settings:
     has; with `sampling` "balanced" every epoch draws as many pictures as ever, but so that classes
     come equally often. What is judged is the same.
 
+    `validation` says what chooses the weights of data with two parts: the part that was "found"
+    beside train, or a tenth of train "drawn" from the seed of the split, so that the part that was
+    found is a test.
+
     `seed` is that of all that is random in training; `split` that of the split of the data into
     parts, where it has none of its own, so that other seeds train other nets on the same parts.
 
@@ -101,6 +105,7 @@ class Settings:
     average: Share = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     sampling: Literal["plain", "balanced"] = "plain"
+    validation: Literal["found", "drawn"] = "found"
     micro_batch: Annotated[int, Between(1, MANY)] = 16
     precision: Literal["float32", "bf16"] = "float32"
     compiled: bool = False

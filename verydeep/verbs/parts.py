@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -15,6 +16,7 @@ from verydeep.errors import UserError
 from verydeep.parts.dataset import ROLES, marks
 from verydeep.parts.fingerprints import of_pictures
 from verydeep.parts.seen import NO_KEYS, UNKNOWN, looked_into
+from verydeep.parts.splitting import with_test
 from verydeep.runtime.runtime import Runtime
 from verydeep.weights.file import WeightsInfo, read_info, read_memory
 from verydeep.weights.info import members_of
@@ -26,6 +28,13 @@ WORDS = {
     "test": "",
 }
 """What is said of pictures that were this for the weights."""
+
+
+def opened(data: str | Path, settings: Mapping[str, Any], several: bool = False) -> Dataset:
+    """The dataset in the parts that a training with these settings has; see `Settings`."""
+    split = int(settings.get("split", 0))
+    dataset = open_dataset(data, split, several)
+    return with_test(dataset, split) if settings.get("validation") == "drawn" else dataset
 
 
 def split_of(info: WeightsInfo) -> int:
@@ -83,7 +92,9 @@ def to_test(
     """
     info, name = read_info(path), ALIASES.get(name or "", name)
     split = split_of(info) if split is None else split
-    dataset = opened = fitting(open_dataset(data, split, members_of(info)[0].table.has_several))
+    validation = info.provenance.get("settings", {}).get("validation", "found")
+    several = members_of(info)[0].table.has_several
+    dataset = fitted = fitting(opened(data, {"split": split, "validation": validation}, several))
     if name in ("train", "all"):
         memory = read_memory(path)
     else:
@@ -101,7 +112,7 @@ def to_test(
     else:
         name = "all"
         part, note = _not_known(dataset.everything, memory, str(path))
-        dataset = replace(opened, notes=(*opened.notes, *note))
+        dataset = replace(fitted, notes=(*fitted.notes, *note))
     return dataset, name, part, _role(dataset, name, part, memory, info, split)
 
 

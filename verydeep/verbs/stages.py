@@ -6,30 +6,26 @@ whole can be stopped anywhere and gone on with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from verydeep import schema
-from verydeep.errors import Stopped, UserError, one_line
-from verydeep.evaluation.scores import Scores, load_scores
+from verydeep.errors import UserError, one_line
+from verydeep.evaluation.scores import Scores
 from verydeep.files import write_atomic
 from verydeep.runtime.runtime import Runtime
 from verydeep.schema import Line
+from verydeep.studies.plan import Plan, Training
 from verydeep.training.recipes import RECIPES, Recipe, chain
 from verydeep.training.run import new_folder
-from verydeep.training.run_toml import RUN, to_toml
+from verydeep.training.run_toml import to_toml
 from verydeep.training.settings import checked
-from verydeep.verbs.run import Run
-from verydeep.verbs.train import resume, train
+from verydeep.verbs.plans import Finish, Work, carry_out
 
 CHAIN = "chain.toml"
 """What a staged training is made of, in its folder."""
-FINISHED = ".finished"
-"""Marks the folder of a stage that is trained and tested."""
-Finish = Callable[[Run], object]
-"""What is done with the run of each stage when it is finished, such as writing its page."""
 
 
 @dataclass(frozen=True)
@@ -127,26 +123,7 @@ def _go_through(
     finish: Finish,
 ) -> list[Stage]:
     """Every stage in turn: left alone where it is finished, gone on with, or begun."""
-    stages: list[Stage] = []
-    ranks = runtime.ranks
-    for recipe in chain(last):
-        place = folder / recipe.name
-        runtime.progress.say(f"\nstage {recipe.name}")
-        finished = ranks.broadcast((place / FINISHED).exists())
-        if not finished:
-            begun = ranks.broadcast((place / RUN).exists())
-            start: dict[str, Any] = {"start": str(stages[-1].folder)} if stages else {}
-            try:
-                run = (
-                    resume(place, runtime, data=data)
-                    if begun
-                    else train(data, place, runtime, recipe=recipe, **given, **start)
-                )
-            except Stopped as stopped:
-                raise Stopped(f"{stopped.after} of {recipe.name}", folder) from None
-            if ranks.is_main:
-                finish(run)
-                (place / FINISHED).touch()
-        scores = sorted((place / "scores").glob("*.safetensors"))
-        stages.append(Stage(recipe, place, tuple(load_scores(path) for path in scores)))
-    return stages
+    recipes = chain(last)
+    work = Work(Plan(tuple(Training(r.name, {}, r, r.after) for r in recipes)), folder, data, given)
+    carry_out(work, runtime, finish)
+    return [Stage(r, work.place(r.name), work.tests_of(r.name)) for r in recipes]

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from verydeep import tasks, weights
-from verydeep.datasets import Dataset, Memory, open_dataset, refuse_too_small
+from verydeep.datasets import Dataset, Memory, refuse_too_small
 from verydeep.errors import UserError
 from verydeep.parts.fingerprints import is_unchanged
 from verydeep.runtime.progress import Progress
@@ -37,7 +37,7 @@ from verydeep.verbs.first_network import (
     table_of,
     within_memory,
 )
-from verydeep.verbs.parts import remembered
+from verydeep.verbs.parts import opened, remembered
 from verydeep.verbs.run import Run, go_through
 from verydeep.verbs.training_data import origin_of, refuse_nothing_apart, set_apart
 
@@ -69,7 +69,7 @@ def train(
     task = tasks.named(asked.get("task", Settings.task))
     if asked.get("start"):
         weights.find(asked["start"], runtime.progress)  # here, if it is a name not yet fetched
-    dataset = task.fitting(open_dataset(data, asked.get("split", 0), task.several))
+    dataset = task.fitting(opened(data, asked, task.several))
     refuse_too_small(dataset)
     origin = Memory()
     if asked.get("start"):
@@ -125,7 +125,7 @@ def resume(
             f"`{command('train', 'DATA', '--resume', folder)}`"
         )
     task = tasks.named(settings.task)
-    dataset = task.fitting(open_dataset(where, settings.split, task.several))
+    dataset = task.fitting(opened(where, asdict(settings), task.several))
     if not is_unchanged(about.data.fingerprint, dataset):
         raise UserError(
             f"{dataset.where} has changed since {folder} was begun: its fingerprint was "

@@ -1,0 +1,114 @@
+"""Plans carried out: what is done stays, what is damaged is done again, nobody is in the way."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from tests.conftest import TWO_CORES
+from verydeep.errors import UserError
+from verydeep.studies.plan import Measurement, Plan, Training
+from verydeep.training.run import read_log
+from verydeep.verbs import plans
+from verydeep.verbs.plans import Work, carry_out
+
+SMALL: dict[str, Any] = {
+    "net": "A", "width": 0.125, "crop": 32, "scale": 32, "fc": 16, "batch": 8, "epochs": 1,
+    "bad_start": "train",
+}  # fmt: skip
+DATA = "drawn:20x32"
+
+
+def work(*steps: Training | Measurement) -> Work:
+    folder = Path("plan")
+    folder.mkdir(exist_ok=True)
+    return Work(Plan(steps), folder, DATA, SMALL)
+
+
+def content() -> dict[str, bytes]:
+    names = ("best.safetensors", "*.safetensors")
+    found = [*Path("plan").glob(f"*/{names[0]}"), *Path("plan").glob(f"*/scores/{names[1]}")]
+    return {str(path): path.read_bytes() for path in found}
+
+
+A = Training("a", {"seed": 1})
+B = Training("b", {"seed": 2}, after="a")
+DENSE = Measurement("a", "dense", (32, 64))
+
+
+def test_steps_are_done_once_and_after_what_they_stand_on() -> None:
+    finished: list[str] = []
+    carry_out(work(A, B, DENSE), TWO_CORES, lambda run: finished.append(run.folder.name))
+    assert finished == ["a", "b"]
+    assert 'start = "' in Path("plan/b/run.toml").read_text()
+    first = content()
+    carry_out(work(A, B, DENSE), TWO_CORES, lambda run: finished.append("again"))
+    assert finished == ["a", "b"]
+    assert content() == first
+
+
+def test_what_is_damaged_is_done_again_to_the_same_bytes() -> None:
+    carry_out(work(A, DENSE), TWO_CORES)
+    first = content()
+    for name in first:
+        damaged = bytearray(first[name])
+        damaged[-1] ^= 1
+        Path(name).write_bytes(damaged)
+        carry_out(work(A, DENSE), TWO_CORES)
+        again = {k: v for k, v in content().items() if "damaged" not in k}
+        assert again == first, name
+
+
+def test_a_run_of_another_plan_is_refused() -> None:
+    carry_out(work(A), TWO_CORES)
+    other = Training("a", {"seed": 7})
+    with pytest.raises(UserError, match="plan/a holds a run of another plan: its seed is 1, and 7"):
+        carry_out(work(other), TWO_CORES)
+    Path("plan/a", plans.FINISHED).unlink()  # begun, and not done
+    with pytest.raises(UserError, match="another plan"):
+        carry_out(work(other), TWO_CORES)
+
+
+def test_the_rate_is_that_of_the_best_trial() -> None:
+    rates = {"slow": 1e-6, "right": 0.02}
+    trials = [Training(name, {"rate": rate, "epochs": 6}) for name, rate in rates.items()]
+    given = {k: v for k, v in SMALL.items() if k != "epochs"}
+    last = Training("last", {"seed": 3, "epochs": 1}, tried=("slow", "right"))
+    folder = Path("plan")
+    folder.mkdir()
+    carry_out(Work(Plan((*trials, last)), folder, "drawn:200x32", given), TWO_CORES)
+    errors = {n: min(e.figures["top1"] for e in read_log(folder / n)) for n in rates}
+    best = min(errors, key=lambda name: errors[name])
+    assert errors["slow"] != errors["right"]
+    assert f"rate = {rates[best]}" in (folder / "last" / "run.toml").read_text()
+
+
+def test_a_step_that_another_process_is_at_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other process is a lock held here, let go once this one waits for it."""
+    waits, let_go = Event(), Event()
+    claims = Path("plan") / plans.CLAIMS
+    done: list[str] = []
+    plan = work(A, Training("c", {"seed": 3}))
+    claims.mkdir()
+    held = (claims / "a").open("w")
+    fcntl.flock(held, fcntl.LOCK_EX)
+
+    def slept(seconds: float) -> None:
+        assert done == ["c"]
+        waits.set()
+        let_go.wait(10)
+
+    monkeypatch.setattr(plans, "sleep", slept)
+    thread = Thread(
+        target=carry_out, args=(plan, TWO_CORES, lambda run: done.append(run.folder.name))
+    )
+    thread.start()
+    assert waits.wait(60)
+    held.close()
+    let_go.set()
+    thread.join(60)
+    assert done == ["c", "a"]

@@ -1,0 +1,167 @@
+"""`verydeep study`: the paper's findings, tested again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from verydeep.commands.completion import SIZES, STUDIES, one_of
+from verydeep.commands.options import Data, Device, Json, Quiet, Threads
+
+if TYPE_CHECKING:
+    from verydeep.runtime.runtime import Runtime
+    from verydeep.verbs.study import Planned, Studied
+
+
+def study(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="depth, scales, protocols, fusion, several of them (depth,scales), or all.",
+            autocompletion=one_of(STUDIES),
+        ),
+    ],
+    data: Data,
+    scale: Annotated[
+        str,
+        typer.Option(
+            help="How large: tiny (minutes), small, medium (a GPU), or full, the paper's own.",
+            autocompletion=one_of(SIZES),
+        ),
+    ] = "tiny",
+    seeds: Annotated[int, typer.Option(help="Trainings of each net, from seed 0 on.")] = 3,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder, new or of this study. [default: runs/study-DATA-SCALE]"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    split_seed: Annotated[
+        int, typer.Option("--split-seed", help="Seed of the split into parts.")
+    ] = 0,
+    device: Device = None,
+    threads: Threads = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Test the paper's findings again on your own pictures.
+
+    verydeep study depth drawn
+
+    verydeep study all photos/ --scale small --dry-run
+
+    Every net is trained with several seeds, alike: as many epochs, and a rate chosen in the same
+    way. Each finding is then seen, not seen or undecided, with an interval over pictures and seeds
+    and the paper's own figures beside it. What is done is kept: the same command goes on, and so
+    does another process that is started beside it.
+    """
+    from verydeep.commands.console import Console
+    from verydeep.runtime.machine import Machine
+    from verydeep.runtime.runtime import Runtime
+    from verydeep.verbs import study as verb
+
+    console = Console(quiet)
+    console.say("verydeep study: looking at the data")
+    runtime = Runtime(Machine.this(device, threads), progress=console)
+    asked: dict[str, Any] = {"size": scale, "seeds": seeds, "split": split_seed}
+    if dry_run:
+        print(dry(verb.planned(name, data, out, **asked), runtime, json))
+        return
+    found = verb.study(name, data, out, runtime, **asked)
+    print(answer(found, json))
+
+
+def dry(planned: Planned, runtime: Runtime, json: bool) -> str:
+    """What would be done, how long it takes, and how much of the disk."""
+    from json import dumps
+
+    from verydeep.report.tables import short, text_table
+    from verydeep.verbs.plans import is_done
+
+    takes = planned.estimates(runtime)
+    left = [step for step in planned.work.plan.steps if not is_done(planned.work, step)]
+    on_cpu = runtime.machine.device == "cpu"
+    minutes = sum(takes[step.name].seconds for step in left) / 60
+    room = sum(takes[step.name].bytes for step in left)
+    if json:
+        steps = [{"name": s.name, **takes[s.name]._asdict()} for s in left]
+        return dumps({"folder": str(planned.work.folder), "steps": steps}, indent=1)
+    rows = [["", "minutes", "disk"]]
+    for step in left:
+        time = f"{takes[step.name].seconds / 60:.1f}" if on_cpu else "-"
+        rows.append([step.name, time, f"{short(takes[step.name].bytes)}B"])
+    about = f"about {minutes:.0f} minutes on {runtime.machine}" if on_cpu else "time not reckoned"
+    done = len(planned.work.plan.steps) - len(left)
+    where = f"{short(room)}B in {planned.work.folder}/"
+    return "\n".join(
+        [
+            str(planned.size),
+            text_table(rows),
+            f"{len(left)} steps ({done} are done): {about}, {where}",
+        ]
+    )
+
+
+def answer(found: Studied, json: bool) -> str:
+    """Writes the page and the Markdown of a study; what is printed of it."""
+    from verydeep.report.study_markdown import write_markdown
+    from verydeep.report.study_page import write_study_page
+    from verydeep.report.study_rows import how_it_was_judged, in_short, rows_of
+    from verydeep.report.tables import text_table
+
+    page, text = write_study_page(found), write_markdown(found)
+    if json:
+        return as_json(found, page)
+    lines = []
+    for table in found.planned.tables:
+        rows = [[f"{table.name}, top-1 error, %", "", "paper", "ours"]]
+        rows += [[row.net, row.how, row.paper, row.ours] for row in rows_of(table, found)]
+        lines += [text_table(rows, left=2), ""]
+    for judged in found.judged:
+        lines += [in_short(judged), *(f"   {verdict}" for verdict in judged.verdicts)]
+    lines += ["", how_it_was_judged(found), f"page   {page}", f"text   {text}"]
+    return "\n".join(lines)
+
+
+def as_json(found: Studied, page: Path) -> str:
+    """The same for programs."""
+    from json import dumps
+
+    places = [
+        {
+            "table": table,
+            "row": row,
+            "column": column,
+            "paper": filled.cell.published,
+            "top1": filled.errors(),
+            "top5": filled.errors(5),
+        }
+        for (table, row, column), filled in found.filled.items()
+    ]
+    findings = [
+        {
+            "finding": judged.finding.key,
+            "words": judged.finding.words,
+            "found": judged.outcome,
+            "claims": [
+                {
+                    "claim": verdict.evidence.claim.name,
+                    "found": verdict.outcome,
+                    "difference": verdict.evidence.difference.mean,
+                    "interval": verdict.interval,
+                    "p": verdict.p,
+                    "papers_effect": verdict.effect,
+                    "pictures_needed": verdict.pictures,
+                    "seeds_needed": verdict.seeds,
+                }
+                for verdict in judged.verdicts
+            ],
+        }
+        for judged in found.judged
+    ]
+    about = {"folder": str(found.folder), "page": str(page)}
+    return dumps({**about, "tables": places, "findings": findings}, indent=1)

@@ -1,0 +1,139 @@
+"""The page of a study: the paper's tables with ours beside them, and what was found of each."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure as Canvas
+
+from verydeep.report.html import section, table, write_html
+from verydeep.report.plots import FAINT, FIRST, INK, SECOND, STYLE, svg
+from verydeep.report.study_rows import (
+    HEAD,
+    VERDICT_HEAD,
+    cells_of,
+    how_it_was_judged,
+    rows_of,
+)
+from verydeep.studies.claims import Outcome
+from verydeep.studies.tables import Cell, Table
+from verydeep.training.run import read_log
+from verydeep.training.run_toml import RUN
+from verydeep.verbs.study import Judged, Studied
+
+CURVES = 8
+"""Names of nets of which a plot has room for the curves."""
+_SIGNS: dict[Outcome, str] = {"seen": "✓", "not seen": "✗", "undecided": "?"}
+
+
+def write_study_page(found: Studied, path: Path | None = None) -> Path:
+    """Writes the page of a study, by default `report.html` in its folder; gives its path."""
+    path = path or found.folder / "report.html"
+    planned = found.planned
+    title = f"The paper's study on {escape(Path(str(planned.work.data)).name)}"
+    sections = [
+        f"<header><p>verydeep</p><h1>{title}</h1><p>{escape(str(planned.size))}</p></header>",
+        section("What was found", _findings(found)),
+        *(section(f"{t.name}: {t.title}", _table(t, found)) for t in planned.tables),
+        *(
+            section(f"{j.finding.key}, {escape(j.finding.words)}: {j.outcome}", _claims(j))
+            for j in found.judged
+        ),
+        section("Learning", _curves(found)),
+        section("How to repeat it", f"<pre>{escape(planned.command)}</pre>"),
+    ]
+    return write_html(path, title, sections)
+
+
+def _findings(found: Studied) -> str:
+    """A line for each finding, and how all of them were judged."""
+    rows = [
+        (f"{_SIGNS[judged.outcome]} {judged.outcome}", judged.finding.key, judged.finding.words)
+        for judged in found.judged
+    ]
+    words = [tuple(map(escape, row)) for row in rows]
+    return table(("", "", "the paper's finding"), words) + f"<p>{how_it_was_judged(found)}</p>"
+
+
+def _table(one: Table, found: Studied) -> str:
+    """A table of the paper's with ours beside it, and a plot of it; each seed leads to its run."""
+    rows = []
+    for cell, row in zip(one.cells, rows_of(one, found), strict=True):
+        links = [
+            _link(found, cell, seed, words)
+            for seed, words in zip(found.planned.seeds, row.seeds, strict=True)
+        ]
+        rows.append((*map(escape, row[:-1]), ", ".join(links)))
+    return _plot(one, found) + table(HEAD, rows, "numbers")
+
+
+def _link(found: Studied, cell: Cell, seed: int, words: str) -> str:
+    """The error with one seed, which leads to what its run is made of and is repeated by."""
+    runs = dict.fromkeys(f"{source.training}-{seed}" for source in cell.sources)
+    if len(runs) > 1:
+        return words
+    return f'<a href="{escape(next(iter(runs)))}/{RUN}">{words}</a>'
+
+
+def _plot(one: Table, found: Studied) -> str:
+    """SVG of a table: a column of dots for each place, a dot a seed, with the mean."""
+    with rc_context(STYLE):
+        figure = Canvas(figsize=(6.4, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        rows = one.rows
+        for i, column in enumerate(one.columns):
+            shift = 0.12 * (i - (len(one.columns) - 1) / 2)
+            cells = [(x, one.cell(row, column)) for x, row in enumerate(rows)]
+            there = [(x, found.filled[one.name, c.row, c.column].errors()) for x, c in cells if c]
+            colour = (FIRST, SECOND, INK)[i % 3]
+            for x, errors in there:
+                axes.plot([x + shift] * len(errors), errors, "o", color=colour, alpha=0.4, ms=4)
+            means = [statistics.mean(errors) for _, errors in there]
+            axes.plot([x + shift for x, _ in there], means, "_", color=colour, ms=14, mew=2,
+                      label=column)  # fmt: skip
+        axes.set_xticks(range(len(rows)), rows)
+        axes.set_ylabel("top-1 error, %")
+        axes.grid(visible=False, axis="x")
+        if len(one.columns) > 1:
+            axes.legend(frameon=False)
+        return svg(figure)
+
+
+def _claims(judged: Judged) -> str:
+    """The claims of a finding, with what was found of each and why."""
+    rows = [tuple(map(escape, cells_of(verdict))) for verdict in judged.verdicts]
+    why = "".join(
+        f"<li>{escape(v.evidence.claim.name)}: {escape(v.reason)}.</li>" for v in judged.verdicts
+    )
+    return table(VERDICT_HEAD, rows, "numbers") + f"<ul>{why}</ul>"
+
+
+def _curves(found: Studied) -> str:
+    """SVG of the error on the validation part, epoch by epoch, of the first seed of each net."""
+    seed = found.planned.seeds[0]
+    names = _named(found)
+    plots = []
+    for some in (names[i : i + CURVES] for i in range(0, len(names), CURVES)):
+        with rc_context(STYLE):
+            figure = Canvas(figsize=(6.4, 3.4), layout="constrained")
+            axes = figure.add_subplot()
+            for i, name in enumerate(some):
+                epochs = read_log(found.folder / f"{name}-{seed}")
+                values = [epoch.figures["top1"] for epoch in epochs]
+                style = ("-", "--", ":", "-.")[i // 2 % 4]
+                axes.plot([e.epoch for e in epochs], values, style, label=name,
+                          color=(FIRST, SECOND)[i % 2], linewidth=1.5)  # fmt: skip
+            axes.set(xlabel="epoch", ylabel="validation error, %")
+            axes.legend(frameon=False, fontsize=8, ncols=2, labelcolor=INK, edgecolor=FAINT)
+            plots.append(svg(figure))
+    return f"<p>With seed {seed}.</p>" + "".join(plots)
+
+
+def _named(found: Studied) -> Sequence[str]:
+    """The nets of the tables, each once, as their trainings are called."""
+    cells = [cell for t in found.planned.tables for cell in t.cells]
+    return [*dict.fromkeys(source.training for cell in cells for source in cell.sources)]

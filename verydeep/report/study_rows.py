@@ -1,0 +1,69 @@
+"""What a study came to, as rows of words: for a terminal, for Markdown and for its page."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from verydeep.evaluation.comparison import points
+from verydeep.report.tables import percent
+from verydeep.studies.tables import Cell, Table
+from verydeep.studies.verdicts import Verdict
+from verydeep.verbs.study import Filled, Judged, Studied
+
+HEAD = ("net", "", "paper", "ours", "each seed")
+VERDICT_HEAD = ("claim", "found", "better by, points", "interval", "p", "paper's would be")
+
+
+class Row(NamedTuple):
+    """A place of a table: what the paper printed, and ours as a mean with its deviation."""
+
+    net: str
+    how: str
+    paper: str
+    ours: str
+    seeds: tuple[str, ...]
+
+
+def rows_of(table: Table, found: Studied) -> list[Row]:
+    """The places of a table, top-1 errors in %."""
+    return [_row(cell, found.filled[table.name, cell.row, cell.column]) for cell in table.cells]
+
+
+def _row(cell: Cell, filled: Filled) -> Row:
+    paper = percent(cell.published[0]) if cell.published else "-"
+    errors = filled.errors()
+    return Row(cell.row, cell.column, paper, spread(errors), tuple(map(percent, errors)))
+
+
+def spread(errors: Sequence[float]) -> str:
+    """A mean with the deviation of one from another."""
+    return f"{percent(statistics.mean(errors))} ± {percent(statistics.stdev(errors))}"
+
+
+def cells_of(verdict: Verdict) -> tuple[str, ...]:
+    """A verdict, under VERDICT_HEAD."""
+    low, high = map(points, verdict.interval)
+    p = "< 0.001" if verdict.p < 0.001 else f"{verdict.p:.3f}"
+    claim = verdict.evidence.claim
+    expected = points(verdict.effect) if claim.errors else "-"
+    difference = points(verdict.evidence.difference.mean)
+    return claim.name, verdict.outcome, difference, f"{low} to {high}", p, expected
+
+
+def in_short(judged: Judged) -> str:
+    """A finding with what was found of it, in a line."""
+    return f"{judged.finding.key} {judged.outcome}: {judged.finding.words}"
+
+
+def how_it_was_judged(found: Studied) -> str:
+    """What stands behind intervals and p, in words."""
+    count = sum(len(judged.verdicts) for judged in found.judged)
+    pictures = len(next(iter(found.filled.values())).scores[0].names)
+    return (
+        f"Errors on {pictures:,} pictures that chose nothing, mean and deviation over "
+        f"{len(found.planned.seeds)} seeds. Intervals (95 %) and p are of other pictures and other "
+        f"seeds both, corrected for all {count} claims together (Holm). The paper's effect is "
+        f"taken as a share of our error. Undecided is what the interval leaves open."
+    )

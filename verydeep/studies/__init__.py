@@ -1,0 +1,1 @@
+"""The paper's study: plans of runs as data, and what they come to."""

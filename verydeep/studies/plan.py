@@ -1,0 +1,93 @@
+"""Plans as data: trainings and tests by name, and what each of them stands on.
+
+A plan is carried out in a folder, where each training has a folder of its name
+(`verbs/plans.py`). Staged recipes, the tour and studies are plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from verydeep.training.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run: its settings, laid over those of a recipe where it has one.
+
+    It starts from the best weights of the training that it comes `after`. Where others were
+    `tried` before, its rate is that of the one whose weights are best on the validation part.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Recipe | None = None
+    after: str | None = None
+    tried: tuple[str, ...] = ()
+
+    @property
+    def stands_on(self) -> tuple[str, ...]:
+        """Names of what must be done before."""
+        return (*([self.after] if self.after else ()), *self.tried)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A test of the best weights of a training on the part set aside; `scales` are the Q.
+
+    Of a net that places boxes by "dense" a `classifier`, another training's, says which classes.
+    """
+
+    of: str
+    protocol: str
+    scales: tuple[int, ...]
+    classifier: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called where it is told of."""
+        return f"{self.of}, {self.protocol}, Q = {', '.join(map(str, self.scales))}"
+
+    @property
+    def stands_on(self) -> tuple[str, ...]:
+        """Names of what must be done before."""
+        return (self.of, *([self.classifier] if self.classifier else ()))
+
+
+Step = Training | Measurement
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps, each after all that it stands on."""
+
+    steps: tuple[Step, ...]
+
+    def __post_init__(self) -> None:
+        """Refuses a plan of which a step could not be carried out."""
+        known: set[str] = set()
+        for step in self.steps:
+            if step.name in known or not known.issuperset(step.stands_on):
+                raise ValueError(f"{step.name} is there twice, or before what it stands on")
+            known.add(step.name)
+
+    @property
+    def trainings(self) -> tuple[Training, ...]:
+        """The steps that have a folder."""
+        return tuple(step for step in self.steps if isinstance(step, Training))
+
+    def named(self, name: str) -> Training:
+        """The training of that name."""
+        return next(step for step in self.trainings if step.name == name)
+
+
+def together(plans: Iterable[Plan]) -> Plan:
+    """All steps of several plans; what two of them have in common is there once."""
+    steps: dict[str, Step] = {}
+    for plan in plans:
+        for step in plan.steps:
+            if steps.setdefault(step.name, step) != step:
+                raise ValueError(f"two plans have another {step.name} each")
+    return Plan(tuple(steps.values()))

@@ -1,0 +1,57 @@
+"""The paper's tables as places that tests of ours can stand in, beside what it printed there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+Errors = tuple[float, float]
+"""Top-1 and top-5 error in %."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A test of a training with each seed: its name less the seed, the protocol, and the Q."""
+
+    training: str
+    protocol: str
+    scales: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A place of a table: the tests whose posteriors are averaged there, and what was printed."""
+
+    row: str
+    column: str
+    sources: tuple[Source, ...]
+    published: Errors | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper, of which some places are ours to fill."""
+
+    name: str
+    title: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Its rows, in order."""
+        return tuple(dict.fromkeys(cell.row for cell in self.cells))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Its columns, in order."""
+        return tuple(dict.fromkeys(cell.column for cell in self.cells))
+
+    def cell(self, row: str, column: str) -> Cell | None:
+        """What stands there, if something does."""
+        found = (cell for cell in self.cells if (cell.row, cell.column) == (row, column))
+        return next(found, None)
+
+
+def sources_of(tables: Iterable[Table]) -> Iterator[Source]:
+    """Each test that some place of the tables wants, once."""
+    yield from dict.fromkeys(s for table in tables for cell in table.cells for s in cell.sources)

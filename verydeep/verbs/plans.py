@@ -1,0 +1,245 @@
+"""A plan carried out in a folder: what is done is kept, what was interrupted is gone on with.
+
+Each training has a folder of its name, with its tests. Several processes may carry out one plan
+side by side, each a step that nobody else is at. What is damaged is set aside and done again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+from verydeep import tasks, weights
+from verydeep.errors import Stopped, UserError
+from verydeep.evaluation.scores import Scores, load_scores
+from verydeep.runtime.progress import Within
+from verydeep.runtime.runtime import Runtime
+from verydeep.studies.plan import Measurement, Plan, Step, Training
+from verydeep.training.run import read_log
+from verydeep.training.run_toml import RUN, described
+from verydeep.training.run_toml import settings_of as settings_in
+from verydeep.training.settings import checked
+from verydeep.training.state import best_of
+from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.run import Run
+from verydeep.verbs.train import resume, train
+from verydeep.weights.file import BEST
+
+FINISHED = ".finished"
+"""Marks the folder of a training that is done, with its tests."""
+CLAIMS = ".claims"
+"""The folder of files that say, by being locked, who is at which step."""
+SECONDS = 1.0
+"""Between two looks at what other processes are at, where there is nothing else to do."""
+Finish = Callable[[Run], object]
+"""What is done with the run of each training when it is finished, such as writing its page."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A plan, the folder it is carried out in, and where its data lies now.
+
+    `given` are settings laid over those of every training; `again` is the command that goes on.
+    Where it is `brief`, each step says nothing of what it does but how far it is.
+    """
+
+    plan: Plan
+    folder: Path
+    data: str | Path
+    given: Mapping[str, Any]
+    again: str = ""
+    brief: bool = False
+
+    def place(self, name: str) -> Path:
+        """The folder of a training."""
+        return self.folder / name
+
+    def tests_of(self, name: str) -> tuple[Scores, ...]:
+        """The tests of a training that lie in its folder, read and checked whole."""
+        files = sorted((self.place(name) / "scores").glob("*.safetensors"))
+        return tuple(load_scores(path) for path in files)
+
+    def settings(self, step: Training) -> dict[str, Any]:
+        """What its run is made of, the rate among them where others were tried for it."""
+        settings = {**step.settings, **self.given}
+        return {**settings, "rate": self._best_rate(step.tried)} if step.tried else settings
+
+    def _best_rate(self, tried: tuple[str, ...]) -> float:
+        """The rate of the training whose best weights are the best on the validation part."""
+
+        def cost(name: str) -> tuple[float, float]:
+            run = settings_in(described(self.place(name)))
+            watched = tasks.named(run.task).watched
+            best = best_of(read_log(self.place(name)), watched)
+            assert best is not None
+            return watched.cost(best.figures[watched.name]), best.validation_loss
+
+        return settings_in(described(self.place(min(tried, key=cost)))).rate
+
+
+def carry_out(work: Work, runtime: Runtime, finish: Finish = lambda run: None) -> None:
+    """Does all of a plan that is not done, and returns when all of it is.
+
+    `finish` is called with each run that is finished here. Raises UserError for what the user can
+    mend, and Stopped where it was interrupted.
+    """
+    ranks, steps = runtime.ranks, work.plan.steps
+    if ranks.is_main:
+        set_aside_damaged(work, runtime)
+    ranks.barrier("the look at what is done")
+    waited = False
+    while True:
+        with _next(work, runtime) if ranks.is_main else _nothing() as claimed:
+            number = ranks.broadcast(claimed)
+            if number is None:
+                return
+            if number < 0:  # others are at all that could be done
+                if not waited:
+                    runtime.progress.say("waiting for what other processes are at")
+                waited = True
+                sleep(SECONDS)
+                continue
+            waited = False
+            step = steps[number]
+            told = f"{number + 1} of {len(steps)}: {step.name}"
+            inner = runtime
+            if work.brief:
+                inner = replace(runtime, progress=Within(runtime.progress, told))
+            else:
+                runtime.progress.say(f"\n{told}")
+            try:
+                _do(work, step, inner, finish)
+            except Stopped as stopped:
+                after = f"{stopped.after} of {step.name}"
+                raise Stopped(after, work.folder, work.again) from None
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    """What processes but the first hold."""
+    yield None
+
+
+@contextmanager
+def _next(work: Work, runtime: Runtime) -> Iterator[int | None]:
+    """The number of a step that can be done and is nobody else's, held while it is.
+
+    -1 where there is none at the moment, None where all are done.
+    """
+    claims = work.folder / CLAIMS
+    claims.mkdir(exist_ok=True)
+    left = [i for i, step in enumerate(work.plan.steps) if not is_done(work, step)]
+    open_ = {work.plan.steps[i].name for i in left}
+    for number in left:
+        step = work.plan.steps[number]
+        if open_.intersection(step.stands_on):
+            continue
+        with _claim(claims / step.name.replace(", ", "-")) as ours:
+            if not ours:
+                continue
+            if is_done(work, step):  # by another process, since it was looked at
+                open_.discard(step.name)
+                continue
+            yield number
+            return
+    yield -1 if open_ else None
+
+
+@contextmanager
+def _claim(path: Path) -> Iterator[bool]:
+    """Whether nobody else holds this file; within, this process does, however it ends."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:  # the file system knows no locks: one process alone is trusted
+            pass
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def is_done(work: Work, step: Step) -> bool:
+    """Whether a step is marked as done; for a test, whether its score file is there."""
+    if isinstance(step, Training):
+        return (work.place(step.name) / FINISHED).exists()
+    return path_of(work, step).exists()
+
+
+def path_of(work: Work, test: Measurement) -> Path:
+    """Where the score file of a test is, or will be."""
+    words = "-".join([test.protocol, *map(str, test.scales)])
+    return work.place(test.of) / "scores" / f"{words}.safetensors"
+
+
+def _do(work: Work, step: Step, runtime: Runtime, finish: Finish) -> None:
+    """Trains, from wherever its folder stands, or tests."""
+    place = work.place(step.name if isinstance(step, Training) else step.of)
+    if isinstance(step, Measurement):
+        asked: dict[str, Any] = {"scales": step.scales, "part_name": "test"}
+        out = path_of(work, step)
+        evaluate(place, work.data, step.protocol, runtime, **asked, out=out)
+        return
+    settings = work.settings(step)
+    begun = runtime.ranks.broadcast((place / RUN).exists())
+    start: dict[str, Any] = {"start": str(work.place(step.after))} if step.after else {}
+    if begun:
+        if runtime.ranks.is_main:
+            refuse_another(place, settings)
+        run = resume(place, runtime, data=work.data)
+    else:
+        run = train(work.data, place, runtime, recipe=step.recipe, **settings, **start)
+    if runtime.ranks.is_main:
+        finish(run)
+        (place / FINISHED).touch()
+
+
+def refuse_another(place: Path, settings: Mapping[str, Any]) -> None:
+    """Raises UserError where a folder has a run of other settings than the plan's."""
+    theirs = settings_in(described(place))
+    for name, value in checked(settings).items():
+        if getattr(theirs, name) != value:
+            raise UserError(
+                f"{place} holds a run of another plan: its {name} is {getattr(theirs, name)}, and "
+                f"{value} is planned; choose another --out, or take it away"
+            )
+
+
+def set_aside_damaged(work: Work, runtime: Runtime) -> None:
+    """Takes what is marked as done and is damaged out of the way, so that it is done again.
+
+    A damaged test is removed; a training whose weights are damaged keeps its folder under
+    another name.
+    """
+    for step in work.plan.trainings:
+        place = work.place(step.name)
+        if not (place / FINISHED).exists():
+            continue
+        refuse_another(place, {**step.settings, **work.given})
+        try:
+            weights.load(place / BEST)
+        except UserError as error:
+            aside = next(p for p in _numbered(place) if not p.exists())
+            place.rename(aside)
+            runtime.progress.say(f"{error}; it is now {aside}, and is trained again")
+            continue
+        for path in sorted((place / "scores").glob("*.safetensors")):
+            try:
+                load_scores(path)
+            except UserError as error:
+                path.unlink()
+                runtime.progress.say(f"{error}; it is made again")
+                (place / FINISHED).unlink(missing_ok=True)
+
+
+def _numbered(place: Path) -> Iterator[Path]:
+    yield from (place.with_name(f"{place.name}.damaged-{n}") for n in range(1, 10_000))

@@ -1,0 +1,292 @@
+"""The paper's study on labelled pictures: trainings and tests carried out, findings judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from verydeep import schema
+from verydeep.datasets import Dataset, refuse_too_small
+from verydeep.errors import UserError
+from verydeep.evaluation.fusion import fuse
+from verydeep.evaluation.metrics import wrong
+from verydeep.evaluation.scores import Scores, aligned
+from verydeep.files import write_atomic
+from verydeep.runtime.progress import Progress
+from verydeep.runtime.runtime import Runtime, told
+from verydeep.schema import Line
+from verydeep.shell import command
+from verydeep.studies.claims import Outcome
+from verydeep.studies.classification import STUDIES, plan
+from verydeep.studies.estimate import Takes, estimates
+from verydeep.studies.findings import Finding, claims
+from verydeep.studies.sizes import SIZES, Size
+from verydeep.studies.tables import Cell, Source, Table
+from verydeep.studies.verdicts import Verdict, evidence_of_errors, verdicts
+from verydeep.training.run_toml import to_toml
+from verydeep.verbs.parts import opened
+from verydeep.verbs.plans import Work, carry_out
+
+PLAN = "plan.toml"
+"""What a study is of, in its folder."""
+ALL = "all"
+SEEDS = 3
+LEAST = 100
+"""Pictures to test on, below which no finding of the paper's could be told from chance."""
+
+
+@dataclass(frozen=True)
+class Of:
+    """What all runs of a study have in common."""
+
+    data: Line
+    fingerprint: Line
+    size: dict[str, int | float | str | list[int] | list[float]]
+
+
+@dataclass(frozen=True)
+class Described:
+    """What plan.toml says."""
+
+    study: Of
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A study before any of it is done: what it is of, and all that is to be done for it."""
+
+    names: tuple[str, ...]
+    tables: tuple[Table, ...]
+    size: Size
+    seeds: tuple[int, ...]
+    dataset: Dataset
+    work: Work
+
+    @property
+    def command(self) -> str:
+        """The command that carries it out."""
+        return self.work.again
+
+    def estimates(self, runtime: Runtime) -> dict[str, Takes]:
+        """What each step takes on this machine's cores, by its name."""
+        pictures = {role: len(part) for role, part in self.dataset.by_role.items()}
+        return estimates(self.work.plan, pictures, len(self.dataset.classes), runtime.machine)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A place of a table with the tests that stand there, one for each seed."""
+
+    cell: Cell
+    scores: tuple[Scores, ...]
+
+    def errors(self, k: int = 1) -> tuple[float, ...]:
+        """The top-k error in % with each seed."""
+        return tuple(scores.top(k) for scores in self.scores)
+
+    @property
+    def missed(self) -> Bool[np.ndarray, "R N"]:
+        """Whether each picture was missed, a row for each seed."""
+        return np.array([wrong(s.posteriors, s.labels) for s in aligned(self.scores)])
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A finding with the verdict on each of the claims that it is made of."""
+
+    finding: Finding
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Seen where all of them are, not seen where one is not, and else undecided."""
+        found = {verdict.outcome for verdict in self.verdicts}
+        if "not seen" in found:
+            return "not seen"
+        return "undecided" if "undecided" in found else "seen"
+
+
+@dataclass(frozen=True)
+class Studied:
+    """A study that is done: its tables filled, and what was found of the paper's findings."""
+
+    planned: Planned
+    filled: Mapping[tuple[str, str, str], Filled]
+
+    @property
+    def folder(self) -> Path:
+        """Where all of it lies."""
+        return self.planned.work.folder
+
+    @cached_property
+    def judged(self) -> tuple[Judged, ...]:
+        """Every finding that the tables can tell of, corrected for all their claims together."""
+        asked = claims(self.planned.tables)
+        unique = [*dict.fromkeys(one for _, of in asked for one in of)]
+        evidence = [
+            evidence_of_errors(
+                one.claim, self.filled[one.first].missed, self.filled[one.second].missed
+            )
+            for one in unique
+        ]
+        found = dict(zip(unique, verdicts(evidence), strict=True))
+        return tuple(Judged(finding, tuple(found[one] for one in of)) for finding, of in asked)
+
+
+def planned(
+    names: str | Sequence[str],
+    data: str | Path,
+    out: str | Path | None = None,
+    runtime: Runtime | None = None,
+    *,
+    size: str = "tiny",
+    seeds: int = SEEDS,
+    split: int = 0,
+) -> Planned:
+    """The plan of one study of these names, or several, in its folder; nothing of it is done.
+
+    Without `out` the folder is runs/study-DATA-SIZE. Raises UserError for an unknown name or size,
+    for data without enough pictures to test on, and for a folder with another study.
+    """
+    chosen = _names(names)
+    if size not in SIZES:
+        raise UserError(f"no size '{size}'; there are {', '.join(SIZES)}")
+    if seeds < 2:
+        raise UserError(f"{seeds} seed(s); findings are told from chance by two at the least")
+    own = SIZES[size]
+    dataset = opened(data, {"split": split, "validation": "drawn"})
+    refuse_too_small(dataset)
+    _refuse_few(dataset)
+    tables = tuple(table for name in chosen for table in STUDIES[name](own))
+    steps = plan(tables, own, range(seeds))
+    where = str(data) if dataset.kind == "drawn" else str(Path(data).resolve())
+    name = f"study-{Path(where).name.replace(':', '-')}-{size}"
+    folder = Path(out) if out else Path("runs") / name
+    again = command("study", ",".join(chosen), data, "--scale", size, "--out", folder)
+    work = Work(steps, folder, data, {"split": split}, again, brief=True)
+    _refuse_another(folder, where, dataset, own)
+    return Planned(chosen, tables, own, tuple(range(seeds)), dataset, work)
+
+
+def study(
+    names: str | Sequence[str],
+    data: str | Path,
+    out: str | Path | None = None,
+    runtime: Runtime | None = None,
+    *,
+    size: str = "tiny",
+    seeds: int = SEEDS,
+    split: int = 0,
+    progress: Progress | None = None,
+) -> Studied:
+    """The paper's study of these names on labelled pictures, done as far as it was not yet.
+
+    `names` are of "depth", "scales", "protocols" and "fusion", or "all". What is done in the
+    folder is kept, whatever other names it was done for; more seeds go beside those that are there.
+    Raises UserError as `planned` does, and Stopped where it was interrupted.
+    """
+    runtime = told(runtime, progress)
+    found = planned(names, data, out, runtime, size=size, seeds=seeds, split=split)
+    for note in found.dataset.notes:
+        runtime.progress.say(note)
+    begin(found)
+    carry_out(found.work, runtime)
+    return Studied(found, _filled(found))
+
+
+def begin(found: Planned) -> None:
+    """Makes the folder of a study, and says in it what the study is of."""
+    about = Described(_of(found.work.data, found.dataset, found.size))
+    try:
+        found.work.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot write into {found.work.folder}: {error.strerror}; choose another --out"
+        ) from None
+    write_atomic(found.work.folder / PLAN, to_toml(asdict(about)).encode())
+
+
+def _names(names: str | Sequence[str]) -> tuple[str, ...]:
+    """The studies that are asked for, in the order of the paper's tables."""
+    asked = names.split(",") if isinstance(names, str) else [*names]
+    for name in asked:
+        if name not in (*STUDIES, ALL):
+            raise UserError(f"no study '{name}'; there are {', '.join(STUDIES)} and {ALL}")
+    return tuple(name for name in STUDIES if name in asked or ALL in asked)
+
+
+def _refuse_few(dataset: Dataset) -> None:
+    """Raises UserError where there are too few pictures that nothing was chosen by."""
+    count = len(dataset.by_role.get("test", ()))
+    if count < LEAST:
+        raise UserError(
+            f"{dataset.where} has {count or 'no'} pictures to test on, of {LEAST} at the least; "
+            f"give data with a part to test on, or so many that one is made"
+        )
+
+
+def _of(where: str | Path, dataset: Dataset, size: Size) -> Of:
+    plain = {k: [*v] if isinstance(v, tuple) else v for k, v in asdict(size).items()}
+    data = str(where) if dataset.kind == "drawn" else str(Path(where).resolve())
+    return Of(data, dataset.fingerprint, plain)
+
+
+def _refuse_another(folder: Path, where: str, dataset: Dataset, size: Size) -> None:
+    """Raises UserError where a folder has another study, or something else."""
+    path = folder / PLAN
+    if not path.exists():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"{folder} holds something that is no study; choose another --out")
+        return
+    try:
+        theirs: Described = schema.fitting(Described, schema.of_toml(path.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be gone on with: {error}; choose another --out") from None
+    ours = _of(where, dataset, size)
+    if theirs.study.fingerprint != ours.fingerprint:
+        raise UserError(
+            f"{folder} was begun with other pictures ({theirs.study.data}, fingerprint "
+            f"{theirs.study.fingerprint}, and here it is {ours.fingerprint}); choose another --out"
+        )
+    for name, value in ours.size.items():
+        if theirs.study.size.get(name) != value:
+            raise UserError(
+                f"{folder} was begun at another size: its {name} is {theirs.study.size.get(name)}, "
+                f"and {value} is asked for; choose another --out"
+            )
+
+
+def _filled(found: Planned) -> dict[tuple[str, str, str], Filled]:
+    """Every place of the tables with its tests."""
+    tests = {
+        name: found.work.tests_of(name)
+        for name in (training.name for training in found.work.plan.trainings)
+    }
+    return {
+        (table.name, cell.row, cell.column): Filled(
+            cell, tuple(_together(cell.sources, seed, tests) for seed in found.seeds)
+        )
+        for table in found.tables
+        for cell in table.cells
+    }
+
+
+def _together(
+    sources: Sequence[Source], seed: int, tests: Mapping[str, Sequence[Scores]]
+) -> Scores:
+    """The test of these sources with one seed, their posteriors averaged."""
+    found = [
+        next(
+            scores
+            for scores in tests[f"{source.training}-{seed}"]
+            if scores.role == "test"
+            and (scores.protocol.name, scores.protocol.scales) == (source.protocol, source.scales)
+        )
+        for source in sources
+    ]
+    return found[0] if len(found) == 1 else fuse(found)
