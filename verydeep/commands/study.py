@@ -20,7 +20,7 @@ def study(
         str,
         typer.Argument(
             metavar="NAME",
-            help="depth, scales, protocols, fusion, several of them (depth,scales), or all.",
+            help="depth, scales, protocols, fusion, initialisation, some (depth,scales), or all.",
             autocompletion=one_of(STUDIES),
         ),
     ],
@@ -80,22 +80,20 @@ def dry(planned: Planned, runtime: Runtime, json: bool) -> str:
     from json import dumps
 
     from verydeep.report.tables import short, text_table
-    from verydeep.verbs.plans import is_done
 
-    takes = planned.estimates(runtime)
-    left = [step for step in planned.work.plan.steps if not is_done(planned.work, step)]
+    takes, left = planned.estimates(runtime), planned.left
     on_cpu = runtime.machine.device == "cpu"
-    minutes = sum(takes[step.name].seconds for step in left) / 60
-    room = sum(takes[step.name].bytes for step in left)
+    minutes = sum(takes[name].seconds for name in left) / 60
+    room = sum(takes[name].bytes for name in left)
     if json:
-        steps = [{"name": s.name, **takes[s.name]._asdict()} for s in left]
+        steps = [{"name": name, **takes[name]._asdict()} for name in left]
         return dumps({"folder": str(planned.work.folder), "steps": steps}, indent=1)
     rows = [["", "minutes", "disk"]]
-    for step in left:
-        time = f"{takes[step.name].seconds / 60:.1f}" if on_cpu else "-"
-        rows.append([step.name, time, f"{short(takes[step.name].bytes)}B"])
+    for name in left:
+        time = f"{takes[name].seconds / 60:.1f}" if on_cpu else "-"
+        rows.append([name, time, f"{short(takes[name].bytes)}B"])
     about = f"about {minutes:.0f} minutes on {runtime.machine}" if on_cpu else "time not reckoned"
-    done = len(planned.work.plan.steps) - len(left)
+    done = len(takes) - len(left)
     where = f"{short(room)}B in {planned.work.folder}/"
     return "\n".join(
         [
@@ -110,7 +108,7 @@ def answer(found: Studied, json: bool) -> str:
     """Writes the page and the Markdown of a study; what is printed of it."""
     from verydeep.report.study_markdown import write_markdown
     from verydeep.report.study_page import write_study_page
-    from verydeep.report.study_rows import how_it_was_judged, in_short, rows_of
+    from verydeep.report.study_rows import how_it_was_judged, in_short, notes_of, rows_of
     from verydeep.report.tables import text_table
 
     page, text = write_study_page(found), write_markdown(found)
@@ -120,7 +118,7 @@ def answer(found: Studied, json: bool) -> str:
     for table in found.planned.tables:
         rows = [[f"{table.name}, top-1 error, %", "", "paper", "ours"]]
         rows += [[row.net, row.how, row.paper, row.ours] for row in rows_of(table, found)]
-        lines += [text_table(rows, left=2), ""]
+        lines += [text_table(rows, left=2), *notes_of(table, found), ""]
     for judged in found.judged:
         lines += [in_short(judged), *(f"   {verdict}" for verdict in judged.verdicts)]
     lines += ["", how_it_was_judged(found), f"page   {page}", f"text   {text}"]

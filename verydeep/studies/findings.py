@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from verydeep.studies import beginnings
 from verydeep.studies.claims import Claim, Kind
 from verydeep.studies.classification import ALL, CENTRE, DEEP, FIXED, JITTERED
 from verydeep.studies.tables import Cell, Table
+from verydeep.training.recipes import GLOROT
 
 Place = tuple[str, str, str]
 """A table, a row and a column of it."""
@@ -97,6 +99,16 @@ FINDINGS = (
             Comparison(("Table 6", "D and E", "both"), ("Table 6", "D alone", "both")),
             Comparison(("Table 6", "D and E", "both"), ("Table 6", "E alone", "both")),
             Comparison(("Table 6", "D and E", "dense"), ("Table 6", ALL, "dense")),
+        ),
+    ),
+    Finding(
+        "F14", "Glorot's weights make beginning with layers of A unnecessary",
+        (
+            Comparison(
+                (beginnings.NAME, beginnings.FROM_A, beginnings.PLAINLY),
+                (beginnings.NAME, GLOROT, beginnings.PLAINLY),
+                "no better",
+            ),
         ),
     ),
 )  # fmt: skip

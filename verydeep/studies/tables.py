@@ -30,11 +30,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper, of which some places are ours to fill."""
+    """A table of the paper, of which some places are ours to fill; `note` is to be known of it."""
 
     name: str
     title: str
     cells: tuple[Cell, ...]
+    note: str = ""
 
     @property
     def rows(self) -> tuple[str, ...]:

@@ -21,19 +21,26 @@ from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.schema import Line
 from verydeep.shell import command
+from verydeep.studies import beginnings, classification
 from verydeep.studies.claims import Outcome
-from verydeep.studies.classification import STUDIES, plan
 from verydeep.studies.estimate import Takes, estimates
 from verydeep.studies.findings import Finding, claims
+from verydeep.studies.initialisation import Initialisation
+from verydeep.studies.plan import Plan, together
 from verydeep.studies.sizes import SIZES, Size
 from verydeep.studies.tables import Cell, Source, Table
 from verydeep.studies.verdicts import Verdict, evidence_of_errors, verdicts
 from verydeep.training.run_toml import to_toml
+from verydeep.verbs.beginnings import SIGNALS, seconds_of_signals, signals_of
+from verydeep.verbs.failures import with_failed
 from verydeep.verbs.parts import opened
-from verydeep.verbs.plans import Work, carry_out
+from verydeep.verbs.plans import Work, carry_out, is_done
 
 PLAN = "plan.toml"
 """What a study is of, in its folder."""
+INITIALISATION = "initialisation"
+STUDIES = {**classification.STUDIES, INITIALISATION: beginnings.tables}
+"""The tables of each study at a size."""
 ALL = "all"
 SEEDS = 3
 LEAST = 100
@@ -75,7 +82,18 @@ class Planned:
     def estimates(self, runtime: Runtime) -> dict[str, Takes]:
         """What each step takes on this machine's cores, by its name."""
         pictures = {role: len(part) for role, part in self.dataset.by_role.items()}
-        return estimates(self.work.plan, pictures, len(self.dataset.classes), runtime.machine)
+        found = estimates(self.work.plan, pictures, len(self.dataset.classes), runtime.machine)
+        if INITIALISATION in self.names:
+            found[SIGNALS] = Takes(seconds_of_signals(self.size, runtime.machine.threads), 2**16)
+        return found
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The names of those that are not done yet."""
+        left = [step.name for step in self.work.plan.steps if not is_done(self.work, step)]
+        if INITIALISATION in self.names and not (self.work.folder / SIGNALS).exists():
+            left.append(SIGNALS)
+        return tuple(left)
 
 
 @dataclass(frozen=True)
@@ -113,10 +131,14 @@ class Judged:
 
 @dataclass(frozen=True)
 class Studied:
-    """A study that is done: its tables filled, and what was found of the paper's findings."""
+    """A study that is done: its tables filled, and what was found of the paper's findings.
+
+    `beginnings` are signals of nets as they begin, where the study is of initialisation.
+    """
 
     planned: Planned
     filled: Mapping[tuple[str, str, str], Filled]
+    beginnings: Initialisation | None = None
 
     @property
     def folder(self) -> Path:
@@ -163,11 +185,13 @@ def planned(
     refuse_too_small(dataset)
     _refuse_few(dataset)
     tables = tuple(table for name in chosen for table in STUDIES[name](own))
-    steps = plan(tables, own, range(seeds))
+    steps = _plan(chosen, own, range(seeds))
     where = str(data) if dataset.kind == "drawn" else str(Path(data).resolve())
     name = f"study-{Path(where).name.replace(':', '-')}-{size}"
     folder = Path(out) if out else Path("runs") / name
-    again = command("study", ",".join(chosen), data, "--scale", size, "--out", folder)
+    numbers = () if seeds == SEEDS else ("--seeds", seeds)
+    numbers += ("--split-seed", split) if split else ()
+    again = command("study", ",".join(chosen), data, "--scale", size, *numbers, "--out", folder)
     work = Work(steps, folder, data, {"split": split}, again, brief=True)
     _refuse_another(folder, where, dataset, own)
     return Planned(chosen, tables, own, tuple(range(seeds)), dataset, work)
@@ -186,7 +210,7 @@ def study(
 ) -> Studied:
     """The paper's study of these names on labelled pictures, done as far as it was not yet.
 
-    `names` are of "depth", "scales", "protocols" and "fusion", or "all". What is done in the
+    `names` are those of STUDIES, or "all". What is done in the
     folder is kept, whatever other names it was done for; more seeds go beside those that are there.
     Raises UserError as `planned` does, and Stopped where it was interrupted.
     """
@@ -196,7 +220,10 @@ def study(
         runtime.progress.say(note)
     begin(found)
     carry_out(found.work, runtime)
-    return Studied(found, _filled(found))
+    signals = None
+    if INITIALISATION in found.names:
+        signals = signals_of(found.dataset, found.size, split, found.work.folder, runtime)
+    return Studied(found, _filled(found), signals)
 
 
 def begin(found: Planned) -> None:
@@ -218,6 +245,16 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
         if name not in (*STUDIES, ALL):
             raise UserError(f"no study '{name}'; there are {', '.join(STUDIES)} and {ALL}")
     return tuple(name for name in STUDIES if name in asked or ALL in asked)
+
+
+def _plan(names: Sequence[str], size: Size, seeds: Sequence[int]) -> Plan:
+    """All that these studies train and test, what they have in common once."""
+    of_nets = [name for name in names if name in classification.STUDIES]
+    tables = [table for name in of_nets for table in classification.STUDIES[name](size)]
+    plans = [classification.plan(tables, size, seeds)]
+    if INITIALISATION in names:
+        plans.append(beginnings.plan(size, seeds))
+    return together(plans)
 
 
 def _refuse_few(dataset: Dataset) -> None:
@@ -267,6 +304,7 @@ def _filled(found: Planned) -> dict[tuple[str, str, str], Filled]:
         name: found.work.tests_of(name)
         for name in (training.name for training in found.work.plan.trainings)
     }
+    tests = with_failed(tests, found.work, found.tables, found.seeds, found.dataset)
     return {
         (table.name, cell.row, cell.column): Filled(
             cell, tuple(_together(cell.sources, seed, tests) for seed in found.seeds)
