@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,10 @@ from verydeep.commands.options import Data, Device, Json, Quiet, Threads
 
 if TYPE_CHECKING:
     from verydeep.runtime.runtime import Runtime
-    from verydeep.verbs.study import Planned, Studied
+    from verydeep.verbs.study import Judged, Planned, Studied
+
+
+TRANSFER = "transfer"
 
 
 def study(
@@ -20,7 +24,8 @@ def study(
         str,
         typer.Argument(
             metavar="NAME",
-            help="depth, scales, protocols, fusion, initialisation, some (depth,scales), or all.",
+            help="depth, scales, protocols, fusion, initialisation, some (depth,scales), or all; "
+            "or transfer.",
             autocompletion=one_of(STUDIES),
         ),
     ],
@@ -33,6 +38,12 @@ def study(
         ),
     ] = "tiny",
     seeds: Annotated[int, typer.Option(help="Trainings of each net, from seed 0 on.")] = 3,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", metavar="WEIGHTS", help="Of transfer: vgg16, a file or a run; once or twice."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder, new or of this study. [default: runs/study-DATA-SCALE]"),
@@ -68,6 +79,14 @@ def study(
     console.say("verydeep study: looking at the data")
     runtime = Runtime(Machine.this(device, threads), progress=console)
     asked: dict[str, Any] = {"size": scale, "seeds": seeds, "split": split_seed}
+    if name == TRANSFER:
+        from verydeep.commands import study_transfer
+
+        given = weights or []
+        print(study_transfer.said(given, data, out, runtime, asked, dry_run, json))
+        return
+    if weights:
+        raise typer.BadParameter(f"{name} trains nets of its own; --from is of transfer alone")
     if dry_run:
         print(dry(verb.planned(name, data, out, **asked), runtime, json))
         return
@@ -140,7 +159,14 @@ def as_json(found: Studied, page: Path) -> str:
         }
         for (table, row, column), filled in found.filled.items()
     ]
-    findings = [
+    findings = findings_for_programs(found.judged)
+    about = {"folder": str(found.folder), "page": str(page)}
+    return dumps({**about, "tables": places, "findings": findings}, indent=1)
+
+
+def findings_for_programs(judgements: Iterable[Judged]) -> list[dict[str, Any]]:
+    """What was found, as plain data."""
+    return [
         {
             "finding": judged.finding.key,
             "words": judged.finding.words,
@@ -159,7 +185,5 @@ def as_json(found: Studied, page: Path) -> str:
                 for verdict in judged.verdicts
             ],
         }
-        for judged in found.judged
+        for judged in judgements
     ]
-    about = {"folder": str(found.folder), "page": str(page)}
-    return dumps({**about, "tables": places, "findings": findings}, indent=1)

@@ -242,6 +242,10 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     """The studies that are asked for, in the order of the paper's tables."""
     asked = names.split(",") if isinstance(names, str) else [*names]
     for name in asked:
+        if name == "transfer":
+            raise UserError(
+                "transfer, which trains no nets, is a study of its own: ask for it alone"
+            )
         if name not in (*STUDIES, ALL):
             raise UserError(f"no study '{name}'; there are {', '.join(STUDIES)} and {ALL}")
     return tuple(name for name in STUDIES if name in asked or ALL in asked)
