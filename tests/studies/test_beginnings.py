@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from verydeep.studies import beginnings, classification
+from verydeep.studies import classification
 from verydeep.studies.beginnings import FROM_A, PLAINLY, RANDOM, WITH_NORMS, plan, tables
 from verydeep.studies.findings import claims
 from verydeep.studies.plan import Plan, Training, together
 from verydeep.studies.sizes import SIZES
+from verydeep.training.recipes import RECIPES
 
 SEEDS = (0, 1, 2)
 
@@ -61,7 +62,7 @@ def test_whole_nets_are_trained_by_the_papers_recipes() -> None:
     found = plan(SIZES["full"], SEEDS)
     first, second = counted(found, found.named("D-from-A-1"))
     assert (first.recipe, second.recipe) == (
-        beginnings.RECIPES["A-256"], beginnings.RECIPES["D-256"],
+        RECIPES["A-256"], RECIPES["D-256"],
     )  # fmt: skip
     assert [first.settings["epochs"], second.settings["epochs"]] == [37, 37]
     assert {t.settings["initial"] for t in (first, second)} == {"gaussian:0.01"}

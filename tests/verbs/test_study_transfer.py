@@ -7,6 +7,7 @@ scikit-learn's LinearSVC on descriptors that are put together here.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from verydeep import build, save
 from verydeep.commands.study_transfer import answer, dry
 from verydeep.errors import UserError
 from verydeep.evaluation.scores import load_scores
+from verydeep.studies.transfer import A_CLASS
 from verydeep.verbs import study_draws, study_transfer
 from verydeep.verbs.features import features
 from verydeep.verbs.study_transfer import StudiedTransfer, planned_transfer
@@ -30,13 +32,24 @@ BOTH = "d and e"
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study_draws, "LEAST", 6)
-    monkeypatch.setitem(study_transfer.A_CLASS, "least", 4)
+    monkeypatch.setitem(A_CLASS, "least", 4)
     for path, net, seed in zip(NETS, "DE", (1, 2), strict=True):
-        save(build(net, 3, width=0.125, crop=32, initial="he", seed=seed), path)
+        made(net, seed, path)
+
+
+def made(net: str, seed: int, path: str) -> None:
+    """Weights of a random net that is said to have learnt at S from 32 to 64."""
+    network = build(net, 3, width=0.125, crop=32, initial="he", seed=seed)
+    network.pixels = replace(network.pixels, scale=(32, 64))
+    save(network, path)
 
 
 def photos() -> Path:
-    return Path("photos") if Path("photos").exists() else drawn_photos(Path("photos"), 16, 16, 16)
+    """Eight pictures of each of three classes to train on, and four to test on."""
+    if not Path("photos").exists():
+        drawn_photos(Path("photos/train"), 8, 8, 8)
+        drawn_photos(Path("photos/test"), 4, 4, 4, first=8)
+    return Path("photos")
 
 
 def done(nets: list[str], out: str = "s") -> StudiedTransfer:
@@ -66,19 +79,18 @@ def test_each_net_is_tested_in_each_way_and_both_of_them_stacked() -> None:
     assert answer(done(NETS), json=False) == said
     assert (Path("s/study.md").read_text(), Path("s/report.html").read_bytes()) == (text, page)
     data = json.loads(answer(found, json=True))
-    assert [place["top-1 error"] for place in data["tables"]][0] == [
-        *found.figures(("Table 11", "d", "one Q"))
-    ]
+    place = next(iter(data["tables"]))
+    assert place["top-1 error"] == [*found.figures(("Table 11", "d", "one Q"))]
 
 
 def test_a_test_is_that_of_an_svm_of_the_stacked_descriptors() -> None:
     found = done(NETS)
     draw, part = found.planned.drawn.draws[0], found.planned.drawn.part
-    x = features(
-        NETS, "photos", scales=found.planned.nets[0].three, stacked=True, runtime=TWO_CORES
-    )
-    row = {Path(name).name + Path(name).parent.name: i for i, name in enumerate(x.names)}
-    rows = np.array([row[Path(name).name + Path(name).parent.name] for name in part.names])
+    three = found.planned.nets[0].three
+    x = features(NETS, "photos", scales=three, stacked=True, runtime=TWO_CORES)
+    train, names = len(found.planned.dataset.train), [*part.names]
+    rows = [x.names[:24].index(name) for name in names[:train]]
+    rows += [24 + x.names[24:].index(name) for name in names[train:]]
     own = x.descriptors[rows].astype(np.float64)
     labels = part.labels
     assert np.bincount(labels[draw.learn]).tolist() == [4, 4, 4]
@@ -102,8 +114,9 @@ def test_of_one_net_the_finding_of_two_is_not_tested() -> None:
 
 def test_splits_that_lie_with_the_data_are_those_that_are_drawn() -> None:
     """Each has its own pictures to test on, so that draws are what is held together."""
-    names = [f"{folder.name}/{i}.png" for folder in sorted(photos().iterdir()) for i in range(16)]
-    splits = [{"train": names[i::4] + names[i + 1 :: 4], "test": names[i + 2 :: 4]} for i in (0, 1)]
+    folders = sorted(drawn_photos(Path("photos"), 8, 8, 8).iterdir())
+    names = [f"{folder.name}/{i}.png" for i in range(8) for folder in folders]
+    splits = [{"train": names[:12], "test": names[12:]}, {"train": names[12:], "test": names[:12]}]
     Path("photos/splits.json").write_text(json.dumps({"splits": splits}))
     found = done(NETS[:1])
     assert found.planned.figure == "mean class recall"
@@ -111,7 +124,7 @@ def test_splits_that_lie_with_the_data_are_those_that_are_drawn() -> None:
     for split, draw in zip(splits, found.planned.drawn.draws, strict=True):
         assert {part.names[i] for i in draw.learn.tolist()} == {*split["train"]}
         assert {part.names[i] for i in draw.test.tolist()} == {*split["test"]}
-    (tests,) = [found.tests["Table 11", "d", "one Q"]]
+    tests = found.tests["Table 11", "d", "one Q"]
     recalls = [
         100 * np.mean([(s.posteriors.argmax(1) == k)[s.labels == k].mean() for k in range(3)])
         for s in tests
@@ -121,10 +134,10 @@ def test_splits_that_lie_with_the_data_are_those_that_are_drawn() -> None:
 
 
 def test_pictures_of_several_labels_are_judged_by_their_ranking() -> None:
-    lines = ["name,label"]
+    lines = ["name,label,split"]
     for i, path in enumerate(sorted(photos().rglob("*.png"))):
-        own = path.parent.name
-        lines.append(f"{path.relative_to('photos')},{own}{';even' if i % 2 else ''}")
+        own, part = path.parent.name, path.parent.parent.name
+        lines.append(f"{path.relative_to('photos')},{own}{' even' if i % 2 else ''},{part}")
     Path("photos/labels.csv").write_text("\n".join(lines) + "\n")
     found = study_transfer.study_transfer(
         NETS[:1], "photos/labels.csv", "s", TWO_CORES, size="least", seeds=2
@@ -161,7 +174,7 @@ def test_every_mistake_is_one_line() -> None:
 
 def test_a_folder_with_something_else_is_refused() -> None:
     done(NETS[:1])
-    save(build("D", 3, width=0.125, crop=32, seed=7), NETS[0])
+    made("D", 7, NETS[0])
     with pytest.raises(UserError, match="draw-0.safetensors is of other weights, data or draws"):
         planned_transfer(NETS[:1], photos(), "s", size="least", seeds=2)
     Path("other").mkdir()

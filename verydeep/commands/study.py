@@ -71,6 +71,7 @@ def study(
     does another process that is started beside it.
     """
     from verydeep.commands.console import Console
+    from verydeep.errors import UserError
     from verydeep.runtime.machine import Machine
     from verydeep.runtime.runtime import Runtime
     from verydeep.verbs import study as verb
@@ -86,7 +87,7 @@ def study(
         print(study_transfer.said(given, data, out, runtime, asked, dry_run, json))
         return
     if weights:
-        raise typer.BadParameter(f"{name} trains nets of its own; --from is of transfer alone")
+        raise UserError(f"{name} trains nets of its own; --from is of the study transfer")
     if dry_run:
         print(dry(verb.planned(name, data, out, **asked), runtime, json))
         return

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def said(
     weights: Sequence[str],
-    data: Path,
+    data: str,
     out: Path | None,
     runtime: Runtime,
     asked: dict[str, Any],

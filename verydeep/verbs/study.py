@@ -189,7 +189,7 @@ def planned(
     where = str(data) if dataset.kind == "drawn" else str(Path(data).resolve())
     name = f"study-{Path(where).name.replace(':', '-')}-{size}"
     folder = Path(out) if out else Path("runs") / name
-    numbers = () if seeds == SEEDS else ("--seeds", seeds)
+    numbers = [*(("--seeds", seeds) if seeds != SEEDS else ())]
     numbers += ("--split-seed", split) if split else ()
     again = command("study", ",".join(chosen), data, "--scale", size, *numbers, "--out", folder)
     work = Work(steps, folder, data, {"split": split}, again, brief=True)
@@ -243,9 +243,7 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     asked = names.split(",") if isinstance(names, str) else [*names]
     for name in asked:
         if name == "transfer":
-            raise UserError(
-                "transfer, which trains no nets, is a study of its own: ask for it alone"
-            )
+            raise UserError("transfer is a study of its own, of weights; ask for it alone")
         if name not in (*STUDIES, ALL):
             raise UserError(f"no study '{name}'; there are {', '.join(STUDIES)} and {ALL}")
     return tuple(name for name in STUDIES if name in asked or ALL in asked)

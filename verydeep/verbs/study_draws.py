@@ -48,12 +48,6 @@ def opened_to_draw(data: str | Path, split: int) -> tuple[Dataset, bool]:
     several = any(not _one_each(part) for part in whole.parts.values())
     dataset = opened(data, {"split": split, "validation": "drawn"}, several)
     refuse_too_small(dataset)
-    count = len(dataset.by_role.get("test", ()))
-    if count < LEAST:
-        raise UserError(
-            f"{dataset.where} has {count or 'no'} pictures to test on, of {LEAST} at the least; "
-            f"give data with a part to test on, or so many that one is made"
-        )
     return dataset, several
 
 
@@ -91,8 +85,15 @@ def stored_draws(dataset: Dataset, count: int) -> Drawn | None:
 def draws_of(dataset: Dataset, a_class: int, count: int, split: int) -> Drawn:
     """Draws of so many pictures of each class to train on, or of all where there are fewer.
 
-    Raises UserError for a class of which there is no second picture to choose C by.
+    Raises UserError where too few are set aside to be tested on, and for a class of which there is
+    no second picture to choose C by.
     """
+    there = len(dataset.by_role.get("test", ()))
+    if there < LEAST:
+        raise UserError(
+            f"{dataset.where} has {there or 'no'} pictures to test on, of {LEAST} at the least; "
+            f"give data with a part to test on, or so many that one is made"
+        )
     train, test = dataset.train, dataset.by_role["test"]
     signs = _signs(train, len(dataset.classes))
     for label, name in enumerate(dataset.classes):

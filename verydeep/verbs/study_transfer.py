@@ -147,14 +147,11 @@ def planned_transfer(
     dataset, several = opened_to_draw(data, split)
     drawn = stored_draws(dataset, seeds) or draws_of(dataset, A_CLASS[size], seeds, split)
     figure: Figure = "mAP" if several else "top-1 error" if drawn.shared else "mean class recall"
-    caltechs = (
-        CALTECHS.get(caltech.name_of(located(data)) or "") if dataset.kind != "drawn" else None
-    )
-    like = caltechs or (VOC_2007 if several else CALTECH_256)
+    like = _like(dataset, several)
     name = str(data).replace(":", "-") if dataset.kind == "drawn" else Path(data).resolve().name
     folder = Path(out) if out else Path("runs") / f"study-transfer-{name}-{size}"
     named = [word for path in weights_paths for word in ("--from", path)]
-    numbers = () if seeds == SEEDS else ("--seeds", seeds)
+    numbers = [*(("--seeds", seeds) if seeds != SEEDS else ())]
     numbers += ("--split-seed", split) if split else ()
     again = command("study", "transfer", data, *named, "--scale", size, *numbers, "--out", folder)
     found = PlannedTransfer(nets, paths, dataset, drawn, figure, like, folder, again)
@@ -213,6 +210,12 @@ def _nets(given: Sequence[str | Path], runtime: Runtime) -> tuple[tuple[Of, ...]
     return tuple(nets), paths
 
 
+def _like(dataset: Dataset, several: bool) -> OnOther:
+    """The dataset of the paper's that data is, or is like: VOC has several labels a picture."""
+    known = None if dataset.kind == "drawn" else caltech.name_of(located(dataset.where))
+    return CALTECHS.get(known or "") or (VOC_2007 if several else CALTECH_256)
+
+
 def _refuse_others(found: PlannedTransfer) -> None:
     """Raises UserError where the folder has something else, or tests of other weights or data.
 
@@ -220,9 +223,7 @@ def _refuse_others(found: PlannedTransfer) -> None:
     """
     folder = found.folder
     if folder.exists() and (not folder.is_dir() or any(map(_is_strange, folder.iterdir()))):
-        raise UserError(
-            f"{folder} holds something that is no study of transfer; choose another --out"
-        )
+        raise UserError(f"{folder} holds what is no study of transfer; choose another --out")
     for place in transfer.places(found.nets):
         for i in range(len(found.drawn.draws)):
             path = found.path(place, i)
@@ -262,9 +263,8 @@ def _tested(found: PlannedTransfer, way: str, runtime: Runtime) -> None:
     if not runtime.ranks.is_main:
         return
     if len(found.nets) == MOST:
-        each[transfer.both(found.nets)] = np.concatenate([*each.values()], 1) / np.float32(
-            MOST**0.5
-        )
+        stacked = np.concatenate([*each.values()], 1)
+        each[transfer.both(found.nets)] = stacked / np.float32(MOST**0.5)
     for done, (place, i) in enumerate(left):
         runtime.progress.step("learning", done, len(left), f"{place[1]}, {way}, draw {i + 1}")
         save_scores(_scores(found, place, i, each[place[1]], engine), found.path(place, i))
@@ -305,10 +305,9 @@ def _scores(found: PlannedTransfer, place: Place, i: int, x: Descriptors, engine
 
 def _posteriors(values: Float64[np.ndarray, "N K"], several: bool) -> Posteriors:
     """Decision values in the order that they have, between 0 and 1."""
-    if several:
-        return (1 / (1 + np.exp(-values))).astype(np.float32)
     raised = np.exp(values - values.max(1, keepdims=True))
-    return (raised / raised.sum(1, keepdims=True)).astype(np.float32)
+    found = 1 / (1 + np.exp(-values)) if several else raised / raised.sum(1, keepdims=True)
+    return np.asarray(found, np.float32)
 
 
 def _told(found: PlannedTransfer, place: Place, i: int) -> tuple[str, str, str]:
