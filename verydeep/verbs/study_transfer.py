@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float64
 
 from verydeep import weights
 from verydeep.benchmarks import caltech
-from verydeep.datasets import Dataset
+from verydeep.datasets import Dataset, Memory, settled
 from verydeep.descriptors.describe import Descriptors, Piece, described
 from verydeep.descriptors.protocols import machines_of
 from verydeep.engines import engine as engines
@@ -32,6 +32,8 @@ from verydeep.evaluation.published_transfer import (
 )
 from verydeep.evaluation.scores import Scores, aligned, load_scores, save_scores
 from verydeep.evaluation.views import Protocol
+from verydeep.nets.cost import FLOAT
+from verydeep.nets.describing import usual_layer
 from verydeep.nets.table import Table
 from verydeep.parts.archives import located
 from verydeep.runtime.progress import Progress
@@ -45,6 +47,7 @@ from verydeep.studies.verdicts import Evidence, evidence_of_errors, evidence_of_
 from verydeep.tensors_file import DamagedError
 from verydeep.training.duration import seconds_a_picture
 from verydeep.verbs.features import pieces_of
+from verydeep.verbs.parts import remembered
 from verydeep.verbs.study import SEEDS, Judged
 from verydeep.verbs.study_draws import Drawn, draws_of, opened_to_draw, stored_draws
 from verydeep.weights.file import hash_of, read_info, table_of
@@ -86,9 +89,10 @@ class PlannedTransfer:
         found, count = {}, len(self.drawn.part)
         for net, path in zip(self.nets, self.paths, strict=True):
             table = table_of(read_info(path))
+            numbers = table.shapes(table.crop, table.crop)[usual_layer(table)][0]
             for q in sorted({*net.three, *net.scales(transfer.ONE)}):
                 seconds = count * _seconds(table, q, runtime.machine.threads)
-                found[f"{net.name}, Q = {q}"] = Takes(seconds, 4 * 4096 * count)
+                found[f"{net.name}, Q = {q}"] = Takes(seconds, FLOAT * numbers * count)
         return found
 
 
@@ -143,8 +147,10 @@ def planned_transfer(
         raise UserError(f"no size '{size}'; there are {', '.join(A_CLASS)}")
     if seeds < 2:
         raise UserError(f"{seeds} seed(s); findings are told from chance by two at the least")
-    nets, paths = _nets(weights_paths, told(runtime, None))
+    runtime = told(runtime, None)
+    nets, paths = _nets(weights_paths, runtime)
     dataset, several = opened_to_draw(data, split)
+    dataset = _not_learnt(dataset, paths, runtime)
     drawn = stored_draws(dataset, seeds) or draws_of(dataset, A_CLASS[size], seeds, split)
     figure: Figure = "mAP" if several else "top-1 error" if drawn.shared else "mean class recall"
     like = _like(dataset, several)
@@ -181,6 +187,7 @@ def study_transfer(
         runtime.progress.say(note)
     for way in WAYS:
         _tested(found, way, runtime)
+    runtime.ranks.barrier("the tests")
     draws = range(len(found.drawn.draws))
     tests = {
         place: tuple(load_scores(found.path(place, i)) for i in draws)
@@ -208,6 +215,17 @@ def _nets(given: Sequence[str | Path], runtime: Runtime) -> tuple[tuple[Of, ...]
         table, scale = network.table, network.pixels.scale
         nets.append(Of(name, hash_of(network), table.configuration, table.crop, scale))
     return tuple(nets), paths
+
+
+def _not_learnt(dataset: Dataset, paths: Sequence[Path], runtime: Runtime) -> Dataset:
+    """The data with nothing set aside that the weights have learnt from, or were chosen by."""
+    memory = Memory()
+    for path in paths:
+        memory = memory | remembered(path, dataset, "take other weights")
+    if not memory:
+        return dataset
+    whose, threads = " and ".join(map(str, paths)), runtime.machine.threads
+    return settled(dataset, memory, whose, threads=threads, progress=runtime.progress)
 
 
 def _like(dataset: Dataset, several: bool) -> OnOther:
