@@ -20,7 +20,8 @@ def study(
         str,
         typer.Argument(
             metavar="NAME",
-            help="depth, scales, protocols, fusion, several of them (depth,scales), or all.",
+            help="depth, scales, protocols, fusion, localisation, several of them (depth,scales), "
+            "or all.",
             autocompletion=one_of(STUDIES),
         ),
     ],
@@ -69,7 +70,10 @@ def study(
     runtime = Runtime(Machine.this(device, threads), progress=console)
     asked: dict[str, Any] = {"size": scale, "seeds": seeds, "split": split_seed}
     if dry_run:
-        print(dry(verb.planned(name, data, out, **asked), runtime, json))
+        found_to_do = verb.planned(name, data, out, **asked)
+        for note in found_to_do.dataset.notes:
+            console.say(note)
+        print(dry(found_to_do, runtime, json))
         return
     found = verb.study(name, data, out, runtime, **asked)
     print(answer(found, json))
@@ -118,7 +122,7 @@ def answer(found: Studied, json: bool) -> str:
         return as_json(found, page)
     lines = []
     for table in found.planned.tables:
-        rows = [[f"{table.name}, top-1 error, %", "", "paper", "ours"]]
+        rows = [[f"{table.name}, {table.figure}, %", "", "paper", "ours"]]
         rows += [[row.net, row.how, row.paper, row.ours] for row in rows_of(table, found)]
         lines += [text_table(rows, left=2), ""]
     for judged in found.judged:
@@ -137,7 +141,7 @@ def as_json(found: Studied, page: Path) -> str:
             "row": row,
             "column": column,
             "paper": filled.cell.published,
-            "top1": filled.errors(),
+            "top1": filled.errors(1),
             "top5": filled.errors(5),
         }
         for (table, row, column), filled in found.filled.items()

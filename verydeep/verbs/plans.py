@@ -18,6 +18,7 @@ from typing import Any
 from verydeep import tasks, weights
 from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.scores import Scores, load_scores
+from verydeep.localisation.boxes_file import load_boxes
 from verydeep.runtime.progress import Within
 from verydeep.runtime.runtime import Runtime
 from verydeep.studies.plan import Measurement, Plan, Step, Training
@@ -27,6 +28,7 @@ from verydeep.training.run_toml import settings_of as settings_in
 from verydeep.training.settings import checked
 from verydeep.training.state import best_of
 from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.localise import localise
 from verydeep.verbs.run import Run
 from verydeep.verbs.train import resume, train
 from verydeep.weights.file import BEST
@@ -169,27 +171,25 @@ def _claim(path: Path) -> Iterator[bool]:
 
 
 def is_done(work: Work, step: Step) -> bool:
-    """Whether a step is marked as done; for a test, whether its score file is there."""
+    """Whether a step is marked as done; for a test, whether its file is there."""
     if isinstance(step, Training):
         return (work.place(step.name) / FINISHED).exists()
     return path_of(work, step).exists()
 
 
 def path_of(work: Work, test: Measurement) -> Path:
-    """Where the score file of a test is, or will be."""
+    """Where the score file or the boxes file of a test is, or will be."""
     words = "-".join([test.protocol, *map(str, test.scales)])
-    return work.place(test.of) / "scores" / f"{words}.safetensors"
+    folder = "boxes" if work.plan.named(test.of).places_boxes else "scores"
+    return work.place(test.of) / folder / f"{words}.safetensors"
 
 
 def _do(work: Work, step: Step, runtime: Runtime, finish: Finish) -> None:
     """Trains, from wherever its folder stands, or tests."""
-    place = work.place(step.name if isinstance(step, Training) else step.of)
     if isinstance(step, Measurement):
-        asked: dict[str, Any] = {"scales": step.scales, "part_name": "test"}
-        out = path_of(work, step)
-        evaluate(place, work.data, step.protocol, runtime, **asked, out=out)
+        _test(work, step, runtime)
         return
-    settings = work.settings(step)
+    place, settings = work.place(step.name), work.settings(step)
     begun = runtime.ranks.broadcast((place / RUN).exists())
     start: dict[str, Any] = {"start": str(work.place(step.after))} if step.after else {}
     if begun:
@@ -201,6 +201,17 @@ def _do(work: Work, step: Step, runtime: Runtime, finish: Finish) -> None:
     if runtime.ranks.is_main:
         finish(run)
         (place / FINISHED).touch()
+
+
+def _test(work: Work, step: Measurement, runtime: Runtime) -> None:
+    """Tests; boxes that are merged by the threshold that is best on the validation part."""
+    asked: dict[str, Any] = {"scales": step.scales, "part_name": "test"}
+    given = work.place(step.of), work.data, step.protocol, runtime
+    if not work.plan.named(step.of).places_boxes:
+        evaluate(*given, **asked, out=path_of(work, step))
+        return
+    by = work.place(step.classifier) if step.classifier else None
+    localise(*given, **asked, classifier=by, choose=by is not None, out=path_of(work, step))
 
 
 def refuse_another(place: Path, settings: Mapping[str, Any]) -> None:
@@ -232,9 +243,11 @@ def set_aside_damaged(work: Work, runtime: Runtime) -> None:
             place.rename(aside)
             runtime.progress.say(f"{error}; it is now {aside}, and is trained again")
             continue
-        for path in sorted((place / "scores").glob("*.safetensors")):
+        for path in sorted(
+            [*place.glob("scores/*.safetensors"), *place.glob("boxes/*.safetensors")]
+        ):
             try:
-                load_scores(path)
+                (load_scores if path.parent.name == "scores" else load_boxes)(path)
             except UserError as error:
                 path.unlink()
                 runtime.progress.say(f"{error}; it is made again")

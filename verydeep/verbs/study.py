@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
-from jaxtyping import Bool
 
 from verydeep import schema
 from verydeep.datasets import Dataset, refuse_too_small
 from verydeep.errors import UserError
-from verydeep.evaluation.fusion import fuse
-from verydeep.evaluation.metrics import wrong
-from verydeep.evaluation.scores import Scores, aligned
 from verydeep.files import write_atomic
+from verydeep.parts.boxed import with_boxes
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.schema import Line
 from verydeep.shell import command
+from verydeep.studies import classification, localisation
 from verydeep.studies.claims import Outcome
-from verydeep.studies.classification import STUDIES, plan
 from verydeep.studies.estimate import Takes, estimates
-from verydeep.studies.findings import Finding, claims
+from verydeep.studies.findings import Asked, Finding, Place, claims
+from verydeep.studies.misses import refuse_others
+from verydeep.studies.plan import Plan, joined
 from verydeep.studies.sizes import SIZES, Size
-from verydeep.studies.tables import Cell, Source, Table
-from verydeep.studies.verdicts import Verdict, evidence_of_errors, verdicts
+from verydeep.studies.tables import Table
+from verydeep.studies.verdicts import Evidence, Verdict, evidence_of_errors, verdicts
 from verydeep.training.run_toml import to_toml
+from verydeep.verbs.filled import Filled, filled
 from verydeep.verbs.parts import opened
 from verydeep.verbs.plans import Work, carry_out
 
+STUDIES = {**classification.STUDIES, **localisation.STUDIES}
+"""What makes the tables of each study, by its name."""
 PLAN = "plan.toml"
 """What a study is of, in its folder."""
 ALL = "all"
@@ -74,25 +74,7 @@ class Planned:
 
     def estimates(self, runtime: Runtime) -> dict[str, Takes]:
         """What each step takes on this machine's cores, by its name."""
-        pictures = {role: len(part) for role, part in self.dataset.by_role.items()}
-        return estimates(self.work.plan, pictures, len(self.dataset.classes), runtime.machine)
-
-
-@dataclass(frozen=True)
-class Filled:
-    """A place of a table with the tests that stand there, one for each seed."""
-
-    cell: Cell
-    scores: tuple[Scores, ...]
-
-    def errors(self, k: int = 1) -> tuple[float, ...]:
-        """The top-k error in % with each seed."""
-        return tuple(scores.top(k) for scores in self.scores)
-
-    @property
-    def missed(self) -> Bool[np.ndarray, "R N"]:
-        """Whether each picture was missed, a row for each seed."""
-        return np.array([wrong(s.posteriors, s.labels) for s in aligned(self.scores)])
+        return estimates(self.work.plan, self.dataset, runtime.machine)
 
 
 @dataclass(frozen=True)
@@ -116,7 +98,7 @@ class Studied:
     """A study that is done: its tables filled, and what was found of the paper's findings."""
 
     planned: Planned
-    filled: Mapping[tuple[str, str, str], Filled]
+    filled: Mapping[Place, Filled]
 
     @property
     def folder(self) -> Path:
@@ -128,14 +110,13 @@ class Studied:
         """Every finding that the tables can tell of, corrected for all their claims together."""
         asked = claims(self.planned.tables)
         unique = [*dict.fromkeys(one for _, of in asked for one in of)]
-        evidence = [
-            evidence_of_errors(
-                one.claim, self.filled[one.first].missed, self.filled[one.second].missed
-            )
-            for one in unique
-        ]
-        found = dict(zip(unique, verdicts(evidence), strict=True))
+        found = dict(zip(unique, verdicts([*map(self._evidence, unique)]), strict=True))
         return tuple(Judged(finding, tuple(found[one] for one in of)) for finding, of in asked)
+
+    def _evidence(self, one: Asked) -> Evidence:
+        first, second = self.filled[one.first], self.filled[one.second]
+        refuse_others(first.tests[0], second.tests[0])
+        return evidence_of_errors(one.claim, first.missed, second.missed)
 
 
 def planned(
@@ -153,7 +134,7 @@ def planned(
     Without `out` the folder is runs/study-DATA-SIZE. Raises UserError for an unknown name or size,
     for data without enough pictures to test on, and for a folder with another study.
     """
-    chosen = _names(names)
+    asked = _names(names)
     if size not in SIZES:
         raise UserError(f"no size '{size}'; there are {', '.join(SIZES)}")
     if seeds < 2:
@@ -162,13 +143,15 @@ def planned(
     dataset = opened(data, {"split": split, "validation": "drawn"})
     refuse_too_small(dataset)
     _refuse_few(dataset)
+    chosen, notes = _possible(names, asked, dataset)
+    dataset = replace(dataset, notes=(*dataset.notes, *notes))
     tables = tuple(table for name in chosen for table in STUDIES[name](own))
-    steps = plan(tables, own, range(seeds))
+    steps = _plan(chosen, own, range(seeds))
     where = str(data) if dataset.kind == "drawn" else str(Path(data).resolve())
     name = f"study-{Path(where).name.replace(':', '-')}-{size}"
     folder = Path(out) if out else Path("runs") / name
     again = command("study", ",".join(chosen), data, "--scale", size, "--out", folder)
-    work = Work(steps, folder, data, {"split": split}, again, brief=True)
+    work = Work(steps, folder, data, {"split": split, "validation": "drawn"}, again, brief=True)
     _refuse_another(folder, where, dataset, own)
     return Planned(chosen, tables, own, tuple(range(seeds)), dataset, work)
 
@@ -186,8 +169,9 @@ def study(
 ) -> Studied:
     """The paper's study of these names on labelled pictures, done as far as it was not yet.
 
-    `names` are of "depth", "scales", "protocols" and "fusion", or "all". What is done in the
-    folder is kept, whatever other names it was done for; more seeds go beside those that are there.
+    `names` are of "depth", "scales", "protocols", "fusion" and "localisation", or "all", which is
+    without the last one where the data tells of no boxes. What is done in the folder is kept,
+    whatever other names it was done for; more seeds go beside those that are there.
     Raises UserError as `planned` does, and Stopped where it was interrupted.
     """
     runtime = told(runtime, progress)
@@ -196,7 +180,7 @@ def study(
         runtime.progress.say(note)
     begin(found)
     carry_out(found.work, runtime)
-    return Studied(found, _filled(found))
+    return Studied(found, filled(found.tables, found.seeds, found.work))
 
 
 def begin(found: Planned) -> None:
@@ -220,12 +204,44 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in STUDIES if name in asked or ALL in asked)
 
 
-def _refuse_few(dataset: Dataset) -> None:
+def _plan(names: Sequence[str], size: Size, seeds: Sequence[int]) -> Plan:
+    """All that is to be done for these studies, what several have in common once."""
+    of_classes = [classification.STUDIES[name] for name in names if name in classification.STUDIES]
+    tables = [table for study in of_classes for table in study(size)]
+    plans = [classification.plan(tables, size, seeds)]
+    if localisation.NAME in names:
+        plans.append(localisation.plan(size, seeds))
+    return joined(plans)
+
+
+def _possible(
+    names: str | Sequence[str], chosen: tuple[str, ...], dataset: Dataset
+) -> tuple[tuple[str, ...], list[str]]:
+    """Those of the studies that the data can be of, and what is to be said of that.
+
+    Without boxes `all` are the others. Raises UserError where boxes are needed by name.
+    """
+    if localisation.NAME not in chosen:
+        return chosen, []
+    try:
+        boxed = with_boxes(dataset)
+        refuse_too_small(boxed)
+        _refuse_few(boxed, "pictures with boxes")
+    except UserError as error:
+        if localisation.NAME in names:
+            raise
+        left = tuple(name for name in chosen if name != localisation.NAME)
+        return left, [f"without {localisation.NAME}: {error}"]
+    notes = boxed.notes[len(dataset.notes) :]
+    return chosen, [f"{localisation.NAME}: {note}" for note in notes]
+
+
+def _refuse_few(dataset: Dataset, what: str = "pictures") -> None:
     """Raises UserError where there are too few pictures that nothing was chosen by."""
     count = len(dataset.by_role.get("test", ()))
     if count < LEAST:
         raise UserError(
-            f"{dataset.where} has {count or 'no'} pictures to test on, of {LEAST} at the least; "
+            f"{dataset.where} has {count or 'no'} {what} to test on, of {LEAST} at the least; "
             f"give data with a part to test on, or so many that one is made"
         )
 
@@ -259,34 +275,3 @@ def _refuse_another(folder: Path, where: str, dataset: Dataset, size: Size) -> N
                 f"{folder} was begun at another size: its {name} is {other}, and {value} is asked "
                 f"for; choose another --out"
             )
-
-
-def _filled(found: Planned) -> dict[tuple[str, str, str], Filled]:
-    """Every place of the tables with its tests."""
-    tests = {
-        name: found.work.tests_of(name)
-        for name in (training.name for training in found.work.plan.trainings)
-    }
-    return {
-        (table.name, cell.row, cell.column): Filled(
-            cell, tuple(_together(cell.sources, seed, tests) for seed in found.seeds)
-        )
-        for table in found.tables
-        for cell in table.cells
-    }
-
-
-def _together(
-    sources: Sequence[Source], seed: int, tests: Mapping[str, Sequence[Scores]]
-) -> Scores:
-    """The test of these sources with one seed, their posteriors averaged."""
-    found = [
-        next(
-            scores
-            for scores in tests[f"{source.training}-{seed}"]
-            if scores.role == "test"
-            and (scores.protocol.name, scores.protocol.scales) == (source.protocol, source.scales)
-        )
-        for source in sources
-    ]
-    return found[0] if len(found) == 1 else fuse(found)
