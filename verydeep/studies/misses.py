@@ -65,7 +65,6 @@ def refuse_others(first: Misses, other: Misses) -> None:
     apart = sorted({*first.names} ^ {*other.names})
     if apart:
         raise UserError(
-            f"tests of a study are of other pictures: '{escaped(apart[0])}' and "
-            f"{len(apart) - 1:,} more are not in all of them; take away what changed, or begin "
-            f"another --out"
+            f"tests of a study are of other pictures: {len(apart):,} are not in all of them, the "
+            f"first '{escaped(apart[0])}'; take their folders away, or choose another --out"
         )
