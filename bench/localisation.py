@@ -29,8 +29,9 @@ from verydeep.engines.engine import engine_for, with_trunk_of
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.showing import callers
 from verydeep.evaluation.views import protocol
-from verydeep.localisation.dense import Nets, placed
+from verydeep.localisation.dense import placed
 from verydeep.localisation.merging import RatedBoxes, merged
+from verydeep.localisation.showing import Nets
 from verydeep.nets.network import Network, build
 from verydeep.nets.rewording import with_last
 from verydeep.nets.words import read_table

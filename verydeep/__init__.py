@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.localise import localise
     from verydeep.verbs.predict import predict
     from verydeep.verbs.similar import similar
+    from verydeep.verbs.study import study
     from verydeep.verbs.train import resume, train
     from verydeep.verbs.transfer import transfer
     from verydeep.verbs.transfer_protocols import transfer_protocol
@@ -63,6 +64,7 @@ __all__ = [
     "resume",
     "save",
     "similar",
+    "study",
     "train",
     "transfer",
     "transfer_protocol",
@@ -90,6 +92,7 @@ _HOMES = {
     "resume": "verydeep.verbs.train",
     "save": "verydeep.weights",
     "similar": "verydeep.verbs.similar",
+    "study": "verydeep.verbs.study",
     "train": "verydeep.verbs.train",
     "transfer": "verydeep.verbs.transfer",
     "transfer_protocol": "verydeep.verbs.transfer_protocols",

@@ -33,6 +33,7 @@ from verydeep.nets.network import Network, build
 from verydeep.nets.rewording import with_last
 from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import IMAGENET, Pixels
+from verydeep.verbs.weights import export_weights
 from verydeep.weights import hash_of
 
 CLASSES = ("cat", "dög", "newt", "eft", "rook", "owl", "bee")
@@ -53,6 +54,13 @@ def network(name: str = "D", pixels: Pixels = UNIT, crop: int = 64) -> Network:
                 parameter.normal_(0, 0.1, generator=draw)
         built.get_submodule(built.table.scores).get_parameter("weight").mul_(0.2)
     return built
+
+
+def net_of_places(kind: str, numbers: int) -> Network:
+    """Of three things, so many numbers each."""
+    like = network("A")
+    table = read_table("A", with_last(like.table.words, (f"FC-{3 * numbers}", kind)), 64)
+    return Network.random(table, ["a", "b", "c"], like.pixels, "he", 0)
 
 
 def pictures(height: int, width: int, count: int = 2) -> np.ndarray:
@@ -99,11 +107,7 @@ def test_onnx_runtime_gives_the_networks_scores(name: str, size: tuple[int, int]
 def test_a_net_of_boxes_gives_them_at_each_position_and_no_posteriors(
     size: tuple[int, int], tmp_path: Path
 ) -> None:
-    like = network("A")
-    words = with_last(like.table.words, ("FC-12", "boxes"))
-    table = read_table("A", words, like.table.crop)
-    built = Network.random(table, ["a", "b", "c"], like.pixels, "he", 0)
-    rgb = pictures(*size)
+    built, rgb = net_of_places("boxes", 4), pictures(*size)
     found = run(onnx_bytes(built), {"pictures": rgb})
     assert_the_same(found, {"score_map": ours(built, rgb)["score_map"]})
     assert found["score_map"].shape[1] == 12
@@ -113,6 +117,29 @@ def test_a_net_of_boxes_gives_them_at_each_position_and_no_posteriors(
     assert_the_same({"score_map": again.detach()}, found)
     with pytest.raises(UserError, match="a net that finds boxes has no posteriors; ask for its"):
         onnx_bytes(built, ["posteriors"])
+
+
+@pytest.mark.parametrize(("kind", "numbers"), [("boxes", 4), ("objects", 4), ("points", 2)])
+def test_nets_of_places_come_back_as_they_were(kind: str, numbers: int) -> None:
+    built = net_of_places(kind, numbers)
+    said = write_onnx(built, "a.onnx")
+    assert said.endswith(f"out come 'score_map', {kind} in shares of the crop of each position")
+    found = to_network(read("a.onnx"), "a.onnx").network
+    assert found.table == built.table
+    assert hash_of(found) == hash_of(built)
+
+
+@pytest.mark.parametrize(
+    "family", ["caffe:a.caffemodel", "keras:a.weights.h5", "torchvision:a.pth"]
+)
+def test_families_without_a_place_for_boxes_refuse_them_in_a_line(family: str) -> None:
+    save(net_of_places("boxes", 4), "b.safetensors")
+    name, out = family.split(":")
+    with pytest.raises(
+        UserError, match=r"has no place for 'places' \(boxes\) of A; take --to onnx"
+    ):
+        export_weights(Path("b.safetensors"), name, Path(out))
+    assert not Path(out).exists()
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -20,6 +20,7 @@ from tests.exporters.test_onnx import (
     CLASSES,
     SIZES,
     assert_the_same,
+    net_of_places,
     network,
     ours,
     pictures,
@@ -67,6 +68,15 @@ def test_norms_go_along() -> None:
     built = network_with_norms("D")
     write_openvino(built, "a.xml")
     assert_it_scores_as(built, "a.xml")
+
+
+def test_a_net_of_boxes_gives_them_at_each_position() -> None:
+    built = net_of_places("boxes", 4)
+    write_openvino(built, "a.xml")
+    model = compiled("a.xml")
+    for size in SIZES:
+        rgb = pictures(*size)
+        assert_the_same(run(model, rgb), {"score_map": ours(built, rgb)["score_map"]})
 
 
 def test_weights_stay_float32_and_the_file_says_what_a_user_has_to_know() -> None:

@@ -92,8 +92,6 @@ def test_boxes_files_are_fused_on_the_command_line(capsys: pytest.CaptureFixture
         fuse([A, B], out=Path("thesis"))
     with pytest.raises(UserError, match="1 boxes file"):
         fuse([A])
-    with pytest.raises(UserError, match="a page is of score files"):
-        compare([A, B], page=Path("page.html"))
 
 
 def test_one_test_alone_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:

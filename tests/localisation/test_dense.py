@@ -16,8 +16,10 @@ from tests.conftest import TWO_CORES
 from verydeep.engines.engine import Engine, engine_for, is_trunk_of, with_trunk_of
 from verydeep.errors import UserError
 from verydeep.evaluation.views import crop_at_position, protocol
-from verydeep.localisation.dense import Candidates, Nets, Placed, placed
+from verydeep.localisation.dense import Candidates, Placed, placed
 from verydeep.localisation.shares import boxes_of_shares
+from verydeep.localisation.showing import Nets
+from verydeep.nets.describing import classifying, describing
 from verydeep.nets.network import Network, build
 from verydeep.nets.rewording import with_last
 from verydeep.nets.words import read_table
@@ -133,6 +135,24 @@ def test_candidates_that_are_given_are_asked_for_and_rated_as_they_are() -> None
     np.testing.assert_allclose(found.boxes, free.boxes[:, places], atol=1e-4)
     np.testing.assert_allclose(rated.ratings, free.ratings[:, places], atol=1e-6)
     assert found.ratings.tolist() == np.tile(given.posteriors[0], (len(found.boxes), 1)).tolist()
+
+
+def of_whole_maps() -> Network:
+    weight = 8 * torch.randn(3, 64, generator=torch.Generator().manual_seed(0))
+    return classifying(describing(classifier(), "pool5"), weight, torch.zeros(3), NAMES)
+
+
+@pytest.mark.parametrize("by", [classifier(), of_whole_maps()])
+def test_pictures_that_there_is_no_memory_for_are_shown_in_tiles(
+    by: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes = net_of_boxes(classifier())
+    given = nets(boxes, by, [0, 1, 2]), part(), protocol(boxes, "dense", [40, 56]), None, TWO_CORES
+    whole = placed(*given)
+    monkeypatch.setattr("verydeep.localisation.showing.room_for", lambda network: (1, 1))
+    for one, expected in zip(placed(*given), whole, strict=True):
+        if one is not None and expected is not None:
+            same(one, expected)
 
 
 def test_a_classifier_of_other_crops_is_refused() -> None:

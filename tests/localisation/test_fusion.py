@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.localisation.made import box, centre, dense, four
+from tests.localisation.made import box, centre, dense, four, truth
 from verydeep.errors import UserError
 from verydeep.evaluation.comparison import mcnemar
 from verydeep.localisation.boxes_file import Localised, load_boxes, save_boxes
@@ -44,6 +44,14 @@ def test_tests_of_the_same_pictures_are_put_in_the_first_ones_order() -> None:
         ({"names": ("a", "b", "c", "e")}, "lacks picture 'd', which boxes file 1 has"),
         ({"data": "else"}, "is of other data, else instead of print"),
         (
+            {
+                "truth": truth(
+                    *[[(box(0, 0, 50, i), k)] for i, k in ((50, 0), (9, 2), (9, 1), (9, 1))]
+                )
+            },
+            "boxes file 2 has other true boxes of picture 'b' than boxes file 1; test both on the",
+        ),
+        (
             {"labels": np.array([0, 2, 1, 0])},
             "boxes file 2 has other labels: picture 'd' is of class 'cat' there and of class 'dog'",
         ),
@@ -53,6 +61,14 @@ def test_tests_of_something_else_are_refused(changes: dict[str, Any], said: str)
     with pytest.raises(UserError) as error:
         compare_boxes(four(), four_with(**changes))
     assert said in str(error.value)
+
+
+def test_tests_are_joined_by_their_pictures_and_their_true_boxes() -> None:
+    """Whether boxes were in the fingerprint of their data, or others elsewhere in it, or not."""
+    each = [four_with(data=data) for data in ("print", "print-81aa", "print-9b00")]
+    assert len(aligned(each)) == 3
+    with pytest.raises(UserError, match="boxes file 2 has other true boxes of picture 'd'"):
+        aligned([four(), four_with(truth=four().truth.only(np.array([0, 1, 2, 0])))])
 
 
 def four_with(**changes: Any) -> Localised:

@@ -12,7 +12,7 @@ import torch
 
 from verydeep.engines.engine import engine_for
 from verydeep.errors import PictureError
-from verydeep.localisation.dense import Nets, Placed
+from verydeep.localisation.dense import Placed
 from verydeep.localisation.predictor import (
     CentreLocaliser,
     ClassLocaliser,
@@ -20,6 +20,7 @@ from verydeep.localisation.predictor import (
     Point,
     boxes_of,
 )
+from verydeep.localisation.showing import Nets
 from verydeep.nets.network import Network, build
 from verydeep.nets.rewording import with_last
 from verydeep.nets.words import read_table

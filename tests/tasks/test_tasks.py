@@ -301,3 +301,23 @@ def test_figures_are_told_with_their_unit() -> None:
 def test_an_unknown_task_is_named_before_any_picture_is_read() -> None:
     with pytest.raises(UserError, match="no task 'paint'; --task takes classify, tag"):
         train("nowhere", task="paint")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        *(
+            (said, "localise")
+            for said in ("localize", "Localise", "localisation", "localization", "bbox", "boxes")
+        ),
+        ("localize-single", "localise-single"),
+        ("localise_single", "localise-single"),
+        *((said, "points") for said in ("keypoints", "pose", "point")),
+        ("classification", "classify"),
+        ("tagging", "tag"),
+        ("object", "objects"),
+    ],
+)
+def test_a_task_by_another_name_is_told_by_ours(said: str, meant: str) -> None:
+    with pytest.raises(UserError, match=f"no task '{said}'; did you mean '{meant}'\\? --task take"):
+        train("nowhere", task=said)

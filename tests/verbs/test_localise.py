@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.conftest import TWO_CORES, drawn_photos, objects
+from verydeep import weights
 from verydeep.commands.evaluate import evaluate as command
 from verydeep.datasets import open_dataset
 from verydeep.errors import UserError
@@ -22,6 +24,7 @@ from verydeep.evaluation.scores import load_scores
 from verydeep.localisation.boxes_file import load_boxes
 from verydeep.localisation.choosing import choose_threshold
 from verydeep.localisation.figures import figures
+from verydeep.nets.describing import classifying, describing
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.progress import SILENT
 from verydeep.verbs.compare_boxes import compared_boxes
@@ -102,6 +105,35 @@ def test_candidates_are_those_of_the_classifiers_own_test(place: Path) -> None:
     assert (by_file.ratings == np.repeat(by_file.posteriors, by_file.counts, 0)).all()
     both = dense(place, "pcr", candidates="s.safetensors", classifier=place / "classes").found
     np.testing.assert_allclose(both.ratings, found.ratings, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", ["pool5", "relu7"])
+def test_a_classifier_of_whole_maps_has_the_verdict_of_its_own_test(
+    place: Path, layer: str
+) -> None:
+    """What it means is averaged over views and Q, not posteriors, which are far from that here.
+
+    Of a map of 4 x 4 and more, whose descriptor has 64 numbers, or 16.
+    """
+    draw = torch.Generator().manual_seed(0)
+    described = describing(weights.load(place / "classes"), layer)
+    weight = torch.randn(10, 64 if layer == "pool5" else 16, generator=draw) * 8
+    by = classifying(described, weight, torch.zeros(10), open_dataset(DATA).classes)
+    weights.save(by, "whole.safetensors")
+    scales = [40, 72]
+    tested = evaluate(
+        "whole.safetensors", DATA, "dense", TWO_CORES, scales=scales, part_name="all",
+        progress=SILENT,
+    ).scores  # fmt: skip
+    given = {"classifier": "whole.safetensors", "scales": scales, "part_name": "all"}
+    found = dense(place, "pcr", **given).found
+    order = np.argsort(-tested.posteriors, axis=1, kind="stable")[:, :5]
+    assert found.names == tested.names
+    assert found.candidates.tolist() == order.tolist()
+    expected = np.take_along_axis(tested.posteriors, order, 1)
+    np.testing.assert_allclose(found.posteriors, expected, atol=1e-4)
+    ratings = found.ratings[: found.ends[0]]  # a view's, alike at all of its positions
+    assert len(np.unique(ratings[:, 0])) == 4
 
 
 def dense(place: Path, name: str, **given: Any) -> Located:

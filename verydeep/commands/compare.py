@@ -58,9 +58,7 @@ def compare(
     if are_boxes(files):
         from verydeep.commands.compare_boxes import compare_boxes
 
-        if page is not None:
-            raise UserError(f"--page {page}; a page is of score files: leave it out for boxes")
-        compare_boxes(files, json)
+        compare_boxes(files, page, data, json)
         return
     found = compared(files)
     if page is not None:

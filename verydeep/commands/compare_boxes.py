@@ -11,17 +11,22 @@ if TYPE_CHECKING:
     from verydeep.verbs.compare_boxes import ComparedBoxes, FusedBoxes, Placed
 
 
-def compare_boxes(files: Sequence[Path], json: bool) -> None:
-    """Prints errors of boxes files, and whether one is better."""
+def compare_boxes(files: Sequence[Path], page: Path | None, data: str | None, json: bool) -> None:
+    """Prints errors of boxes files, and whether one is better; writes the page if one is named."""
     from verydeep.verbs.compare_boxes import compared_boxes
 
     found = compared_boxes(files)
+    if page is not None:
+        from verydeep.report.boxes_compared import write_boxes_page
+
+        write_boxes_page(found, page, data)
     if json:
         from json import dumps
 
         print(dumps(found.as_data(), indent=1))
     else:
-        print(compared_in_words(found))
+        said = compared_in_words(found)
+        print(f"{said}\n\npage: {page}" if page else said)
 
 
 def fuse_boxes(files: Sequence[Path], out: Path | None, overwrite: bool, json: bool) -> None:

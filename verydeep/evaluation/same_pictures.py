@@ -14,6 +14,7 @@ from jaxtyping import Int64
 
 from verydeep.benchmarks.ilsvrc_lists import class_key
 from verydeep.errors import UserError
+from verydeep.parts.fingerprints import of_pictures
 
 
 @runtime_checkable
@@ -103,8 +104,11 @@ def _check_pictures(
 
 
 def refuse_other_data(first: OfPictures, other: OfPictures, name: str) -> None:
-    """Raises UserError where the data are others, though the pictures go by the same names."""
-    if other.data != first.data:
+    """Raises UserError where the data are others, though the pictures go by the same names.
+
+    What is marked in the pictures is not looked at, which a file of boxes has in it.
+    """
+    if of_pictures(other.data) != of_pictures(first.data):
         raise UserError(
             f"{name} is of other data, {other.data} instead of {first.data}, though its "
             f"pictures go by the same names; test both on the same data"

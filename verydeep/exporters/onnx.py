@@ -42,7 +42,9 @@ def write_onnx(network: Network, path: Path | str, outputs: Sequence[str] | None
     """
     outputs = outputs or usual_outputs(network)
     write_atomic(Path(path), *onnx_parts(network, outputs))
-    return f"in go '{PICTURES}', RGB, uint8 [B, H, W, 3]; out come {_quoted(outputs)}"
+    places = network.table.places
+    of = f", {places.kind} in shares of the crop of each position" if places else ""
+    return f"in go '{PICTURES}', RGB, uint8 [B, H, W, 3]; out come {_quoted(outputs)}{of}"
 
 
 def onnx_bytes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from verydeep.errors import UserError
-from verydeep.nets.rows import FC, PICTURE, BatchNorm, Conv, MaxPool, ReLU, Row
+from verydeep.nets.rows import FC, PICTURE, BatchNorm, Conv, MaxPool, Places, ReLU, Row
 from verydeep.nets.table import Table
 
 
@@ -48,7 +48,7 @@ def _is_plain(row: Row) -> bool:
 
 def _in_words(row: Row, before: str) -> str:
     """What a row is that is refused."""
-    kind = type(row).__name__
+    kind = row.kind if isinstance(row, Places) else type(row).__name__
     if row.inputs != (before,):
         return f"{kind} of {', '.join(row.inputs)}"
     if isinstance(row, Conv):

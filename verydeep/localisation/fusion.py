@@ -28,9 +28,9 @@ from verydeep.parts.dataset import ROLES
 def aligned(tests: Sequence[Localised], called: Sequence[str] | None = None) -> list[Localised]:
     """The same tests, all with their pictures in the order of the first one's.
 
-    Raises UserError, naming the first difference, where classes, pictures, labels or data are
-    others, or the class was given in one of them and not in another. `called` are what the tests go
-    by there, "boxes file 1" and so on where nothing is said.
+    Raises UserError, naming the first difference, where classes, pictures, labels, data or true
+    boxes are others, or the class was given in one of them and not in another. `called` are what
+    the tests go by there, "boxes file 1" and so on where nothing is said.
     """
     first, *others = tests
     called = called or [f"boxes file {number}" for number in range(1, len(tests) + 1)]
@@ -42,6 +42,7 @@ def aligned(tests: Sequence[Localised], called: Sequence[str] | None = None) -> 
         ordered = other if other.names == first.names else other.only(order)
         _refuse_other_labels(first, called[0], ordered, name)
         refuse_other_data(first, other, name)
+        _refuse_other_boxes(first, called[0], ordered, name)
         result.append(ordered)
     return result
 
@@ -63,6 +64,23 @@ def _refuse_other_labels(first: Localised, called: str, other: Localised, name: 
         raise UserError(
             f"{name} has other labels: picture '{first.names[i]}' is of class '{theirs}' there and "
             f"of class '{ours}' in {called}"
+        )
+
+
+def _refuse_other_boxes(first: Localised, called: str, other: Localised, name: str) -> None:
+    ours, theirs = first.truth, other.truth
+    differs = ours.ends != theirs.ends
+    if not differs.any():
+        one, another = (
+            np.column_stack([truth.objects.boxes, truth.objects.labels, truth.objects.difficult])
+            for truth in (ours, theirs)
+        )
+        rows = np.flatnonzero((one != another).any(1))
+        differs[np.searchsorted(ours.ends, rows, side="right")] = True
+    if differs.any():
+        raise UserError(
+            f"{name} has other true boxes of picture '{first.names[int(differs.argmax())]}' than "
+            f"{called}; test both on the same data"
         )
 
 

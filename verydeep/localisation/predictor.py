@@ -17,9 +17,10 @@ import torch
 from verydeep.engines.engine import Engine
 from verydeep.evaluation.views import Protocol, protocol
 from verydeep.localisation.choosing import THRESHOLD
-from verydeep.localisation.dense import CANDIDATES, Candidates, Nets, Placed, placed_in
+from verydeep.localisation.dense import CANDIDATES, Candidates, Placed, placed_in
 from verydeep.localisation.merging import RatedBoxes, merged
 from verydeep.localisation.shares import boxes_of_shares, points_of_shares
+from verydeep.localisation.showing import Nets
 from verydeep.pictures.boxes import clipped
 from verydeep.pictures.reading import Source
 

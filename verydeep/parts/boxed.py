@@ -12,6 +12,7 @@ from verydeep.errors import PictureError, UserError, one_line
 from verydeep.parts.annotations import FlatObjects, Objects, classes_in
 from verydeep.parts.dataset import Dataset, Part
 from verydeep.parts.entries import some
+from verydeep.parts.fingerprints import marked
 from verydeep.pictures.boxes import areas, no_boxes
 from verydeep.runtime.progress import SILENT, Progress
 
@@ -30,21 +31,25 @@ def with_boxes(dataset: Dataset, progress: Progress = SILENT) -> Dataset:
     One that counts is not difficult, has an area, and does not lie left of its picture or above it.
     Others are left out, counted and named in the notes. All objects of those that stay are kept in
     memory, in one piece: nothing is read twice. No picture is decoded; sizes of pictures are not
-    looked at, so what lies beyond their other ends is named by `look` alone. Raises UserError where
-    no picture has such a box.
+    looked at, so what lies beyond their other ends is named by `look` alone. The fingerprint has
+    those objects in it. Raises UserError where no picture has such a box.
     """
     if dataset.kind == "drawn":  # each has its box, and would be drawn for it
         return dataset
-    parts, notes = {}, []
+    parts, kept, notes = {}, list[Objects](), []
     for name, part in dataset.parts.items():
-        parts[name], left_out = _part(part, name, progress)
+        parts[name], found, left_out = _part(part, name, progress)
+        kept += found
         notes += [
             f"left out of {name}, pictures {why}: {len(names):,} ({some(names)})"
             for why, names in left_out.items()
         ]
     if not any(map(len, parts.values())):
         raise UserError(_no_boxes(dataset, notes))
-    return replace(dataset, parts=parts, notes=(*dataset.notes, *notes))
+    fitted = replace(dataset, parts=parts, notes=(*dataset.notes, *notes))
+    flat = _in_one_piece(kept)
+    rows = flat.objects.boxes, flat.objects.labels, flat.objects.difficult
+    return replace(fitted, fingerprint=marked(fitted, flat.ends, rows))
 
 
 def _no_boxes(dataset: Dataset, notes: Sequence[str]) -> str:
@@ -58,8 +63,10 @@ def _no_boxes(dataset: Dataset, notes: Sequence[str]) -> str:
     return f"no picture of {where} has a box of its class: {'; '.join(notes)}"
 
 
-def _part(part: Part, name: str, progress: Progress) -> tuple[Part, dict[str, list[str]]]:
-    """The pictures of a part that have such a box, and the names of others by what they lack."""
+def _part(
+    part: Part, name: str, progress: Progress
+) -> tuple[Part, list[Objects], dict[str, list[str]]]:
+    """The pictures of a part that have such a box, their objects, and others by what they lack."""
     kept, found = list[int](), list[Objects]()
     left_out: dict[str, list[str]] = defaultdict(list)
     for i in range(len(part)):
@@ -71,7 +78,7 @@ def _part(part: Part, name: str, progress: Progress) -> tuple[Part, dict[str, li
             left_out[here].append(part.names[i])
         if part.objects:
             progress.step(f"looking for boxes in {name}", i + 1, len(part))
-    return replace(part.only(kept), objects=_in_one_piece(found)), left_out
+    return replace(part.only(kept), objects=_in_one_piece(found)), found, left_out
 
 
 def _objects(part: Part, i: int) -> Objects | str:

@@ -157,7 +157,8 @@ class Dataset:
 
     `where` opens it again; `made` are the roles of the parts that were drawn from the seed of the
     split, not found; `notes` tell in a line each how it was read and what was left out;
-    `fingerprint` changes whenever a picture's name, size or label does. `roles` say which part has
+    `fingerprint` changes whenever a picture's name, size or label does, and what is marked in it
+    where that is to be learnt (`fingerprints.py`). `roles` say which part has
     which; where nothing else is said, a part called after a role has it.
     """
 

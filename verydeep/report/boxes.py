@@ -49,11 +49,12 @@ def boxes_in_short(tests: Sequence[Judged]) -> Iterator[tuple[str, str]]:
     how = "the class given" if found.is_given_class else "dense"
     for k, error, interval in last.errors:
         what = "" if found.is_given_class else f"top-{k} "
-        between = _between(interval)
+        between = interval_in_words(interval)
         yield f"{error:.1f} %", f"{what}{found.role} localisation error, {how}; 95 %: {between}"
 
 
-def _between(interval: Interval) -> str:
+def interval_in_words(interval: Interval) -> str:
+    """An interval in words."""
     low, high = interval
     return f"{low:.1f} to {high:.1f}"
 
@@ -68,7 +69,9 @@ def errors_of_boxes(tests: Sequence[Judged]) -> str:
             of_class = "given" if found.is_given_class else percent(named[k])
             what = "" if found.is_given_class else f"; top-{k}"
             label = escape(f"{found.role}, {found.title}{what}")
-            rows.append((label, f"{len(found):,}", percent(error), _between(interval), of_class))
+            rows.append(
+                (label, f"{len(found):,}", percent(error), interval_in_words(interval), of_class)
+            )
     head = ("part, protocol", "pictures", "error, %", "95 % interval", "of the class alone, %")
     last = tests[-1]
     none = "" if last.test.found.role == "test" else " This data has none."
@@ -136,11 +139,16 @@ def _mistakes(one: Judged) -> str:
     if one.test.found.is_given_class:
         return ""
     kinds: dict[int, Mistakes | None] = {1: one.came_to.mistakes1, 5: one.came_to.mistakes5}
-    rows = []
-    for k, error, _ in one.errors:
-        if (wrong := kinds[k]) is not None:
-            parts = wrong.place, wrong.name, wrong.both
-            rows.append((f"top-{k}", percent(100 - error), *map(percent, parts)))
+    each = [(f"top-{k}", error, kinds[k]) for k, error, _ in one.errors]
+    return mistakes_table([(of, error, wrong) for of, error, wrong in each if wrong is not None])
+
+
+def mistakes_table(each: Sequence[tuple[str, float, Mistakes]]) -> str:
+    """Of each row, whose name is HTML already, the share that is right, and what else is wrong."""
+    rows = [
+        (of, percent(100 - error), *map(percent, (wrong.place, wrong.name, wrong.both)))
+        for of, error, wrong in each
+    ]
     head = ("of all pictures, %", "right", "the place alone", "the class alone", "both")
     return table(head, rows, "numbers") + (
         "<p>The place is wrong where the true class is among the guesses and its box is not where "

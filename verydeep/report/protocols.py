@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import numpy as np
 
 from verydeep.datasets import Dataset, Part, open_dataset
 from verydeep.errors import PictureError, UserError
-from verydeep.evaluation.comparison import Comparison, points
+from verydeep.evaluation.comparison import Comparison, MapComparison, points
 from verydeep.evaluation.metrics import Bin, calibration
 from verydeep.evaluation.scores import Scores
+from verydeep.localisation.boxes_file import Localised
 from verydeep.parts.dataset import joined
-from verydeep.pictures.reading import Picture, read_picture
+from verydeep.parts.fingerprints import of_pictures
+from verydeep.pictures.reading import read_picture
 from verydeep.report.html import card, section, table, write_html
 from verydeep.report.thumbnails import data_uri
 from verydeep.verbs.compare import Compared, as_data
@@ -40,7 +43,7 @@ def write_protocols_page(found: Compared, path: Path, data: str | None = None) -
         f"<header><p>verydeep</p><h1>{len(names)} tests of the same "
         f"{len(found.scores[0].labels):,} pictures</h1></header>",
         section("Errors", _errors(found.scores, names)),
-        section("Which is better", _verdicts(found)),
+        section("Which is better", verdicts(found.comparisons)),
         section("How far to trust a posterior", _calibration(found.scores, names)),
     ]
     if data is not None and len(names) > 1:
@@ -67,12 +70,12 @@ def _errors(scores: Sequence[Scores], names: Sequence[str]) -> str:
     return table(head, rows, "numbers") + ("<p>The interval is Wilson's (1927).</p>")
 
 
-def _verdicts(found: Compared) -> str:
-    """Each of the others held against the best."""
-    if not found.comparisons:
+def verdicts(comparisons: Sequence[Comparison | MapComparison]) -> str:
+    """Each of the others held against the best; nothing of one test alone."""
+    if not comparisons:
         return ""
     rows = []
-    for c in found.comparisons:
+    for c in comparisons:
         assert isinstance(c, Comparison)
         low, high = (points(-end) for end in reversed(c.interval))
         rows.append(
@@ -87,7 +90,7 @@ def _verdicts(found: Compared) -> str:
         )
     head = ("test", "worse by, points", "95 % interval", "missed by it / the best alone", "p",
             "worse?")  # fmt: skip
-    best = escape(found.comparisons[0].name_a)
+    best = escape(comparisons[0].name_a)
     return (
         f"<p>Best: <b>{best}</b>.</p>"
         + table(head, rows, "numbers")
@@ -131,7 +134,7 @@ def _disagreements(scores: Sequence[Scores], names: Sequence[str], data: str) ->
     (first, second), names = _pair(scores, names)
     own = [s.posteriors[np.arange(len(s.labels)), s.labels] for s in (first, second)]
     right = [s.posteriors.argmax(1) == s.labels for s in (first, second)]
-    pictures = _pictures(first, data)
+    part = part_of(first, data)
     blocks = []
     for here, there in ((0, 1), (1, 0)):
         which = np.flatnonzero(right[here] & ~right[there])
@@ -141,8 +144,8 @@ def _disagreements(scores: Sequence[Scores], names: Sequence[str], data: str) ->
             taken = (first, second)[there].posteriors[i].argmax()
             is_, for_ = (escape(first.classes[k]) for k in (first.labels[i], taken))
             caption = f"<b>{is_}</b> {own[here][i]:.0%}<br>taken for {for_}"
-            image = pictures(first.names[i])
-            if image is not None:
+            with suppress(PictureError):  # that cannot be read any more
+                image = read_picture(part.source(i))
                 cards.append(card(data_uri(image), caption, first.names[i]))
         blocks.append(
             f"<p>Right: {escape(names[here])}; wrong: {escape(names[there])} ({len(which):,} "
@@ -160,35 +163,32 @@ def _pair(
     return (scores[i], scores[k]), (names[i], names[k])
 
 
-def _pictures(scores: Scores, data: str) -> Callable[[str], Picture | None]:
-    """The pictures that were tested, by name; None for one that cannot be read any more."""
-    dataset = open_dataset(data, scores.split)
-    if dataset.fingerprint != scores.data:
+def part_of(test: Scores | Localised, data: str) -> Part:
+    """The pictures of a test in its order. Raises UserError where the data is not what was tested.
+
+    What is marked in them is not looked at: a test of boxes has its true ones itself.
+    """
+    dataset = open_dataset(data, test.split)
+    tested = of_pictures(test.data)
+    if of_pictures(dataset.fingerprint) != tested:
         raise UserError(
             f"{data} is not what was tested: its fingerprint is {dataset.fingerprint}, that of the "
-            f"scores {scores.data}; give --data of the same pictures"
+            f"test {tested}; give --data of the same pictures"
         )
-    part = _wherever(dataset, scores)
+    part = _wherever(dataset, test)
     places = {name: i for i, name in enumerate(part.names)}
-
-    def picture(name: str) -> Picture | None:
-        try:
-            return read_picture(part.source(places[name]))
-        except PictureError:
-            return None
-
-    return picture
+    return part.only([places[name] for name in test.names])
 
 
-def _wherever(dataset: Dataset, scores: Scores) -> Part:
+def _wherever(dataset: Dataset, test: Scores | Localised) -> Part:
     """The part that the pictures of a test are in, or all that they may have been drawn from.
 
     That of another name, where a test part had to choose the weights.
     """
-    name, drawn = scores.part, ("train", *dataset.made)
+    name, drawn = test.part, ("train", *dataset.made)
     roles = [role for role in dataset.parts if role in (drawn if name in drawn else (name,))]
     if roles:
         part = joined([dataset.parts[role] for role in roles])
-        if set(part.names).issuperset(scores.names):
+        if set(part.names).issuperset(test.names):
             return part
     return dataset.everything

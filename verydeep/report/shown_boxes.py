@@ -29,7 +29,7 @@ SIDE = 240
 """The larger one of a picture that is shown, in pixels."""
 LINE = 3
 """Pixels of it that lines are wide; it is shown at about half of its size."""
-TRUE, GUESS = COLOURS[:2]
+TRUE, GUESS, OTHER = COLOURS[:3]
 FAINT: Colour = (150, 150, 150)
 
 Mine = tuple[Float[np.ndarray, "_ 4"], Colour, bool]
@@ -47,7 +47,7 @@ def best_and_worst(located: Located) -> str:
         + "</div>"
         for title, which in groups.items()
     )
-    legend = _legend({"where the object is": TRUE, "the guess": GUESS})
+    legend = legend_of({"where the object is": TRUE, "the guess": GUESS})
     beside = "" if found.is_given_class else (
         " Of what is taken for something else it is the box of its own class; pictures that have "
         "this class not among their guesses are left out."
@@ -83,7 +83,9 @@ def _compared(located: Located, made: Guesses, own: Float64[np.ndarray, " N"], i
     name, first = found.classes[found.labels[i]], found.candidates[i, 0]
     taken = "" if first == found.labels[i] else f"<br>taken for {escape(found.classes[first])}"
     caption = f"<b>{escape(name)}</b> IoU {own[i]:.2f}{taken}"
-    shown = _shown(located.part, i, [(guess, GUESS, False), (_truth(found, i), TRUE, False)])
+    shown = shown_with(
+        located.part, i, [(guess, GUESS, False), (true_boxes(found, i), TRUE, False)]
+    )
     return card(shown, caption, found.names[i])
 
 
@@ -93,7 +95,7 @@ def before_and_after(located: Located) -> str:
     if found.threshold is None or found.members:
         return ""
     cards = "".join(_merging(located, i) for i in _some(found))
-    legend = _legend({
+    legend = legend_of({
         "where the object is": TRUE, "surest boxes, and the guess": GUESS, "other boxes": FAINT,
     })  # fmt: skip
     return cards and (
@@ -118,14 +120,14 @@ def _merging(located: Located, i: int) -> str:
     boxes, ratings = found.boxes[rows, 0].astype(np.float64), found.ratings[rows, 0]
     given = RatedBoxes(boxes, ratings.astype(np.float64), np.array([len(boxes)]))
     left = merged(given, found.threshold or 0.0)
-    true: Mine = (_truth(found, i), TRUE, False)
+    true: Mine = (true_boxes(found, i), TRUE, False)
     order = np.argsort(-ratings, kind="stable")
     most = float(ratings.max()) or 1.0
     before = [(boxes[[k]], _between(float(ratings[k]) / most), True) for k in order]
     strongest = int(left.ratings.argmax())
     others = np.delete(left.boxes, strongest, 0)
     after: list[Mine] = [(left.boxes[[strongest]], GUESS, False), (others, FAINT, True)]
-    pictures = (_shown(located.part, i, [true, *marks]) for marks in (before, after))
+    pictures = (shown_with(located.part, i, [true, *marks]) for marks in (before, after))
     images = "".join(f'<img src="{uri}" alt="">' for uri in pictures if uri)
     name = escape(found.classes[found.labels[i]])
     said = f"<b>{name}</b> {_count(len(boxes))}, {len(left.boxes):,} once merged"
@@ -142,13 +144,13 @@ def _between(share: float) -> Colour:
     return red, green, blue
 
 
-def _truth(found: Localised, i: int) -> Boxes:
+def true_boxes(found: Localised, i: int) -> Boxes:
     """The boxes of the objects that a picture is to be found by."""
     picture, boxes = own_truth(found)
     return np.asarray(boxes[picture == i])
 
 
-def _shown(part: Part, i: int, boxes: Sequence[Mine]) -> str | None:
+def shown_with(part: Part, i: int, boxes: Sequence[Mine]) -> str | None:
     """A picture with boxes on it, those first over the others; None where it cannot be read."""
     try:
         image, window = read_with_window(part.source(i), smaller_side=SIDE)
@@ -164,7 +166,7 @@ def _shown(part: Part, i: int, boxes: Sequence[Mine]) -> str | None:
     return data_uri(np.asarray(drawn(np.asarray(small), marks, SIDE, LINE)), SIDE)
 
 
-def _legend(lines: dict[str, Colour]) -> str:
+def legend_of(lines: dict[str, Colour]) -> str:
     """What the colours of lines stand for."""
     spans = "".join(
         f'<span><svg viewBox="0 0 26 16"><rect width="26" height="16" rx="3" fill="#222"/><rect '

@@ -22,6 +22,7 @@ from verydeep.nets.network import Network
 from verydeep.nets.rows import NUMBERS
 from verydeep.parts.annotations import Labels, Points
 from verydeep.parts.dataset import Dataset, Part
+from verydeep.parts.fingerprints import marked
 from verydeep.pictures.windows import Window
 from verydeep.tasks.centre import by_centre
 from verydeep.tasks.localise import LEAST, RATES, distance
@@ -86,18 +87,26 @@ def _of_centre(found: Answers, crops: Sequence[Window], part: Part) -> Judgement
 
 
 def _with_points(dataset: Dataset) -> Dataset:
-    """The pictures of which points are told; UserError where there are none."""
-    parts, left_out = {}, 0
+    """The pictures of which points are told; UserError where there are none.
+
+    The fingerprint has those points in it.
+    """
+    parts, kept, left_out = {}, list[Points](), 0
     for name, part in dataset.parts.items():
-        told = [i for i in range(len(part)) if len(_points(part, i))]
+        each = [_points(part, i) for i in range(len(part))]
+        told = [i for i, points in enumerate(each) if len(points)]
         parts[name], left_out = part.only(told), left_out + len(part) - len(told)
+        kept += [each[i] for i in told]
     if not any(map(len, parts.values())):
         raise UserError(
             f"{one_line(dataset.where)} tells of no points; give a table with a line "
             f"`file,name,x,y` for each, in pixels"
         )
     note = [f"left out, pictures of which no point is told: {left_out:,}"] if left_out else []
-    return replace(dataset, parts=parts, notes=(*dataset.notes, *note))
+    fitted = replace(dataset, parts=parts, notes=(*dataset.notes, *note))
+    ends = np.cumsum([len(points) for points in kept], dtype=np.int64)
+    rows = [np.concatenate([getattr(one, name) for one in kept]) for name in ("places", "labels")]
+    return replace(fitted, fingerprint=marked(fitted, ends, rows))
 
 
 POINTS = Task(

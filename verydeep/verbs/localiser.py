@@ -8,8 +8,8 @@ from verydeep import weights
 from verydeep.engines.engine import chosen, engine_for, with_trunk_of
 from verydeep.errors import UserError
 from verydeep.localisation.choosing import THRESHOLD
-from verydeep.localisation.dense import Nets
 from verydeep.localisation.predictor import CentreLocaliser, ClassLocaliser, Localiser
+from verydeep.localisation.showing import Nets
 from verydeep.nets.network import Network
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import Progress

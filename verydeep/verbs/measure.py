@@ -36,6 +36,7 @@ from verydeep.nets.rounding import pooled
 from verydeep.nets.stack import Stack, in_words
 from verydeep.parts.annotations import Labels
 from verydeep.parts.dataset import fingerprint
+from verydeep.parts.fingerprints import BETWEEN
 from verydeep.runtime.runtime import Runtime
 
 
@@ -268,5 +269,5 @@ def file_name(chosen: Protocol, subject: Subject, digest: str, unusual: Sequence
     data = Path(subject.where).name.replace(":", "-")[:60] or "data"
     words = [data, subject.part, chosen.name, *map(str, chosen.scales)]
     split = [f"split{subject.split}"] if subject.split else []
-    whose = [subject.fingerprint[:6], digest[:6]]
+    whose = [*(piece[:6] for piece in subject.fingerprint.split(BETWEEN)), digest[:6]]
     return f"{'-'.join([*words, *split, *unusual, *whose])}.safetensors"

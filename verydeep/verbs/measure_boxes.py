@@ -25,8 +25,9 @@ from verydeep.evaluation.views import Protocol
 from verydeep.evaluation.walk import fault
 from verydeep.localisation.boxes_file import Localised, Tuned, refuse_other, save_boxes
 from verydeep.localisation.centre import places
-from verydeep.localisation.dense import CANDIDATES, Candidates, Nets, Placed, placed
+from verydeep.localisation.dense import CANDIDATES, Candidates, Placed, placed
 from verydeep.localisation.shares import boxes_of_shares
+from verydeep.localisation.showing import Nets
 from verydeep.nets.network import Network
 from verydeep.parts.annotations import FlatObjects, Labels, Objects
 from verydeep.parts.dataset import fingerprint

@@ -14,6 +14,7 @@ from verydeep.datasets import Dataset, Memory, Part, open_dataset, settled
 from verydeep.drawings.drawn import side_of
 from verydeep.errors import UserError
 from verydeep.parts.dataset import ROLES, marks
+from verydeep.parts.fingerprints import of_pictures
 from verydeep.parts.seen import NO_KEYS, UNKNOWN, looked_into
 from verydeep.parts.splitting import with_test
 from verydeep.runtime.runtime import Runtime
@@ -54,7 +55,7 @@ def remembered(path: Path, dataset: Dataset, else_do: str) -> Memory:
     learnt = info.provenance.get("data", {})
     if not dataset.made or "made_split" not in learnt:
         return Memory()
-    if learnt.get("fingerprint") == dataset.fingerprint:
+    if learnt.get("fingerprint") == of_pictures(dataset.fingerprint):
         return _of_two_parts(open_dataset(dataset.where, split_of(info)))
     everything = dataset.everything
     if set(learnt.get("marks", ())) & set(marks(everything, range(len(everything)))):
@@ -165,7 +166,8 @@ def _role(
     learnt = info.provenance.get("data", {})
     alike = dataset.kind == "drawn" and split == split_of(info)
     alike = alike and side_of(dataset.where) == side_of(str(learnt.get("where")))
-    if alike or learnt.get("fingerprint") == dataset.fingerprint:
+    same = of_pictures(str(learnt.get("fingerprint"))) == of_pictures(dataset.fingerprint)
+    if alike or same:
         earlier = "validation" not in learnt and name == "test"
         role = name if name in ROLES else "test"
         return "train" if name == "all" else "validation" if earlier else role

@@ -12,6 +12,7 @@ from typing import Any
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, refuse_too_small
 from verydeep.errors import UserError
+from verydeep.parts.fingerprints import is_unchanged
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.shell import command
@@ -125,7 +126,7 @@ def resume(
         )
     task = tasks.named(settings.task)
     dataset = task.fitting(opened(where, asdict(settings), task.several))
-    if dataset.fingerprint != about.data.fingerprint:
+    if not is_unchanged(about.data.fingerprint, dataset):
         raise UserError(
             f"{dataset.where} has changed since {folder} was begun: its fingerprint was "
             f"{about.data.fingerprint} and is {dataset.fingerprint}; train anew"
@@ -150,8 +151,7 @@ def _is_of(folder: Path, dataset: Dataset, settings: Settings) -> bool:
     if not (folder / RUN).is_file():
         return False
     about = described(folder)
-    same_data = about.data.fingerprint == dataset.fingerprint
-    return same_data and settings_of(about) == settings
+    return is_unchanged(about.data.fingerprint, dataset) and settings_of(about) == settings
 
 
 def _name(dataset: Dataset) -> str:
