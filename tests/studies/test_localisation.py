@@ -6,7 +6,7 @@ import pytest
 
 from verydeep.datasets import open_dataset
 from verydeep.runtime.machine import Machine
-from verydeep.studies import classification, localisation
+from verydeep.studies import classification
 from verydeep.studies.estimate import estimates
 from verydeep.studies.findings import claims
 from verydeep.studies.localisation import RATES, plan, tables
@@ -123,4 +123,3 @@ def test_room_and_time_are_those_of_boxes() -> None:
     assert takes["PCR-fc-0"].seconds < 0.6 * takes["PCR-all-0"].seconds
     names = {step.name for step in plan(size, SEEDS).steps}
     assert set(takes) == names
-    assert localisation.NAME in localisation.STUDIES

@@ -60,3 +60,5 @@ def test_tests_of_other_pictures_are_refused() -> None:
         UserError, match="are of other pictures: 2 are not in all of them, the first '3'"
     ):
         together([first, other], 1)
+    with pytest.raises(UserError, match="are of other data, print-81aa and print;"):
+        refuse_others(first, replace(first, data="print-81aa"))

@@ -85,10 +85,6 @@ def tables(size: Size) -> list[Table]:
     ]
 
 
-NAME = "localisation"
-STUDIES = {NAME: tables}
-
-
 def plan(size: Size, seeds: Sequence[int]) -> Plan:
     """The trainings and tests that fill these tables."""
     nets = [*([AT_256] if size.is_papers else []), *box_nets(size)]

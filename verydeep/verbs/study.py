@@ -30,8 +30,8 @@ from verydeep.verbs.filled import Filled, filled
 from verydeep.verbs.parts import opened
 from verydeep.verbs.plans import Work, carry_out
 
-STUDIES = {**classification.STUDIES, **localisation.STUDIES}
-"""What makes the tables of each study, by its name."""
+BOXES = "localisation"
+STUDIES = (*classification.STUDIES, BOXES)
 PLAN = "plan.toml"
 """What a study is of, in its folder."""
 ALL = "all"
@@ -145,8 +145,7 @@ def planned(
     _refuse_few(dataset)
     chosen, notes = _possible(names, asked, dataset)
     dataset = replace(dataset, notes=(*dataset.notes, *notes))
-    tables = tuple(table for name in chosen for table in STUDIES[name](own))
-    steps = _plan(chosen, own, range(seeds))
+    tables, steps = _tables_and_plan(chosen, own, range(seeds))
     where = str(data) if dataset.kind == "drawn" else str(Path(data).resolve())
     name = f"study-{Path(where).name.replace(':', '-')}-{size}"
     folder = Path(out) if out else Path("runs") / name
@@ -204,14 +203,17 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in STUDIES if name in asked or ALL in asked)
 
 
-def _plan(names: Sequence[str], size: Size, seeds: Sequence[int]) -> Plan:
-    """All that is to be done for these studies, what several have in common once."""
-    of_classes = [classification.STUDIES[name] for name in names if name in classification.STUDIES]
-    tables = [table for study in of_classes for table in study(size)]
+def _tables_and_plan(
+    names: Sequence[str], size: Size, seeds: Sequence[int]
+) -> tuple[tuple[Table, ...], Plan]:
+    """The tables of these studies, and all that fills them; what two have in common is once."""
+    studies = [study for name, study in classification.STUDIES.items() if name in names]
+    tables = [table for study in studies for table in study(size)]
     plans = [classification.plan(tables, size, seeds)]
-    if localisation.NAME in names:
+    if BOXES in names:
+        tables += localisation.tables(size)
         plans.append(localisation.plan(size, seeds))
-    return joined(plans)
+    return tuple(tables), joined(plans)
 
 
 def _possible(
@@ -221,19 +223,19 @@ def _possible(
 
     Without boxes `all` are the others. Raises UserError where boxes are needed by name.
     """
-    if localisation.NAME not in chosen:
+    if BOXES not in chosen:
         return chosen, []
     try:
         boxed = with_boxes(dataset)
         refuse_too_small(boxed)
         _refuse_few(boxed, "pictures with boxes")
     except UserError as error:
-        if localisation.NAME in names:
+        if BOXES in names:
             raise
-        left = tuple(name for name in chosen if name != localisation.NAME)
-        return left, [f"without {localisation.NAME}: {error}"]
+        left = tuple(name for name in chosen if name != BOXES)
+        return left, [f"without {BOXES}: {error}"]
     notes = boxed.notes[len(dataset.notes) :]
-    return chosen, [f"{localisation.NAME}: {note}" for note in notes]
+    return chosen, [f"{BOXES}: {note}" for note in notes]
 
 
 def _refuse_few(dataset: Dataset, what: str = "pictures") -> None:
