@@ -82,6 +82,7 @@ def done() -> Studied:
     return study("localisation", DATA, "s", TWO_CORES, size="least", seeds=2)
 
 
+@pytest.mark.timeout(900)  # fifteen small trainings, beside others
 def test_tables_and_findings_are_what_the_boxes_files_say() -> None:
     found = done()
     data = json.loads(as_json(found, Path("p")))

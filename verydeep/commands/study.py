@@ -70,10 +70,10 @@ def study(
     runtime = Runtime(Machine.this(device, threads), progress=console)
     asked: dict[str, Any] = {"size": scale, "seeds": seeds, "split": split_seed}
     if dry_run:
-        found_to_do = verb.planned(name, data, out, **asked)
-        for note in found_to_do.dataset.notes:
+        planned = verb.planned(name, data, out, **asked)
+        for note in planned.dataset.notes:
             console.say(note)
-        print(dry(found_to_do, runtime, json))
+        print(dry(planned, runtime, json))
         return
     found = verb.study(name, data, out, runtime, **asked)
     print(answer(found, json))

@@ -79,8 +79,9 @@ def tables(size: Size) -> list[Table]:
     if size.is_papers:
         printed = _printed(AT_256, "dense", (256,))
         dense.insert(0, Cell("PCR, S = 256", ONE, (AT_256.dense(size, ONE),), printed))
+    tried = "" if size.is_papers else f"; rates {', '.join(f'{rate:g}' for rate in RATES)} tried"
     return [
-        Table("Table 8", "boxes of a centre crop, its class given", tuple(centre)),
+        Table("Table 8", f"boxes of a centre crop, its class given{tried}", tuple(centre)),
         Table("Table 9", "dense boxes, merged, all layers tuned", tuple(dense), k=5),
     ]
 
@@ -133,13 +134,8 @@ def _printed(net: BoxNet, way: str, scales: tuple[int, ...]) -> Errors | None:
     Where that is at Q = 256 its S was that too, and else 384.
     """
     s = 256 if scales == (256,) else 384
-    which = frozenset({(("D", s, s), scales)})
+    asked = frozenset({(("D", s, s), scales)}), way, net.regression, net.tuned
     for row in PUBLISHED:
-        if (row.nets, row.way, row.regression, row.tuned) == (
-            which,
-            way,
-            net.regression,
-            net.tuned,
-        ):
+        if (row.nets, row.way, row.regression, row.tuned) == asked:
             return (row.validation, None) if way == "centre" else (None, row.validation)
     return None
