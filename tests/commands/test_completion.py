@@ -9,12 +9,14 @@ import sys
 import pytest
 
 from verydeep.commands import completion
+from verydeep.commands.study import TRANSFER
 from verydeep.engines.engine import ENGINES
 from verydeep.evaluation.views import WAYS
 from verydeep.exporters.families import WRITERS
 from verydeep.nets.vgg import CONFIGURATIONS, table
 from verydeep.tasks import TASKS
 from verydeep.training.settings import checked
+from verydeep.verbs.study import ALL, STUDIES
 from verydeep.verbs.transfer_protocols import PROTOCOLS
 
 
@@ -28,6 +30,7 @@ def test_the_words_are_all_there_are() -> None:
     assert completion.ENGINES == ENGINES
     assert tuple(WRITERS) == completion.FAMILIES
     assert tuple(TASKS) == completion.TASKS
+    assert (*STUDIES, ALL, TRANSFER) == completion.STUDIES
     assert [checked({"tune": word})["tune"] for word in completion.TUNED] == [*completion.TUNED]
 
 

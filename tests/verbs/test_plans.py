@@ -112,3 +112,42 @@ def test_a_step_that_another_process_is_at_is_left_to_it(monkeypatch: pytest.Mon
     let_go.set()
     thread.join(60)
     assert done == ["c", "a"]
+
+
+BURSTS = Training("bursts", {"seed": 3, "initial": "gaussian:100"}, may_fail=True)
+"""Its scores are infinite from the first step on."""
+
+
+def test_a_training_that_fails_where_it_may_stops_no_other() -> None:
+    after = Training("after", {"seed": 4}, after="bursts", may_fail=True)
+    test = Measurement("bursts", "dense", (32, 64))
+    finished: list[str] = []
+    plan = work(BURSTS, after, test, A)
+    for _ in range(2):  # the second time nothing is left to do
+        carry_out(plan, TWO_CORES, lambda run: finished.append(run.folder.name))
+        assert finished == ["a"]
+    why = plan.failure("bursts")
+    assert why is not None
+    assert why.startswith("the loss is not finite at step 1 (rate ")
+    assert Path("plan/bursts/failed.txt").read_text() == f"{why}\n"
+    assert plan.failure("after") == f"bursts, which it was to begin with: {why}"
+    assert plan.failure("a") is None
+    assert plan.tests_of("bursts") == ()
+
+
+def test_a_training_that_fails_where_it_may_not_ends_the_plan() -> None:
+    with pytest.raises(UserError, match="the loss is not finite at step 1 .* none were kept yet"):
+        carry_out(work(Training("bursts", BURSTS.settings), A), TWO_CORES)
+    assert not Path("plan/a").exists()
+
+
+def test_a_trial_that_fails_is_never_the_best() -> None:
+    bursts = [Training(f"bursts-{rate}", {**BURSTS.settings, "rate": rate}, may_fail=True)
+              for rate in (0.02, 0.01)]  # fmt: skip
+    slow = Training("slow", {"seed": 1, "rate": 1e-6})
+    plan = work(*bursts, slow)
+    carry_out(plan, TWO_CORES)
+    last = Training("last", tried=(bursts[0].name, "slow"))
+    assert plan.settings(last)["rate"] == 1e-6
+    none = Training("none", tried=tuple(t.name for t in bursts))
+    assert plan.settings(none)["rate"] == 0.01  # the lowest, where all failed

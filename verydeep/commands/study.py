@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,10 @@ from verydeep.commands.options import Data, Device, Json, Quiet, Threads
 
 if TYPE_CHECKING:
     from verydeep.runtime.runtime import Runtime
-    from verydeep.verbs.study import Planned, Studied
+    from verydeep.verbs.study import Judged, Planned, Studied
+
+
+TRANSFER = "transfer"
 
 
 def study(
@@ -20,8 +24,8 @@ def study(
         str,
         typer.Argument(
             metavar="NAME",
-            help="depth, scales, protocols, fusion, localisation, several of them (depth,scales), "
-            "or all.",
+            help="depth, scales, protocols, fusion, localisation, initialisation, some of them "
+            "(depth,scales), or all; or transfer.",
             autocompletion=one_of(STUDIES),
         ),
     ],
@@ -34,6 +38,12 @@ def study(
         ),
     ] = "tiny",
     seeds: Annotated[int, typer.Option(help="Trainings of each net, from seed 0 on.")] = 3,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", metavar="WEIGHTS", help="Of transfer: vgg16, a file or a run; once or twice."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder, new or of this study. [default: runs/study-DATA-SCALE]"),
@@ -61,6 +71,7 @@ def study(
     does another process that is started beside it.
     """
     from verydeep.commands.console import Console
+    from verydeep.errors import UserError
     from verydeep.runtime.machine import Machine
     from verydeep.runtime.runtime import Runtime
     from verydeep.verbs import study as verb
@@ -69,6 +80,14 @@ def study(
     console.say("verydeep study: looking at the data")
     runtime = Runtime(Machine.this(device, threads), progress=console)
     asked: dict[str, Any] = {"size": scale, "seeds": seeds, "split": split_seed}
+    if name == TRANSFER:
+        from verydeep.commands import study_transfer
+
+        given = weights or []
+        print(study_transfer.said(given, data, out, runtime, asked, dry_run, json))
+        return
+    if weights:
+        raise UserError(f"{name} trains nets of its own; --from is of the study transfer")
     if dry_run:
         planned = verb.planned(name, data, out, **asked)
         for note in planned.dataset.notes:
@@ -84,22 +103,20 @@ def dry(planned: Planned, runtime: Runtime, json: bool) -> str:
     from json import dumps
 
     from verydeep.report.tables import short, text_table
-    from verydeep.verbs.plans import is_done
 
-    takes = planned.estimates(runtime)
-    left = [step for step in planned.work.plan.steps if not is_done(planned.work, step)]
+    takes, left = planned.estimates(runtime), planned.left
     on_cpu = runtime.machine.device == "cpu"
-    minutes = sum(takes[step.name].seconds for step in left) / 60
-    room = sum(takes[step.name].bytes for step in left)
+    minutes = sum(takes[name].seconds for name in left) / 60
+    room = sum(takes[name].bytes for name in left)
     if json:
-        steps = [{"name": s.name, **takes[s.name]._asdict()} for s in left]
+        steps = [{"name": name, **takes[name]._asdict()} for name in left]
         return dumps({"folder": str(planned.work.folder), "steps": steps}, indent=1)
     rows = [["", "minutes", "disk"]]
-    for step in left:
-        time = f"{takes[step.name].seconds / 60:.1f}" if on_cpu else "-"
-        rows.append([step.name, time, f"{short(takes[step.name].bytes)}B"])
+    for name in left:
+        time = f"{takes[name].seconds / 60:.1f}" if on_cpu else "-"
+        rows.append([name, time, f"{short(takes[name].bytes)}B"])
     about = f"about {minutes:.0f} minutes on {runtime.machine}" if on_cpu else "time not reckoned"
-    done = len(planned.work.plan.steps) - len(left)
+    done = len(takes) - len(left)
     where = f"{short(room)}B in {planned.work.folder}/"
     return "\n".join(
         [
@@ -114,7 +131,7 @@ def answer(found: Studied, json: bool) -> str:
     """Writes the page and the Markdown of a study; what is printed of it."""
     from verydeep.report.study_markdown import write_markdown
     from verydeep.report.study_page import write_study_page
-    from verydeep.report.study_rows import how_it_was_judged, in_short, rows_of
+    from verydeep.report.study_rows import how_it_was_judged, in_short, notes_of, rows_of
     from verydeep.report.tables import text_table
 
     page, text = write_study_page(found), write_markdown(found)
@@ -124,7 +141,7 @@ def answer(found: Studied, json: bool) -> str:
     for table in found.planned.tables:
         rows = [[f"{table.name}, {table.figure}, %", "", "paper", "ours"]]
         rows += [[row.net, row.how, row.paper, row.ours] for row in rows_of(table, found)]
-        lines += [text_table(rows, left=2), ""]
+        lines += [text_table(rows, left=2), *notes_of(table, found), ""]
     for judged in found.judged:
         lines += [in_short(judged), *(f"   {verdict}" for verdict in judged.verdicts)]
     lines += ["", how_it_was_judged(found), f"page   {page}", f"text   {text}"]
@@ -146,7 +163,14 @@ def as_json(found: Studied, page: Path) -> str:
         }
         for (table, row, column), filled in found.filled.items()
     ]
-    findings = [
+    findings = findings_for_programs(found.judged)
+    about = {"folder": str(found.folder), "page": str(page)}
+    return dumps({**about, "tables": places, "findings": findings}, indent=1)
+
+
+def findings_for_programs(judgements: Iterable[Judged]) -> list[dict[str, Any]]:
+    """What was found, as plain data."""
+    return [
         {
             "finding": judged.finding.key,
             "words": judged.finding.words,
@@ -165,7 +189,5 @@ def as_json(found: Studied, page: Path) -> str:
                 for verdict in judged.verdicts
             ],
         }
-        for judged in found.judged
+        for judged in judgements
     ]
-    about = {"folder": str(found.folder), "page": str(page)}
-    return dumps({**about, "tables": places, "findings": findings}, indent=1)

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from verydeep.files import write_atomic
+from verydeep.report.signal_tables import markdown as markdown_of_signals
 from verydeep.report.study_rows import (
     HEAD,
     VERDICT_HEAD,
     cells_of,
     how_it_was_judged,
     in_short,
+    notes_of,
     rows_of,
 )
 from verydeep.verbs.study import Studied
@@ -31,10 +33,13 @@ def markdown(found: Studied) -> str:
     for table in planned.tables:
         rows = [(r.net, r.how, r.paper, r.ours, ", ".join(r.seeds)) for r in rows_of(table, found)]
         blocks += [f"{table.name}, {table.title}: {table.figure} in %.", lines_of(HEAD, rows)]
+        blocks += notes_of(table, found)
     for judged in found.judged:
         verdicts = [cells_of(verdict) for verdict in judged.verdicts]
         reasons = [f"- {v.evidence.claim.name}: {v.reason}." for v in judged.verdicts]
         blocks += [f"**{in_short(judged)}.**", lines_of(VERDICT_HEAD, verdicts), "\n".join(reasons)]
+    if found.beginnings is not None:
+        blocks.append(markdown_of_signals(found.beginnings).rstrip())
     return "\n\n".join(blocks) + "\n"
 
 

@@ -12,11 +12,14 @@ from matplotlib.figure import Figure as Canvas
 
 from verydeep.report.html import section, table, write_html
 from verydeep.report.plots import FAINT, FIRST, INK, SECOND, STYLE, svg
+from verydeep.report.signals import sections_of_initialisation
 from verydeep.report.study_rows import (
     HEAD,
     VERDICT_HEAD,
     cells_of,
+    failure_of,
     how_it_was_judged,
+    notes_of,
     rows_of,
 )
 from verydeep.studies.claims import Outcome
@@ -24,6 +27,7 @@ from verydeep.studies.tables import Cell, Table
 from verydeep.tasks.task import Figure
 from verydeep.training.run import read_log
 from verydeep.training.run_toml import RUN
+from verydeep.verbs.plans import FAILED
 from verydeep.verbs.study import Judged, Studied
 
 CURVES = 8
@@ -44,6 +48,7 @@ def write_study_page(found: Studied, path: Path | None = None) -> Path:
             section(f"{j.finding.key}, {escape(j.finding.words)}: {j.outcome}", _claims(j))
             for j in found.judged
         ),
+        *(sections_of_initialisation(found.beginnings) if found.beginnings else ()),
         section("Learning", _curves(found)),
         section("How to repeat it", f"<pre>{escape(planned.command)}</pre>"),
     ]
@@ -69,7 +74,8 @@ def _table(one: Table, found: Studied) -> str:
             for seed, words in zip(found.planned.seeds, row.seeds, strict=True)
         ]
         rows.append((*map(escape, row[:-1]), ", ".join(links)))
-    return _plot(one, found) + table(HEAD, rows, "numbers")
+    notes = "".join(f"<p>{escape(note)}</p>" for note in notes_of(one, found))
+    return _plot(one, found) + table(HEAD, rows, "numbers") + notes
 
 
 def _link(found: Studied, cell: Cell, seed: int, words: str) -> str:
@@ -77,7 +83,8 @@ def _link(found: Studied, cell: Cell, seed: int, words: str) -> str:
     runs = dict.fromkeys(f"{source.training}-{seed}" for source in cell.sources)
     if len(runs) > 1:
         return words
-    return f'<a href="{escape(next(iter(runs)))}/{RUN}">{words}</a>'
+    about = FAILED if failure_of(cell, seed, found) else RUN
+    return f'<a href="{escape(next(iter(runs)))}/{about}">{words}</a>'
 
 
 def _plot(one: Table, found: Studied) -> str:
@@ -118,8 +125,9 @@ def _curves(found: Studied) -> str:
 
     Nets of one task stand together.
     """
-    seed, plan = found.planned.seeds[0], found.planned.work.plan
-    of = {name: plan.named(f"{name}-{seed}").task.watched for name in _named(found)}
+    seed, work = found.planned.seeds[0], found.planned.work
+    names = [name for name in _named(found) if not work.failure(f"{name}-{seed}")]
+    of = {name: work.plan.named(f"{name}-{seed}").task.watched for name in names}
     plots = []
     for watched, some in _by_figure(of):
         with rc_context(STYLE):

@@ -34,7 +34,30 @@ def rows_of(table: Table, found: Studied) -> list[Row]:
 def _row(cell: Cell, table: Table, found: Studied) -> Row:
     printed, errors = table.printed(cell), found.filled[table.name, cell.row, cell.column].errors()
     paper = "-" if printed is None else percent(printed)
-    return Row(cell.row, cell.column, paper, spread(errors), tuple(map(percent, errors)))
+    seeds = tuple(
+        f"{percent(error)} (failed)" if failure_of(cell, seed, found) else percent(error)
+        for seed, error in zip(found.planned.seeds, errors, strict=True)
+    )
+    return Row(cell.row, cell.column, paper, spread(errors), seeds)
+
+
+def failure_of(cell: Cell, seed: int, found: Studied) -> str | None:
+    """Why a training of a place failed with that seed; None where none did."""
+    whys = (found.planned.work.failure(f"{source.training}-{seed}") for source in cell.sources)
+    return next(filter(None, whys), None)
+
+
+def notes_of(table: Table, found: Studied) -> list[str]:
+    """What is to be known of a table, a line each; which trainings failed, and why, among it."""
+    notes = [table.note] if table.note else []
+    for cell in table.cells:
+        for seed in found.planned.seeds:
+            if why := failure_of(cell, seed, found):
+                notes.append(
+                    f"{cell.row}, {cell.column}, seed {seed} failed, and counts as an answer that "
+                    f"looks at no picture: {why}."
+                )
+    return notes
 
 
 def spread(errors: Sequence[float]) -> str:

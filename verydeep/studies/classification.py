@@ -90,11 +90,12 @@ def _ours(net: Net, size: Size, seeds: Sequence[int]) -> Iterator[Training]:
     trial = {**size.training(size.trial), "net": net.net, "scale": size.scale, "seed": seeds[0]}
     tried = tuple(f"{net.net}-rate-{rate:g}" for rate in size.rates)
     for name, rate in zip(tried, size.rates, strict=True):
-        yield Training(name, {**trial, "rate": rate})
+        yield Training(name, {**trial, "rate": rate}, may_fail=True)
     scale = f"{size.jitter[0]}-{size.jitter[1]}" if net.way == JITTERED else size.scale
     whole = {**size.training(size.epochs), "net": net.net, "scale": scale}
     for seed in seeds:
-        yield Training(f"{net.name}-{seed}", {**whole, "seed": seed}, tried=tried)
+        own = {**whole, "seed": seed}
+        yield Training(f"{net.name}-{seed}", own, tried=tried, may_fail=True)
 
 
 def depth(size: Size) -> list[Table]:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from verydeep.studies import beginnings
 from verydeep.studies.claims import Claim, Kind
 from verydeep.studies.classification import ALL, CENTRE, DEEP, FIXED, JITTERED
 from verydeep.studies.localisation import ONE, TUNED
 from verydeep.studies.tables import Table
+from verydeep.training.recipes import GLOROT
 
 Place = tuple[str, str, str]
 """A table, a row and a column of it."""
@@ -118,6 +120,16 @@ FINDINGS = (
     Finding(
         "F11", "five guesses of dense boxes err less than a centre crop with its class given",
         (Comparison(("Table 9", "PCR", ONE), ("Table 8", "PCR", TUNED["all"])),),
+    ),
+    Finding(
+        "F14", "Glorot's weights make beginning with layers of A unnecessary",
+        (
+            Comparison(
+                (beginnings.NAME, beginnings.FROM_A, beginnings.PLAINLY),
+                (beginnings.NAME, GLOROT, beginnings.PLAINLY),
+                "no better",
+            ),
+        ),
     ),
 )  # fmt: skip
 

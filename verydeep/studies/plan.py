@@ -22,7 +22,8 @@ class Training:
     """A run: its settings, laid over those of a recipe where it has one.
 
     It starts from the best weights of the training that it comes `after`. Where others were
-    `tried` before, its rate is that of the one whose weights are best on the validation part.
+    `tried` before, its rate is that of the one whose weights are best on the validation part. Where
+    it `may_fail`, a loss that is no number any more is what it came to, and others go on.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Training:
     recipe: Recipe | None = None
     after: str | None = None
     tried: tuple[str, ...] = ()
+    may_fail: bool = False
 
     @property
     def task(self) -> Task:

@@ -30,12 +30,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper, of which some places are ours to fill; what is told is top-k error."""
+    """A table of the paper, of which some places are ours to fill; what is told is top-k error.
+
+    `note` is to be known of it.
+    """
 
     name: str
     title: str
     cells: tuple[Cell, ...]
     k: int = 1
+    note: str = ""
 
     @property
     def figure(self) -> str:

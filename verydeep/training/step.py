@@ -39,7 +39,7 @@ class NotFiniteError(UserError):
 
     def __init__(self, what: str, hint: str, step: int) -> None:
         super().__init__(f"{what}; {hint}")
-        self.what, self.step = what, step
+        self.what, self.hint, self.step = what, hint, step
 
 
 class Step:

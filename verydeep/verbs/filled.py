@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from jaxtyping import Bool
 
+from verydeep.datasets import Dataset
 from verydeep.evaluation.fusion import fuse
-from verydeep.evaluation.scores import Scores
 from verydeep.localisation.boxes_file import load_boxes
 from verydeep.studies.findings import Place
 from verydeep.studies.misses import Misses, together
 from verydeep.studies.plan import Measurement
 from verydeep.studies.tables import Cell, Table
+from verydeep.verbs.failures import Tests, with_failed
 from verydeep.verbs.plans import Work, path_of
 
 
@@ -44,21 +44,22 @@ class Filled:
         return together(self.tests, self.k)
 
 
-def filled(tables: Sequence[Table], seeds: Sequence[int], work: Work) -> dict[Place, Filled]:
-    """Every place of the tables with its tests."""
-    of_scores = cache(work.tests_of)
+def filled(
+    tables: Sequence[Table], seeds: Sequence[int], work: Work, dataset: Dataset
+) -> dict[Place, Filled]:
+    """Every place of the tables with its tests; what failed counts as `with_failed` has it."""
+    tests = {training.name: work.tests_of(training.name) for training in work.plan.trainings}
+    tests = with_failed(tests, work, tables, seeds, dataset)
     return {
         (table.name, cell.row, cell.column): Filled(
-            cell, tuple(_came_to(cell, seed, work, of_scores) for seed in seeds), table.k
+            cell, tuple(_came_to(cell, seed, work, tests) for seed in seeds), table.k
         )
         for table in tables
         for cell in table.cells
     }
 
 
-def _came_to(
-    cell: Cell, seed: int, work: Work, of_scores: Callable[[str], Sequence[Scores]]
-) -> Misses:
+def _came_to(cell: Cell, seed: int, work: Work, tests: Tests) -> Misses:
     """What the tests that stand in a place came to with one seed, their posteriors averaged."""
     names = [f"{source.training}-{seed}" for source in cell.sources]
     if work.plan.named(names[0]).places_boxes:  # of one net, and a step of the plan
@@ -67,7 +68,7 @@ def _came_to(
     found = [
         next(
             scores
-            for scores in of_scores(name)
+            for scores in tests[name]
             if scores.role == "test"
             and (scores.protocol.name, scores.protocol.scales) == (source.protocol, source.scales)
         )

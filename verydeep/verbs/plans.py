@@ -1,7 +1,8 @@
 """A plan carried out in a folder: what is done is kept, what was interrupted is gone on with.
 
 Each training has a folder of its name, with its tests. Several processes may carry out one plan
-side by side, each a step that nobody else is at. What is damaged is set aside and done again.
+side by side, each a step that nobody else is at. What is damaged is set aside and done again. A
+training that failed where it may has a file with the reason in place of tests.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 from verydeep import tasks, weights
 from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.scores import Scores, load_scores
+from verydeep.files import write_atomic
 from verydeep.localisation.boxes_file import load_boxes
 from verydeep.runtime.progress import Within
 from verydeep.runtime.runtime import Runtime
@@ -27,6 +30,7 @@ from verydeep.training.run_toml import RUN, described
 from verydeep.training.run_toml import settings_of as settings_in
 from verydeep.training.settings import checked
 from verydeep.training.state import best_of
+from verydeep.training.step import NotFiniteError
 from verydeep.verbs.evaluate import evaluate
 from verydeep.verbs.localise import localise
 from verydeep.verbs.run import Run
@@ -35,6 +39,8 @@ from verydeep.weights.file import BEST
 
 FINISHED = ".finished"
 """Marks the folder of a training that is done, with its tests."""
+FAILED = "failed.txt"
+"""In its folder, why a training failed, in one line."""
 CLAIMS = ".claims"
 """The folder of files that say, by being locked, who is at which step."""
 SECONDS = 1.0
@@ -67,22 +73,35 @@ class Work:
         files = sorted((self.place(name) / "scores").glob("*.safetensors"))
         return tuple(load_scores(path) for path in files)
 
+    def failure(self, name: str) -> str | None:
+        """Why a training failed; None of one that did not."""
+        path = self.place(name) / FAILED
+        return path.read_text().strip() if path.exists() else None
+
     def settings(self, step: Training) -> dict[str, Any]:
         """What its run is made of, the rate among them where others were tried for it."""
         settings = {**step.settings, **self.given}
         return {**settings, "rate": self._best_rate(step.tried)} if step.tried else settings
 
     def _best_rate(self, tried: tuple[str, ...]) -> float:
-        """The rate of the training whose best weights are the best on the validation part."""
+        """The rate of the training whose best weights are the best on the validation part.
+
+        One that failed is worse than all others; of several such the lowest rate is the best.
+        """
+
+        def rate(name: str) -> float:
+            return float(self.settings(self.plan.named(name))["rate"])
 
         def cost(name: str) -> tuple[float, float]:
+            if self.failure(name) is not None:
+                return inf, rate(name)
             run = settings_in(described(self.place(name)))
             watched = tasks.named(run.task).watched
             best = best_of(read_log(self.place(name)), watched)
             assert best is not None
             return watched.cost(best.figures[watched.name]), best.validation_loss
 
-        return settings_in(described(self.place(min(tried, key=cost)))).rate
+        return rate(min(tried, key=cost))
 
 
 def carry_out(work: Work, runtime: Runtime, finish: Finish = lambda run: None) -> None:
@@ -120,6 +139,9 @@ def carry_out(work: Work, runtime: Runtime, finish: Finish = lambda run: None) -
             except Stopped as stopped:
                 after = f"{stopped.after} of {step.name}"
                 raise Stopped(after, work.folder, work.again) from None
+            why = work.failure(step.name) if isinstance(step, Training) else None
+            if why is not None:
+                runtime.progress.say(f"{step.name} failed: {why}")
 
 
 @contextmanager
@@ -171,10 +193,10 @@ def _claim(path: Path) -> Iterator[bool]:
 
 
 def is_done(work: Work, step: Step) -> bool:
-    """Whether a step is marked as done; for a test, whether its file is there."""
+    """Whether a step is marked as done; for a test, whether its file is there, if ever."""
     if isinstance(step, Training):
         return (work.place(step.name) / FINISHED).exists()
-    return path_of(work, step).exists()
+    return path_of(work, step).exists() or work.failure(step.of) is not None
 
 
 def path_of(work: Work, test: Measurement) -> Path:
@@ -189,18 +211,19 @@ def _do(work: Work, step: Step, runtime: Runtime, finish: Finish) -> None:
     if isinstance(step, Measurement):
         _test(work, step, runtime)
         return
-    place, settings = work.place(step.name), work.settings(step)
-    begun = runtime.ranks.broadcast((place / RUN).exists())
-    start: dict[str, Any] = {"start": str(work.place(step.after))} if step.after else {}
-    if begun:
-        if runtime.ranks.is_main:
-            refuse_another(place, settings)
-        run = resume(place, runtime, data=work.data)
-    else:
-        run = train(work.data, place, runtime, recipe=step.recipe, **settings, **start)
+    if step.after is not None and (why := work.failure(step.after)) is not None:
+        _record_failure(work, step, f"{step.after}, which it was to begin with: {why}", runtime)
+        return
+    try:
+        run = _trained(work, step, runtime)
+    except NotFiniteError as error:
+        if not step.may_fail:
+            raise
+        _record_failure(work, step, error.what, runtime)
+        return
     if runtime.ranks.is_main:
         finish(run)
-        (place / FINISHED).touch()
+        (work.place(step.name) / FINISHED).touch()
 
 
 def _test(work: Work, step: Measurement, runtime: Runtime) -> None:
@@ -212,6 +235,27 @@ def _test(work: Work, step: Measurement, runtime: Runtime) -> None:
         return
     by = work.place(step.classifier) if step.classifier else None
     localise(*given, **asked, classifier=by, choose=by is not None, out=path_of(work, step))
+
+
+def _trained(work: Work, step: Training, runtime: Runtime) -> Run:
+    """The run of a training, from wherever its folder stands."""
+    place, settings = work.place(step.name), work.settings(step)
+    begun = runtime.ranks.broadcast((place / RUN).exists())
+    start: dict[str, Any] = {"start": str(work.place(step.after))} if step.after else {}
+    if not begun:
+        return train(work.data, place, runtime, recipe=step.recipe, **settings, **start)
+    if runtime.ranks.is_main:
+        refuse_another(place, settings)
+    return resume(place, runtime, data=work.data)
+
+
+def _record_failure(work: Work, step: Training, why: str, runtime: Runtime) -> None:
+    """Says in the folder of a training that it failed, with which it is done."""
+    place = work.place(step.name)
+    if runtime.ranks.is_main:
+        place.mkdir(exist_ok=True)
+        write_atomic(place / FAILED, f"{why}\n".encode())
+        (place / FINISHED).touch()
 
 
 def refuse_another(place: Path, settings: Mapping[str, Any]) -> None:
@@ -234,6 +278,8 @@ def set_aside_damaged(work: Work, runtime: Runtime) -> None:
     for step in work.plan.trainings:
         place = work.place(step.name)
         if not (place / FINISHED).exists():
+            continue
+        if work.failure(step.name) is not None:
             continue
         refuse_another(place, {**step.settings, **work.given})
         try:

@@ -236,7 +236,8 @@ def _fit(
             recorder.stop(training)
         except NotFiniteError as error:
             if settings.bad_loss == "stop" or len(training.left_out) == ROLLBACKS:
-                raise UserError(f"{error}; {recorder.kept(training)}") from None
+                hint = f"{error.hint}; {recorder.kept(training)}"
+                raise NotFiniteError(error.what, hint, error.step) from None
             recorder.roll_back(training, error)
         else:
             return

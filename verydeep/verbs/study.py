@@ -16,22 +16,24 @@ from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.schema import Line
 from verydeep.shell import command
-from verydeep.studies import classification, localisation
+from verydeep.studies import beginnings, classification, localisation
 from verydeep.studies.claims import Outcome
 from verydeep.studies.estimate import Takes, estimates
 from verydeep.studies.findings import Asked, Finding, Place, claims
+from verydeep.studies.initialisation import Initialisation
 from verydeep.studies.misses import refuse_others
 from verydeep.studies.plan import Plan, joined
 from verydeep.studies.sizes import SIZES, Size
 from verydeep.studies.tables import Table
 from verydeep.studies.verdicts import Evidence, Verdict, evidence_of_errors, verdicts
 from verydeep.training.run_toml import to_toml
+from verydeep.verbs.beginnings import SIGNALS, seconds_of_signals, signals_of
 from verydeep.verbs.filled import Filled, filled
 from verydeep.verbs.parts import opened
-from verydeep.verbs.plans import Work, carry_out
+from verydeep.verbs.plans import Work, carry_out, is_done
 
-BOXES = "localisation"
-STUDIES = (*classification.STUDIES, BOXES)
+BOXES, INITIALISATION = "localisation", "initialisation"
+STUDIES = (*classification.STUDIES, BOXES, INITIALISATION)
 PLAN = "plan.toml"
 """What a study is of, in its folder."""
 ALL = "all"
@@ -74,7 +76,18 @@ class Planned:
 
     def estimates(self, runtime: Runtime) -> dict[str, Takes]:
         """What each step takes on this machine's cores, by its name."""
-        return estimates(self.work.plan, self.dataset, runtime.machine)
+        found = estimates(self.work.plan, self.dataset, runtime.machine)
+        if INITIALISATION in self.names:
+            found[SIGNALS] = Takes(seconds_of_signals(self.size, runtime.machine.threads), 2**16)
+        return found
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The names of those that are not done yet."""
+        left = [step.name for step in self.work.plan.steps if not is_done(self.work, step)]
+        if INITIALISATION in self.names and not (self.work.folder / SIGNALS).exists():
+            left.append(SIGNALS)
+        return tuple(left)
 
 
 @dataclass(frozen=True)
@@ -95,10 +108,14 @@ class Judged:
 
 @dataclass(frozen=True)
 class Studied:
-    """A study that is done: its tables filled, and what was found of the paper's findings."""
+    """A study that is done: its tables filled, and what was found of the paper's findings.
+
+    `beginnings` are signals of nets as they begin, where the study is of initialisation.
+    """
 
     planned: Planned
     filled: Mapping[Place, Filled]
+    beginnings: Initialisation | None = None
 
     @property
     def folder(self) -> Path:
@@ -149,7 +166,9 @@ def planned(
     where = str(data) if dataset.kind == "drawn" else str(Path(data).resolve())
     name = f"study-{Path(where).name.replace(':', '-')}-{size}"
     folder = Path(out) if out else Path("runs") / name
-    again = command("study", ",".join(chosen), data, "--scale", size, "--out", folder)
+    numbers = [*(("--seeds", seeds) if seeds != SEEDS else ())]
+    numbers += ("--split-seed", split) if split else ()
+    again = command("study", ",".join(chosen), data, "--scale", size, *numbers, "--out", folder)
     work = Work(steps, folder, data, {"split": split, "validation": "drawn"}, again, brief=True)
     _refuse_another(folder, where, dataset, own)
     return Planned(chosen, tables, own, tuple(range(seeds)), dataset, work)
@@ -168,9 +187,9 @@ def study(
 ) -> Studied:
     """The paper's study of these names on labelled pictures, done as far as it was not yet.
 
-    `names` are of "depth", "scales", "protocols", "fusion" and "localisation", or "all", which is
-    without the last one where the data tells of no boxes. What is done in the folder is kept,
-    whatever other names it was done for; more seeds go beside those that are there.
+    `names` are those of STUDIES, or "all", which is without localisation where the data tells of no
+    boxes. What is done in the folder is kept, whatever other names it was done for; more seeds go
+    beside those that are there.
     Raises UserError as `planned` does, and Stopped where it was interrupted.
     """
     runtime = told(runtime, progress)
@@ -179,7 +198,11 @@ def study(
         runtime.progress.say(note)
     begin(found)
     carry_out(found.work, runtime)
-    return Studied(found, filled(found.tables, found.seeds, found.work))
+    signals = None
+    if INITIALISATION in found.names:
+        signals = signals_of(found.dataset, found.size, split, found.work.folder, runtime)
+    done = filled(found.tables, found.seeds, found.work, found.dataset)
+    return Studied(found, done, signals)
 
 
 def begin(found: Planned) -> None:
@@ -198,6 +221,8 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     """The studies that are asked for, in the order of the paper's tables."""
     asked = names.split(",") if isinstance(names, str) else [*names]
     for name in asked:
+        if name == "transfer":
+            raise UserError("transfer is a study of its own, of weights; ask for it alone")
         if name not in (*STUDIES, ALL):
             raise UserError(f"no study '{name}'; there are {', '.join(STUDIES)} and {ALL}")
     return tuple(name for name in STUDIES if name in asked or ALL in asked)
@@ -213,6 +238,9 @@ def _tables_and_plan(
     if BOXES in names:
         tables += localisation.tables(size)
         plans.append(localisation.plan(size, seeds))
+    if INITIALISATION in names:
+        tables += beginnings.tables(size)
+        plans.append(beginnings.plan(size, seeds))
     return tuple(tables), joined(plans)
 
 
