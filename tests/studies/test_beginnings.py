@@ -10,7 +10,7 @@ import pytest
 from verydeep.studies import classification
 from verydeep.studies.beginnings import FROM_A, PLAINLY, RANDOM, WITH_NORMS, plan, tables
 from verydeep.studies.findings import claims
-from verydeep.studies.plan import Plan, Training, together
+from verydeep.studies.plan import Plan, Training, joined
 from verydeep.studies.sizes import SIZES
 from verydeep.training.recipes import RECIPES
 
@@ -80,7 +80,7 @@ def test_what_a_training_from_a_costs_is_said() -> None:
 def test_nets_that_depth_trains_as_well_are_trained_once() -> None:
     size = SIZES["tiny"]
     depth = classification.plan(classification.depth(size), size, SEEDS)
-    both = together([depth, plan(size, SEEDS)])
+    both = joined([depth, plan(size, SEEDS)])
     names = [t.name for t in both.trainings]
     assert len(names) == len({*names})
     assert len(names) == len(depth.trainings) + len(plan(size, SEEDS).trainings) - 5

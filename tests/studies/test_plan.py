@@ -7,7 +7,7 @@ import pytest
 from verydeep.studies import classification
 from verydeep.studies.classification import STUDIES, plan
 from verydeep.studies.findings import claims
-from verydeep.studies.plan import Measurement, Plan, Training, together
+from verydeep.studies.plan import Measurement, Plan, Training, joined
 from verydeep.studies.sizes import SIZES
 from verydeep.studies.tables import Table
 
@@ -28,9 +28,9 @@ def test_a_step_is_after_what_it_stands_on() -> None:
 
 def test_two_plans_together_have_what_they_share_once() -> None:
     a, b, c = Training("a"), Training("b", after="a"), Training("c", after="a")
-    assert together([Plan((a, b)), Plan((a, c))]).steps == (a, b, c)
+    assert joined([Plan((a, b)), Plan((a, c))]).steps == (a, b, c)
     with pytest.raises(ValueError, match="another a each"):
-        together([Plan((a,)), Plan((Training("a", {"epochs": 2}),))])
+        joined([Plan((a,)), Plan((Training("a", {"epochs": 2}),))])
 
 
 def test_whole_nets_are_trained_as_the_paper_did() -> None:

@@ -18,7 +18,9 @@ ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
 FAMILIES = ("torchvision", "timm", "caffe", "keras", "onnx", "openvino", "torch-export")
 TASKS = ("classify", "tag", "localise", "localise-single", "objects", "points")
 TUNED = ("all", "fc", "last")
-STUDIES = ("depth", "scales", "protocols", "fusion", "initialisation", "all", "transfer")
+STUDIES = (
+    "depth", "scales", "protocols", "fusion", "localisation", "initialisation", "all", "transfer",
+)  # fmt: skip
 SIZES = ("tiny", "small", "medium", "full")
 PARTS = ("train", "validation", "test", "all")
 

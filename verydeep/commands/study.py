@@ -24,8 +24,8 @@ def study(
         str,
         typer.Argument(
             metavar="NAME",
-            help="depth, scales, protocols, fusion, initialisation, some (depth,scales), or all; "
-            "or transfer.",
+            help="depth, scales, protocols, fusion, localisation, initialisation, some of them "
+            "(depth,scales), or all; or transfer.",
             autocompletion=one_of(STUDIES),
         ),
     ],
@@ -89,7 +89,10 @@ def study(
     if weights:
         raise UserError(f"{name} trains nets of its own; --from is of the study transfer")
     if dry_run:
-        print(dry(verb.planned(name, data, out, **asked), runtime, json))
+        planned = verb.planned(name, data, out, **asked)
+        for note in planned.dataset.notes:
+            console.say(note)
+        print(dry(planned, runtime, json))
         return
     found = verb.study(name, data, out, runtime, **asked)
     print(answer(found, json))
@@ -136,7 +139,7 @@ def answer(found: Studied, json: bool) -> str:
         return as_json(found, page)
     lines = []
     for table in found.planned.tables:
-        rows = [[f"{table.name}, top-1 error, %", "", "paper", "ours"]]
+        rows = [[f"{table.name}, {table.figure}, %", "", "paper", "ours"]]
         rows += [[row.net, row.how, row.paper, row.ours] for row in rows_of(table, found)]
         lines += [text_table(rows, left=2), *notes_of(table, found), ""]
     for judged in found.judged:
@@ -155,7 +158,7 @@ def as_json(found: Studied, page: Path) -> str:
             "row": row,
             "column": column,
             "paper": filled.cell.published,
-            "top1": filled.errors(),
+            "top1": filled.errors(1),
             "top5": filled.errors(5),
         }
         for (table, row, column), filled in found.filled.items()

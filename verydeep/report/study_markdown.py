@@ -32,7 +32,7 @@ def markdown(found: Studied) -> str:
     blocks = [f"`{planned.command}`: {planned.size}. {how_it_was_judged(found)}"]
     for table in planned.tables:
         rows = [(r.net, r.how, r.paper, r.ours, ", ".join(r.seeds)) for r in rows_of(table, found)]
-        blocks += [f"{table.name}, {table.title}: top-1 error in %.", lines_of(HEAD, rows)]
+        blocks += [f"{table.name}, {table.title}: {table.figure} in %.", lines_of(HEAD, rows)]
         blocks += notes_of(table, found)
     for judged in found.judged:
         verdicts = [cells_of(verdict) for verdict in judged.verdicts]

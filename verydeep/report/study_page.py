@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from verydeep.report.study_rows import (
 )
 from verydeep.studies.claims import Outcome
 from verydeep.studies.tables import Cell, Table
+from verydeep.tasks.task import Figure
 from verydeep.training.run import read_log
 from verydeep.training.run_toml import RUN
 from verydeep.verbs.plans import FAILED
@@ -103,7 +104,7 @@ def _plot(one: Table, found: Studied) -> str:
             axes.plot([x + shift for x, _ in there], means, "_", color=colour, ms=14, mew=2,
                       label=column)  # fmt: skip
         axes.set_xticks(range(len(rows)), rows)
-        axes.set_ylabel("top-1 error, %")
+        axes.set_ylabel(f"{one.figure}, %")
         axes.grid(visible=False, axis="x")
         if len(one.columns) > 1:
             axes.legend(frameon=False)
@@ -120,24 +121,36 @@ def _claims(judged: Judged) -> str:
 
 
 def _curves(found: Studied) -> str:
-    """SVG of the error on the validation part, epoch by epoch, of the first seed of each net."""
-    seed = found.planned.seeds[0]
-    names = [name for name in _named(found) if not found.planned.work.failure(f"{name}-{seed}")]
+    """SVG of the error on the validation part, epoch by epoch, of the first seed of each net.
+
+    Nets of one task stand together.
+    """
+    seed, work = found.planned.seeds[0], found.planned.work
+    names = [name for name in _named(found) if not work.failure(f"{name}-{seed}")]
+    of = {name: work.plan.named(f"{name}-{seed}").task.watched for name in names}
     plots = []
-    for some in (names[i : i + CURVES] for i in range(0, len(names), CURVES)):
+    for watched, some in _by_figure(of):
         with rc_context(STYLE):
             figure = Canvas(figsize=(6.4, 3.4), layout="constrained")
             axes = figure.add_subplot()
             for i, name in enumerate(some):
                 epochs = read_log(found.folder / f"{name}-{seed}")
-                values = [epoch.figures["top1"] for epoch in epochs]
+                values = [epoch.figures[watched.name] for epoch in epochs]
                 style = ("-", "--", ":", "-.")[i // 2 % 4]
                 axes.plot([e.epoch for e in epochs], values, style, label=name,
                           color=(FIRST, SECOND)[i % 2], linewidth=1.5)  # fmt: skip
-            axes.set(xlabel="epoch", ylabel="validation error, %")
+            axes.set(xlabel="epoch", ylabel=f"validation {watched.called}, {watched.unit}")
             axes.legend(frameon=False, fontsize=8, ncols=2, labelcolor=INK, edgecolor=FAINT)
             plots.append(svg(figure))
     return f"<p>With seed {seed}.</p>" + "".join(plots)
+
+
+def _by_figure(of: Mapping[str, Figure]) -> Iterator[tuple[Figure, Sequence[str]]]:
+    """What is watched, with names of nets of which that is: as many as have room in a plot."""
+    for watched in dict.fromkeys(of.values()):
+        names = [name for name in of if of[name] == watched]
+        for start in range(0, len(names), CURVES):
+            yield watched, names[start : start + CURVES]
 
 
 def _named(found: Studied) -> Sequence[str]:

@@ -10,7 +10,7 @@ from verydeep.evaluation.comparison import points
 from verydeep.report.tables import percent
 from verydeep.studies.tables import Cell, Table
 from verydeep.studies.verdicts import Verdict
-from verydeep.verbs.study import Filled, Judged, Studied
+from verydeep.verbs.study import Judged, Studied
 
 HEAD = ("net", "", "paper", "ours", "each seed")
 VERDICT_HEAD = ("claim", "found", "better by, points", "interval", "p", "paper's would be")
@@ -27,14 +27,13 @@ class Row(NamedTuple):
 
 
 def rows_of(table: Table, found: Studied) -> list[Row]:
-    """The places of a table, top-1 errors in %."""
-    filled = [found.filled[table.name, cell.row, cell.column] for cell in table.cells]
-    return [_row(each, found) for each in filled]
+    """The places of a table, its errors in %."""
+    return [_row(cell, table, found) for cell in table.cells]
 
 
-def _row(filled: Filled, found: Studied) -> Row:
-    cell, errors = filled.cell, filled.errors()
-    paper = percent(cell.published[0]) if cell.published else "-"
+def _row(cell: Cell, table: Table, found: Studied) -> Row:
+    printed, errors = table.printed(cell), found.filled[table.name, cell.row, cell.column].errors()
+    paper = "-" if printed is None else percent(printed)
     seeds = tuple(
         f"{percent(error)} (failed)" if failure_of(cell, seed, found) else percent(error)
         for seed, error in zip(found.planned.seeds, errors, strict=True)
@@ -84,9 +83,10 @@ def in_short(judged: Judged) -> str:
 def how_it_was_judged(found: Studied) -> str:
     """What stands behind intervals and p, in words."""
     count = sum(len(judged.verdicts) for judged in found.judged)
-    pictures = len(next(iter(found.filled.values())).scores[0].names)
+    counts = sorted({len(filled.tests[0].names) for filled in found.filled.values()})
+    pictures = " or ".join(f"{each:,}" for each in counts)
     return (
-        f"Errors on {pictures:,} pictures that chose nothing, mean and deviation over "
+        f"Errors on {pictures} pictures that chose nothing, mean and deviation over "
         f"{len(found.planned.seeds)} seeds. Intervals (95 %) and p are of other pictures and other "
         f"seeds both, corrected for all {count} claims together (Holm). The paper's effect is "
         f"taken as a share of our error. Undecided is what the interval leaves open."

@@ -36,7 +36,7 @@ def tables(size: Size) -> list[Table]:
         for beginning in (*RANDOM, FROM_A)
         for column in _ENDS
     ]
-    return [Table(NAME, "net D by how it begins, dense", tuple(cells), _cost_of_halves(size))]
+    return [Table(NAME, "net D by how it begins, dense", tuple(cells), note=_cost_of_halves(size))]
 
 
 def plan(size: Size, seeds: Sequence[int]) -> Plan:

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from verydeep.evaluation.views import WAYS, Pass
+from verydeep.localisation.dense import CANDIDATES
 from verydeep.nets.cost import FLOAT, cost
+from verydeep.nets.rows import NUMBERS
 from verydeep.nets.table import Table
+from verydeep.parts.dataset import Dataset
 from verydeep.runtime.machine import Machine
 from verydeep.studies.plan import Measurement, Plan, Step, Training
 from verydeep.training.duration import seconds_a_picture
@@ -26,43 +29,76 @@ class Takes(NamedTuple):
     bytes: int
 
 
-def estimates(
-    plan: Plan, pictures: Mapping[str, int], classes: int, machine: Machine
-) -> dict[str, Takes]:
-    """What each step takes, by its name; `pictures` counts those of each role.
+class Test(NamedTuple):
+    """A test of a net by one protocol on so many pictures; by `nets` trunks, of boxes or not."""
+
+    table: Table
+    way: str
+    scales: tuple[int, ...]
+    pictures: int
+    boxes: bool = False
+    nets: int = 1
+
+    @property
+    def passes(self) -> list[Pass]:
+        """What of each picture is shown."""
+        return [Pass(way, self.table.crop, q) for way in WAYS[self.way] for q in self.scales]
+
+    def takes(self, classes: int, machine: Machine) -> Takes:
+        """By the pixels that are shown of pictures that are three high and four wide."""
+        shown = sum(one.pixels(one.scale, one.scale * 4 // 3) for one in self.passes)
+        crops = self.nets * shown / self.table.crop**2
+        seconds = self.pictures * crops * seconds_a_picture(self.table, machine.threads, passes=1)
+        numbers = self._boxes * (NUMBERS["boxes"] + 1) if self.boxes else classes
+        return Takes(seconds, FLOAT * numbers * self.pictures)
+
+    @property
+    def _boxes(self) -> int:
+        """The boxes of a picture that are kept: one of a centre crop, else of all positions."""
+        if self.way == "centre":
+            return 1
+        places = [
+            ((q - self.table.crop) // self.table.step + 1)
+            * ((q * 4 // 3 - self.table.crop) // self.table.step + 1)
+            for q in self.scales
+        ]
+        return CANDIDATES * 2 * sum(places)
+
+
+def estimates(plan: Plan, dataset: Dataset, machine: Machine) -> dict[str, Takes]:
+    """What each step takes, by its name.
 
     Times are those of `seconds_a_picture`, in the number of cores that the machine has.
     """
-    found: dict[str, Takes] = {}
-    for step in plan.steps:
-        settings = _settings(plan, step)
-        table = settings.sizes.table((f"FC-{classes}", "soft-max"))
-        if isinstance(step, Measurement):
-            q = step.scales
-            seconds = _testing(table, step.protocol, q, pictures["test"], machine)
-            found[step.name] = Takes(seconds, FLOAT * classes * pictures["test"])
-            continue
-        seconds = seconds_a_picture(table, machine.threads) * pictures["train"] * settings.epochs
-        tested = pictures["validation"] + pictures["test"]
-        middle = (sum(settings.scale) // 2,)
-        seconds += sum(_testing(table, way, middle, tested, machine) for way in ("centre", "dense"))
-        room = KEPT * FLOAT * cost(table).parameters + 2 * FLOAT * classes * tested
-        found[step.name] = Takes(seconds, room)
-    return found
+    fitted = {step.task.name: step.task.fitting(dataset) for step in plan.trainings}
+    return {step.name: _takes(step, plan, fitted, machine) for step in plan.steps}
 
 
-def _settings(plan: Plan, step: Step) -> Settings:
-    """The settings of a training, or of the one that is tested."""
+def _takes(step: Step, plan: Plan, fitted: Mapping[str, Dataset], machine: Machine) -> Takes:
     training = step if isinstance(step, Training) else plan.named(step.of)
+    dataset, settings = fitted[training.task.name], _settings(training)
+    table, classes = settings.sizes.table(training.task.last_rows(dataset)), len(dataset.classes)
+    pictures = {role: len(part) for role, part in dataset.by_role.items()}
+    boxes, others = training.places_boxes, 1 if settings.tune == "all" else 0
+
+    def test(way: str, scales: tuple[int, ...], tested: int) -> Takes:
+        nets = 1 + others if boxes and way == "dense" else 1
+        return Test(table, way, scales, tested, boxes, nets).takes(classes, machine)
+
+    if isinstance(step, Measurement):
+        chosen_by = pictures["validation"] if step.classifier else 0
+        return test(step.protocol, step.scales, pictures["test"] + chosen_by)
+    passes = 3 if settings.tune == "all" else 1
+    learning = seconds_a_picture(table, machine.threads, passes) * pictures["train"]
+    middle, tested = (sum(settings.scale) // 2,), pictures["validation"] + pictures["test"]
+    own = [test(way, middle, tested) for way in ("centre", "dense")]
+    return Takes(
+        learning * settings.epochs + sum(one.seconds for one in own),
+        KEPT * FLOAT * cost(table).parameters + sum(one.bytes for one in own),
+    )
+
+
+def _settings(training: Training) -> Settings:
+    """The settings of a training."""
     own: dict[str, Any] = {**training.settings}
-    recipe = training.recipe or Recipe("", {})
-    return Settings(**settings_of(recipe, own))
-
-
-def _testing(
-    table: Table, way: str, scales: tuple[int, ...], pictures: int, machine: Machine
-) -> float:
-    """Seconds of a test, by the pixels that are shown."""
-    passes = [Pass(kind, table.crop, q) for kind in WAYS[way] for q in scales]
-    shown = sum(one.pixels(one.scale, one.scale * 4 // 3) for one in passes) / table.crop**2
-    return pictures * shown * seconds_a_picture(table, machine.threads, passes=1)
+    return Settings(**settings_of(training.recipe or Recipe("", {}), own))

@@ -10,7 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from verydeep import tasks
+from verydeep.tasks.localise import LOCALISE, LOCALISE_SINGLE
+from verydeep.tasks.task import Task
 from verydeep.training.recipes import Recipe
+from verydeep.training.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,17 @@ class Training:
     after: str | None = None
     tried: tuple[str, ...] = ()
     may_fail: bool = False
+
+    @property
+    def task(self) -> Task:
+        """What its net is trained for."""
+        own = {**(self.recipe.settings if self.recipe else {}), **self.settings}
+        return tasks.named(own.get("task", Settings.task))
+
+    @property
+    def places_boxes(self) -> bool:
+        """Whether its net is tested by boxes, not by posteriors."""
+        return self.task in (LOCALISE, LOCALISE_SINGLE)
 
     @property
     def stands_on(self) -> tuple[str, ...]:
@@ -85,7 +100,7 @@ class Plan:
         return next(step for step in self.trainings if step.name == name)
 
 
-def together(plans: Iterable[Plan]) -> Plan:
+def joined(plans: Iterable[Plan]) -> Plan:
     """All steps of several plans; what two of them have in common is there once."""
     steps: dict[str, Step] = {}
     for plan in plans:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-Errors = tuple[float, float]
-"""Top-1 and top-5 error in %."""
+Errors = tuple[float | None, float | None]
+"""Top-1 and top-5 error in %, where they were printed."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper, of which some places are ours to fill; `note` is to be known of it."""
+    """A table of the paper, of which some places are ours to fill; what is told is top-k error.
+
+    `note` is to be known of it.
+    """
 
     name: str
     title: str
     cells: tuple[Cell, ...]
+    k: int = 1
     note: str = ""
+
+    @property
+    def figure(self) -> str:
+        """What stands in it."""
+        return f"top-{self.k} error"
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -46,6 +55,10 @@ class Table:
     def columns(self) -> tuple[str, ...]:
         """Its columns, in order."""
         return tuple(dict.fromkeys(cell.column for cell in self.cells))
+
+    def printed(self, cell: Cell) -> float | None:
+        """The error in % that the paper printed in a place, where it did."""
+        return cell.published and cell.published[0 if self.k == 1 else 1]
 
     def cell(self, row: str, column: str) -> Cell | None:
         """What stands there, if something does."""

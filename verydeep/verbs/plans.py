@@ -21,6 +21,7 @@ from verydeep import tasks, weights
 from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.scores import Scores, load_scores
 from verydeep.files import write_atomic
+from verydeep.localisation.boxes_file import load_boxes
 from verydeep.runtime.progress import Within
 from verydeep.runtime.runtime import Runtime
 from verydeep.studies.plan import Measurement, Plan, Step, Training
@@ -31,6 +32,7 @@ from verydeep.training.settings import checked
 from verydeep.training.state import best_of
 from verydeep.training.step import NotFiniteError
 from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.localise import localise
 from verydeep.verbs.run import Run
 from verydeep.verbs.train import resume, train
 from verydeep.weights.file import BEST
@@ -191,25 +193,23 @@ def _claim(path: Path) -> Iterator[bool]:
 
 
 def is_done(work: Work, step: Step) -> bool:
-    """Whether a step is marked as done; for a test, whether its score file is there, if ever."""
+    """Whether a step is marked as done; for a test, whether its file is there, if ever."""
     if isinstance(step, Training):
         return (work.place(step.name) / FINISHED).exists()
     return path_of(work, step).exists() or work.failure(step.of) is not None
 
 
 def path_of(work: Work, test: Measurement) -> Path:
-    """Where the score file of a test is, or will be."""
+    """Where the score file or the boxes file of a test is, or will be."""
     words = "-".join([test.protocol, *map(str, test.scales)])
-    return work.place(test.of) / "scores" / f"{words}.safetensors"
+    folder = "boxes" if work.plan.named(test.of).places_boxes else "scores"
+    return work.place(test.of) / folder / f"{words}.safetensors"
 
 
 def _do(work: Work, step: Step, runtime: Runtime, finish: Finish) -> None:
     """Trains, from wherever its folder stands, or tests."""
-    place = work.place(step.name if isinstance(step, Training) else step.of)
     if isinstance(step, Measurement):
-        asked: dict[str, Any] = {"scales": step.scales, "part_name": "test"}
-        out = path_of(work, step)
-        evaluate(place, work.data, step.protocol, runtime, **asked, out=out)
+        _test(work, step, runtime)
         return
     if step.after is not None and (why := work.failure(step.after)) is not None:
         _record_failure(work, step, f"{step.after}, which it was to begin with: {why}", runtime)
@@ -223,7 +223,18 @@ def _do(work: Work, step: Step, runtime: Runtime, finish: Finish) -> None:
         return
     if runtime.ranks.is_main:
         finish(run)
-        (place / FINISHED).touch()
+        (work.place(step.name) / FINISHED).touch()
+
+
+def _test(work: Work, step: Measurement, runtime: Runtime) -> None:
+    """Tests; boxes that are merged by the threshold that is best on the validation part."""
+    asked: dict[str, Any] = {"scales": step.scales, "part_name": "test"}
+    given = work.place(step.of), work.data, step.protocol, runtime
+    if not work.plan.named(step.of).places_boxes:
+        evaluate(*given, **asked, out=path_of(work, step))
+        return
+    by = work.place(step.classifier) if step.classifier else None
+    localise(*given, **asked, classifier=by, choose=by is not None, out=path_of(work, step))
 
 
 def _trained(work: Work, step: Training, runtime: Runtime) -> Run:
@@ -278,9 +289,11 @@ def set_aside_damaged(work: Work, runtime: Runtime) -> None:
             place.rename(aside)
             runtime.progress.say(f"{error}; it is now {aside}, and is trained again")
             continue
-        for path in sorted((place / "scores").glob("*.safetensors")):
+        for path in sorted(
+            [*place.glob("scores/*.safetensors"), *place.glob("boxes/*.safetensors")]
+        ):
             try:
-                load_scores(path)
+                (load_scores if path.parent.name == "scores" else load_boxes)(path)
             except UserError as error:
                 path.unlink()
                 runtime.progress.say(f"{error}; it is made again")

@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
-from jaxtyping import Bool
 
 from verydeep import schema
 from verydeep.datasets import Dataset, refuse_too_small
 from verydeep.errors import UserError
-from verydeep.evaluation.fusion import fuse
-from verydeep.evaluation.metrics import wrong
-from verydeep.evaluation.scores import Scores, aligned
 from verydeep.files import write_atomic
+from verydeep.parts.boxed import with_boxes
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.schema import Line
 from verydeep.shell import command
-from verydeep.studies import beginnings, classification
+from verydeep.studies import beginnings, classification, localisation
 from verydeep.studies.claims import Outcome
 from verydeep.studies.estimate import Takes, estimates
-from verydeep.studies.findings import Finding, claims
+from verydeep.studies.findings import Asked, Finding, Place, claims
 from verydeep.studies.initialisation import Initialisation
-from verydeep.studies.plan import Plan, together
+from verydeep.studies.misses import refuse_others
+from verydeep.studies.plan import Plan, joined
 from verydeep.studies.sizes import SIZES, Size
-from verydeep.studies.tables import Cell, Source, Table
-from verydeep.studies.verdicts import Verdict, evidence_of_errors, verdicts
+from verydeep.studies.tables import Table
+from verydeep.studies.verdicts import Evidence, Verdict, evidence_of_errors, verdicts
 from verydeep.training.run_toml import to_toml
 from verydeep.verbs.beginnings import SIGNALS, seconds_of_signals, signals_of
-from verydeep.verbs.failures import with_failed
+from verydeep.verbs.filled import Filled, filled
 from verydeep.verbs.parts import opened
 from verydeep.verbs.plans import Work, carry_out, is_done
 
+BOXES, INITIALISATION = "localisation", "initialisation"
+STUDIES = (*classification.STUDIES, BOXES, INITIALISATION)
 PLAN = "plan.toml"
 """What a study is of, in its folder."""
-INITIALISATION = "initialisation"
-STUDIES = {**classification.STUDIES, INITIALISATION: beginnings.tables}
-"""The tables of each study at a size."""
 ALL = "all"
 SEEDS = 3
 LEAST = 100
@@ -81,8 +76,7 @@ class Planned:
 
     def estimates(self, runtime: Runtime) -> dict[str, Takes]:
         """What each step takes on this machine's cores, by its name."""
-        pictures = {role: len(part) for role, part in self.dataset.by_role.items()}
-        found = estimates(self.work.plan, pictures, len(self.dataset.classes), runtime.machine)
+        found = estimates(self.work.plan, self.dataset, runtime.machine)
         if INITIALISATION in self.names:
             found[SIGNALS] = Takes(seconds_of_signals(self.size, runtime.machine.threads), 2**16)
         return found
@@ -94,23 +88,6 @@ class Planned:
         if INITIALISATION in self.names and not (self.work.folder / SIGNALS).exists():
             left.append(SIGNALS)
         return tuple(left)
-
-
-@dataclass(frozen=True)
-class Filled:
-    """A place of a table with the tests that stand there, one for each seed."""
-
-    cell: Cell
-    scores: tuple[Scores, ...]
-
-    def errors(self, k: int = 1) -> tuple[float, ...]:
-        """The top-k error in % with each seed."""
-        return tuple(scores.top(k) for scores in self.scores)
-
-    @property
-    def missed(self) -> Bool[np.ndarray, "R N"]:
-        """Whether each picture was missed, a row for each seed."""
-        return np.array([wrong(s.posteriors, s.labels) for s in aligned(self.scores)])
 
 
 @dataclass(frozen=True)
@@ -137,7 +114,7 @@ class Studied:
     """
 
     planned: Planned
-    filled: Mapping[tuple[str, str, str], Filled]
+    filled: Mapping[Place, Filled]
     beginnings: Initialisation | None = None
 
     @property
@@ -150,14 +127,13 @@ class Studied:
         """Every finding that the tables can tell of, corrected for all their claims together."""
         asked = claims(self.planned.tables)
         unique = [*dict.fromkeys(one for _, of in asked for one in of)]
-        evidence = [
-            evidence_of_errors(
-                one.claim, self.filled[one.first].missed, self.filled[one.second].missed
-            )
-            for one in unique
-        ]
-        found = dict(zip(unique, verdicts(evidence), strict=True))
+        found = dict(zip(unique, verdicts([*map(self._evidence, unique)]), strict=True))
         return tuple(Judged(finding, tuple(found[one] for one in of)) for finding, of in asked)
+
+    def _evidence(self, one: Asked) -> Evidence:
+        first, second = self.filled[one.first], self.filled[one.second]
+        refuse_others(first.tests[0], second.tests[0])
+        return evidence_of_errors(one.claim, first.missed, second.missed)
 
 
 def planned(
@@ -175,7 +151,7 @@ def planned(
     Without `out` the folder is runs/study-DATA-SIZE. Raises UserError for an unknown name or size,
     for data without enough pictures to test on, and for a folder with another study.
     """
-    chosen = _names(names)
+    asked = _names(names)
     if size not in SIZES:
         raise UserError(f"no size '{size}'; there are {', '.join(SIZES)}")
     if seeds < 2:
@@ -184,15 +160,16 @@ def planned(
     dataset = opened(data, {"split": split, "validation": "drawn"})
     refuse_too_small(dataset)
     _refuse_few(dataset)
-    tables = tuple(table for name in chosen for table in STUDIES[name](own))
-    steps = _plan(chosen, own, range(seeds))
+    chosen, notes = _possible(names, asked, dataset)
+    dataset = replace(dataset, notes=(*dataset.notes, *notes))
+    tables, steps = _tables_and_plan(chosen, own, range(seeds))
     where = str(data) if dataset.kind == "drawn" else str(Path(data).resolve())
     name = f"study-{Path(where).name.replace(':', '-')}-{size}"
     folder = Path(out) if out else Path("runs") / name
     numbers = [*(("--seeds", seeds) if seeds != SEEDS else ())]
     numbers += ("--split-seed", split) if split else ()
     again = command("study", ",".join(chosen), data, "--scale", size, *numbers, "--out", folder)
-    work = Work(steps, folder, data, {"split": split}, again, brief=True)
+    work = Work(steps, folder, data, {"split": split, "validation": "drawn"}, again, brief=True)
     _refuse_another(folder, where, dataset, own)
     return Planned(chosen, tables, own, tuple(range(seeds)), dataset, work)
 
@@ -210,8 +187,9 @@ def study(
 ) -> Studied:
     """The paper's study of these names on labelled pictures, done as far as it was not yet.
 
-    `names` are those of STUDIES, or "all". What is done in the
-    folder is kept, whatever other names it was done for; more seeds go beside those that are there.
+    `names` are those of STUDIES, or "all", which is without localisation where the data tells of no
+    boxes. What is done in the folder is kept, whatever other names it was done for; more seeds go
+    beside those that are there.
     Raises UserError as `planned` does, and Stopped where it was interrupted.
     """
     runtime = told(runtime, progress)
@@ -223,7 +201,8 @@ def study(
     signals = None
     if INITIALISATION in found.names:
         signals = signals_of(found.dataset, found.size, split, found.work.folder, runtime)
-    return Studied(found, _filled(found), signals)
+    done = filled(found.tables, found.seeds, found.work, found.dataset)
+    return Studied(found, done, signals)
 
 
 def begin(found: Planned) -> None:
@@ -249,22 +228,50 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in STUDIES if name in asked or ALL in asked)
 
 
-def _plan(names: Sequence[str], size: Size, seeds: Sequence[int]) -> Plan:
-    """All that these studies train and test, what they have in common once."""
-    of_nets = [name for name in names if name in classification.STUDIES]
-    tables = [table for name in of_nets for table in classification.STUDIES[name](size)]
+def _tables_and_plan(
+    names: Sequence[str], size: Size, seeds: Sequence[int]
+) -> tuple[tuple[Table, ...], Plan]:
+    """The tables of these studies, and all that fills them; what two have in common is once."""
+    studies = [study for name, study in classification.STUDIES.items() if name in names]
+    tables = [table for study in studies for table in study(size)]
     plans = [classification.plan(tables, size, seeds)]
+    if BOXES in names:
+        tables += localisation.tables(size)
+        plans.append(localisation.plan(size, seeds))
     if INITIALISATION in names:
+        tables += beginnings.tables(size)
         plans.append(beginnings.plan(size, seeds))
-    return together(plans)
+    return tuple(tables), joined(plans)
 
 
-def _refuse_few(dataset: Dataset) -> None:
+def _possible(
+    names: str | Sequence[str], chosen: tuple[str, ...], dataset: Dataset
+) -> tuple[tuple[str, ...], list[str]]:
+    """Those of the studies that the data can be of, and what is to be said of that.
+
+    Without boxes `all` are the others. Raises UserError where boxes are needed by name.
+    """
+    if BOXES not in chosen:
+        return chosen, []
+    try:
+        boxed = with_boxes(dataset)
+        refuse_too_small(boxed)
+        _refuse_few(boxed, "pictures with boxes")
+    except UserError as error:
+        if BOXES in names:
+            raise
+        left = tuple(name for name in chosen if name != BOXES)
+        return left, [f"without {BOXES}: {error}"]
+    notes = boxed.notes[len(dataset.notes) :]
+    return chosen, [f"{BOXES}: {note}" for note in notes]
+
+
+def _refuse_few(dataset: Dataset, what: str = "pictures") -> None:
     """Raises UserError where there are too few pictures that nothing was chosen by."""
     count = len(dataset.by_role.get("test", ()))
     if count < LEAST:
         raise UserError(
-            f"{dataset.where} has {count or 'no'} pictures to test on, of {LEAST} at the least; "
+            f"{dataset.where} has {count or 'no'} {what} to test on, of {LEAST} at the least; "
             f"give data with a part to test on, or so many that one is made"
         )
 
@@ -298,35 +305,3 @@ def _refuse_another(folder: Path, where: str, dataset: Dataset, size: Size) -> N
                 f"{folder} was begun at another size: its {name} is {other}, and {value} is asked "
                 f"for; choose another --out"
             )
-
-
-def _filled(found: Planned) -> dict[tuple[str, str, str], Filled]:
-    """Every place of the tables with its tests."""
-    tests = {
-        name: found.work.tests_of(name)
-        for name in (training.name for training in found.work.plan.trainings)
-    }
-    tests = with_failed(tests, found.work, found.tables, found.seeds, found.dataset)
-    return {
-        (table.name, cell.row, cell.column): Filled(
-            cell, tuple(_together(cell.sources, seed, tests) for seed in found.seeds)
-        )
-        for table in found.tables
-        for cell in table.cells
-    }
-
-
-def _together(
-    sources: Sequence[Source], seed: int, tests: Mapping[str, Sequence[Scores]]
-) -> Scores:
-    """The test of these sources with one seed, their posteriors averaged."""
-    found = [
-        next(
-            scores
-            for scores in tests[f"{source.training}-{seed}"]
-            if scores.role == "test"
-            and (scores.protocol.name, scores.protocol.scales) == (source.protocol, source.scales)
-        )
-        for source in sources
-    ]
-    return found[0] if len(found) == 1 else fuse(found)

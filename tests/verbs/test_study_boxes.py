@@ -1,0 +1,140 @@
+"""The study of localisation from plan to page, at a size that takes seconds.
+
+Its figures are held against the boxes files, read here by themselves: boxes are merged, cut to
+their picture and held against the truth one by one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import TWO_CORES, drawn_photos
+from verydeep.commands.study import answer, as_json
+from verydeep.errors import UserError
+from verydeep.localisation.boxes_file import Localised, load_boxes
+from verydeep.studies import localisation, sizes
+from verydeep.studies.misses import Misses
+from verydeep.studies.sizes import Size
+from verydeep.verbs import study as verb
+from verydeep.verbs.study import Studied, planned, study
+
+DATA = "drawn:40x48"
+"""Of which 10 are to test on, with an object each, and 10 to choose by."""
+
+
+@pytest.fixture(autouse=True)
+def _least(monkeypatch: pytest.MonkeyPatch) -> None:
+    least = Size("least", 0.125, 32, 40, (32, 48), 1, 1, (0.02,))
+    monkeypatch.setitem(sizes.SIZES, "least", least)
+    monkeypatch.setattr(localisation, "RATES", (0.02,))
+    monkeypatch.setattr(verb, "LEAST", 10)
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of two boxes."""
+    width, height = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    shared = max(width, 0) * max(height, 0)
+    areas = [float(np.prod(np.maximum(box[2:] - box[:2], 0))) for box in (one, other)]
+    return shared / (sum(areas) - shared) if shared else 0.0
+
+
+def guess(boxes: list[np.ndarray], ratings: list[float], threshold: float) -> np.ndarray:
+    """The strongest box after OverFeat's merging, as docs/localisation.md has its score."""
+
+    def apart(one: np.ndarray, other: np.ndarray) -> float:
+        middles = [(box[:2] + box[2:]) / 2 for box in (one, other)]
+        side = np.mean([max((box[2:] - box[:2]).mean(), 1e-9) for box in (one, other)])
+        return float(np.linalg.norm(middles[0] - middles[1]) / side + 1 - overlap(one, other))
+
+    boxes, ratings = [*boxes], [*ratings]
+    while len(boxes) > 1:
+        pairs = [(i, j) for j in range(len(boxes)) for i in range(j)]
+        i, j = min(pairs, key=lambda pair: apart(boxes[pair[0]], boxes[pair[1]]))
+        if apart(boxes[i], boxes[j]) > threshold:
+            break
+        boxes[i], ratings[i] = (boxes[i] + boxes[j]) / 2, ratings[i] + ratings[j]
+        del boxes[j], ratings[j]
+    return boxes[int(np.argmax(ratings))]
+
+
+def missed(found: Localised) -> list[bool]:
+    """Whether each picture was missed by all of its guesses."""
+    result = []
+    for i, end in enumerate(found.ends.tolist()):
+        rows = range(end - found.counts[i], end)
+        (height, width), truth = found.sizes[i], found.truth.objects.boxes[i]
+        right = False
+        for column, candidate in enumerate(found.candidates[i].tolist()):
+            boxes = [found.boxes[row, column].astype(float) for row in rows]
+            ratings = [float(found.ratings[row, column]) for row in rows]
+            box = guess(boxes, ratings, found.threshold or 0)
+            box = np.clip(box, 0, np.array([width, height, width, height]))
+            right |= candidate == found.labels[i] and overlap(box, truth) > 0.5
+        result.append(not right)
+    return result
+
+
+def done() -> Studied:
+    return study("localisation", DATA, "s", TWO_CORES, size="least", seeds=2)
+
+
+@pytest.mark.timeout(900)  # fifteen small trainings, beside others
+def test_tables_and_findings_are_what_the_boxes_files_say() -> None:
+    found = done()
+    data = json.loads(as_json(found, Path("p")))
+    files = {
+        ("Table 8", "SCR", "FC layers"): "SCR-fc-{}/boxes/centre-40.safetensors",
+        ("Table 8", "SCR", "all layers"): "SCR-all-{}/boxes/centre-40.safetensors",
+        ("Table 8", "PCR", "FC layers"): "PCR-fc-{}/boxes/centre-40.safetensors",
+        ("Table 8", "PCR", "all layers"): "PCR-all-{}/boxes/centre-40.safetensors",
+        ("Table 9", "PCR", "one Q"): "PCR-all-{}/boxes/dense-40.safetensors",
+        ("Table 9", "PCR", "two Q"): "PCR-all-{}/boxes/dense-32-40.safetensors",
+    }
+    errors = {}
+    for place, name in files.items():
+        each = [load_boxes(Path("s", name.format(seed))) for seed in (0, 1)]
+        errors[place] = [100 * float(np.mean(missed(one))) for one in each]
+        assert {one.role for one in each} == {"test"}
+        if place[0] == "Table 9":
+            assert {one.chosen_on for one in each} == {"validation, 10 pictures"}
+    for path in Path("s").glob("SCR-*-?/boxes/drawn*-test-dense-*"):  # right more often by now
+        one = load_boxes(path)
+        assert Misses.of_boxes(one).error(5) == pytest.approx(100 * float(np.mean(missed(one))))
+    k = {"Table 8": "top1", "Table 9": "top5"}
+    told = {(t["table"], t["row"], t["column"]): t[k[t["table"]]] for t in data["tables"]}
+    assert told == {place: pytest.approx(of) for place, of in errors.items()}
+    assert all(t["top5"] == [] for t in data["tables"] if t["table"] == "Table 8")
+    (f11,) = [finding for finding in data["findings"] if finding["finding"] == "F11"]
+    centre, dense = (np.mean(errors[t, "PCR", c]) for t, c in
+                     (("Table 8", "all layers"), ("Table 9", "one Q")))  # fmt: skip
+    assert f11["claims"][0]["difference"] == pytest.approx(centre - dense)
+
+    said = answer(found, json=False)
+    assert "Table 9, top-5 error, %" in said
+    page, text = Path("s/report.html").read_text(), Path("s/study.md").read_text()
+    assert "validation localisation error, %" in page
+    of = errors["Table 9", "PCR", "two Q"]
+    assert f"| PCR | two Q | 27.5 | {np.mean(of):.1f} ± {np.std(of, ddof=1):.1f} |" in text
+
+    file = Path("s/PCR-all-1/boxes/dense-40.safetensors")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert answer(done(), json=False) == said
+    assert file.read_bytes() == whole
+
+
+def test_data_without_boxes_is_refused_by_name_and_leaves_the_others() -> None:
+    drawn_photos(Path("photos/train"), 60, 60)
+    drawn_photos(Path("photos/test"), 10, 10, first=60)
+    asked = {"size": "least", "seeds": 2}
+    with pytest.raises(UserError, match="photos tells of no boxes"):
+        planned("localisation", "photos", "s", **asked)  # type: ignore[arg-type]
+    found = planned("all", "photos", "s", **asked)  # type: ignore[arg-type]
+    assert found.names == ("depth", "scales", "protocols", "fusion")
+    assert "localisation" not in found.command
+    assert found.dataset.notes[-1].startswith("without localisation: photos tells of no boxes")
+    assert planned("all", DATA, "s", **asked).names[-1] == "localisation"  # type: ignore[arg-type]

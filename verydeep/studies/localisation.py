@@ -1,0 +1,141 @@
+"""The study of localisation: what is tuned, a box for each class, dense boxes (Tables 8 and 9).
+
+Of each seed net D is trained as the study of depth trains it, and from it the nets of boxes
+(Appendix A), all for as many epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from verydeep.localisation.boxes_file import Regression, Tuned
+from verydeep.localisation.published import PUBLISHED
+from verydeep.studies.classification import FIXED, LARGER, Net, trainings
+from verydeep.studies.plan import Measurement, Plan, Step, Training
+from verydeep.studies.sizes import Size
+from verydeep.studies.tables import Cell, Errors, Source, Table, sources_of
+from verydeep.tasks.localise import LOCALISE, LOCALISE_SINGLE
+from verydeep.training.recipes import CROP, Recipe
+
+TUNED: dict[Tuned, str] = {"fc": "FC layers", "all": "all layers"}
+"""What learns to place boxes, as Table 8 tells the ways apart; where a net has no FC layers but the
+last one, that is all of the first."""
+TASKS = {"PCR": LOCALISE.name, "SCR": LOCALISE_SINGLE.name}
+ONE, TWO = "one Q", "two Q"
+RATES = (0.02, 0.005, 0.001)
+"""Tried for each net of boxes, but by the paper's own recipe; docs/results.md has which were best.
+Those for classifiers are higher, and of the squared distance some nets learn nothing by them."""
+PAPERS_RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class BoxNet:
+    """A net of boxes: one for each class or for all, what of it is tuned, and of which net."""
+
+    regression: Regression
+    tuned: Tuned
+    classifier: Net
+
+    @property
+    def name(self) -> str:
+        """The name of its trainings, less the seed; one at the paper's larger S ends with that."""
+        return f"{self.regression}-{self.tuned}{self.classifier.name.removeprefix('D')}"
+
+    def centre(self, size: Size) -> Source:
+        """Its test by one centre crop, at Q = S."""
+        return Source(self.name, "centre", self.classifier.single(size))
+
+    def dense(self, size: Size, column: str) -> Source:
+        """Its test by dense boxes, at Q = S, or there and at the Q below."""
+        single, two = self.classifier.single(size), self.classifier.three(size)[:2]
+        return Source(self.name, "dense", single if column == ONE else two)
+
+
+def box_nets(size: Size) -> list[BoxNet]:
+    """The nets of boxes of Table 8; those of the paper are of S = 384."""
+    classifier = Net("D", LARGER if size.is_papers else FIXED)
+    regressions: tuple[Regression, ...] = ("SCR", "PCR")
+    return [BoxNet(each, tuned, classifier) for each in regressions for tuned in TUNED]
+
+
+AT_256 = BoxNet("PCR", "all", Net("D", FIXED))
+"""The net of S = 256 that Table 9 has beside that of S = 384."""
+
+
+def tables(size: Size) -> list[Table]:
+    """Table 8, the centre crop with its class given; Table 9, dense boxes, of which five count."""
+    nets = box_nets(size)
+    centre = [
+        Cell(net.regression, TUNED[net.tuned], (net.centre(size),), _printed(net, "centre", (384,)))
+        for net in nets
+    ]
+    best = nets[-1]
+    dense = [
+        Cell("PCR", column, (best.dense(size, column),), _printed(best, "dense", scales))
+        for column, scales in ((ONE, (384,)), (TWO, (352, 384)))
+    ]
+    if size.is_papers:
+        printed = _printed(AT_256, "dense", (256,))
+        dense.insert(0, Cell("PCR, S = 256", ONE, (AT_256.dense(size, ONE),), printed))
+    tried = "" if size.is_papers else f"; rates {', '.join(f'{rate:g}' for rate in RATES)} tried"
+    return [
+        Table("Table 8", f"boxes of a centre crop, its class given{tried}", tuple(centre)),
+        Table("Table 9", "dense boxes, merged, all layers tuned", tuple(dense), k=5),
+    ]
+
+
+def plan(size: Size, seeds: Sequence[int]) -> Plan:
+    """The trainings and tests that fill these tables."""
+    nets = [*([AT_256] if size.is_papers else []), *box_nets(size)]
+    steps: list[Step] = [*trainings([net.classifier for net in nets], size, seeds)]
+    for net in nets:
+        steps += _papers(net, seeds) if size.is_papers else _ours(net, size, seeds)
+    of = {net.name: net.classifier.name for net in nets}
+    for source in sources_of(tables(size)):
+        for seed in seeds:
+            named_by = f"{of[source.training]}-{seed}" if source.protocol == "dense" else None
+            name = f"{source.training}-{seed}"
+            steps.append(Measurement(name, source.protocol, source.scales, named_by))
+    return Plan(tuple(steps))
+
+
+def _papers(net: BoxNet, seeds: Sequence[int]) -> Iterator[Training]:
+    """As Appendix A has it."""
+    scale = net.classifier.trained[1]
+    settings = {"net": "D", "crop": CROP, "scale": scale, "rate": PAPERS_RATE, **_learnt(net)}
+    for seed in seeds:
+        after = f"{net.classifier.name}-{seed}"
+        yield Training(f"{net.name}-{seed}", {"seed": seed}, Recipe(net.name, settings), after)
+
+
+def _ours(net: BoxNet, size: Size, seeds: Sequence[int]) -> Iterator[Training]:
+    """Scaled down, after the trials of its rate with the first seed."""
+    own = {"net": "D", "scale": size.scale, **_learnt(net)}
+    first = f"{net.classifier.name}-{seeds[0]}"
+    tried = tuple(f"{net.name}-rate-{rate:g}" for rate in RATES)
+    trial = {**size.training(size.trial), **own, "seed": seeds[0]}
+    for name, rate in zip(tried, RATES, strict=True):
+        yield Training(name, {**trial, "rate": rate}, after=first)
+    whole = {**size.training(size.epochs), **own}
+    for seed in seeds:
+        after = f"{net.classifier.name}-{seed}"
+        yield Training(f"{net.name}-{seed}", {**whole, "seed": seed}, after=after, tried=tried)
+
+
+def _learnt(net: BoxNet) -> dict[str, Any]:
+    return {"task": TASKS[net.regression], "tune": net.tuned}
+
+
+def _printed(net: BoxNet, way: str, scales: tuple[int, ...]) -> Errors | None:
+    """What the paper printed of such a net shown in that way, top-1 of a centre crop, else top-5.
+
+    Where that is at Q = 256 its S was that too, and else 384.
+    """
+    s = 256 if scales == (256,) else 384
+    asked = frozenset({(("D", s, s), scales)}), way, net.regression, net.tuned
+    for row in PUBLISHED:
+        if (row.nets, row.way, row.regression, row.tuned) == asked:
+            return (row.validation, None) if way == "centre" else (None, row.validation)
+    return None

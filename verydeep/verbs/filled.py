@@ -1,0 +1,77 @@
+"""The tables of a study with the tests that stand in their places, read from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from verydeep.datasets import Dataset
+from verydeep.evaluation.fusion import fuse
+from verydeep.localisation.boxes_file import load_boxes
+from verydeep.studies.findings import Place
+from verydeep.studies.misses import Misses, together
+from verydeep.studies.plan import Measurement
+from verydeep.studies.tables import Cell, Table
+from verydeep.verbs.failures import Tests, with_failed
+from verydeep.verbs.plans import Work, path_of
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A place of a table with the tests that stand there, one for each seed.
+
+    `k` is that of the errors in that table.
+    """
+
+    cell: Cell
+    tests: tuple[Misses, ...]
+    k: int = 1
+
+    def errors(self, k: int | None = None) -> tuple[float, ...]:
+        """The top-k error in % with each seed, the table's own k if none is asked for.
+
+        Empty where these tests do not tell of it.
+        """
+        found = [test.error(k or self.k) for test in self.tests]
+        return tuple(error for error in found if error is not None)
+
+    @property
+    def missed(self) -> Bool[np.ndarray, "R N"]:
+        """Whether each picture was missed at the table's k, a row for each seed."""
+        return together(self.tests, self.k)
+
+
+def filled(
+    tables: Sequence[Table], seeds: Sequence[int], work: Work, dataset: Dataset
+) -> dict[Place, Filled]:
+    """Every place of the tables with its tests; what failed counts as `with_failed` has it."""
+    tests = {training.name: work.tests_of(training.name) for training in work.plan.trainings}
+    tests = with_failed(tests, work, tables, seeds, dataset)
+    return {
+        (table.name, cell.row, cell.column): Filled(
+            cell, tuple(_came_to(cell, seed, work, tests) for seed in seeds), table.k
+        )
+        for table in tables
+        for cell in table.cells
+    }
+
+
+def _came_to(cell: Cell, seed: int, work: Work, tests: Tests) -> Misses:
+    """What the tests that stand in a place came to with one seed, their posteriors averaged."""
+    names = [f"{source.training}-{seed}" for source in cell.sources]
+    if work.plan.named(names[0]).places_boxes:  # of one net, and a step of the plan
+        step = Measurement(names[0], cell.sources[0].protocol, cell.sources[0].scales)
+        return Misses.of_boxes(load_boxes(path_of(work, step)))
+    found = [
+        next(
+            scores
+            for scores in tests[name]
+            if scores.role == "test"
+            and (scores.protocol.name, scores.protocol.scales) == (source.protocol, source.scales)
+        )
+        for name, source in zip(names, cell.sources, strict=True)
+    ]
+    return Misses.of_scores(found[0] if len(found) == 1 else fuse(found))
