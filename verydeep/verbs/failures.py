@@ -44,7 +44,9 @@ def _without_looking(
     names, labels = (like.names, like.labels) if like else (tuple(part.names), part.labels)
     shares = np.bincount(dataset.train.labels, minlength=len(dataset.classes))
     row = (shares / shares.sum()).astype(np.float32)
-    crop = work.settings(work.plan.named(name))["crop"]
+    training = work.plan.named(name)
+    of_recipe = training.recipe.settings if training.recipe else {}
+    crop = {**of_recipe, **training.settings, **work.given}["crop"]
     return Scores(
         np.tile(row, (len(names), 1)),
         labels,
