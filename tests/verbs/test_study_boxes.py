@@ -20,6 +20,8 @@ from verydeep.studies import localisation, sizes
 from verydeep.studies.misses import Misses
 from verydeep.studies.sizes import Size
 from verydeep.verbs import study as verb
+from verydeep.verbs.filled import filled
+from verydeep.verbs.plans import FAILED
 from verydeep.verbs.study import Studied, planned, study
 
 DATA = "drawn:40x48"
@@ -134,7 +136,19 @@ def test_data_without_boxes_is_refused_by_name_and_leaves_the_others() -> None:
     with pytest.raises(UserError, match="photos tells of no boxes"):
         planned("localisation", "photos", "s", **asked)  # type: ignore[arg-type]
     found = planned("all", "photos", "s", **asked)  # type: ignore[arg-type]
-    assert found.names == ("depth", "scales", "protocols", "fusion")
+    assert set(found.names) >= {"depth", "scales", "protocols", "fusion"}
+    assert "localisation" not in found.names
     assert "localisation" not in found.command
     assert found.dataset.notes[-1].startswith("without localisation: photos tells of no boxes")
-    assert planned("all", DATA, "s", **asked).names[-1] == "localisation"  # type: ignore[arg-type]
+    assert "localisation" in planned("all", DATA, "s", **asked).names  # type: ignore[arg-type]
+
+
+def test_a_net_of_boxes_whose_training_failed_misses_every_picture() -> None:
+    found = planned("localisation", DATA, "s", size="least", seeds=2)
+    for name in ("PCR-all-0", "PCR-all-1"):
+        Path("s", name).mkdir(parents=True)
+        Path("s", name, FAILED).write_text("a loss that is no number\n")
+    (dense,) = [table for table in found.tables if table.name == "Table 9"]
+    places = filled([dense], found.seeds, found.work, found.dataset)
+    assert {place.errors() for place in places.values()} == {(100.0, 100.0)}
+    assert {place.missed.shape for place in places.values()} == {(2, 10)}

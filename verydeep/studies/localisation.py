@@ -117,11 +117,11 @@ def _ours(net: BoxNet, size: Size, seeds: Sequence[int]) -> Iterator[Training]:
     tried = tuple(f"{net.name}-rate-{rate:g}" for rate in RATES)
     trial = {**size.training(size.trial), **own, "seed": seeds[0]}
     for name, rate in zip(tried, RATES, strict=True):
-        yield Training(name, {**trial, "rate": rate}, after=first)
+        yield Training(name, {**trial, "rate": rate}, after=first, may_fail=True)
     whole = {**size.training(size.epochs), **own}
     for seed in seeds:
-        after = f"{net.classifier.name}-{seed}"
-        yield Training(f"{net.name}-{seed}", {**whole, "seed": seed}, after=after, tried=tried)
+        after, seeded = f"{net.classifier.name}-{seed}", {**whole, "seed": seed}
+        yield Training(f"{net.name}-{seed}", seeded, None, after, tried, may_fail=True)
 
 
 def _learnt(net: BoxNet) -> dict[str, Any]:

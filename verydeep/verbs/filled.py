@@ -11,6 +11,7 @@ from jaxtyping import Bool
 from verydeep.datasets import Dataset
 from verydeep.evaluation.fusion import fuse
 from verydeep.localisation.boxes_file import load_boxes
+from verydeep.parts.boxed import with_boxes
 from verydeep.studies.findings import Place
 from verydeep.studies.misses import Misses, together
 from verydeep.studies.plan import Measurement
@@ -52,17 +53,20 @@ def filled(
     tests = with_failed(tests, work, tables, seeds, dataset)
     return {
         (table.name, cell.row, cell.column): Filled(
-            cell, tuple(_came_to(cell, seed, work, tests) for seed in seeds), table.k
+            cell, tuple(_came_to(cell, seed, work, tests, dataset) for seed in seeds), table.k
         )
         for table in tables
         for cell in table.cells
     }
 
 
-def _came_to(cell: Cell, seed: int, work: Work, tests: Tests) -> Misses:
+def _came_to(cell: Cell, seed: int, work: Work, tests: Tests, dataset: Dataset) -> Misses:
     """What the tests that stand in a place came to with one seed, their posteriors averaged."""
     names = [f"{source.training}-{seed}" for source in cell.sources]
     if work.plan.named(names[0]).places_boxes:  # of one net, and a step of the plan
+        if work.failure(names[0]) is not None:
+            boxed = with_boxes(dataset)
+            return Misses.of_nothing(boxed.by_role["test"].names, boxed.fingerprint)
         step = Measurement(names[0], cell.sources[0].protocol, cell.sources[0].scales)
         return Misses.of_boxes(load_boxes(path_of(work, step)))
     found = [
