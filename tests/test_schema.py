@@ -230,7 +230,7 @@ def test_whatever_run_toml_says_is_read_or_refused_in_one_line(
         assert {*taken} <= {
             ("settings", "fc"), ("settings", "task"), ("settings", "fall"),
             ("settings", "warm_up"), ("settings", "class_weights"), ("settings", "sampling"),
-            ("settings", "cached"), ("settings", "views"),
+            ("settings", "cached"), ("settings", "views"), ("settings", "validation"),
             ("machine", "given"), ("data", "test"),
         }  # fmt: skip
     elif isinstance(value, str):

@@ -522,7 +522,7 @@ def test_a_recipe_is_trained_stage_by_stage(verydeep: Run, photos: Photos) -> No
     small = ["--width", "0.125", "--crop", "32", "--fc", "16", "--batch", "8", "--epochs", "1"]
     said = verydeep("train", "photos", "--recipe", "B-256", "--out", "x", *small, "--seed", "1")
     assert said.code == 0, said.err
-    assert "stage A-256" in said.err
+    assert "1 of 2: A-256" in said.err
     assert "layers of x/A-256: conv1_1, conv2_1, conv3_1, conv3_2, fc6, fc7, fc8" in said.err
     assert re.search(r"^B-256  validation, dense.* -$", said.out, re.MULTILINE)  # no ILSVRC
     assert Path("x/B-256/report.html").exists()

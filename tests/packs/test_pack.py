@@ -346,7 +346,8 @@ def test_a_pack_that_was_killed_goes_on_to_the_same_bytes(mixed: Path) -> None:
     _, whole = packed(mixed, "whole")
     program = (
         "import os, sys\nfrom pathlib import Path\n"
-        "from verydeep.datasets import open_dataset, pack_writer\n"
+        "from verydeep.datasets import open_dataset\n"
+        "from verydeep.packs import writer\n"
         "from verydeep.packs.shard import Tar\n"
         "add, left = Tar.add, iter(range(11))\n"
         "def dying(*given):\n"
@@ -354,7 +355,7 @@ def test_a_pack_that_was_killed_goes_on_to_the_same_bytes(mixed: Path) -> None:
         "        os.kill(os.getpid(), 9)\n"
         "    add(*given)\n"
         "Tar.add = dying\n"
-        f"pack_writer.pack(open_dataset(sys.argv[1]), Path('packed'), 64, shard_bytes={SHARD})\n"
+        f"writer.pack(open_dataset(sys.argv[1]), Path('packed'), 64, shard_bytes={SHARD})\n"
     )
     done = subprocess.run([sys.executable, "-c", program, mixed])
     assert done.returncode == -9
