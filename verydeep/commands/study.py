@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 TRANSFER = "transfer"
+WIDTH = 80
+"""Of a terminal, in which long words are wrapped."""
 
 
 def study(
@@ -129,9 +131,17 @@ def dry(planned: Planned, runtime: Runtime, json: bool) -> str:
 
 def answer(found: Studied, json: bool) -> str:
     """Writes the page and the Markdown of a study; what is printed of it."""
+    from textwrap import wrap
+
     from verydeep.report.study_markdown import write_markdown
     from verydeep.report.study_page import write_study_page
-    from verydeep.report.study_rows import how_it_was_judged, in_short, notes_of, rows_of
+    from verydeep.report.study_rows import (
+        claim_in_short,
+        how_it_was_judged,
+        in_short,
+        notes_of,
+        rows_of,
+    )
     from verydeep.report.tables import text_table
 
     page, text = write_study_page(found), write_markdown(found)
@@ -143,8 +153,8 @@ def answer(found: Studied, json: bool) -> str:
         rows += [[row.net, row.how, row.paper, row.ours] for row in rows_of(table, found)]
         lines += [text_table(rows, left=2), *notes_of(table, found), ""]
     for judged in found.judged:
-        lines += [in_short(judged), *(f"   {verdict}" for verdict in judged.verdicts)]
-    lines += ["", how_it_was_judged(found), f"page   {page}", f"text   {text}"]
+        lines += [in_short(judged), *(f"   {claim_in_short(v)}" for v in judged.verdicts)]
+    lines += ["", *wrap(how_it_was_judged(found), WIDTH), "", f"page   {page}", f"text   {text}"]
     return "\n".join(lines)
 
 

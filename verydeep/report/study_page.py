@@ -90,7 +90,7 @@ def _link(found: Studied, cell: Cell, seed: int, words: str) -> str:
 def _plot(one: Table, found: Studied) -> str:
     """SVG of a table: a column of dots for each place, a dot a seed, with the mean."""
     with rc_context(STYLE):
-        figure = Canvas(figsize=(6.4, 3.2), layout="constrained")
+        figure = Canvas(figsize=(5.2, 3.0), layout="constrained")
         axes = figure.add_subplot()
         rows = one.rows
         for i, column in enumerate(one.columns):
@@ -104,6 +104,7 @@ def _plot(one: Table, found: Studied) -> str:
             axes.plot([x + shift for x, _ in there], means, "_", color=colour, ms=14, mew=2,
                       label=column)  # fmt: skip
         axes.set_xticks(range(len(rows)), rows)
+        axes.set_xlim(-0.5, len(rows) - 0.5)
         axes.set_ylabel(f"{one.figure}, %")
         axes.grid(visible=False, axis="x")
         if len(one.columns) > 1:

@@ -75,6 +75,12 @@ def cells_of(verdict: Verdict) -> tuple[str, ...]:
     return claim.name, verdict.outcome, difference, f"{low} to {high}", p, expected
 
 
+def claim_in_short(verdict: Verdict) -> str:
+    """A claim, what was found of it, and by how many points the first is better."""
+    name, outcome, difference, interval, *_ = cells_of(verdict)
+    return f"{name}: {outcome}, {difference} points ({interval})"
+
+
 def in_short(judged: Judged) -> str:
     """A finding with what was found of it, in a line."""
     return f"{judged.finding.key} {judged.outcome}: {judged.finding.words}"
@@ -83,11 +89,12 @@ def in_short(judged: Judged) -> str:
 def how_it_was_judged(found: Studied) -> str:
     """What stands behind intervals and p, in words."""
     count = sum(len(judged.verdicts) for judged in found.judged)
+    together = f", corrected for all {count} claims together (Holm)" if count > 1 else ""
     counts = sorted({len(filled.tests[0].names) for filled in found.filled.values()})
     pictures = " or ".join(f"{each:,}" for each in counts)
     return (
         f"Errors on {pictures} pictures that chose nothing, mean and deviation over "
         f"{len(found.planned.seeds)} seeds. Intervals (95 %) and p are of other pictures and other "
-        f"seeds both, corrected for all {count} claims together (Holm). The paper's effect is "
+        f"seeds both{together}. The paper's effect is "
         f"taken as a share of our error. Undecided is what the interval leaves open."
     )
