@@ -9,7 +9,7 @@ from typing import Any
 from verydeep.evaluation.published import three_scales
 
 PLAIN: Mapping[str, Any] = {
-    "initial": "he", "divide": True, "fall": "cosine", "batch": 32,
+    "initial": "he", "divide": True, "fall": "cosine",
     "dropout": 0.0, "colour": 0.0, "validation": "drawn", "bad_start": "train",
 }  # fmt: skip
 """How nets are trained that are smaller than the paper's, all of them alike: He's weights, for
@@ -33,6 +33,7 @@ class Size:
     epochs: int
     trial: int
     rates: tuple[float, ...]
+    batch: int = 32
 
     @property
     def is_papers(self) -> bool:
@@ -43,7 +44,7 @@ class Size:
         """The settings of every training of so many epochs; the paper's recipes have theirs."""
         if self.is_papers:
             return {}
-        own = {"width": self.width, "crop": self.crop, "epochs": epochs}
+        own = {"width": self.width, "crop": self.crop, "batch": self.batch, "epochs": epochs}
         return {**PLAIN, **own, "warm_up": min(1.0, epochs / 4)}
 
     @property
@@ -71,7 +72,7 @@ class Size:
 SIZES = {
     size.name: size
     for size in (
-        Size("tiny", 0.125, 32, 64, (48, 96), 6, 2, (0.05, 0.02)),
+        Size("tiny", 0.125, 32, 40, (32, 56), 6, 2, (0.05, 0.02), batch=16),
         Size("small", 0.125, 64, 96, (80, 128), 10, 3, (0.05, 0.02)),
         Size("medium", 0.5, 96, 128, (112, 192), 30, 6, (0.05, 0.02, 0.008)),
         Size("full", 1.0, 224, 256, (256, 512), 74, 74, ()),
