@@ -18,8 +18,10 @@ from verydeep.nets import vgg
 from verydeep.nets.cost import RowCost, cost
 from verydeep.nets.layers import FullyConnected, MaxPool
 from verydeep.nets.network import Network, build
-from verydeep.nets.rows import Conv
+from verydeep.nets.rewording import with_last
+from verydeep.nets.rows import NUMBERS, Conv, PlacesKind
 from verydeep.nets.words import read_table
+from verydeep.pictures.preprocessing import IMAGENET
 
 NAMES = list(vgg.CONFIGURATIONS)
 
@@ -244,6 +246,31 @@ def test_in_the_whole_net_its_gains_are_those_of_the_plain_gaussian() -> None:
     for name in ("conv1_1", "conv5_2", "fc6"):
         weight = f"{name}.weight"
         assert torch.equal(plain.get_parameter(weight), scaled.get_parameter(weight))
+
+
+@pytest.mark.parametrize("kind", ["boxes", "points"])
+@pytest.mark.parametrize("initial", ["glorot", "he"])
+def test_what_gives_places_begins_with_the_papers_gaussian(initial: str, kind: PlacesKind) -> None:
+    """0.01, Sect. 3.1 of the paper; the layers before it are those of a classifier."""
+    network = of_places(kind, initial)
+    weight = network.get_parameter("fc8.weight")
+    assert weight.std().item() == pytest.approx(0.01, rel=0.02)
+    assert weight.mean().item() == pytest.approx(0, abs=2e-4)
+    assert not network.get_parameter("fc8.bias").any()
+    like = build("A", 2, width=0.125, crop=32, fc=256, initial=initial)
+    assert torch.equal(network.get_parameter("fc7.weight"), like.get_parameter("fc7.weight"))
+
+
+def of_places(kind: PlacesKind, initial: str) -> Network:
+    """A net that gives 80 numbers."""
+    words = with_last(vgg.table("A", 2, 0.125, 32, 256).words, ("FC-80", kind))
+    names = [f"n{i}" for i in range(80 // NUMBERS[kind])]
+    return Network.random(read_table("A", words, 32), names, IMAGENET, initial, 0)
+
+
+def test_where_a_gaussian_is_asked_for_places_begin_by_it() -> None:
+    weight = of_places("boxes", "gaussian:0.03").get_parameter("fc8.weight")
+    assert weight.std().item() == pytest.approx(0.03, rel=0.02)
 
 
 def test_the_same_seed_gives_the_same_network() -> None:

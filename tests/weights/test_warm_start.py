@@ -157,6 +157,17 @@ def test_what_is_taken_made_and_trained_is_said(verydeep: Cli) -> None:
     assert "fc8 is kept: its classes are the same\n" in said
 
 
+def test_by_what_a_layer_of_places_begins_is_said(verydeep: Cli) -> None:
+    source()
+    words = ["--task", "localise", "--from", "source.safetensors", "--epochs", "1", "--batch", "10"]
+    said = verydeep("train", "drawn:30x48", *words, "--out", "run").err
+    assert "new, by gaussian:0.01, for it gives places: fc8 (40 x 16 x 1 x 1)\n" in said
+    assert "by glorot" not in said
+    other = ("--out", "b", "--set", "initial=gaussian:0.02")
+    said = verydeep("train", "drawn:30x48", *words, *other).err
+    assert "new, by gaussian:0.02: fc8 (40 x 16 x 1 x 1)\n" in said
+
+
 def test_dropout_comes_back_where_a_file_has_none() -> None:
     """Keras's VGGs have no dropout; Table 1's nets do, so what is imported can be trained."""
     given = parameters(network_of())

@@ -1,4 +1,7 @@
-"""Random weights to start from, by name; biases start at zero in all of them (Sect. 3.1)."""
+"""Random weights to start from, by name; biases start at zero in all of them (Sect. 3.1).
+
+What gives places begins as the paper's layers do, whatever the others begin with.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ from verydeep.nets.layers import BatchNorm
 from verydeep.nets.table import Table
 
 NAMES = ("glorot", "he", "gaussian:STD", "whole-gaussian:STD")
+GAUSSIANS = ("gaussian", "whole-gaussian")
+OF_PLACES = 0.01
+"""The deviation of what gives places, where no other gaussian is asked for: the paper's, of all."""
 
 
 def initialise(network: nn.Module, table: Table, initial: str, generator: torch.Generator) -> None:
@@ -25,19 +31,33 @@ def initialise(network: nn.Module, table: Table, initial: str, generator: torch.
     +-sqrt(6 / (fan in + fan out)) (Glorot & Bengio, 2010), what the paper recommends for deep nets.
     "he": normal of standard deviation sqrt(2 / fan in) (He et al., 2015). Norms
     begin with weight and variance 1. Raises UserError for another name.
+
+    The layer that gives boxes or points begins with "gaussian:0.01" in nets by "glorot" and "he"
+    too, as all layers of the paper do. Places are shares of a crop, of the order of 1: by wider
+    weights those told first may be tens away, where values are large or there are few of them.
     """
     kind, std = parsed(initial)
+    places = begun_small(table, initial)
     whole = _fans_in(vgg.table(table.configuration)) if kind == "whole-gaussian" else {}
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             own = module.weight[0].numel()
             as_whole = math.sqrt(whole.get(name, own) / own) if kind == "whole-gaussian" else 1.0
-            _fill(module.weight, kind, std * as_whole, generator)
+            if name == places:
+                _fill(module.weight, "gaussian", OF_PLACES, generator)
+            else:
+                _fill(module.weight, kind, std * as_whole, generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, BatchNorm):
             nn.init.ones_(module.weight)
             nn.init.ones_(module.get_buffer("running_var"))
+
+
+def begun_small(table: Table, initial: str) -> str | None:
+    """The layer that gives places, where it begins otherwise than `initial` says; else None."""
+    kind, _ = parsed(initial)
+    return table.scores if table.places and kind not in GAUSSIANS else None
 
 
 def _fans_in(table: Table) -> dict[str, int]:
@@ -53,7 +73,7 @@ def parsed(initial: str) -> tuple[str, float]:
     with suppress(ValueError):
         if kind in ("glorot", "he") and not colon:
             return kind, math.nan
-        if kind in ("gaussian", "whole-gaussian") and 0 < float(argument) < math.inf:
+        if kind in GAUSSIANS and 0 < float(argument) < math.inf:
             return kind, float(argument)
     raise UserError(f"no initialisation '{initial}'; there are {', '.join(NAMES)}")
 

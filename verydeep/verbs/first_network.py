@@ -8,6 +8,7 @@ from dataclasses import replace
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset
 from verydeep.errors import UserError
+from verydeep.nets.initialisation import OF_PLACES, begun_small
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import IMAGENET
@@ -93,18 +94,22 @@ def in_words(network: Network, settings: Settings, started: Started | None) -> I
     if started is None:
         return
     yield f"layers of {settings.start}: {', '.join(started.layers)}; pixels as it has them"
-    sizes = {
-        name: " x ".join(map(str, network.get_submodule(name).get_parameter("weight").shape))
-        for name in started.new
-    }
-    if sizes:
-        said = ", ".join(f"{name} ({size})" for name, size in sizes.items())
-        yield f"new, by {settings.initial}: {said}"
-    else:
+    small = begun_small(network.table, settings.initial)
+    new = [_with_size(network, name) for name in started.new if name != small]
+    if new:
+        yield f"new, by {settings.initial}: {', '.join(new)}"
+    if small in started.new:
+        yield f"new, by gaussian:{OF_PLACES:g}, for it gives places: {_with_size(network, small)}"
+    if not started.new:
         yield f"{started.layers[-1]} is kept: its classes are the same"
     tuned = tuned_layers(network.table, settings.tune)
     if settings.tune != "all":
         yield f"trained: {', '.join(tuned)}; the others stay as they are"
+
+
+def _with_size(network: Network, name: str) -> str:
+    size = network.get_submodule(name).get_parameter("weight").shape
+    return f"{name} ({' x '.join(map(str, size))})"
 
 
 def random_network(dataset: Dataset, settings: Settings, beginning: Beginning | None) -> Network:
