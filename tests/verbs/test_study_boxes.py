@@ -19,10 +19,11 @@ from verydeep.localisation.boxes_file import Localised, load_boxes
 from verydeep.studies import localisation, sizes
 from verydeep.studies.misses import Misses
 from verydeep.studies.sizes import Size
-from verydeep.verbs import study as verb
+from verydeep.verbs import study_asked
 from verydeep.verbs.filled import filled
 from verydeep.verbs.plans import FAILED
-from verydeep.verbs.study import Studied, planned, study
+from verydeep.verbs.study import Studied, study
+from verydeep.verbs.study_plan import planned
 
 DATA = "drawn:40x48"
 """Of which 10 are to test on, with an object each, and 10 to choose by."""
@@ -33,7 +34,7 @@ def _least(monkeypatch: pytest.MonkeyPatch) -> None:
     least = Size("least", 0.125, 32, 40, (32, 48), 1, 1, (0.02,))
     monkeypatch.setitem(sizes.SIZES, "least", least)
     monkeypatch.setattr(localisation, "RATES", (0.02,))
-    monkeypatch.setattr(verb, "LEAST", 10)
+    monkeypatch.setattr(study_asked, "LEAST", 10)
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:

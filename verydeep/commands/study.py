@@ -13,7 +13,8 @@ from verydeep.commands.options import Data, Device, Json, Quiet, Threads
 
 if TYPE_CHECKING:
     from verydeep.runtime.runtime import Runtime
-    from verydeep.verbs.study import Judged, Planned, Studied
+    from verydeep.verbs.study import Judged, Studied
+    from verydeep.verbs.study_plan import Planned
 
 
 TRANSFER = "transfer"
@@ -77,6 +78,7 @@ def study(
     from verydeep.runtime.machine import Machine
     from verydeep.runtime.runtime import Runtime
     from verydeep.verbs import study as verb
+    from verydeep.verbs.study_plan import planned
 
     console = Console(quiet)
     console.say("verydeep study: looking at the data")
@@ -91,10 +93,10 @@ def study(
     if weights:
         raise UserError(f"{name} trains nets of its own; --from is of the study transfer")
     if dry_run:
-        planned = verb.planned(name, data, out, **asked)
-        for note in planned.dataset.notes:
+        to_do = planned(name, data, out, **asked)
+        for note in to_do.dataset.notes:
             console.say(note)
-        print(dry(planned, runtime, json))
+        print(dry(to_do, runtime, json))
         return
     found = verb.study(name, data, out, runtime, **asked)
     print(answer(found, json))

@@ -10,7 +10,7 @@ from verydeep.evaluation.published import three_scales
 
 PLAIN: Mapping[str, Any] = {
     "initial": "he", "divide": True, "fall": "cosine",
-    "dropout": 0.0, "colour": 0.0, "validation": "drawn", "bad_start": "train",
+    "dropout": 0.0, "colour": 0.0, "bad_start": "train",
 }  # fmt: skip
 """How nets are trained that are smaller than the paper's, all of them alike: He's weights, for
 narrow nets learn nothing from the paper's gaussian, and a rate that falls along a cosine, so that
