@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
@@ -13,11 +14,16 @@ from verydeep.studies.claims import Outcome
 from verydeep.studies.findings import Asked, Finding, Place, claims
 from verydeep.studies.initialisation import Initialisation
 from verydeep.studies.misses import refuse_others
-from verydeep.studies.verdicts import Evidence, Verdict, evidence_of_errors, verdicts
+from verydeep.studies.verdicts import (
+    Evidence,
+    Verdict,
+    evidence_of_errors,
+    evidence_of_folds,
+    verdicts,
+)
 from verydeep.verbs.beginnings import signals_of
 from verydeep.verbs.filled import Filled, filled
 from verydeep.verbs.plans import carry_out
-from verydeep.verbs.study_asked import SEEDS
 from verydeep.verbs.study_plan import INITIALISATION, Planned, begin, planned
 
 
@@ -63,7 +69,10 @@ class Studied:
 
     def _evidence(self, one: Asked) -> Evidence:
         first, second = self.filled[one.first], self.filled[one.second]
-        refuse_others(first.tests[0], second.tests[0])
+        for ours, theirs in zip(first.tests, second.tests, strict=True):
+            refuse_others(ours, theirs)
+        if self.planned.is_in_folds:
+            return evidence_of_folds(one.claim, first.missed_each, second.missed_each)
         return evidence_of_errors(one.claim, first.missed, second.missed)
 
 
@@ -74,19 +83,24 @@ def study(
     runtime: Runtime | None = None,
     *,
     size: str = "tiny",
-    seeds: int = SEEDS,
+    seeds: int | None = None,
     split: int = 0,
+    start: str | Path | None = None,
     progress: Progress | None = None,
+    **given: Any,
 ) -> Studied:
     """The paper's study of these names on labelled pictures, done as far as it was not yet.
 
     `names` are those of STUDIES, or "all", which is without localisation where the data tells of no
     boxes. What is done in the folder is kept, whatever other names it was done for; more seeds go
-    beside those that are there.
+    beside those that are there. The nets of localisation may `start` from weights, whose
+    convolutions their classifiers leave as they are; data that nobody has split is then tested in
+    folds. `given` are settings of all trainings, as `train` has them, and rates to try.
     Raises UserError as `planned` does, and Stopped where it was interrupted.
     """
     runtime = told(runtime, progress)
-    found = planned(names, data, out, size=size, seeds=seeds, split=split)
+    asked: dict[str, Any] = {"size": size, "seeds": seeds, "split": split, "start": start}
+    found = planned(names, data, out, runtime, **asked, **given)
     for note in found.dataset.notes:
         runtime.progress.say(note)
     begin(found)
@@ -94,5 +108,5 @@ def study(
     signals = None
     if INITIALISATION in found.names:
         signals = signals_of(found.dataset, found.size, split, found.work.folder, runtime)
-    done = filled(found.tables, found.seeds, found.work, found.dataset)
+    done = filled(found.tables, found.seeds, found.work, found.datasets)
     return Studied(found, done, signals)

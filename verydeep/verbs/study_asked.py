@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from verydeep.datasets import Dataset
+from verydeep.datasets import Dataset, Memory, settled
 from verydeep.errors import UserError
+from verydeep.runtime.runtime import Runtime
+from verydeep.verbs.parts import remembered
 
-SEEDS = 3
+SEEDS, FOLDS = 3, 5
 LEAST = 100
 """Pictures to test on, below which no finding of the paper's could be told from chance."""
 
@@ -25,21 +27,32 @@ def refuse_few_seeds(seeds: int) -> None:
         raise UserError(f"{seeds} seed(s); findings are told from chance by two at the least")
 
 
-def refuse_few(dataset: Dataset, what: str = "pictures") -> None:
-    """Raises UserError where there are too few pictures that nothing was chosen by."""
-    count = len(dataset.by_role.get("test", ()))
+def refuse_few(datasets: Sequence[Dataset], what: str = "pictures") -> None:
+    """Raises UserError where all parts to test on have too few pictures together."""
+    count = sum(len(dataset.by_role.get("test", ())) for dataset in datasets)
     if count < LEAST:
         raise UserError(
-            f"{dataset.where} has {count or 'no'} {what} to test on, of {LEAST} at the least; "
+            f"{datasets[0].where} has {count or 'no'} {what} to test on, of {LEAST} at the least; "
             f"give data with a part to test on, or so many that one is made"
         )
 
 
-def words_of(size: str, seeds: int, split: int) -> list[str | int]:
+def words_of(size: str, seeds: int, split: int, usual: int = SEEDS) -> list[str | int]:
     """How a command says these numbers, those alone that are not as they are without it."""
     words: list[str | int] = ["--scale", size]
-    words += ["--seeds", seeds] if seeds != SEEDS else []
+    words += ["--seeds", seeds] if seeds != usual else []
     return words + (["--split-seed", split] if split else [])
+
+
+def not_learnt(dataset: Dataset, paths: Sequence[Path], runtime: Runtime) -> Dataset:
+    """The data with nothing set aside that the weights have learnt from, or were chosen by."""
+    memory = Memory()
+    for path in paths:
+        memory = memory | remembered(path, dataset, "take other weights")
+    if not memory:
+        return dataset
+    whose, threads = " and ".join(map(str, paths)), runtime.machine.threads
+    return settled(dataset, memory, whose, threads=threads, progress=runtime.progress)
 
 
 def name_of(dataset: Dataset, data: str | Path) -> str:

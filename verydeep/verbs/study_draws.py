@@ -88,7 +88,7 @@ def draws_of(dataset: Dataset, a_class: int, count: int, split: int) -> Drawn:
     Raises UserError where too few are set aside to be tested on, and for a class of which there is
     no second picture to choose C by.
     """
-    refuse_few(dataset)
+    refuse_few([dataset])
     train, test = dataset.train, dataset.by_role["test"]
     signs = _signs(train, len(dataset.classes))
     for label, name in enumerate(dataset.classes):

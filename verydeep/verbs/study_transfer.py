@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float64
 
 from verydeep import weights
 from verydeep.benchmarks import caltech
-from verydeep.datasets import Dataset, Memory, settled
+from verydeep.datasets import Dataset
 from verydeep.descriptors.describe import Descriptors, Piece, described
 from verydeep.descriptors.protocols import machines_of
 from verydeep.engines import engine as engines
@@ -47,11 +47,11 @@ from verydeep.studies.verdicts import Evidence, evidence_of_errors, evidence_of_
 from verydeep.tensors_file import DamagedError
 from verydeep.training.duration import seconds_a_picture
 from verydeep.verbs.features import pieces_of
-from verydeep.verbs.parts import remembered
 from verydeep.verbs.study import Judged
 from verydeep.verbs.study_asked import (
     SEEDS,
     name_of,
+    not_learnt,
     refuse_few_seeds,
     refuse_other_sizes,
     words_of,
@@ -155,7 +155,7 @@ def planned_transfer(
     runtime = told(runtime, None)
     nets, paths = _nets(weights_paths, runtime)
     dataset, several = opened_to_draw(data, split)
-    dataset = _not_learnt(dataset, paths, runtime)
+    dataset = not_learnt(dataset, paths, runtime)
     drawn = stored_draws(dataset, seeds) or draws_of(dataset, A_CLASS[size], seeds, split)
     figure: Figure = "mAP" if several else "top-1 error" if drawn.shared else "mean class recall"
     like = _like(dataset, several)
@@ -218,17 +218,6 @@ def _nets(given: Sequence[str | Path], runtime: Runtime) -> tuple[tuple[Of, ...]
         table, scale = network.table, network.pixels.scale
         nets.append(Of(name, hash_of(network), table.configuration, table.crop, scale))
     return tuple(nets), paths
-
-
-def _not_learnt(dataset: Dataset, paths: Sequence[Path], runtime: Runtime) -> Dataset:
-    """The data with nothing set aside that the weights have learnt from, or were chosen by."""
-    memory = Memory()
-    for path in paths:
-        memory = memory | remembered(path, dataset, "take other weights")
-    if not memory:
-        return dataset
-    whose, threads = " and ".join(map(str, paths)), runtime.machine.threads
-    return settled(dataset, memory, whose, threads=threads, progress=runtime.progress)
 
 
 def _like(dataset: Dataset, several: bool) -> OnOther:
