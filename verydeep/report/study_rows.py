@@ -63,8 +63,8 @@ def notes_of(table: Table, found: Studied) -> list[str]:
         for seed in found.planned.seeds:
             if why := failure_of(cell, seed, found):
                 notes.append(
-                    f"{cell.row}, {cell.column}, {turn(found)} {seed} failed, and counts as an answer that "
-                    f"looks at no picture: {why}."
+                    f"{cell.row}, {cell.column}, {turn(found)} {seed} failed, and counts as an "
+                    f"answer that looks at no picture: {why}."
                 )
     return notes
 

@@ -105,9 +105,9 @@ def plan(size: Size, seeds: Sequence[int], begun: Convolutions | None = None) ->
     """
     nets = [*([AT_256] if size.is_papers else []), *box_nets(size)]
     of = {net.name: CLASSIFIER if begun else net.classifier.name for net in nets}
+    own = [net.classifier for net in nets]
     steps: list[Step] = [
-        *(_classifiers(begun, size, seeds) if begun else ()),
-        *(() if begun else trainings([net.classifier for net in nets], size, seeds)),
+        *(_classifiers(begun, size, seeds) if begun else trainings(own, size, seeds))
     ]
     for net in nets:
         if size.is_papers:

@@ -71,7 +71,7 @@ class Difference:
 
     The mean squares are added up all the same, and are N times the variance then: where folds are
     alike the interval is 1.4 times as wide as that of pictures alone. It holds 97 to 99 times of
-    100, and 96 where folds are all that matters. The t of the folds' means, with all of 4 degrees
+    100, and 95 where folds are all that matters. The t of the folds' means, with all of 4 degrees
     of freedom for five folds, would hold 95 times of 100 where each was trained on pictures of its
     own; they share most of them, of which no estimate from folds can know what it makes them alike
     (Bengio & Grandvalet, 2004, J. Mach. Learn. Res. 5, 1089-1105). At the levels to which claims
@@ -194,7 +194,7 @@ def difference_of_losses(
 
 
 def difference_of_folds(
-    missed_a: Sequence[Bool[np.ndarray, " n"]], missed_b: Sequence[Bool[np.ndarray, " n"]]
+    missed_a: Sequence[Bool[np.ndarray, " _"]], missed_b: Sequence[Bool[np.ndarray, " _"]]
 ) -> Difference:
     """The error of a less that of b in points, where each fold has other pictures than the others.
 

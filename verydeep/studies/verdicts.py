@@ -48,7 +48,7 @@ def evidence_of_errors(
 
 
 def evidence_of_folds(
-    claim: Claim, first: Sequence[Bool[np.ndarray, " n"]], second: Sequence[Bool[np.ndarray, " n"]]
+    claim: Claim, first: Sequence[Bool[np.ndarray, " _"]], second: Sequence[Bool[np.ndarray, " _"]]
 ) -> Evidence:
     """A claim beside the pictures that each way has missed, one fold after another.
 

@@ -35,7 +35,7 @@ def opened(data: str | Path, settings: Mapping[str, Any], several: bool = False)
     split = int(settings.get("split", 0))
     dataset = open_dataset(data, split, several)
     if fold := settings.get("fold"):
-        return in_fold(dataset, fold, split)
+        return in_fold(dataset, tuple(fold), split)
     return with_test(dataset, split) if settings.get("validation") == "drawn" else dataset
 
 

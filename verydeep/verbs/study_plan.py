@@ -139,7 +139,8 @@ def planned(
     begun = None if start is None else _begun(asked, start, own, given)
     path = digest = None
     if begun is not None:
-        path, digest, own = begun.path, begun.hash, replace(own, width=begun.width)
+        path, digest = begun.path, begun.hash
+        own = replace(own, width=begun.width, rates=own.box_rates)
     datasets, folds = datasets_of(data, split, seeds, path, told(runtime, None))
     chosen, datasets = _possible(names, asked, datasets)
     first, numbers = datasets[0], range(len(datasets))
