@@ -63,7 +63,7 @@ def pictures(root: str = "val", count: int = 12) -> Path:
 def convolutions(path: str = "convs.safetensors") -> str:
     """A narrow net's, as those of an imported file without its FC layers."""
     if not Path(path).exists():
-        cut("D", path)
+        cut("A", path)
     return path
 
 
