@@ -16,7 +16,7 @@ from verydeep.exporters.families import WRITERS
 from verydeep.nets.vgg import CONFIGURATIONS, table
 from verydeep.tasks import TASKS
 from verydeep.training.settings import checked
-from verydeep.verbs.study import ALL, STUDIES
+from verydeep.verbs.study_plan import ALL, STUDIES
 from verydeep.verbs.transfer_protocols import PROTOCOLS
 
 

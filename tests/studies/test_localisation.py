@@ -9,7 +9,7 @@ from verydeep.runtime.machine import Machine
 from verydeep.studies import classification
 from verydeep.studies.estimate import estimates
 from verydeep.studies.findings import claims
-from verydeep.studies.localisation import RATES, plan, tables
+from verydeep.studies.localisation import plan, tables
 from verydeep.studies.plan import Measurement, Training, joined
 from verydeep.studies.sizes import SIZES, Size
 
@@ -71,15 +71,15 @@ def test_smaller_nets_of_boxes_are_all_trained_alike(size: str) -> None:
     found = boxes_of(size)
     trials = {name: training for name, training in found.items() if "-rate-" in name}
     others = {name: training for name, training in found.items() if "-rate-" not in name}
-    assert len(trials) == 4 * len(RATES)
+    assert len(trials) == 4 * len(SIZES[size].box_rates)
     assert {trial.after for trial in trials.values()} == {"D-0"}
     assert len(others) == 4 * len(SEEDS)
-    for same in ("epochs", "width", "crop", "scale", "batch", "fall", "dropout", "validation"):
+    for same in ("epochs", "width", "crop", "scale", "batch", "fall", "dropout"):
         assert len({str(t.settings[same]) for t in others.values()}) == 1, same
     for name, training in others.items():
         way, _, seed = name.rpartition("-")
         assert training.after == f"D-{seed}"
-        assert training.tried == tuple(f"{way}-rate-{rate:g}" for rate in RATES)
+        assert training.tried == tuple(f"{way}-rate-{rate:g}" for rate in SIZES[size].box_rates)
 
 
 @pytest.mark.parametrize("size", [*SCALED, "full"])

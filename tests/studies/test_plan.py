@@ -52,7 +52,7 @@ def test_smaller_nets_are_all_trained_alike(size: str) -> None:
     others = [t for t in found.trainings if "-rate-" not in t.name]
     assert len(trials) == 7 * len(SIZES[size].rates)
     assert len(others) == 3 * (7 + 3)
-    for same in ("epochs", "width", "crop", "batch", "initial", "fall", "dropout", "validation"):
+    for same in ("epochs", "width", "crop", "batch", "initial", "fall", "dropout"):
         assert len({str(t.settings[same]) for t in others}) == 1, same
     for training in others:
         net = training.settings["net"]

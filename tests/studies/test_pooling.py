@@ -6,6 +6,7 @@ means and of seed means; and what intervals hold is counted on drawn losses.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
@@ -19,6 +20,7 @@ from verydeep.studies.pooling import (
     Variances,
     difference_of_errors,
     difference_of_figures,
+    difference_of_folds,
     difference_of_losses,
 )
 
@@ -181,6 +183,57 @@ def test_where_seeds_are_nearly_all_that_matters_intervals_hold_as_often_as_is_s
         )
     ]
     assert np.mean(held) == pytest.approx(holds, abs=0.015)
+
+
+FOLDS = ([True, True, False, True], [True, False, False, False])
+"""Of two folds four pictures each, that a missed and b did not; 3/4 and 1/4. Within they vary by
+3/4 and 3/4 on 6; between by 4 (1/4^2 + 1/4^2) = 1/2 on 1."""
+
+
+def of_folds(a: Sequence[Sequence[bool]] = FOLDS) -> Difference:
+    missed = [np.array(fold) for fold in a]
+    return difference_of_folds(missed, [np.zeros(len(fold), bool) for fold in a])
+
+
+def test_folds_are_a_nested_layout_worked_by_hand() -> None:
+    """Two pictures pretended add 2 / 6 to the first. Other numbers: 16 pictures in 4 folds."""
+    found = of_folds()
+    assert (found.mean, found.pictures, found.seeds, found.losses) == (50, 8, 2, 8)
+    assert found.squares == pytest.approx((1e4 / 4, 1e4 / 2, 0))
+    assert found.variances == pytest.approx((1e4 / 4, 1e4 / 16, 0))
+    of_pictures, of_folds_ = 1 / 4 + 1 / 3, 1 / 2
+    assert found.deviation == pytest.approx(100 * sqrt((of_pictures + of_folds_) / 8))
+    squares = (of_pictures + of_folds_) ** 2
+    assert found.df == pytest.approx(squares / (of_pictures**2 / 6 + of_folds_**2))
+    assert found.at() == found
+    more = found.at(pictures=32, seeds=4)
+    assert more.squares == pytest.approx((1e4 / 4, 1e4 / 4 + 8 * 1e4 / 16, 0))
+
+
+def test_mean_squares_of_folds_are_those_of_scipys_analysis_of_variance() -> None:
+    random = np.random.default_rng(5)
+    folds = [(random.random(n) < p) for n, p in ((40, 0.3), (41, 0.5), (39, 0.2))]
+    squares = of_folds([fold.tolist() for fold in folds]).squares
+    theirs = stats.f_oneway(*[fold.astype(float) for fold in folds])
+    assert squares.seeds / squares.pictures == pytest.approx(theirs.statistic)
+
+
+@pytest.mark.parametrize(("sd", "holds"), [(0, 0.99), (1, 0.98), (8, 0.95)])
+def test_intervals_of_five_folds_hold_as_often_as_is_said(sd: float, holds: float) -> None:
+    """2,000 pictures, each in one fold; folds that are 0, 1 and 8 points apart, 4,000 times each.
+
+    The mean squares drawn as they come, of differences that deviate by 40 points.
+    """
+    random = np.random.default_rng(4)
+    of_pictures = 1600 * random.chisquare(1995, 4000) / 1995
+    between = 1600 + 400 * sd**2
+    of_folds_ = between * random.chisquare(4, 4000) / 4
+    means = random.standard_normal(4000) * sqrt(between / 2000)
+    held = [
+        abs(mean) <= Difference(mean, Variances(p, f, 0.0), 2000, 5, nested=True).half_width()
+        for mean, p, f in zip(means.tolist(), of_pictures.tolist(), of_folds_.tolist(), strict=True)
+    ]
+    assert np.mean(held) == pytest.approx(holds, abs=0.012)
 
 
 def test_figures_alone_are_the_paired_t_test() -> None:

@@ -35,6 +35,7 @@ from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import SILENT
 from verydeep.runtime.runtime import Runtime
 from verydeep.tasks.classify import CLASSIFY
+from verydeep.tasks.task import Judgement
 from verydeep.training.defaults import choose
 from verydeep.training.loader import (
     Augmentation,
@@ -89,6 +90,19 @@ def source_of(part: Part) -> CropSource:
 
 def weights_of(net: Network) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+def test_a_check_that_gives_no_finite_loss_ends_a_training_as_a_step_does() -> None:
+    """Three batches of ten an epoch; the last step of the first is named."""
+    train_part, test_part = drawn()
+    training = Training.of(network(), SETTINGS)
+
+    def judge(*given: object) -> Judgement:
+        return Judgement(float("inf"), {"top1": 90.0, "top5": 50.0})
+
+    with pytest.raises(NotFiniteError, match="validation loss is not finite after epoch 1") as told:
+        list(fit(training, source_of(train_part), test_part, SETTINGS, judge=judge))
+    assert told.value.step == 2
 
 
 # --- the loader

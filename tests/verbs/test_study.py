@@ -20,8 +20,9 @@ from verydeep.studies import classification, sizes
 from verydeep.studies.sizes import Size
 from verydeep.studies.tables import Cell, Source, Table
 from verydeep.training.recorder import Recorder
-from verydeep.verbs import study as verb
-from verydeep.verbs.study import Studied, begin, planned, study
+from verydeep.verbs import study_asked
+from verydeep.verbs.study import Studied, study
+from verydeep.verbs.study_plan import begin, planned
 
 DATA = "drawn:40x48"  # of which 10 are to test on
 TRAININGS = ["A-rate-0.02", "A-0", "A-1"]
@@ -43,7 +44,7 @@ def _least(monkeypatch: pytest.MonkeyPatch) -> None:
     least = Size("least", 0.125, 32, 40, (32, 48), 1, 1, (0.02,))
     monkeypatch.setitem(sizes.SIZES, "least", least)
     monkeypatch.setitem(classification.STUDIES, "protocols", one_net)
-    monkeypatch.setattr(verb, "LEAST", 10)
+    monkeypatch.setattr(study_asked, "LEAST", 10)
 
 
 def done(folder: str = "s", seeds: int = 2) -> Studied:
@@ -122,7 +123,7 @@ def test_every_mistake_is_one_line() -> None:
         ({"data": "drawn:20x48"}, "has 10 pictures to test on, of 11 at the least"),
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verb, "LEAST", 11)
+        patch.setattr(study_asked, "LEAST", 11)
         for given, line in cases:
             asked = {"names": "depth", "data": DATA, "size": "least", "seeds": 2, **given}
             with pytest.raises(UserError, match=line):

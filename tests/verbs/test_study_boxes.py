@@ -16,13 +16,14 @@ from tests.conftest import TWO_CORES, drawn_photos
 from verydeep.commands.study import answer, as_json
 from verydeep.errors import UserError
 from verydeep.localisation.boxes_file import Localised, load_boxes
-from verydeep.studies import localisation, sizes
+from verydeep.studies import sizes
 from verydeep.studies.misses import Misses
 from verydeep.studies.sizes import Size
-from verydeep.verbs import study as verb
+from verydeep.verbs import study_asked
 from verydeep.verbs.filled import filled
 from verydeep.verbs.plans import FAILED
-from verydeep.verbs.study import Studied, planned, study
+from verydeep.verbs.study import Studied, study
+from verydeep.verbs.study_plan import planned
 
 DATA = "drawn:40x48"
 """Of which 10 are to test on, with an object each, and 10 to choose by."""
@@ -30,10 +31,9 @@ DATA = "drawn:40x48"
 
 @pytest.fixture(autouse=True)
 def _least(monkeypatch: pytest.MonkeyPatch) -> None:
-    least = Size("least", 0.125, 32, 40, (32, 48), 1, 1, (0.02,))
+    least = Size("least", 0.125, 32, 40, (32, 48), 1, 1, (0.02,), box_rates=(0.02,))
     monkeypatch.setitem(sizes.SIZES, "least", least)
-    monkeypatch.setattr(localisation, "RATES", (0.02,))
-    monkeypatch.setattr(verb, "LEAST", 10)
+    monkeypatch.setattr(study_asked, "LEAST", 10)
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
@@ -84,7 +84,7 @@ def done() -> Studied:
     return study("localisation", DATA, "s", TWO_CORES, size="least", seeds=2)
 
 
-@pytest.mark.timeout(900)  # fifteen small trainings, beside others
+@pytest.mark.timeout(900)  # ten small trainings, beside others
 def test_tables_and_findings_are_what_the_boxes_files_say() -> None:
     found = done()
     data = json.loads(as_json(found, Path("p")))
@@ -149,6 +149,6 @@ def test_a_net_of_boxes_whose_training_failed_misses_every_picture() -> None:
         Path("s", name).mkdir(parents=True)
         Path("s", name, FAILED).write_text("a loss that is no number\n")
     (dense,) = [table for table in found.tables if table.name == "Table 9"]
-    places = filled([dense], found.seeds, found.work, found.dataset)
+    places = filled([dense], found.seeds, found.work, found.datasets)
     assert {place.errors() for place in places.values()} == {(100.0, 100.0)}
     assert {place.missed.shape for place in places.values()} == {(2, 10)}

@@ -19,9 +19,9 @@ from verydeep.studies import beginnings as ways
 from verydeep.studies import deep_stack, sizes
 from verydeep.studies.initialisation import initialisation
 from verydeep.studies.sizes import Size
-from verydeep.verbs import beginnings
-from verydeep.verbs import study as verb
-from verydeep.verbs.study import Planned, Studied, planned, study
+from verydeep.verbs import beginnings, study_asked
+from verydeep.verbs.study import Studied, study
+from verydeep.verbs.study_plan import Planned, planned
 
 DATA = "drawn:40x48"  # of which 10 are to test on, one of each class
 
@@ -29,7 +29,7 @@ DATA = "drawn:40x48"  # of which 10 are to test on, one of each class
 @pytest.fixture(autouse=True)
 def _least(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sizes.SIZES, "least", Size("least", 0.125, 32, 40, (32, 48), 2, 2, (0.02,)))
-    monkeypatch.setattr(verb, "LEAST", 10)
+    monkeypatch.setattr(study_asked, "LEAST", 10)
     monkeypatch.setattr(ways, "RANDOM", ("gaussian:100", "glorot"))
     monkeypatch.setattr(ways, "_ENDS", {ways.PLAINLY: ""})
     monkeypatch.setattr(deep_stack, "UNITS", 20)

@@ -21,7 +21,7 @@ from verydeep.commands.study_transfer import answer, dry
 from verydeep.errors import UserError
 from verydeep.evaluation.scores import load_scores
 from verydeep.studies.transfer import A_CLASS
-from verydeep.verbs import study_draws, study_transfer
+from verydeep.verbs import study_asked, study_transfer
 from verydeep.verbs.features import features
 from verydeep.verbs.study_transfer import StudiedTransfer, planned_transfer
 
@@ -31,7 +31,7 @@ BOTH = "d and e"
 
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_draws, "LEAST", 6)
+    monkeypatch.setattr(study_asked, "LEAST", 6)
     monkeypatch.setitem(A_CLASS, "least", 4)
     for path, net, seed in zip(NETS, "DE", (1, 2), strict=True):
         made(net, seed, path)

@@ -13,7 +13,8 @@ from verydeep.commands.options import Data, Device, Json, Quiet, Threads
 
 if TYPE_CHECKING:
     from verydeep.runtime.runtime import Runtime
-    from verydeep.verbs.study import Judged, Planned, Studied
+    from verydeep.verbs.study import Judged, Studied
+    from verydeep.verbs.study_plan import Planned
 
 
 TRANSFER = "transfer"
@@ -39,11 +40,25 @@ def study(
             autocompletion=one_of(SIZES),
         ),
     ] = "tiny",
-    seeds: Annotated[int, typer.Option(help="Trainings of each net, from seed 0 on.")] = 3,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Trainings of each net, from seed 0 on; or folds. [default: 3; 5 folds]"),
+    ] = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(
-            "--from", metavar="WEIGHTS", help="Of transfer: vgg16, a file or a run; once or twice."
+            "--from",
+            metavar="WEIGHTS",
+            help="vgg16, a file or a run. Of transfer: whose features, once or twice; of "
+            "localisation: whose convolutions nets begin with.",
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting of all trainings: crop=64, epochs=4; rate=0.02,0.005 tries two.",
         ),
     ] = None,
     out: Annotated[
@@ -73,28 +88,33 @@ def study(
     does another process that is started beside it.
     """
     from verydeep.commands.console import Console
+    from verydeep.commands.train import parsed
     from verydeep.errors import UserError
     from verydeep.runtime.machine import Machine
     from verydeep.runtime.runtime import Runtime
     from verydeep.verbs import study as verb
+    from verydeep.verbs.study_plan import planned
 
     console = Console(quiet)
     console.say("verydeep study: looking at the data")
     runtime = Runtime(Machine.this(device, threads), progress=console)
-    asked: dict[str, Any] = {"size": scale, "seeds": seeds, "split": split_seed}
+    asked: dict[str, Any] = {"size": scale, "split": split_seed}
+    asked |= {} if seeds is None else {"seeds": seeds}
     if name == TRANSFER:
         from verydeep.commands import study_transfer
 
-        given = weights or []
-        print(study_transfer.said(given, data, out, runtime, asked, dry_run, json))
+        if set_:
+            raise UserError("the study transfer trains no nets; leave --set out")
+        print(study_transfer.said(weights or [], data, out, runtime, asked, dry_run, json))
         return
-    if weights:
-        raise UserError(f"{name} trains nets of its own; --from is of the study transfer")
+    if len(weights or []) > 1:
+        raise UserError(f"--from {' --from '.join(weights or [])}; nets begin with one of them")
+    asked |= {"start": weights[0] if weights else None, **parsed(set_ or [])}
     if dry_run:
-        planned = verb.planned(name, data, out, **asked)
-        for note in planned.dataset.notes:
+        to_do = planned(name, data, out, runtime, **asked)
+        for note in to_do.dataset.notes:
             console.say(note)
-        print(dry(planned, runtime, json))
+        print(dry(to_do, runtime, json))
         return
     found = verb.study(name, data, out, runtime, **asked)
     print(answer(found, json))
@@ -110,6 +130,7 @@ def dry(planned: Planned, runtime: Runtime, json: bool) -> str:
     on_cpu = runtime.machine.device == "cpu"
     minutes = sum(takes[name].seconds for name in left) / 60
     room = sum(takes[name].bytes for name in left)
+    passing = max((takes[name].passing for name in left), default=0)
     if json:
         steps = [{"name": name, **takes[name]._asdict()} for name in left]
         return dumps({"folder": str(planned.work.folder), "steps": steps}, indent=1)
@@ -119,10 +140,12 @@ def dry(planned: Planned, runtime: Runtime, json: bool) -> str:
         rows.append([name, time, f"{short(takes[name].bytes)}B"])
     about = f"about {minutes:.0f} minutes on {runtime.machine}" if on_cpu else "time not reckoned"
     done = len(takes) - len(left)
+    in_folds = f"; {len(planned.seeds)} folds" if planned.is_in_folds else ""
     where = f"{short(room)}B in {planned.work.folder}/"
+    where += f" and up to {short(passing)}B more until a step is done" if passing else ""
     return "\n".join(
         [
-            str(planned.size),
+            f"{planned.size}{in_folds}",
             text_table(rows),
             f"{len(left)} steps ({done} are done): {about}, {where}",
         ]

@@ -1,7 +1,8 @@
 """A dataset's parts made of what was found: split already, or split here from a seed.
 
 In comes what lies there by role, of whatever kind it is; out comes the dataset. Where pictures are
-many there is a part to choose the weights by and another to test on; what chose is no test.
+many there is a part to choose the weights by and another to test on; what chose is no test. All
+folds together test each picture once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from verydeep import randomness
+from verydeep.errors import UserError
 from verydeep.parts.annotations import Labels, LabelSets, Truth
 from verydeep.parts.dataset import ROLES, Dataset, Part, fingerprint
 from verydeep.parts.entries import some
@@ -22,8 +24,11 @@ from verydeep.parts.entries import some
 HELD_OUT = 0.2
 """Share of each class that is set aside where the folder has no split: half of it each to choose
 the weights by and to test on where pictures are many, and else all of it to choose by."""
+CHOOSES = ("validation",)
 MANY, MANY_A_CLASS = 1000, 100
 """Pictures, in all and of each class, from which on there is a part for both: 10 of each class."""
+SPLIT = "drawn from split seed"
+"""In a note on parts that were made when the data was opened."""
 RAREST = "; a picture of several classes goes with the rarest"
 
 
@@ -110,7 +115,7 @@ def _drawn(whole: Part, seed: int, share: float, made: tuple[str, ...]) -> dict[
     pictures whether one role is made or two.
     """
     turns = np.zeros(len(whole), dtype=np.int64)
-    labels = _rarest(whole.truth) if isinstance(whole.truth, LabelSets) else whole.labels
+    labels = _one_each(whole)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         count = max(1, round(share * len(members)))
@@ -118,6 +123,11 @@ def _drawn(whole: Part, seed: int, share: float, made: tuple[str, ...]) -> dict[
         turns[drawn[:count]] = 1 + np.arange(count) % len(made)
     roles = enumerate(("train", *made))
     return {role: whole.only(np.flatnonzero(turns == turn)) for turn, role in roles}
+
+
+def _one_each(whole: Part) -> Labels:
+    """A class of each picture, by which it is drawn."""
+    return _rarest(whole.truth) if isinstance(whole.truth, LabelSets) else whole.labels
 
 
 def _rarest(sets: LabelSets) -> Labels:
@@ -182,7 +192,7 @@ def with_test(dataset: Dataset, seed: int) -> Dataset:
     if {"test", "validation"} - parts.keys() != {"test"} or "validation" in dataset.made:
         return dataset
     name = dataset.roles["validation"]
-    found = _drawn(parts["train"], seed, HELD_OUT / 2, ("validation",))
+    found = _drawn(parts["train"], seed, HELD_OUT / 2, CHOOSES)
     note = (
         f"{HELD_OUT / 2:.0%} of each class of {dataset.roles['train']} chooses the weights, drawn "
         f"from split seed {seed}: {len(found['validation']):,}; {name} is the test"
@@ -192,6 +202,50 @@ def with_test(dataset: Dataset, seed: int) -> Dataset:
         parts={**found, "test": parts["validation"]},
         made=("validation",),
         notes=(*dataset.notes, note),
+        roles={role: role for role in ROLES},
+    )
+
+
+def has_own_parts(dataset: Dataset) -> bool:
+    """Whether somebody else than the seed of the split set pictures aside."""
+    return any(role != "train" and role not in dataset.made for role in dataset.by_role)
+
+
+def in_fold(dataset: Dataset, fold: tuple[int, int], seed: int) -> Dataset:
+    """The same pictures with fold i of k as the test, (i, k), and the others to learn from.
+
+    Pictures of each class are dealt out in turn, in an order drawn from the seed of the split, so
+    that all folds together test each picture once. A tenth of each class of the others chooses the
+    weights. Raises UserError for data that is split already, and for a class with too few pictures.
+    """
+    if has_own_parts(dataset):
+        raise UserError(f"{dataset.where} is split already; folds are of data without parts")
+    (number, count), whole = fold, dataset.everything
+    labels, order = _one_each(whole), list[int]()
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        if len(members) < count and label < len(dataset.classes):
+            raise UserError(
+                f"class '{dataset.classes[label]}' has {len(members)} picture(s), too few for "
+                f"{count} folds; add pictures, or take fewer folds or the class out"
+            )
+        drawn = randomness.generator(seed, "split", epoch=count, sample=int(label))
+        order += drawn.permutation(members).tolist()
+    turns = np.empty(len(whole), np.int64)
+    turns[order] = np.arange(len(order)) % count
+    test = whole.only(np.flatnonzero(turns == number))
+    others = _drawn(whole.only(np.flatnonzero(turns != number)), seed, HELD_OUT / 2, CHOOSES)
+    parts = {**others, "test": test}
+    kept = tuple(note for note in dataset.notes if SPLIT not in note)
+    note = (
+        f"fold {number + 1} of {count}, drawn from split seed {seed}: {len(parts['train']):,} to "
+        f"train, {len(parts['validation']):,} to choose by, {len(test):,} to test"
+    )
+    return replace(
+        dataset,
+        parts=parts,
+        made=("validation", "test"),
+        notes=(*kept, note),
         roles={role: role for role in ROLES},
     )
 

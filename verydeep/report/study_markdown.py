@@ -8,9 +8,9 @@ from pathlib import Path
 from verydeep.files import write_atomic
 from verydeep.report.signal_tables import markdown as markdown_of_signals
 from verydeep.report.study_rows import (
-    HEAD,
     VERDICT_HEAD,
     cells_of,
+    head_of,
     how_it_was_judged,
     in_short,
     notes_of,
@@ -32,7 +32,10 @@ def markdown(found: Studied) -> str:
     blocks = [f"`{planned.command}`: {planned.size}. {how_it_was_judged(found)}"]
     for table in planned.tables:
         rows = [(r.net, r.how, r.paper, r.ours, ", ".join(r.seeds)) for r in rows_of(table, found)]
-        blocks += [f"{table.name}, {table.title}: {table.figure} in %.", lines_of(HEAD, rows)]
+        blocks += [
+            f"{table.name}, {table.title}: {table.figure} in %.",
+            lines_of(head_of(found), rows),
+        ]
         blocks += notes_of(table, found)
     for judged in found.judged:
         verdicts = [cells_of(verdict) for verdict in judged.verdicts]

@@ -14,13 +14,14 @@ from verydeep.report.html import section, table, write_html
 from verydeep.report.plots import FAINT, FIRST, INK, SECOND, STYLE, svg
 from verydeep.report.signals import sections_of_initialisation
 from verydeep.report.study_rows import (
-    HEAD,
     VERDICT_HEAD,
     cells_of,
     failure_of,
+    head_of,
     how_it_was_judged,
     notes_of,
     rows_of,
+    turn,
 )
 from verydeep.studies.claims import Outcome
 from verydeep.studies.tables import Cell, Table
@@ -75,7 +76,7 @@ def _table(one: Table, found: Studied) -> str:
         ]
         rows.append((*map(escape, row[:-1]), ", ".join(links)))
     notes = "".join(f"<p>{escape(note)}</p>" for note in notes_of(one, found))
-    return _plot(one, found) + table(HEAD, rows, "numbers") + notes
+    return _plot(one, found) + table(head_of(found), rows, "numbers") + notes
 
 
 def _link(found: Studied, cell: Cell, seed: int, words: str) -> str:
@@ -143,7 +144,7 @@ def _curves(found: Studied) -> str:
             axes.set(xlabel="epoch", ylabel=f"validation {watched.called}, {watched.unit}")
             axes.legend(frameon=False, fontsize=8, ncols=2, labelcolor=INK, edgecolor=FAINT)
             plots.append(svg(figure))
-    return f"<p>With seed {seed}.</p>" + "".join(plots)
+    return f"<p>With {turn(found)} {seed}.</p>" + "".join(plots)
 
 
 def _by_figure(of: Mapping[str, Figure]) -> Iterator[tuple[Figure, Sequence[str]]]:

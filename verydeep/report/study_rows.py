@@ -12,8 +12,17 @@ from verydeep.studies.tables import Cell, Table
 from verydeep.studies.verdicts import Verdict
 from verydeep.verbs.study import Judged, Studied
 
-HEAD = ("net", "", "paper", "ours", "each seed")
 VERDICT_HEAD = ("claim", "found", "better by, points", "interval", "p", "paper's would be")
+
+
+def head_of(found: Studied) -> tuple[str, ...]:
+    """What stands over the rows of a table."""
+    return ("net", "", "paper", "ours", f"each {turn(found)}")
+
+
+def turn(found: Studied) -> str:
+    """What a study repeats itself by."""
+    return "fold" if found.planned.is_in_folds else "seed"
 
 
 class Row(NamedTuple):
@@ -54,8 +63,8 @@ def notes_of(table: Table, found: Studied) -> list[str]:
         for seed in found.planned.seeds:
             if why := failure_of(cell, seed, found):
                 notes.append(
-                    f"{cell.row}, {cell.column}, seed {seed} failed, and counts as an answer that "
-                    f"looks at no picture: {why}."
+                    f"{cell.row}, {cell.column}, {turn(found)} {seed} failed, and counts as an "
+                    f"answer that looks at no picture: {why}."
                 )
     return notes
 
@@ -90,11 +99,16 @@ def how_it_was_judged(found: Studied) -> str:
     """What stands behind intervals and p, in words."""
     count = sum(len(judged.verdicts) for judged in found.judged)
     together = f", corrected for all {count} claims together (Holm)" if count > 1 else ""
-    counts = sorted({len(filled.tests[0].names) for filled in found.filled.values()})
+    each, turns = turn(found), len(found.planned.seeds)
+    sizes = [[len(test.names) for test in filled.tests] for filled in found.filled.values()]
+    if found.planned.is_in_folds:
+        counts, how = sorted({sum(tests) for tests in sizes}), ", each tested once by nets that "
+        how += "learnt from other folds"
+    else:
+        counts, how = sorted({tests[0] for tests in sizes}), " that chose nothing"
     pictures = " or ".join(f"{each:,}" for each in counts)
     return (
-        f"Errors on {pictures} pictures that chose nothing, mean and deviation over "
-        f"{len(found.planned.seeds)} seeds. Intervals (95 %) and p are of other pictures and other "
-        f"seeds both{together}. The paper's effect is "
-        f"taken as a share of our error. Undecided is what the interval leaves open."
+        f"Errors on {pictures} pictures{how}, mean and deviation over {turns} {each}s. Intervals "
+        f"(95 %) and p are of other pictures and other {each}s both{together}. The paper's effect "
+        f"is taken as a share of our error. Undecided is what the interval leaves open."
     )

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from verydeep.errors import UserError
 from verydeep.nets.cost import cost
 from verydeep.nets.vgg import Sizes
-from verydeep.studies.classification import FIXED, Net
+from verydeep.studies.classification import FIXED, Net, rate_of
 from verydeep.studies.classification import trainings as with_own_weights
 from verydeep.studies.plan import Plan, Training
 from verydeep.studies.sizes import PLAIN, Size
@@ -43,8 +44,11 @@ def plan(size: Size, seeds: Sequence[int]) -> Plan:
     """All that is trained for that table, which tests itself by what the table is of.
 
     A training whose loss is no number any more has failed, and the others go on. The rate of each
-    beginning is that which is best in trials of as many epochs.
+    beginning is that which is best in trials of as many epochs. Raises UserError for too few epochs
+    to halve.
     """
+    if min(size.epochs, size.trial) < 2:
+        raise UserError("initialisation trains A for half of the epochs; take two epochs or more")
     steps: list[Training] = []
     for column in _ENDS:
         for beginning in RANDOM:
@@ -66,22 +70,29 @@ def _random(initial: str, column: str, size: Size, seeds: Sequence[int]) -> Iter
     if name == net:
         yield from with_own_weights([Net(net, FIXED)], size, seeds)
         return
-    tried = tuple(f"{name}-rate-{rate:g}" for rate in size.rates)
-    for trial, rate in zip(tried, size.rates, strict=True):
+    tried = _trials(name, size)
+    for trial, rate in zip(tried, size.rates, strict=False):
         yield _training(trial, net, size, size.trial, seeds[0], initial=initial, rate=rate)
     for seed in seeds:
         whole = f"{name}-{seed}"
-        yield _training(whole, net, size, size.epochs, seed, tried=tried, initial=initial)
+        own: dict[str, Any] = {"initial": initial, **rate_of(size.rates)}
+        yield _training(whole, net, size, size.epochs, seed, tried=tried, **own)
+
+
+def _trials(name: str, size: Size) -> tuple[str, ...]:
+    """Names of the trials of each rate; none where there is one rate alone."""
+    return tuple(f"{name}-rate-{rate:g}" for rate in size.rates if len(size.rates) > 1)
 
 
 def _after_a(column: str, size: Size, seeds: Sequence[int]) -> Iterator[Training]:
     """A for half of the epochs and D after it for the other half; trials of the rate alike."""
     name = _name(FROM_A, column, size)
-    tried = tuple(f"{name}-rate-{rate:g}" for rate in size.rates)
-    for trial, rate in zip(tried, size.rates, strict=True):
+    tried = _trials(name, size)
+    for trial, rate in zip(tried, size.rates, strict=False):
         yield from _both(trial, column, size, size.trial, seeds[0], rate=rate)
     for seed in seeds:
-        yield from _both(f"{name}-{seed}", column, size, size.epochs, seed, tried=tried)
+        own = {"tried": tried, **rate_of(size.rates)}
+        yield from _both(f"{name}-{seed}", column, size, size.epochs, seed, **own)
 
 
 def _both(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from verydeep.evaluation.published import PUBLISHED, Trained
 from verydeep.studies.plan import Measurement, Plan, Step, Training
@@ -88,14 +89,30 @@ def _papers(net: Net, seeds: Sequence[int]) -> Iterator[Training]:
 def _ours(net: Net, size: Size, seeds: Sequence[int]) -> Iterator[Training]:
     """A net scaled down, after the trials of its rate."""
     trial = {**size.training(size.trial), "net": net.net, "scale": size.scale, "seed": seeds[0]}
-    tried = tuple(f"{net.net}-rate-{rate:g}" for rate in size.rates)
-    for name, rate in zip(tried, size.rates, strict=True):
-        yield Training(name, {**trial, "rate": rate}, may_fail=True)
+    trials = trials_of(net.net, size.rates, trial)
+    yield from trials
     scale = f"{size.jitter[0]}-{size.jitter[1]}" if net.way == JITTERED else size.scale
-    whole = {**size.training(size.epochs), "net": net.net, "scale": scale}
+    whole = {**size.training(size.epochs), **rate_of(size.rates), "net": net.net, "scale": scale}
+    tried = tuple(training.name for training in trials)
     for seed in seeds:
         own = {**whole, "seed": seed}
         yield Training(f"{net.name}-{seed}", own, tried=tried, may_fail=True)
+
+
+def trials_of(
+    name: str, rates: Sequence[float], settings: Mapping[str, Any], after: str | None = None
+) -> tuple[Training, ...]:
+    """A training for each of several rates to be tried; none for one rate alone."""
+    return tuple(
+        Training(f"{name}-rate-{rate:g}", {**settings, "rate": rate}, None, after, may_fail=True)
+        for rate in rates
+        if len(rates) > 1
+    )
+
+
+def rate_of(rates: Sequence[float]) -> dict[str, float]:
+    """The rate as a setting, where there is one alone."""
+    return {"rate": rates[0]} if len(rates) == 1 else {}
 
 
 def depth(size: Size) -> list[Table]:

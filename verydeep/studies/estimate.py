@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, NamedTuple
 
 from verydeep.evaluation.views import WAYS, Pass
@@ -13,20 +14,23 @@ from verydeep.nets.table import Table
 from verydeep.parts.dataset import Dataset
 from verydeep.runtime.machine import Machine
 from verydeep.studies.plan import Measurement, Plan, Step, Training
-from verydeep.training.duration import seconds_a_picture
+from verydeep.training.duration import seconds_a_cached_picture, seconds_a_picture
 from verydeep.training.recipes import Recipe, settings_of
 from verydeep.training.settings import Settings
+from verydeep.training.state import cached_row, tuned_layers
+from verydeep.training.values import HALF
 
-KEPT = 4
-"""Copies of its weights that the folder of a run has: the best, and a checkpoint of three: weights,
-their momentum, and the best again."""
+KEPT = 3
+"""Copies of its weights that the folder of a run has: the best, and a checkpoint of two: weights,
+and the best again. There is the momentum of those that learn beside them."""
 
 
 class Takes(NamedTuple):
-    """Seconds of a step on a CPU, and bytes that it leaves."""
+    """Seconds of a step on a CPU, bytes that it leaves, and more that it takes until it is done."""
 
     seconds: float
     bytes: int
+    passing: int = 0
 
 
 class Test(NamedTuple):
@@ -88,14 +92,36 @@ def _takes(step: Step, plan: Plan, fitted: Mapping[str, Dataset], machine: Machi
     if isinstance(step, Measurement):
         chosen_by = pictures["validation"] if step.classifier else 0
         return test(step.protocol, step.scales, pictures["test"] + chosen_by)
-    passes = 3 if settings.tune == "all" else 1
-    learning = seconds_a_picture(table, machine.threads, passes) * pictures["train"]
+    seconds, passing = _learning(settings, table, pictures, machine)
     middle, tested = (sum(settings.scale) // 2,), pictures["validation"] + pictures["test"]
     own = [test(way, middle, tested) for way in ("centre", "dense")]
     return Takes(
-        learning * settings.epochs + sum(one.seconds for one in own),
-        KEPT * FLOAT * cost(table).parameters + sum(one.bytes for one in own),
+        seconds + sum(one.seconds for one in own),
+        FLOAT * _numbers(table, settings.tune) + sum(one.bytes for one in own),
+        passing,
     )
+
+
+def _learning(
+    settings: Settings, table: Table, pictures: Mapping[str, int], machine: Machine
+) -> tuple[float, int]:
+    """Seconds of all epochs, and bytes of values that are kept until they are over."""
+    count = pictures["train"]
+    if not settings.cached:
+        passes = 3 if settings.tune == "all" else 1
+        each = seconds_a_picture(table, machine.threads, passes)
+        return each * count * settings.epochs, 0
+    crops = min(settings.views, settings.epochs) * count + pictures["validation"]
+    seconds = crops * seconds_a_picture(table, machine.threads, passes=1)
+    seconds += settings.epochs * count * seconds_a_cached_picture(table, machine.threads)
+    return seconds, HALF * crops * prod(table.shapes(table.crop, table.crop)[cached_row(table)])
+
+
+def _numbers(table: Table, tune: str) -> int:
+    """How many numbers the folder of a run keeps: copies of weights, and momentum."""
+    learnt = tuned_layers(table, tune)
+    momentum = sum(row.parameters for row in cost(table).rows if row.name in learnt)
+    return KEPT * cost(table).parameters + momentum
 
 
 def _settings(training: Training) -> Settings:

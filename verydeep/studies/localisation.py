@@ -1,18 +1,26 @@
 """The study of localisation: what is tuned, a box for each class, dense boxes (Tables 8 and 9).
 
-Of each seed net D is trained as the study of depth trains it, and from it the nets of boxes
-(Appendix A), all for as many epochs.
+Of each seed net D is trained as the study of depth trains it, or FC layers on the convolutions of
+weights that are there already; and from it the nets of boxes (Appendix A), all for as many epochs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from verydeep.localisation.boxes_file import Regression, Tuned
 from verydeep.localisation.published import PUBLISHED
-from verydeep.studies.classification import FIXED, LARGER, Net, trainings
+from verydeep.studies.classification import (
+    FIXED,
+    LARGER,
+    Net,
+    rate_of,
+    trainings,
+    trials_of,
+)
+from verydeep.studies.convolutions import Convolutions
 from verydeep.studies.plan import Measurement, Plan, Step, Training
 from verydeep.studies.sizes import Size
 from verydeep.studies.tables import Cell, Errors, Source, Table, sources_of
@@ -24,10 +32,11 @@ TUNED: dict[Tuned, str] = {"fc": "FC layers", "all": "all layers"}
 last one, that is all of the first."""
 TASKS = {"PCR": LOCALISE.name, "SCR": LOCALISE_SINGLE.name}
 ONE, TWO = "one Q", "two Q"
-RATES = (0.02, 0.005, 0.001)
-"""Tried for each net of boxes, but by the paper's own recipe; docs/results.md has which were best.
-Those for classifiers are higher, and of the squared distance some nets learn nothing by them."""
 PAPERS_RATE = 1e-3
+FC_ALONE = {"tune": "fc", "cached": True}
+"""How FC layers learn where convolutions of other weights are left as they are."""
+CLASSIFIER = "classifier"
+"""What a classifier on convolutions of other weights is called, less the seed."""
 
 
 @dataclass(frozen=True)
@@ -79,20 +88,32 @@ def tables(size: Size) -> list[Table]:
     if size.is_papers:
         printed = _printed(AT_256, "dense", (256,))
         dense.insert(0, Cell("PCR, S = 256", ONE, (AT_256.dense(size, ONE),), printed))
-    tried = "" if size.is_papers else f"; rates {', '.join(f'{rate:g}' for rate in RATES)} tried"
+    rates = ", ".join(f"{rate:g}" for rate in size.box_rates)
+    tried = f"; rates {rates} tried" if len(size.box_rates) > 1 else f"; a rate of {rates}"
+    tried = "" if size.is_papers else tried
     return [
         Table("Table 8", f"boxes of a centre crop, its class given{tried}", tuple(centre)),
         Table("Table 9", "dense boxes, merged, all layers tuned", tuple(dense), k=5),
     ]
 
 
-def plan(size: Size, seeds: Sequence[int]) -> Plan:
-    """The trainings and tests that fill these tables."""
+def plan(size: Size, seeds: Sequence[int], begun: Convolutions | None = None) -> Plan:
+    """The trainings and tests that fill these tables.
+
+    Where nets have been `begun` the convolutions of classifiers are left as they are, and they are
+    tuned at the rates that are tried for boxes.
+    """
     nets = [*([AT_256] if size.is_papers else []), *box_nets(size)]
-    steps: list[Step] = [*trainings([net.classifier for net in nets], size, seeds)]
+    of = {net.name: CLASSIFIER if begun else net.classifier.name for net in nets}
+    own = [net.classifier for net in nets]
+    steps: list[Step] = [
+        *(_classifiers(begun, size, seeds) if begun else trainings(own, size, seeds))
+    ]
     for net in nets:
-        steps += _papers(net, seeds) if size.is_papers else _ours(net, size, seeds)
-    of = {net.name: net.classifier.name for net in nets}
+        if size.is_papers:
+            steps += _papers(net, seeds)
+        else:
+            steps += _ours(net, of[net.name], begun, size, seeds)
     for source in sources_of(tables(size)):
         for seed in seeds:
             named_by = f"{of[source.training]}-{seed}" if source.protocol == "dense" else None
@@ -110,18 +131,43 @@ def _papers(net: BoxNet, seeds: Sequence[int]) -> Iterator[Training]:
         yield Training(f"{net.name}-{seed}", {"seed": seed}, Recipe(net.name, settings), after)
 
 
-def _ours(net: BoxNet, size: Size, seeds: Sequence[int]) -> Iterator[Training]:
+def _classifiers(begun: Convolutions, size: Size, seeds: Sequence[int]) -> Iterator[Training]:
+    """FC layers that learn classes on convolutions of other weights, after trials of their rate."""
+    own = {"start": str(begun.path), "scale": size.scale, **begun.settings, **FC_ALONE}
+    yield from _tried(CLASSIFIER, own, dict.fromkeys(seeds), size)
+
+
+def _ours(
+    net: BoxNet, classifier: str, begun: Convolutions | None, size: Size, seeds: Sequence[int]
+) -> Iterator[Training]:
     """Scaled down, after the trials of its rate with the first seed."""
-    own = {"net": "D", "scale": size.scale, **_learnt(net)}
-    first = f"{net.classifier.name}-{seeds[0]}"
-    tried = tuple(f"{net.name}-rate-{rate:g}" for rate in RATES)
-    trial = {**size.training(size.trial), **own, "seed": seeds[0]}
-    for name, rate in zip(tried, RATES, strict=True):
-        yield Training(name, {**trial, "rate": rate}, after=first, may_fail=True)
-    whole = {**size.training(size.epochs), **own}
-    for seed in seeds:
-        after, seeded = f"{net.classifier.name}-{seed}", {**whole, "seed": seed}
-        yield Training(f"{net.name}-{seed}", seeded, None, after, tried, may_fail=True)
+    own = {"scale": size.scale, **_learnt(net), **(begun.settings if begun else {"net": "D"})}
+    if begun and net.tuned == "fc":
+        own |= FC_ALONE
+    yield from _tried(net.name, own, {seed: f"{classifier}-{seed}" for seed in seeds}, size)
+
+
+def _tried(
+    name: str, own: Mapping[str, Any], after: Mapping[int, str | None], size: Size
+) -> Iterator[Training]:
+    """A training for each seed, after what it begins with; before them trials with the first."""
+    rates, first = size.box_rates, next(iter(after))
+    trial = {**_in_epochs(own, size, size.trial), "seed": first}
+    trials = trials_of(name, rates, trial, after[first])
+    yield from trials
+    whole = {**_in_epochs(own, size, size.epochs), **rate_of(rates)}
+    tried = tuple(training.name for training in trials)
+    for seed, before in after.items():
+        yield Training(f"{name}-{seed}", {**whole, "seed": seed}, None, before, tried, True)
+
+
+def _in_epochs(own: Mapping[str, Any], size: Size, epochs: int) -> dict[str, Any]:
+    """All settings of a training of so many epochs; each of them has views of its own.
+
+    So what is cached learns of the same crops as what is not.
+    """
+    views = {"views": epochs} if own.get("cached") else {}
+    return {**size.training(epochs), **own, **views}
 
 
 def _learnt(net: BoxNet) -> dict[str, Any]:

@@ -6,8 +6,8 @@ A plan is carried out in a folder, where each training has a folder of its name
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from verydeep import tasks
@@ -94,6 +94,17 @@ class Plan:
     def trainings(self) -> tuple[Training, ...]:
         """The steps that have a folder."""
         return tuple(step for step in self.steps if isinstance(step, Training))
+
+    def laid_over(self, of: Callable[[Training], Mapping[str, Any]]) -> Plan:
+        """The same with these settings laid over those of each training."""
+        return Plan(
+            tuple(
+                replace(step, settings={**step.settings, **of(step)})
+                if isinstance(step, Training)
+                else step
+                for step in self.steps
+            )
+        )
 
     def named(self, name: str) -> Training:
         """The training of that name."""

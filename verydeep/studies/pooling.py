@@ -3,11 +3,13 @@
 In go the losses of both ways on the same pictures, once for each seed of the training. Other
 pictures would give another difference, and so would other seeds: both are drawn at random (Clark,
 1973, The language-as-fixed-effect fallacy, J. Verb. Learn. Verb. Behav. 12, 335-359). An interval
-over pictures alone is one of these very networks, and tells nothing of the next training.
+over pictures alone is one of these very networks, and tells nothing of the next training. Of folds
+each has pictures and a seed of its own, so that pictures are nested in folds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, sqrt
 from typing import NamedTuple
@@ -61,6 +63,20 @@ class Difference:
     `most` that a picture can, as Bonett & Price do (2012, J. Educ. Behav. Stat. 37, 479-488). So an
     interval is no point where nothing was seen to differ, but reaches 2.8 pictures to either side.
 
+    Where folds are `nested` picture i has been in one of so many `seeds` alone, so that what is its
+    own cannot be told from the rest, and `pictures` has both:
+
+        pictures  var_pictures
+        seeds     N / R var_seeds + var_pictures.
+
+    The mean squares are added up all the same, and are N times the variance then: where folds are
+    alike the interval is 1.4 times as wide as that of pictures alone. It holds 97 to 99 times of
+    100, and 95 where folds are all that matters. The t of the folds' means, with all of 4 degrees
+    of freedom for five folds, would hold 95 times of 100 where each was trained on pictures of its
+    own; they share most of them, of which no estimate from folds can know what it makes them alike
+    (Bengio & Grandvalet, 2004, J. Mach. Learn. Res. 5, 1089-1105). At the levels to which claims
+    are corrected it is the wider of the two.
+
     `pictures` is None of figures that are no mean over pictures, one for each seed. Then it is the
     t of the seeds' mean alone: what other seeds would give on these pictures.
     """
@@ -70,11 +86,21 @@ class Difference:
     pictures: int | None
     seeds: int
     most: float = WHOLE
+    nested: bool = False
+
+    @property
+    def losses(self) -> int:
+        """How many there are of each way: of each picture one a seed, or of folds one."""
+        pictures = self.pictures or 1
+        return pictures if self.nested else pictures * self.seeds
 
     @property
     def variances(self) -> Variances:
         """The components of variance, of which negative estimates are taken as 0."""
         of, rest = self.squares, self.squares.rest
+        if self.nested:
+            between = max(0.0, of.seeds - of.pictures) * self.seeds / self.losses
+            return Variances(of.pictures, between, 0.0)
         return Variances(
             max(0.0, of.pictures - rest) / self.seeds,
             max(0.0, of.seeds - rest) / (self.pictures or 1),
@@ -87,15 +113,15 @@ class Difference:
         seeds = (self.squares.seeds, self.seeds - 1)
         if self.pictures is None:
             return [seeds]
-        free = self.pictures - 1
-        pretended = 2 * self.seeds * self.most**2 / free
+        free = self.pictures - (self.seeds if self.nested else 1)
+        pretended = 2 * (self.losses / self.pictures) * self.most**2 / free
         return [(self.squares.pictures + pretended, free), seeds]
 
     @property
     def deviation(self) -> float:
         """The standard error of the mean."""
         total = sum(square for square, _ in self._sources)
-        return sqrt(total / ((self.pictures or 1) * self.seeds))
+        return sqrt(total / self.losses)
 
     @property
     def df(self) -> float:
@@ -132,6 +158,9 @@ class Difference:
         pictures = self.pictures and (pictures or self.pictures)
         seeds = seeds or self.seeds
         of = self.variances
+        if self.nested and pictures is not None:
+            own = Variances(of.pictures, pictures / seeds * of.seeds + of.pictures, 0.0)
+            return replace(self, squares=own, pictures=pictures, seeds=seeds)
         expected = Variances(
             seeds * of.pictures + of.rest, (pictures or 1) * of.seeds + of.rest, of.rest
         )
@@ -162,6 +191,27 @@ def difference_of_losses(
     differences = a.astype(np.float64) - b
     mean = float(differences.mean())
     return Difference(mean, _mean_squares(differences), a.shape[1], len(a), most)
+
+
+def difference_of_folds(
+    missed_a: Sequence[Bool[np.ndarray, " _"]], missed_b: Sequence[Bool[np.ndarray, " _"]]
+) -> Difference:
+    """The error of a less that of b in points, where each fold has other pictures than the others.
+
+    One after another the pictures that each has missed of each fold, a's in the order of b's. Each
+    picture counts the same. Raises UserError as `difference_of_errors`.
+    """
+    _refuse_few(len(missed_a), len(missed_b))
+    pairs = zip(missed_a, missed_b, strict=True)
+    folds = [WHOLE * (a.astype(np.float64) - b) for a, b in pairs]
+    pictures = sum(map(len, folds))
+    if pictures <= len(folds):
+        raise UserError(f"{pictures} pictures in {len(folds)} folds tell nothing; test on more")
+    mean = float(np.concatenate(folds).mean())
+    within = sum(float(((fold - fold.mean()) ** 2).sum()) for fold in folds)
+    between = sum(len(fold) * float(fold.mean() - mean) ** 2 for fold in folds)
+    squares = Variances(within / (pictures - len(folds)), between / (len(folds) - 1), 0.0)
+    return Difference(mean, squares, pictures, len(folds), nested=True)
 
 
 def difference_of_figures(a: Float[np.ndarray, " R"], b: Float[np.ndarray, " S"]) -> Difference:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from verydeep.errors import UserError
 from verydeep.evaluation.published import three_scales
+from verydeep.training.settings import checked
 
 PLAIN: Mapping[str, Any] = {
     "initial": "he", "divide": True, "fall": "cosine",
-    "dropout": 0.0, "colour": 0.0, "validation": "drawn", "bad_start": "train",
+    "dropout": 0.0, "colour": 0.0, "bad_start": "train",
 }  # fmt: skip
 """How nets are trained that are smaller than the paper's, all of them alike: He's weights, for
 narrow nets learn nothing from the paper's gaussian, and a rate that falls along a cosine, so that
@@ -22,7 +24,8 @@ class Size:
     """Sizes of nets and pictures, and how long is trained.
 
     `scale` is the S of training at one scale, `jitter` its ends where it is drawn; `rates` are
-    tried for each net in trainings of `trial` epochs.
+    tried for each net in trainings of `trial` epochs, and `box_rates` for each that places boxes.
+    The paper's own size tries none.
     """
 
     name: str
@@ -34,11 +37,43 @@ class Size:
     trial: int
     rates: tuple[float, ...]
     batch: int = 32
+    box_rates: tuple[float, ...] = (0.02, 0.005, 0.001)
 
     @property
     def is_papers(self) -> bool:
         """Whether nets are whole, and trained by the paper's own recipes."""
-        return self.width == 1
+        return not self.rates
+
+    def changed(self, given: Mapping[str, Any]) -> Size:
+        """The same with those of these settings that are SIZED, the others left alone.
+
+        What is not said goes with what is: S and its ends in proportion to the crop, or to the S,
+        and epochs of a trial to the epochs. There may be several rates, to try. Raises UserError
+        for what no training can have.
+        """
+        said = checked({k: v for k, v in given.items() if k in SIZED and k != "rate"})
+        crop = said.get("crop", self.crop)
+        low, high = said.get("scale", (round(self.scale * crop / self.crop),) * 2)
+        if low != high:
+            raise UserError(
+                f"scale is {low}-{high}; a study trains at one S and jitters it about that; give "
+                f"one side, such as {low}"
+            )
+        least, most = (max(crop, round(end * low / self.scale)) for end in self.jitter)
+        epochs = said.get("epochs", self.epochs)
+        rates = _rates(given["rate"]) if "rate" in given else None
+        return replace(
+            self,
+            width=said.get("width", self.width),
+            crop=crop,
+            scale=low,
+            jitter=(least, most),
+            epochs=epochs,
+            trial=min(epochs, max(2, round(epochs * self.trial / self.epochs))),
+            batch=said.get("batch", self.batch),
+            rates=rates or self.rates,
+            box_rates=rates or self.box_rates,
+        )
 
     def training(self, epochs: int) -> dict[str, Any]:
         """The settings of every training of so many epochs; the paper's recipes have theirs."""
@@ -62,11 +97,30 @@ class Size:
             return f"{self.name}: the paper's nets, by its recipes"
         low, high = self.jitter
         rates = ", ".join(f"{rate:g}" for rate in self.rates)
+        tried = f"the best of the rates {rates} after {self.trial}"
         return (
             f"{self.name}: width {self.width:g}, crop {self.crop}, S = {self.scale} or "
-            f"{low} to {high}, {self.epochs} epochs, the best of the rates {rates} after "
-            f"{self.trial}"
+            f"{low} to {high}, {self.epochs} epochs, "
+            f"{tried if len(self.rates) > 1 else f'a rate of {rates}'}"
         )
+
+
+SIZED = ("width", "crop", "scale", "epochs", "batch", "rate")
+"""Settings of trainings that are sizes of a study."""
+
+
+def _rates(given: Any) -> tuple[float, ...]:
+    """One rate, or several as a list or in words: "0.02,0.005"."""
+    each = given.split(",") if isinstance(given, str) else given
+    each = each if isinstance(each, list | tuple) else [each]
+    return tuple(checked({"rate": _number(rate)})["rate"] for rate in each)
+
+
+def _number(said: Any) -> Any:
+    try:
+        return float(said) if isinstance(said, str) else said
+    except ValueError:
+        return said  # refused by name
 
 
 SIZES = {

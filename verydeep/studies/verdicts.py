@@ -20,6 +20,7 @@ from verydeep.studies.pooling import (
     Difference,
     difference_of_errors,
     difference_of_figures,
+    difference_of_folds,
 )
 
 MOST_PICTURES, MOST_SEEDS = 10**7, 1000
@@ -44,6 +45,17 @@ def evidence_of_errors(
     """
     found = difference_of_errors(second, first)
     return Evidence(claim, found, WHOLE * float(second.mean()))
+
+
+def evidence_of_folds(
+    claim: Claim, first: Sequence[Bool[np.ndarray, " _"]], second: Sequence[Bool[np.ndarray, " _"]]
+) -> Evidence:
+    """A claim beside the pictures that each way has missed, one fold after another.
+
+    Raises UserError as `difference_of_folds` does.
+    """
+    found = difference_of_folds(second, first)
+    return Evidence(claim, found, WHOLE * float(np.concatenate(second).mean()))
 
 
 def evidence_of_figures(
@@ -97,7 +109,7 @@ class Verdict:
     def __str__(self) -> str:
         claim, difference = self.evidence.claim, self.evidence.difference
         low, high = map(points, self.interval)
-        said = [f"{difference.seeds} seeds"]
+        said = [f"{difference.seeds} {turns(difference)}"]
         if difference.pictures is not None:
             said.append(f"{difference.pictures:,} pictures")
         parts = [f"{points(difference.mean)} points ({low} to {high}), {', '.join(said)}"]
@@ -128,7 +140,8 @@ def _verdict(evidence: Evidence, p: float, level: float) -> Verdict:
     pictures = difference.pictures and _least(
         lambda count: decided(difference.at(pictures=count)), difference.pictures, MOST_PICTURES
     )
-    seeds = _least(lambda count: decided(difference.at(seeds=count)), difference.seeds, MOST_SEEDS)
+    most = min(MOST_SEEDS, (difference.pictures or 0) // 2) if difference.nested else MOST_SEEDS
+    seeds = _least(lambda count: decided(difference.at(seeds=count)), difference.seeds, most)
     return Verdict(evidence, found, p, level, pictures, seeds)
 
 
@@ -143,6 +156,11 @@ def _least(decides: Callable[[int], bool], short: int, most: int) -> int | None:
 
 
 # --- in words
+
+
+def turns(difference: Difference) -> str:
+    """What it is over beside pictures."""
+    return "folds" if difference.nested else "seeds"
 
 
 def _of_better(verdict: Verdict) -> str:
@@ -178,16 +196,17 @@ def _needed(verdict: Verdict) -> str:
     if verdict.evidence.error == 0:
         return "the second misses nothing: too easy to tell"
     pictures = verdict.pictures and f"{_rounded_up(verdict.pictures):,} pictures"
-    seeds = verdict.seeds and f"{verdict.seeds:,} seeds"
+    each = turns(verdict.evidence.difference)
+    seeds = verdict.seeds and f"{verdict.seeds:,} {each}"
     if verdict.evidence.difference.pictures is None:
-        return f"{seeds or 'no number of seeds'} would decide it"
+        return f"{seeds or f'no number of {each}'} would decide it"
     if pictures and seeds:
         return f"{pictures} or {seeds} would decide it"
     if seeds:
-        return f"{seeds} would decide it, and no number of pictures: what seeds differ by decides"
+        return f"{seeds} would decide it, and no number of pictures: what {each} differ by decides"
     if pictures:
-        return f"{pictures} would decide it, and no number of seeds"
-    return "neither more pictures nor more seeds would decide it by themselves"
+        return f"{pictures} would decide it, and no number of {each}"
+    return f"neither more pictures nor more {each} would decide it by themselves"
 
 
 def _rounded_up(count: int) -> int:

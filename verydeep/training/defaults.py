@@ -26,7 +26,7 @@ from verydeep.weights.warm_start import Origin
 BESIDES = (
     "task", "fc", "start", "tune", "cached", "views", "average", "class_weights", "sampling",
     "micro_batch", "precision", "compiled", "bad_start", "bad_loss", "bad_picture", "seed", "split",
-    "validation", "fall", "warm_up",
+    "fold", "validation", "fall", "warm_up",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
 

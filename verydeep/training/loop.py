@@ -25,7 +25,7 @@ from verydeep.training.balance import class_weights
 from verydeep.training.loader import Batch, CropSource, Load, batches, steps
 from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Schedule, Training
-from verydeep.training.step import Step, why_not_finite
+from verydeep.training.step import Step, burst, why_not_finite
 
 LOOK_BACK = {"cpu": 1, "cuda": 10}
 """Steps after which losses are read: a GPU must not be waited for at every one."""
@@ -56,8 +56,8 @@ def fit(
 
     `while_testing` is called after every batch of the check that ends an epoch; that and
     `after_step` may raise, to stop the run. `load` makes the batches, and `judge`
-    judges in place of the task. Raises NotFiniteError when the loss or a gradient is
-    not finite, and PictureError where a picture cannot be read and may not be.
+    judges in place of the task. Raises NotFiniteError when the loss, that of the check too, or a
+    gradient is not finite, and PictureError where a picture cannot be read and may not be.
     """
     runtime = runtime or Runtime()
     schedule, ended = training.schedule(settings)
@@ -70,6 +70,8 @@ def fit(
         with training.averaged():
             judged = judge(training.network, validation, runtime, while_testing)
         count = steps(len(source.part), settings)
+        if not math.isfinite(judged.loss):
+            raise burst(number, count, training.optimiser.rate)
         epoch = Epoch(
             number + 1,
             (number + 1) * count,

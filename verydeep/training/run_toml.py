@@ -153,11 +153,13 @@ def command_line(where: str, settings: Settings) -> str:
         elif name in OPTIONS and value is not None:
             words += [f"--{OPTIONS[name]}", shlex.quote(f"{value}")]
         elif name in CHOSEN or value != getattr(paper, name):
-            words += [
-                "--set",
-                shlex.quote(f"{name}={value if isinstance(value, str) else json.dumps(value)}"),
-            ]
+            words += ["--set", shlex.quote(as_word(name, value))]
     return " ".join(words)
+
+
+def as_word(name: str, value: Any) -> str:
+    """A setting as `--set` takes it."""
+    return f"{name}={value if isinstance(value, str) else json.dumps(value)}"
 
 
 def describe(

@@ -69,7 +69,8 @@ class Settings:
 
     `validation` says what chooses the weights of data with two parts: the part that was "found"
     beside train, or a tenth of train "drawn" from the seed of the split, so that the part that was
-    found is a test.
+    found is a test. With `fold` (i, k), of data that has no parts of its own, fold i of k is the
+    test, and a tenth of the others chooses the weights.
 
     `seed` is that of all that is random in training; `split` that of the split of the data into
     parts, where it has none of its own, so that other seeds train other nets on the same parts.
@@ -114,6 +115,7 @@ class Settings:
     bad_picture: Literal["stop", "skip", "substitute"] = "stop"
     seed: Seed = 0
     split: Seed = 0
+    fold: tuple[Annotated[int, Between(0, MANY)], Annotated[int, Between(2, MANY)]] | None = None
 
     @property
     def sizes(self) -> Sizes:
@@ -144,6 +146,8 @@ class Settings:
                 "class_weights and sampling are both balanced, so that rare classes would count "
                 "twice; take one of them"
             )
+        if self.fold and self.fold[0] >= self.fold[1]:
+            raise UserError(f"fold {self.fold[0]} of {self.fold[1]}; the first of them is fold 0")
         if smallest < self.crop:
             raise UserError(
                 f"a scale S of {smallest} is below the crop of {self.crop}: no crop can be cut; "

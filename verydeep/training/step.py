@@ -181,3 +181,12 @@ def why_not_finite(
         f"try --rate {rate / 10:g}",
         number,
     )
+
+
+def burst(epoch: int, count: int, rate: float) -> NotFiniteError:
+    """What is said where the check that ends an epoch of so many steps gives no finite loss."""
+    return NotFiniteError(
+        f"the validation loss is not finite after epoch {epoch + 1} (rate {rate:g})",
+        f"try --rate {rate / 10:g}",
+        (epoch + 1) * count - 1,
+    )

@@ -10,6 +10,7 @@ from jaxtyping import Bool
 
 from verydeep.datasets import Dataset
 from verydeep.evaluation.fusion import fuse
+from verydeep.evaluation.metrics import Missed
 from verydeep.localisation.boxes_file import load_boxes
 from verydeep.parts.boxed import with_boxes
 from verydeep.studies.findings import Place
@@ -44,16 +45,25 @@ class Filled:
         """Whether each picture was missed at the table's k, a row for each seed."""
         return together(self.tests, self.k)
 
+    @property
+    def missed_each(self) -> list[Missed]:
+        """The same where each seed has pictures of its own."""
+        return [test.missed[self.k] for test in self.tests]
+
 
 def filled(
-    tables: Sequence[Table], seeds: Sequence[int], work: Work, dataset: Dataset
+    tables: Sequence[Table], seeds: Sequence[int], work: Work, datasets: Sequence[Dataset]
 ) -> dict[Place, Filled]:
-    """Every place of the tables with its tests; what failed counts as `with_failed` has it."""
+    """Every place of the tables with its tests; what failed counts as `with_failed` has it.
+
+    There is a dataset for each seed.
+    """
     tests = {training.name: work.tests_of(training.name) for training in work.plan.trainings}
-    tests = with_failed(tests, work, tables, seeds, dataset)
+    tests = with_failed(tests, work, tables, seeds, datasets[0])
+    pairs = [*zip(seeds, datasets, strict=True)]
     return {
         (table.name, cell.row, cell.column): Filled(
-            cell, tuple(_came_to(cell, seed, work, tests, dataset) for seed in seeds), table.k
+            cell, tuple(_came_to(cell, seed, work, tests, data) for seed, data in pairs), table.k
         )
         for table in tables
         for cell in table.cells

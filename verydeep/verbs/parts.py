@@ -16,7 +16,7 @@ from verydeep.errors import UserError
 from verydeep.parts.dataset import ROLES, marks
 from verydeep.parts.fingerprints import of_pictures
 from verydeep.parts.seen import NO_KEYS, UNKNOWN, looked_into
-from verydeep.parts.splitting import with_test
+from verydeep.parts.splitting import has_own_parts, in_fold, with_test
 from verydeep.runtime.runtime import Runtime
 from verydeep.weights.file import WeightsInfo, read_info, read_memory
 from verydeep.weights.info import members_of
@@ -34,6 +34,8 @@ def opened(data: str | Path, settings: Mapping[str, Any], several: bool = False)
     """The dataset in the parts that a training with these settings has; see `Settings`."""
     split = int(settings.get("split", 0))
     dataset = open_dataset(data, split, several)
+    if fold := settings.get("fold"):
+        return in_fold(dataset, tuple(fold), split)
     return with_test(dataset, split) if settings.get("validation") == "drawn" else dataset
 
 
@@ -92,9 +94,11 @@ def to_test(
     """
     info, name = read_info(path), ALIASES.get(name or "", name)
     split = split_of(info) if split is None else split
-    validation = info.provenance.get("settings", {}).get("validation", "found")
+    settings = {**info.provenance.get("settings", {}), "split": split}
     several = members_of(info)[0].table.has_several
-    dataset = fitted = fitting(opened(data, {"split": split, "validation": validation}, several))
+    if settings.get("fold") and has_own_parts(open_dataset(data, split, several)):
+        del settings["fold"]  # other data than theirs
+    dataset = fitted = fitting(opened(data, settings, several))
     if name in ("train", "all"):
         memory = read_memory(path)
     else:

@@ -116,7 +116,7 @@ def carry_out(work: Work, runtime: Runtime, finish: Finish = lambda run: None) -
     ranks.barrier("the look at what is done")
     waited = False
     while True:
-        with _next(work, runtime) if ranks.is_main else _nothing() as claimed:
+        with _next(work) if ranks.is_main else _nothing() as claimed:
             number = ranks.broadcast(claimed)
             if number is None:
                 return
@@ -151,7 +151,7 @@ def _nothing() -> Iterator[None]:
 
 
 @contextmanager
-def _next(work: Work, runtime: Runtime) -> Iterator[int | None]:
+def _next(work: Work) -> Iterator[int | None]:
     """The number of a step that can be done and is nobody else's, held while it is.
 
     -1 where there is none at the moment, None where all are done.

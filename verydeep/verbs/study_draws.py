@@ -17,7 +17,7 @@ from verydeep.parts.dataset import joined
 from verydeep.parts.draws import stored
 from verydeep.randomness import generator
 from verydeep.verbs.parts import opened
-from verydeep.verbs.study import LEAST
+from verydeep.verbs.study_asked import refuse_few
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,7 @@ def draws_of(dataset: Dataset, a_class: int, count: int, split: int) -> Drawn:
     Raises UserError where too few are set aside to be tested on, and for a class of which there is
     no second picture to choose C by.
     """
-    there = len(dataset.by_role.get("test", ()))
-    if there < LEAST:
-        raise UserError(
-            f"{dataset.where} has {there or 'no'} pictures to test on, of {LEAST} at the least; "
-            f"give data with a part to test on, or so many that one is made"
-        )
+    refuse_few([dataset])
     train, test = dataset.train, dataset.by_role["test"]
     signs = _signs(train, len(dataset.classes))
     for label, name in enumerate(dataset.classes):

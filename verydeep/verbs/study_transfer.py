@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float64
 
 from verydeep import weights
 from verydeep.benchmarks import caltech
-from verydeep.datasets import Dataset, Memory, settled
+from verydeep.datasets import Dataset
 from verydeep.descriptors.describe import Descriptors, Piece, described
 from verydeep.descriptors.protocols import machines_of
 from verydeep.engines import engine as engines
@@ -47,8 +47,15 @@ from verydeep.studies.verdicts import Evidence, evidence_of_errors, evidence_of_
 from verydeep.tensors_file import DamagedError
 from verydeep.training.duration import seconds_a_picture
 from verydeep.verbs.features import pieces_of
-from verydeep.verbs.parts import remembered
-from verydeep.verbs.study import SEEDS, Judged
+from verydeep.verbs.study import Judged
+from verydeep.verbs.study_asked import (
+    SEEDS,
+    name_of,
+    not_learnt,
+    refuse_few_seeds,
+    refuse_other_sizes,
+    words_of,
+)
 from verydeep.verbs.study_draws import Drawn, draws_of, opened_to_draw, stored_draws
 from verydeep.weights.file import hash_of, read_info, table_of
 
@@ -143,23 +150,19 @@ def planned_transfer(
     Raises UserError for weights that are not there, data that cannot be drawn from, and a folder
     with tests of something else.
     """
-    if size not in A_CLASS:
-        raise UserError(f"no size '{size}'; there are {', '.join(A_CLASS)}")
-    if seeds < 2:
-        raise UserError(f"{seeds} seed(s); findings are told from chance by two at the least")
+    refuse_other_sizes(size, A_CLASS)
+    refuse_few_seeds(seeds)
     runtime = told(runtime, None)
     nets, paths = _nets(weights_paths, runtime)
     dataset, several = opened_to_draw(data, split)
-    dataset = _not_learnt(dataset, paths, runtime)
+    dataset = not_learnt(dataset, paths, runtime)
     drawn = stored_draws(dataset, seeds) or draws_of(dataset, A_CLASS[size], seeds, split)
     figure: Figure = "mAP" if several else "top-1 error" if drawn.shared else "mean class recall"
     like = _like(dataset, several)
-    name = str(data).replace(":", "-") if dataset.kind == "drawn" else Path(data).resolve().name
-    folder = Path(out) if out else Path("runs") / f"study-transfer-{name}-{size}"
+    folder = Path(out) if out else Path("runs") / f"study-transfer-{name_of(dataset, data)}-{size}"
     named = [word for path in weights_paths for word in ("--from", path)]
-    numbers = [*(("--seeds", seeds) if seeds != SEEDS else ())]
-    numbers += ("--split-seed", split) if split else ()
-    again = command("study", "transfer", data, *named, "--scale", size, *numbers, "--out", folder)
+    words = words_of(size, seeds, split)
+    again = command("study", "transfer", data, *named, *words, "--out", folder)
     found = PlannedTransfer(nets, paths, dataset, drawn, figure, like, folder, again)
     _refuse_others(found)
     return found
@@ -215,17 +218,6 @@ def _nets(given: Sequence[str | Path], runtime: Runtime) -> tuple[tuple[Of, ...]
         table, scale = network.table, network.pixels.scale
         nets.append(Of(name, hash_of(network), table.configuration, table.crop, scale))
     return tuple(nets), paths
-
-
-def _not_learnt(dataset: Dataset, paths: Sequence[Path], runtime: Runtime) -> Dataset:
-    """The data with nothing set aside that the weights have learnt from, or were chosen by."""
-    memory = Memory()
-    for path in paths:
-        memory = memory | remembered(path, dataset, "take other weights")
-    if not memory:
-        return dataset
-    whose, threads = " and ".join(map(str, paths)), runtime.machine.threads
-    return settled(dataset, memory, whose, threads=threads, progress=runtime.progress)
 
 
 def _like(dataset: Dataset, several: bool) -> OnOther:

@@ -24,12 +24,11 @@ from verydeep.evaluation.published_transfer import (
 )
 from verydeep.parts.archives import located
 from verydeep.parts.draws import STORED, Draw, drawn, stored
+from verydeep.parts.splitting import SPLIT
 from verydeep.verbs.features import said_of
 from verydeep.verbs.transfer_work import Outcome, Work, side_of
 
 CALTECHS = {paper.data: paper for paper in (CALTECH_101, CALTECH_256)}
-SPLIT = "drawn from split seed"
-"""In a note on parts that were made when the data was opened, which draws take no notice of."""
 TIMES = 3
 """Draws where nothing else is said, as the paper's."""
 

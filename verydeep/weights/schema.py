@@ -69,6 +69,7 @@ class SettingsSaid(TypedDict, total=False):
     split: Seed
     width: Annotated[float, Between(0, 4, "(]")]
     fc: Annotated[int, Between(0, 2**24)] | None
+    fold: tuple[Annotated[int, Between(0, 2**24)], Annotated[int, Between(2, 2**24)]]
 
 
 class DataSaid(TypedDict, total=False):

@@ -1,0 +1,45 @@
+"""Sizes of studies changed by settings; what goes with what is worked out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from verydeep.errors import UserError
+from verydeep.studies.classification import FIXED, Net, trainings
+from verydeep.studies.sizes import SIZES
+
+TINY = SIZES["tiny"]  # width 1/8, crop 32, S = 40, jittered 32 to 56, 6 epochs, trials of 2
+
+
+def test_what_is_not_said_goes_with_what_is() -> None:
+    assert TINY.changed({}) == TINY
+    larger = replace(TINY, crop=64, scale=80, jitter=(64, 112))
+    assert TINY.changed({"crop": 64}) == larger
+    assert TINY.changed({"crop": 64, "scale": 72}) == replace(larger, scale=72, jitter=(64, 101))
+    assert TINY.changed({"epochs": 12}) == replace(TINY, epochs=12, trial=4)
+    assert TINY.changed({"epochs": 1}) == replace(TINY, epochs=1, trial=1)
+    for rates in ("0.02,0.005", [0.02, 0.005], ("0.02", 0.005)):
+        both = (0.02, 0.005)
+        assert TINY.changed({"rate": rates}) == replace(TINY, rates=both, box_rates=both)
+
+
+def test_one_rate_alone_is_not_tried() -> None:
+    found = [*trainings([Net("D", FIXED)], TINY.changed({"rate": 0.01}), (0, 1))]
+    assert [training.name for training in found] == ["D-0", "D-1"]
+    assert {training.settings["rate"] for training in found} == {0.01}
+    assert "6 epochs, a rate of 0.01" in str(TINY.changed({"rate": 0.01}))
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"scale": "64-80"}, "scale is 64-80; a study trains at one S"),
+        ({"rate": "0.02,x"}, "rate is 'x'; a number in"),
+        ({"crop": 0}, "crop is 0; a whole number from 1"),
+    ],
+)
+def test_what_no_training_can_have_is_refused(given: dict[str, object], line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        TINY.changed(given)
