@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from verydeep.engines.engine import Engine, chosen, engines_for
@@ -47,7 +47,8 @@ class Prediction:
         return f"Prediction({', '.join(f'{escaped(name)} {p:.3f}' for name, p in self.top(3))})"
 
 
-Read = tuple[tuple[Picture, ...], ...]
+Shown = UInt8[np.ndarray, "_ _ 3"]
+Read = tuple[tuple[Shown, ...], ...]
 """A picture as each network is shown it, pass by pass."""
 
 
@@ -66,7 +67,13 @@ class Predictor:
     way: str = "whole"
 
     @classmethod
-    def of(cls, weights: Path | str, machine: Machine, engine: str | None = None) -> Predictor:
+    def of(
+        cls,
+        weights: Path | str,
+        machine: Machine,
+        engine: str | None = None,
+        way: str = "whole",
+    ) -> Predictor:
         """That of a weights file; `engine` is the name of one, or else the fastest there is.
 
         Raises UserError where the file cannot be used, or the net has no scores.
@@ -76,7 +83,7 @@ class Predictor:
         networks = model.networks if isinstance(model, Stack) else (model,)
         _ = networks[0].table.scores  # refuses a net without scores
         engines = engines_for(networks, name, machine.threads)
-        return cls(model, engines, read_info(weights).is_unnamed)
+        return cls(model, engines, read_info(weights).is_unnamed, way)
 
     def predict(self, pictures: Iterable[Source]) -> Iterator[Prediction | PictureError]:
         """What the network says of each picture, or why it cannot be read, one by one."""
@@ -102,10 +109,7 @@ class Predictor:
         )
 
     def answers(self, pictures: Sequence[Read]) -> list[Prediction]:
-        """What the network says of each of several pictures; those of one shape are run together.
-
-        Nothing is said twice at once: one thread calls this.
-        """
+        """What the network says of several pictures; those of one shape are run together."""
         each = self.posteriors(pictures) if pictures else ()
         return [Prediction(self.model.classes, row) for row in each]
 
@@ -122,10 +126,11 @@ class Predictor:
 
     @staticmethod
     def _shown(pixels: Pixels, shown_as: Pass, picture: Source) -> Picture:
+        """A picture as one pass shows it."""
         image = pixels.read(picture, shown_as.scale)
         return centre_crop(image, shown_as.crop) if shown_as.way == "centre" else image
 
-    def _evidence(self, number: int, pictures: Sequence[tuple[Picture, ...]]) -> Tensor:
+    def _evidence(self, number: int, pictures: Sequence[tuple[Shown, ...]]) -> Tensor:
         """The mean evidence of pictures over the passes of a network, [N, D]."""
         show, device = self._showers[number], self.model.device
         _, passes = self._networks[number]

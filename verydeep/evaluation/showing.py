@@ -83,7 +83,7 @@ def chunk_of(pictures: int, passes: Sequence[Pass], device: str) -> int:
     return min(most, max(1, math.ceil(pictures / PARTS)))
 
 
-def by_shape(pictures: Sequence[Picture]) -> list[list[int]]:
+def by_shape(pictures: Sequence[np.ndarray]) -> list[list[int]]:
     """The numbers of the pictures of each shape, which can be shown together."""
     found: dict[tuple[int, ...], list[int]] = {}
     for i, picture in enumerate(pictures):
