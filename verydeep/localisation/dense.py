@@ -15,19 +15,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, UInt8
 
 from verydeep.errors import UserError
 from verydeep.evaluation.journal import Journal
 from verydeep.evaluation.showing import by_shape, callers, chunk_of, room_for
 from verydeep.evaluation.views import Pass, Protocol
-from verydeep.evaluation.walk import Finished, Made, View, Walk, walked
+from verydeep.evaluation.walk import Finished, Made, Walk, walked
 from verydeep.localisation.showing import SIDES, Nets, Shower, size_and_evidence
 from verydeep.parts.dataset import Part
+from verydeep.pictures.windows import Window
 from verydeep.runtime.runtime import Runtime
 
 CANDIDATES = 5
 """Classes of which a picture's boxes are kept: the paper's error is that of five guesses."""
+Shown = tuple[UInt8[np.ndarray, "_ _ 3"], Window]
+"""A picture as it is shown, of whatever size, and what that shows of the original."""
 EACH = SIDES + 1
 """Numbers of a candidate at a position: its box, and the posterior there."""
 
@@ -89,7 +92,7 @@ def placed(
 @torch.inference_mode()
 def placed_in(
     nets: Nets,
-    views: Sequence[View],
+    views: Sequence[Shown],
     shown_as: Pass,
     given: Candidates | None,
     count: int = CANDIDATES,

@@ -18,9 +18,8 @@ from jaxtyping import Float32
 
 from verydeep.engines.engine import Engine
 from verydeep.evaluation.views import Pass, protocol
-from verydeep.evaluation.walk import View
 from verydeep.localisation.choosing import THRESHOLD
-from verydeep.localisation.dense import CANDIDATES, Candidates, Placed, placed_in
+from verydeep.localisation.dense import CANDIDATES, Candidates, Placed, Shown, placed_in
 from verydeep.localisation.merging import RatedBoxes, merged
 from verydeep.localisation.shares import boxes_of_shares, points_of_shares
 from verydeep.localisation.showing import Nets
@@ -79,11 +78,11 @@ class ClassLocaliser:
         """
         return self.answers([self.read(picture)], top)[0]
 
-    def read(self, picture: Source) -> View:
+    def read(self, picture: Source) -> Shown:
         """A picture as it is shown; PictureError where it cannot be read."""
         return self.nets.boxes.network.pixels.read_with_window(picture, self._pass.scale)
 
-    def answers(self, views: Sequence[View], top: int | None = None) -> list[list[Guess]]:
+    def answers(self, views: Sequence[Shown], top: int | None = None) -> list[list[Guess]]:
         """What `ask` gives of each of several pictures."""
         given = None if self.classes else ALONE
         found = placed_in(self.nets, views, self._pass, given, top or CANDIDATES)
@@ -125,7 +124,7 @@ class CentreLocaliser:
         """
         return self.answers([self.read(picture)], top)[0]
 
-    def read(self, picture: Source) -> View:
+    def read(self, picture: Source) -> Shown:
         """The centre crop of a picture; PictureError where it cannot be read."""
         network = self.engine.network
         (shown_as,) = protocol(network, "centre").passes
@@ -133,7 +132,7 @@ class CentreLocaliser:
         return centre_crop(image, shown_as.crop), shown_as.windows(window)[0]
 
     @torch.inference_mode()
-    def answers(self, views: Sequence[View], top: int | None = None) -> list[Found]:
+    def answers(self, views: Sequence[Shown], top: int | None = None) -> list[Found]:
         """What `ask` gives of each of several pictures."""
         network = self.engine.network.eval()
         crops = torch.from_numpy(np.stack([crop for crop, _ in views])).to(network.device)

@@ -19,7 +19,7 @@ from verydeep import weights
 from verydeep.engines.engine import chosen, words
 from verydeep.errors import PictureError, PictureTooLargeError, UserError
 from verydeep.evaluation.predictor import Predictor, Read
-from verydeep.evaluation.walk import View
+from verydeep.localisation.dense import Shown
 from verydeep.localisation.predictor import CentreLocaliser, Guess, Localiser, Point
 from verydeep.nets.network import TOP, Answer, Network, answer_of
 from verydeep.nets.stack import Stack
@@ -134,7 +134,7 @@ class Finder:
         told = self.localiser.nets.classifier
         return None if told is None else told.network
 
-    def shown(self, picture: bytes) -> View:
+    def shown(self, picture: bytes) -> Shown:
         """A picture as it is shown; PictureError where it cannot be read."""
         return self.localiser.read(picture)
 

@@ -78,14 +78,13 @@ class Page:
     def _classes(self, answer: Answer) -> str:
         has_boxes = any("box" in one for one in answer.top)
         is_told = any(one["posterior"] is not None for one in answer.top)
-        head = ["class", *(["posterior", ""] if is_told else []), *(["box"] if has_boxes else [])]
+        head = ["class", *(["posterior"] if is_told else []), *(["box"] if has_boxes else [])]
         rows = []
         for one in answer.top:
             name = "object" if one["class"] is None else str(one["class"])
             cells = [f'<th scope="row">{_text(name)}</th>']
             if is_told:
-                cells += [f"<td>{one['posterior']:.1%}</td>".replace("%", " %"),
-                          _bar(one["posterior"])]  # fmt: skip
+                cells += [_bar(one["posterior"]), f"<td>{_percent(one['posterior'])}</td>"]
             if has_boxes:
                 cells.append(f"<td>{' '.join(f'{side:.0f}' for side in one['box'])}</td>")
             rows.append("".join(cells))
@@ -94,10 +93,11 @@ class Page:
     def _map(self, mapped: Mapped) -> str:
         method = METHODS[next(iter(METHODS))]
         name = self._model.classes[mapped.label]
+        title, largest = f"{method.title} of {_text(name)}", _percent(mapped.map.largest)
         return (
-            f'<figure><img src="{mapped.map.drawn()}" alt="{method.title} of {_text(name)}">'
-            f'<div class="scale">0 % <img src="{scale()}" alt="to"> {mapped.map.largest:.1%}</div>'
-            f"<figcaption>{method.title} of {_text(name)}: {method.unit}.</figcaption></figure>"
+            f'<figure><img src="{mapped.map.drawn()}" alt="{title}">'
+            f'<div class="scale">0 % <img src="{scale()}" alt="to"> {largest}</div>'
+            f"<figcaption>{title}: {method.unit}.</figcaption></figure>"
         )
 
 
@@ -112,9 +112,14 @@ def _about(service: Service) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[str]) -> str:
-    top = "".join(f'<th scope="col">{name}</th>' for name in head)
+    wide = {"posterior": ' colspan="2"'}  # a bar and a figure
+    top = "".join(f'<th scope="col"{wide.get(name, "")}>{name}</th>' for name in head)
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _bar(share: float) -> str:

@@ -185,7 +185,7 @@ class Service:
         buffer = BytesIO()
         Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save(buffer, "PNG")
         asked = Asked(read(self.model, buffer.getvalue()), 1)
-        (found,) = self._network.submit(self.predicting, asked).result()
+        found = self._network.submit(self.predicting, asked).result()
         numbers = list(_numbers(found))
         if not np.isfinite(numbers).all():
             raise UserError("the network's answers are no finite numbers; its weights are damaged")

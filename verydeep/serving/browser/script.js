@@ -108,7 +108,8 @@ function percent(share) {
 }
 
 function head(...names) {
-  const cells = names.map((name) => element("th", { scope: "col", textContent: name }));
+  const wide = (name) => (name === "posterior" ? 2 : 1); // a bar and a figure
+  const cells = names.map((name) => element("th", { scope: "col", textContent: name, colSpan: wide(name) }));
   return element("thead", {}, element("tr", {}, ...cells));
 }
 
@@ -126,12 +127,12 @@ function classTable(view, top) {
       if (i === 0) queueMicrotask(() => button.click());
     } else name.textContent = text;
     const row = element("tr", {}, name);
-    if (isTold) row.append(element("td", { textContent: percent(one.posterior) }), bar(one.posterior));
+    if (isTold) row.append(bar(one.posterior), element("td", { textContent: percent(one.posterior) }));
     else row.append(element("td", { textContent: one.box.map(Math.round).join("  ") }));
     body.append(row);
   });
   if (!isTold) drawPlaces(view, top.map((one) => [one.class, ...one.box]));
-  return element("table", {}, isTold ? head("class", "posterior", "") : head("object", "box"), body);
+  return element("table", {}, isTold ? head("class", "posterior") : head("object", "box"), body);
 }
 
 function pointTable(view, points) {
@@ -173,7 +174,7 @@ async function press(view, body, button, one) {
     const scale = Math.max(...[...view.kept.values()].map((kept) => kept.largest));
     paint(view, map, scale);
     drawBox(view, one);
-    explain(view, method, scale);
+    explain(view, method, one.class, scale);
   } catch (error) {
     if (view.now === one && !view.signal.aborted) view.said.textContent = error.message;
   }
@@ -191,7 +192,7 @@ async function mapOf(view, method, name) {
 }
 
 // What the colours stand for: all maps of a picture are on one scale.
-function explain(view, method, scale) {
+function explain(view, method, name, scale) {
   const steps = element("canvas", { width: 160, height: 12 });
   steps.setAttribute("aria-hidden", "true");
   const pen = steps.getContext("2d"), data = pen.createImageData(160, 12);
@@ -199,7 +200,7 @@ function explain(view, method, scale) {
   pen.putImageData(data, 0, 0);
   view.legend.replaceChildren("0 %", steps, percent(scale));
   view.legend.hidden = false;
-  view.said.textContent = `${maps[method].title}: ${maps[method].unit}.`;
+  view.said.textContent = `${maps[method].title} of ${name}: ${maps[method].unit}. Press another class for its own.`;
 }
 
 // --- drawing
