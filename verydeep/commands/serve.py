@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from verydeep.commands.completion import one_of
+from verydeep.commands.completion import SERVED_PROTOCOLS, one_of
 from verydeep.commands.options import (
     Classifier,
     Device,
@@ -18,8 +18,8 @@ from verydeep.commands.options import (
     Weights,
 )
 
-WAYS = ("dense", "centre")
 PACKAGES = ("starlette", "uvicorn")
+LEAST, MOST = 0.01, 100_000.0
 
 
 def serve(
@@ -36,14 +36,12 @@ def serve(
         str,
         typer.Option(
             help="dense, whole with mirror image; or centre, one crop.",
-            autocompletion=one_of(WAYS),
+            autocompletion=one_of(SERVED_PROTOCOLS),
         ),
     ] = "dense",
-    max_mb: Annotated[
-        float, typer.Option("--max-mb", min=0.001, help="Megabytes of a request at most.")
-    ] = 20,
+    max_mb: Annotated[float, typer.Option("--max-mb", help="Megabytes of a request at most.")] = 20,
     max_seconds: Annotated[
-        float, typer.Option("--max-seconds", min=0.1, help="Seconds until a request is there.")
+        float, typer.Option("--max-seconds", help="Seconds until a request is there.")
     ] = 30,
     queue: Annotated[
         int | None,
@@ -78,6 +76,9 @@ def serve(
             f"{' and '.join(missing)} not installed, which serving needs: "
             f"pip install 'verydeep[serve]'"
         )
+    for option, value in (("--max-mb", max_mb), ("--max-seconds", max_seconds)):
+        if not LEAST <= value <= MOST:  # nor NaN
+            raise UserError(f"{option} is {value:g}; it is from {LEAST:g} to {MOST:g}")
     console = Console(quiet)
     from verydeep.serving.server import address_of, listening
 
@@ -103,5 +104,5 @@ def serve(
             print(address_of(bound), flush=True)
             console.say("Ctrl-C ends it")
 
-        run(application(service, tuple(name or ())), service, bound, say)
+        run(application(service, (host, *(name or ()))), service, bound, say)
     console.say("verydeep serve: ended")
