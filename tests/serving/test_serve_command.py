@@ -99,5 +99,5 @@ def test_what_is_not_installed_is_told(
         importlib.util, "find_spec", lambda name, *a: None if name == "uvicorn" else there(name, *a)
     )
     assert mistake(monkeypatch, capsys, weights) == (
-        "verydeep: uvicorn not installed, which serving needs: pip install 'verydeep[serve]'"
+        "verydeep: serving needs uvicorn, not installed: pip install 'verydeep[serve]'"
     )

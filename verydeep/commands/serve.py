@@ -73,8 +73,7 @@ def serve(
 
     if missing := [package for package in PACKAGES if find_spec(package) is None]:
         raise UserError(
-            f"{' and '.join(missing)} not installed, which serving needs: "
-            f"pip install 'verydeep[serve]'"
+            f"serving needs {' and '.join(missing)}, not installed: pip install 'verydeep[serve]'"
         )
     for option, value in (("--max-mb", max_mb), ("--max-seconds", max_seconds)):
         if not LEAST <= value <= MOST:  # nor NaN
