@@ -6,8 +6,8 @@
 
 Clients are threads of this process, on the same machine; each server is a process of its own,
 with the same net and pictures. What is printed: pictures a second of the engine alone, in batches,
-and of each server at 32 clients; of ours at ten times as many what accepted and refused ones take, its
-memory over many requests, and what one client takes beside 64 that drip.
+and of each server at 32 clients; of ours at ten times as many what accepted and refused ones take,
+its memory over many requests, and what one client takes beside 64 that drip.
 """
 
 from __future__ import annotations

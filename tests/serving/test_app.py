@@ -199,7 +199,11 @@ def test_points_have_their_places_and_no_maps(tmp_path: Path) -> None:
     [
         (400, b"", "no picture came"),
         (413, b"x" * (LIMITS.bytes + 1), "at most 0.1 MB"),
-        (413, HUGE["png"], "3600 Mpx"),
+        (
+            413,
+            HUGE["png"],
+            "3600 Mpx (60000 x 60000) where at most 50 Mpx are read; save it smaller",
+        ),
         (413, picture(8, 80), "too narrow"),
         (415, b"what a picture", "looks like text"),
         (422, REFUSED["jpeg, cut"][0], "truncated after 1000 bytes"),

@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from tests.serving.at_work import Reply, Running, Waiting, model_of, net, picture, running, wait_for
+from verydeep.errors import UserError
 from verydeep.serving.receiving import Limits
+from verydeep.serving.service import Service
 from verydeep.weights import save
 
 LIMITS = Limits(bytes=100_000, seconds=5.0, pictures=3)
@@ -125,6 +127,13 @@ def test_slow_clients_do_not_hinder_another(model: Waiting) -> None:
         assert server.ask("/predict", picture()).status == 200
         for connection in slow:
             connection.close()
+
+
+def test_weights_whose_answers_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    network = net()
+    network.get_submodule("fc8").get_parameter("bias").data.fill_(float("nan"))
+    with pytest.raises(UserError, match="no finite numbers"):
+        Service(model_of(network, tmp_path), LIMITS, threads=1, batch=1)
 
 
 def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from tests.localisation.test_dense import classifier, net_of_boxes
 from tests.localisation.test_predictor import always
 from tests.pictures.test_reading import HUGE, REFUSED
 from tests.serving.at_work import CLASSES, PIXELS, model_of, net, picture
-from tests.stacks import two_nets
+from tests.stacks import made, two_nets
+from tests.stacks import net as describer
 from verydeep.errors import PictureError, PictureTooLargeError, UserError
 from verydeep.nets.network import Network
 from verydeep.nets.rewording import with_last
@@ -96,6 +97,13 @@ def test_a_net_of_several_labels_names_those_of_a_half(tmp_path: Path) -> None:
     assert all(p >= 0.5 for each in together for _, p in each)
     alike(together, load(tmp_path / "net.safetensors").predict(PICTURES), 1e-5)
     assert model.has_several
+
+
+def test_a_transferred_net_tells_what_it_does_by_itself(tmp_path: Path) -> None:
+    (network,) = made((describer(), "relu7", (48,))).stack.networks
+    model = model_of(network, tmp_path)
+    alike(found(model, *PICTURES), network.predict(PICTURES), 1e-5)
+    assert model.mapped is not None
 
 
 def test_a_stack_tells_what_it_does_by_itself(tmp_path: Path) -> None:

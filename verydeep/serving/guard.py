@@ -45,7 +45,7 @@ class Guard:
         self, app: ASGIApp, metrics: Metrics, paths: Collection[str], names: Collection[str] = ()
     ) -> None:
         self.app, self.metrics, self.paths = app, metrics, frozenset(paths)
-        self.names = {"localhost", *(name.casefold().rstrip(".") for name in names)}
+        self.names = {"localhost", *filter(None, map(_name, names))}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request."""

@@ -53,7 +53,7 @@ def of_picture(error: PictureError) -> Refusal:
     if isinstance(error, NoPictureError):
         return Refusal(415, f"no picture that is read here: {detail}", "no picture")
     if isinstance(error, PictureTooLargeError):
-        return Refusal(413, detail, "pixels")
+        return Refusal(413, detail.partition(", or set ")[0], "pixels")
     return Refusal(422, detail, "damaged")
 
 
