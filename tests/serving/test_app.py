@@ -34,6 +34,7 @@ from tests.serving.at_work import (
     running,
 )
 from verydeep.report.thumbnails import score_maps
+from verydeep.serving.maps import METHODS, Method
 from verydeep.serving.receiving import Limits
 from verydeep.weights import hash_of, load
 
@@ -139,6 +140,21 @@ def test_a_map_is_that_of_the_report_on_the_scale_that_is_told(
     np.testing.assert_allclose(told, expected, atol=reply.data["largest"] / 250)
     first = server.ask("/predict?top=1", picture(seed=4)).data["pictures"][0]["top"][0]
     assert server.ask("/explain", picture(seed=4)).data["class"] == first["class"]
+
+
+def test_a_method_more_is_described_and_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose map is the brightness of the picture's red, in shares of 255."""
+    brightness = Method(
+        "Red", "red", lambda network, image, label: image[:, :, 0] / np.float32(255)
+    )
+    monkeypatch.setitem(METHODS, "red", brightness)
+    with running(model_of(net(), folder)) as server:
+        reply = server.ask("/explain?method=red&class=ant", picture())
+        fits(server, "/explain", 200, reply.data)
+        assert (reply.data["method"], reply.data["unit"]) == ("red", "red")
+        assert "&quot;Red&quot;" in server.ask("/").body.decode()
 
 
 def test_the_description_is_one_of_openapi(server: Running) -> None:

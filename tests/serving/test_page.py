@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.localisation.test_dense import classifier, net_of_boxes
 from tests.serving.at_work import Running, model_of, net, picture, running
+from verydeep.serving.maps import METHODS, Method
 from verydeep.weights import save
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -127,12 +129,14 @@ def test_a_picture_may_be_dropped_or_pasted(
 def test_the_keyboard_is_enough(opened: Opened, server: Running, cat: Path) -> None:
     page, (first, second, *_) = opened(), best(server, cat)
     page.keyboard.press("Tab")
+    page.wait_for_selector("#picture:focus")
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files(cat)
     page.wait_for_selector("#answer .scale:not([hidden])")
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
+    page.wait_for_selector("tr:nth-child(2) button:focus")
     page.keyboard.press("Space")
     page.wait_for_function(
         "name => document.querySelector('#answer figcaption').textContent.includes(name)",
@@ -141,6 +145,7 @@ def test_the_keyboard_is_enough(opened: Opened, server: Running, cat: Path) -> N
     pressed = page.query_selector_all('#answer [aria-pressed="true"]')
     assert [one.inner_text() for one in pressed] == [second["class"]]
     page.keyboard.press("Space")  # again: the picture alone
+    page.wait_for_selector('tr:nth-child(2) [aria-pressed="false"]')
     assert page.query_selector('#answer [aria-pressed="true"]') is None
     assert not page.is_visible("#answer .scale")
     assert first["class"] != second["class"]
@@ -162,6 +167,35 @@ def test_a_map_is_laid_over_the_picture(opened: Opened, cat: Path) -> None:
     assert size == [160, 120]
 
 
+def widest(page: Any) -> float:
+    """Where what reaches furthest to the right ends."""
+    boxes = [one.bounding_box() for one in page.query_selector_all("main *")]
+    return float(max(box["x"] + box["width"] for box in boxes if box))
+
+
+def test_another_map_is_chosen(
+    opened: Opened, cat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flat = Method("Flat", "nothing", lambda network, image, label: np.full(image.shape[:2], 0.25))
+    monkeypatch.setitem(METHODS, "flat", flat)
+    with running(model_of(net(), tmp_path)) as other:
+        page = opened(other)
+        page.set_input_files("#picture", cat)
+        page.wait_for_selector("#answer .scale:not([hidden])")
+        page.get_by_label("Map").select_option(label="Flat")
+        page.wait_for_selector("text=Flat of")
+        assert page.inner_text("#answer .scale").split() == ["0", "0.250"]
+
+
+@pytest.fixture(scope="module")
+def with_boxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder, by = tmp_path_factory.mktemp("boxes"), classifier()
+    save(by, folder / "by.safetensors")
+    model = model_of(net_of_boxes(by, 1), folder, classifier=folder / "by.safetensors")
+    with running(model) as found:
+        yield found
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("scripts", [True, False])
 def test_320_pixels_are_wide_enough(opened: Opened, cat: Path, scheme: str, scripts: bool) -> None:
@@ -170,8 +204,7 @@ def test_320_pixels_are_wide_enough(opened: Opened, cat: Path, scheme: str, scri
     if not scripts:
         page.click("#send")
     page.wait_for_selector("#answer tbody tr")
-    boxes = [one.bounding_box() for one in page.query_selector_all("main *:not(.hidden)")]
-    assert max(box["x"] + box["width"] for box in boxes if box) <= 320
+    assert widest(page) <= 320
 
 
 def test_without_javascript_the_form_is_answered_by_a_page(
@@ -196,20 +229,29 @@ def test_what_is_refused_is_said(opened: Opened, tmp_path: Path) -> None:
     page.wait_for_selector("text=looks like text")
 
 
-def test_boxes_are_drawn_on_the_picture(opened: Opened, tmp_path: Path, cat: Path) -> None:
-    by = classifier()
-    save(by, tmp_path / "by.safetensors")
-    model = model_of(net_of_boxes(by, 1), tmp_path, classifier=tmp_path / "by.safetensors")
-    with running(model) as other:
-        page = opened(other)
-        page.set_input_files("#picture", cat)
-        page.wait_for_selector("#answer .scale:not([hidden])")
-        left, top, *_ = other.ask("/predict", cat.read_bytes()).data["pictures"][0]["top"][0]["box"]
-        colour = """([x, y]) => [...document.querySelector("#answer canvas").getContext("2d")
-            .getImageData(x, y, 1, 1).data].slice(0, 3)"""
-        found = page.evaluate(colour, [max(0, round(left)), max(0, round(top) + 12)])
-        assert found == pytest.approx([255, 214, 10], abs=60)  # between two pixels
-        page.close()
+def test_boxes_are_drawn_on_the_picture(opened: Opened, with_boxes: Running, cat: Path) -> None:
+    page = opened(with_boxes)
+    page.set_input_files("#picture", cat)
+    page.wait_for_selector("#answer .scale:not([hidden])")
+    first = with_boxes.ask("/predict", cat.read_bytes()).data["pictures"][0]["top"][0]
+    left, top, *_ = first["box"]
+    colour = """([x, y]) => [...document.querySelector("#answer canvas").getContext("2d")
+        .getImageData(x, y, 1, 1).data].slice(0, 3)"""
+    found = page.evaluate(colour, [max(0, round(left)), max(0, round(top) + 12)])
+    assert found == pytest.approx([255, 214, 10], abs=60)  # between two pixels
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_boxes_have_room_on_320_pixels(
+    opened: Opened, with_boxes: Running, cat: Path, scripts: bool
+) -> None:
+    page = opened(with_boxes, width=320, java_script_enabled=scripts)
+    page.set_input_files("#picture", cat)
+    if not scripts:
+        page.click("#send")
+        assert len(page.query_selector_all("#answer .sides")) == 3
+    page.wait_for_selector("#answer tbody tr")
+    assert widest(page) <= 320
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -7,7 +7,7 @@ METHODS: page, interface and description are made of it.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -30,15 +30,23 @@ def _scores(network: Network, image: Picture, label: int) -> Heat:
 
 @dataclass(frozen=True)
 class Method:
-    """A way of making a map: what it is called and what its values are, for people."""
+    """A way of making a map: what it is called and what its values are, for people.
+
+    They are 0 and more; `is_share` says that they are told in percent.
+    """
 
     title: str
     unit: str
     make: Callable[[Network, Picture, int], Heat]
+    is_share: bool = False
+
+    def told(self, value: float) -> str:
+        """A value in words."""
+        return f"{100 * value:.1f} %" if self.is_share else f"{value:.3g}"
 
 
-METHODS: Mapping[str, Method] = {
-    "scores": Method("Score map", "posterior of the crop about a place", _scores),
+METHODS: dict[str, Method] = {
+    "scores": Method("Score map", "posterior of the crop about a place", _scores, is_share=True),
 }
 """The methods by name, the first of which is the default."""
 

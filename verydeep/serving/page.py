@@ -34,7 +34,10 @@ class Page:
         template = files("verydeep.serving").joinpath("browser", "page.html").read_text("utf-8")
         name, limits = _text(self._model.name), service.limits
         maps = METHODS if service.can_map else {}
-        titles = {key: {"title": one.title, "unit": one.unit} for key, one in maps.items()}
+        titles = {
+            key: {"title": one.title, "unit": one.unit, "share": one.is_share}
+            for key, one in maps.items()
+        }
         self._template = Template(template)
         self._values = {
             "title": f"{name}: verydeep",
@@ -69,16 +72,18 @@ class Page:
     def _heading(self, answer: Answer) -> str:
         if answer.points:
             return f"{len(answer.points)} points"
-        named = [one for one in answer.top if one["posterior"] is not None]
+        if answer.top[0]["posterior"] is None:
+            return "A box" if len(answer.top) == 1 else f"{len(answer.top)} boxes"
         if not self._model.has_several:
-            return str(named[0]["class"]) if named else "Where it is"
-        likely = [str(one["class"]) for one in named if one["posterior"] >= HALF]
+            return str(answer.top[0]["class"])
+        likely = [str(one["class"]) for one in answer.top if one["posterior"] >= HALF]
         return ", ".join(likely) or "None of the classes reaches 50 %"
 
     def _classes(self, answer: Answer) -> str:
         has_boxes = any("box" in one for one in answer.top)
         is_told = any(one["posterior"] is not None for one in answer.top)
-        head = ["class", *(["posterior"] if is_told else []), *(["box"] if has_boxes else [])]
+        told = ["class", "posterior"] if is_told else ["object"]
+        head = [*told, *(["box"] if has_boxes else [])]
         rows = []
         for one in answer.top:
             name = "object" if one["class"] is None else str(one["class"])
@@ -86,17 +91,18 @@ class Page:
             if is_told:
                 cells += [_bar(one["posterior"]), f"<td>{_percent(one['posterior'])}</td>"]
             if has_boxes:
-                cells.append(f"<td>{' '.join(f'{side:.0f}' for side in one['box'])}</td>")
+                sides = " ".join(f"{side:.0f}" for side in one["box"])
+                cells.append(f'<td class="sides">{sides}</td>')
             rows.append("".join(cells))
         return _table(head, rows)
 
     def _map(self, mapped: Mapped) -> str:
         method = METHODS[next(iter(METHODS))]
         name = self._model.classes[mapped.label]
-        title, largest = f"{method.title} of {_text(name)}", _percent(mapped.map.largest)
+        title, largest = f"{method.title} of {_text(name)}", method.told(mapped.map.largest)
         return (
             f'<figure><img src="{mapped.map.drawn()}" alt="{title}">'
-            f'<div class="scale">0 % <img src="{scale()}" alt="to"> {largest}</div>'
+            f'<div class="scale">0 <img src="{scale()}" alt="to"> {largest}</div>'
             f"<figcaption>{title}: {method.unit}.</figcaption></figure>"
         )
 

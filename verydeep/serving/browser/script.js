@@ -49,11 +49,12 @@ function say(text, kind) {
 }
 
 async function send(path, file, signal) {
-  const reply = await fetch(path, {
-    method: "POST", body: file, signal, headers: { "content-type": file.type || "application/octet-stream" },
+  const headers = { "content-type": file.type || "application/octet-stream" };
+  const reply = await fetch(path, { method: "POST", body: file, signal, headers }).catch(() => {
+    throw new Error("The server does not answer.");
   });
-  const data = await reply.json();
-  if (!reply.ok) throw new Error(data.detail);
+  const data = await reply.json().catch(() => ({}));
+  if (!reply.ok) throw new Error(data.detail || `The server answers ${reply.status}.`);
   return data;
 }
 
@@ -69,8 +70,7 @@ async function ask(file) {
     ]);
     if (mine === asking) show(file, told.pictures[0], image, mine.signal);
   } catch (error) {
-    if (mine !== asking) return;
-    say(error instanceof TypeError ? "The server does not answer." : error.message, "fault");
+    if (mine === asking) say(error.message, "fault");
   }
 }
 
@@ -86,18 +86,35 @@ function show(file, found, image, signal) {
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", file.name || "the picture");
   const view = { canvas, legend, said, image, by, file, signal, kept: new Map(), now: null };
+  view.method = Object.keys(maps)[0];
   paint(view);
   const table = found.points ? pointTable(view, found.points) : classTable(view, found.top);
+  const figure = element("figure", {}, canvas, legend, said, ...choice(view, table));
   answer.replaceChildren(
     element("h2", { textContent: headline(found) }),
-    element("div", { className: "found" }, element("figure", {}, canvas, legend, said), table),
+    element("div", { className: "found" }, figure, table),
   );
+}
+
+// Which map, where there are several.
+function choice(view, table) {
+  if (Object.keys(maps).length < 2) return [];
+  const chosen = element("select");
+  for (const [value, { title }] of Object.entries(maps)) {
+    chosen.append(element("option", { value, textContent: title }));
+  }
+  chosen.addEventListener("change", () => {
+    view.method = chosen.value;
+    const button = table.querySelector('[aria-pressed="true"]');
+    if (button) [button, button].forEach((pressed) => pressed.click()); // away, and anew
+  });
+  return [element("label", { className: "choice" }, "Map ", chosen)];
 }
 
 function headline(found) {
   if (found.points) return `${found.points.length} points`;
   const [first] = found.top;
-  if (first.posterior === null) return first.class === null ? "A box" : `${found.top.length} boxes`;
+  if (first.posterior === null) return found.top.length === 1 ? "A box" : `${found.top.length} boxes`;
   if (!isOfSeveral) return first.class;
   const named = found.top.filter((one) => one.posterior >= 0.5).map((one) => one.class);
   return named.length ? named.join(", ") : "None of the classes reaches 50 %";
@@ -109,7 +126,8 @@ function percent(share) {
 
 function head(...names) {
   const wide = (name) => (name === "posterior" ? 2 : 1); // a bar and a figure
-  const cells = names.map((name) => element("th", { scope: "col", textContent: name, colSpan: wide(name) }));
+  const cell = (name) => element("th", { scope: "col", textContent: name, colSpan: wide(name) });
+  const cells = names.map(cell);
   return element("thead", {}, element("tr", {}, ...cells));
 }
 
@@ -127,8 +145,9 @@ function classTable(view, top) {
       if (i === 0) queueMicrotask(() => button.click());
     } else name.textContent = text;
     const row = element("tr", {}, name);
-    if (isTold) row.append(bar(one.posterior), element("td", { textContent: percent(one.posterior) }));
-    else row.append(element("td", { textContent: one.box.map(Math.round).join("  ") }));
+    const cell = (textContent, className = "") => element("td", { textContent, className });
+    if (isTold) row.append(bar(one.posterior), cell(percent(one.posterior)));
+    else row.append(cell(one.box.map(Math.round).join(" "), "sides"));
     body.append(row);
   });
   if (!isTold) drawPlaces(view, top.map((one) => [one.class, ...one.box]));
@@ -165,13 +184,14 @@ async function press(view, body, button, one) {
   if (isOn) return;
   button.setAttribute("aria-pressed", "true");
   drawBox(view, one);
-  const [method] = Object.keys(maps);
+  const method = view.method;
   if (!method) return;
   view.said.textContent = "The map is being made …";
   try {
     const map = await mapOf(view, method, one.class);
-    if (view.now !== one) return;
-    const scale = Math.max(...[...view.kept.values()].map((kept) => kept.largest));
+    if (view.now !== one || view.method !== method) return;
+    const alike = [...view.kept.values()].filter((kept) => kept.method === method);
+    const scale = Math.max(...alike.map((kept) => kept.largest));
     paint(view, map, scale);
     drawBox(view, one);
     explain(view, method, one.class, scale);
@@ -181,24 +201,25 @@ async function press(view, body, button, one) {
 }
 
 async function mapOf(view, method, name) {
-  if (!view.kept.has(name)) {
+  const key = `${method} ${name}`;
+  if (!view.kept.has(key)) {
     const query = new URLSearchParams({ method, class: name });
     const told = await send(`/explain?${query}`, view.file, view.signal);
     const bytes = Uint8Array.from(atob(told.map.png), (letter) => letter.charCodeAt(0));
     const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
-    view.kept.set(name, { image, largest: told.largest });
+    view.kept.set(key, { image, method, largest: told.largest });
   }
-  return view.kept.get(name);
+  return view.kept.get(key);
 }
 
-// What the colours stand for: all maps of a picture are on one scale.
+// What the colours stand for: all maps of a picture by one method are on one scale.
 function explain(view, method, name, scale) {
   const steps = element("canvas", { width: 160, height: 12 });
   steps.setAttribute("aria-hidden", "true");
   const pen = steps.getContext("2d"), data = pen.createImageData(160, 12);
   for (let i = 0; i < 160 * 12; i++) glow(data.data, 4 * i, [150, 150, 150], (i % 160) / 159);
   pen.putImageData(data, 0, 0);
-  view.legend.replaceChildren("0 %", steps, percent(scale));
+  view.legend.replaceChildren("0", steps, maps[method].share ? percent(scale) : scale.toPrecision(3));
   view.legend.hidden = false;
   view.said.textContent = `${maps[method].title} of ${name}: ${maps[method].unit}. Press another class for its own.`;
 }
