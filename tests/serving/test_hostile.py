@@ -82,7 +82,7 @@ MALFORMED = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("verydeep.serving.server.HEADER_SECONDS", 0.5)
+        patch.setattr("verydeep.serving.server.HEADER_SECONDS", 1.0)
         patch.setattr("verydeep.serving.server.KEPT_SECONDS", 0)
         patch.setattr("verydeep.serving.receiving.PATIENCE", 0.1)
         with running(model_of(net(), tmp_path_factory.mktemp("hostile")), LIMITS) as found:

@@ -128,6 +128,9 @@ def test_a_picture_may_be_dropped_or_pasted(
 
 def test_the_keyboard_is_enough(opened: Opened, server: Running, cat: Path) -> None:
     page, (first, second, *_) = opened(), best(server, cat)
+    page.on(
+        "filechooser", lambda chooser: None
+    )  # caught from now on, and not as the key is pressed
     page.keyboard.press("Tab")
     page.wait_for_selector("#picture:focus")
     with page.expect_file_chooser() as chooser:
