@@ -21,6 +21,7 @@ from tests.pages import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 SMALL = ["--net=A", "--width=0.125", "--crop=32", "--scale=40", "--batch=10", "--epochs=1"]
+BROWSER = ("page.html", "style.css", "script.js", "openapi.json")
 UV = shutil.which("uv")
 pytestmark = [
     pytest.mark.slow,
@@ -51,7 +52,8 @@ def test_the_wheel_holds_the_package_and_no_more(wheel: Path) -> None:
     sources = {str(p.relative_to(ROOT)) for p in (ROOT / "verydeep").rglob("*.py")}
     package = {name for name in names if name.startswith("verydeep/")}
     assert sources <= package
-    assert package - sources == {"verydeep/py.typed", "verydeep/report/page.css"}
+    browser = {f"verydeep/serving/browser/{name}" for name in BROWSER}
+    assert package - sources == {"verydeep/py.typed", "verydeep/report/page.css", *browser}
     others = {name.split("/")[0] for name in names} - {"verydeep"}
     assert others == {f"verydeep-{PROJECT['project']['version']}.dist-info"}
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -24,6 +24,10 @@ class PictureError(UserError):
     """A picture that cannot be read: one line, its name and the reason."""
 
 
+class PictureTooLargeError(PictureError):
+    """A picture that has more pixels than are read, by its header."""
+
+
 class Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
     """Long work was asked to stop and has put away what it has: `after` what, and in which folder.
 

@@ -14,6 +14,7 @@ from verydeep.engines.engine import ENGINES
 from verydeep.evaluation.views import WAYS
 from verydeep.exporters.families import WRITERS
 from verydeep.nets.vgg import CONFIGURATIONS, table
+from verydeep.serving.model import WAYS as SERVED
 from verydeep.tasks import TASKS
 from verydeep.training.settings import checked
 from verydeep.verbs.study_plan import ALL, STUDIES
@@ -27,6 +28,7 @@ def test_the_words_are_all_there_are() -> None:
     assert all(table(name, 2, 0.125, 32).name == name for name in completion.NETS)
     assert {*completion.PROTOCOLS} == {*WAYS}
     assert completion.TRANSFER_PROTOCOLS == PROTOCOLS
+    assert tuple(SERVED) == completion.SERVED_PROTOCOLS
     assert completion.ENGINES == ENGINES
     assert tuple(WRITERS) == completion.FAMILIES
     assert tuple(TASKS) == completion.TASKS

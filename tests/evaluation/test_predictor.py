@@ -37,6 +37,22 @@ def test_paths_bytes_and_arrays_get_the_posteriors_of_a_dense_test(
         assert [name for name, _ in one.top(2)] == [str(k) for k in np.argsort(-row)[:2]]
 
 
+@pytest.mark.parametrize("engine", ["torch", "winograd"])
+def test_several_pictures_at_once_get_what_each_gets_alone_and_in_tiles(
+    photos: Callable[..., Path], engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(network(), "w.safetensors")
+    paths = sorted([*photos(2, side=70).rglob("*.png"), *photos(1, root="b").rglob("*.png")])
+    predictor = Predictor.of("w.safetensors", TWO_CORES.machine, engine)
+    alone = [predictor.ask(path).posteriors.numpy() for path in paths]
+    together = predictor.answers([predictor.read(path) for path in paths])
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one.posteriors.numpy(), other, atol=1e-6)
+    monkeypatch.setattr("verydeep.evaluation.showing.MEMORY", {"cpu": 1})
+    tiled = Predictor.of("w.safetensors", TWO_CORES.machine, engine).ask(paths[0])
+    np.testing.assert_allclose(tiled.posteriors.numpy(), alone[0], atol=1e-5)
+
+
 def test_what_cannot_be_read_is_named_in_its_place(photos: Callable[..., Path]) -> None:
     save(network(), "w.safetensors")
     (path,) = photos(1).rglob("*.png")

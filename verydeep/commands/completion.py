@@ -13,6 +13,7 @@ NETS = (
     "A-BN", "A-LRN-BN", "B-BN", "B-shallow-BN", "C-BN", "D-BN", "E-BN",
 )  # fmt: skip
 PROTOCOLS = ("dense", "crops", "both", "centre", "ten")
+SERVED_PROTOCOLS = ("dense", "centre")
 TRANSFER_PROTOCOLS = ("draws", "voc2007", "voc2012", "action")
 ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
 FAMILIES = ("torchvision", "timm", "caffe", "keras", "onnx", "openvino", "torch-export")

@@ -53,7 +53,7 @@ def walk_of(
 ) -> Walk:
     """The walk that gives a row of evidence for each picture and pass, by an engine made for it."""
     network = engine.network.eval()
-    show = _Shower(engine, precision)
+    show = Shower(engine, precision)
     return Walk(
         part,
         network.pixels,
@@ -83,6 +83,14 @@ def chunk_of(pictures: int, passes: Sequence[Pass], device: str) -> int:
     return min(most, max(1, math.ceil(pictures / PARTS)))
 
 
+def by_shape(pictures: Sequence[np.ndarray]) -> list[list[int]]:
+    """The numbers of the pictures of each shape, which can be shown together."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for i, picture in enumerate(pictures):
+        found.setdefault(picture.shape, []).append(i)
+    return list(found.values())
+
+
 def room_for(network: Network) -> tuple[int, int]:
     """Pixels to be shown to a network at once, about, and those that it has memory for."""
     device = network.device.type
@@ -90,10 +98,10 @@ def room_for(network: Network) -> tuple[int, int]:
     return min(PIXELS[device], most), most
 
 
-class _Shower:
+class Shower:
     """Shows batches to an engine, about `limit` pixels at once and never more than `most`."""
 
-    def __init__(self, engine: Engine, precision: str) -> None:
+    def __init__(self, engine: Engine, precision: str = "float32") -> None:
         network = engine.network
         self.engine, self.device = engine, network.device.type
         self.half = precision == "bf16"
@@ -101,7 +109,7 @@ class _Shower:
 
     @torch.inference_mode()
     def __call__(
-        self, shown_as: Pass, pictures: Sequence[Picture], windows: Sequence[Window]
+        self, shown_as: Pass, pictures: Sequence[Picture], windows: Sequence[Window] = ()
     ) -> list[Float32[np.ndarray, "1 C"]]:
         """A row for each picture: its evidence, averaged over its views."""
         images = torch.from_numpy(np.stack(pictures)).to(self.engine.network.device)

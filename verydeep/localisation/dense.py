@@ -10,25 +10,27 @@ posteriors at positions, and rates all boxes of a view by what it says of that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, UInt8
 
 from verydeep.errors import UserError
 from verydeep.evaluation.journal import Journal
-from verydeep.evaluation.showing import callers, chunk_of, room_for
-from verydeep.evaluation.views import Protocol
+from verydeep.evaluation.showing import by_shape, callers, chunk_of, room_for
+from verydeep.evaluation.views import Pass, Protocol
 from verydeep.evaluation.walk import Finished, Made, Walk, walked
 from verydeep.localisation.showing import SIDES, Nets, Shower, size_and_evidence
 from verydeep.parts.dataset import Part
-from verydeep.pictures.reading import Source
+from verydeep.pictures.windows import Window
 from verydeep.runtime.runtime import Runtime
 
 CANDIDATES = 5
 """Classes of which a picture's boxes are kept: the paper's error is that of five guesses."""
+Shown = tuple[UInt8[np.ndarray, "_ _ 3"], Window]
+"""A picture as it is shown, of whatever size, and what that shows of the original."""
 EACH = SIDES + 1
 """Numbers of a candidate at a position: its box, and the posterior there."""
 
@@ -68,7 +70,7 @@ def placed(
 
     Raises UserError where the classifier's positions are others than those of the boxes.
     """
-    _refuse_other_positions(nets)
+    refuse_other_positions(nets)
     network = nets.boxes.network.eval()
     count = given.classes.shape[1] if given else min(CANDIDATES, len(nets.names))
     walk = Walk(
@@ -90,26 +92,27 @@ def placed(
 @torch.inference_mode()
 def placed_in(
     nets: Nets,
-    picture: Source,
-    protocol: Protocol,
+    views: Sequence[Shown],
+    shown_as: Pass,
     given: Candidates | None,
     count: int = CANDIDATES,
-) -> Placed:
-    """The boxes of one picture as `placed` has them, of so many candidates where none are given.
+) -> list[Placed]:
+    """The boxes of several pictures as `placed` has them by one pass.
 
-    Raises PictureError where it cannot be read.
+    Of so many candidates of each, where none are given; those that are given are of every picture.
     """
-    _refuse_other_positions(nets)
-    pixels, show = nets.boxes.network.eval().pixels, Shower(nets)
-    rows: list[Made] = []
-    for shown_as in protocol.passes:
-        image, window = pixels.read_with_window(picture, shown_as.scale)
-        rows += show(shown_as, [image], [window])
+    refuse_other_positions(nets)
+    show, found = Shower(nets), dict[int, Placed]()
     count = given.classes.shape[1] if given else min(count, len(nets.names))
-    return _of_rows(_Finish(nets, given, count)(0, np.concatenate(rows)), count)
+    finish = _Finish(nets, given, count)
+    for alike in by_shape([image for image, _ in views]):
+        images, windows = zip(*(views[i] for i in alike), strict=True)
+        for i, rows in zip(alike, show(shown_as, images, windows), strict=True):
+            found[i] = _of_rows(finish(0, rows), count)
+    return [found[i] for i in range(len(views))]
 
 
-def _refuse_other_positions(nets: Nets) -> None:
+def refuse_other_positions(nets: Nets) -> None:
     """Raises UserError where a classifier has its positions elsewhere than the net of boxes."""
     if nets.classifier is None or not nets.rates_positions:
         return

@@ -1,8 +1,9 @@
-"""Localisers: nets that find places and what runs them, asked for pictures one by one.
+"""Localisers: nets that find places and what runs them, asked for pictures one by one or several.
 
 A net of boxes of classes is asked as protocol 2 of Appendix A asks it: at every position of the
 picture and its mirror image, for the likely classes, whose boxes are merged. Nets of things that
-are all in every picture are asked by one centre crop, as they are judged.
+are all in every picture are asked by one centre crop, as they are judged. A picture is read, and
+then answered for, as `evaluation/predictor.py` does it.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 
 from verydeep.engines.engine import Engine
-from verydeep.evaluation.views import Protocol, protocol
+from verydeep.evaluation.views import Pass, protocol
 from verydeep.localisation.choosing import THRESHOLD
-from verydeep.localisation.dense import CANDIDATES, Candidates, Placed, placed_in
+from verydeep.localisation.dense import CANDIDATES, Candidates, Placed, Shown, placed_in
 from verydeep.localisation.merging import RatedBoxes, merged
 from verydeep.localisation.shares import boxes_of_shares, points_of_shares
 from verydeep.localisation.showing import Nets
 from verydeep.pictures.boxes import clipped
+from verydeep.pictures.preprocessing import centre_crop
 from verydeep.pictures.reading import Source
+from verydeep.pictures.windows import Window
 
 Box = tuple[float, float, float, float]
 """x_min, y_min, x_max, y_max in pixels of the upright original, inside of it."""
@@ -72,8 +76,19 @@ class ClassLocaliser:
         They are the guesses of a test by dense boxes at the test scale. Raises PictureError where
         the picture cannot be read.
         """
+        return self.answers([self.read(picture)], top)[0]
+
+    def read(self, picture: Source) -> Shown:
+        """A picture as it is shown; PictureError where it cannot be read."""
+        return self.nets.boxes.network.pixels.read_with_window(picture, self._pass.scale)
+
+    def answers(self, views: Sequence[Shown], top: int | None = None) -> list[list[Guess]]:
+        """What `ask` gives of each of several pictures."""
         given = None if self.classes else ALONE
-        found = placed_in(self.nets, picture, self._protocol, given, top or CANDIDATES)
+        found = placed_in(self.nets, views, self._pass, given, top or CANDIDATES)
+        return [self._guesses(each) for each in found]
+
+    def _guesses(self, found: Placed) -> list[Guess]:
         boxes = boxes_of(found, self.threshold)
         if not self.classes:
             return [Guess(None, None, boxes[0])]
@@ -81,8 +96,9 @@ class ClassLocaliser:
         return list(map(Guess, names, found.posteriors.tolist(), boxes))
 
     @property
-    def _protocol(self) -> Protocol:
-        return protocol(self.nets.boxes.network, "dense")
+    def _pass(self) -> Pass:
+        (shown_as,) = protocol(self.nets.boxes.network, "dense").passes
+        return shown_as
 
 
 def boxes_of(found: Placed, threshold: float) -> list[Box]:
@@ -101,19 +117,32 @@ class CentreLocaliser:
 
     engine: Engine
 
-    @torch.inference_mode()
     def ask(self, picture: Source, top: int | None = None) -> Found:
         """Each thing of a picture by its name, whatever `top` is, by the centre crop.
 
         Raises PictureError where it cannot be read.
         """
-        network = self.engine.network.eval()
-        assert network.table.places is not None
+        return self.answers([self.read(picture)], top)[0]
+
+    def read(self, picture: Source) -> Shown:
+        """The centre crop of a picture; PictureError where it cannot be read."""
+        network = self.engine.network
         (shown_as,) = protocol(network, "centre").passes
         image, window = network.pixels.read_with_window(picture, shown_as.scale)
-        view = shown_as.views(torch.from_numpy(image)[None].to(network.device))[0]
-        crop, numbers = shown_as.windows(window)[0], self.engine.evidence(view)[0]
-        shares = numbers.float().cpu().numpy().reshape(len(network.classes), -1)
+        return centre_crop(image, shown_as.crop), shown_as.windows(window)[0]
+
+    @torch.inference_mode()
+    def answers(self, views: Sequence[Shown], top: int | None = None) -> list[Found]:
+        """What `ask` gives of each of several pictures."""
+        network = self.engine.network.eval()
+        crops = torch.from_numpy(np.stack([crop for crop, _ in views])).to(network.device)
+        numbers = self.engine.evidence(crops).float().cpu().numpy()
+        pairs = zip(numbers.reshape(len(views), len(network.classes), -1), views, strict=True)
+        return [self._places(shares, crop) for shares, (_, crop) in pairs]
+
+    def _places(self, shares: Float32[np.ndarray, "N S"], crop: Window) -> Found:
+        network = self.engine.network
+        assert network.table.places is not None
         if network.table.places.kind == "points":
             places = points_of_shares(shares, crop).tolist()
             return [Point(name, x, y) for name, (x, y) in zip(network.classes, places, strict=True)]

@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from verydeep.errors import PictureError, UserError
+from verydeep.errors import PictureTooLargeError, UserError
 from verydeep.pictures.reading import Picture, Source, naming, read_with_window
 from verydeep.pictures.size_limit import most_pixels
 from verydeep.pictures.windows import Window
@@ -117,10 +117,10 @@ def rescaled_size(size: tuple[int, int], smaller_side: int) -> tuple[int, int]:
 
 
 def refuse_narrow(size: tuple[int, int], smaller_side: int) -> None:
-    """Raises PictureError for a (height, width) that would be too large when rescaled."""
+    """Raises PictureTooLargeError for a (height, width) that would be so when rescaled."""
     height, width = rescaled_size(size, smaller_side)
     if height * width > most_pixels():
-        raise PictureError(
+        raise PictureTooLargeError(
             f"{size[1]} x {size[0]} is so narrow that it would be {width:,} x {height:,} with a "
             f"smaller side of {smaller_side}; cut it"
         )

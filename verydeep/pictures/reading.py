@@ -170,7 +170,7 @@ def naming(source: Source) -> Iterator[None]:
         name = str(source) if isinstance(source, str | Path) else "array"
         if isinstance(source, bytes):
             name = f"picture ({len(source)} bytes)"
-        raise PictureError(escaped(f"{name}: {error}")) from error.__cause__
+        raise type(error)(escaped(f"{name}: {error}")) from error.__cause__
 
 
 def bytes_of(source: str | Path | bytes, most: int = -1) -> bytes:

@@ -6,7 +6,7 @@ The limit is there for files of others: 100 KB of PNG can hold a billion pixels.
 import math
 import os
 
-from verydeep.errors import PictureError, UserError
+from verydeep.errors import PictureTooLargeError, UserError
 
 MAX_PIXELS = 50_000_000
 MOST_MILLIONS = 1_000_000
@@ -37,10 +37,10 @@ def most_pixels() -> int:
 
 
 def refuse_size(width: int, height: int, max_pixels: int) -> None:
-    """Raises PictureError for more pixels than are to be read, with what lets them be read."""
+    """Raises PictureTooLargeError for more pixels than are to be read, with what lets them be."""
     if width * height > max_pixels:
         millions = width * height / 1e6
-        raise PictureError(
+        raise PictureTooLargeError(
             f"{millions:.4g} Mpx ({width} x {height}) where at most {max_pixels / 1e6:.4g} Mpx are "
             f"read; save it smaller, or set {VARIABLE}={math.ceil(millions)} in the environment, "
             f"for {_memory(BYTES * width * height)} of memory each, and "
