@@ -1,1 +1,1 @@
-"""What a network sees: maps of a picture, what its units like, and whether maps are to be believed."""
+"""Insight: maps of a picture, what units like, and whether such maps are to be believed."""
