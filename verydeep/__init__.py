@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from verydeep.runtime.progress import SILENT, Progress
     from verydeep.verbs.descriptors import Descriptors as Descriptors
     from verydeep.verbs.evaluate import evaluate
+    from verydeep.verbs.explain import explain
     from verydeep.verbs.features import features
     from verydeep.verbs.localise import localise
     from verydeep.verbs.predict import predict
@@ -53,6 +54,7 @@ __all__ = [
     "__version__",
     "build",
     "evaluate",
+    "explain",
     "features",
     "load",
     "load_features",
@@ -81,6 +83,7 @@ _HOMES = {
     "Stack": "verydeep.nets.stack",
     "build": "verydeep.nets.network",
     "evaluate": "verydeep.verbs.evaluate",
+    "explain": "verydeep.verbs.explain",
     "features": "verydeep.verbs.features",
     "localise": "verydeep.verbs.localise",
     "load": "verydeep.weights",

@@ -84,6 +84,6 @@ def test_rows_of_nets_that_branch_have_one_too(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("row", ["fc4", "relu5", "fc6", "prob"])
 def test_rows_without_a_map_are_refused_by_name(row: str) -> None:
-    line = f"'{row}' of A has no map of the picture for Grad-CAM; take a row up to 'pool3', such"
+    line = f"'{row}' of A has no map of the picture; take a row up to 'pool3', such"
     with pytest.raises(UserError, match=f"{line} as 'relu3_1'"):
         gradcam(exact(), noise(), 0, row)

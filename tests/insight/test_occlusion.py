@@ -9,7 +9,6 @@ import torch
 from verydeep.engines.engine import engine_for
 from verydeep.insight import occlusion
 from verydeep.insight.occlusion import centres, grey, occluded, scaled
-from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
 from verydeep.pictures.preprocessing import Pixels
 
@@ -73,6 +72,8 @@ def test_squares_reach_over_the_borders_as_far_at_both_ends() -> None:
     assert centres(30, 16).tolist() == [7.0, 23.0]
 
 
-def test_sizes_are_those_of_a_crop_of_224() -> None:
-    assert (scaled(50, vgg.table("A")), scaled(16, vgg.table("A"))) == (50, 16)
-    assert scaled(16, vgg.table("A", crop=64)) == 5
+def test_sizes_are_to_a_crop_as_fifty_and_sixteen_are_to_224() -> None:
+    assert (scaled(50, 224), scaled(16, 224), scaled(16, 64)) == (50, 16, 5)
+    image = np.zeros((41, 52, 3), np.uint8)  # the crop is 32
+    found = occluded(engine_for(net()), image, 0)
+    assert (found.side, found.stride) == (7, 2)

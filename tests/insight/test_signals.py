@@ -25,7 +25,7 @@ RULES = {"gradient": GRADIENT, "deconvnet": DECONVNET, "guided": GUIDED}
 
 
 def _back_to(switches: Tensor, size: torch.Size, signal: Tensor) -> Tensor:
-    return F.max_unpool2d(signal, switches, 2, 2, output_size=size)
+    return F.max_unpool2d(signal, switches, [2, 2], [2, 2], output_size=size)
 
 
 def unpooled(network: Network, images: Tensor, row: str, start: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def refuse_mapless(table: Table, row: str) -> None:
     """Raises UserError where what a row gives is no map of the picture, or not before the trunk."""
     if row not in [each.name for each in _with_map(table)]:
         raise UserError(
-            f"'{row}' of {table.name} has no map of the picture for Grad-CAM; take a row up to "
+            f"'{row}' of {table.name} has no map of the picture; take a row up to "
             f"'{table.trunk}', such as '{usual_row(table)}'"
         )
 
@@ -57,6 +57,37 @@ def gradcam(
     A_k is a unit's map, a_k the mean over space of the class score's gradient by it (Selvaraju et
     al., 2017). Raises UserError for a row without a map, or that is not on the way to the scores.
     """
+    values, slope = _at_row(network, images, label, row)
+    weights = slope.mean((2, 3), keepdim=True)
+    return (weights * values).sum(1)[0].clamp(min=0)
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a row: of which unit's map, at which (y, x), and how much it is."""
+
+    unit: int
+    place: tuple[int, int]
+    activation: float
+
+
+def telling(network: Network, images: Float[Tensor, "1 C H W"], label: int, row: str) -> Value:
+    """The value of a row that speaks most for a class: value times the class score's gradient."""
+    values, slope = _at_row(network, images, label, row)
+    return value_at(values, int((values * slope).argmax()))
+
+
+def value_at(values: Float[Tensor, "1 C h w"], flat: int) -> Value:
+    """The value at a place among all of them."""
+    unit, rest = divmod(flat, values[0, 0].numel())
+    y, x = divmod(rest, values.shape[3])
+    return Value(unit, (y, x), float(values[0, unit, y, x]))
+
+
+def _at_row(
+    network: Network, images: Float[Tensor, "1 C H W"], label: int, row: str
+) -> tuple[Float[Tensor, "1 D h w"], Float[Tensor, "1 D h w"]]:
+    """What a row with a map gives, and the gradient of a class score by that."""
     refuse_mapless(network.table, row)
 
     def kept(own: Row, layer: torch.nn.Module, *read: Tensor) -> Tensor:
@@ -67,8 +98,7 @@ def gradcam(
         found = network.run({PICTURE: images.detach().clone()}, [row, SCORES], {row: kept})
         score = found[SCORES][:, label].mean()
         (slope,) = torch.autograd.grad(score, found[row])
-    weights = slope.mean((2, 3), keepdim=True)
-    return (weights * found[row].detach()).sum(1)[0].clamp(min=0)
+    return found[row].detach(), slope
 
 
 @dataclass(frozen=True)

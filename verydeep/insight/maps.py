@@ -12,17 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from verydeep.engines.engine import Engine
-from verydeep.insight.attribution import gradcam, integrated, usual_row
+from verydeep.insight.attribution import gradcam, integrated, telling, usual_row
 from verydeep.insight.naming import METHODS
 from verydeep.insight.occlusion import occluded
 from verydeep.insight.score_maps import score_maps, spread
-from verydeep.insight.signals import DECONVNET, GRADIENT, GUIDED, of_class, signal
+from verydeep.insight.signals import DECONVNET, GRADIENT, GUIDED, of_class, of_value, signal
 from verydeep.insight.view import Values, View, on_picture, per_grey_level
 from verydeep.nets.table import SCORES
 from verydeep.pictures.windows import Window
 from verydeep.runtime.progress import SILENT, Progress
 
-_RULES = {"gradient": GRADIENT, "guided": GUIDED, "deconvnet": DECONVNET}
+_RULES = {"gradient": GRADIENT, "guided": GUIDED}
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def maps_of(
 ) -> Iterator[Map]:
     """The maps of a class by these methods, in the order of `METHODS`; occlusion gives three.
 
-    `row` is that of Grad-CAM, and the one in which occlusion follows a map. The engine runs what
-    wants no gradient.
+    `row` is that of Grad-CAM, of the value that a DeconvNet projects, and of the map that occlusion
+    follows. The engine runs what wants no gradient.
     """
     for method in METHODS:
         if method not in methods:
@@ -74,6 +74,8 @@ def maps_of(
             yield _scores(view, label)
         elif method in _RULES:
             yield _signal(view, label, method)
+        elif method == "deconvnet":
+            yield _deconvnet(view, label, row or usual_row(view.network.table))
         elif method == "gradcam":
             yield _gradcam(view, label, row or usual_row(view.network.table))
         elif method == "integrated":
@@ -95,8 +97,18 @@ def _signal(view: View, label: int, method: str) -> Map:
         values = np.abs(values).max(2)
         said = "the largest of the three colours"
     else:
-        said = "a signal for each colour, grey where there is none"
+        said = "of the class score, in colour"
     return Map(method, values, view.window, "score per grey level", said)
+
+
+def _deconvnet(view: View, label: int, row: str) -> Map:
+    """The projection of the one value of a row that speaks most for the class."""
+    images = view.images()
+    of = telling(view.network, images, label, row)
+    found = signal(view.network, images, row, of_value(of.unit, of.place), DECONVNET)[0]
+    values = view.of_pixels(per_grey_level(found, view.network.pixels))
+    said = f"of the value at {row} that says most for the class: map {of.unit}, {of.activation:.3g}"
+    return Map("deconvnet", values, view.window, "of the signal", said)
 
 
 def _gradcam(view: View, label: int, row: str) -> Map:

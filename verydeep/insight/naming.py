@@ -53,7 +53,9 @@ def row_named(table: Table, name: str) -> str:
     """The name itself, of a row of a table; UserError, with the nearest, where there is none."""
     names = [row.name for row in table.rows]
     if name not in names and get_close_matches(name, names, 1):
-        raise UserError(f"no layer '{name}' in configuration {table.name}{_near(name, names)[:-2]}")
+        raise UserError(
+            f"no layer '{name}' in configuration {table.name}{_near(name, names).rstrip()}"
+        )
     _ = table[name]
     return name
 

@@ -1,8 +1,9 @@
 """Occlusion: what a network says of a picture while a grey square hides one part of it, or another.
 
 Three numbers for each place of the square, as Zeiler & Fergus (2014) print them: the posterior of a
-class, what the map that is strongest on the whole picture sums to, and the most probable class. The
-text gives no size of the square: ours is to a crop as 50 pixels to one of 224, moved by 16 to 224.
+class, what the map that is strongest on the whole picture sums to, and the most probable class.
+Their text gives no size of the square: ours is to a crop, or to the smaller side of a picture that
+is shown smaller, as 50 pixels are to 224, and is moved by 16.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor
 from verydeep.engines.engine import Engine
 from verydeep.evaluation.showing import room_for
 from verydeep.nets.rows import PICTURE
-from verydeep.nets.table import SCORES, Table
+from verydeep.nets.table import SCORES
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import Picture
 from verydeep.runtime.progress import SILENT, Progress
@@ -69,7 +70,8 @@ def occluded(
     the network. Pictures are shown to it many at once.
     """
     table = engine.network.table
-    side, stride = side or scaled(SIDE, table), stride or scaled(STRIDE, table)
+    seen = min(table.crop, *image.shape[:2])
+    side, stride = side or scaled(SIDE, seen), stride or scaled(STRIDE, seen)
     layer = layer or table.trunk
     say = by_engine(engine, layer)
     clean, own = say(_batch(engine, image[None]))
@@ -102,9 +104,9 @@ def occluded(
     )
 
 
-def scaled(size: int, table: Table) -> int:
-    """A size at a crop of 224 as one at a table's own."""
-    return max(1, round(size * table.crop / CROP))
+def scaled(size: int, side: int) -> int:
+    """A size at a crop of 224 as one at a crop of another side."""
+    return max(1, round(size * side / CROP))
 
 
 def centres(side: int, stride: int) -> Centres:

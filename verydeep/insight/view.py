@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from verydeep.insight.score_maps import spread
-from verydeep.insight.signals import frozen
 from verydeep.nets.cost import FLOAT
 from verydeep.nets.locality import Locality
 from verydeep.nets.network import Network
@@ -25,16 +24,13 @@ from verydeep.pictures.reading import Picture, Source
 from verydeep.pictures.windows import Window
 from verydeep.runtime import memory
 
-Values = Float32[np.ndarray, "h w *rgb"]
+Values = Float32[np.ndarray, "_ _ ..."]
 """A number for each pixel of a view, or one for each of its colours."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A picture at the scale it is shown at, and where its pixels lie in the upright original.
-
-    Of the `network` nothing asks for a gradient.
-    """
+    """A picture at the scale it is shown at, and where its pixels lie in the upright original."""
 
     network: Network
     image: Picture
@@ -57,7 +53,7 @@ class View:
     @classmethod
     def _fitting(cls, network: Network, image: Picture, window: Window) -> View:
         refuse_large(network, image.shape[0], image.shape[1])
-        return cls(frozen(network), image, window)
+        return cls(network, image, window)
 
     @property
     def shown(self) -> tuple[slice, slice]:
@@ -76,7 +72,7 @@ class View:
         image = torch.from_numpy(np.ascontiguousarray(self.pixels))[None]
         return self.network.pixels.normalise(image.to(self.network.device))
 
-    def of_pixels(self, values: Float[np.ndarray, "r c *rgb"]) -> Values:
+    def of_pixels(self, values: Float[np.ndarray, "r c ..."]) -> Values:
         """Numbers for the pixels that the network is shown as those of all: 0 where it is blind."""
         found = np.zeros((*self.image.shape[:2], *values.shape[2:]), np.float32)
         rows, columns = self.shown
