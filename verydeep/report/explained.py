@@ -95,7 +95,7 @@ def write_explained(
     `network` says what explains them; `extra` has more HTML of a picture by its number, and
     `sections` what stands behind all of them.
     """
-    palette = Palette.of([one for each in found for one in each.maps])
+    palette = palette_of(found)
     classes = {each.class_name for each in found}
     what = f"the class {escape(classes.pop())}" if len(classes) == 1 else "a class"
     title = f"Where {what} is seen" if found else "What it sees"
@@ -110,6 +110,11 @@ def write_explained(
     ]
     legend = section("What the colours stand for", _legend(palette)) if found else ""
     return write_html(path, "Explained pictures", [head, *bodies, legend, *sections])
+
+
+def palette_of(found: Sequence[Explanation]) -> Palette:
+    """One palette for all maps of explained pictures."""
+    return Palette.of([one for each in found for one in each.maps])
 
 
 def _picture(one: Explanation, palette: Palette) -> str:
@@ -195,7 +200,7 @@ class Folder:
 
         A PNG has the picture's own aspect and pixels, if they are not too many or too few.
         """
-        palette = Palette.of([one for each in found for one in each.maps])
+        palette = palette_of(found)
         for each in found:
             stem = Path(each.name).stem
             self._names[stem] += 1
