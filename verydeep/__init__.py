@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.train import resume, train
     from verydeep.verbs.transfer import transfer
     from verydeep.verbs.transfer_protocols import transfer_protocol
+    from verydeep.verbs.units import units
     from verydeep.weights import load, load_stack, save
 
     __version__: str
@@ -70,6 +71,7 @@ __all__ = [
     "train",
     "transfer",
     "transfer_protocol",
+    "units",
 ]
 
 _HOMES = {
@@ -99,6 +101,7 @@ _HOMES = {
     "train": "verydeep.verbs.train",
     "transfer": "verydeep.verbs.transfer",
     "transfer_protocol": "verydeep.verbs.transfer_protocols",
+    "units": "verydeep.verbs.units",
 }
 
 

@@ -41,7 +41,19 @@ def explain(
             help="In place of pictures: some of labelled data, of the part set aside.",
         ),
     ] = None,
-    count: Annotated[int, typer.Option(help="How many of DATA.")] = 12,
+    count: Annotated[int, typer.Option(help="How many pictures of DATA, or units of a row.")] = 12,
+    units: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROWS",
+            help="In place of maps: the pictures of DATA that excite units of these rows most; "
+            "commas between several.",
+        ),
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBERS", help="Units to show: 7, or 7,40. [default: some of all]"),
+    ] = None,
     sanity: Annotated[
         bool,
         typer.Option(
@@ -67,7 +79,7 @@ def explain(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show where in a picture a class is seen, by maps that lie on its pixels.
+    """Show where in a picture a class is seen, by maps on its pixels; or what units like.
 
     verydeep explain runs/photos-A cat.jpg
 
@@ -75,21 +87,30 @@ def explain(
 
     verydeep explain runs/D --data drawn --sanity
 
+    verydeep explain vgg16 --units relu3_3,relu5_3 --data photos/ --out units.html
+
     all-cheap is scores, gradient, guided, deconvnet and gradcam: seconds a picture.
     """
     from verydeep.commands.console import Console
+    from verydeep.commands.explain_answer import tell
+    from verydeep.errors import UserError
     from verydeep.files import free_place, refuse_taken
     from verydeep.insight.naming import named
+    from verydeep.weights import find
 
     is_page = out is None or out.suffix.casefold() in (".html", ".htm")
-    place = out or free_place(Path("explained.html"))
+    place = out or free_place(Path("explained.html" if units is None else "units.html"))
     if is_page:
         refuse_taken(place, overwrite)
     console = Console(quiet)
+    if units is not None or unit is not None:
+        if pictures or data is None or units is None:
+            raise UserError("units are looked for in labelled data: --units ROWS --data DATA")
+        _units(find(weights, console, offline), units, unit, data, count, device, place, is_page,
+               console, json)  # fmt: skip
+        return
     methods = named(method)
     asked = _asked(pictures, data, count, console)
-    from verydeep.weights import find
-
     weights = find(weights, console, offline)
 
     from verydeep.runtime.machine import Machine
@@ -109,7 +130,7 @@ def explain(
         network = f"{explainer.engine.network.table.name} of {weights}"
         made = [one for one, _ in found]
         write_explained(made, page, network, *_on_page(made, checks))
-    _tell([one for one, _ in found], checks, page, files, json)
+    tell([one for one, _ in found], checks, page, files, json)
     if faults:
         raise typer.Exit(2)
 
@@ -182,71 +203,37 @@ def _on_page(found: list[Any], checks: list[Any]) -> tuple[dict[int, str], list[
     return of_each, [sanity_of_all(checks)] if checks else []
 
 
-def _tell(found: list[Any], checks: list[Any], page: Path, files: list[str], json: bool) -> None:
-    from verydeep.report.heat import scales_of
+def _units(
+    weights: Path,
+    rows: str,
+    numbers: str | None,
+    data: str,
+    count: int,
+    device: str | None,
+    place: Path,
+    is_page: bool,
+    console: Any,
+    json: bool,
+) -> None:
+    """Looks for what units of some rows like, writes it, and tells of it."""
+    from verydeep.commands.explain_answer import tell_units
+    from verydeep.report.units import add_plates, write_units
+    from verydeep.verbs.units import units
 
-    scales = scales_of([one for each in found for one in each.maps])
-    if json:
-        from json import dumps
-
-        said = {
-            "pictures": [_as_data(one) for one in found],
-            "sanity": [_as_checks(one) for one in checks],
-            "scales": {name: [s.least, s.largest, s.unit] for name, s in scales.items()},
-            "files": [*files, *([str(page)] if found else [])],
-        }
-        print(dumps(said, indent=1))
-        return
-    from verydeep.errors import escaped
-
-    for one in found:
-        top = "  ".join(f"{escaped(name)} {p:.3f}" for name, p in one.top())
-        print(f"{escaped(one.name)}  {top}")
-        for each in one.maps:
-            if each.method == "integrated":
-                print(f"  integrated gradients of {escaped(one.class_name)}: {each.said}")
-    for name, scale in scales.items():
-        print(f"  {name:20}  {scale}")
-    for line in _said_of(checks):
-        print(line)
-    if files:
-        print(f"maps: {len(files)} in {Path(files[0]).parent}")
-    if found:
-        print(f"page: {page}")
+    folder = None if is_page else _folder(place)
+    found = units(
+        weights, [row.strip() for row in rows.split(",")], data, numbers=_numbers(numbers),
+        count=count, device=device, progress=console,
+    )  # fmt: skip
+    files = [] if folder is None else [str(path) for path in add_plates(folder, found)]
+    page = write_units(found, place if is_page else place / "units.html", str(weights))
+    tell_units(found, page, files, json)
 
 
-def _as_data(one: Any) -> dict[str, Any]:
-    return {
-        "picture": one.name,
-        "top": [{"class": name, "posterior": p} for name, p in one.top()],
-        "class": one.class_name,
-        "posterior": one.posterior,
-        "score": one.score,
-        "maps": [{"method": m.method, "unit": m.unit, "said": m.said} for m in one.maps],
-    }
+def _numbers(text: str | None) -> list[int] | None:
+    from verydeep.errors import UserError
 
-
-def _said_of(checks: list[Any]) -> list[str]:
-    """The mean rank correlation of each method's maps as layers are shuffled."""
-    if not checks:
-        return []
-    from verydeep.report.tables import text_table
-
-    layers, methods = checks[0].layers, [*checks[0].correlations]
-    rows = [["  correlation, shuffled down to", *layers]]
-    for method in methods:
-        each = zip(*(one.correlations[method] for one in checks), strict=True)
-        rows.append([f"  {method}", *(f"{sum(all_) / len(checks):+.2f}" for all_ in each)])
-    return text_table(rows).split("\n")
-
-
-def _as_checks(one: Any) -> dict[str, Any]:
-    return {
-        "picture": one.explanation.name,
-        "shuffled_to": one.layers,
-        "correlations": one.correlations,
-        "deletion": {name: curve.deleted for name, curve in one.curves.items()},
-        "insertion": {name: curve.inserted for name, curve in one.curves.items()},
-        "inside": one.inside,
-        "area": one.area,
-    }
+    try:
+        return None if text is None else [int(word) for word in text.split(",")]
+    except ValueError:
+        raise UserError(f"--unit {text}; give numbers such as 7, or 7,40") from None

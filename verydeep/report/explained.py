@@ -209,15 +209,17 @@ class Folder:
             for one in each.maps:
                 nearest = one.method == CLASSES
                 values = resized(one.on_picture(), image.shape[:2], nearest)
-                path = self.folder / f"{stem}{number}-{one.method}.png"
-                self._write(palette.paint(image, one.method, values), path)
-                yield path
+                shown = palette.paint(image, one.method, values)
+                yield self.write(shown, f"{stem}{number}-{one.method}")
 
-    def _write(self, image: Picture, path: Path) -> None:
+    def write(self, image: Picture, name: str) -> Path:
+        """Writes a PNG of that name, and gives its path."""
+        path = self.folder / f"{name}.png"
         try:
             Image.fromarray(image).save(path)
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+        return path
 
 
 def sized(image: Picture) -> UInt8[np.ndarray, "h w 3"]:
