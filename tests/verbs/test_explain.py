@@ -6,6 +6,7 @@ Posteriors are held against the network's own; scales against the largest values
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -257,3 +258,58 @@ def test_mistakes_get_one_line(run: Run, words: tuple[str, str]) -> None:
     code, out, err = run("net.safetensors", "pictures/a.png", "--quiet", *words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("verydeep: ")
+
+
+def test_sanity_is_on_the_page_and_told(run: Run) -> None:
+    words = ("net.safetensors", "--data", "drawn:10x40", "--count", "1", "--sanity")
+    words = (*words, "--method", "gradient,gradcam", "--quiet")
+    code, out, _ = run(*words, "--out", "sane")
+    assert code == 0
+    head = re.search(r"correlation, shuffled down to +(.+)", out)
+    assert head
+    layers = head[1].split()
+    assert (layers[0], layers[-1]) == ("fc8", "conv1_1")
+    for method in ("gradient", "gradcam"):
+        (line,) = re.findall(rf"^  {method}((?: +[+-][01].\d\d)+)$", out, re.MULTILINE)
+        assert len(line.split()) == len(layers)
+    page = Page(Path("sane/explained.html").read_text())
+    for said in ("As layers are shuffled", "Are these maps to be believed?", "On the object"):
+        assert said in page.said
+    assert len(page.links) == 3 + 2 * (1 + len(layers)) + 2
+    code, out, _ = run(*words, "--json", "-o", "sane.html")
+    (told,) = json.loads(out)["sanity"]
+    assert told["shuffled_to"] == layers
+    assert 0 < told["area"] < 1
+
+
+def test_units_have_plates_and_a_page(run: Run) -> None:
+    words = ("net.safetensors", "--units", "relu1_1, relu3_1", "--data", "drawn:10x48")
+    code, out, _ = run(*words, "--unit", "0,3", "--out", "liked", "--quiet")
+    assert code == 0
+    assert out.startswith("relu1_1  4 units, ")
+    names = {path.name for path in Path("liked").iterdir()}
+    plates = {f"{row}-{k}.png" for row in ("relu1_1", "relu3_1") for k in (0, 3)}
+    assert names == {"units.html", "filters.png"} | plates
+    page = Page(Path("liked/units.html").read_text())
+    assert len(page.links) == 2 * 2 * 2 + 1
+    assert all(link.startswith("data:image/") for link in page.links)
+    with Image.open("liked/filters.png") as filters:
+        assert filters.size == (4 * (24 + 3) - 3, 24)
+    code, out, _ = run(*words, "--count", "1", "--json", "--quiet", "-o", "liked.html")
+    assert [len(row["shown"]) for row in json.loads(out)["rows"].values()] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (), ("--units", "relu1_1"), ("--unit", "3", "--data", "drawn:10x48"),
+        ("a.png", "--data", "drawn:10x48"), ("--data", "drawn:10x48", "--count", "0"),
+        ("--data", "drawn:10x48", "--units", "relu9"),
+        ("--data", "drawn:10x48", "--units", "relu1_1", "--unit", "x"),
+        ("--data", "drawn:10x48", "--units", "relu1_1", "--unit", "99"),
+        ("pictures/a.png", "--units", "relu1_1", "--data", "drawn:10x48"),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_together_gets_one_line(run: Run, words: tuple[str, ...]) -> None:
+    code, out, err = run("net.safetensors", *words, "--quiet")
+    assert (code, out, err.count("\n")) == (2, "", 1)

@@ -90,6 +90,7 @@ def tell_units(found: Any, page: Path, files: list[str], json: bool) -> None:
         print(dumps({**said, "files": [*files, str(page)]}, indent=1))
         return
     from verydeep.errors import escaped
+    from verydeep.report.heat import told
 
     for name, row in found.rows.items():
         strongest = row.strongest
@@ -99,7 +100,8 @@ def tell_units(found: Any, page: Path, files: list[str], json: bool) -> None:
         )
         for unit in row.units:
             classes = "  ".join(f"{escaped(name)} {count}" for name, count in unit.mostly[:3])
-            print(f"  {unit.number:5}  {unit.values[0]:8.3g}  {classes}".rstrip())
+            most = told(unit.values[0]) if unit.values else "dead"
+            print(f"  {unit.number:5}  {most:>8}  {classes}".rstrip())
     if files:
         print(f"plates: {len(files)} in {Path(files[0]).parent}")
     print(f"page: {page}")

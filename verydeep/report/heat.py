@@ -50,7 +50,12 @@ class Scale:
     def __str__(self) -> str:
         if self.unit == "posterior":
             return f"posterior 0 to {100 * self.largest:.3g}%"
-        return f"{self.least:.2g} to {self.largest:.2g} {self.unit}"
+        return f"{told(self.least)} to {told(self.largest)} {self.unit}"
+
+
+def told(value: float) -> str:
+    """A number to two digits, or all before its point."""
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"
 
 
 def scales_of(maps: Iterable[Map]) -> dict[str, Scale]:

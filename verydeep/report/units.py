@@ -11,13 +11,13 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from verydeep.insight.view import Values
-from verydeep.pictures.reading import Picture
 from verydeep.report.explained import Folder
-from verydeep.report.heat import QUANTILE, on_grey
+from verydeep.report.heat import QUANTILE, on_grey, told
 from verydeep.report.html import section, write_html
 from verydeep.report.thumbnails import data_uri
 from verydeep.verbs.units import Row, Unit, Units
 
+Patch = UInt8[np.ndarray, "_ _ 3"]
 ACROSS, SIDE, GAP = 3, 76, 3
 """Patches side by side on a plate, pixels of each and between them."""
 FILTER = 8
@@ -44,7 +44,7 @@ def _row(row: Row) -> str:
     cards = "".join(_card(unit, scale) for unit in row.units)
     return f"<p>{_said(row)}</p>" + (
         f'<div class="cards plates">{cards}</div><p>Projections are in colours about mid-grey, '
-        f"from {-scale:.2g} to {scale:.2g} of the signal, for all units of this row.</p>"
+        f"from {told(-scale)} to {told(scale)} of the signal, for all units of this row.</p>"
         if cards
         else ""
     )
@@ -74,13 +74,15 @@ def _card(unit: Unit, scale: float) -> str:
         for plate in (patches, projections)
     )
     classes = ", ".join(f"{escape(name)} {count}" for name, count in unit.mostly[:3])
-    span = f"{unit.values[0]:.3g} to {unit.values[-1]:.3g}"
+    span = (
+        f"{told(unit.values[0])} to {told(unit.values[-1])}" if unit.values else "excited by none"
+    )
     caption = f"<b>{unit.number}</b> {span}{'; ' if classes else ''}{classes}"
     named = escape("; ".join(unit.pictures))
     return f'<figure title="{named}"><div>{images}</div><figcaption>{caption}</figcaption></figure>'
 
 
-def plates(unit: Unit, scale: float) -> tuple[Picture, Picture]:
+def plates(unit: Unit, scale: float) -> tuple[Patch, Patch]:
     """The patches of a unit on one plate, and their projections on another."""
     return (
         plate([look.patch for look in unit.looks]),
@@ -98,9 +100,9 @@ def _largest(values: Values) -> float:
     return float(np.quantile(np.abs(values), QUANTILE))
 
 
-def plate(pictures: Sequence[Picture], side: int = SIDE) -> UInt8[np.ndarray, "H W 3"]:
+def plate(pictures: Sequence[Patch], side: int = SIDE) -> Patch:
     """Pictures in rows, each in the middle of its place; small ones enlarged without smoothing."""
-    rows = -(-len(pictures) // ACROSS)
+    rows = max(1, -(-len(pictures) // ACROSS))
     step = side + GAP
     canvas = np.full((rows * step - GAP, ACROSS * step - GAP, 3), 128, np.uint8)
     for i, picture in enumerate(pictures):
@@ -111,7 +113,7 @@ def plate(pictures: Sequence[Picture], side: int = SIDE) -> UInt8[np.ndarray, "H
     return canvas
 
 
-def _fitted(picture: Picture, side: int) -> UInt8[np.ndarray, "h w 3"]:
+def _fitted(picture: Patch, side: int) -> Patch:
     """A picture whose larger side is `side`."""
     factor = side / max(picture.shape[:2])
     size = [max(1, round(factor * n)) for n in picture.shape[:2]]
