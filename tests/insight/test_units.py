@@ -33,9 +33,9 @@ def pictures() -> Part:
 
 def test_they_are_those_of_a_plain_loop_one_place_of_a_picture() -> None:
     network, part = frozen(net()), pictures()
-    network.conv2_1.bias[3] = -1e6  # type: ignore[operator, index, union-attr]
+    network.conv2_1.bias[3] = -1e6  # type: ignore[operator, union-attr]
     for name in ("weight", "bias"):
-        tensor = network.conv2_1.get_parameter(name)  # type: ignore[operator, union-attr]
+        tensor = network.conv2_1.get_parameter(name)  # type: ignore[union-attr]
         tensor[7] = 2 * tensor[5]
     found, faults = strongest(network, part, ["relu1_1", "relu2_1", "fc7"], kept=4)
     assert len(faults) == 1
@@ -106,7 +106,7 @@ def test_first_filters_are_in_rgb_each_by_its_own_range(order: str) -> None:
     network = net(order)
     found = first_filters(network)
     assert found is not None
-    weights = network.conv1_1.get_parameter("weight").detach()  # type: ignore[operator, union-attr]
+    weights = network.conv1_1.get_parameter("weight").detach()  # type: ignore[union-attr]
     assert found.shape == (8, 3, 3, 3)
     for one, own in zip(found, weights.numpy(), strict=True):
         shares = own / np.abs(own).max()

@@ -261,8 +261,8 @@ def test_mistakes_get_one_line(run: Run, words: tuple[str, str]) -> None:
 
 
 def test_sanity_is_on_the_page_and_told(run: Run) -> None:
-    words = ("net.safetensors", "--data", "drawn:10x40", "--count", "1", "--sanity")
-    words = (*words, "--method", "gradient,gradcam", "--quiet")
+    words = ["net.safetensors", "--data", "drawn:10x40", "--count", "1", "--sanity"]
+    words += ["--method", "gradient,gradcam", "--quiet"]
     code, out, _ = run(*words, "--out", "sane")
     assert code == 0
     head = re.search(r"correlation, shuffled down to +(.+)", out)
@@ -283,10 +283,10 @@ def test_sanity_is_on_the_page_and_told(run: Run) -> None:
 
 
 def test_units_have_plates_and_a_page(run: Run) -> None:
-    words = ("net.safetensors", "--units", "relu1_1, relu3_1", "--data", "drawn:10x48")
+    words = ["net.safetensors", "--units", "relu1_1, relu3_1", "--data", "drawn:10x48"]
     code, out, _ = run(*words, "--unit", "0,3", "--out", "liked", "--quiet")
     assert code == 0
-    assert out.startswith("relu1_1  4 units, ")
+    assert out.startswith("relu1_1  8 units, ")
     names = {path.name for path in Path("liked").iterdir()}
     plates = {f"{row}-{k}.png" for row in ("relu1_1", "relu3_1") for k in (0, 3)}
     assert names == {"units.html", "filters.png"} | plates
@@ -294,7 +294,7 @@ def test_units_have_plates_and_a_page(run: Run) -> None:
     assert len(page.links) == 2 * 2 * 2 + 1
     assert all(link.startswith("data:image/") for link in page.links)
     with Image.open("liked/filters.png") as filters:
-        assert filters.size == (4 * (24 + 3) - 3, 24)
+        assert filters.size == (8 * (24 + 3) - 3, 24)
     code, out, _ = run(*words, "--count", "1", "--json", "--quiet", "-o", "liked.html")
     assert [len(row["shown"]) for row in json.loads(out)["rows"].values()] == [1, 1]
 

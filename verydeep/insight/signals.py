@@ -103,7 +103,8 @@ def signal(
     with torch.inference_mode(False), torch.enable_grad():
         given = images.detach().clone().requires_grad_()
         values = network.run({PICTURE: given}, [row], rules)[row]
-        (found,) = torch.autograd.grad(values, given, start(values.detach()))
+        # the sum's gradient is the signal; to give that by itself would import SymPy
+        (found,) = torch.autograd.grad((values * start(values.detach())).sum(), given)
     return found
 
 
