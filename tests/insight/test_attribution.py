@@ -62,14 +62,20 @@ def test_gradcam_before_a_mean_is_cam() -> None:
     torch.testing.assert_close(found, cam.clamp(min=0), rtol=1e-10, atol=1e-14)
 
 
-def test_the_usual_row_is_the_last_with_a_map_before_its_pooling() -> None:
+def test_the_usual_row_is_the_last_with_a_map_of_some_positions_before_its_pooling() -> None:
+    """Maps of 14, 8 and 8 positions a side, by hand: a crop of 64 has 4 at relu5_3."""
     assert usual_row(vgg.table("D")) == "relu5_3"
     assert usual_row(vgg.table("A")) == "relu5_2"
-    assert usual_row(small(RESNET_18, 3).table) == "relu_add2_8"
-    assert usual_row(small(GOOGLENET, 3).table) == "concat5_2"
-    transferred = classifying(describing(build("D", 10, width=0.0625, crop=32), "pool5"),
+    assert usual_row(vgg.table("D", crop=64)) == "relu4_3"
+    assert usual_row(small(RESNET_18, 3).table) == "relu_add2_4"
+    assert usual_row(small(GOOGLENET, 3).table) == "concat3_2"
+    transferred = classifying(describing(build("D", 10, width=0.0625, crop=112), "pool5"),
                               torch.ones(3, 32), torch.zeros(3), "abc")  # fmt: skip
     assert usual_row(transferred.table) == "relu5_3"
+    words = ("conv3-6", "maxpool", "maxpool", "maxpool", "conv3-8", "FC-3", "soft-max")
+    assert usual_row(exact(words).table) == "relu1_1"
+    coarse = ("conv3-6 /2", "maxpool3 /8", "conv3-8", "FC-3", "soft-max")
+    assert usual_row(exact(coarse).table) == "relu1_1"
 
 
 @pytest.mark.parametrize("words", [RESNET_18, GOOGLENET], ids=["ResNet-18", "GoogLeNet"])

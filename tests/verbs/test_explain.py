@@ -215,7 +215,7 @@ def test_a_folder_gets_a_png_for_each_map_and_a_page(run: Run, picture: np.ndarr
     assert all(link.startswith("data:image/") for link in page.links)
     assert len(page.links) == 2 * 6 + 5  # pictures with their maps, and scales
     assert "<b>.png" in page.said
-    for one in ("Where the class bee is seen", "Grad-CAM at relu5_2", "score per grey level"):
+    for one in ("Where the class bee is seen", "Grad-CAM at relu3_2", "score per grey level"):
         assert one in page.said, one
     code, _, err = run("net.safetensors", "pictures", "--out", "maps", "--quiet")
     assert (code, err) == (2, "verydeep: maps has files already; give a new folder to --out\n")

@@ -31,7 +31,7 @@ def explain(
     layer: Annotated[
         str | None,
         typer.Option(
-            metavar="ROW", help="The row of Grad-CAM. [default: the last with a map: relu5_3]"
+            metavar="ROW", help="The row of Grad-CAM. [default: the last with a map, as relu5_3]"
         ),
     ] = None,
     data: Annotated[
@@ -83,11 +83,11 @@ def explain(
 
     verydeep explain runs/photos-A cat.jpg
 
-    verydeep explain vgg16 holiday/ --class beach --method gradcam,occlusion --out maps/
+    verydeep explain vgg16 holiday/ --method gradcam,occlusion --out maps/
 
     verydeep explain runs/D --data drawn --sanity
 
-    verydeep explain vgg16 --units relu3_3,relu5_3 --data photos/ --out units.html
+    verydeep explain vgg16 --units relu3_3,relu5_3 --data photos/
 
     all-cheap is scores, gradient, guided, deconvnet and gradcam: seconds a picture.
     """

@@ -19,6 +19,8 @@ from verydeep.nets.rows import PICTURE, Dropout, Pool, Row
 from verydeep.nets.table import SCORES, Table
 from verydeep.runtime.progress import SILENT, Progress
 
+POSITIONS = 7
+"""Of a map along a side, from which on it tells where something is: those of pool5 at 224."""
 STEPS = 50
 """Places of the path at which integrated gradients look."""
 TOGETHER = 2**18
@@ -28,11 +30,16 @@ TOGETHER = 2**18
 def usual_row(table: Table) -> str:
     """The row that Grad-CAM looks at where none is named: the last with a map, before its pooling.
 
-    It is relu5_3 of configuration D.
+    It is relu5_3 of configuration D. Of a smaller crop, whose last maps have few positions, it is
+    the last with as many as `POSITIONS` a side: on drawn pictures at a crop of 64 an eighth-width
+    D's Grad-CAM has 63 % of itself in the object's box at relu4_3, and 43 % at relu5_3, where the
+    box has 40 % of the picture.
     """
-    narrow = table.narrow_rows(table.trunk)
-    rows = [row for row in _with_map(table) if not isinstance(row, Pool | Dropout)]
-    return next((row.name for row in reversed(rows) if row.name in narrow), table.trunk)
+    narrow, shapes = table.narrow_rows(table.trunk), table.shapes(table.crop, table.crop)
+    rows = [row.name for row in _with_map(table) if not isinstance(row, Pool | Dropout)]
+    last_first = [name for name in reversed(rows) if name in narrow]
+    fine = [name for name in last_first if min(shapes[name][1:]) >= POSITIONS]
+    return [*fine, *last_first, table.trunk][0]
 
 
 def refuse_mapless(table: Table, row: str) -> None:
