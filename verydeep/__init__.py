@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from verydeep.runtime.progress import SILENT, Progress
     from verydeep.verbs.descriptors import Descriptors as Descriptors
     from verydeep.verbs.evaluate import evaluate
+    from verydeep.verbs.explain import explain
     from verydeep.verbs.features import features
     from verydeep.verbs.localise import localise
     from verydeep.verbs.predict import predict
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.train import resume, train
     from verydeep.verbs.transfer import transfer
     from verydeep.verbs.transfer_protocols import transfer_protocol
+    from verydeep.verbs.units import units
     from verydeep.weights import load, load_stack, save
 
     __version__: str
@@ -53,6 +55,7 @@ __all__ = [
     "__version__",
     "build",
     "evaluate",
+    "explain",
     "features",
     "load",
     "load_features",
@@ -68,6 +71,7 @@ __all__ = [
     "train",
     "transfer",
     "transfer_protocol",
+    "units",
 ]
 
 _HOMES = {
@@ -81,6 +85,7 @@ _HOMES = {
     "Stack": "verydeep.nets.stack",
     "build": "verydeep.nets.network",
     "evaluate": "verydeep.verbs.evaluate",
+    "explain": "verydeep.verbs.explain",
     "features": "verydeep.verbs.features",
     "localise": "verydeep.verbs.localise",
     "load": "verydeep.weights",
@@ -96,6 +101,7 @@ _HOMES = {
     "train": "verydeep.verbs.train",
     "transfer": "verydeep.verbs.transfer",
     "transfer_protocol": "verydeep.verbs.transfer_protocols",
+    "units": "verydeep.verbs.units",
 }
 
 

@@ -10,7 +10,16 @@ import numpy as np
 from jaxtyping import Int64
 
 Purpose = Literal[
-    "split", "order", "crop", "dropout", "initial", "drawing", "choice", "substitute", "resample"
+    "split",
+    "order",
+    "crop",
+    "dropout",
+    "initial",
+    "drawing",
+    "choice",
+    "substitute",
+    "resample",
+    "shuffle",
 ]
 
 _PURPOSES: dict[Purpose, int] = {
@@ -23,6 +32,7 @@ _PURPOSES: dict[Purpose, int] = {
     "choice": 7,
     "substitute": 8,
     "resample": 9,
+    "shuffle": 10,
 }
 
 

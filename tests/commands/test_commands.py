@@ -137,7 +137,9 @@ def test_help_mistakes_and_tables_import_nothing_heavy(words: list[str]) -> None
     assert done.stdout.endswith("HEAVY []\n")
 
 
-@pytest.mark.parametrize("verb", ["tour", "look", "pack", "nets", "train", "evaluate", "predict"])
+@pytest.mark.parametrize(
+    "verb", ["tour", "look", "pack", "nets", "train", "evaluate", "predict", "explain"]
+)
 def test_help_fits_eighty_columns_and_shows_a_line_to_paste(verydeep: Run, verb: str) -> None:
     said = verydeep(verb, "--help")
     assert said.code == 0

@@ -26,6 +26,7 @@ from verydeep.errors import UserError
 from verydeep.evaluation.metrics import Bin
 from verydeep.evaluation.scores import Scores, save_scores
 from verydeep.evaluation.views import Protocol
+from verydeep.insight.score_maps import _posterior_of_crops, score_maps
 from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report import maps
@@ -35,7 +36,7 @@ from verydeep.report.plots import figure_curve, loss_curves
 from verydeep.report.protocols import _right, write_protocols_page
 from verydeep.report.sheet import MARGIN, write_contact_sheet
 from verydeep.report.tables import percent, short, text_table
-from verydeep.report.thumbnails import _posterior_of_crops, data_uri, lit, score_maps
+from verydeep.report.thumbnails import data_uri, lit
 from verydeep.tasks.classify import CLASSIFY
 from verydeep.training.state import Epoch
 from verydeep.verbs.compare import compared

@@ -33,9 +33,10 @@ from tests.serving.at_work import (
     picture,
     running,
 )
-from verydeep.report.thumbnails import score_maps
+from verydeep.insight.score_maps import score_maps
 from verydeep.serving.maps import METHODS, Method
 from verydeep.serving.receiving import Limits
+from verydeep.verbs.explain import explain
 from verydeep.weights import hash_of, load
 
 
@@ -142,6 +143,20 @@ def test_a_map_is_that_of_the_report_on_the_scale_that_is_told(
     assert server.ask("/explain", picture(seed=4)).data["class"] == first["class"]
 
 
+@pytest.mark.parametrize("method", ["gradcam", "gradient"])
+def test_a_map_by_gradients_is_that_of_explain(server: Running, folder: Path, method: str) -> None:
+    """Which is held against captum's in tests/insight."""
+    reply = server.ask(f"/explain?class=ant&method={method}", picture(seed=4))
+    fits(server, "/explain", 200, reply.data)
+    Path("asked.png").write_bytes(picture(seed=4))
+    found = explain(folder / "net.safetensors", "asked.png", method, class_name="ant")
+    expected = found.map(method).values
+    grey = np.asarray(Image.open(BytesIO(base64.b64decode(reply.data["map"]["png"]))))
+    assert reply.data["largest"] == pytest.approx(float(expected.max()), rel=1e-4)
+    told = grey / 255 * reply.data["largest"]
+    np.testing.assert_allclose(told, expected, atol=reply.data["largest"] / 250)
+
+
 def test_a_method_more_is_described_and_asked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,7 +260,7 @@ def test_hostile_pictures_are_refused_and_nothing_falls(server: Running, name: s
         ("/predict?top=%D9%A1", "top is a number"),
         ("/predict?top=99999999", "top is a number"),
         ("/explain?class=zebro", "there is zebra"),
-        ("/explain?method=cam", "there is scores"),
+        ("/explain?method=cam", "there are scores, gradcam, gradient"),
         ("/explain?class=%00", "no class of that name"),
     ],
 )

@@ -63,6 +63,9 @@ VERBS = {
     **dict.fromkeys(("export", "quantize", "quantise"), "weights export"),
     **dict.fromkeys(("info", "show"), "weights show"),
     **dict.fromkeys(("ensemble", "average"), "fuse"),
+    **dict.fromkeys(
+        ("gradcam", "grad-cam", "cam", "saliency", "heatmap", "interpret", "visualize"), "explain"
+    ),
     **dict.fromkeys(("inspect", "data", "stats"), "look"),
     **dict.fromkeys(("demo", "quickstart", "example", "start"), "tour"),
 }

@@ -17,6 +17,7 @@ import typer
 from verydeep.commands import (
     compare,
     evaluate,
+    explain,
     features,
     look,
     nets,
@@ -60,6 +61,7 @@ VERBS: dict[Callable[..., None], str] = {
     compare.compare: "Whether one test is better than another.",
     compare.fuse: "Several tests averaged, of nets or of protocols.",
     predict.predict: "What these pictures show.",
+    explain.explain: "Where in these pictures it is seen.",
     serve.serve: "A page to drop pictures on, and an interface for programs.",
     transfer.transfer: "A classifier by another network's features.",
     features.features: "Descriptors of pictures, for whatever is to be learnt.",

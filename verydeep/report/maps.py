@@ -7,8 +7,9 @@ from html import escape
 import numpy as np
 
 from verydeep.evaluation.metrics import wrong
+from verydeep.insight.score_maps import Heat, score_maps
 from verydeep.nets.network import Network
-from verydeep.report.thumbnails import Heat, data_uri, lit, score_maps
+from verydeep.report.thumbnails import data_uri, lit
 from verydeep.verbs.measure import Tested
 
 SHOWN = 4

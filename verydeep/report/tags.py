@@ -9,12 +9,13 @@ import numpy as np
 
 from verydeep.evaluation.average_precision import precision_recall_curve
 from verydeep.evaluation.several import answers, blind_map
+from verydeep.insight.score_maps import score_maps
 from verydeep.nets.network import HALF, Network
 from verydeep.report.answers import CHOSE
 from verydeep.report.html import card, section, table
 from verydeep.report.plots import precision_curve
 from verydeep.report.tables import percent
-from verydeep.report.thumbnails import data_uri, lit, score_maps
+from verydeep.report.thumbnails import data_uri, lit
 from verydeep.verbs.measure import Tested
 
 CURVES = 24

@@ -15,17 +15,39 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from verydeep.engines.engine import engine_for
+from verydeep.insight.maps import maps_of
+from verydeep.insight.score_maps import Heat, score_maps
+from verydeep.insight.signals import frozen
+from verydeep.insight.view import View
 from verydeep.nets.network import Network
 from verydeep.pictures.reading import Picture
-from verydeep.report.thumbnails import Heat, lit, score_maps
+from verydeep.pictures.windows import Window
+from verydeep.report.thumbnails import lit
 
 GREY = 150
 """What a map is drawn on where the picture itself is not sent back."""
 
 
+Make = Callable[[Network, Picture, int], Heat]
+"""From a network, a picture at Q and the number of a class to a value for each pixel."""
+
+
 def _scores(network: Network, image: Picture, label: int) -> Heat:
     (heat,) = score_maps(network, image, [label])
     return heat
+
+
+def _by_gradient(method: str) -> Make:
+    """A method of `insight` that wants gradients, which PyTorch alone gives."""
+
+    def make(network: Network, image: Picture, label: int) -> Heat:
+        whole = frozen(network)
+        view = View(whole, image, Window.whole((image.shape[0], image.shape[1])))
+        (found,) = maps_of(view, label, (method,), engine_for(whole))
+        return np.asarray(found.values, np.float32)
+
+    return make
 
 
 @dataclass(frozen=True)
@@ -37,7 +59,7 @@ class Method:
 
     title: str
     unit: str
-    make: Callable[[Network, Picture, int], Heat]
+    make: Make
     is_share: bool = False
 
     def told(self, value: float) -> str:
@@ -47,6 +69,8 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "scores": Method("Score map", "posterior of the crop about a place", _scores, is_share=True),
+    "gradcam": Method("Grad-CAM", "score", _by_gradient("gradcam")),
+    "gradient": Method("Gradient", "score per grey level", _by_gradient("gradient")),
 }
 """The methods by name, the first of which is the default."""
 

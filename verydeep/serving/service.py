@@ -134,7 +134,7 @@ class Service:
             raise Refusal(404, "this network has no maps", "no map")
         label = None if name is None else self._label(name)
         if method not in METHODS:
-            raise Refusal(400, f"no method of that name; there is {', '.join(METHODS)}", "query")
+            raise Refusal(400, f"no method of that name; there are {', '.join(METHODS)}", "query")
         ask = partial(AskedMap, method=method, label=label)
         try:
             _, mapped = await self._done(picture, self.explaining, ask, mapped=True)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from verydeep.insight.score_maps import _posterior_of_places
 from verydeep.nets.describing import classifying, describing
 from verydeep.nets.network import build
-from verydeep.report import thumbnails
 
 
 def test_the_mean_of_what_places_give_are_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,7 +17,7 @@ def test_the_mean_of_what_places_give_are_the_scores(monkeypatch: pytest.MonkeyP
     found = classifying(describing(net, "relu5_3"), weight, bias, ["a", "b", "c"])
     image = (np.random.default_rng(0).random((70, 96, 3)) * 255).astype(np.uint8)
     monkeypatch.setattr(type(found), "likely", lambda self, scores: scores)  # scores as they are
-    by_place, places = thumbnails._posterior_of_places(found, image)
+    by_place, places = _posterior_of_places(found, image)
     assert by_place.shape == (3, 4, 6)
     scores = found(found.pixels.normalise(torch.from_numpy(image)[None]))
     np.testing.assert_allclose(by_place.mean((1, 2)), scores[0].tolist(), rtol=1e-4)

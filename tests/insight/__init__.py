@@ -1,0 +1,1 @@
+"""Insight: maps of a picture, and what units like."""

@@ -1,0 +1,239 @@
+"""`verydeep explain`: pictures in, maps of where a class is seen out; and what units like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from verydeep.commands.options import Device, Engine, Json, Offline, Overwrite, Quiet, Weights
+
+
+def explain(
+    weights: Weights,
+    pictures: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PICTURE...", help='Files, folders or "globs/*.jpg".'),
+    ] = None,
+    class_name: Annotated[
+        str | None,
+        typer.Option("--class", metavar="NAME", help="The class. [default: the most probable]"),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="scores, gradient, guided, deconvnet, gradcam, integrated, occlusion; commas "
+            "between several.",
+        ),
+    ] = "all-cheap",
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROW", help="The row of Grad-CAM. [default: the last with a map, as relu5_3]"
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="In place of pictures: some of labelled data, of the part set aside.",
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option(help="How many pictures of DATA, or units of a row.")] = 12,
+    units: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROWS",
+            help="In place of maps: the pictures of DATA that excite units of these rows most; "
+            "commas between several.",
+        ),
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBERS", help="Units to show: 7, or 7,40. [default: some of all]"),
+    ] = None,
+    sanity: Annotated[
+        bool,
+        typer.Option(
+            "--sanity",
+            help="Also whether maps fall apart as layers are shuffled, lie in the boxes of DATA, "
+            "and tell what counts.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FOLDER|PAGE.html",
+            help="A folder for a PNG of each map and a page, or the page alone. "
+            "[default: a new explained.html]",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    device: Device = None,
+    offline: Offline = False,
+    engine: Engine = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show where in a picture a class is seen, by maps on its pixels; or what units like.
+
+    verydeep explain runs/photos-A cat.jpg
+
+    verydeep explain vgg16 holiday/ --method gradcam,occlusion --out maps/
+
+    verydeep explain runs/D --data drawn --sanity
+
+    verydeep explain vgg16 --units relu3_3,relu5_3 --data photos/
+
+    all-cheap is scores, gradient, guided, deconvnet and gradcam: seconds a picture.
+    """
+    from verydeep.commands.console import Console
+    from verydeep.commands.explain_answer import tell
+    from verydeep.errors import UserError
+    from verydeep.files import free_place, refuse_taken
+    from verydeep.insight.naming import named
+    from verydeep.weights import find
+
+    is_page = out is None or out.suffix.casefold() in (".html", ".htm")
+    place = out or free_place(Path("explained.html" if units is None else "units.html"))
+    if is_page:
+        refuse_taken(place, overwrite)
+    console = Console(quiet)
+    if units is not None or unit is not None:
+        if pictures or data is None or units is None:
+            raise UserError("units are looked for in labelled data: --units ROWS --data DATA")
+        _units(find(weights, console, offline), units, unit, data, count, device, place, is_page,
+               console, json)  # fmt: skip
+        return
+    methods = named(method)
+    asked = _asked(pictures, data, count, console)
+    weights = find(weights, console, offline)
+
+    from verydeep.runtime.machine import Machine
+    from verydeep.verbs.explain import Explainer
+
+    explainer = Explainer.of(
+        weights, Machine.this(device), methods, class_name, layer, engine, console
+    )
+    folder = None if is_page else _folder(place)
+    found, faults = _explained(explainer, asked, count)
+    from verydeep.report.explained import write_explained
+
+    files = [] if folder is None else [str(path) for path in folder.add([o for o, _ in found])]
+    page = place if is_page else place / "explained.html"
+    checks = _checks(explainer, found) if sanity else []
+    if found:
+        network = f"{explainer.engine.network.table.name} of {weights}"
+        made = [one for one, _ in found]
+        write_explained(made, page, network, *_on_page(made, checks))
+    tell([one for one, _ in found], checks, page, files, json)
+    if faults:
+        raise typer.Exit(2)
+
+
+MOST = 100
+"""Pictures on one page."""
+
+
+def _folder(place: Path) -> Any:
+    from verydeep.report.explained import Folder
+
+    return Folder(place)
+
+
+def _asked(pictures: list[str] | None, data: str | None, count: int, console: Any) -> Any:
+    """Paths of pictures, or the dataset that some are taken of."""
+    from verydeep.datasets import open_dataset
+    from verydeep.errors import UserError
+    from verydeep.parts.given import found_pictures
+
+    if not 1 <= count <= MOST:
+        raise UserError(f"--count {count}; explain 1 to {MOST} at once")
+    if bool(pictures) == (data is not None):
+        raise UserError("give pictures to explain, or --data DATA to take some of")
+    if data is not None:
+        return open_dataset(data)
+    paths = found_pictures(pictures or [], console)
+    if len(paths) > MOST:
+        raise UserError(f"{len(paths):,} pictures for one page; explain {MOST} at once at most")
+    return paths
+
+
+def _explained(explainer: Any, asked: Any, count: int) -> tuple[list[tuple[Any, Any]], int]:
+    """Explanations with the boxes that are told, and how many pictures cannot be read."""
+    import sys
+
+    from verydeep.errors import PictureError
+    from verydeep.verbs.explain import explanations
+    from verydeep.verbs.sanity import of_part
+
+    if not isinstance(asked, list):
+        return of_part(explainer, asked, count), 0
+    found, faults = list[Any](), 0
+    for one in explanations(explainer, asked):
+        if isinstance(one, PictureError):
+            faults += 1
+            print(f"verydeep: {one}", file=sys.stderr)
+        else:
+            found.append((one, None))
+    return found, faults
+
+
+def _checks(explainer: Any, found: list[tuple[Any, Any]]) -> list[Any]:
+    from verydeep.verbs.sanity import checked
+
+    made = []
+    for one, boxes in found:
+        made.append(checked(explainer, one, boxes))
+        explainer.progress.step("checking maps", len(made), len(found))
+    return made
+
+
+def _on_page(found: list[Any], checks: list[Any]) -> tuple[dict[int, str], list[str]]:
+    """What checks add to a page: to each picture, and behind all of them."""
+    from verydeep.report.explained import palette_of
+    from verydeep.report.sane import sanity_of, sanity_of_all
+
+    palette = palette_of(found)
+    of_each = {i: sanity_of(one, palette) for i, one in enumerate(checks)}
+    return of_each, [sanity_of_all(checks)] if checks else []
+
+
+def _units(
+    weights: Path,
+    rows: str,
+    numbers: str | None,
+    data: str,
+    count: int,
+    device: str | None,
+    place: Path,
+    is_page: bool,
+    console: Any,
+    json: bool,
+) -> None:
+    """Looks for what units of some rows like, writes it, and tells of it."""
+    from verydeep.commands.explain_answer import tell_units
+    from verydeep.report.units import add_plates, write_units
+    from verydeep.verbs.units import units
+
+    folder = None if is_page else _folder(place)
+    found = units(
+        weights, [row.strip() for row in rows.split(",")], data, numbers=_numbers(numbers),
+        count=count, device=device, progress=console,
+    )  # fmt: skip
+    files = [] if folder is None else [str(path) for path in add_plates(folder, found)]
+    page = write_units(found, place if is_page else place / "units.html", str(weights))
+    tell_units(found, page, files, json)
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    from verydeep.errors import UserError
+
+    try:
+        return None if text is None else [int(word) for word in text.split(",")]
+    except ValueError:
+        raise UserError(f"--unit {text}; give numbers such as 7, or 7,40") from None
