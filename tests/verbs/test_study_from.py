@@ -7,6 +7,7 @@ that the study began with, tensor by tensor. What it finds is not looked at.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -157,6 +158,17 @@ def test_what_it_takes_is_said_with_what_is_kept_until_a_step_is_done() -> None:
     assert "; 2 folds" in said
     assert "more until a step is done" in said
     assert not Path("s").exists()
+
+
+def test_new_layers_begin_as_the_pixels_of_the_convolutions_want_it() -> None:
+    """Small weights where those are less their mean alone, as Caffe's; else He's."""
+    network = load(convolutions())
+    network.pixels = replace(network.pixels, std=(58.0, 57.0, 57.0))
+    save(network, "divided.safetensors")
+    for start, initial in (("convs.safetensors", "gaussian:0.01"), ("divided.safetensors", "he")):
+        plan = to_do(start=start).work.plan
+        assert {training.settings["initial"] for training in plan.trainings} == {initial}
+    assert to_do(initial="glorot").work.plan.named("PCR-all-0").settings["initial"] == "glorot"
 
 
 def test_data_that_is_split_already_is_tested_as_it_is_with_every_seed() -> None:
