@@ -23,7 +23,8 @@ from verydeep.evaluation.scores import load_scores
 from verydeep.studies.transfer import A_CLASS
 from verydeep.verbs import study_asked, study_transfer
 from verydeep.verbs.features import features
-from verydeep.verbs.study_transfer import StudiedTransfer, planned_transfer
+from verydeep.verbs.study_transfer import StudiedTransfer
+from verydeep.verbs.study_transfer_plan import planned_transfer
 
 NETS = ["d.safetensors", "e.safetensors"]
 BOTH = "d and e"
