@@ -76,10 +76,12 @@ def _table(one: Table, found: Studied) -> str:
             _link(found, cell, seed, words)
             for seed, words in zip(found.planned.seeds, row.seeds, strict=True)
         ]
-        rows.append((*map(escape, row[:-1]), ", ".join(links)))
+        net, how, *figures = map(escape, row[:-1])
+        rows.append((f"{net}, {how}", *figures, ", ".join(links)))
     notes = "".join(f"<p>{escape(note)}</p>" for note in notes_of(one, found))
     shown = f'<div class="plots"><figure>{_plot(one, found)}</figure></div>'
-    return shown + CUE + table(head_of(found), rows, "numbers") + notes
+    net, _, *others = head_of(found)
+    return shown + CUE + table((net, *others), rows, "numbers") + notes
 
 
 def _link(found: Studied, cell: Cell, seed: int, words: str) -> str:

@@ -97,7 +97,7 @@ def _papers_figures(found: StudiedTransfer) -> str:
     lacks = f"what its {like.figure} lacks of 100" if figure == "top-1 error" else like.figure
     scales = ", ".join(map(str, like.scales))
     way = "stacked" if like.stacked else "averaged"
-    return f"Its column is {lacks} on {like.data}, of features at Q = {scales}, {way}."
+    return f"The paper's column is {lacks} on {like.data}, of features at Q = {scales}, {way}."
 
 
 def _rows(found: StudiedTransfer) -> list[tuple[str, ...]]:
