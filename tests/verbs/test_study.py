@@ -25,7 +25,7 @@ from verydeep.verbs.study import Studied, study
 from verydeep.verbs.study_plan import begin, planned
 
 DATA = "drawn:40x48"  # of which 10 are to test on
-TRAININGS = ["A-rate-0.02", "A-0", "A-1"]
+TRAININGS = ["A-rate-0.02", "A-rate-0.01", "A-0", "A-1"]
 
 
 def one_net(size: Size) -> list[Table]:
@@ -41,7 +41,7 @@ def one_net(size: Size) -> list[Table]:
 
 @pytest.fixture(autouse=True)
 def _least(monkeypatch: pytest.MonkeyPatch) -> None:
-    least = Size("least", 0.125, 32, 40, (32, 48), 1, 1, (0.02,))
+    least = Size("least", 0.125, 32, 40, (32, 48), 1, 1, (0.02, 0.01))
     monkeypatch.setitem(sizes.SIZES, "least", least)
     monkeypatch.setitem(classification.STUDIES, "protocols", one_net)
     monkeypatch.setattr(study_asked, "LEAST", 10)
@@ -108,11 +108,11 @@ def test_the_numbers_of_a_study_are_those_of_its_score_files() -> None:
 def test_what_would_be_done_is_said_and_not_done() -> None:
     found = planned("protocols", DATA, "s", size="least", seeds=2)
     said = dry(found, TWO_CORES, json=False)
-    assert "7 steps (0 are done)" in said  # 3 trainings; 2 seeds, 2 protocols
+    assert "8 steps (0 are done)" in said  # 4 trainings; 2 seeds, 2 protocols
     assert all(name in said for name in TRAININGS)
     assert not Path("s").exists()
     steps = json.loads(dry(found, TWO_CORES, json=True))["steps"]
-    assert len(steps) == 7
+    assert len(steps) == 8
 
 
 def test_every_mistake_is_one_line() -> None:

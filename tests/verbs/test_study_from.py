@@ -7,6 +7,7 @@ that the study began with, tensor by tensor. What it finds is not looked at.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -25,7 +26,8 @@ from verydeep.nets import vgg
 from verydeep.nets.network import Network
 from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
-from verydeep.studies import sizes
+from verydeep.studies import localisation, sizes
+from verydeep.studies.localisation import box_nets
 from verydeep.studies.misses import Misses
 from verydeep.studies.sizes import Size
 from verydeep.training.recorder import Recorder
@@ -43,6 +45,7 @@ def _least(monkeypatch: pytest.MonkeyPatch) -> None:
     least = Size("least", 0.5, 64, 80, (64, 96), 2, 1, (0.05,), batch=4, box_rates=(0.002,))
     monkeypatch.setitem(sizes.SIZES, "least", least)
     monkeypatch.setattr(study_asked, "LEAST", 12)
+    monkeypatch.setattr(localisation, "box_nets", lambda size: box_nets(size)[2:])  # PCR
 
 
 def pictures(root: str = "val", count: int = 12) -> Path:
@@ -119,7 +122,7 @@ def test_a_study_in_folds_tests_each_picture_once_on_convolutions_left_as_they_a
     assert f10["claims"][0]["difference"] == pytest.approx(100 * (fc - every) / 12)
 
     begun = load(convolutions()).state_dict()
-    for name, same in (("classifier-0", True), ("SCR-fc-1", True), ("PCR-all-0", False)):
+    for name, same in (("classifier-0", True), ("PCR-fc-1", True), ("PCR-all-0", False)):
         run = described(Path("s", name))
         assert run.settings["fold"] == [int(name[-1]), 2]
         assert run.settings["cached"] is same
@@ -159,6 +162,17 @@ def test_what_it_takes_is_said_with_what_is_kept_until_a_step_is_done() -> None:
     assert not Path("s").exists()
 
 
+def test_new_layers_begin_as_the_pixels_of_the_convolutions_want_it() -> None:
+    """Small weights where those are less their mean alone, as Caffe's; else He's."""
+    network = load(convolutions())
+    network.pixels = replace(network.pixels, std=(58.0, 57.0, 57.0))
+    save(network, "divided.safetensors")
+    for start, initial in (("convs.safetensors", "gaussian:0.01"), ("divided.safetensors", "he")):
+        plan = to_do(start=start).work.plan
+        assert {training.settings["initial"] for training in plan.trainings} == {initial}
+    assert to_do(initial="glorot").work.plan.named("PCR-all-0").settings["initial"] == "glorot"
+
+
 def test_data_that_is_split_already_is_tested_as_it_is_with_every_seed() -> None:
     found = to_do("drawn:48x48", seeds=None)
     assert not found.is_in_folds
@@ -184,6 +198,8 @@ def test_every_mistake_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"size": "least", "start": "whole.safetensors", "seeds": 2, "crop": 64}
     with pytest.raises(UserError, match="FC layers for crops of 32, and 64 is asked for"):
         planned("localisation", pictures(), "s", **given)
+    with pytest.raises(UserError, match="initialisation trains A for half of the epochs"):
+        planned("all", pictures(), "s", size="least", epochs=1)
     with pytest.raises(UserError, match="depth trains nets from random weights; --from is of the"):
         planned("depth", pictures(), "s", start=convolutions())
     monkeypatch.setattr(study_asked, "LEAST", 13)

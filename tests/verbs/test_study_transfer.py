@@ -23,10 +23,17 @@ from verydeep.evaluation.scores import load_scores
 from verydeep.studies.transfer import A_CLASS
 from verydeep.verbs import study_asked, study_transfer
 from verydeep.verbs.features import features
-from verydeep.verbs.study_transfer import StudiedTransfer, planned_transfer
+from verydeep.verbs.study_transfer import StudiedTransfer
+from verydeep.verbs.study_transfer_plan import planned_transfer
 
 NETS = ["d.safetensors", "e.safetensors"]
 BOTH = "d and e"
+PAPERS = {
+    ("d", "three Q, stacked"): "15.0",
+    ("e", "three Q, stacked"): "14.9",
+    (BOTH, "three Q, stacked"): "13.8",
+}
+"""What D, E and both lack of 100 % on Caltech-256 in Table 11, where they have 85.0, 85.1, 86.2."""
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +74,7 @@ def test_each_net_is_tested_in_each_way_and_both_of_them_stacked() -> None:
         kept = [load_scores(folder / f"draw-{i}.safetensors") for i in (0, 1)]
         errors = [100 * float((s.posteriors.argmax(1) != s.labels).mean()) for s in kept]
         spread = f"{np.mean(errors):.1f} ± {np.std(errors, ddof=1):.1f}"
-        assert f"| {row} | {way} | {spread} |" in text
+        assert f"| {row} | {way} | {PAPERS.get((row, way), '-')} | {spread} |" in text
         assert tests[0].names == tests[1].names  # both draws are tested on what was set aside
     assert [judged.finding.key for judged in found.judged] == ["F12", "F13"]
     assert [len(judged.verdicts) for judged in found.judged] == [2, 2]

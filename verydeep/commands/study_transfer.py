@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from verydeep.runtime.runtime import Runtime
-    from verydeep.verbs.study_transfer import PlannedTransfer, StudiedTransfer
+    from verydeep.verbs.study_transfer import StudiedTransfer
+    from verydeep.verbs.study_transfer_plan import PlannedTransfer
 
 
 def said(
@@ -21,7 +22,8 @@ def said(
     json: bool,
 ) -> str:
     """What is printed of the study, which is done first; or of what would be done."""
-    from verydeep.verbs.study_transfer import planned_transfer, study_transfer
+    from verydeep.verbs.study_transfer import study_transfer
+    from verydeep.verbs.study_transfer_plan import planned_transfer
 
     if dry_run:
         return dry(planned_transfer(weights, data, out, runtime, **asked), runtime, json)

@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure as Canvas
 
-from verydeep.report.html import section, table, write_html
+from verydeep.report.html import CUE, section, table, write_html
 from verydeep.report.plots import FAINT, FIRST, INK, SECOND, STYLE, svg
 from verydeep.report.signals import sections_of_initialisation
 from verydeep.report.study_rows import (
@@ -31,6 +31,8 @@ from verydeep.training.run_toml import RUN
 from verydeep.verbs.plans import FAILED
 from verydeep.verbs.study import Judged, Studied
 
+SIZE = (4.6, 3.2)
+"""Inches of a plot, whose letters are as large as the others' on a phone."""
 CURVES = 8
 """Names of nets of which a plot has room for the curves."""
 _SIGNS: dict[Outcome, str] = {"seen": "✓", "not seen": "✗", "undecided": "?"}
@@ -74,9 +76,12 @@ def _table(one: Table, found: Studied) -> str:
             _link(found, cell, seed, words)
             for seed, words in zip(found.planned.seeds, row.seeds, strict=True)
         ]
-        rows.append((*map(escape, row[:-1]), ", ".join(links)))
+        net, how, *figures = map(escape, row[:-1])
+        rows.append((f"{net}, {how}", *figures, ", ".join(links)))
     notes = "".join(f"<p>{escape(note)}</p>" for note in notes_of(one, found))
-    return _plot(one, found) + table(head_of(found), rows, "numbers") + notes
+    shown = f'<div class="plots"><figure>{_plot(one, found)}</figure></div>'
+    net, _, *others = head_of(found)
+    return shown + CUE + table((net, *others), rows, "numbers") + notes
 
 
 def _link(found: Studied, cell: Cell, seed: int, words: str) -> str:
@@ -91,7 +96,7 @@ def _link(found: Studied, cell: Cell, seed: int, words: str) -> str:
 def _plot(one: Table, found: Studied) -> str:
     """SVG of a table: a column of dots for each place, a dot a seed, with the mean."""
     with rc_context(STYLE):
-        figure = Canvas(figsize=(5.2, 3.0), layout="constrained")
+        figure = Canvas(figsize=SIZE, layout="constrained")
         axes = figure.add_subplot()
         rows = one.rows
         for i, column in enumerate(one.columns):
@@ -119,7 +124,7 @@ def _claims(judged: Judged) -> str:
     why = "".join(
         f"<li>{escape(v.evidence.claim.name)}: {escape(v.reason)}.</li>" for v in judged.verdicts
     )
-    return table(VERDICT_HEAD, rows, "numbers") + f"<ul>{why}</ul>"
+    return CUE + table(VERDICT_HEAD, rows, "numbers") + f"<ul>{why}</ul>"
 
 
 def _curves(found: Studied) -> str:
@@ -133,7 +138,7 @@ def _curves(found: Studied) -> str:
     plots = []
     for watched, some in _by_figure(of):
         with rc_context(STYLE):
-            figure = Canvas(figsize=(6.4, 3.4), layout="constrained")
+            figure = Canvas(figsize=SIZE, layout="constrained")
             axes = figure.add_subplot()
             for i, name in enumerate(some):
                 epochs = read_log(found.folder / f"{name}-{seed}")
@@ -142,9 +147,9 @@ def _curves(found: Studied) -> str:
                 axes.plot([e.epoch for e in epochs], values, style, label=name,
                           color=(FIRST, SECOND)[i % 2], linewidth=1.5)  # fmt: skip
             axes.set(xlabel="epoch", ylabel=f"validation {watched.called}, {watched.unit}")
-            axes.legend(frameon=False, fontsize=8, ncols=2, labelcolor=INK, edgecolor=FAINT)
-            plots.append(svg(figure))
-    return f"<p>With {turn(found)} {seed}.</p>" + "".join(plots)
+            axes.legend(frameon=False, fontsize=9, ncols=2, labelcolor=INK, edgecolor=FAINT)
+            plots.append(f"<figure>{svg(figure)}</figure>")
+    return f'<p>With {turn(found)} {seed}.</p><div class="plots">{"".join(plots)}</div>'
 
 
 def _by_figure(of: Mapping[str, Figure]) -> Iterator[tuple[Figure, Sequence[str]]]:

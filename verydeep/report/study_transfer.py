@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 
 from verydeep.files import write_atomic
-from verydeep.report.html import section, table, write_html
+from verydeep.report.html import CUE, section, table, write_html
 from verydeep.report.study_markdown import lines_of
 from verydeep.report.study_rows import VERDICT_HEAD, cells_of, in_short, spread
 from verydeep.report.tables import percent, text_table
-from verydeep.studies.transfer import TABLE, places
+from verydeep.studies.transfer import TABLE, places, printed
 from verydeep.verbs.study import Judged
 from verydeep.verbs.study_transfer import StudiedTransfer
 
-HEAD = ("features of", "", "ours", "each draw")
+WIDTH = 80
+"""Of a terminal, in which long words are wrapped."""
+
+
+def head_of(found: StudiedTransfer) -> tuple[str, ...]:
+    """What stands over the rows of the table."""
+    return ("features of", "", f"paper, {found.planned.like.data}", "ours", "each draw")
 
 
 def in_terminal(found: StudiedTransfer) -> str:
     """The table and what was found, as lines."""
-    rows = [[f"{TABLE}, {found.planned.figure}, %", *HEAD[1:3]], *(row[:3] for row in _rows(found))]
+    head = [f"{TABLE}, {found.planned.figure}, %", *head_of(found)[1:4]]
+    rows = [head, *([*row[:4]] for row in _rows(found))]
     lines = [text_table(rows, left=2), ""]
     for judged in found.judged:
         lines += [in_short(judged), *(f"   {verdict}" for verdict in judged.verdicts)]
-    return "\n".join([*lines, *found.untested, "", how_it_was_judged(found)])
+    return "\n".join([*lines, *found.untested, "", *wrap(how_it_was_judged(found), WIDTH)])
 
 
 def write_markdown(found: StudiedTransfer) -> Path:
@@ -32,7 +40,7 @@ def write_markdown(found: StudiedTransfer) -> Path:
     blocks = [
         f"`{planned.command}`. {how_it_was_judged(found)}",
         f"{TABLE}, features on other data: {planned.figure} in %.",
-        lines_of(HEAD, _rows(found)),
+        lines_of(head_of(found), _rows(found)),
     ]
     for judged in found.judged:
         verdicts = [cells_of(verdict) for verdict in judged.verdicts]
@@ -47,12 +55,15 @@ def write_page(found: StudiedTransfer) -> Path:
     """Writes the page of a study in its folder; gives its path."""
     planned = found.planned
     title = f"The paper's study of transfer on {escape(Path(planned.dataset.where).name)}"
-    rows = [tuple(map(escape, row)) for row in _rows(found)]
+    rows = [(escape(f"{net}, {way}"), *map(escape, rest)) for net, way, *rest in _rows(found)]
+    first, _, *others = head_of(found)
     sections = [
         f"<header><p>verydeep</p><h1>{title}</h1></header>",
         section(
             f"{TABLE}: {planned.figure}, %",
-            table(HEAD, rows, "numbers") + f"<p>{escape(how_it_was_judged(found))}</p>",
+            CUE
+            + table((first, *others), rows, "numbers")
+            + f"<p>{escape(how_it_was_judged(found))}</p>",
         ),
         *(section(escape(in_short(judged)), _claims(judged)) for judged in found.judged),
         *(section("Not tested", f"<p>{escape(line)}.</p>") for line in found.untested),
@@ -63,7 +74,8 @@ def write_page(found: StudiedTransfer) -> Path:
 
 def how_it_was_judged(found: StudiedTransfer) -> str:
     """What was learnt from and tested on, and what stands behind intervals and p, in words."""
-    drawn, count = found.planned.drawn, sum(len(judged.verdicts) for judged in found.judged)
+    drawn, like = found.planned.drawn, found.planned.like
+    count = sum(len(judged.verdicts) for judged in found.judged)
     tests = {len(scores.names) for of in found.tests.values() for scores in of}
     pictures = " or ".join(f"{each:,}" for each in sorted(tests))
     others = (
@@ -74,23 +86,37 @@ def how_it_was_judged(found: StudiedTransfer) -> str:
     return (
         f"Linear SVMs of features, learnt from {drawn.how}, tested on {pictures} pictures; mean "
         f"and deviation over draws. Intervals (95 %) and p are of {others}, corrected for all "
-        f"{count} claims together (Holm). The paper's effect is that of {found.planned.like.data}, "
-        f"as a share of what ours lack."
+        f"{count} claims together (Holm). The paper's effect is that of {like.data}, as a share of "
+        f"what ours lack. {_papers_figures(found)}"
     )
 
 
+def _papers_figures(found: StudiedTransfer) -> str:
+    """What the paper's column is of."""
+    like, figure = found.planned.like, found.planned.figure
+    lacks = f"what its {like.figure} lacks of 100" if figure == "top-1 error" else like.figure
+    scales = ", ".join(map(str, like.scales))
+    way = "stacked" if like.stacked else "averaged"
+    return f"The paper's column is {lacks} on {like.data}, of features at Q = {scales}, {way}."
+
+
 def _rows(found: StudiedTransfer) -> list[tuple[str, ...]]:
+    planned = found.planned
     return [
-        (row, way, spread(figures), ", ".join(map(percent, figures)))
-        for name, row, way in places(found.planned.nets)
-        for figures in [found.figures((name, row, way))]
-    ]
+        (
+            place[1], place[2], "-" if paper is None else percent(paper), spread(figures),
+            ", ".join(map(percent, figures)),
+        )
+        for place in places(planned.nets)
+        for paper in [printed(planned.nets, planned.like, place, planned.figure)]
+        for figures in [found.figures(place)]
+    ]  # fmt: skip
 
 
 def _claims(judged: Judged) -> str:
     rows = [tuple(map(escape, cells_of(verdict))) for verdict in judged.verdicts]
     why = "".join(f"<li>{escape(reason)}</li>" for reason in _reasons(judged))
-    return table(VERDICT_HEAD, rows, "numbers") + f"<ul>{why}</ul>"
+    return CUE + table(VERDICT_HEAD, rows, "numbers") + f"<ul>{why}</ul>"
 
 
 def _reasons(judged: Judged) -> list[str]:

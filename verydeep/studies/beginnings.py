@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from verydeep.errors import UserError
 from verydeep.nets.cost import cost
 from verydeep.nets.vgg import Sizes
 from verydeep.studies.classification import FIXED, Net, rate_of
@@ -44,11 +43,8 @@ def plan(size: Size, seeds: Sequence[int]) -> Plan:
     """All that is trained for that table, which tests itself by what the table is of.
 
     A training whose loss is no number any more has failed, and the others go on. The rate of each
-    beginning is that which is best in trials of as many epochs. Raises UserError for too few epochs
-    to halve.
+    beginning is that which is best in trials of as many epochs.
     """
-    if min(size.epochs, size.trial) < 2:
-        raise UserError("initialisation trains A for half of the epochs; take two epochs or more")
     steps: list[Training] = []
     for column in _ENDS:
         for beginning in RANDOM:

@@ -9,8 +9,9 @@ from typing import Any
 
 from verydeep.errors import UserError
 from verydeep.schema import Sha256
-from verydeep.studies.sizes import Size
+from verydeep.studies.sizes import PLAIN, Size
 from verydeep.training.duration import LAST
+from verydeep.training.recipes import GAUSSIAN
 from verydeep.weights.file import find, hash_of, load, read_info
 from verydeep.weights.warm_start import Origin
 
@@ -20,6 +21,9 @@ class Convolutions:
     """Where such weights lie, their hash, and which net they are of.
 
     `fc` are the channels of its hidden FC layers where it has layers behind its convolutions.
+    `initial` is what new layers begin with: where pixels are less their mean alone, as the paper's,
+    values are tens of times as large as He's weights have them, by which a box is thousands off at
+    first and learns at no rate that is tried; the paper's own weights are small.
     """
 
     path: Path
@@ -27,6 +31,7 @@ class Convolutions:
     net: str
     width: float
     fc: int | None
+    initial: str
 
     @classmethod
     def of(cls, start: str | Path, size: Size, given: Mapping[str, Any]) -> Convolutions:
@@ -53,9 +58,11 @@ class Convolutions:
         fc = sizes.fc if table.has_scores else None
         origin.table_for(replace(sizes, crop=size.crop), LAST)
         digest = info.hash or hash_of(load(path))
-        return cls(path.resolve(), digest, sizes.net, sizes.width, fc)
+        initial = GAUSSIAN if set(origin.pixels.std) == {1.0} else PLAIN["initial"]
+        return cls(path.resolve(), digest, sizes.net, sizes.width, fc, initial)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Those of every net that has them."""
-        return {"net": self.net, **({} if self.fc is None else {"fc": self.fc})}
+        own = {"net": self.net, "initial": self.initial}
+        return own if self.fc is None else {**own, "fc": self.fc}

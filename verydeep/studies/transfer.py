@@ -63,6 +63,22 @@ def places(nets: Sequence[Of]) -> list[Place]:
     return [(TABLE, row, way) for row in rows for way in WAYS]
 
 
+def printed(nets: Sequence[Of], like: OnOther, place: Place, figure: Figure) -> float | None:
+    """What Table 11 has in a place of data like this, in %; None where the paper tested no such.
+
+    It has D, E and both, at several Q in the one way that was better. Where ours are errors it is
+    what the paper's figure lacks of 100.
+    """
+    _, row, way = place
+    if way != (STACKED if like.stacked else AVERAGED):
+        return None
+    names = {net.name: net.configuration for net in nets}
+    if {*names.values()} == {"D", "E"}:
+        names[both(nets)] = "D and E"
+    found = {paper.method: paper.figure for paper in like.rows}.get(names.get(row, ""))
+    return 100 - found if found is not None and figure == "top-1 error" else found
+
+
 def claims(nets: Sequence[Of], like: OnOther) -> list[tuple[Finding, tuple[Asked, ...]]]:
     """F12 of each net; and F13 of two, by the effect that the paper printed of data like this."""
     averaged = [

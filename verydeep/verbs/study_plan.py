@@ -135,7 +135,7 @@ def planned(
     """
     asked = _names(names)
     refuse_other_sizes(size, SIZES)
-    own, settings = _changed(SIZES[size], given)
+    own, settings = _changed(SIZES[size], asked, given)
     begun = None if start is None else _begun(asked, start, own, given)
     path = digest = None
     if begun is not None:
@@ -180,14 +180,19 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in STUDIES if name in asked or ALL in asked)
 
 
-def _changed(size: Size, given: Mapping[str, Any]) -> tuple[Size, dict[str, Any]]:
+def _changed(
+    size: Size, names: Sequence[str], given: Mapping[str, Any]
+) -> tuple[Size, dict[str, Any]]:
     """The size with what is given of it, and the other settings that are given."""
     if given and size.is_papers:
         raise UserError(f"{size.name} is the paper's own recipes; leave --set out")
     if own := [name for name in given if name in OWN]:
         raise UserError(f"{own[0]} is what a study sets by itself; leave --set {own[0]} out")
     rest = checked({name: value for name, value in given.items() if name not in SIZED})
-    return size.changed(given), rest
+    changed = size.changed(given)
+    if INITIALISATION in names and "epochs" in given and changed.epochs < 2:
+        raise UserError(f"{INITIALISATION} trains A for half of the epochs; take two or more")
+    return changed, rest
 
 
 def _begun(
