@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Int64
 
 Purpose = Literal[
-    "split", "order", "crop", "dropout", "initial", "drawing", "choice", "substitute", "resample"
-]
+    "split", "order", "crop", "dropout", "initial", "drawing", "choice", "substitute", "resample",
+    "codes",
+]  # fmt: skip
 
 _PURPOSES: dict[Purpose, int] = {
     "split": 1,
@@ -23,6 +24,7 @@ _PURPOSES: dict[Purpose, int] = {
     "choice": 7,
     "substitute": 8,
     "resample": 9,
+    "codes": 10,
 }
 
 

@@ -10,7 +10,9 @@ from torch import nn
 
 from verydeep.errors import UserError
 from verydeep.nets import vgg
+from verydeep.nets.digits import codes
 from verydeep.nets.layers import BatchNorm
+from verydeep.nets.special_layers import RBF, Connected, Local, Subsample
 from verydeep.nets.table import Table
 
 NAMES = ("glorot", "he", "gaussian:STD", "whole-gaussian:STD")
@@ -24,7 +26,8 @@ def initialise(network: nn.Module, table: Table, initial: str, generator: torch.
     Table 1 at a crop of 224; in that net itself the two are the same. "glorot": uniform in
     +-sqrt(6 / (fan in + fan out)) (Glorot & Bengio, 2010), what the paper recommends for deep nets.
     "he": normal of standard deviation sqrt(2 / fan in) (He et al., 2015). Norms
-    begin with weight and variance 1. Raises UserError for another name.
+    begin with weight and variance 1, subsampling as a mean, and the codes of classes are fixed.
+    Raises UserError for another name.
     """
     kind, std = parsed(initial)
     whole = _fans_in(vgg.table(table.configuration)) if kind == "whole-gaussian" else {}
@@ -35,6 +38,19 @@ def initialise(network: nn.Module, table: Table, initial: str, generator: torch.
             _fill(module.weight, kind, std * as_whole, generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, Connected):
+            dense = torch.zeros_like(module.dense)
+            _fill(dense, kind, std, generator)
+            module.set_dense(dense)
+        elif isinstance(module, Local):
+            for place in module.filters:
+                _fill(place, kind, std, generator)
+        elif isinstance(module, Subsample):
+            nn.init.constant_(module.weight, 1 / module.kernel**2)
+        elif isinstance(module, RBF):
+            module.get_buffer("codes").copy_(
+                torch.from_numpy(codes(*module.shape))[..., None, None]
+            )
         elif isinstance(module, BatchNorm):
             nn.init.ones_(module.weight)
             nn.init.ones_(module.get_buffer("running_var"))

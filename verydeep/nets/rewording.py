@@ -12,13 +12,13 @@ from verydeep.nets.words import HIDDEN, MEAN, POOLED, SIGMOID, SOFTMAX, TIMES
 
 LAST = (SOFTMAX, SIGMOID, *NUMBERS)
 """Words of what stands behind the scores."""
-_CHANNELS = re.compile(r"((?:\d+ x )?(?:conv\d+|FC)-)(\d+)(.*)")
+_CHANNELS = re.compile(r"((?:\d+ x )?(?:conv\d+|FC|RBF)-)(\d+)(.*)")
 """A word with channels of its own: what stands before them, they, and what is behind."""
 
 
 def with_norms(words: Iterable[str]) -> tuple[str, ...]:
     """The words of a table with a norm after each convolution."""
-    return tuple(f"{word}{NORM_WORD}" if word.startswith("conv") else word for word in words)
+    return tuple(re.sub(r"((?:\d+ x )?conv\d+-\d+)(.*)", rf"\1{NORM_WORD}\2", w) for w in words)
 
 
 def without_norms(words: Iterable[str]) -> tuple[str, ...]:

@@ -9,7 +9,9 @@ Caffe's names, numbered by blocks, which end with a pool.
     maxpool             2 x 2, stride 2; `maxpool3 /2 pad 1 ceil`, without /2 of stride 1
     avepool7, avepool   the mean of 7 x 7, and that of the whole map of a training crop
     FC-4096             with ReLU and dropout, but for the last; `linear` for neither, `hidden` for
-                        both in the last too, of a net that ends before its scores
+                        both in the last too, of a net that ends before its scores; `dropout 0.7`
+                        for another than the setting's, `dropout 0` for none; `maxout 2` in place of
+                        ReLU, the largest of each two of twice as many
     mean                that of the whole map, however large, and of all views of a picture
     LRN, dropout 0.4, L2, soft-max      `LRN n 5 k 1 alpha 1e-4 beta 0.75`
     sigmoid             in place of soft-max: classes of which a picture may show several
@@ -18,7 +20,20 @@ Caffe's names, numbered by blocks, which end with a pool.
     ( a b | c )         branches from one row, their channels put together
     [ a b | c ]         branches summed, then ReLU; `] linear` for none; an empty one is the row
     ] x 3, 2 x conv3-8  so many times, one after another
-    < name a b >        a side head, whose last row is the end of that name
+    < name a b >        a side head, whose last row is the end of that name; `< name 0.3` with
+                        what its loss counts in training
+
+Of the nets beside VGG alone:
+
+    conv5-3 tanh        with a scaled tanh in place of ReLU, as of FC (without dropout) and subsample
+    conv5-3 from 01,012,2   each map from some of the input's maps, by their digits
+    conv1-1 position bias   with a bias for each place and not for each channel, and no ReLU
+    local9-16 /2        untied: filters and biases for each place
+    skip-32 /2          every second place, with channels of zeros up to 32
+    subsample2 /2       sums, times a coefficient and plus a bias for each map
+    L2pool3 pad 1       the Euclidean length of each window
+    RBF-10              less the squared distances to fixed codes, for scores
+    flatten, grey       all values as channels of one place; the mean of the colours
 
 A branch, a sum and a head are words of their own: "(", "conv1-8", "|", "conv3-8", ")".
 """
@@ -56,7 +71,20 @@ from verydeep.nets.rows import (
     Softmax,
     WholeAvePool,
 )
-from verydeep.nets.table import NORM_WORD, SCORES, Table
+from verydeep.nets.special_rows import (
+    RBF,
+    Connected,
+    Flatten,
+    Grey,
+    L2Pool,
+    Local,
+    Maxout,
+    PositionBias,
+    ScaledTanh,
+    Skip,
+    Subsample,
+)
+from verydeep.nets.table import NORM_WORD, SCORES, Head, Table
 
 POOL, POOL_UP, MEAN, SOFTMAX = "maxpool", "maxpool-up", "avepool", "soft-max"
 """The word of Table 1's pooling, of one that rounds up as Caffe's do, of the mean of the whole map
@@ -67,22 +95,28 @@ each by itself."""
 HIDDEN = "hidden"
 """What is said of a last FC layer that gives no scores."""
 
-MOST_ROWS = 4096
-"""Of a table; a ResNet of 152 layers has some 500."""
+MOST_ROWS = 8192
+"""Of a table; a ResNet of 1202 layers has some 4,200."""
 TIMES = re.compile(r"(\d{1,3}) x (.+)")
 """A word that stands for several of its kind."""
 _CONV = re.compile(rf"conv(\d+)-(\d+)({NORM_WORD})?")
-_POOL = re.compile(r"(max|ave)pool(\d*)(-up)?")
+_LOCAL = re.compile(r"local(\d+)-(\d+)")
+_SKIP = re.compile(r"skip-(\d+)")
+_POOL = re.compile(r"(max|ave|L2)pool(\d*)(-up)?")
+_SUBSAMPLE = re.compile(r"subsample(\d+)")
 _FC = re.compile(r"FC-(\d+)")
+_RBF = re.compile(r"RBF-(\d+)")
 _OPTION = re.compile(
-    r"/(?P<stride>\d+)|(?P<name>pad|groups|dilation|epsilon|n|k|alpha|beta) (?P<value>[\d.e-]+)"
-    r"|(?P<flag>ceil|linear|hidden|no bias)|(?P<p>[\d.]+)"
+    r"/(?P<stride>\d+)|from (?P<maps>\d+(?:,\d+)*)"
+    r"|(?P<name>pad|groups|dilation|epsilon|n|k|alpha|beta|dropout|maxout) (?P<value>[\d.e-]+)"
+    r"|(?P<flag>ceil|linear|hidden|no bias|position bias|tanh)|(?P<p>[\d.]+)"
 )
 _KINDS: dict[str, tuple[type, float, float]] = {
     "stride": (int, 1, 64), "pad": (int, 0, 64), "groups": (int, 1, 2**16),
     "dilation": (int, 1, 64), "epsilon": (float, 1e-12, 1), "n": (int, 1, 99),
     "k": (float, 1e-6, 1e6), "alpha": (float, 0, 1e6), "beta": (float, 0, 100),
-    "p": (float, 0, 0.999),
+    "p": (float, 0, 0.999), "dropout": (float, 0, 0.999), "maxout": (int, 2, 64),
+    "weight": (float, 0, 1e3),
 }  # fmt: skip
 """Of each option its kind, and the least and the most that it may be."""
 MOST_KERNEL, MOST_CHANNELS, MOST_DEPTH = 255, 2**40, 32
@@ -102,9 +136,9 @@ def read_table(name: str, words: Iterable[str], crop: int, channels: int = 3) ->
     table = Table(name, words, crop, tuple(reader.rows), channels, tuple(reader.heads))
     table.shapes(crop, crop)
     _ = table.reaches
-    for title, _end in table.heads:
-        if any(row.name == title for row in table.rows):
-            raise UserError(f"a side head and a row are both called '{title}'")
+    for head in table.heads:
+        if any(row.name == head.name for row in table.rows):
+            raise UserError(f"a side head and a row are both called '{head.name}'")
     return table
 
 
@@ -171,7 +205,7 @@ class _Reader:
 
     def __init__(self, picture: Shape) -> None:
         self.rows: list[Row] = []
-        self.heads: list[tuple[str, str]] = []
+        self.heads: list[Head] = []
         self.last = PICTURE
         self._shapes = {PICTURE: picture}
         self._block, self._place, self._prefix = 1, 0, ""
@@ -199,9 +233,21 @@ class _Reader:
             self._conv(int(match[1]), int(match[2]), bool(match[3]), options)
         elif match := _FC.fullmatch(kind):
             hidden = options.pop(HIDDEN, False) or hidden
-            self._fc(int(match[1]), hidden=not options.pop("linear", False) and hidden)
+            self._fc(int(match[1]), not options.pop("linear", False) and hidden, options)
         elif match := _POOL.fullmatch(kind):
-            self._pool(match[1] == "max", match[2], bool(match[3]), options)
+            self._pool(match[1], match[2], bool(match[3]), options)
+        elif match := _LOCAL.fullmatch(kind):
+            self._local(int(match[1]), int(match[2]), options)
+        elif match := _SKIP.fullmatch(kind):
+            self._skip(int(match[1]), word, options)
+        elif match := _SUBSAMPLE.fullmatch(kind):
+            self._subsample(int(match[1]), options)
+        elif match := _RBF.fullmatch(kind):
+            self._add(RBF(f"{self._prefix}rbf{self._block}", self._reads, int(match[1])))
+        elif kind == "flatten":
+            self._add(Flatten(f"{self._prefix}flat{self._block}", self._reads))
+        elif kind == "grey":
+            self._add(Grey(f"{self._prefix}grey", self._reads))
         elif kind == "LRN":
             size, given = options.pop("n", LRN.size), ("k", "alpha", "beta")
             if size % 2 == 0:
@@ -250,20 +296,67 @@ class _Reader:
         groups, dilation = options.pop("groups", 1), options.pop("dilation", 1)
         padding = options.pop("pad", dilation * (kernel // 2))
         stride, bias = options.pop("stride", 1), not options.pop("no bias", False)
+        by_place, maps = options.pop("position bias", False), options.pop("from", None)
         if self._shapes[self.last][0] % groups or channels % groups:
             raise UserError(f"{groups} groups do not divide the channels of '{self.last}'")
-        window = (kernel, stride, padding, channels, groups, dilation, bias)
-        self._add(Conv(self._named("conv"), self._reads, *window))
+        window = (kernel, stride, padding, channels, groups, dilation, bias and not by_place)
+        if maps is None:
+            self._add(Conv(self._named("conv"), self._reads, *window))
+        else:
+            lines = self._connections(maps, channels, plain=groups == dilation == 1 and bias)
+            self._add(Connected(self._named("conv"), self._reads, *window[:3], lines))
         epsilon = options.pop("epsilon", BatchNorm.epsilon) if norm else None
         if epsilon is not None:
             self._add(BatchNorm(self._named("bn"), self._reads, epsilon))
-        if not options.pop("linear", False):
+        if by_place:
+            self._add(PositionBias(self._named("bias"), self._reads))
+        self._bent(options, linear=by_place)
+
+    def _connections(self, maps: str, channels: int, plain: bool) -> tuple[tuple[int, ...], ...]:
+        """Which of the input's maps each map reads, by their digits."""
+        lines = tuple(tuple(map(int, line)) for line in maps.split(","))
+        there = self._shapes[self.last][0]
+        whole = all(max(line) < there and len({*line}) == len(line) for line in lines)
+        if len(lines) != channels or not whole or not plain:
+            raise UserError(
+                f"'from {maps}' is no table of {channels} maps, each read of some of {there}, of a "
+                f"convolution with biases and without groups or dilation"
+            )
+        return lines
+
+    def _bent(self, options: Options, linear: bool = False) -> None:
+        """ReLU, or tanh, or neither."""
+        if options.pop("tanh", False):
+            self._add(ScaledTanh(self._named("tanh"), self._reads))
+        elif not options.pop("linear", linear):
             self._add(ReLU(self._named("relu"), self._reads))
 
-    def _pool(self, is_max: bool, side: str, up: bool, options: Options) -> None:
+    def _local(self, kernel: int, channels: int, options: Options) -> None:
+        self._place += 1
+        _refuse_wide(kernel)
+        window = kernel, options.pop("stride", 1), options.pop("pad", 0), channels
+        self._add(Local(self._named("local"), self._reads, *window))
+        self._bent(options)
+
+    def _skip(self, channels: int, word: str, options: Options) -> None:
+        self._place += 1
+        if (there := self._shapes[self.last][0]) > channels:
+            raise UserError(f"'{word}' has fewer channels than the {there} that it reads")
+        stride = options.pop("stride", 1)
+        self._add(Skip(self._named("skip"), self._reads, 1, stride, 0, channels))
+
+    def _subsample(self, kernel: int, options: Options) -> None:
+        _refuse_wide(kernel)
+        name, stride = f"{self._prefix}pool{self._block}", options.pop("stride", 1)
+        self._add(Subsample(name, self._reads, kernel, stride))
+        if options.pop("tanh", False):
+            self._add(ScaledTanh(f"{self._prefix}tanh_pool{self._block}", self._reads))
+        self._block, self._place = self._block + 1, 0
+
+    def _pool(self, means: str, side: str, up: bool, options: Options) -> None:
         up, padding = options.pop("ceil", up), options.pop("pad", 0)
-        stride = options.pop("stride", 1 if side or not is_max else 2)
-        name, whole = f"{self._prefix}pool{self._block}", not side and not is_max
+        stride = options.pop("stride", 1 if side or means != "max" else 2)
+        name, whole = f"{self._prefix}pool{self._block}", not side and means == "ave"
         if self._in_branches:
             self._place += 1
             name = self._named("pool")
@@ -271,17 +364,28 @@ class _Reader:
         _refuse_wide(0 if whole else kernel)
         if padding > kernel // 2:
             raise UserError(f"'{name}' is padded by {padding}, over half of its {kernel}")
-        kind: type[Pool] = WholeAvePool if whole else MaxPool if is_max else AvePool
+        kinds: dict[str, type[Pool]] = {"max": MaxPool, "ave": AvePool, "L2": L2Pool}
+        kind: type[Pool] = WholeAvePool if whole else kinds[means]
         self._add(kind(name, self._reads, kernel, stride, padding, up))
         if not self._in_branches:
             self._block, self._place = self._block + 1, 0
 
-    def _fc(self, channels: int, hidden: bool) -> None:
+    def _fc(self, channels: int, hidden: bool, options: Options) -> None:
         number, side = f"{self._prefix}{{}}{self._block}", self._shapes[self.last][1]
-        self._add(FC(number.format("fc"), self._reads, side, 1, 0, channels))
-        if hidden:
+        if self._prefix and side < 1:
+            raise UserError(f"the crop is too small: nothing is left for '{number.format('fc')}'")
+        pieces, p = options.pop("maxout", 1), options.pop("dropout", None)
+        self._add(FC(number.format("fc"), self._reads, side, 1, 0, channels * pieces))
+        if pieces > 1:
+            self._add(Maxout(number.format("maxout"), self._reads, pieces))
+        elif options.pop("tanh", False):
+            self._add(ScaledTanh(number.format("tanh"), self._reads))
+            hidden = False
+        elif hidden:
             self._add(ReLU(number.format("relu"), self._reads))
-            self._add(Dropout(number.format("drop"), self._reads))
+        if hidden and p != 0:
+            chosen = () if p is None else (p, True)
+            self._add(Dropout(number.format("drop"), self._reads, *chosen))
         self._block, self._place = self._block + 1, 0
 
     def _places(self, kind: PlacesKind, word: str) -> None:
@@ -312,16 +416,16 @@ class _Reader:
 
     def _head(self, group: _Group) -> None:
         """A side head, whose rows have its name before theirs; the next word reads on before it."""
+        title, _, counts = group.title.partition(" ")
         outer = self.last, self._block, self._place, self._prefix, self._in_branches
-        self._block, self._place, self._prefix = 1, 0, f"{group.title}_"
+        self._block, self._place, self._prefix = 1, 0, f"{title}_"
         self._in_branches = False
         self.sequence(group.branches[0])
-        taken = (group.title in self._shapes) or group.title in (SCORES, *dict(self.heads))
-        if not group.title.isidentifier() or self.last == outer[0] or taken:
-            raise UserError(
-                f"'<{group.title}' is no side head, which has a name of its own and rows"
-            )
-        self.heads.append((group.title, self.last))
+        taken = title in self._shapes or title in (SCORES, *(head.name for head in self.heads))
+        if not title.isidentifier() or self.last == outer[0] or taken:
+            raise UserError(f"'<{title}' is no side head, which has a name of its own and rows")
+        weight = float(_number(f"<{group.title}", "weight", counts)) if counts else Head.weight
+        self.heads.append(Head(title, self.last, weight))
         self.last, self._block, self._place, self._prefix, self._in_branches = outer
 
 
@@ -333,7 +437,9 @@ def _options(word: str, rest: str) -> Options:
         match = _OPTION.match(rest, place)
         if match is None:
             raise _no_row(word)
-        if match["stride"]:
+        if match["maps"]:
+            found["from"] = match["maps"]
+        elif match["stride"]:
             found["stride"] = _number(word, "stride", match["stride"])
         elif match["name"]:
             found[match["name"]] = _number(word, match["name"], match["value"])

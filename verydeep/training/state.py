@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from verydeep import schema, tasks
 from verydeep.nets.network import Network
-from verydeep.nets.rows import FC, PICTURE, BatchNorm, Conv, Dropout
+from verydeep.nets.rows import FC, PICTURE, BatchNorm, Dropout
+from verydeep.nets.special_rows import LEARNT
 from verydeep.nets.table import Table
 from verydeep.tasks.task import Figure, Task
 from verydeep.training.settings import Settings
@@ -128,9 +129,9 @@ def tuned_layers(table: Table, tune: str) -> list[str]:
     Only layers that the scores come from learn. Where there are no FC layers, "fc" is the last.
     """
     ends = {table.scores} if table.has_scores else {table.rows[-1].name}
-    layers = [row for row, _ in table.path(ends) if isinstance(row, Conv | BatchNorm)]
+    layers = [row for row, _ in table.path(ends) if isinstance(row, (*LEARNT, BatchNorm))]
     fc = [row.name for row in layers if isinstance(row, FC)]
-    last = [row.name for row in layers if row.name in table.class_layers]
+    last = [row.name for row in layers if row.name in table.class_layers] or fc[-1:]
     return {"all": [row.name for row in layers], "fc": fc or last}.get(tune, last)
 
 
