@@ -67,7 +67,7 @@ def _modules(heads: bool) -> Iterator[str]:
 
 
 def _torchvisions() -> Iterator[str]:
-    """torchvision's form: norms in place of biases and LRN, 3x3 for 5x5, a pool of 2x2."""
+    """The form of torchvision: norms in place of biases and LRN, 3x3 for 5x5, a pool of 2x2."""
     words = [word for word in (*TRUNK, *_modules(heads=False)) if not word.startswith("LRN")]
     last = max(i for i, word in enumerate(words) if word == "maxpool3 /2 ceil")
     words[last] = "maxpool2 /2 ceil"

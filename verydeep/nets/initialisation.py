@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from verydeep.errors import UserError
-from verydeep.nets import vgg
+from verydeep.nets import named
 from verydeep.nets.digits import codes
 from verydeep.nets.layers import BatchNorm
 from verydeep.nets.special_layers import RBF, Connected, Local, Subsample
@@ -30,7 +30,7 @@ def initialise(network: nn.Module, table: Table, initial: str, generator: torch.
     Raises UserError for another name.
     """
     kind, std = parsed(initial)
-    whole = _fans_in(vgg.table(table.configuration)) if kind == "whole-gaussian" else {}
+    whole = _fans_in(named.table(table.configuration)) if kind == "whole-gaussian" else {}
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             own = module.weight[0].numel()

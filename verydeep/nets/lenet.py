@@ -52,7 +52,7 @@ LENET_5 = tuple(
 FAMILY = Family(
     "LeNet",
     "LeCun et al., Proc. IEEE 1998",
-    f"{LAYERS.strip()}\n\nC3 of LeNet-5 reads these maps of S2 (Table I):\n\n{TABLE_I[1:].rstrip()}",
+    f"{LAYERS.strip()}\n\nmaps of S2, down, that C3 reads, across:\n{TABLE_I.rstrip()}",
     (
         PaperNet("LeNet-5", LENET_5, 32, also=("lenet",), scalable=False),
         PaperNet("LeNet-Caffe", _LAYERS["LeNet-Caffe"], 28),

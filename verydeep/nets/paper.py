@@ -1,4 +1,4 @@
-"""What every paper's nets are told by: a name, words, a crop; and how a table in columns is read."""
+"""How the nets of a paper are told: by name, words and crop; and how its table is read."""
 
 from __future__ import annotations
 

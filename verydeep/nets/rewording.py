@@ -15,6 +15,17 @@ LAST = (SOFTMAX, SIGMOID, *NUMBERS)
 _CHANNELS = re.compile(r"((?:\d+ x )?(?:conv\d+|FC|RBF)-)(\d+)(.*)")
 """A word with channels of its own: what stands before them, they, and what is behind."""
 
+_SCALED = re.compile(r"((?:\d+ x )?(?:conv\d+|FC|local\d+|skip)-)(\d+)(.*)")
+"""A word with channels that may be more or fewer."""
+
+
+def scaled(word: str, width: float) -> str:
+    """The word with such a share of its channels, rounded to eights; others as they are."""
+    match = _SCALED.fullmatch(word)
+    if match is None:
+        return word
+    return f"{match[1]}{max(8, 8 * round(int(match[2]) * width / 8))}{match[3]}"
+
 
 def with_norms(words: Iterable[str]) -> tuple[str, ...]:
     """The words of a table with a norm after each convolution."""
@@ -61,7 +72,9 @@ def with_last(words: Sequence[str], last: Iterable[str]) -> tuple[str, ...]:
     if place == len(words) or match is None:
         return (*words[:place], *last)
     found = with_classes(words, int(match[2]))
-    return (*found[:place], *last) if words[place].startswith("FC-") else found
+    if words[place].startswith("FC-"):
+        return (*found[:place], *last)
+    return tuple(last[-1] if word in LAST else word for word in found)
 
 
 def _spelled(words: Iterable[str]) -> list[str]:

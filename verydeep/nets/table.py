@@ -117,8 +117,10 @@ class Table:
         found = [row.inputs[0] for row in self.rows if isinstance(row, Softmax | Sigmoid | Places)]
         if not found and self.rows and isinstance(self.rows[-1], FC):
             found = [self.rows[-1].name]
-        heads = {head.name: head.row for head in self.heads}
-        return heads | {SCORES: name for name in found[:1]}
+        ends = {head.name: head.row for head in self.heads}
+        if found:
+            ends[SCORES] = found[0]
+        return ends
 
     @cached_property
     def placed(self) -> str | None:
@@ -233,8 +235,11 @@ class Table:
                 needed.append(row)
                 read_by.update(row.inputs)
         last_reader = {name: row.name for row in reversed(needed) for name in row.inputs}
+        read_last: dict[str, list[str]] = {}
+        for name, reader in last_reader.items():
+            read_last.setdefault(reader, []).append(name)
         for row in reversed(needed):
-            yield row, [name for name, reader in last_reader.items() if reader == row.name]
+            yield row, read_last.get(row.name, [])
 
     def shapes(
         self, height: int, width: int, wanted: Collection[str] | None = None

@@ -25,7 +25,7 @@ Caffe's names, numbered by blocks, which end with a pool.
 
 Of the nets beside VGG alone:
 
-    conv5-3 tanh        with a scaled tanh in place of ReLU, as of FC (without dropout) and subsample
+    conv5-3 tanh        with a scaled tanh in place of ReLU; so FC, without dropout, and subsample
     conv5-3 from 01,012,2   each map from some of the input's maps, by their digits
     conv1-1 position bias   with a bias for each place and not for each channel, and no ReLU
     local9-16 /2        untied: filters and biases for each place
@@ -142,6 +142,25 @@ def read_table(name: str, words: Iterable[str], crop: int, channels: int = 3) ->
     return table
 
 
+def parts(table: Table) -> list[tuple[int, tuple[Row, ...]]]:
+    """The rows of each word of a table, or of each brackets as a whole, one part after another.
+
+    Brackets that are the same and follow one another are one part; with each comes how many it is.
+    """
+    reader = _Reader((table.channels, table.crop, table.crop))
+    found: list[tuple[int, tuple[Row, ...]]] = []
+    before: _Item = ""
+    for item in reader.steps(_parsed(table.words)):
+        rows = tuple(reader.rows[sum(len(rows) for _, rows in found) :])
+        if isinstance(item, _Group) and item == before:
+            count, earlier = found.pop()
+            found.append((count + 1, earlier + rows))
+        else:
+            found.append((1, rows))
+        before = item
+    return found
+
+
 @dataclass(frozen=True)
 class _Group:
     """Words between brackets: the kind of those, the branches, and what follows the last one."""
@@ -214,6 +233,11 @@ class _Reader:
 
     def sequence(self, items: Sequence[_Item]) -> None:
         """Reads words one after another; the last FC layer among them is no hidden one."""
+        for _ in self.steps(items):
+            pass
+
+    def steps(self, items: Sequence[_Item]) -> Iterator[_Item]:
+        """Reads words one after another, and gives each once it is read."""
         fcs = [i for i, item in enumerate(items) if isinstance(item, str) and item[:3] == "FC-"]
         for i, item in enumerate(items):
             if isinstance(item, str):
@@ -222,6 +246,7 @@ class _Reader:
                 self._head(item)
             else:
                 self._joined(item)
+            yield item
 
     def _word(self, word: str, hidden: bool) -> None:
         kind, _, rest = word.partition(" ")
