@@ -122,7 +122,8 @@ def _notes(called: str | None, name: str, crop: int | None, picture: str | None)
     from verydeep.nets import named
     from verydeep.shell import command
 
-    lines = [f"{called} is {named.in_words(name)}"] if called and called != name else []
+    another = called is not None and named.bare(called) != named.bare(name)
+    lines = [f"{called} is {named.in_words(name)}"] if another else []
     papers = named.table(name).crop
     if crop is not None and crop != papers:
         fits = "fc6 fits its map" if named.is_of_table_1(name) else "its last layers fit its map"

@@ -40,10 +40,11 @@ ONE_TOWER = (
 _LAYERS = columns(LAYERS)
 
 
-def _net(name: str, also: tuple[str, ...] = ()) -> PaperNet:
+def _net(name: str, source: str, also: tuple[str, ...] = ()) -> PaperNet:
     """A column: its first word says the crop."""
     side, *words = _LAYERS[name]
-    return PaperNet(name, tuple(words), int(side.removeprefix("input ")), also=also)
+    crop = int(side.removeprefix("input "))
+    return PaperNet(name, tuple(words), LAYERS, crop, also=also, source=source)
 
 
 def _pooled_first(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -52,22 +53,24 @@ def _pooled_first(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(text.replace("LRN;maxpool3 /2", "maxpool3 /2;LRN k 1").split(";"))
 
 
-ALEXNET, ZFNET_A = _net("AlexNet"), _net("ZFNet-a", ("zfnet", "zf"))
+KRIZHEVSKY, WEIRD = "Krizhevsky et al., NIPS 2012", "Krizhevsky, arXiv 1404.5997, 2014"
+ZEILER, SERMANET = "Zeiler & Fergus, ECCV 2014", "Sermanet et al., ICLR 2014"
+ALEXNET, ZFNET_A = _net("AlexNet", KRIZHEVSKY), _net("ZFNet-a", ZEILER, ("zfnet", "zf"))
 UNGROUPED = tuple(word.removesuffix(" groups 2") for word in ALEXNET.words)
+ONE = ("alexnet-torchvision", "alexnet-owt")
 ZFNET_B = (*ZFNET_A.words[:6], "conv3-512", "conv3-1024", "conv3-512", *ZFNET_A.words[9:])
 
 FAMILY = Family(
     "AlexNet",
-    "Krizhevsky et al., NIPS 2012; Zeiler & Fergus, ECCV 2014; Sermanet et al., ICLR 2014",
-    LAYERS.strip(),
+    "; ".join((KRIZHEVSKY, ZEILER, SERMANET)),
     (
         ALEXNET,
-        PaperNet("AlexNet-ungrouped", UNGROUPED, 227),
-        PaperNet("AlexNet-one-tower", ONE_TOWER, also=("alexnet-torchvision", "alexnet-owt")),
-        PaperNet("CaffeNet", _pooled_first(ALEXNET.words), 227),
+        PaperNet("AlexNet-ungrouped", UNGROUPED, LAYERS, 227, source=KRIZHEVSKY),
+        PaperNet("AlexNet-one-tower", ONE_TOWER, LAYERS, also=ONE, source=WEIRD),
+        PaperNet("CaffeNet", _pooled_first(ALEXNET.words), LAYERS, 227, source=KRIZHEVSKY),
         ZFNET_A,
-        PaperNet("ZFNet-b", ZFNET_B),
-        _net("OverFeat-fast", ("overfeat",)),
-        _net("OverFeat-accurate"),
+        PaperNet("ZFNet-b", ZFNET_B, LAYERS, source=ZEILER),
+        _net("OverFeat-fast", SERMANET, ("overfeat",)),
+        _net("OverFeat-accurate", SERMANET),
     ),
 )

@@ -14,50 +14,50 @@ from verydeep.nets.paper import Family, PaperNet, columns, lines
 from verydeep.nets.rewording import with_norms
 
 TABLE_1 = """
-layer  | out         | kernel  | params
-conv1  | 110x110x64  | 7x7,2   | 9K
-pool1  | 55x55x64    | 3x3,2   |
-rnorm1 | 55x55x64    |         |
-conv2a | 55x55x64    | 1x1,1   | 4K
-conv2  | 55x55x192   | 3x3,1   | 111K
-rnorm2 | 55x55x192   |         |
-pool2  | 28x28x192   | 3x3,2   |
-conv3a | 28x28x192   | 1x1,1   | 37K
-conv3  | 28x28x384   | 3x3,1   | 664K
-pool3  | 14x14x384   | 3x3,2   |
-conv4a | 14x14x384   | 1x1,1   | 148K
-conv4  | 14x14x256   | 3x3,1   | 885K
-conv5a | 14x14x256   | 1x1,1   | 66K
-conv5  | 14x14x256   | 3x3,1   | 590K
-conv6a | 14x14x256   | 1x1,1   | 66K
-conv6  | 14x14x256   | 3x3,1   | 590K
-pool4  | 7x7x256     | 3x3,2   |
-fc1    | 1x32x128    | maxout 2 | 103M
-fc2    | 1x32x128    | maxout 2 | 34M
-fc7128 | 1x1x128     |         | 524K
-L2     | 1x1x128     |         |
+layer  | out        | kernel   | params
+conv1  | 110x110x64 | 7x7,2    | 9K
+pool1  | 55x55x64   | 3x3,2    |
+rnorm1 | 55x55x64   |          |
+conv2a | 55x55x64   | 1x1,1    | 4K
+conv2  | 55x55x192  | 3x3,1    | 111K
+rnorm2 | 55x55x192  |          |
+pool2  | 28x28x192  | 3x3,2    |
+conv3a | 28x28x192  | 1x1,1    | 37K
+conv3  | 28x28x384  | 3x3,1    | 664K
+pool3  | 14x14x384  | 3x3,2    |
+conv4a | 14x14x384  | 1x1,1    | 148K
+conv4  | 14x14x256  | 3x3,1    | 885K
+conv5a | 14x14x256  | 1x1,1    | 66K
+conv5  | 14x14x256  | 3x3,1    | 590K
+conv6a | 14x14x256  | 1x1,1    | 66K
+conv6  | 14x14x256  | 3x3,1    | 590K
+pool4  | 7x7x256    | 3x3,2    |
+fc1    | 1x32x128   | maxout 2 | 103M
+fc2    | 1x32x128   | maxout 2 | 34M
+fc7128 | 1x1x128    |          | 524K
+L2     | 1x1x128    |          |
 """
 """NN1, for faces of 220."""
 
 TABLE_2 = """
-type           | output    | 1x1 | 3x3 red | 3x3   | 5x5 red | 5x5   | pool     | params | ops
-conv1          | 112x112x64 |    |         |       |         |       |          | 9K     | 119M
-max pool, norm | 56x56x64  |     |         |       |         |       | m 3x3,2  |        |
-inception (2)  | 56x56x192 |     | 64      | 192   |         |       |          | 115K   | 360M
-norm, max pool | 28x28x192 |     |         |       |         |       | m 3x3,2  |        |
-inception (3a) | 28x28x256 | 64  | 96      | 128   | 16      | 32    | m, 32p   | 164K   | 128M
-inception (3b) | 28x28x320 | 64  | 96      | 128   | 32      | 64    | L2, 64p  | 228K   | 179M
-inception (3c) | 14x14x640 | 0   | 128     | 256,2 | 32      | 64,2  | m 3x3,2  | 398K   | 108M
-inception (4a) | 14x14x640 | 256 | 96      | 192   | 32      | 64    | L2, 128p | 545K   | 107M
-inception (4b) | 14x14x640 | 224 | 112     | 224   | 32      | 64    | L2, 128p | 595K   | 117M
-inception (4c) | 14x14x640 | 192 | 128     | 256   | 32      | 64    | L2, 128p | 654K   | 128M
-inception (4d) | 14x14x640 | 160 | 144     | 288   | 32      | 64    | L2, 128p | 722K   | 142M
-inception (4e) | 7x7x1024  | 0   | 160     | 256,2 | 64      | 128,2 | m 3x3,2  | 717K   | 56M
-inception (5a) | 7x7x1024  | 384 | 192     | 384   | 48      | 128   | L2, 128p | 1.6M   | 78M
-inception (5b) | 7x7x1024  | 384 | 192     | 384   | 48      | 128   | m, 128p  | 1.6M   | 78M
-avg pool       | 1x1x1024  |     |         |       |         |       |          |        |
-fully conn     | 1x1x128   |     |         |       |         |       |          | 131K   | 0.1M
-L2             | 1x1x128   |     |         |       |         |       |          |        |
+type           | output     | 1x1 | 3x3r | 3x3   | 5x5r | 5x5   | pool     | params | ops
+conv1          | 112x112x64 |     |      |       |      |       |          | 9K     | 119M
+max pool, norm | 56x56x64   |     |      |       |      |       | m 3x3,2  |        |
+inception (2)  | 56x56x192  |     | 64   | 192   |      |       |          | 115K   | 360M
+norm, max pool | 28x28x192  |     |      |       |      |       | m 3x3,2  |        |
+inception (3a) | 28x28x256  | 64  | 96   | 128   | 16   | 32    | m, 32p   | 164K   | 128M
+inception (3b) | 28x28x320  | 64  | 96   | 128   | 32   | 64    | L2, 64p  | 228K   | 179M
+inception (3c) | 14x14x640  | 0   | 128  | 256,2 | 32   | 64,2  | m 3x3,2  | 398K   | 108M
+inception (4a) | 14x14x640  | 256 | 96   | 192   | 32   | 64    | L2, 128p | 545K   | 107M
+inception (4b) | 14x14x640  | 224 | 112  | 224   | 32   | 64    | L2, 128p | 595K   | 117M
+inception (4c) | 14x14x640  | 192 | 128  | 256   | 32   | 64    | L2, 128p | 654K   | 128M
+inception (4d) | 14x14x640  | 160 | 144  | 288   | 32   | 64    | L2, 128p | 722K   | 142M
+inception (4e) | 7x7x1024   | 0   | 160  | 256,2 | 64   | 128,2 | m 3x3,2  | 717K   | 56M
+inception (5a) | 7x7x1024   | 384 | 192  | 384   | 48   | 128   | L2, 128p | 1.6M   | 78M
+inception (5b) | 7x7x1024   | 384 | 192  | 384   | 48   | 128   | m, 128p  | 1.6M   | 78M
+avg pool       | 1x1x1024   |     |      |       |      |       |          |        |
+fully conn     | 1x1x128    |     |      |       |      |       |          | 131K   | 0.1M
+L2             | 1x1x128    |     |      |       |      |       |          |        |
 """
 """NN2, for faces of 224."""
 
@@ -100,7 +100,7 @@ def _module(row: dict[str, str]) -> Iterator[str]:
         yield from (f"conv1-{row['1x1']}", "|")
     for side in "35":
         channels, _, stride = row[f"{side}x{side}"].partition(",")
-        yield f"conv1-{row[f'{side}x{side} red']}"
+        yield f"conv1-{row[f'{side}x{side}r']}"
         yield from (f"conv{side}-{channels}" + (f" /{stride}" if stride else ""), "|")
     means, projected = row["pool"][:2], re.search(r"(\d+)p", row["pool"])
     if projected is None:
@@ -121,14 +121,14 @@ def _nn2() -> Iterator[str]:
 
 
 NN2 = tuple(_nn2())
+SCHROFF, TAIGMAN = "Schroff et al., CVPR 2015", "Taigman et al., CVPR 2014"
 FAMILY = Family(
     "FaceNet and DeepFace",
-    "Schroff et al., CVPR 2015; Taigman et al., CVPR 2014",
-    f"NN1\n\n{TABLE_1.strip()}\n\nNN2\n\n{TABLE_2.strip()}\n\n{DEEPFACE.strip()}",
+    f"{SCHROFF}; {TAIGMAN}",
     (
-        PaperNet("NN1", tuple(_nn1()), 220, also=("facenetnn1",)),
-        PaperNet("NN2", NN2, also=("facenetnn2", "facenet")),
-        PaperNet("NN2-BN", with_norms(NN2)),
-        PaperNet("DeepFace", columns(DEEPFACE)["DeepFace"], 152),
+        PaperNet("NN1", tuple(_nn1()), TABLE_1, 220, also=("facenetnn1",), source=SCHROFF),
+        PaperNet("NN2", NN2, TABLE_2, also=("facenetnn2", "facenet"), source=SCHROFF),
+        PaperNet("NN2-BN", with_norms(NN2), TABLE_2, source=SCHROFF),
+        PaperNet("DeepFace", columns(DEEPFACE)["DeepFace"], DEEPFACE, 152, source=TAIGMAN),
     ),
 )

@@ -12,28 +12,29 @@ from collections.abc import Iterator
 from verydeep.nets.paper import Family, PaperNet, lines
 
 TABLE_1 = """
-type           | patch/stride | output      | depth | 1x1 | 3x3 red | 3x3 | 5x5 red | 5x5 | pool | params | ops
-convolution    | 7x7/2        | 112x112x64  | 1     |     |         |     |         |     |      | 2.7K   | 34M
-max pool       | 3x3/2        | 56x56x64    | 0     |     |         |     |         |     |      |        |
-convolution    | 3x3/1        | 56x56x192   | 2     |     | 64      | 192 |         |     |      | 112K   | 360M
-max pool       | 3x3/2        | 28x28x192   | 0     |     |         |     |         |     |      |        |
-inception (3a) |              | 28x28x256   | 2     | 64  | 96      | 128 | 16      | 32  | 32   | 159K   | 128M
-inception (3b) |              | 28x28x480   | 2     | 128 | 128     | 192 | 32      | 96  | 64   | 380K   | 304M
-max pool       | 3x3/2        | 14x14x480   | 0     |     |         |     |         |     |      |        |
-inception (4a) |              | 14x14x512   | 2     | 192 | 96      | 208 | 16      | 48  | 64   | 364K   | 73M
-inception (4b) |              | 14x14x512   | 2     | 160 | 112     | 224 | 24      | 64  | 64   | 437K   | 88M
-inception (4c) |              | 14x14x512   | 2     | 128 | 128     | 256 | 24      | 64  | 64   | 463K   | 100M
-inception (4d) |              | 14x14x528   | 2     | 112 | 144     | 288 | 32      | 64  | 64   | 580K   | 119M
-inception (4e) |              | 14x14x832   | 2     | 256 | 160     | 320 | 32      | 128 | 128  | 840K   | 170M
-max pool       | 3x3/2        | 7x7x832     | 0     |     |         |     |         |     |      |        |
-inception (5a) |              | 7x7x832     | 2     | 256 | 160     | 320 | 32      | 128 | 128  | 1072K  | 54M
-inception (5b) |              | 7x7x1024    | 2     | 384 | 192     | 384 | 48      | 128 | 128  | 1388K  | 71M
-avg pool       | 7x7/1        | 1x1x1024    | 0     |     |         |     |         |     |      |        |
-dropout (40%)  |              | 1x1x1024    | 0     |     |         |     |         |     |      |        |
-linear         |              | 1x1x1000    | 1     |     |         |     |         |     |      | 1000K  | 1M
-softmax        |              | 1x1x1000    | 0     |     |         |     |         |     |      |        |
-"""  # noqa: E501
-COLUMNS = ("1x1", "3x3 red", "3x3", "5x5 red", "5x5", "pool")
+type           | patch | output     | depth | 1x1 | 3x3r | 3x3 | 5x5r | 5x5 | pool | params | ops
+convolution    | 7x7/2 | 112x112x64 | 1     |     |      |     |      |     |      | 2.7K   | 34M
+max pool       | 3x3/2 | 56x56x64   | 0     |     |      |     |      |     |      |        |
+convolution    | 3x3/1 | 56x56x192  | 2     |     | 64   | 192 |      |     |      | 112K   | 360M
+max pool       | 3x3/2 | 28x28x192  | 0     |     |      |     |      |     |      |        |
+inception (3a) |       | 28x28x256  | 2     | 64  | 96   | 128 | 16   | 32  | 32   | 159K   | 128M
+inception (3b) |       | 28x28x480  | 2     | 128 | 128  | 192 | 32   | 96  | 64   | 380K   | 304M
+max pool       | 3x3/2 | 14x14x480  | 0     |     |      |     |      |     |      |        |
+inception (4a) |       | 14x14x512  | 2     | 192 | 96   | 208 | 16   | 48  | 64   | 364K   | 73M
+inception (4b) |       | 14x14x512  | 2     | 160 | 112  | 224 | 24   | 64  | 64   | 437K   | 88M
+inception (4c) |       | 14x14x512  | 2     | 128 | 128  | 256 | 24   | 64  | 64   | 463K   | 100M
+inception (4d) |       | 14x14x528  | 2     | 112 | 144  | 288 | 32   | 64  | 64   | 580K   | 119M
+inception (4e) |       | 14x14x832  | 2     | 256 | 160  | 320 | 32   | 128 | 128  | 840K   | 170M
+max pool       | 3x3/2 | 7x7x832    | 0     |     |      |     |      |     |      |        |
+inception (5a) |       | 7x7x832    | 2     | 256 | 160  | 320 | 32   | 128 | 128  | 1072K  | 54M
+inception (5b) |       | 7x7x1024   | 2     | 384 | 192  | 384 | 48   | 128 | 128  | 1388K  | 71M
+avg pool       | 7x7/1 | 1x1x1024   | 0     |     |      |     |      |     |      |        |
+dropout (40%)  |       | 1x1x1024   | 0     |     |      |     |      |     |      |        |
+linear         |       | 1x1x1000   | 1     |     |      |     |      |     |      | 1000K  | 1M
+softmax        |       | 1x1x1000   | 0     |     |      |     |      |     |      |        |
+"""
+COLUMNS = ("1x1", "3x3r", "3x3", "5x5r", "5x5", "pool")
+"""Numbers of filters; r are those that reduce channels before, and pool those after the pool."""
 _ROWS = lines(TABLE_1)
 
 HEAD = ("avepool5 /3", "conv1-128", "FC-1024 dropout 0.7", "FC-1000")
@@ -82,10 +83,11 @@ def _torchvisions() -> Iterator[str]:
 FAMILY = Family(
     "GoogLeNet",
     "Szegedy et al., CVPR 2015",
-    TABLE_1.strip(),
     (
-        PaperNet("GoogLeNet", (*TRUNK, *_modules(heads=False), *TOP), also=("inceptionv1",)),
-        PaperNet("GoogLeNet-aux", (*TRUNK, *_modules(heads=True), *TOP)),
-        PaperNet("GoogLeNet-torchvision", tuple(_torchvisions()), also=("googlenettv",)),
+        PaperNet(
+            "GoogLeNet", (*TRUNK, *_modules(heads=False), *TOP), TABLE_1, also=("inceptionv1",)
+        ),
+        PaperNet("GoogLeNet-aux", (*TRUNK, *_modules(heads=True), *TOP), TABLE_1),
+        PaperNet("GoogLeNet-torchvision", tuple(_torchvisions()), TABLE_1, also=("googlenettv",)),
     ),
 )

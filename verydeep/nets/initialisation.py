@@ -43,7 +43,7 @@ def initialise(network: nn.Module, table: Table, initial: str, generator: torch.
             _fill(dense, kind, std, generator)
             module.set_dense(dense)
         elif isinstance(module, Local):
-            for place in module.filters:
+            for place in module.filters.detach():
                 _fill(place, kind, std, generator)
         elif isinstance(module, Subsample):
             nn.init.constant_(module.weight, 1 / module.kernel**2)

@@ -52,9 +52,8 @@ LENET_5 = tuple(
 FAMILY = Family(
     "LeNet",
     "LeCun et al., Proc. IEEE 1998",
-    f"{LAYERS.strip()}\n\nmaps of S2, down, that C3 reads, across:\n{TABLE_I.rstrip()}",
     (
-        PaperNet("LeNet-5", LENET_5, 32, also=("lenet",), scalable=False),
-        PaperNet("LeNet-Caffe", _LAYERS["LeNet-Caffe"], 28),
+        PaperNet("LeNet-5", LENET_5, f"{LAYERS}{TABLE_I}", 32, also=("lenet",), scalable=False),
+        PaperNet("LeNet-Caffe", _LAYERS["LeNet-Caffe"], LAYERS, 28),
     ),
 )

@@ -48,14 +48,15 @@ def called(name: str) -> str:
     >>> [called(name) for name in ("vgg16", "alexnet", "resnet50", "GoogLeNet", "x")]
     ['D', 'AlexNet', 'ResNet-50', 'GoogLeNet', 'x']
     """
-    return _BY_BARE.get(_bare(name)) or vgg.configuration(name)
+    return _BY_BARE.get(bare(name)) or vgg.configuration(name)
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
+    """A name without what people leave out of it: capitals, dashes and the like."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-_BY_BARE = {_bare(word): net.name for net in NETS.values() for word in (net.name, *net.also)}
+_BY_BARE = {bare(word): net.name for net in NETS.values() for word in (net.name, *net.also)}
 
 
 def is_of_table_1(name: str) -> bool:
@@ -76,7 +77,9 @@ def family_of(name: str) -> Family | None:
 def in_words(name: str) -> str:
     """A net by its name and where it is from."""
     family = family_of(name)
-    return f"{name} of {family.source}" if family else f"configuration {name} of Table 1"
+    if family is None:
+        return f"configuration {name} of Table 1"
+    return f"{name} of {NETS[name].source or family.source}"
 
 
 def table(
@@ -111,7 +114,7 @@ def _refuse_unknown(name: str) -> None:
     """Raises UserError where there is no net of this name, with the nearest of those there are."""
     if is_of_table_1(name):
         return
-    near = get_close_matches(_bare(name), _BY_BARE, 1, 0.7)
+    near = get_close_matches(bare(name), _BY_BARE, 1, 0.7)
     if near:
         raise UserError(f"no configuration '{name}'; did you mean '{_BY_BARE[near[0]]}'?")
     names = ", ".join(vgg.CONFIGURATIONS)

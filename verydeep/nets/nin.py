@@ -33,9 +33,8 @@ _LAYERS = columns(LAYERS)
 FAMILY = Family(
     "NiN",
     "Lin et al., ICLR 2014",
-    LAYERS.strip(),
     (
-        PaperNet("NiN", _LAYERS["NiN"]),
-        PaperNet("NiN-CIFAR", _LAYERS["NiN-CIFAR"], 32),
+        PaperNet("NiN", _LAYERS["NiN"], LAYERS),
+        PaperNet("NiN-CIFAR", _LAYERS["NiN-CIFAR"], LAYERS, 32),
     ),
 )

@@ -9,27 +9,29 @@ from dataclasses import dataclass
 class PaperNet:
     """A net as published: the words of its table, and the crop and channels that it is read for.
 
-    `also` are other names that people type. One that is not `scalable` has sizes that stand for
-    something, so that no share of its channels makes a net; of one with `own_classes` the same is
-    true of what it tells apart.
+    `printed` is the paper's table, cells between bars; several have a blank line between. `also`
+    are other names that people type. One that is not `scalable` has sizes that stand for something,
+    so that no share of its channels makes a net; of one with `own_classes` the same is true of what
+    it tells apart. `source` is its paper, where that is not the family's.
     """
 
     name: str
     words: tuple[str, ...]
+    printed: str
     crop: int = 224
     channels: int = 3
     also: tuple[str, ...] = ()
     scalable: bool = True
     own_classes: bool = False
+    source: str = ""
 
 
 @dataclass(frozen=True)
 class Family:
-    """Nets of one paper, or of some that belong together, and the table as it is `printed`."""
+    """Nets of one paper, or of some that belong together."""
 
     title: str
     source: str
-    printed: str
     nets: tuple[PaperNet, ...]
 
 

@@ -15,16 +15,16 @@ from collections.abc import Iterator
 from verydeep.nets.paper import Family, PaperNet, lines
 
 TABLE_1 = """
-layer   | side | 18                    | 34                    | 50                                | 101                                | 152
-conv1   | 112  | conv7-64 /2           | conv7-64 /2           | conv7-64 /2                       | conv7-64 /2                        | conv7-64 /2
-conv2_x | 56   | maxpool3 /2           | maxpool3 /2           | maxpool3 /2                       | maxpool3 /2                        | maxpool3 /2
-        |      | [3x3, 64; 3x3, 64]x2  | [3x3, 64; 3x3, 64]x3  | [1x1, 64; 3x3, 64; 1x1, 256]x3    | [1x1, 64; 3x3, 64; 1x1, 256]x3     | [1x1, 64; 3x3, 64; 1x1, 256]x3
+layer   | side | 18                     | 34                     | 50                                | 101                                | 152
+conv1   | 112  | conv7-64 /2            | conv7-64 /2            | conv7-64 /2                       | conv7-64 /2                        | conv7-64 /2
+conv2_x | 56   | maxpool3 /2            | maxpool3 /2            | maxpool3 /2                       | maxpool3 /2                        | maxpool3 /2
+        |      | [3x3, 64; 3x3, 64]x2   | [3x3, 64; 3x3, 64]x3   | [1x1, 64; 3x3, 64; 1x1, 256]x3    | [1x1, 64; 3x3, 64; 1x1, 256]x3     | [1x1, 64; 3x3, 64; 1x1, 256]x3
 conv3_x | 28   | [3x3, 128; 3x3, 128]x2 | [3x3, 128; 3x3, 128]x4 | [1x1, 128; 3x3, 128; 1x1, 512]x4  | [1x1, 128; 3x3, 128; 1x1, 512]x4   | [1x1, 128; 3x3, 128; 1x1, 512]x8
 conv4_x | 14   | [3x3, 256; 3x3, 256]x2 | [3x3, 256; 3x3, 256]x6 | [1x1, 256; 3x3, 256; 1x1, 1024]x6 | [1x1, 256; 3x3, 256; 1x1, 1024]x23 | [1x1, 256; 3x3, 256; 1x1, 1024]x36
 conv5_x | 7    | [3x3, 512; 3x3, 512]x2 | [3x3, 512; 3x3, 512]x3 | [1x1, 512; 3x3, 512; 1x1, 2048]x3 | [1x1, 512; 3x3, 512; 1x1, 2048]x3  | [1x1, 512; 3x3, 512; 1x1, 2048]x3
-        | 1    | avepool               | avepool               | avepool                           | avepool                            | avepool
-        |      | FC-1000               | FC-1000               | FC-1000                           | FC-1000                            | FC-1000
-        |      | soft-max              | soft-max              | soft-max                          | soft-max                           | soft-max
+        | 1    | avepool                | avepool                | avepool                           | avepool                            | avepool
+        |      | FC-1000                | FC-1000                | FC-1000                           | FC-1000                            | FC-1000
+        |      | soft-max               | soft-max               | soft-max                          | soft-max                           | soft-max
 """  # noqa: E501
 
 CIFAR = """
@@ -42,6 +42,8 @@ conv4x | 8    | [3x3, 64; 3x3, 64]xn
 DEPTHS = ("18", "34", "50", "101", "152")
 CIFAR_DEPTHS = (8, 14, 20, 32, 44, 56, 110, 1202)
 """8 and 14 are not in the paper: as deep as two cores can train."""
+MOST_SPELLED = 40
+"""Blocks that stand there one by one, each to be named; of more, how many they are."""
 _STAGE = re.compile(r"\[(.+)\]x(\d+)")
 
 
@@ -52,10 +54,14 @@ def _words(cells: list[str], shortcut: str, late: bool = False) -> Iterator[str]
         if match := _STAGE.fullmatch(cell):
             layers = [(layer.strip()[0], int(layer.split(",")[1])) for layer in match[1].split(";")]
             stages += 1
-            for block in range(int(match[2])):
-                stride = 2 if stages > 1 and block == 0 else 1
-                yield from _block(layers, channels, stride, shortcut, late)
-                channels = layers[-1][1]
+            first = _block(layers, channels, 2 if stages > 1 else 1, shortcut, late)
+            channels = layers[-1][1]
+            rest, times = _block(layers, channels, 1, shortcut, late), int(match[2]) - 1
+            yield from first
+            if times > MOST_SPELLED:
+                yield from (*rest[:-1], f"] x {times}")
+            else:
+                yield from rest * times
         elif cell.startswith("conv"):
             kind, *options = cell.split(" ")
             channels = int(kind.split("-")[1])
@@ -87,36 +93,40 @@ def _block(
     return ["[", *words[:-1], f"{words[-1]} linear", "|", *beside, "]"]
 
 
-def _of_imagenet(depth: str, shortcut: str, late: bool = False) -> tuple[str, ...]:
-    cells = [row[depth] for row in lines(TABLE_1)]
-    return tuple(_words(cells, shortcut, late))
+def _of_imagenet(name: str, depth: str, shortcut: str, late: bool = False) -> PaperNet:
+    """A net of Table 1, of which its column is told."""
+    rows = lines(TABLE_1)
+    printed = "\n".join(
+        [f"layer | side | {depth}", *(f"{r['layer']} | {r['side']} | {r[depth]}" for r in rows)]
+    )
+    words = tuple(_words([row[depth] for row in rows], shortcut, late))
+    return PaperNet(name, words, printed)
 
 
-def _of_cifar(depth: int, shortcut: str) -> tuple[str, ...]:
+def _of_cifar(name: str, depth: int, shortcut: str) -> PaperNet:
     cells = [row["6n+2 layers"].replace("xn", f"x{(depth - 2) // 6}") for row in lines(CIFAR)]
-    return tuple(_words(cells, shortcut))
+    return PaperNet(name, tuple(_words(cells, shortcut)), CIFAR, 32)
 
 
 def _nets() -> Iterator[PaperNet]:
     for depth in DEPTHS:
-        yield PaperNet(f"ResNet-{depth}", _of_imagenet(depth, "B"), also=(f"resnet{depth}b",))
+        yield _of_imagenet(f"ResNet-{depth}", depth, "B")
     for depth in DEPTHS:
-        also = (f"resnet{depth}torchvision",)
-        yield PaperNet(f"ResNet-{depth}-v1.5", _of_imagenet(depth, "B", late=True), also=also)
+        yield _of_imagenet(f"ResNet-{depth}-v1.5", depth, "B", late=True)
     for depth in DEPTHS[:2]:
         for shortcut in "AC":
-            yield PaperNet(f"ResNet-{depth}-{shortcut}", _of_imagenet(depth, shortcut))
+            yield _of_imagenet(f"ResNet-{depth}-{shortcut}", depth, shortcut)
     for depth in DEPTHS[:2]:
-        yield PaperNet(f"Plain-{depth}", _of_imagenet(depth, "plain"))
+        yield _of_imagenet(f"Plain-{depth}", depth, "plain")
 
 
 def _cifar_nets() -> Iterator[PaperNet]:
     for depth in CIFAR_DEPTHS:
-        yield PaperNet(f"ResNet-{depth}", _of_cifar(depth, "A"), 32)
+        yield _of_cifar(f"ResNet-{depth}", depth, "A")
     for depth in CIFAR_DEPTHS[:-1]:
-        yield PaperNet(f"Plain-{depth}", _of_cifar(depth, "plain"), 32)
+        yield _of_cifar(f"Plain-{depth}", depth, "plain")
 
 
 SOURCE = "He et al., CVPR 2016"
-FAMILY = Family("ResNet", SOURCE, TABLE_1.strip(), tuple(_nets()))
-CIFAR_FAMILY = Family("ResNet for CIFAR", SOURCE, CIFAR.strip(), tuple(_cifar_nets()))
+FAMILY = Family("ResNet", SOURCE, tuple(_nets()))
+CIFAR_FAMILY = Family("ResNet for CIFAR", SOURCE, tuple(_cifar_nets()))

@@ -91,14 +91,14 @@ class Local(nn.Module):
     @property
     def filters(self) -> Float[Tensor, "P D C k k"]:
         """The filters of each place, row by row."""
-        return self.weight.unflatten(0, (-1, len(self.bias)))
+        return self.weight.view(-1, len(self.bias), *self.weight.shape[1:])
 
     def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         """The maps, of the one size that there are weights for."""
         row = self.row
         windows = F.unfold(input, row.kernel, padding=row.padding, stride=row.stride)
         found = torch.einsum("bip,poi->bop", windows, self.filters.flatten(2))
-        return found.unflatten(2, self.bias.shape[1:]) + self.bias
+        return found.view(-1, *self.bias.shape) + self.bias
 
 
 class Skip(nn.Module):
@@ -159,7 +159,8 @@ class Maxout(nn.Module):
 
     def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H W"]:
         """Channel d is the largest of those from d * pieces on."""
-        return input.unflatten(1, (-1, self.pieces)).amax(2)
+        batch, channels, height, width = input.shape
+        return input.view(batch, channels // self.pieces, self.pieces, height, width).amax(2)
 
 
 class PositionBias(nn.Module):

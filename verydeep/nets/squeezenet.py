@@ -53,9 +53,10 @@ def _words(column: str) -> Iterator[str]:
 FAMILY = Family(
     "SqueezeNet",
     "Iandola et al., 2016",
-    TABLE_1.strip(),
     (
-        PaperNet("SqueezeNet-1.0", tuple(_words("SqueezeNet-1.0")), 227, also=("squeezenet",)),
-        PaperNet("SqueezeNet-1.1", tuple(_words("SqueezeNet-1.1")), 227),
+        PaperNet(
+            "SqueezeNet-1.0", tuple(_words("SqueezeNet-1.0")), TABLE_1, 227, also=("squeezenet",)
+        ),
+        PaperNet("SqueezeNet-1.1", tuple(_words("SqueezeNet-1.1")), TABLE_1, 227),
     ),
 )

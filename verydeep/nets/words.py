@@ -460,7 +460,7 @@ def _options(word: str, rest: str) -> Options:
     place = 0
     while place < len(rest):
         match = _OPTION.match(rest, place)
-        if match is None:
+        if match is None or rest[match.end() : match.end() + 1] not in ("", " "):
             raise _no_row(word)
         if match["maps"]:
             found["from"] = match["maps"]

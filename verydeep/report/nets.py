@@ -35,7 +35,8 @@ def listing(table: Table, costed: Cost, size: tuple[int, int]) -> str:
     It is told row by row, or, where it branches, by brackets.
     """
     family = named.family_of(table.name)
-    before = [] if family is None else [family.source, "", family.printed, ""]
+    source = named.in_words(table.name)
+    before = [] if family is None else [source, "", "\n\n".join(_printed(table.name)), ""]
     title = f"configuration {table.name}" if family is None else table.name
     biases = sum(row.biases for row in costed.rows)
     total = ["total", "", short(costed.values), short(sum(row.weights for row in costed.rows)),
@@ -53,6 +54,15 @@ def listing(table: Table, costed: Cost, size: tuple[int, int]) -> str:
             "so many pixels a side, and its neighbours look that stride of pixels apart.",
         ]
     )
+
+
+def _printed(name: str) -> Iterator[str]:
+    """The tables of the paper, as wide as they need to be."""
+    for text in named.NETS[name].printed.strip("\n").split("\n\n"):
+        rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
+        wide = text_table(rows, left=len(rows[0]))
+        fits = max(map(len, wide.splitlines())) <= WIDTH
+        yield wide if fits else text_table(rows, left=len(rows[0]), gap=1)
 
 
 def _lines(table: Table, costed: Cost) -> Iterator[Sequence[str]]:
