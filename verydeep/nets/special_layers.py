@@ -136,10 +136,16 @@ class Subsample(nn.Module):
 class L2Pool(nn.AvgPool2d):
     """The root of the sum of each window's squares."""
 
+    @property
+    def count(self) -> int:
+        """Values of a window."""
+        assert isinstance(self.kernel_size, int)
+        return self.kernel_size**2
+
     def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
         """The lengths; 1e-6 where all of a window is zero."""
-        sums = super().forward(input.square()) * float(self.kernel_size) ** 2  # type: ignore[arg-type]
-        return sums.clamp_min(LEAST).sqrt()
+        means: Tensor = super().forward(input.square())
+        return (means * self.count).clamp_min(LEAST).sqrt()
 
 
 class ScaledTanh(nn.Module):
