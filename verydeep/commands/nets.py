@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,6 +48,10 @@ def nets(
     batch: Annotated[
         int | None, typer.Option(help="What training takes by so many crops a step.")
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page: published errors beside what nets cost."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show the networks of Table 1 side by side and those beside them, or one layer by layer.
@@ -61,13 +66,20 @@ def nets(
 
     verydeep nets D --batch 64
 
+    verydeep nets --page nets.html
+
     A larger picture changes no parameter: the net is laid over it densely, as it is tested.
     Another crop makes another net, whose first FC layer fits its map.
     """
     from verydeep.nets import named, vgg
     from verydeep.nets.cost import cost
-    from verydeep.report.nets import families, listing
+    from verydeep.report.nets import families, listing, printed_errors
 
+    if page is not None:
+        from verydeep.report.nets_page import write_nets_page
+
+        print(f"page     {write_nets_page(page)}")
+        return
     names = [named.called(name)] if name else list(vgg.CONFIGURATIONS)
     tables = {each: named.table(each, classes, width, crop, fc) for each in names}
     size = _size(picture, tables[names[0]])
@@ -89,6 +101,7 @@ def nets(
     lines = _notes(name, names[0], crop, picture)
     if name:
         lines.append(listing(tables[names[0]], costs[names[0]], size))
+        lines += printed_errors(names[0])
     else:
         words = {each: table.words for each, table in tables.items()}
         lines.append(side_by_side(words, costs, size))

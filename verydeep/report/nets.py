@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
+from verydeep.evaluation.published_nets import printed_of
 from verydeep.nets import named
 from verydeep.nets.cost import MAKERS, Cost, RowCost
 from verydeep.nets.rows import PICTURE
@@ -54,6 +55,22 @@ def listing(table: Table, costed: Cost, size: tuple[int, int]) -> str:
             "so many pixels a side, and its neighbours look that stride of pixels apart.",
         ]
     )
+
+
+def printed_errors(name: str) -> list[str]:
+    """What papers printed that a net errs, a line each; nothing where none did."""
+    rows = [
+        [
+            row.shown,
+            row.source,
+            *(f"{value:g}" if value is not None else "-" for value in (row.top1, row.top5)),
+        ]
+        for row in printed_of(name)
+    ]
+    if not rows:
+        return []
+    head = ["errors in % as printed", "source", "top-1", "top-5"]
+    return ["", text_table([head, *rows], left=2)]
 
 
 def _printed(name: str) -> Iterator[str]:
