@@ -8,13 +8,18 @@ of all nets in their papers' tables.
 
 from __future__ import annotations
 
-from math import prod
+from math import ceil, prod
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 
 from tests.conftest import images
+from verydeep.engines.engine import engine_for
 from verydeep.errors import UserError
+from verydeep.evaluation.dense import in_tiles
+from verydeep.exporters.onnx import onnx_bytes
 from verydeep.nets import named
 from verydeep.nets.cost import cost
 from verydeep.nets.network import build
@@ -194,7 +199,8 @@ SMALL = {
     "GoogLeNet": {"crop": 48}, "GoogLeNet-aux": {"crop": 96}, "GoogLeNet-torchvision": {"crop": 48},
     "SqueezeNet-1.0": {"crop": 48}, "SqueezeNet-1.1": {"crop": 48}, "ResNet-18": {"crop": 48},
     "ResNet-18-A": {"crop": 48}, "ResNet-18-C": {"crop": 48}, "Plain-18": {"crop": 48},
-    "ResNet-50": {"crop": 48}, "ResNet-50-v1.5": {"crop": 48}, "ResNet-20": {}, "Plain-20": {},
+    "ResNet-50": {"crop": 48}, "ResNet-50-v1.5": {"crop": 48}, "ResNet-20": {}, "ResNet-8": {},
+    "Plain-20": {},
     "NN1": {"crop": 64}, "NN2": {"crop": 64}, "NN2-BN": {"crop": 64}, "DeepFace": {"crop": 104},
     "AlphaGo-128": {"crop": 9},
 }  # fmt: skip
@@ -214,6 +220,46 @@ def test_gradients_reach_every_parameter(name: str) -> None:
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key
         assert parameter.grad.abs().sum() > 0 or "bias" in key, key
+
+
+@pytest.mark.parametrize("name", ["LeNet-5", "AlexNet", "NiN", "SqueezeNet-1.0", "ResNet-8"])
+@torch.inference_mode()
+def test_dense_testing_is_that_of_a_picture_moved_and_of_its_tiles(name: str) -> None:
+    """A step to the right in the picture is a position to the right in the map."""
+    wide = {} if not named.NETS[name].scalable else {"width": 0.0625}
+    built = build(name, 5, initial="he", **wide, **SMALL[name])  # type: ignore[arg-type]
+    table = built.table
+    step, reach, side = table.step, table.reaches[table.scores], table.crop
+    long = side + 2 * (reach.before + reach.after) + 12 * step
+    views = torch.randint(0, 256, (1, side, long, 3)).to(torch.uint8)
+    shown = built.pixels.normalise(views)
+    ours, moved = built.score_map(shown), built.score_map(shown[..., step:])
+    edge = ceil(max(reach.before, reach.after) / step) + 1
+    assert moved[..., edge:-edge].numel()
+    torch.testing.assert_close(
+        moved[..., edge:-edge], ours[..., edge + 1 : -edge], rtol=1e-3, atol=1e-4
+    )
+    tiled = in_tiles(engine_for(built), views, side * long // 2)
+    torch.testing.assert_close(tiled, ours, rtol=1e-3, atol=1e-4)
+
+
+EXPORTED = ("LeNet-5", "ZFNet-a", "NiN", "GoogLeNet-aux", "SqueezeNet-1.0", "ResNet-20", "NN2-BN")
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+@torch.no_grad()
+def test_a_graph_of_onnx_gives_what_it_does(name: str) -> None:
+    """Its scores, or the numbers of FaceNet's; ONNX Runtime is the outside."""
+    wide = {} if not named.NETS[name].scalable else {"width": 0.0625}
+    built = build(name, initial="he", **wide, **SMALL[name])  # type: ignore[arg-type]
+    side, end = built.table.crop, built.table.rows[-1].name
+    views = torch.randint(0, 256, (2, side, side, 3)).to(torch.uint8)
+    outputs = ["scores"] if built.table.has_scores else [end]
+    session = onnxruntime.InferenceSession(onnx_bytes(built, outputs))
+    (found,) = session.run(None, {"pictures": views.numpy()})
+    crop = built.pixels.normalise(views)
+    expected = built(crop) if built.table.has_scores else built.activations(crop, [end])[end]
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-3)
 
 
 def test_rows_of_deep_nets_can_be_asked_for() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from verydeep.errors import UserError, escaped, harm_of, one_line
 from verydeep.nets.cost import cost
-from verydeep.nets.rows import FC, Conv, Places, Sigmoid, Softmax
+from verydeep.nets.rows import FC, L2, Conv, Places, Sigmoid, Softmax
 from verydeep.nets.stack import MOST
 from verydeep.nets.table import Table
 from verydeep.nets.words import HIDDEN, read_table
@@ -126,14 +126,17 @@ def table_in_words(table: Table) -> dict[str, Any]:
 def _ends_right(table: Table) -> bool:
     """Whether a soft-max or the like is last, of a layer's scores, or else an FC row; or neither.
 
-    A net that ends before its scores may end with a hidden FC layer.
+    A net that ends before its scores may end with a hidden FC layer, or with the length of an FC
+    layer made one.
     """
     main = {row.name for row, _ in table.path({table.rows[-1].name})}
     ends = [row for row in table.rows if isinstance(row, Softmax | Sigmoid | Places)]
     if not ends:
         fc = [row for row in table.rows if isinstance(row, FC) and row.name in main]
         hidden = table.words[-1].endswith(HIDDEN) and table.last in (row.name for row in fc[-1:])
-        return not fc or hidden or fc[-1] == table.rows[-1]
+        last = table.rows[-1]
+        of_length_one = isinstance(last, L2) and last.inputs == tuple(r.name for r in fc[-1:])
+        return not fc or hidden or fc[-1] == last or of_length_one
     return ends == [table.rows[-1]] and any(isinstance(table[name], Conv) for name in main)
 
 
