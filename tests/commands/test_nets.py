@@ -23,7 +23,7 @@ def test_all_nets_are_listed_by_family_behind_table_1(verydeep: Run) -> None:
     said = verydeep("nets").out
     assert said.startswith("A          A-LRN      B")
     for family in named.FAMILIES:
-        assert f"{family.title}: {family.source}" in said
+        assert f"{family.title}: {family.source}"[:78] in said.replace("\n  ", " ")
         assert all(net.name in said for net in family.nets)
 
 

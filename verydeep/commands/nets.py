@@ -135,7 +135,7 @@ def _notes(called: str | None, name: str, crop: int | None, picture: str | None)
     from verydeep.nets import named
     from verydeep.shell import command
 
-    another = called is not None and named.bare(called) != named.bare(name)
+    another = called is not None and named.renamed(called, name)
     lines = [f"{called} is {named.in_words(name)}"] if another else []
     papers = named.table(name).crop
     if crop is not None and crop != papers:

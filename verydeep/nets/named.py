@@ -59,6 +59,11 @@ def bare(name: str) -> str:
 _BY_BARE = {bare(word): net.name for net in NETS.values() for word in (net.name, *net.also)}
 
 
+def renamed(called: str, name: str) -> bool:
+    """Whether a name was taken for another one, of which people are to be told."""
+    return called != name if is_of_table_1(name) else bare(called) != bare(name)
+
+
 def is_of_table_1(name: str) -> bool:
     """Whether a net of this name is a configuration of Table 1, with norms or without."""
     return name.removesuffix(NORM_NAME) in vgg.CONFIGURATIONS

@@ -24,7 +24,7 @@ def families() -> str:
     lines = [f"the nets beside them; {command('nets', 'NAME')} has its table and costs"]
     for family in named.FAMILIES:
         names = ", ".join(net.name for net in family.nets)
-        lines += ["", f"{family.title}: {family.source}"]
+        lines += ["", *wrap(f"{family.title}: {family.source}", WIDTH, subsequent_indent="  ")]
         lines += wrap(names, WIDTH, initial_indent="  ", subsequent_indent="  ",
                       break_on_hyphens=False)  # fmt: skip
     return "\n".join(lines)

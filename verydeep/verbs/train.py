@@ -63,7 +63,7 @@ def train(
     """
     runtime = told(runtime, progress)
     called, given = given.get("net"), checked(given)
-    if called is not None and named.bare(called) != named.bare(given["net"]):
+    if called is not None and named.renamed(called, given["net"]):
         runtime.progress.say(f"{called} is {named.in_words(given['net'])}")
     ranks = runtime.ranks
     asked = {**(recipe.settings if recipe else {}), **given}
