@@ -72,7 +72,7 @@ def ours(squeezenet: SqueezeNet) -> Network:
     ]  # fmt: skip
     theirs = ["conv1", *fires, "conv_final"]
     rows = [row.name for row in table.rows if isinstance(row, Conv)]
-    state = {}
+    state: dict[str, Tensor] = {}
     for row, name in zip(rows, theirs, strict=True):
         state |= {f"{row}.weight": given[f"{name}_w"], f"{row}.bias": given[f"{name}_b"]}
     network.load_state_dict({name: t.detach() for name, t in state.items()}, assign=True)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 from verydeep.errors import UserError
+from verydeep.nets.notation import TIMES
 from verydeep.nets.rows import NUMBERS
 from verydeep.nets.table import NORM_WORD
-from verydeep.nets.words import HIDDEN, MEAN, POOLED, SIGMOID, SOFTMAX, TIMES
+from verydeep.nets.words import HIDDEN, MEAN, POOLED, SIGMOID, SOFTMAX
 
 LAST = (SOFTMAX, SIGMOID, *NUMBERS)
 """Words of what stands behind the scores."""

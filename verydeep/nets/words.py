@@ -43,10 +43,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 from verydeep.errors import UserError
+from verydeep.nets.notation import Group, Item, Options, no_row, number, options_of, parsed
 from verydeep.nets.rows import (
     FC,
     L2,
@@ -97,8 +96,6 @@ HIDDEN = "hidden"
 
 MOST_ROWS = 8192
 """Of a table; a ResNet of 1202 layers has some 4,200."""
-TIMES = re.compile(r"(\d{1,3}) x (.+)")
-"""A word that stands for several of its kind."""
 _CONV = re.compile(rf"conv(\d+)-(\d+)({NORM_WORD})?")
 _LOCAL = re.compile(r"local(\d+)-(\d+)")
 _SKIP = re.compile(r"skip-(\d+)")
@@ -106,22 +103,7 @@ _POOL = re.compile(r"(max|ave|L2)pool(\d*)(-up)?")
 _SUBSAMPLE = re.compile(r"subsample(\d+)")
 _FC = re.compile(r"FC-(\d+)")
 _RBF = re.compile(r"RBF-(\d+)")
-_OPTION = re.compile(
-    r"/(?P<stride>\d+)|from (?P<maps>\d+(?:,\d+)*)"
-    r"|(?P<name>pad|groups|dilation|epsilon|n|k|alpha|beta|dropout|maxout) (?P<value>[\d.e-]+)"
-    r"|(?P<flag>ceil|linear|hidden|no bias|position bias|tanh)|(?P<p>[\d.]+)"
-)
-_KINDS: dict[str, tuple[type, float, float]] = {
-    "stride": (int, 1, 64), "pad": (int, 0, 64), "groups": (int, 1, 2**16),
-    "dilation": (int, 1, 64), "epsilon": (float, 1e-12, 1), "n": (int, 1, 99),
-    "k": (float, 1e-6, 1e6), "alpha": (float, 0, 1e6), "beta": (float, 0, 100),
-    "p": (float, 0, 0.999), "dropout": (float, 0, 0.999), "maxout": (int, 2, 64),
-    "weight": (float, 0, 1e3),
-}  # fmt: skip
-"""Of each option its kind, and the least and the most that it may be."""
-MOST_KERNEL, MOST_CHANNELS, MOST_DEPTH = 255, 2**40, 32
-_CLOSING = {"(": ")", "[": "]", "<": ">"}
-Options = dict[str, Any]
+MOST_KERNEL, MOST_CHANNELS = 255, 2**40
 
 
 def read_table(name: str, words: Iterable[str], crop: int, channels: int = 3) -> Table:
@@ -132,7 +114,7 @@ def read_table(name: str, words: Iterable[str], crop: int, channels: int = 3) ->
     """
     words = tuple(words)
     reader = _Reader((channels, crop, crop))
-    reader.sequence(_parsed(words))
+    reader.sequence(parsed(words))
     table = Table(name, words, crop, tuple(reader.rows), channels, tuple(reader.heads))
     table.shapes(crop, crop)
     _ = table.reaches
@@ -149,74 +131,16 @@ def parts(table: Table) -> list[tuple[int, tuple[Row, ...]]]:
     """
     reader = _Reader((table.channels, table.crop, table.crop))
     found: list[tuple[int, tuple[Row, ...]]] = []
-    before: _Item = ""
-    for item in reader.steps(_parsed(table.words)):
+    before: Item = ""
+    for item in reader.steps(parsed(table.words)):
         rows = tuple(reader.rows[sum(len(rows) for _, rows in found) :])
-        if isinstance(item, _Group) and item == before:
+        if isinstance(item, Group) and item == before:
             count, earlier = found.pop()
             found.append((count + 1, earlier + rows))
         else:
             found.append((1, rows))
         before = item
     return found
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Words between brackets: the kind of those, the branches, and what follows the last one."""
-
-    kind: str
-    branches: tuple[tuple[_Item, ...], ...]
-    title: str = ""
-    linear: bool = False
-
-
-_Item = str | _Group
-
-
-def _parsed(words: Sequence[str]) -> tuple[_Item, ...]:
-    """Words with those in brackets put together, and repeated where they say so."""
-    rest = iter(words)
-    branches, end = _branches(rest, "")
-    if end or len(branches) > 1:
-        raise UserError(f"'{end or '|'}' stands in no brackets that it belongs to")
-    return branches[0]
-
-
-def _branches(
-    rest: Iterator[str], kind: str, depth: int = 0
-) -> tuple[list[tuple[_Item, ...]], str]:
-    """The branches up to the bracket that ends them, and that."""
-    if depth > MOST_DEPTH:
-        raise UserError(f"brackets within brackets, more than {MOST_DEPTH} deep")
-    branches: list[list[_Item]] = [[]]
-    for word in rest:
-        if word[:1] in _CLOSING and (word[0] == "<" or len(word) == 1):
-            inner, end = _branches(rest, word[0], depth + 1)
-            group = _Group(word[0], tuple(inner), word[1:].strip())
-            times, linear = _ending(end, word[0])
-            branches[-1] += [replace(group, linear=linear)] * times
-        elif word == "|" and kind and kind != "<":
-            branches.append([])
-        elif word[:1] in (")", "]", ">"):
-            if not kind or word[0] != _CLOSING[kind]:
-                raise UserError(f"'{word}' stands in no brackets that it belongs to")
-            return [tuple(branch) for branch in branches], word
-        elif match := TIMES.fullmatch(word):
-            branches[-1] += [match[2]] * int(match[1])
-        else:
-            branches[-1].append(word)
-    if kind:
-        raise UserError(f"'{kind}' is never closed by '{_CLOSING[kind]}'")
-    return [tuple(branch) for branch in branches], ""
-
-
-def _ending(word: str, kind: str) -> tuple[int, bool]:
-    """How many times a group stands there, and whether no ReLU follows it."""
-    match = re.fullmatch(r"[)\]>]( linear)?(?: x (\d{1,3}))?", word)
-    if match is None or (kind != "[" and word != _CLOSING[kind]):
-        raise UserError(f"'{word}' ends no brackets; there are ')', '] x 3', '] linear' and '>'")
-    return int(match[2] or 1), bool(match[1])
 
 
 class _Reader:
@@ -231,12 +155,12 @@ class _Reader:
         self._in_branches, self._read = False, 0
         self._numbers: Counter[str] = Counter()
 
-    def sequence(self, items: Sequence[_Item]) -> None:
+    def sequence(self, items: Sequence[Item]) -> None:
         """Reads words one after another; the last FC layer among them is no hidden one."""
         for _ in self.steps(items):
             pass
 
-    def steps(self, items: Sequence[_Item]) -> Iterator[_Item]:
+    def steps(self, items: Sequence[Item]) -> Iterator[Item]:
         """Reads words one after another, and gives each once it is read."""
         fcs = [i for i, item in enumerate(items) if isinstance(item, str) and item[:3] == "FC-"]
         for i, item in enumerate(items):
@@ -250,10 +174,10 @@ class _Reader:
 
     def _word(self, word: str, hidden: bool) -> None:
         kind, _, rest = word.partition(" ")
-        options = _options(word, rest)
+        options = options_of(word, rest)
         sizes = [int(size) for size in re.findall(r"\d+", kind)]
         if any(size < 1 for size in sizes) or max(sizes, default=1) > MOST_CHANNELS:
-            raise _no_row(word)
+            raise no_row(word)
         if match := _CONV.fullmatch(kind):
             self._conv(int(match[1]), int(match[2]), bool(match[3]), options)
         elif match := _FC.fullmatch(kind):
@@ -291,9 +215,9 @@ class _Reader:
         elif kind in NUMBERS:
             self._places(kind, word)
         else:
-            raise _no_row(word)
+            raise no_row(word)
         if options:
-            raise _no_row(word)
+            raise no_row(word)
 
     @property
     def _reads(self) -> tuple[str]:
@@ -420,7 +344,7 @@ class _Reader:
             raise UserError(f"'{word}' reads {channels} channels, no multiple of {row.numbers}")
         self._add(row)
 
-    def _joined(self, group: _Group) -> None:
+    def _joined(self, group: Group) -> None:
         """Branches from the last row, and the row that puts them together."""
         start, outer, ends = self.last, self._in_branches, []
         for branch in group.branches:
@@ -439,7 +363,7 @@ class _Reader:
         if kind is Add and not group.linear:
             self._add(ReLU(f"{self._prefix}relu_{word}_{self._numbers[word]}", self._reads))
 
-    def _head(self, group: _Group) -> None:
+    def _head(self, group: Group) -> None:
         """A side head, whose rows have its name before theirs; the next word reads on before it."""
         title, _, counts = group.title.partition(" ")
         outer = self.last, self._block, self._place, self._prefix, self._in_branches
@@ -449,50 +373,11 @@ class _Reader:
         taken = title in self._shapes or title in (SCORES, *(head.name for head in self.heads))
         if not title.isidentifier() or self.last == outer[0] or taken:
             raise UserError(f"'<{title}' is no side head, which has a name of its own and rows")
-        weight = float(_number(f"<{group.title}", "weight", counts)) if counts else Head.weight
+        weight = float(number(f"<{group.title}", "weight", counts)) if counts else Head.weight
         self.heads.append(Head(title, self.last, weight))
         self.last, self._block, self._place, self._prefix, self._in_branches = outer
-
-
-def _options(word: str, rest: str) -> Options:
-    """What a word says after its kind, by name."""
-    found: Options = {}
-    place = 0
-    while place < len(rest):
-        match = _OPTION.match(rest, place)
-        if match is None or rest[match.end() : match.end() + 1] not in ("", " "):
-            raise _no_row(word)
-        if match["maps"]:
-            found["from"] = match["maps"]
-        elif match["stride"]:
-            found["stride"] = _number(word, "stride", match["stride"])
-        elif match["name"]:
-            found[match["name"]] = _number(word, match["name"], match["value"])
-        else:
-            found[match["flag"] or "p"] = True if match["flag"] else _number(word, "p", match["p"])
-        place = match.end() + 1
-    return found
-
-
-def _number(word: str, name: str, text: str) -> int | float:
-    """An option's value; UserError where it is none, or out of bounds."""
-    kind, least, most = _KINDS[name]
-    try:
-        value: int | float = kind(text)
-    except ValueError:
-        raise _no_row(word) from None
-    if not least <= value <= most:
-        raise UserError(f"'{word}': {name} is from {least:g} to {most:g}")
-    return value
 
 
 def _refuse_wide(kernel: int) -> None:
     if kernel > MOST_KERNEL:
         raise UserError(f"a window of {kernel} x {kernel}; the widest is {MOST_KERNEL}")
-
-
-def _no_row(word: str) -> UserError:
-    return UserError(
-        f"'{word}' is no row of a table; there are conv3-64, LRN, maxpool, FC-4096, "
-        f"soft-max and the like"
-    )
