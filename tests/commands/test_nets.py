@@ -60,6 +60,7 @@ def test_it_is_scaled_as_others_are(verydeep: Run) -> None:
         (["resnet50", "--fc", "0"], "fc is for the nets of Table 1"),
         (["deepface", "--picture", "300"], "DeepFace takes pictures of 152 alone"),
         (["lenet", "--width", "0.5"], "LeNet-5 has a width of 1 alone"),
+        (["lenet", "--page", "x.html"], "--page is of all nets; leave lenet out"),
     ],
 )
 def test_what_a_net_cannot_have_is_refused_in_a_line(

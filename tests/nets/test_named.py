@@ -23,7 +23,7 @@ from verydeep.exporters.onnx import onnx_bytes
 from verydeep.nets import named
 from verydeep.nets.cost import cost
 from verydeep.nets.network import build
-from verydeep.nets.rows import PICTURE, Concat, Pool
+from verydeep.nets.rows import LRN, PICTURE, Concat, Pool
 from verydeep.nets.table import SCORES
 
 COUNTS = """
@@ -279,6 +279,20 @@ def test_pools_that_round_up_are_those_of_the_papers_that_have_them() -> None:
         "GoogLeNet": ["pool1", "pool2", "pool3", "pool4"], "ResNet-18": ["pool1"],
         "ResNet-18-v1.5": [],
     }  # fmt: skip
+
+
+def test_constants_of_lrn_are_the_papers_or_caffes() -> None:
+    """k is 2 in Krizhevsky's paper and 1 in Caffe's files; LRN stands before the pool in AlexNet."""
+    found = {
+        name: [(row.k, row.inputs) for row in named.table(name).rows if isinstance(row, LRN)]
+        for name in ("AlexNet", "CaffeNet", "ZFNet-a", "GoogLeNet")
+    }
+    assert found == {
+        "AlexNet": [(2.0, ("relu1_1",)), (2.0, ("relu2_1",))],
+        "CaffeNet": [(1.0, ("pool1",)), (1.0, ("pool2",))],
+        "ZFNet-a": [(2.0, ("pool1",)), (2.0, ("pool2",))],
+        "GoogLeNet": [(1.0, ("pool1",)), (1.0, ("relu2_2",))],
+    }
 
 
 def test_side_heads_count_three_tenths_and_stand_behind_4a_and_4d() -> None:

@@ -200,6 +200,17 @@ EXPORTED = {
 
 
 @pytest.mark.parametrize("name", EXPORTED)
+@pytest.mark.parametrize("engine", ["winograd", "openvino"])
+@torch.inference_mode()
+def test_engines_give_the_scores(engine: str, name: str) -> None:
+    built = network_of(*EXPORTED[name], crop=16)
+    views = torch.randint(0, 256, (2, 16, 29, 3)).to(torch.uint8)
+    expected = built.score_map(built.pixels.normalise(views))
+    found = engine_for(built, engine).score_map(views)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", EXPORTED)
 @torch.no_grad()
 def test_a_graph_of_onnx_gives_the_scores(name: str, tmp_path: Path) -> None:
     built = network_of(*EXPORTED[name], crop=16)

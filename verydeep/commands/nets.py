@@ -75,6 +75,10 @@ def nets(
     from verydeep.nets.cost import cost
     from verydeep.report.nets import families, listing, printed_errors
 
+    if page is not None and name is not None:
+        from verydeep.errors import UserError
+
+        raise UserError(f"--page is of all nets; leave {name} out")
     if page is not None:
         from verydeep.report.nets_page import write_nets_page
 
