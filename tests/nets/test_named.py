@@ -282,7 +282,7 @@ def test_pools_that_round_up_are_those_of_the_papers_that_have_them() -> None:
 
 
 def test_constants_of_lrn_are_the_papers_or_caffes() -> None:
-    """k is 2 in Krizhevsky's paper and 1 in Caffe's files; LRN stands before the pool in AlexNet."""
+    """Krizhevsky's k is 2 and Caffe's is 1; in AlexNet LRN stands before the pool."""
     found = {
         name: [(row.k, row.inputs) for row in named.table(name).rows if isinstance(row, LRN)]
         for name in ("AlexNet", "CaffeNet", "ZFNet-a", "GoogLeNet")
