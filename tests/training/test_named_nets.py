@@ -110,6 +110,11 @@ def test_faces_are_described_by_the_numbers_of_facenet() -> None:
     assert (own < 0).any()
 
 
+def test_no_file_is_of_a_net_that_reads_planes(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="AlphaGo-128 reads 48 planes, and weights files are of"):
+        save(build("alphago-128"), tmp_path / "x.safetensors")
+
+
 def test_a_width_is_read_off_a_net_whose_last_convolution_is_its_classes(tmp_path: Path) -> None:
     save(build("squeezenet", 5, width=0.25, crop=48), tmp_path / "s.safetensors")
     assert Origin.of(tmp_path / "s.safetensors").sizes.width == 0.25
