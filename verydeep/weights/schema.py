@@ -19,6 +19,8 @@ from verydeep.schema import AndOthers, Between, Line, MisfitError, Most, Seed, f
 
 MOST_WEIGHTS = 2**36
 """Of a table; E at four times its width has 2.3 thousand million, a thirtieth of this."""
+Name = Annotated[str, Most(64)]
+"""Of a table."""
 Word = Annotated[str, Most(128)]
 """Of a table; E has 25, of up to 12 letters with a norm; the longest has LeNet-5 for its C3."""
 Side = Annotated[int, Between(1, 2**16 - 1)]
@@ -29,7 +31,7 @@ Deviation = Annotated[float, Between(1e-6, 1e6)]
 class TableSaid(TypedDict):
     """A table, as a file tells of it."""
 
-    name: Word
+    name: Name
     words: Annotated[list[Word], Most(1024)]
     crop: Side
     channels: NotRequired[Annotated[int, Between(3, 3)]]
