@@ -19,7 +19,7 @@ import typer.main
 
 from verydeep.commands.main import app
 from verydeep.commands.train import parsed
-from verydeep.nets import vgg
+from verydeep.nets.named import called, is_known
 from verydeep.training import recipes
 from verydeep.training.settings import checked
 
@@ -123,7 +123,7 @@ def _refused_values(params: dict[str, Any]) -> str | None:
     except ValueError as error:
         return str(error)
     net = params.get("net")
-    return f"no net '{net}'" if net and net not in vgg.CONFIGURATIONS else None
+    return f"no net '{net}'" if net and not is_known(called(net)) else None
 
 
 def doctested(block: Block, names: dict[str, Any]) -> int:

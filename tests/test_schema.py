@@ -29,8 +29,8 @@ from verydeep.errors import UserError
 from verydeep.evaluation.scores import KIND as SCORES
 from verydeep.evaluation.scores import Scores, load_scores, save_scores
 from verydeep.evaluation.views import Protocol
+from verydeep.nets.named import Sizes
 from verydeep.nets.network import Network, build
-from verydeep.nets.vgg import Sizes
 from verydeep.packs import index as packs
 from verydeep.packs.writer import pack
 from verydeep.pictures.preprocessing import Pixels

@@ -20,6 +20,7 @@ Purpose = Literal[
     "substitute",
     "resample",
     "shuffle",
+    "codes",
 ]
 
 _PURPOSES: dict[Purpose, int] = {
@@ -33,6 +34,7 @@ _PURPOSES: dict[Purpose, int] = {
     "substitute": 8,
     "resample": 9,
     "shuffle": 10,
+    "codes": 11,
 }
 
 

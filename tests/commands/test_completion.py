@@ -13,7 +13,8 @@ from verydeep.commands.study import TRANSFER
 from verydeep.engines.engine import ENGINES
 from verydeep.evaluation.views import WAYS
 from verydeep.exporters.families import WRITERS
-from verydeep.nets.vgg import CONFIGURATIONS, table
+from verydeep.nets.named import NETS, called
+from verydeep.nets.vgg import CONFIGURATIONS
 from verydeep.serving.model import WAYS as SERVED
 from verydeep.tasks import TASKS
 from verydeep.training.settings import checked
@@ -22,10 +23,9 @@ from verydeep.verbs.transfer_protocols import PROTOCOLS
 
 
 def test_the_words_are_all_there_are() -> None:
-    plain = [name for name in completion.NETS if not name.endswith("-BN")]
-    assert {*plain} == {*CONFIGURATIONS}
-    assert {*completion.NETS} == {*plain, *(f"{name}-BN" for name in plain)}
-    assert all(table(name, 2, 0.125, 32).name == name for name in completion.NETS)
+    with_norms = (f"{name}-BN" for name in CONFIGURATIONS)
+    assert {*completion.NETS} == {*CONFIGURATIONS, *with_norms, *NETS}
+    assert all(called(name) == name for name in completion.NETS)
     assert {*completion.PROTOCOLS} == {*WAYS}
     assert completion.TRANSFER_PROTOCOLS == PROTOCOLS
     assert tuple(SERVED) == completion.SERVED_PROTOCOLS
@@ -41,7 +41,7 @@ def test_the_words_are_all_there_are() -> None:
     [
         ("verydeep tr", ["train", "transfer"]),
         ("verydeep train photos/ --wid", ["--width"]),
-        ("verydeep train photos/ --net D", ["D", "D-BN"]),
+        ("verydeep train photos/ --net D", ["D", "D-BN", "DeepFace"]),
         ("verydeep evaluate runs/a photos/ --protocol c", ["crops", "centre"]),
         ("verydeep weights export vgg16 --to t", ["torchvision", "timm", "torch-export"]),
     ],

@@ -19,8 +19,9 @@ from tests.conftest import TWO_CORES, real_pictures
 from verydeep.evaluation.metrics import top_error
 from verydeep.evaluation.posteriors import posteriors
 from verydeep.evaluation.views import protocol
-from verydeep.nets import vgg
+from verydeep.nets import named, vgg
 from verydeep.nets.network import Network
+from verydeep.nets.rows import Conv
 from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels
 
@@ -60,6 +61,25 @@ def squeezenet() -> SqueezeNet:
 
 
 @pytest.fixture(scope="module")
+def ours(squeezenet: SqueezeNet) -> Network:
+    """The net by its table in words, with the same weights, layer after layer."""
+    table = named.table("SqueezeNet-1.0")
+    network = Network.empty(table, squeezenet.classes, CAFFE)
+    given = dict(squeezenet.weights.items())
+    fires = [
+        f"fire{fire}_{conv}" for fire in range(2, 10)
+        for conv in ("conv1x1_1", "conv1x1_2", "conv3x3_2")
+    ]  # fmt: skip
+    theirs = ["conv1", *fires, "conv_final"]
+    rows = [row.name for row in table.rows if isinstance(row, Conv)]
+    state: dict[str, Tensor] = {}
+    for row, name in zip(rows, theirs, strict=True):
+        state |= {f"{row}.weight": given[f"{name}_w"], f"{row}.bias": given[f"{name}_b"]}
+    network.load_state_dict({name: t.detach() for name, t in state.items()}, assign=True)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
 def samples() -> Part:
     folder = real_pictures("ilsvrc_samples224")
     with (folder / "labels.csv").open(newline="") as file:
@@ -92,3 +112,23 @@ def test_more_views_of_a_picture_lower_the_error(squeezenet: SqueezeNet, samples
     for name, scales in (("dense", "256"), ("ten", "256"), ("dense", "227,256,288")):
         more, _ = errors(squeezenet, samples, name, scales)
         assert more <= one, (name, scales)
+
+
+@torch.inference_mode()
+def test_its_table_gives_the_scores_of_another_writing(
+    squeezenet: SqueezeNet, ours: Network, samples: Part
+) -> None:
+    """On real pictures, dense maps before the mean over a crop of 227 among them."""
+    views = torch.cat([ours.preprocess(samples.source(i), 227)[..., :227, :227] for i in range(3)])
+    torch.testing.assert_close(ours(views), squeezenet(views), rtol=1e-4, atol=1e-4)
+    wide = ours.preprocess(samples.source(0), 259)
+    before = ours.activations(wide, ["relu4_4"])["relu4_4"]
+    found = squeezenet.score_map(ours.shown(wide))
+    torch.testing.assert_close(before, found, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_its_table_comes_to_what_is_known(ours: Network, samples: Part) -> None:
+    top1, top5 = errors(ours, samples, "centre", "256")
+    assert abs(100 - top1 - 62.0) <= 1.0
+    assert abs(100 - top5 - 82.0) <= 1.0

@@ -242,7 +242,7 @@ settings = Settings(crop=32, scale=(32, 32))
 step = Step(Training.of(built, settings), settings, ThreadPoolExecutor(1), Ranks())
 compiled = torch.compile(_scores, backend="eager", fullgraph=True)
 images = {"data": torch.randn(4, 3, 32, 32)}
-given = images, torch.arange(4), step.streams, Norms(step.norms)
+given = images, torch.arange(4), step.streams, Norms(step.norms), ["scores"]
 torch.testing.assert_close(compiled(built, *given), _scores(built, *given))
 """
 

@@ -162,7 +162,7 @@ def test_a_rule_stands_for_a_row_or_for_all_of_a_kind() -> None:
         (["FC-8 groups 2"], 32, "'FC-8 groups 2' is no row of a table"),
         (["<", "conv3-8", ">"], 32, "'<' is no side head"),
         (["[", "conv3-3", "] x 999", "[", "conv3-3", "] x 999", "[", "conv3-3", "] x 999"], 32,
-         "more than 4,096 rows"),
+         "more than 8,192 rows"),
         (["conv3-8", "maxpool", "maxpool"], 2, "2 x 2 is too small"),
     ],
 )  # fmt: skip

@@ -1,9 +1,10 @@
-"""`verydeep nets`: the networks side by side, or one of them layer by layer."""
+"""`verydeep nets`: the networks of Table 1 side by side and those beside them, or one by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,6 @@ from verydeep.commands.options import Json
 if TYPE_CHECKING:
     from verydeep.nets.table import Table
 
-PAPERS_CROP = 224
 PASSES = 3
 """What a step costs in forward passes: the backward pass is two."""
 MOST = 10**9
@@ -26,18 +26,21 @@ def nets(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="A, A-LRN, B, B-shallow, C, D or E; vgg16 is D.",
+            help="A, A-LRN, B, B-shallow, C, D or E; vgg16 is D; or ResNet-50 and the like.",
             autocompletion=one_of(NETS),
         ),
     ] = None,
     crop: Annotated[
-        int, typer.Option(help="Side of the training crop, in pixels; fc6 is made for it.")
-    ] = 224,
+        int | None,
+        typer.Option(help="Side of the training crop, in pixels; fc6 is made for it. The paper's."),
+    ] = None,
     width: Annotated[float, typer.Option(help="Share of the paper's channels.")] = 1.0,
     fc: Annotated[
         int | None, typer.Option(help="Channels of the hidden FC layers; 0 for none.")
     ] = None,
-    classes: Annotated[int, typer.Option(help="Number of classes.")] = 1000,
+    classes: Annotated[
+        int | None, typer.Option(help="Number of classes; the paper's, such as 1000.")
+    ] = None,
     picture: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Cost for a picture of 320 or 320x480 (height x width)."),
@@ -45,28 +48,46 @@ def nets(
     batch: Annotated[
         int | None, typer.Option(help="What training takes by so many crops a step.")
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page: published errors beside what nets cost."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show the networks of Table 1 side by side, or one of them layer by layer.
+    """Show the networks of Table 1 side by side and those beside them, or one layer by layer.
 
     verydeep nets
 
     verydeep nets D --crop 96 --width 0.25 --classes 10
 
+    verydeep nets GoogLeNet
+
     verydeep nets vgg16 --picture 320x480
 
     verydeep nets D --batch 64
 
+    verydeep nets --page nets.html
+
     A larger picture changes no parameter: the net is laid over it densely, as it is tested.
     Another crop makes another net, whose first FC layer fits its map.
     """
-    from verydeep.nets import vgg
-    from verydeep.nets.cost import Cost, cost
+    from verydeep.nets import named, vgg
+    from verydeep.nets.cost import cost
+    from verydeep.report.nets import families, listing, printed_errors
 
-    size = _size(picture) if picture else (crop, crop)
-    names = [vgg.configuration(name)] if name else list(vgg.CONFIGURATIONS)
-    tables = {each: vgg.table(each, classes, width, crop, fc) for each in names}
-    costs: dict[str, Cost] = {each: cost(table, *size) for each, table in tables.items()}
+    if page is not None and name is not None:
+        from verydeep.errors import UserError
+
+        raise UserError(f"--page is of all nets; leave {name} out")
+    if page is not None:
+        from verydeep.report.nets_page import write_nets_page
+
+        print(f"page     {write_nets_page(page)}")
+        return
+    names = [named.called(name)] if name else list(vgg.CONFIGURATIONS)
+    tables = {each: named.table(each, classes, width, crop, fc) for each in names}
+    size = _size(picture, tables[names[0]])
+    costs = {each: cost(table, *size) for each, table in tables.items()}
     trained = {} if batch is None else {n: _training(table, batch) for n, table in tables.items()}
     if json:
         from json import dumps
@@ -83,18 +104,27 @@ def nets(
         return
     lines = _notes(name, names[0], crop, picture)
     if name:
-        lines.append(listing(names[0], costs[names[0]], size))
+        lines.append(listing(tables[names[0]], costs[names[0]], size))
+        lines += printed_errors(names[0])
     else:
         words = {each: table.words for each, table in tables.items()}
         lines.append(side_by_side(words, costs, size))
     lines += [_training_line(each, about) for each, about in trained.items()]
+    lines += [] if name or trained else ["", families()]
     print("\n".join(lines))
 
 
-def _size(picture: str) -> tuple[int, int]:
-    """Height and width of a picture as they are given: 320 or 320x480."""
+def _size(picture: str | None, table: Table) -> tuple[int, int]:
+    """Height and width of a picture as they are given, 320 or 320x480; else those of a crop."""
     from verydeep.errors import UserError
 
+    if picture is None:
+        return table.crop, table.crop
+    if table.placed:
+        raise UserError(
+            f"--picture {picture}: {table.name} takes pictures of {table.crop} alone, for its "
+            f"'{table.placed}' is made for the places of that map; leave it out"
+        )
     sides = picture.lower().split("x")
     if not 1 <= len(sides) <= 2 or not all(side.isascii() and side.isdigit() for side in sides):
         raise UserError(f"--picture {picture}; a size is 320 or 320x480, height x width in pixels")
@@ -104,16 +134,18 @@ def _size(picture: str) -> tuple[int, int]:
     return height, width
 
 
-def _notes(called: str | None, name: str, crop: int, picture: str | None) -> list[str]:
+def _notes(called: str | None, name: str, crop: int | None, picture: str | None) -> list[str]:
     """What a name was taken for, and that another crop makes another net."""
+    from verydeep.nets import named
     from verydeep.shell import command
 
-    lines = [f"{called} is configuration {name} of Table 1"] if called and called != name else []
-    if crop != PAPERS_CROP:
-        lines.append(
-            f"a crop of {crop} makes another net than {PAPERS_CROP} does: fc6 fits its map"
-        )
-        if picture is None and crop > PAPERS_CROP:
+    another = called is not None and named.renamed(called, name)
+    lines = [f"{called} is {named.in_words(name)}"] if another else []
+    papers = named.table(name).crop
+    if crop is not None and crop != papers:
+        fits = "fc6 fits its map" if named.is_of_table_1(name) else "its last layers fit its map"
+        lines.append(f"a crop of {crop} makes another net than {papers} does: {fits}")
+        if picture is None and crop > papers:
             asking = command("nets", *([name] if called else []), "--picture", crop)
             lines.append(f"what the paper's costs on a picture of {crop}: {asking}")
     return [*lines, ""] if lines else []
@@ -180,45 +212,6 @@ def side_by_side(
     for title, value in figures:
         lines += ["", title, line([value(c) for c in costs.values()])]
     return "\n".join(lines)
-
-
-def listing(name: str, costed: Any, size: tuple[int, int]) -> str:
-    """A network layer by layer: the rows of Table 1, from the picture on."""
-    from verydeep.nets.cost import MAKERS
-    from verydeep.report.tables import short, text_table
-
-    head = ["layer", "map", "values", "weights", "mult-adds", "sees", "stride"]
-    rows = [head]
-    for row in costed.rows:
-        if row.kind in MAKERS:
-            channels, height, width = row.shape
-            spent = [short(n) if n else "" for n in (row.weights, row.multiply_adds)]
-            sees = [f"{row.receptive_field}", f"{row.stride}"]
-            rows.append(
-                [row.name, f"{channels} x {height} x {width}", short(row.values), *spent, *sees]
-            )
-    total = [
-        "total",
-        "",
-        short(costed.values),
-        short(sum(row.weights for row in costed.rows)),
-        short(costed.multiply_adds),
-        "",
-        "",
-    ]
-    biases = sum(row.biases for row in costed.rows)
-    return "\n".join(
-        [
-            f"configuration {name}, a picture of {size[0]} x {size[1]}",
-            "",
-            text_table([*rows, total]),
-            "",
-            f"{costed.parameters:,} parameters ({biases:,} of them biases), "
-            f"{4 * costed.parameters / 2**20:.0f} MiB in float32;",
-            f"{4 * costed.values / 2**20:.0f} MiB of values a picture, forward only. A layer sees",
-            "so many pixels a side, and its neighbours look that stride of pixels apart.",
-        ]
-    )
 
 
 def _as_data(name: str, costed: Any, full: bool) -> dict[str, Any]:

@@ -34,7 +34,7 @@ Task = Annotated[
 Net = Annotated[
     str | None,
     typer.Option(
-        help="A, A-LRN, B, B-shallow, C, D or E; A-BN with norms.",
+        help="A, A-LRN, B, B-shallow, C, D or E; A-BN with norms; ResNet-18 and so on.",
         autocompletion=one_of(NETS),
     ),
 ]

@@ -140,6 +140,11 @@ def dense(model: Member | Stack) -> Protocol:
     return Protocol("dense", network.table.crop, model.scales)
 
 
+def takes(table: Table, name: str) -> bool:
+    """Whether a net can be tested by the protocol of that name: by whole pictures, not by all."""
+    return table.placed is None or "whole" not in WAYS[name]
+
+
 def protocol(
     network: Network, name: str, scales: str | int | Sequence[int] | None = None
 ) -> Protocol:
@@ -151,6 +156,12 @@ def protocol(
     """
     if name not in WAYS:
         raise UserError(f"no protocol '{name}'; there are {', '.join(WAYS)}")
+    if not takes(network.table, name):
+        raise UserError(
+            f"{network.table.name} cannot be laid over whole pictures: its "
+            f"'{network.table.placed}' is made for the places of a crop of {network.table.crop}; "
+            f"take --protocol crops, ten or centre"
+        )
     crop, whole = network.table.crop, WAYS[name] == ("whole",)
     chosen = scales_of(network, scales, network.pixels.test_scale, whole)
     return Protocol(name, crop, chosen)

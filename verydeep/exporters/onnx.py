@@ -15,6 +15,7 @@ import numpy as np
 
 from verydeep.errors import UserError
 from verydeep.exporters.onnx_message import BYTES, FLOATS, Attribute, described, model, node, tensor
+from verydeep.exporters.onnx_special import KINDS, add_special, window
 from verydeep.files import write_atomic
 from verydeep.formats.protobuf_writer import MOST_BYTES, Parts
 from verydeep.nets import rows, table
@@ -70,6 +71,11 @@ def onnx_parts(
         raise UserError(
             f"a net that finds {network.table.places.kind} has no posteriors; ask for its score_map"
         )
+    if network.table.channels != 3:
+        raise UserError(
+            f"{network.table.name} reads {network.table.channels} planes, and what is exported "
+            f"takes RGB pictures; keep our own file"
+        )
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
     if size > MOST_BYTES:
         raise UserError(
@@ -93,6 +99,8 @@ def _rows_of(network: Network, outputs: Sequence[str]) -> set[str]:
     return {net.scores if name in _AXES else net[name].name for name in outputs}
 
 
+MOST_SIDE = 2**31
+"""Pixels of a side that no picture has."""
 _AXES: dict[str, tuple[str, ...]] = {SCORES: (), POSTERIORS: (), SCORE_MAP: ("rows", "columns")}
 """Axes of outputs that are no row's, after those of pictures and classes."""
 
@@ -152,7 +160,9 @@ class _Graph:
     def _shown(self) -> str:
         """The part of the pictures that `Table.shown` tells of, worked out of their shape."""
         net = self.network.table
-        held = {"none": 0, "two": 2, "least": net.least, "step": net.step, "span": net.span}
+        # of a net for the places of one map no picture has a step more
+        least = MOST_SIDE if net.placed else net.least
+        held = {"none": 0, "two": 2, "least": least, "step": net.step, "span": net.span}
         for name, value in held.items():
             self._hold(name, np.array([value]))
         self._hold("axes", np.array([1, 2]))
@@ -167,12 +177,20 @@ class _Graph:
         if isinstance(row, rows.Dropout):
             self.values[row.name] = reads[0]
             return
+        layer, gives = self.network.get_submodule(row.name), self._named(row)
+        if isinstance(row, KINDS):
+            read = self.shapes[row.inputs[0]][0]
+            add_special(row, layer, read, reads[0], gives, self._node, self._hold)
+            self.values[row.name] = gives
+            return
         for name, values in self.weights.items():
             if name.rpartition(".")[0] == row.name:
                 reads.append(self._hold(name, values.detach().cpu().numpy()))
         op, attributes = _operator(row)
-        gives = SCORE_MAP if row.name == self.last else row.name
         self.values[row.name] = self._node(op, *reads, gives=gives, **attributes)
+
+    def _named(self, row: Row) -> str:
+        return SCORE_MAP if row.name == self.last else row.name
 
     def give(self, name: str) -> None:
         """One output more."""
@@ -209,12 +227,12 @@ def _operator(row: Row) -> tuple[str, dict[str, Attribute]]:
     match row:
         case rows.Conv():  # and FC
             more: dict[str, Attribute] = {"group": row.groups, "dilations": (row.dilation,) * 2}
-            return "Conv", _window(row) | more
+            return "Conv", window(row) | more
         case rows.MaxPool():
-            return "MaxPool", _window(row) | ({"ceil_mode": 1} if row.up else {})
+            return "MaxPool", window(row) | ({"ceil_mode": 1} if row.up else {})
         case rows.AvePool():
             rounding: dict[str, Attribute] = {"count_include_pad": 1, "ceil_mode": int(row.up)}
-            return "AveragePool", _window(row) | rounding
+            return "AveragePool", window(row) | rounding
         case rows.ReLU():
             return "Relu", {}
         case rows.LRN():
@@ -237,14 +255,6 @@ def _operator(row: Row) -> tuple[str, dict[str, Attribute]]:
             return "Concat", {"axis": 1}
         case _:
             raise TypeError(f"no operator for a row of kind {type(row).__name__}")
-
-
-def _window(row: rows.Window) -> dict[str, Attribute]:
-    return {
-        "kernel_shape": (row.kernel,) * 2,
-        "strides": (row.stride,) * 2,
-        "pads": (row.padding,) * 4,
-    }
 
 
 def _quoted(names: Sequence[str]) -> str:

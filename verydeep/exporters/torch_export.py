@@ -53,10 +53,15 @@ def exported(network: Network) -> torch.export.ExportedProgram:
 
     Raises UserError for a row whose rounding no program can have at every size.
     """
+    if network.table.placed:
+        raise UserError(
+            f"torch.export takes pictures of any size, and '{network.table.placed}' of "
+            f"{network.table.name} is made for those of {network.table.crop}; keep our own file"
+        )
     for row in network.table.rows:
         if not (isinstance(row, rows.Pool) and row.up):
             continue
-        if isinstance(row, rows.AvePool) or row.kernel < row.padding + row.stride:
+        if not isinstance(row, rows.MaxPool) or row.kernel < row.padding + row.stride:
             raise UserError(
                 f"torch.export has no place for '{row.name}' of {network.table.name}, which "
                 f"rounds up; take --to onnx or openvino"

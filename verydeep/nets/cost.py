@@ -22,7 +22,8 @@ class RowCost:
     """What one row costs for one picture.
 
     `receptive_field` is the side, in pixels, of what one of its values sees of the picture;
-    `stride` the pixels between what neighbouring values see.
+    `stride` the pixels between what neighbouring values see. `depth` are the weight layers up to
+    here, along the longest path.
     """
 
     name: str
@@ -33,6 +34,7 @@ class RowCost:
     multiply_adds: int
     receptive_field: int
     stride: int
+    depth: int
 
     @property
     def values(self) -> int:
@@ -71,13 +73,16 @@ class Cost:
 
     @property
     def weight_layers(self) -> int:
-        """Depth as the paper counts it: convolutional and FC layers."""
-        return sum(row.kind in ("Conv", "FC") for row in self.rows)
+        """Depth as papers count it: convolutional, FC and other weight layers one after another."""
+        return max((row.depth for row in self.rows), default=0)
 
 
+WEIGHED = frozenset({"Conv", "FC", "Connected", "Local", "Subsample", "RBF"})
+"""Kinds of row that papers count as layers with weights."""
 MAKERS = frozenset(
-    {"input", "Conv", "FC", "MaxPool", "AvePool", "WholeAvePool", "LRN", "L2", "BatchNorm", "Add"}
-    | {"Concat", "Mean"}
+    {"input", "MaxPool", "AvePool", "WholeAvePool", "LRN", "L2", "BatchNorm", "Add", "Concat"}
+    | {"Mean", "L2Pool", "Skip", "Maxout", "Grey", "Flatten", "PositionBias"}
+    | WEIGHED
 )
 """Kinds of row whose values are counted, and listed: the words of a table."""
 
@@ -92,19 +97,20 @@ def cost(table: Table, height: int | None = None, width: int | None = None) -> C
 
 
 def _rows(table: Table, height: int, width: int) -> Iterator[RowCost]:
-    shapes = table.shapes(height, width)
-    yield RowCost(PICTURE, "input", shapes[PICTURE], 0, 0, 0, 1, 1)
+    shapes, depths = table.shapes(height, width), {PICTURE: 0}
+    yield RowCost(PICTURE, "input", shapes[PICTURE], 0, 0, 0, 1, 1, 0)
     for row in table.rows:
         inputs, reach = [shapes[name] for name in row.inputs], table.reaches[row.name]
-        weights = prod(row.weights(*inputs) or (0,))
-        _, rows, columns = shapes[row.name]
+        kind = type(row).__name__
+        depths[row.name] = max(depths[name] for name in row.inputs) + (kind in WEIGHED)
         yield RowCost(
             name=row.name,
-            kind=type(row).__name__,
+            kind=kind,
             shape=shapes[row.name],
-            weights=weights,
+            weights=prod(row.weights(*inputs) or (0,)),
             biases=row.biases(*inputs),
-            multiply_adds=weights * rows * columns,
+            multiply_adds=row.multiply_adds(*inputs),
             receptive_field=reach.field,
             stride=reach.stride,
+            depth=depths[row.name],
         )

@@ -64,11 +64,15 @@ def classifying(
 
 
 def _body(table: Table) -> tuple[str, ...]:
-    """The words before the top, without those that are no layer."""
-    words = list(table.words[: body(table.words)])
+    """The words before the top, without those that are no layer.
+
+    A net that gives numbers of its own (FaceNet's) has no top: its last layer bends nothing.
+    """
+    place = body(table.words)
+    words, has_top = list(table.words[:place]), place < len(table.words)
     while words and (words[-1] in BEHIND or words[-1].startswith("dropout")):
         words.pop()
-    if words and words[-1].startswith("FC-") and not words[-1].endswith(HIDDEN):
+    if has_top and words and words[-1].startswith("FC-") and not words[-1].endswith(HIDDEN):
         words[-1] += f" {HIDDEN}"
     return tuple(words)
 

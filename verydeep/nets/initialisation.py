@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from verydeep.errors import UserError
-from verydeep.nets import vgg
+from verydeep.nets import named
+from verydeep.nets.digits import codes
 from verydeep.nets.layers import BatchNorm
+from verydeep.nets.special_layers import RBF, Connected, Local, Subsample
 from verydeep.nets.table import Table
 
 NAMES = ("glorot", "he", "gaussian:STD", "whole-gaussian:STD")
@@ -30,7 +32,8 @@ def initialise(network: nn.Module, table: Table, initial: str, generator: torch.
     Table 1 at a crop of 224; in that net itself the two are the same. "glorot": uniform in
     +-sqrt(6 / (fan in + fan out)) (Glorot & Bengio, 2010), what the paper recommends for deep nets.
     "he": normal of standard deviation sqrt(2 / fan in) (He et al., 2015). Norms
-    begin with weight and variance 1. Raises UserError for another name.
+    begin with weight and variance 1, subsampling as a mean, and the codes of classes are fixed.
+    Raises UserError for another name.
 
     The layer that gives boxes or points begins with "gaussian:0.01" in nets by "glorot" and "he"
     too, as all layers of the paper do. Places are shares of a crop, of the order of 1: by wider
@@ -38,7 +41,7 @@ def initialise(network: nn.Module, table: Table, initial: str, generator: torch.
     """
     kind, std = parsed(initial)
     places = begun_small(table, initial)
-    whole = _fans_in(vgg.table(table.configuration)) if kind == "whole-gaussian" else {}
+    whole = _fans_in(named.table(table.configuration)) if kind == "whole-gaussian" else {}
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             own = module.weight[0].numel()
@@ -49,6 +52,19 @@ def initialise(network: nn.Module, table: Table, initial: str, generator: torch.
                 _fill(module.weight, kind, std * as_whole, generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, Connected):
+            dense = torch.zeros_like(module.dense)
+            _fill(dense, kind, std, generator)
+            module.set_dense(dense)
+        elif isinstance(module, Local):
+            for place in module.filters.detach():
+                _fill(place, kind, std, generator)
+        elif isinstance(module, Subsample):
+            nn.init.constant_(module.weight, 1 / module.kernel**2)
+        elif isinstance(module, RBF):
+            module.get_buffer("codes").copy_(
+                torch.from_numpy(codes(*module.shape))[..., None, None]
+            )
         elif isinstance(module, BatchNorm):
             nn.init.ones_(module.weight)
             nn.init.ones_(module.get_buffer("running_var"))

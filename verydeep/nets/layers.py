@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from verydeep.nets import rows
 from verydeep.nets.rows import Row, Shape
+from verydeep.nets.special_layers import special_layer_of
 
 UNFOLDED = 2**24
 """Values that the windows of an FC row's input may be unfolded to at once: 64 MiB."""
@@ -53,7 +54,7 @@ def layer_of(row: Row, inputs: list[Shape]) -> nn.Module:
         case rows.Places():
             return nn.Identity()
         case _:
-            raise TypeError(f"no layer for a row of kind {type(row).__name__}")
+            return special_layer_of(row, inputs)
 
 
 class FullyConnected(nn.Conv2d):

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from verydeep.errors import UserError
-from verydeep.nets import vgg
+from verydeep.nets import named
 from verydeep.nets.cost import FLOAT, cost
 from verydeep.nets.initialisation import initialise
 from verydeep.nets.layers import layer_of
@@ -32,26 +32,29 @@ from verydeep.runtime.progress import Progress
 
 def build(
     name: str = "D",
-    classes: int | Sequence[str] = 1000,
+    classes: int | Sequence[str] | None = None,
     *,
     width: float = 1.0,
-    crop: int = 224,
+    crop: int | None = None,
     fc: int | None = None,
     pixels: Pixels = IMAGENET,
     initial: str = "glorot",
     seed: int = 0,
 ) -> Network:
-    """Network of a configuration of Table 1, with random weights.
+    """Network of a configuration of Table 1, or of a net beside it by name, with random weights.
 
-    `classes` is their number or their names; `width`, `crop` and `fc` scale the table down as
-    `vgg.table` says; `initial` names the initialisation ("glorot", "he", "gaussian:0.01").
+    `classes` is their number or their names, `crop` the side of the training crop, both those of
+    the paper where they are not said; `width`, `crop` and `fc` scale the table down as
+    `named.table` says; `initial` names the initialisation ("glorot", "he", "gaussian:0.01").
 
     >>> network = build("D", classes=10, width=0.25, crop=96)
     >>> network(torch.zeros(1, 3, 96, 96)).shape
     torch.Size([1, 10])
     """
-    names = [str(i) for i in range(classes)] if isinstance(classes, int) else list(classes)
-    scaled = vgg.table(name, len(names), width, crop, fc)
+    given = None if classes is None or isinstance(classes, int) else list(classes)
+    count = classes if classes is None or isinstance(classes, int) else len(classes)
+    scaled = named.table(name, count, width, crop, fc)
+    names = [str(i) for i in range(scaled.class_count)] if given is None else given
     return Network.random(scaled, names, pixels, initial, seed)
 
 

@@ -6,19 +6,31 @@ import re
 from collections.abc import Iterable, Sequence
 
 from verydeep.errors import UserError
+from verydeep.nets.notation import TIMES
 from verydeep.nets.rows import NUMBERS
 from verydeep.nets.table import NORM_WORD
-from verydeep.nets.words import HIDDEN, MEAN, POOLED, SIGMOID, SOFTMAX, TIMES
+from verydeep.nets.words import HIDDEN, MEAN, POOLED, SIGMOID, SOFTMAX
 
 LAST = (SOFTMAX, SIGMOID, *NUMBERS)
 """Words of what stands behind the scores."""
-_CHANNELS = re.compile(r"((?:\d+ x )?(?:conv\d+|FC)-)(\d+)(.*)")
+_CHANNELS = re.compile(r"((?:\d+ x )?(?:conv\d+|FC|RBF)-)(\d+)(.*)")
 """A word with channels of its own: what stands before them, they, and what is behind."""
+
+_SCALED = re.compile(r"((?:\d+ x )?(?:conv\d+|FC|local\d+|skip)-)(\d+)(.*)")
+"""A word with channels that may be more or fewer."""
+
+
+def scaled(word: str, width: float) -> str:
+    """The word with such a share of its channels, rounded to eights; others as they are."""
+    match = _SCALED.fullmatch(word)
+    if match is None:
+        return word
+    return f"{match[1]}{max(8, 8 * round(int(match[2]) * width / 8))}{match[3]}"
 
 
 def with_norms(words: Iterable[str]) -> tuple[str, ...]:
     """The words of a table with a norm after each convolution."""
-    return tuple(f"{word}{NORM_WORD}" if word.startswith("conv") else word for word in words)
+    return tuple(re.sub(r"((?:\d+ x )?conv\d+-\d+)(.*)", rf"\1{NORM_WORD}\2", w) for w in words)
 
 
 def without_norms(words: Iterable[str]) -> tuple[str, ...]:
@@ -61,7 +73,9 @@ def with_last(words: Sequence[str], last: Iterable[str]) -> tuple[str, ...]:
     if place == len(words) or match is None:
         return (*words[:place], *last)
     found = with_classes(words, int(match[2]))
-    return (*found[:place], *last) if words[place].startswith("FC-") else found
+    if words[place].startswith("FC-"):
+        return (*found[:place], *last)
+    return tuple(last[-1] if word in LAST else word for word in found)
 
 
 def _spelled(words: Iterable[str]) -> list[str]:

@@ -3,12 +3,13 @@
 Rows are plain data: they know their output's shape, their weights and how far they look, and
 nothing of PyTorch, so that costs can be printed without it. A row names the rows it reads, so a
 table may branch. A new kind of row is a class here, its word in `words.py` and its layer in
-`layers.py`.
+`layers.py`; those of the nets beside VGG alone are in `special_rows.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 Shape = tuple[int, int, int]
@@ -36,6 +37,10 @@ class Row:
     def biases(self, *inputs: Shape) -> int:
         """Number of its biases."""
         return 0
+
+    def multiply_adds(self, *inputs: Shape) -> int:
+        """Multiplications with their additions: one of each weight at every place."""
+        return prod(self.weights(*inputs) or (0,)) * prod(self.output(*inputs)[1:])
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,10 @@ class BatchNorm(Row):
     def biases(self, *inputs: Shape) -> int:
         """One for each channel."""
         return inputs[0][0]
+
+    def multiply_adds(self, *inputs: Shape) -> int:
+        """None: a net that is asked has it in the convolution before it (`folding.py`)."""
+        return 0
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from verydeep.nets.rows import (
     WholeAvePool,
     Window,
 )
+from verydeep.nets.special_rows import LEARNT, PLACED, RBF
 from verydeep.shell import command
 
 SCORES = "scores"
@@ -34,6 +35,9 @@ SCORES = "scores"
 
 NORM_WORD, NORM_NAME = "-bn", "-BN"
 """What the word of a convolution with a norm ends in, and the name of a table of such words."""
+
+WHOLE = (FC, WholeAvePool, Mean, *PLACED)
+"""Kinds of row that look at the whole map of a crop."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,21 @@ class Reach:
 
 
 @dataclass(frozen=True)
+class Head:
+    """A side head: its name, the row that it ends with, and what its loss counts in training."""
+
+    name: str
+    row: str
+    weight: float = 0.0
+
+
+@dataclass(frozen=True)
 class Table:
     """A whole network as data.
 
     `words` are what it was read from, enough to read it again; `crop` is the side of the training
-    crop, which fixes the first FC row's kernel; `channels` are the picture's. `heads` are the
-    names of side heads, each with the row that it ends with. A table may end before its scores:
-    such a net has activations, and no classes.
+    crop, which fixes the first FC row's kernel; `channels` are the picture's. A table may end
+    before its scores: such a net has activations, and no classes.
     """
 
     name: str
@@ -76,7 +88,7 @@ class Table:
     crop: int
     rows: tuple[Row, ...]
     channels: int = 3
-    heads: tuple[tuple[str, str], ...] = ()
+    heads: tuple[Head, ...] = ()
 
     @property
     def configuration(self) -> str:
@@ -105,7 +117,18 @@ class Table:
         found = [row.inputs[0] for row in self.rows if isinstance(row, Softmax | Sigmoid | Places)]
         if not found and self.rows and isinstance(self.rows[-1], FC):
             found = [self.rows[-1].name]
-        return dict([*self.heads, *((SCORES, name) for name in found[:1])])
+        ends = {head.name: head.row for head in self.heads}
+        if found:
+            ends[SCORES] = found[0]
+        return ends
+
+    @cached_property
+    def placed(self) -> str | None:
+        """The name of a row that is made for the places of one map; None without one.
+
+        A net that has one is shown pictures of its crop's size alone, the middle of larger ones.
+        """
+        return next((row.name for row in self.rows if isinstance(row, PLACED)), None)
 
     @property
     def has_scores(self) -> bool:
@@ -164,7 +187,8 @@ class Table:
         ends = [end for end in self.ends.values() if self._at_crop[end][0] == self.outputs]
         found = set()
         for end in ends:
-            found |= {*[row.name for row, _ in self.path({end}) if isinstance(row, Conv)][-1:]}
+            layers = [row.name for row, _ in self.path({end}) if isinstance(row, (*LEARNT, RBF))]
+            found |= {*layers[-1:]}
         norms = {row.name for row in self.rows if isinstance(row, BatchNorm)}
         return frozenset(found | {row.name for row in self.rows if {*row.inputs} & found} & norms)
 
@@ -179,7 +203,7 @@ class Table:
         end = self.ends.get(SCORES, self.rows[-1].name)
         trunk, narrow = PICTURE, self.narrow_rows(end)
         for row, _ in self.path({end}):
-            if isinstance(row, FC | WholeAvePool | Mean):
+            if isinstance(row, WHOLE):
                 return trunk
             trunk = row.name if row.name in narrow else trunk
         return end
@@ -211,8 +235,11 @@ class Table:
                 needed.append(row)
                 read_by.update(row.inputs)
         last_reader = {name: row.name for row in reversed(needed) for name in row.inputs}
+        read_last: dict[str, list[str]] = {}
+        for name, reader in last_reader.items():
+            read_last.setdefault(reader, []).append(name)
         for row in reversed(needed):
-            yield row, [name for name, reader in last_reader.items() if reader == row.name]
+            yield row, read_last.get(row.name, [])
 
     def shapes(
         self, height: int, width: int, wanted: Collection[str] | None = None
@@ -224,7 +251,13 @@ class Table:
         """
         rows, columns = self.shown(height), self.shown(width)
         shapes = self._shapes(rows.stop - rows.start, columns.stop - columns.start)
-        for name in self._main if wanted is None else self._on_the_way(wanted):
+        needed = self._main if wanted is None else self._on_the_way(wanted)
+        if self.placed in needed and min(height, width) < self.crop:
+            raise UserError(
+                f"a picture of {height} x {width} is smaller than the crop of {self.crop} of "
+                f"{self.name}, whose '{self.placed}' is made for the places of that map"
+            )
+        for name in needed:
             if min(shapes[name]) < 1:
                 raise UserError(
                     f"a picture of {height} x {width} is too small for configuration {self.name}: "
@@ -273,7 +306,7 @@ class Table:
         a side. So the picture is cut to what its positions cover, by as much at both ends, or by
         one pixel more at the second. What a training crop leaves out stays as it was learnt.
         """
-        steps = max(0, side - self.least) // self.step
+        steps = 0 if self.placed else max(0, side - self.least) // self.step
         kept = min(side, self.span + steps * self.step)
         first = (side - kept) // 2
         return slice(first, first + kept)
@@ -289,6 +322,8 @@ class Table:
     @cached_property
     def least(self) -> int:
         """The side of the smallest picture that all rows have a value for, in pixels."""
+        if self.placed:
+            return self.crop
 
         def enough(side: int) -> bool:
             shapes = self._shapes(side, side)

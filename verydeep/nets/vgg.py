@@ -6,11 +6,9 @@ each pair of 3 x 3 layers replaced by one 5 x 5 layer of the same receptive fiel
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 from verydeep.errors import UserError
-from verydeep.nets.rewording import body, with_classes, with_last, with_norms
+from verydeep.nets.paper import columns
+from verydeep.nets.rewording import body, scaled, with_classes, with_norms
 from verydeep.nets.table import NORM_NAME, Table
 from verydeep.nets.words import MEAN, read_table
 
@@ -44,13 +42,7 @@ soft-max  | soft-max  | soft-max  | soft-max  | soft-max  | soft-max  | soft-max
 """
 
 
-def _columns(text: str) -> dict[str, tuple[str, ...]]:
-    """The words of each column, under its heading."""
-    lines = [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]
-    return {name: tuple(filter(None, words)) for name, *words in zip(*lines, strict=True)}
-
-
-CONFIGURATIONS = _columns(TABLE_1)
+CONFIGURATIONS = columns(TABLE_1)
 """Words of each configuration, by its letter."""
 HIDDEN_FC = "FC-4096"
 """The word of their hidden FC layers."""
@@ -72,27 +64,6 @@ def configuration(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Which configuration a net is of, and how it is scaled down, as `table` has it."""
-
-    net: str
-    width: float = 1.0
-    crop: int = 224
-    fc: int | None = None
-
-    def table(self, last: Iterable[str]) -> Table:
-        """The table of a net of these sizes, with `last` in place of its own last layer and on.
-
-        Raises UserError for sizes that no net has.
-
-        >>> Sizes("D", width=0.25, crop=96).table(["FC-10", "soft-max"]).class_count
-        10
-        """
-        own = table(self.net, 2, self.width, self.crop, self.fc)
-        return read_table(own.name, with_last(own.words, last), own.crop)
-
-
 def table(
     name: str, classes: int = 1000, width: float = 1.0, crop: int = 224, fc: int | None = None
 ) -> Table:
@@ -111,10 +82,7 @@ def table(
     if plain not in CONFIGURATIONS:
         names = ", ".join(CONFIGURATIONS)
         raise UserError(f"no configuration '{name}'; there are {names}, and A-BN and so on")
-    if not 0 < width <= 4:
-        raise UserError(f"a width of {width} is not in (0, 4]; 1 is the paper's net")
-    if classes < 2:
-        raise UserError(f"{classes} class(es) leave nothing to tell apart; at least 2 are needed")
+    refuse_sizes(classes, width)
     if fc is not None and fc < 0:
         raise UserError(
             f"{fc} channels for the hidden FC layers; 1 or more, or 0 for no such layer"
@@ -127,16 +95,19 @@ def table(
     return read_table(name, with_classes(normed, classes), crop)
 
 
+def refuse_sizes(classes: int | None, width: float) -> None:
+    """Raises UserError for a width or a number of classes that no net has."""
+    if not 0 < width <= 4:
+        raise UserError(f"a width of {width} is not in (0, 4]; 1 is the paper's net")
+    if classes is not None and classes < 2:
+        raise UserError(f"{classes} class(es) leave nothing to tell apart; at least 2 are needed")
+
+
 def hidden_channels(width: float) -> int:
     """Channels of the hidden FC layers of a net of this width, where nothing is said of them."""
     return int(_scaled(HIDDEN_FC, width, None).removeprefix("FC-"))
 
 
 def _scaled(word: str, width: float, fc: int | None) -> str:
-    """The word with its channels scaled; words without channels as they are."""
-    kind, dash, channels = word.partition("-")
-    if not channels.isdigit():
-        return word
-    if kind == "FC" and fc is not None:
-        return f"FC-{fc}"
-    return f"{kind}{dash}{max(8, 8 * round(int(channels) * width / 8))}"
+    """The word with its channels scaled; of hidden FC layers `fc`, where it is said."""
+    return f"FC-{fc}" if fc is not None and word.startswith("FC-") else scaled(word, width)

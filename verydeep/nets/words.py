@@ -9,7 +9,9 @@ Caffe's names, numbered by blocks, which end with a pool.
     maxpool             2 x 2, stride 2; `maxpool3 /2 pad 1 ceil`, without /2 of stride 1
     avepool7, avepool   the mean of 7 x 7, and that of the whole map of a training crop
     FC-4096             with ReLU and dropout, but for the last; `linear` for neither, `hidden` for
-                        both in the last too, of a net that ends before its scores
+                        both in the last too, of a net that ends before its scores; `dropout 0.7`
+                        for another than the setting's, `dropout 0` for none; `maxout 2` in place of
+                        ReLU, the largest of each two of twice as many
     mean                that of the whole map, however large, and of all views of a picture
     LRN, dropout 0.4, L2, soft-max      `LRN n 5 k 1 alpha 1e-4 beta 0.75`
     sigmoid             in place of soft-max: classes of which a picture may show several
@@ -18,7 +20,20 @@ Caffe's names, numbered by blocks, which end with a pool.
     ( a b | c )         branches from one row, their channels put together
     [ a b | c ]         branches summed, then ReLU; `] linear` for none; an empty one is the row
     ] x 3, 2 x conv3-8  so many times, one after another
-    < name a b >        a side head, whose last row is the end of that name
+    < name a b >        a side head, whose last row is the end of that name; `< name 0.3` with
+                        what its loss counts in training
+
+Of the nets beside VGG alone:
+
+    conv5-3 tanh        with a scaled tanh in place of ReLU; so FC, without dropout, and subsample
+    conv5-3 from 01,012,2   each map from some of the input's maps, by their digits
+    conv1-1 position bias   with a bias for each place and not for each channel, and no ReLU
+    local9-16 /2        untied: filters and biases for each place
+    skip-32 /2          every second place, with channels of zeros up to 32
+    subsample2 /2       sums, times a coefficient and plus a bias for each map
+    L2pool3 pad 1       the Euclidean length of each window
+    RBF-10              less the squared distances to fixed codes, for scores
+    flatten, grey       all values as channels of one place; the mean of the colours
 
 A branch, a sum and a head are words of their own: "(", "conv1-8", "|", "conv3-8", ")".
 """
@@ -28,10 +43,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 from verydeep.errors import UserError
+from verydeep.nets.notation import Group, Item, Options, no_row, number, options_of, parsed
 from verydeep.nets.rows import (
     FC,
     L2,
@@ -56,7 +70,20 @@ from verydeep.nets.rows import (
     Softmax,
     WholeAvePool,
 )
-from verydeep.nets.table import NORM_WORD, SCORES, Table
+from verydeep.nets.special_rows import (
+    RBF,
+    Connected,
+    Flatten,
+    Grey,
+    L2Pool,
+    Local,
+    Maxout,
+    PositionBias,
+    ScaledTanh,
+    Skip,
+    Subsample,
+)
+from verydeep.nets.table import NORM_WORD, SCORES, Head, Table
 
 POOL, POOL_UP, MEAN, SOFTMAX = "maxpool", "maxpool-up", "avepool", "soft-max"
 """The word of Table 1's pooling, of one that rounds up as Caffe's do, of the mean of the whole map
@@ -67,27 +94,16 @@ each by itself."""
 HIDDEN = "hidden"
 """What is said of a last FC layer that gives no scores."""
 
-MOST_ROWS = 4096
-"""Of a table; a ResNet of 152 layers has some 500."""
-TIMES = re.compile(r"(\d{1,3}) x (.+)")
-"""A word that stands for several of its kind."""
+MOST_ROWS = 8192
+"""Of a table; a ResNet of 1202 layers has some 4,200."""
 _CONV = re.compile(rf"conv(\d+)-(\d+)({NORM_WORD})?")
-_POOL = re.compile(r"(max|ave)pool(\d*)(-up)?")
+_LOCAL = re.compile(r"local(\d+)-(\d+)")
+_SKIP = re.compile(r"skip-(\d+)")
+_POOL = re.compile(r"(max|ave|L2)pool(\d*)(-up)?")
+_SUBSAMPLE = re.compile(r"subsample(\d+)")
 _FC = re.compile(r"FC-(\d+)")
-_OPTION = re.compile(
-    r"/(?P<stride>\d+)|(?P<name>pad|groups|dilation|epsilon|n|k|alpha|beta) (?P<value>[\d.e-]+)"
-    r"|(?P<flag>ceil|linear|hidden|no bias)|(?P<p>[\d.]+)"
-)
-_KINDS: dict[str, tuple[type, float, float]] = {
-    "stride": (int, 1, 64), "pad": (int, 0, 64), "groups": (int, 1, 2**16),
-    "dilation": (int, 1, 64), "epsilon": (float, 1e-12, 1), "n": (int, 1, 99),
-    "k": (float, 1e-6, 1e6), "alpha": (float, 0, 1e6), "beta": (float, 0, 100),
-    "p": (float, 0, 0.999),
-}  # fmt: skip
-"""Of each option its kind, and the least and the most that it may be."""
-MOST_KERNEL, MOST_CHANNELS, MOST_DEPTH = 255, 2**40, 32
-_CLOSING = {"(": ")", "[": "]", "<": ">"}
-Options = dict[str, Any]
+_RBF = re.compile(r"RBF-(\d+)")
+MOST_KERNEL, MOST_CHANNELS = 255, 2**40
 
 
 def read_table(name: str, words: Iterable[str], crop: int, channels: int = 3) -> Table:
@@ -98,72 +114,33 @@ def read_table(name: str, words: Iterable[str], crop: int, channels: int = 3) ->
     """
     words = tuple(words)
     reader = _Reader((channels, crop, crop))
-    reader.sequence(_parsed(words))
+    reader.sequence(parsed(words))
     table = Table(name, words, crop, tuple(reader.rows), channels, tuple(reader.heads))
     table.shapes(crop, crop)
     _ = table.reaches
-    for title, _end in table.heads:
-        if any(row.name == title for row in table.rows):
-            raise UserError(f"a side head and a row are both called '{title}'")
+    for head in table.heads:
+        if any(row.name == head.name for row in table.rows):
+            raise UserError(f"a side head and a row are both called '{head.name}'")
     return table
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Words between brackets: the kind of those, the branches, and what follows the last one."""
+def parts(table: Table) -> list[tuple[int, tuple[Row, ...]]]:
+    """The rows of each word of a table, or of each brackets as a whole, one part after another.
 
-    kind: str
-    branches: tuple[tuple[_Item, ...], ...]
-    title: str = ""
-    linear: bool = False
-
-
-_Item = str | _Group
-
-
-def _parsed(words: Sequence[str]) -> tuple[_Item, ...]:
-    """Words with those in brackets put together, and repeated where they say so."""
-    rest = iter(words)
-    branches, end = _branches(rest, "")
-    if end or len(branches) > 1:
-        raise UserError(f"'{end or '|'}' stands in no brackets that it belongs to")
-    return branches[0]
-
-
-def _branches(
-    rest: Iterator[str], kind: str, depth: int = 0
-) -> tuple[list[tuple[_Item, ...]], str]:
-    """The branches up to the bracket that ends them, and that."""
-    if depth > MOST_DEPTH:
-        raise UserError(f"brackets within brackets, more than {MOST_DEPTH} deep")
-    branches: list[list[_Item]] = [[]]
-    for word in rest:
-        if word[:1] in _CLOSING and (word[0] == "<" or len(word) == 1):
-            inner, end = _branches(rest, word[0], depth + 1)
-            group = _Group(word[0], tuple(inner), word[1:].strip())
-            times, linear = _ending(end, word[0])
-            branches[-1] += [replace(group, linear=linear)] * times
-        elif word == "|" and kind and kind != "<":
-            branches.append([])
-        elif word[:1] in (")", "]", ">"):
-            if not kind or word[0] != _CLOSING[kind]:
-                raise UserError(f"'{word}' stands in no brackets that it belongs to")
-            return [tuple(branch) for branch in branches], word
-        elif match := TIMES.fullmatch(word):
-            branches[-1] += [match[2]] * int(match[1])
+    Brackets that are the same and follow one another are one part; with each comes how many it is.
+    """
+    reader = _Reader((table.channels, table.crop, table.crop))
+    found: list[tuple[int, tuple[Row, ...]]] = []
+    before: Item = ""
+    for item in reader.steps(parsed(table.words)):
+        rows = tuple(reader.rows[sum(len(rows) for _, rows in found) :])
+        if isinstance(item, Group) and item == before:
+            count, earlier = found.pop()
+            found.append((count + 1, earlier + rows))
         else:
-            branches[-1].append(word)
-    if kind:
-        raise UserError(f"'{kind}' is never closed by '{_CLOSING[kind]}'")
-    return [tuple(branch) for branch in branches], ""
-
-
-def _ending(word: str, kind: str) -> tuple[int, bool]:
-    """How many times a group stands there, and whether no ReLU follows it."""
-    match = re.fullmatch(r"[)\]>]( linear)?(?: x (\d{1,3}))?", word)
-    if match is None or (kind != "[" and word != _CLOSING[kind]):
-        raise UserError(f"'{word}' ends no brackets; there are ')', '] x 3', '] linear' and '>'")
-    return int(match[2] or 1), bool(match[1])
+            found.append((1, rows))
+        before = item
+    return found
 
 
 class _Reader:
@@ -171,15 +148,20 @@ class _Reader:
 
     def __init__(self, picture: Shape) -> None:
         self.rows: list[Row] = []
-        self.heads: list[tuple[str, str]] = []
+        self.heads: list[Head] = []
         self.last = PICTURE
         self._shapes = {PICTURE: picture}
         self._block, self._place, self._prefix = 1, 0, ""
         self._in_branches, self._read = False, 0
         self._numbers: Counter[str] = Counter()
 
-    def sequence(self, items: Sequence[_Item]) -> None:
+    def sequence(self, items: Sequence[Item]) -> None:
         """Reads words one after another; the last FC layer among them is no hidden one."""
+        for _ in self.steps(items):
+            pass
+
+    def steps(self, items: Sequence[Item]) -> Iterator[Item]:
+        """Reads words one after another, and gives each once it is read."""
         fcs = [i for i, item in enumerate(items) if isinstance(item, str) and item[:3] == "FC-"]
         for i, item in enumerate(items):
             if isinstance(item, str):
@@ -188,20 +170,33 @@ class _Reader:
                 self._head(item)
             else:
                 self._joined(item)
+            yield item
 
     def _word(self, word: str, hidden: bool) -> None:
         kind, _, rest = word.partition(" ")
-        options = _options(word, rest)
+        options = options_of(word, rest)
         sizes = [int(size) for size in re.findall(r"\d+", kind)]
         if any(size < 1 for size in sizes) or max(sizes, default=1) > MOST_CHANNELS:
-            raise _no_row(word)
+            raise no_row(word)
         if match := _CONV.fullmatch(kind):
             self._conv(int(match[1]), int(match[2]), bool(match[3]), options)
         elif match := _FC.fullmatch(kind):
             hidden = options.pop(HIDDEN, False) or hidden
-            self._fc(int(match[1]), hidden=not options.pop("linear", False) and hidden)
+            self._fc(int(match[1]), not options.pop("linear", False) and hidden, options)
         elif match := _POOL.fullmatch(kind):
-            self._pool(match[1] == "max", match[2], bool(match[3]), options)
+            self._pool(match[1], match[2], bool(match[3]), options)
+        elif match := _LOCAL.fullmatch(kind):
+            self._local(int(match[1]), int(match[2]), options)
+        elif match := _SKIP.fullmatch(kind):
+            self._skip(int(match[1]), word, options)
+        elif match := _SUBSAMPLE.fullmatch(kind):
+            self._subsample(int(match[1]), options)
+        elif match := _RBF.fullmatch(kind):
+            self._add(RBF(f"{self._prefix}rbf{self._block}", self._reads, int(match[1])))
+        elif kind == "flatten":
+            self._add(Flatten(f"{self._prefix}flat{self._block}", self._reads))
+        elif kind == "grey":
+            self._add(Grey(f"{self._prefix}grey", self._reads))
         elif kind == "LRN":
             size, given = options.pop("n", LRN.size), ("k", "alpha", "beta")
             if size % 2 == 0:
@@ -220,9 +215,9 @@ class _Reader:
         elif kind in NUMBERS:
             self._places(kind, word)
         else:
-            raise _no_row(word)
+            raise no_row(word)
         if options:
-            raise _no_row(word)
+            raise no_row(word)
 
     @property
     def _reads(self) -> tuple[str]:
@@ -250,20 +245,67 @@ class _Reader:
         groups, dilation = options.pop("groups", 1), options.pop("dilation", 1)
         padding = options.pop("pad", dilation * (kernel // 2))
         stride, bias = options.pop("stride", 1), not options.pop("no bias", False)
+        by_place, maps = options.pop("position bias", False), options.pop("from", None)
         if self._shapes[self.last][0] % groups or channels % groups:
             raise UserError(f"{groups} groups do not divide the channels of '{self.last}'")
-        window = (kernel, stride, padding, channels, groups, dilation, bias)
-        self._add(Conv(self._named("conv"), self._reads, *window))
+        window = (kernel, stride, padding, channels, groups, dilation, bias and not by_place)
+        if maps is None:
+            self._add(Conv(self._named("conv"), self._reads, *window))
+        else:
+            lines = self._connections(maps, channels, plain=groups == dilation == 1 and bias)
+            self._add(Connected(self._named("conv"), self._reads, *window[:3], lines))
         epsilon = options.pop("epsilon", BatchNorm.epsilon) if norm else None
         if epsilon is not None:
             self._add(BatchNorm(self._named("bn"), self._reads, epsilon))
-        if not options.pop("linear", False):
+        if by_place:
+            self._add(PositionBias(self._named("bias"), self._reads))
+        self._bent(options, linear=by_place)
+
+    def _connections(self, maps: str, channels: int, plain: bool) -> tuple[tuple[int, ...], ...]:
+        """Which of the input's maps each map reads, by their digits."""
+        lines = tuple(tuple(map(int, line)) for line in maps.split(","))
+        there = self._shapes[self.last][0]
+        whole = all(max(line) < there and len({*line}) == len(line) for line in lines)
+        if len(lines) != channels or not whole or not plain:
+            raise UserError(
+                f"'from {maps}' is no table of {channels} maps, each read of some of {there}, of a "
+                f"convolution with biases and without groups or dilation"
+            )
+        return lines
+
+    def _bent(self, options: Options, linear: bool = False) -> None:
+        """ReLU, or tanh, or neither."""
+        if options.pop("tanh", False):
+            self._add(ScaledTanh(self._named("tanh"), self._reads))
+        elif not options.pop("linear", linear):
             self._add(ReLU(self._named("relu"), self._reads))
 
-    def _pool(self, is_max: bool, side: str, up: bool, options: Options) -> None:
+    def _local(self, kernel: int, channels: int, options: Options) -> None:
+        self._place += 1
+        _refuse_wide(kernel)
+        window = kernel, options.pop("stride", 1), options.pop("pad", 0), channels
+        self._add(Local(self._named("local"), self._reads, *window))
+        self._bent(options)
+
+    def _skip(self, channels: int, word: str, options: Options) -> None:
+        self._place += 1
+        if (there := self._shapes[self.last][0]) > channels:
+            raise UserError(f"'{word}' has fewer channels than the {there} that it reads")
+        stride = options.pop("stride", 1)
+        self._add(Skip(self._named("skip"), self._reads, 1, stride, 0, channels))
+
+    def _subsample(self, kernel: int, options: Options) -> None:
+        _refuse_wide(kernel)
+        name, stride = f"{self._prefix}pool{self._block}", options.pop("stride", 1)
+        self._add(Subsample(name, self._reads, kernel, stride))
+        if options.pop("tanh", False):
+            self._add(ScaledTanh(f"{self._prefix}tanh_pool{self._block}", self._reads))
+        self._block, self._place = self._block + 1, 0
+
+    def _pool(self, means: str, side: str, up: bool, options: Options) -> None:
         up, padding = options.pop("ceil", up), options.pop("pad", 0)
-        stride = options.pop("stride", 1 if side or not is_max else 2)
-        name, whole = f"{self._prefix}pool{self._block}", not side and not is_max
+        stride = options.pop("stride", 1 if side or means != "max" else 2)
+        name, whole = f"{self._prefix}pool{self._block}", not side and means == "ave"
         if self._in_branches:
             self._place += 1
             name = self._named("pool")
@@ -271,17 +313,28 @@ class _Reader:
         _refuse_wide(0 if whole else kernel)
         if padding > kernel // 2:
             raise UserError(f"'{name}' is padded by {padding}, over half of its {kernel}")
-        kind: type[Pool] = WholeAvePool if whole else MaxPool if is_max else AvePool
+        kinds: dict[str, type[Pool]] = {"max": MaxPool, "ave": AvePool, "L2": L2Pool}
+        kind: type[Pool] = WholeAvePool if whole else kinds[means]
         self._add(kind(name, self._reads, kernel, stride, padding, up))
         if not self._in_branches:
             self._block, self._place = self._block + 1, 0
 
-    def _fc(self, channels: int, hidden: bool) -> None:
+    def _fc(self, channels: int, hidden: bool, options: Options) -> None:
         number, side = f"{self._prefix}{{}}{self._block}", self._shapes[self.last][1]
-        self._add(FC(number.format("fc"), self._reads, side, 1, 0, channels))
-        if hidden:
+        if self._prefix and side < 1:
+            raise UserError(f"the crop is too small: nothing is left for '{number.format('fc')}'")
+        pieces, p = options.pop("maxout", 1), options.pop("dropout", None)
+        self._add(FC(number.format("fc"), self._reads, side, 1, 0, channels * pieces))
+        if pieces > 1:
+            self._add(Maxout(number.format("maxout"), self._reads, pieces))
+        elif options.pop("tanh", False):
+            self._add(ScaledTanh(number.format("tanh"), self._reads))
+            hidden = False
+        elif hidden:
             self._add(ReLU(number.format("relu"), self._reads))
-            self._add(Dropout(number.format("drop"), self._reads))
+        if hidden and p != 0:
+            chosen = () if p is None else (p, True)
+            self._add(Dropout(number.format("drop"), self._reads, *chosen))
         self._block, self._place = self._block + 1, 0
 
     def _places(self, kind: PlacesKind, word: str) -> None:
@@ -291,7 +344,7 @@ class _Reader:
             raise UserError(f"'{word}' reads {channels} channels, no multiple of {row.numbers}")
         self._add(row)
 
-    def _joined(self, group: _Group) -> None:
+    def _joined(self, group: Group) -> None:
         """Branches from the last row, and the row that puts them together."""
         start, outer, ends = self.last, self._in_branches, []
         for branch in group.branches:
@@ -310,58 +363,21 @@ class _Reader:
         if kind is Add and not group.linear:
             self._add(ReLU(f"{self._prefix}relu_{word}_{self._numbers[word]}", self._reads))
 
-    def _head(self, group: _Group) -> None:
+    def _head(self, group: Group) -> None:
         """A side head, whose rows have its name before theirs; the next word reads on before it."""
+        title, _, counts = group.title.partition(" ")
         outer = self.last, self._block, self._place, self._prefix, self._in_branches
-        self._block, self._place, self._prefix = 1, 0, f"{group.title}_"
+        self._block, self._place, self._prefix = 1, 0, f"{title}_"
         self._in_branches = False
         self.sequence(group.branches[0])
-        taken = (group.title in self._shapes) or group.title in (SCORES, *dict(self.heads))
-        if not group.title.isidentifier() or self.last == outer[0] or taken:
-            raise UserError(
-                f"'<{group.title}' is no side head, which has a name of its own and rows"
-            )
-        self.heads.append((group.title, self.last))
+        taken = title in self._shapes or title in (SCORES, *(head.name for head in self.heads))
+        if not title.isidentifier() or self.last == outer[0] or taken:
+            raise UserError(f"'<{title}' is no side head, which has a name of its own and rows")
+        weight = float(number(f"<{group.title}", "weight", counts)) if counts else Head.weight
+        self.heads.append(Head(title, self.last, weight))
         self.last, self._block, self._place, self._prefix, self._in_branches = outer
-
-
-def _options(word: str, rest: str) -> Options:
-    """What a word says after its kind, by name."""
-    found: Options = {}
-    place = 0
-    while place < len(rest):
-        match = _OPTION.match(rest, place)
-        if match is None:
-            raise _no_row(word)
-        if match["stride"]:
-            found["stride"] = _number(word, "stride", match["stride"])
-        elif match["name"]:
-            found[match["name"]] = _number(word, match["name"], match["value"])
-        else:
-            found[match["flag"] or "p"] = True if match["flag"] else _number(word, "p", match["p"])
-        place = match.end() + 1
-    return found
-
-
-def _number(word: str, name: str, text: str) -> int | float:
-    """An option's value; UserError where it is none, or out of bounds."""
-    kind, least, most = _KINDS[name]
-    try:
-        value: int | float = kind(text)
-    except ValueError:
-        raise _no_row(word) from None
-    if not least <= value <= most:
-        raise UserError(f"'{word}': {name} is from {least:g} to {most:g}")
-    return value
 
 
 def _refuse_wide(kernel: int) -> None:
     if kernel > MOST_KERNEL:
         raise UserError(f"a window of {kernel} x {kernel}; the widest is {MOST_KERNEL}")
-
-
-def _no_row(word: str) -> UserError:
-    return UserError(
-        f"'{word}' is no row of a table; there are conv3-64, LRN, maxpool, FC-4096, "
-        f"soft-max and the like"
-    )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from verydeep.nets.cost import cost
-from verydeep.nets.vgg import Sizes
+from verydeep.nets.named import Sizes
 from verydeep.studies.classification import FIXED, Net, rate_of
 from verydeep.studies.classification import trainings as with_own_weights
 from verydeep.studies.plan import Plan, Training

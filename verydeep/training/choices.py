@@ -9,9 +9,10 @@ from typing import Any
 
 from verydeep import randomness, tasks
 from verydeep.errors import PictureError, UserError
+from verydeep.nets import named
+from verydeep.nets.named import Sizes
 from verydeep.nets.rows import BatchNorm
 from verydeep.nets.table import NORM_NAME, Table
-from verydeep.nets.vgg import Sizes
 from verydeep.parts.dataset import Part
 from verydeep.pictures.reading import picture_size
 from verydeep.runtime.machine import Machine
@@ -65,8 +66,13 @@ def choices(
         yield "crop", crop, f"pictures have a smaller side of about {side}"
     else:
         yield "net", f"D{NORM_NAME}", "the paper's best single net, with norms"
-        yield "width", 1.0 if len(train) >= 50_000 else 0.5, f"for {len(train):,} pictures"
-        yield "crop", 224 if side >= 192 else max(64, 32 * (side // 40)), f"for sides of {side}"
+        width, crop = named.fitting(
+            known("net"),
+            1.0 if len(train) >= 50_000 else 0.5,
+            224 if side >= 192 else max(64, 32 * (side // 40)),
+        )
+        yield "width", width, f"for {len(train):,} pictures"
+        yield "crop", crop, f"for sides of {side}"
     yield from _way_of_learning(train, machine, known, origin)
     if machine.device == "cuda":
         yield "precision", "bf16", "twice as fast on a GPU; weights stay float32"
@@ -88,7 +94,7 @@ def _way_of_learning(
     """What is chosen once the net is: the same for all pictures, but for how few they are."""
     if origin is not None and origin.is_of(_sizes(known)):
         return _tuned(train, machine, known, origin)
-    if origin is None and known("net").endswith(NORM_NAME):
+    if origin is None and named.has_norms(known("net")):
         return _with_norms(train, machine, known)
     return _as_the_paper(train, machine, known, origin)
 
@@ -98,11 +104,12 @@ def _with_norms(
 ) -> Iterator[tuple[str, Any, str]]:
     """How a net with norms learns from random weights."""
     fc = hidden_unsaid(known("net"))
-    yield "fc", fc, "a mean over space: hidden FC layers err more after as many epochs"
+    if fc is not None:
+        yield "fc", fc, "a mean over space: hidden FC layers err more after as many epochs"
     yield "scale", (known("crop") * 5 // 4,) * 2, "5/4 of the crop"
     yield from _batches(train, norms=True, known=known)
     yield "rate", RATE if known("batch") < 128 else 2 * RATE, "the highest; norms let it be high"
-    if known("fc") != 0:
+    if named.has_dropout(known("net"), known("fc")):
         yield "dropout", 0.25, "half the paper's"
     yield "fall", "cosine", "to nothing at the end"
     if machine.device == "cpu":
@@ -123,7 +130,7 @@ def _as_the_paper(
     if machine.device == "cpu":
         yield "initial", "he", "small batches start well from it, without another net"
     yield from _scale(known, origin)
-    yield from _batches(train, known("net").endswith(NORM_NAME), known)
+    yield from _batches(train, named.has_norms(known("net")), known)
     rates = tasks.named(known("task")).rates
     if rates is not None:
         yield "rate", rates(train).plain, f"for {known('task')}, as the paper has it"
@@ -179,7 +186,8 @@ def _plateaus(
 ) -> Iterator[tuple[str, Any, str]]:
     """Dropout, and a rate that falls on plateaus, as in the paper, in fewer epochs."""
     narrow = known("width") <= 0.5
-    yield "dropout", 0.25 if narrow else 0.5, "half the paper's" if narrow else "the paper's"
+    if named.has_dropout(known("net"), known("fc")):
+        yield "dropout", 0.25 if narrow else 0.5, "half the paper's" if narrow else "the paper's"
     if machine.device == "cpu":
         yield "epochs", *_epochs(train, machine, known, origin)
     elif origin is not None and origin.is_of(_sizes(known)):

@@ -5,10 +5,10 @@ What is reckoned depends on the net, on the number of pictures and of cores: nev
 
 from __future__ import annotations
 
-from verydeep.nets import vgg
+from verydeep.nets import named, vgg
 from verydeep.nets.cost import Cost, cost
+from verydeep.nets.named import Sizes
 from verydeep.nets.table import NORM_NAME, Table
-from verydeep.nets.vgg import Sizes
 
 BUDGET = 540.0
 """Seconds that training may take, as `seconds_a_picture` reckons them, up to `MANY` pictures; of
@@ -67,8 +67,8 @@ def _seconds(price: Cost, cores: int, passes: int) -> float:
 
 
 def hidden_unsaid(net: str) -> int | None:
-    """What `fc` is chosen where it is not said: none for nets with norms, else the width's."""
-    return 0 if net.endswith(NORM_NAME) else None
+    """What `fc` is chosen where it is not said: 0 for Table 1's nets with norms, else theirs."""
+    return 0 if net.endswith(NORM_NAME) and named.is_of_table_1(net) else None
 
 
 def budget(pictures: int) -> float:
@@ -90,12 +90,13 @@ def net_in_time(
     Its crops are such that pictures of that smaller side fill them. `net` and `fc` are what is
     asked for.
     """
-    nets = [(net or own, width, crop) for own, width, crop in NETS]
-    best, shown = nets[0], max(EPOCHS * pictures, STEPS * BATCH)
-    for name, width, crop in nets[1:]:
+    asked = [(net or own, width, crop) for own, width, crop in NETS]
+    nets = [(name, *named.fitting(name, width, crop), crop) for name, width, crop in asked]
+    best, shown = nets[0][:3], max(EPOCHS * pictures, STEPS * BATCH)
+    for name, width, crop, usual in nets[1:]:
         sizes = Sizes(name, width, crop, hidden_unsaid(name) if fc is None else fc)
         seconds = seconds_a_picture(sizes.table(LAST), cores)
-        if crop + 32 <= max(96, side) and seconds * shown <= budget(pictures):
+        if usual + 32 <= max(96, side) and seconds * shown <= budget(pictures):
             best = name, width, crop
     return best
 

@@ -52,7 +52,12 @@ def strengths(
     few = replace(settings, batch=min(settings.batch, len(source.part), count))
     first = next(batches(replace(source, share=(0, 1)), few, epoch=0, threads=1))
     batch = first.part(0, few.batch, network.device)
-    learning = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    near = {row.name for row, _ in network.table.path({network.table.scores})}
+    learning = {
+        name: p
+        for name, p in network.named_parameters()
+        if p.requires_grad and name.partition(".")[0] in near
+    }
     given, norms = {PICTURE: batch.shown(source.pixels)}, Norms(learnt_norms(network))
     scores = network.run(given, [SCORES], {BatchNorm: norms})[SCORES].mean((2, 3))
     task = tasks.named(settings.task)

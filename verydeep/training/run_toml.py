@@ -14,10 +14,10 @@ from typing import Any
 from verydeep import schema, tasks
 from verydeep.errors import UserError
 from verydeep.files import write_atomic
-from verydeep.nets import vgg
-from verydeep.nets.table import NORM_NAME
+from verydeep.nets import named, vgg
 from verydeep.parts.dataset import Dataset
 from verydeep.schema import Count, Line, Sha256
+from verydeep.training.duration import hidden_unsaid
 from verydeep.training.settings import LATER, Settings, checked, scale_text
 from verydeep.weights.file import find
 from verydeep.weights.schema import pixels_of, table_of_words
@@ -140,7 +140,7 @@ def command_line(where: str, settings: Settings) -> str:
     paper = Settings()
     for name in (field.name for field in fields(Settings)):
         value = getattr(settings, name)
-        if name == "fc" and value is None and settings.net.endswith(NORM_NAME):
+        if name == "fc" and value is None and hidden_unsaid(settings.net) == 0:
             value = vgg.hidden_channels(settings.width)  # else what is chosen would be none
         if name == "scale":
             words += ["--scale", scale_text(value)]
@@ -253,7 +253,7 @@ def settings_of(about: Described) -> Settings:
 def _refuse_misfits(about: Described) -> None:
     """Raises ValueError where what a run began with is not told of, or is no net."""
     settings = settings_of(about)
-    if settings.net.removesuffix(NORM_NAME) not in vgg.CONFIGURATIONS:
+    if not named.is_known(settings.net):
         raise schema.MisfitError(f"settings.net is {schema.shown(settings.net)}, and no net is")
     if settings.task not in tasks.TASKS:
         raise schema.MisfitError(f"settings.task is {schema.shown(settings.task)}, and no task is")

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from verydeep import schema
 from verydeep.errors import UserError
-from verydeep.nets.vgg import Sizes, configuration
+from verydeep.nets import named
+from verydeep.nets.named import Sizes
 from verydeep.schema import Between, Line, Most, Positive, Seed, Share
 
 SIDE, MANY = 2**16 - 1, 2**24
@@ -126,7 +127,8 @@ class Settings:
     def without_effect(self) -> frozenset[str]:
         """Names of settings that change nothing beside the others."""
         plateaus = ("patience", "latest_cuts") if self.fall == "cosine" else ()
-        dropout = ("dropout",) if self.fc == 0 else ()
+        dropping = not named.is_known(self.net) or named.has_dropout(self.net, self.fc)
+        dropout = () if dropping else ("dropout",)
         return frozenset([*plateaus, *dropout, *(() if self.cached else ("views",))])
 
     def __post_init__(self) -> None:
@@ -176,7 +178,7 @@ def _checked(name: str, value: Any) -> Any:
         near = get_close_matches(name, names, 1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
         raise UserError(f"no setting {schema.shown(name)}; {hint}")
-    value = configuration(value) if name == "net" and isinstance(value, str) else value
+    value = named.called(value) if name == "net" and isinstance(value, str) else value
     return _fitting(name, _scale(value) if name == "scale" else value)
 
 

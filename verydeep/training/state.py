@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from verydeep import schema, tasks
 from verydeep.nets.network import Network
-from verydeep.nets.rows import FC, PICTURE, BatchNorm, Conv, Dropout
-from verydeep.nets.table import Table
+from verydeep.nets.rows import FC, PICTURE, BatchNorm, Dropout
+from verydeep.nets.special_rows import LEARNT
+from verydeep.nets.table import Head, Table
 from verydeep.tasks.task import Figure, Task
 from verydeep.training.settings import Settings
 from verydeep.training.sgd import SGD
@@ -125,13 +126,20 @@ class Schedule:
 def tuned_layers(table: Table, tune: str) -> list[str]:
     """Names of the layers that are trained, of "all", those of "fc", or the "last".
 
-    Only layers that the scores come from learn. Where there are no FC layers, "fc" is the last.
+    Only layers that the scores come from learn, and with "all" those of side heads whose losses
+    count. Where there are no FC layers, "fc" is the last.
     """
     ends = {table.scores} if table.has_scores else {table.rows[-1].name}
-    layers = [row for row, _ in table.path(ends) if isinstance(row, Conv | BatchNorm)]
+    ends |= {head.row for head in learning_heads(table, tune)}
+    layers = [row for row, _ in table.path(ends) if isinstance(row, (*LEARNT, BatchNorm))]
     fc = [row.name for row in layers if isinstance(row, FC)]
-    last = [row.name for row in layers if row.name in table.class_layers]
+    last = [row.name for row in layers if row.name in table.class_layers] or fc[-1:]
     return {"all": [row.name for row in layers], "fc": fc or last}.get(tune, last)
+
+
+def learning_heads(table: Table, tune: str) -> list[Head]:
+    """The side heads whose losses are learnt from beside that of the scores."""
+    return [head for head in table.heads if head.weight > 0] if tune == "all" else []
 
 
 def cached_row(table: Table) -> str:

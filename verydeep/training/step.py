@@ -7,7 +7,7 @@ GPU a process's whole share of the batch is one micro-batch, but where sums are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 
 import torch
@@ -25,7 +25,7 @@ from verydeep.runtime.distributed import Ranks, tree_merges
 from verydeep.tasks.task import ClassWeights
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
-from verydeep.training.state import Training
+from verydeep.training.state import Training, learning_heads
 from verydeep.training.sums import Sums, Twin
 
 NAMED = 5
@@ -59,6 +59,8 @@ class Step:
         self.learnt = training.optimiser.weights
         self.on_gpu = network.device.type != "cpu"
         self.norms, self.streams = learnt_norms(network), streams_of(network.table)
+        heads = learning_heads(network.table, settings.tune)
+        self.ends = {SCORES: 1.0} | {head.name: head.weight for head in heads}
         self.forward = torch.compile(_scores) if settings.compiled else _scores
         self._twins: list[Twin] = []
 
@@ -130,8 +132,10 @@ class Step:
         seeds = randomness.words(settings.seed, "dropout", number, piece.samples)
         given, drawn = piece.given(network.pixels), torch.from_numpy(seeds).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            scores = self.forward(network, given, drawn, self.streams, norms)
-            losses = self.training.task.loss(scores, piece.targets, self.weights)
+            scores = self.forward(network, given, drawn, self.streams, norms, [*self.ends])
+            each = (self.training.task.loss(s, piece.targets, self.weights) for s in scores)
+            pairs = zip(self.ends.values(), each, strict=True)
+            losses = torch.stack([share * values for share, values in pairs]).sum(0)
         loss: Tensor = (losses * piece.weight).sum() / piece.whole
         return loss
 
@@ -142,10 +146,12 @@ def _scores(
     seeds: Tensor,
     streams: Mapping[str, int],
     norms: Norms,
-) -> Tensor:
-    """Scores in training, [B, K]: dropout by the pictures' seeds, norms by the batch."""
+    ends: Sequence[str],
+) -> list[Tensor]:
+    """Scores of ends in training, [B, K]: dropout by the pictures' seeds, norms by the batch."""
     rules: Rules = {Dropout: dropout(seeds, streams), BatchNorm: norms}
-    return network.run(given, [SCORES], rules)[SCORES].mean((2, 3))
+    found = network.run(given, ends, rules)
+    return [found[end].mean((2, 3)) for end in ends]
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from verydeep.datasets import Dataset
-from verydeep.nets.vgg import Sizes
+from verydeep.nets.named import Sizes
 from verydeep.runtime.runtime import Runtime
 from verydeep.studies.beginnings import LAST
 from verydeep.studies.initialisation import INITIALS, NETS, Initialisation, initialisation

@@ -13,7 +13,7 @@ import torch
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, Part
 from verydeep.errors import Stopped, UserError, escaped
-from verydeep.evaluation.views import protocol
+from verydeep.evaluation.views import protocol, takes
 from verydeep.files import folder_lock
 from verydeep.nets.network import Network
 from verydeep.runtime.distributed import Ranks
@@ -197,6 +197,7 @@ def _tested(
         )
         for role, part in parts.items()
         for name in task.protocols
+        if takes(network.table, name)
     )  # fmt: skip
 
 

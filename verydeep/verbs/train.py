@@ -12,6 +12,7 @@ from typing import Any
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, refuse_too_small
 from verydeep.errors import UserError
+from verydeep.nets import named
 from verydeep.parts.fingerprints import is_unchanged
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
@@ -62,8 +63,8 @@ def train(
     """
     runtime = told(runtime, progress)
     called, given = given.get("net"), checked(given)
-    if called is not None and called != given["net"]:
-        runtime.progress.say(f"{called} is configuration {given['net']} of Table 1")
+    if called is not None and named.renamed(called, given["net"]):
+        runtime.progress.say(f"{called} is {named.in_words(given['net'])}")
     ranks = runtime.ranks
     asked = {**(recipe.settings if recipe else {}), **given}
     task = tasks.named(asked.get("task", Settings.task))

@@ -71,6 +71,11 @@ def save(
     says which pictures they had to do with. Raises UserError where the file cannot be written, or
     could not be read again: for two classes of one name, or a table of none of Table 1's names.
     """
+    if network.table.channels != 3:
+        raise UserError(
+            f"cannot write {path}: {network.table.name} reads {network.table.channels} planes, and "
+            f"weights files are of nets that read pictures"
+        )
     tensors = tensors_of(network)
     info = WeightsInfo(
         table=schema.table_in_words(network.table),

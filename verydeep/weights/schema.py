@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from verydeep.errors import UserError, escaped, harm_of, one_line
 from verydeep.nets.cost import cost
-from verydeep.nets.rows import FC, Conv, Places, Sigmoid, Softmax
+from verydeep.nets.rows import FC, L2, Conv, Places, Sigmoid, Softmax
 from verydeep.nets.stack import MOST
 from verydeep.nets.table import Table
 from verydeep.nets.words import HIDDEN, read_table
@@ -19,8 +19,10 @@ from verydeep.schema import AndOthers, Between, Line, MisfitError, Most, Seed, f
 
 MOST_WEIGHTS = 2**36
 """Of a table; E at four times its width has 2.3 thousand million, a thirtieth of this."""
-Word = Annotated[str, Most(64)]
-"""Of a table; E has 25, of up to 12 letters with a norm, and nets with branches longer ones."""
+Name = Annotated[str, Most(64)]
+"""Of a table."""
+Word = Annotated[str, Most(128)]
+"""Of a table; E has 25, of up to 12 letters with a norm; the longest has LeNet-5 for its C3."""
 Side = Annotated[int, Between(1, 2**16 - 1)]
 Mean = Annotated[float, Between(-1e6, 1e6)]
 Deviation = Annotated[float, Between(1e-6, 1e6)]
@@ -29,7 +31,7 @@ Deviation = Annotated[float, Between(1e-6, 1e6)]
 class TableSaid(TypedDict):
     """A table, as a file tells of it."""
 
-    name: Word
+    name: Name
     words: Annotated[list[Word], Most(1024)]
     crop: Side
     channels: NotRequired[Annotated[int, Between(3, 3)]]
@@ -127,14 +129,17 @@ def table_in_words(table: Table) -> dict[str, Any]:
 def _ends_right(table: Table) -> bool:
     """Whether a soft-max or the like is last, of a layer's scores, or else an FC row; or neither.
 
-    A net that ends before its scores may end with a hidden FC layer.
+    A net that ends before its scores may end with a hidden FC layer, or with the length of an FC
+    layer made one.
     """
     main = {row.name for row, _ in table.path({table.rows[-1].name})}
     ends = [row for row in table.rows if isinstance(row, Softmax | Sigmoid | Places)]
     if not ends:
         fc = [row for row in table.rows if isinstance(row, FC) and row.name in main]
         hidden = table.words[-1].endswith(HIDDEN) and table.last in (row.name for row in fc[-1:])
-        return not fc or hidden or fc[-1] == table.rows[-1]
+        last = table.rows[-1]
+        of_length_one = isinstance(last, L2) and last.inputs == tuple(r.name for r in fc[-1:])
+        return not fc or hidden or fc[-1] == last or of_length_one
     return ends == [table.rows[-1]] and any(isinstance(table[name], Conv) for name in main)
 
 

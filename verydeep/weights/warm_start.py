@@ -16,13 +16,13 @@ import torch
 
 from verydeep.benchmarks.ilsvrc_lists import class_key
 from verydeep.errors import UserError
-from verydeep.nets import vgg
+from verydeep.nets import named
 from verydeep.nets.folding import folded
+from verydeep.nets.named import Sizes
 from verydeep.nets.network import Network
 from verydeep.nets.rewording import body, with_last, without_norms
 from verydeep.nets.rows import FC, BatchNorm, Conv
 from verydeep.nets.table import Table
-from verydeep.nets.vgg import Sizes
 from verydeep.nets.words import HIDDEN, read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.file import hash_of, load, pixels_of, read_info, table_of
@@ -68,7 +68,7 @@ class Origin:
     @property
     def is_whole(self) -> bool:
         """Whether it has all the convolutions of its configuration."""
-        paper = vgg.table(self.table.configuration).rows
+        paper = named.table(self.table.configuration).rows
         return sum(type(row) is Conv for row in self.table.rows) == sum(
             type(row) is Conv for row in paper
         )
@@ -110,8 +110,9 @@ def _sizes(table: Table, settings: Mapping[str, Any]) -> Sizes:
     if "width" in settings:
         width, fc = settings["width"], settings.get("fc")
     else:
-        whole = vgg.table(table.configuration)
-        convs = [row for row in table.rows if type(row) is Conv]
+        whole = named.table(table.configuration)
+        own = table.class_layers
+        convs = [row for row in table.rows if type(row) is Conv and row.name not in own]
         hidden = [row for row in table.rows if isinstance(row, FC)][
             : -1 if table.has_scores else None
         ]
