@@ -41,6 +41,17 @@ def test_the_tables_print_what_the_paper_did() -> None:
     assert scaled == {place: error for place, error in of.items() if "256" not in place[1]}
 
 
+def test_another_net_may_learn_boxes_in_place_of_d() -> None:
+    size = SIZES["tiny"].changed({"net": "a-bn"})
+    found = plan(size, SEEDS).trainings
+    assert {training.settings["net"] for training in found} == {"A-BN"}
+    of_boxes = [one for one in found if one.places_boxes and not one.name.count("rate")]
+    assert {one.name: one.after for one in of_boxes if one.name.endswith("-1")} == {
+        f"{kind}-{tuned}-1": "A-BN-1" for kind in ("PCR", "SCR") for tuned in ("fc", "all")
+    }
+    assert str(size).startswith("tiny: net A-BN, width 0.125, crop 32, ")
+
+
 def test_whole_nets_learn_boxes_as_the_papers_did() -> None:
     """From the classifier of the same S, at a rate of 1e-3, all layers or fc6 and fc7."""
     found = boxes_of("full")

@@ -200,6 +200,8 @@ def test_every_mistake_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         planned("localisation", pictures(), "s", **given)
     with pytest.raises(UserError, match="initialisation trains A for half of the epochs"):
         planned("all", pictures(), "s", size="least", epochs=1)
+    with pytest.raises(UserError, match="--set net is of the study localisation, alone"):
+        planned("all", pictures(), "s", size="least", net="A-BN")
     with pytest.raises(UserError, match="depth trains nets from random weights; --from is of the"):
         planned("depth", pictures(), "s", start=convolutions())
     monkeypatch.setattr(study_asked, "LEAST", 13)

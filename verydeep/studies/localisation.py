@@ -1,7 +1,8 @@
 """The study of localisation: what is tuned, a box for each class, dense boxes (Tables 8 and 9).
 
-Of each seed net D is trained as the study of depth trains it, or FC layers on the convolutions of
-weights that are there already; and from it the nets of boxes (Appendix A), all for as many epochs.
+Of each seed net D, or another that is asked for, is trained as the study of depth trains it, or FC
+layers on the convolutions of weights that are there already; and from it the nets of boxes
+(Appendix A), all for as many epochs.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class BoxNet:
     @property
     def name(self) -> str:
         """The name of its trainings, less the seed; one at the paper's larger S ends with that."""
-        return f"{self.regression}-{self.tuned}{self.classifier.name.removeprefix('D')}"
+        way = self.classifier.name.removeprefix(self.classifier.net)
+        return f"{self.regression}-{self.tuned}{way}"
 
     def centre(self, size: Size) -> Source:
         """Its test by one centre crop, at Q = S."""
@@ -64,7 +66,7 @@ class BoxNet:
 
 def box_nets(size: Size) -> list[BoxNet]:
     """The nets of boxes of Table 8; those of the paper are of S = 384."""
-    classifier = Net("D", LARGER if size.is_papers else FIXED)
+    classifier = Net(size.net, LARGER if size.is_papers else FIXED)
     regressions: tuple[Regression, ...] = ("SCR", "PCR")
     return [BoxNet(each, tuned, classifier) for each in regressions for tuned in TUNED]
 
@@ -141,7 +143,7 @@ def _ours(
     net: BoxNet, classifier: str, begun: Convolutions | None, size: Size, seeds: Sequence[int]
 ) -> Iterator[Training]:
     """Scaled down, after the trials of its rate with the first seed."""
-    own = {"scale": size.scale, **_learnt(net), **(begun.settings if begun else {"net": "D"})}
+    own = {"scale": size.scale, **_learnt(net), **(begun.settings if begun else {"net": size.net})}
     if begun and net.tuned == "fc":
         own |= FC_ALONE
     yield from _tried(net.name, own, {seed: f"{classifier}-{seed}" for seed in seeds}, size)

@@ -24,8 +24,8 @@ class Size:
     """Sizes of nets and pictures, and how long is trained.
 
     `scale` is the S of training at one scale, `jitter` its ends where it is drawn; `rates` are
-    tried for each net in trainings of `trial` epochs, and `box_rates` for each that places boxes.
-    The paper's own size tries none.
+    tried for each net in trainings of `trial` epochs, and `box_rates` for each that places boxes,
+    which is a `net` of that name. The paper's own size tries none.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Size:
     trial: int
     rates: tuple[float, ...]
     batch: int = 32
+    net: str = "D"
     box_rates: tuple[float, ...] = (0.02, 0.005, 0.001)
 
     @property
@@ -71,6 +72,7 @@ class Size:
             epochs=epochs,
             trial=min(epochs, max(2, round(epochs * self.trial / self.epochs))),
             batch=said.get("batch", self.batch),
+            net=said.get("net", self.net),
             rates=rates or self.rates,
             box_rates=rates or self.box_rates,
         )
@@ -98,14 +100,15 @@ class Size:
         low, high = self.jitter
         rates = ", ".join(f"{rate:g}" for rate in self.rates)
         tried = f"the best of the rates {rates} after {self.trial}"
+        own = "" if self.net == Size.net else f"net {self.net}, "
         return (
-            f"{self.name}: width {self.width:g}, crop {self.crop}, S = {self.scale} or "
+            f"{self.name}: {own}width {self.width:g}, crop {self.crop}, S = {self.scale} or "
             f"{low} to {high}, {self.epochs} epochs, "
             f"{tried if len(self.rates) > 1 else f'a rate of {rates}'}"
         )
 
 
-SIZED = ("width", "crop", "scale", "epochs", "batch", "rate")
+SIZED = ("width", "crop", "scale", "epochs", "batch", "rate", "net")
 """Settings of trainings that are sizes of a study."""
 
 

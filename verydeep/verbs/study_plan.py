@@ -32,7 +32,7 @@ STUDIES = (*classification.STUDIES, BOXES, INITIALISATION)
 PLAN = "plan.toml"
 """What a study is of, in its folder."""
 ALL = "all"
-OWN = ("task", "net", "start", "tune", "cached", "seed", "split", "fold", "validation")
+OWN = ("task", "start", "tune", "cached", "seed", "split", "fold", "validation")
 """Settings that a study has for each of its trainings."""
 
 
@@ -188,6 +188,8 @@ def _changed(
         raise UserError(f"{size.name} is the paper's own recipes; leave --set out")
     if own := [name for name in given if name in OWN]:
         raise UserError(f"{own[0]} is what a study sets by itself; leave --set {own[0]} out")
+    if "net" in given and [*names] != [BOXES]:
+        raise UserError(f"--set net is of the study {BOXES}, alone; the others say which nets")
     rest = checked({name: value for name, value in given.items() if name not in SIZED})
     changed = size.changed(given)
     if INITIALISATION in names and "epochs" in given and changed.epochs < 2:
