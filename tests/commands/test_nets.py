@@ -37,7 +37,10 @@ def test_one_is_told_by_its_papers_table_and_its_costs(verydeep: Run) -> None:
     assert max(map(len, said.splitlines())) <= 80
     said = verydeep("nets", "ResNet_50").out
     assert "conv4_x  14    [1x1, 256; 3x3, 256; 1x1, 1024]x6" in said
-    assert "add2_13 and 4 before it  1024 x 14 x 14" in said
+    assert "add2_13 and 4 more  1024 x 14 x 14" in said
+    assert max(map(len, said.splitlines())) <= 80
+    said = verydeep("nets", "D").out
+    assert "dense, S = 256, Q = 256                ICLR 2015, Table 3   27.0    8.8\n" in said
     assert "vgg16 is configuration D of Table 1" in verydeep("nets", "vgg16").out
     assert "lenet is LeNet-5 of LeCun et al." in verydeep("nets", "lenet").out
 

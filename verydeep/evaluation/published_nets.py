@@ -53,6 +53,13 @@ ResNet-1202 | CIFAR-10        | 7.93  | He et al., 2016, Table 6
 """Net, data (CIFAR-10 with mirror images and shifts, or as it is), test error, source."""
 
 
+def in_print(error: float | None) -> str:
+    """An error as papers print it, "27.0" or "8.75"; "-" where they print none."""
+    if error is None:
+        return "-"
+    return f"{error:.1f}" if round(error, 1) == error else f"{error:g}"
+
+
 @dataclass(frozen=True)
 class PrintedError:
     """What a paper printed of one net; None of what it did not print.
@@ -83,7 +90,7 @@ def _of_table_1() -> list[PrintedError]:
             ((net, smallest, largest),) = row.nets
             trained = f"{smallest}" if smallest == largest else f"{smallest}-{largest}"
             shown = f"dense, S = {trained}, Q = {', '.join(map(str, row.scales))}"
-            source = f"Simonyan & Zisserman, 2015, {row.table}"
+            source = f"ICLR 2015, {row.table}"
             found.append(PrintedError(net, shown, row.top1, row.top5, source))
     return found
 

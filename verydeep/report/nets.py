@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from verydeep.evaluation.published_nets import printed_of
+from verydeep.evaluation.published_nets import in_print, printed_of
 from verydeep.nets import named
 from verydeep.nets.cost import MAKERS, Cost, RowCost
 from verydeep.nets.rows import PICTURE
@@ -63,7 +63,7 @@ def printed_errors(name: str) -> list[str]:
         [
             row.shown,
             row.source,
-            *(f"{value:g}" if value is not None else "-" for value in (row.top1, row.top5)),
+            *map(in_print, (row.top1, row.top5)),
         ]
         for row in printed_of(name)
     ]
@@ -93,7 +93,7 @@ def _lines(table: Table, costed: Cost) -> Iterator[Sequence[str]]:
     for count, rows in parts(table):
         some = [by_name[row.name] for row in rows if by_name[row.name] in made]
         if some:
-            many = f" and {count - 1} before it" if count > 1 else ""
+            many = f" and {count - 1} more" if count > 1 else ""
             yield _line(f"{some[-1].name}{many}", some)
 
 

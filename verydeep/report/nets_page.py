@@ -11,6 +11,7 @@ from verydeep.evaluation.published_nets import (
     PRINTED_OF_SMALL,
     PrintedError,
     best_of,
+    in_print,
 )
 from verydeep.nets import named
 from verydeep.nets.cost import Cost, cost
@@ -63,6 +64,6 @@ def _cost(name: str) -> Cost:
 def _rows(printed: Iterable[PrintedError]) -> Iterable[tuple[str, ...]]:
     for row in printed:
         price = _cost(row.net)
-        errors = ("-" if value is None else f"{value:g}" for value in (row.top1, row.top5))
+        errors = map(in_print, (row.top1, row.top5))
         counts = short(price.parameters), short(price.multiply_adds)
         yield (escape(row.net), escape(row.shown), *errors, *counts, escape(row.source))
