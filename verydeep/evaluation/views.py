@@ -140,6 +140,11 @@ def dense(model: Member | Stack) -> Protocol:
     return Protocol("dense", network.table.crop, model.scales)
 
 
+def mirrors(name: str) -> bool:
+    """Whether the protocol of that name shows mirror images beside pictures."""
+    return WAYS[name] != ("centre",)
+
+
 def takes(table: Table, name: str) -> bool:
     """Whether a net can be tested by the protocol of that name: by whole pictures, not by all."""
     return table.placed is None or "whole" not in WAYS[name]

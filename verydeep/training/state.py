@@ -79,10 +79,11 @@ def best_of(epochs: Sequence[Epoch], watched: Figure) -> Epoch | None:
 class Schedule:
     """The rate of each step, and when a training is over.
 
-    Where it falls on plateaus it is cut on one of a figure, three times, and then comes the end.
-    That figure is the one `watched`, of the validation part. Where settings have latest cuts, there
-    are as many as those, on a plateau or when they are due. Carries the best cost so far and how
-    many epochs have passed without a better one.
+    Where it falls at steps, the last of those ends it. Where it falls on plateaus it is cut on one
+    of a figure, three times, and then comes the end. That figure is the one `watched`, of the
+    validation part. Where settings have latest cuts, there are as many as those, on a plateau or
+    when they are due. Carries the best cost so far and how many epochs have passed without a better
+    one.
     """
 
     settings: Settings
@@ -106,12 +107,19 @@ class Schedule:
             return settings.rate * (step + 1) / math.ceil(rising)
         if settings.fall == "plateau":
             return settings.rate / CUT**self.cuts
+        if settings.fall == "steps":
+            return settings.rate / CUT ** sum(step >= at for at in settings.at_steps[:-1])
+        if settings.fall == "stairs":
+            share, epochs = settings.stairs
+            return float(settings.rate * share ** (step // (epochs * steps)))
         fallen = (step - rising) / (settings.epochs * steps - rising)
         return settings.rate * (1 + math.cos(math.pi * fallen)) / 2
 
     def ended_by(self, epoch: Epoch) -> bool:
         """Takes note of an epoch; True when the last plateau is over."""
-        if self.settings.fall == "cosine":
+        if self.settings.fall == "steps":
+            return epoch.step >= self.settings.at_steps[-1]
+        if self.settings.fall != "plateau":
             return False
         cost = self.watched.cost(epoch.figures[self.watched.name])
         self.best, self.since = (cost, 0) if cost < self.best else (self.best, self.since + 1)
