@@ -27,7 +27,7 @@ BESIDES = (
     "task", "fc", "start", "tune", "cached", "views", "average", "class_weights", "sampling",
     "micro_batch", "precision", "compiled", "bad_start", "bad_loss", "bad_picture", "seed", "split",
     "fold", "validation", "fall", "warm_up", "border", "area", "aspect", "mirror", "smoothing",
-    "disturb", "at_steps", "stairs",
+    "disturb", "at_steps", "stairs", "mean_from",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
 

@@ -29,7 +29,7 @@ LATER = {
     "task": "classify", "fall": "plateau", "warm_up": 0.0, "class_weights": "none",
     "sampling": "plain", "cached": False, "views": 8, "validation": "found", "at_steps": (),
     "stairs": (1.0, 1), "border": 0, "mirror": True, "area": 1.0, "aspect": 1.0, "smoothing": 0.0,
-    "disturb": 0.0,
+    "disturb": 0.0, "mean_from": 0,
 }  # fmt: skip
 """Settings that came later, and what is meant where a run.toml does not say them."""
 OF_FALLS = {
@@ -79,7 +79,9 @@ class Settings:
     fully-connected ones, or "last" for the one that gives the scores.
     Where nothing of the trunk is, `cached` has each picture shown as so many fixed `views`, whose
     values are worked out once (`training/cached.py`); the shift of colour must then be none.
-    `average` above 0 tests and keeps an exponential moving average of the weights with that decay.
+    `average` above 0 tests and keeps an exponential moving average of the weights with that decay;
+    `mean_from` the plain mean of the weights at the ends of the epochs, from that one on, counted
+    from 1 (Izmailov et al., 2018): what a run's last checkpoints have, averaged.
 
     On a CPU, and wherever sums are in order, a batch is cut into micro-batches of so many pictures,
     whose gradients are summed in a fixed order: the number of threads cannot change what is learnt.
@@ -135,6 +137,7 @@ class Settings:
     cached: bool = False
     views: Annotated[int, Between(1, MANY)] = 8
     average: Share = 0.0
+    mean_from: Annotated[int, Between(0, MANY)] = 0
     class_weights: Literal["none", "balanced"] = "none"
     sampling: Literal["plain", "balanced"] = "plain"
     validation: Literal["found", "drawn"] = "found"
@@ -178,6 +181,10 @@ class Settings:
                 "class_weights and sampling are both balanced, so that rare classes would count "
                 "twice; take one of them"
             )
+        if self.average and self.mean_from:
+            raise UserError("average and mean_from are two averages of the weights; take one")
+        if self.mean_from > self.epochs:
+            raise UserError(f"mean_from is {self.mean_from}, and there are {self.epochs} epochs")
         if self.fold and self.fold[0] >= self.fold[1]:
             raise UserError(f"fold {self.fold[0]} of {self.fold[1]}; the first of them is fold 0")
         if self.fall == "steps" and [*self.at_steps] != sorted({*self.at_steps} or [1]):

@@ -203,7 +203,7 @@ class Training:
             parameter.requires_grad_(name.partition(".")[0] in tuned)
         learning = {n: p for n, p in network.named_parameters() if p.requires_grad}
         optimiser = SGD(learning, settings.rate, settings.momentum, settings.decay)
-        if not settings.average:
+        if not settings.average and not settings.mean_from:
             return cls(network, task, optimiser)
         average = {name: tensor.detach().clone() for name, tensor in _tensors(network)}
         return cls(network, task, optimiser, average)
@@ -223,9 +223,20 @@ class Training:
         The weights after update k of n count (1 - decay) decay^(n - k) / (1 - decay^n): those that
         the training began with do not count, as in Adam's correction (Kingma & Ba, 2015, Sect. 3).
         """
-        if self.average is not None:
+        if self.average is not None and decay:
             updates = number + 1 - sum(step < number for step in self.left_out)
             share = (1 - decay) / (1 - decay**updates)
+            for name, tensor in _tensors(self.network):
+                self.average[name].lerp_(tensor, share)
+
+    @torch.no_grad()
+    def update_mean(self, first: int) -> None:
+        """Takes the weights at the end of an epoch into the mean of those from epoch `first` on.
+
+        Until then the mean is of the weights as they are; without a first there is none.
+        """
+        if self.average is not None and first:
+            share = 1 / max(1, len(self.epochs) + 2 - first)
             for name, tensor in _tensors(self.network):
                 self.average[name].lerp_(tensor, share)
 
