@@ -56,6 +56,11 @@ FINE = (0, 12, 24)
 score map has 36."""
 GRID = 5
 """Crops along each side of a picture: with mirror images 50 a scale, 150 at three (Sect. 4.3)."""
+COUNTS = {
+    "centre": 1, "whole": 2, "ten": 10, "square": 10, "squares": 2 * 3 * 6, "grid": 2 * GRID**2,
+    "fine": 2 * len(FINE) ** 2,
+}  # fmt: skip
+"""Views of a picture, shown in each way."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,7 @@ class Pass:
     @property
     def count(self) -> int:
         """Number of views of a picture."""
-        if self.way == "whole":
-            return 2
-        one = self.crop + FINE[-1]  # a picture of any size has as many
-        return len(self.cuts(one, one)) * (1 if self.way == "centre" else 2)
+        return COUNTS[self.way]
 
     def pixels(self, height: int, width: int) -> int:
         """Pixels in all views of a picture of that size."""
