@@ -68,6 +68,14 @@ def test_alexnet_and_googlenet_are_trained_as_far_as_their_papers_print_it() -> 
     assert [row.top5 for row in RECIPES["GoogLeNet"].printed] == [10.07, 9.15, 7.89]
 
 
+def test_recipes_are_called_as_people_type_them() -> None:
+    assert recipe("resnet50") is RECIPES["ResNet-50"]
+    assert recipe("cifar-resnet-20") is RECIPES["CIFAR-ResNet-20"]
+    assert recipe("D-384") is RECIPES["D-384"]
+    with pytest.raises(UserError, match="no recipe 'ResNet-51'; did you mean 'ResNet-50'"):
+        recipe("ResNet-51")
+
+
 def test_digits_are_not_mirrored_by_lenets_recipe() -> None:
     one = settings("LeNet-5")
     assert (one.crop, one.scale, one.mirror, one.epochs) == (32, (32, 32), False, 20)

@@ -17,6 +17,7 @@ from verydeep import schema
 from verydeep.errors import UserError
 from verydeep.evaluation.published import Published, of_net
 from verydeep.evaluation.published_nets import PrintedError, printed_of
+from verydeep.nets.named import bare
 from verydeep.schema import AndOthers, Line
 from verydeep.training.duration import MOST_EPOCHS
 from verydeep.training.neighbours import NEIGHBOURS, PRINTED_AS
@@ -97,14 +98,18 @@ RECIPES = {
     )
 }  # fmt: skip
 
+_BY_BARE = {bare(name): found for name, found in RECIPES.items()}
+
 
 def recipe(named: str) -> Recipe:
     """The recipe of that name, or of a TOML file of settings, such as a run's own run.toml.
 
+    Capitals and dashes may be left out: `resnet50`.
+
     Raises UserError for an unknown name or setting.
     """
-    if named in RECIPES:
-        return RECIPES[named]
+    if (found := _BY_BARE.get(bare(named))) is not None:
+        return found
     path = Path(named)
     if path.suffix == ".toml":
         return _of_file(path)
