@@ -21,6 +21,8 @@ Purpose = Literal[
     "resample",
     "shuffle",
     "codes",
+    "patch",
+    "labels",
 ]
 
 _PURPOSES: dict[Purpose, int] = {
@@ -35,6 +37,8 @@ _PURPOSES: dict[Purpose, int] = {
     "resample": 9,
     "shuffle": 10,
     "codes": 11,
+    "patch": 12,
+    "labels": 13,
 }
 
 

@@ -310,6 +310,27 @@ def test_an_average_of_the_weights_forgets_those_it_began_with() -> None:
         torch.testing.assert_close(training.average["fc8.bias"], torch.full((10,), 2.4391144))
 
 
+def test_a_mean_of_the_last_epochs_ends_is_of_their_weights() -> None:
+    """Learning goes on as without; from the second of three epochs on, the mean of two, by hand."""
+    settings = replace(SETTINGS, epochs=3)
+    ends: list[torch.Tensor] = []
+    kept: list[torch.Tensor] = []
+    train_part, test_part = drawn(10)
+    for given, found in ((settings, ends), (replace(settings, mean_from=2), kept)):
+        net = network()
+        training = Training.of(net, given)
+        for _ in fit(training, source_of(train_part), test_part, given):
+            found.append(weights_of(net).clone())
+    first, second, third = ends
+    torch.testing.assert_close(kept[0], first)
+    torch.testing.assert_close(kept[1], second)
+    torch.testing.assert_close(kept[2], (second + third) / 2)
+    with pytest.raises(UserError, match="two averages of the weights"):
+        replace(settings, average=0.9, mean_from=2)
+    with pytest.raises(UserError, match="mean_from is 4, and there are 3 epochs"):
+        replace(settings, mean_from=4)
+
+
 def test_shards_give_the_gradient_of_the_whole_batch() -> None:
     whole, sharded = (
         trained(replace(SETTINGS, dropout=0.0, epochs=1, micro_batch=size))[0] for size in (10, 3)

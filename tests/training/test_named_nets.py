@@ -129,7 +129,8 @@ def test_tasks_put_their_own_end_behind_scores_that_are_means() -> None:
 
 def test_a_net_for_the_places_of_one_map_is_tested_by_crops() -> None:
     built = build("deepface", 10, width=0.0625, crop=104)
-    assert [name for name in WAYS if takes(built.table, name)] == ["centre", "ten", "crops"]
+    expected = ["centre", "ten", "crops", "alexnet", "googlenet"]
+    assert [name for name in WAYS if takes(built.table, name)] == expected
     with pytest.raises(
         UserError, match="DeepFace cannot be laid over whole pictures: its 'local2_2"
     ):

@@ -15,6 +15,7 @@ from tests.conftest import TWO_CORES
 from verydeep.datasets import open_dataset
 from verydeep.errors import Stopped, UserError
 from verydeep.pictures.reading import read_picture
+from verydeep.training.neighbours import NEIGHBOURS
 from verydeep.training.recipes import RECIPES, chain, recipe, settings_of
 from verydeep.training.settings import Settings
 from verydeep.verbs import stages, train
@@ -86,7 +87,7 @@ def test_a_recipe_of_fewer_epochs_rises_for_a_quarter_of_them_at_most(
     assert settings_of(RECIPES["quick"], {"epochs": 9, "warm_up": 3.0})["warm_up"] == 3
 
 
-PAPERS = [name for name in RECIPES if name not in ("small", "quick")]
+PAPERS = [name for name in RECIPES if name not in ("small", "quick", *NEIGHBOURS)]
 
 
 @pytest.mark.parametrize("name", PAPERS)

@@ -21,7 +21,9 @@ NETS = (
     "Plain-20", "Plain-32", "Plain-44", "Plain-56", "Plain-110", "NN1", "NN2", "NN2-BN", "DeepFace",
     "AlphaGo-128", "AlphaGo-192", "AlphaGo-256", "AlphaGo-384",
 )  # fmt: skip
-PROTOCOLS = ("dense", "crops", "both", "centre", "ten")
+PROTOCOLS = (
+    "dense", "crops", "both", "centre", "ten", "alexnet", "googlenet", "overfeat", "resnet",
+)  # fmt: skip
 SERVED_PROTOCOLS = ("dense", "centre")
 TRANSFER_PROTOCOLS = ("draws", "voc2007", "voc2012", "action")
 ENGINES = ("winograd", "openvino", "onnxruntime", "torch")

@@ -36,7 +36,8 @@ def evaluate(
     protocol: Annotated[
         str,
         typer.Option(
-            help="dense (whole pictures), crops (50 each), both, centre or ten.",
+            help="dense (whole pictures), crops (50 each), both, centre, ten; or alexnet, "
+            "googlenet, overfeat, resnet: as those papers test.",
             autocompletion=one_of(PROTOCOLS),
         ),
     ] = "dense",

@@ -51,6 +51,8 @@ SETTINGS = {
     **dict.fromkeys(
         ("fall", "cosine", "scheduler", "lr-scheduler", "lr-schedule", "sched"), "fall"
     ),
+    **dict.fromkeys(("label-smoothing", "smoothing"), "smoothing"),
+    **dict.fromkeys(("swa", "swa-start"), "mean_from"),
     **dict.fromkeys(("early-stopping", "lr-patience"), "patience"),
 }
 """Settings that `--set` alone takes, and what other programs call them."""
@@ -73,6 +75,7 @@ VERBS = {
 EXAMPLES = {"precision": "bf16", "initial": "he", "compiled": "true", "average": "0.999"}
 EXAMPLES |= {"momentum": "0.9", "dropout": "0.5", "decay": "5e-4", "patience": "5"}
 EXAMPLES |= {"colour": "0.1", "micro_batch": "16", "warm_up": "1", "fall": "cosine"}
+EXAMPLES |= {"smoothing": "0.1", "mean_from": "15"}
 
 ARGUMENTS = {
     "DATA": (

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from verydeep.benchmarks import caltech, coco, ilsvrc, voc
+from verydeep.benchmarks import caltech, cifar, coco, ilsvrc, mnist, voc
 from verydeep.drawings import drawn
 from verydeep.errors import UserError
 from verydeep.folders import folder, table
@@ -29,7 +29,7 @@ class Kind(Protocol):
         """The dataset; UserError where it cannot be opened."""
 
 
-KINDS: tuple[Kind, ...] = (drawn, pack, table, ilsvrc, voc, coco, caltech, folder)
+KINDS: tuple[Kind, ...] = (drawn, pack, table, ilsvrc, voc, coco, caltech, mnist, cifar, folder)
 """Every kind, in the order in which they are asked whether they are there."""
 
 

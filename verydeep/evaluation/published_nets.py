@@ -73,6 +73,11 @@ class PrintedError:
     top5: float | None
     source: str
 
+    def __str__(self) -> str:
+        found = (("top-1", self.top1), ("top-5", self.top5))
+        errors = ", ".join(f"{what} error {value:g} %" for what, value in found if value)
+        return f"{self.net} as printed: {errors}, {self.shown} ({self.source})"
+
 
 def _cells(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]

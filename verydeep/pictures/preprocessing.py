@@ -50,6 +50,12 @@ class Pixels:
         """Q for testing at one scale: S, or the middle of its range (Sect. 3.2)."""
         return sum(self.scale) // 2
 
+    @property
+    def mean_colour(self) -> UInt8[np.ndarray, 3]:
+        """RGB, in bytes, of what is nearest to zero once the mean is subtracted."""
+        mean = self.mean[::-1] if self.order == "BGR" else self.mean
+        return np.round(255 / self.maximum * np.array(mean)).clip(0, 255).astype(np.uint8)
+
     def read(self, source: Source, smaller_side: int) -> Picture:
         """The picture read and rescaled; raises PictureError where it cannot be.
 
@@ -72,7 +78,10 @@ class Pixels:
 
         Bilinearly by PyTorch, within a grey level of what Pillow gives in five times the time.
         """
-        size = rescaled_size(image.shape[:2], smaller_side)
+        return self.resized(image, rescaled_size(image.shape[:2], smaller_side))
+
+    def resized(self, image: Picture, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+        """The picture with that height and width, each side by its own factor."""
         if image.shape[:2] == size:
             return image
         if self.resize != "bilinear":

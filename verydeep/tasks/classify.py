@@ -31,6 +31,13 @@ def _loss(scores: Scores, labels: Targets, weights: ClassWeights | None) -> torc
     return F.cross_entropy(scores.float(), labels, weights, reduction="none")
 
 
+def _smoothed(
+    scores: Scores, labels: Targets, weights: ClassWeights | None, share: float
+) -> torch.Tensor:
+    """The loss against labels of which a share is spread over all classes."""
+    return F.cross_entropy(scores.float(), labels, weights, reduction="none", label_smoothing=share)
+
+
 def _balanced(pictures: int, counts: Counts) -> ClassWeights:
     """N / (K n) for a picture of a class of n of N pictures, 1 on average; 0 for an empty class."""
     weights = pictures / (len(counts) * np.maximum(counts, 1))
@@ -62,4 +69,5 @@ CLASSIFY = Task(
     without_looking=lambda dataset, part: str(blind(part.labels, dataset.classes)),
     protocols=("centre", "dense"),
     balanced=_balanced,
+    smoothed=_smoothed,
 )

@@ -25,6 +25,8 @@ Targets = Shaped[Tensor, "B ..."]
 """What it is to give, in whatever form the task's loss wants it."""
 ClassWeights = Float[Tensor, " K"]
 """What a picture of each class counts in the loss."""
+Each = Float[Tensor, " B"]
+"""A number for each picture of a micro-batch."""
 Counts = Int64[np.ndarray, " K"]
 """Pictures of each class."""
 Answers = Float32[np.ndarray, "N C"]
@@ -106,6 +108,9 @@ class Task:
 
     `rates` are those to learn it at from a part, where they are others than the usual ones.
 
+    `smoothed` is the loss with a share of each label given to all classes alike, of a task whose
+    pictures have one label each.
+
     `judge` shows a net the pictures of a part, and calls its last argument from time to time, which
     may raise. It gives a value for each of the `figures`: the first is watched by the schedule
     and chooses the weights, of equals the lower loss. `judged_by` says how, in a few words;
@@ -136,6 +141,7 @@ class Task:
     fitting: Callable[[Dataset], Dataset] = lambda dataset: dataset
     rates: Callable[[Part], Rates] | None = None
     balanced: Callable[[int, Counts], ClassWeights] | None = None
+    smoothed: Callable[[Scores, Targets, ClassWeights | None, float], Each] | None = None
 
     @property
     def watched(self) -> Figure:

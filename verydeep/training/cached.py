@@ -40,6 +40,7 @@ from verydeep.safetensors_layout import bytes_of
 from verydeep.tasks.task import Judgement
 from verydeep.training.loader import Batch, CropSource, read_crop, shares
 from verydeep.training.settings import Settings
+from verydeep.training.softening import disturbed
 from verydeep.training.state import cached_row
 from verydeep.training.values import Files, Kept, Piece, made
 
@@ -219,9 +220,10 @@ class Cached:
             view = (epoch + again) % views
             found, count = self.kept.of(view * len(part) + pictures), len(numbers)
             windows = tuple(window_of(fields) for fields in found.windows)
+            targets = target(part, found.taken, source.outputs, windows)
             batch = Batch(
                 torch.from_numpy(found.values),
-                target(part, found.taken, source.outputs, windows),
+                disturbed(targets, numbers, len(source.outputs), settings, epoch),
                 torch.zeros(count, dtype=torch.bool),
                 torch.zeros(count, 3),
                 torch.tensor([0.0 if skips and i in found.faults else 1.0 for i in range(count)]),

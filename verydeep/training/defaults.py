@@ -6,7 +6,7 @@ and the number of its cores: never on a clock, so the same command always trains
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -19,14 +19,15 @@ from verydeep.runtime.machine import Machine
 from verydeep.training.choices import choices, table_of
 from verydeep.training.footprint import micro_batch_of
 from verydeep.training.recipes import CROP, Recipe, settings_of
-from verydeep.training.settings import Settings, checked
+from verydeep.training.settings import MANY, Settings, checked
 from verydeep.training.state import trains_trunk
 from verydeep.weights.warm_start import Origin
 
 BESIDES = (
     "task", "fc", "start", "tune", "cached", "views", "average", "class_weights", "sampling",
     "micro_batch", "precision", "compiled", "bad_start", "bad_loss", "bad_picture", "seed", "split",
-    "fold", "validation", "fall", "warm_up",
+    "fold", "validation", "fall", "warm_up", "border", "area", "aspect", "mirror", "smoothing",
+    "disturb", "at_steps", "stairs", "mean_from",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
 
@@ -59,6 +60,8 @@ def choose(
     if recipe is not None:
         chosen = settings_of(recipe, given)
         why = dict.fromkeys(recipe.settings, f"as in recipe {recipe.name}")
+        for name, value, reason in _in_steps(train, {**chosen, **given}, said):
+            chosen[name], why[name] = value, reason
         if chosen["scale"] != checked(recipe.settings).get("scale"):
             why["scale"] = f"crop + {chosen['scale'][0] - chosen.get('crop', CROP)}"
         if chosen.get("initial") != recipe.settings.get("initial"):
@@ -96,6 +99,11 @@ def choose(
         _refuse_uncachable(settings, origin, table)
     if settings.compiled and machine.device == "cpu":
         raise UserError("compiled is for a GPU, and this trains on a CPU; leave it out")
+    if (settings.smoothing or settings.disturb) and tasks.named(settings.task).smoothed is None:
+        raise UserError(
+            f"smoothing and disturb are of pictures with one label each, and task {settings.task} "
+            f"has others; leave them out"
+        )
     if settings.class_weights == "balanced" and tasks.named(settings.task).balanced is None:
         raise UserError(f"task {settings.task} has no classes to weigh; leave class_weights out")
     if settings.batch > len(train):
@@ -103,6 +111,25 @@ def choose(
             f"a batch of {settings.batch} is more than the {len(train)} pictures there are"
         )
     return Choice(settings, reasons)
+
+
+def _in_steps(
+    train: Part, known: Mapping[str, Any], said: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, str]]:
+    """(setting, value, reason) of a recipe that counts steps: its epochs; or else its steps.
+
+    Without a ceiling of epochs there are as many as those steps take. With one that they do not
+    fit in they are moved in proportion, so that the rate falls as often, and as far apart.
+    """
+    if known.get("fall") != "steps" or not known.get("at_steps"):
+        return
+    last = known["at_steps"][-1]
+    an_epoch = max(1, len(train) // known.get("batch", Settings.batch))
+    if "epochs" not in said:
+        yield "epochs", min(-(-last // an_epoch), MANY), f"{last:,} steps of {an_epoch} an epoch"
+    elif (there := known["epochs"] * an_epoch) < last:
+        moved = tuple(max(i + 1, at * there // last) for i, at in enumerate(known["at_steps"]))
+        yield "at_steps", moved, f"the recipe's {last:,} steps, made {there:,}"
 
 
 def _refuse_uncachable(settings: Settings, origin: Origin | None, table: Table) -> None:

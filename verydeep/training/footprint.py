@@ -67,7 +67,7 @@ def footprint(
     learnt = [FLOAT * row.parameters for row in rows if row.name in tuned]
     weights = FLOAT * sum(row.parameters for row in rows)
     held = 1 + (int(log2(max(1, share // settings.micro_batch))) if in_order else 0)
-    kept = weights * (2 if settings.average else 1) + sum(learnt)
+    kept = weights * (2 if settings.average or settings.mean_from else 1) + sum(learnt)
     if device == "cpu":
         at_once = min(threads, -(-share // settings.micro_batch))
         values = bytes_of_values(table, min(share, settings.micro_batch), settings.tune)

@@ -22,13 +22,15 @@ from verydeep.errors import PictureError
 from verydeep.nets.rows import PICTURE
 from verydeep.parts.annotations import Labels
 from verydeep.parts.dataset import Part
-from verydeep.pictures.preprocessing import Pixels, crop_place
+from verydeep.pictures.preprocessing import Pixels
 from verydeep.pictures.reading import Picture, Source
 from verydeep.pictures.windows import Window
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.threads import in_order
 from verydeep.training.balance import balanced_draws
+from verydeep.training.crops import crop, drawn_patch, is_of_patches, patch
 from verydeep.training.settings import Settings
+from verydeep.training.softening import disturbed
 
 MEMORY = 3 * 2**29
 """Bytes that rescaled pictures may take: 1.5 GiB, 39,900 pictures of 112 x 120."""
@@ -171,9 +173,10 @@ def batches(
             for i, crop in zip(numbers, crops, strict=True)
         ]
         draws, taken, windows, faults = zip(*read, strict=True)
+        targets = target(part, np.array(taken), source.outputs, windows)
         batch = Batch(
             images,
-            target(part, np.array(taken), source.outputs, windows),
+            disturbed(targets, numbers, len(source.outputs), settings, epoch),
             torch.tensor([draw.mirrored for draw in draws]),
             torch.from_numpy(np.stack([draw.shift for draw in draws])) @ axes,
             torch.tensor([0.0 if fault and skips else 1.0 for fault in faults]),
@@ -235,7 +238,8 @@ def augmentation(settings: Settings, epoch: int, sample: int) -> Augmentation:
     y, x, mirrored = draw.random(3)
     scale = int(draw.integers(settings.scale[0], settings.scale[1], endpoint=True))
     shift = draw.normal(0, 1, 3) * settings.colour
-    return Augmentation(scale, (y, x), bool(mirrored < 0.5), shift.astype(np.float32))
+    turned = settings.mirror and bool(mirrored < 0.5)
+    return Augmentation(scale, (y, x), turned, shift.astype(np.float32))
 
 
 def read_crop(
@@ -251,10 +255,12 @@ def read_crop(
     own = sample % len(source.part)
 
     def cut(i: int) -> Window:
-        image, window = source.part.view(i, source.pixels, chosen.scale)
-        top, left = crop_place(window.size, *chosen.place, side)
-        out[:] = image[top : top + side, left : left + side]
-        window = window.cropped(top, left, (side, side))
+        view = source.part.view(i, source.pixels, chosen.scale)
+        if is_of_patches(settings):
+            size = drawn_patch(view[1].size, settings, epoch, sample)
+            window = patch(view, source.pixels, size, chosen.place, out)
+        else:
+            window = crop(view, source.pixels, settings, chosen.place, out)
         return window.mirror() if chosen.mirrored else window
 
     try:

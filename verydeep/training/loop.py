@@ -67,6 +67,7 @@ def fit(
         schedule.begin(number)
         _train(training, source, settings, schedule, runtime, after_step, load)
         start = perf_counter()
+        training.update_mean(settings.mean_from)
         with training.averaged():
             judged = judge(training.network, validation, runtime, while_testing)
         count = steps(len(source.part), settings)

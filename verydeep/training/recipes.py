@@ -16,8 +16,11 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from verydeep import schema
 from verydeep.errors import UserError
 from verydeep.evaluation.published import Published, of_net
+from verydeep.evaluation.published_nets import PrintedError, printed_of
+from verydeep.nets.named import bare
 from verydeep.schema import AndOthers, Line
 from verydeep.training.duration import MOST_EPOCHS
+from verydeep.training.neighbours import NEIGHBOURS, PRINTED_AS
 from verydeep.training.settings import BEFORE, STEP, checked
 
 CROP = 224
@@ -36,12 +39,16 @@ OURS = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings by name; `after` is the recipe whose weights it starts from."""
+    """Settings by name; `after` is the recipe whose weights it starts from.
+
+    `published` are the rows of VGG's paper, `printed` what other papers say of the net.
+    """
 
     name: str
     settings: Mapping[str, Any]
     after: str | None = None
     published: tuple[Published, ...] = field(default=())
+    printed: tuple[PrintedError, ...] = ()
 
 
 def _at_256(net: str) -> Recipe:
@@ -66,6 +73,12 @@ def _jittered(net: str) -> Recipe:
     return Recipe(f"{net}-jitter", settings, f"{net}-384", of_net(net, 256, 512))
 
 
+def _beside(name: str, settings: Mapping[str, Any]) -> Recipe:
+    """The recipe of a net of another paper, with its errors."""
+    net = settings["net"]
+    return Recipe(name, settings, printed=tuple(printed_of(PRINTED_AS.get(net, net))))
+
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -79,19 +92,24 @@ RECIPES = {
         # Sect. 3.1: what makes pre-initialisation unnecessary
         Recipe("D-256-glorot", {**_at_256("D").settings, "initial": GLOROT}),
         Recipe("E-256-glorot", {**_at_256("E").settings, "initial": GLOROT}),
+        *(_beside(name, settings) for name, settings in NEIGHBOURS.items()),
         Recipe("small", {**OURS, "width": 0.25, "epochs": 20}),
         Recipe("quick", {**OURS, "width": 0.125, "epochs": 6}),
     )
 }  # fmt: skip
 
+_BY_BARE = {bare(name): found for name, found in RECIPES.items()}
+
 
 def recipe(named: str) -> Recipe:
     """The recipe of that name, or of a TOML file of settings, such as a run's own run.toml.
 
+    Capitals and dashes may be left out: `resnet50`.
+
     Raises UserError for an unknown name or setting.
     """
-    if named in RECIPES:
-        return RECIPES[named]
+    if (found := _BY_BARE.get(bare(named))) is not None:
+        return found
     path = Path(named)
     if path.suffix == ".toml":
         return _of_file(path)

@@ -27,9 +27,18 @@ BEFORE = {"divide": True, "bad_start": "train"}
 run.toml, taken as a recipe, trains again."""
 LATER = {
     "task": "classify", "fall": "plateau", "warm_up": 0.0, "class_weights": "none",
-    "sampling": "plain", "cached": False, "views": 8, "validation": "found",
+    "sampling": "plain", "cached": False, "views": 8, "validation": "found", "at_steps": (),
+    "stairs": (1.0, 1), "border": 0, "mirror": True, "area": 1.0, "aspect": 1.0, "smoothing": 0.0,
+    "disturb": 0.0, "mean_from": 0,
 }  # fmt: skip
 """Settings that came later, and what is meant where a run.toml does not say them."""
+OF_FALLS = {
+    "patience": "plateau",
+    "latest_cuts": "plateau",
+    "at_steps": "steps",
+    "stairs": "stairs",
+}
+"""Settings that one way of falling has alone."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +58,30 @@ class Settings:
     next plateau ends the run. `epochs` is the ceiling.
     `latest_cuts` are shares of all epochs after which the rate is cut at the latest, in short runs:
     as many cuts as there are shares. With "cosine" it falls from step to step along half a cosine
-    to nothing at the end of `epochs` (Loshchilov & Hutter, 2017), and no plateau matters. Either
+    to nothing at the end of `epochs` (Loshchilov & Hutter, 2017), and no plateau matters. With
+    "steps" it is divided by 10 after each of `at_steps` but the last, with whose epoch the run
+    ends, as for CIFAR (He et al., 2016); with "stairs" (share, epochs) it is that share of itself
+    after every so many epochs, as GoogLeNet's is 0.96 of itself after every 8. Whichever
     way it rises in proportion to the steps over the first `warm_up` epochs (Goyal et al., 2017).
+
+    Crops are of the picture at S. With a `border` they are of it with so many pixels around it, of
+    the colour that the mean makes zero (He et al., 2016, of CIFAR: 4). With an `area` below 1 or an
+    `aspect` above it they are patches made as large as the crop: of a share of the picture from
+    `area` to 1, their width over their height from 1 / aspect to aspect (Szegedy et al., 2015: 0.08
+    and 4/3). Half of all crops are mirrored but where `mirror` is false, as of digits.
+
+    `smoothing` is the share of each label that all classes have alike (Szegedy et al., 2016), and
+    `disturb` how often a picture is learnt from under a label drawn from all of them (Xie et al.,
+    2016).
 
     `start` is a weights file whose layers the net starts from, over the random ones of `initial`;
     the pixels are then its own, too. `tune` says which layers are trained: "all", "fc" for the
     fully-connected ones, or "last" for the one that gives the scores.
     Where nothing of the trunk is, `cached` has each picture shown as so many fixed `views`, whose
     values are worked out once (`training/cached.py`); the shift of colour must then be none.
-    `average` above 0 tests and keeps an exponential moving average of the weights with that decay.
+    `average` above 0 tests and keeps an exponential moving average of the weights with that decay;
+    `mean_from` the plain mean of the weights at the ends of the epochs, from that one on, counted
+    from 1 (Izmailov et al., 2018): what a run's last checkpoints have, averaged.
 
     On a CPU, and wherever sums are in order, a batch is cut into micro-batches of so many pictures,
     whose gradients are summed in a fixed order: the number of threads cannot change what is learnt.
@@ -95,7 +119,15 @@ class Settings:
     dropout: Share = 0.5
     colour: Annotated[float, Between(0, 1e6)] = 0.1
     divide: bool = False
-    fall: Literal["plateau", "cosine"] = "plateau"
+    border: Annotated[int, Between(0, SIDE)] = 0
+    area: Annotated[float, Between(0, 1, "(]")] = 1.0
+    aspect: Annotated[float, Between(1, 16)] = 1.0
+    mirror: bool = True
+    smoothing: Share = 0.0
+    disturb: Share = 0.0
+    fall: Literal["plateau", "cosine", "steps", "stairs"] = "plateau"
+    at_steps: Annotated[tuple[Annotated[int, Between(1, 2**53)], ...], Most(32)] = ()
+    stairs: tuple[Positive, Annotated[int, Between(1, MANY)]] = (1.0, 1)
     warm_up: Annotated[float, Between(0, MANY)] = 0.0
     patience: Annotated[int, Between(1, MANY)] = 5
     latest_cuts: Annotated[tuple[Annotated[float, Between(0, 1, "(]")], ...], Most(32)] = ()
@@ -105,6 +137,7 @@ class Settings:
     cached: bool = False
     views: Annotated[int, Between(1, MANY)] = 8
     average: Share = 0.0
+    mean_from: Annotated[int, Between(0, MANY)] = 0
     class_weights: Literal["none", "balanced"] = "none"
     sampling: Literal["plain", "balanced"] = "plain"
     validation: Literal["found", "drawn"] = "found"
@@ -126,10 +159,10 @@ class Settings:
     @property
     def without_effect(self) -> frozenset[str]:
         """Names of settings that change nothing beside the others."""
-        plateaus = ("patience", "latest_cuts") if self.fall == "cosine" else ()
+        others = [name for name, fall in OF_FALLS.items() if fall != self.fall]
         dropping = not named.is_known(self.net) or named.has_dropout(self.net, self.fc)
         dropout = () if dropping else ("dropout",)
-        return frozenset([*plateaus, *dropout, *(() if self.cached else ("views",))])
+        return frozenset([*others, *dropout, *(() if self.cached else ("views",))])
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, with a line for the user."""
@@ -148,8 +181,19 @@ class Settings:
                 "class_weights and sampling are both balanced, so that rare classes would count "
                 "twice; take one of them"
             )
+        if self.average and self.mean_from:
+            raise UserError("average and mean_from are two averages of the weights; take one")
+        if self.mean_from > self.epochs:
+            raise UserError(f"mean_from is {self.mean_from}, and there are {self.epochs} epochs")
         if self.fold and self.fold[0] >= self.fold[1]:
             raise UserError(f"fold {self.fold[0]} of {self.fold[1]}; the first of them is fold 0")
+        if self.fall == "steps" and [*self.at_steps] != sorted({*self.at_steps} or [1]):
+            raise UserError(
+                f"at_steps is {[*self.at_steps]}; they are steps one after another, of which the "
+                f"last ends the run: take --set 'at_steps=[32000, 48000, 64000]'"
+            )
+        if self.border and (self.area < 1 or self.aspect > 1):
+            raise UserError("a border is for crops, area and aspect are of patches; leave one out")
         if smallest < self.crop:
             raise UserError(
                 f"a scale S of {smallest} is below the crop of {self.crop}: no crop can be cut; "

@@ -79,10 +79,11 @@ def best_of(epochs: Sequence[Epoch], watched: Figure) -> Epoch | None:
 class Schedule:
     """The rate of each step, and when a training is over.
 
-    Where it falls on plateaus it is cut on one of a figure, three times, and then comes the end.
-    That figure is the one `watched`, of the validation part. Where settings have latest cuts, there
-    are as many as those, on a plateau or when they are due. Carries the best cost so far and how
-    many epochs have passed without a better one.
+    Where it falls at steps, the last of those ends it. Where it falls on plateaus it is cut on one
+    of a figure, three times, and then comes the end. That figure is the one `watched`, of the
+    validation part. Where settings have latest cuts, there are as many as those, on a plateau or
+    when they are due. Carries the best cost so far and how many epochs have passed without a better
+    one.
     """
 
     settings: Settings
@@ -106,12 +107,19 @@ class Schedule:
             return settings.rate * (step + 1) / math.ceil(rising)
         if settings.fall == "plateau":
             return settings.rate / CUT**self.cuts
+        if settings.fall == "steps":
+            return settings.rate / CUT ** sum(step >= at for at in settings.at_steps[:-1])
+        if settings.fall == "stairs":
+            share, epochs = settings.stairs
+            return float(settings.rate * share ** (step // (epochs * steps)))
         fallen = (step - rising) / (settings.epochs * steps - rising)
         return settings.rate * (1 + math.cos(math.pi * fallen)) / 2
 
     def ended_by(self, epoch: Epoch) -> bool:
         """Takes note of an epoch; True when the last plateau is over."""
-        if self.settings.fall == "cosine":
+        if self.settings.fall == "steps":
+            return epoch.step >= self.settings.at_steps[-1]
+        if self.settings.fall != "plateau":
             return False
         cost = self.watched.cost(epoch.figures[self.watched.name])
         self.best, self.since = (cost, 0) if cost < self.best else (self.best, self.since + 1)
@@ -195,7 +203,7 @@ class Training:
             parameter.requires_grad_(name.partition(".")[0] in tuned)
         learning = {n: p for n, p in network.named_parameters() if p.requires_grad}
         optimiser = SGD(learning, settings.rate, settings.momentum, settings.decay)
-        if not settings.average:
+        if not settings.average and not settings.mean_from:
             return cls(network, task, optimiser)
         average = {name: tensor.detach().clone() for name, tensor in _tensors(network)}
         return cls(network, task, optimiser, average)
@@ -215,9 +223,20 @@ class Training:
         The weights after update k of n count (1 - decay) decay^(n - k) / (1 - decay^n): those that
         the training began with do not count, as in Adam's correction (Kingma & Ba, 2015, Sect. 3).
         """
-        if self.average is not None:
+        if self.average is not None and decay:
             updates = number + 1 - sum(step < number for step in self.left_out)
             share = (1 - decay) / (1 - decay**updates)
+            for name, tensor in _tensors(self.network):
+                self.average[name].lerp_(tensor, share)
+
+    @torch.no_grad()
+    def update_mean(self, first: int) -> None:
+        """Takes the weights at the end of an epoch into the mean of those from epoch `first` on.
+
+        Until then the mean is of the weights as they are; without a first there is none.
+        """
+        if self.average is not None and first:
+            share = 1 / max(1, len(self.epochs) + 2 - first)
             for name, tensor in _tensors(self.network):
                 self.average[name].lerp_(tensor, share)
 

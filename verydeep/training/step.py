@@ -22,7 +22,7 @@ from verydeep.nets.rows import BatchNorm, Dropout
 from verydeep.nets.table import SCORES
 from verydeep.parts.dataset import Part
 from verydeep.runtime.distributed import Ranks, tree_merges
-from verydeep.tasks.task import ClassWeights
+from verydeep.tasks.task import ClassWeights, Each, Targets
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training, learning_heads
@@ -133,11 +133,18 @@ class Step:
         given, drawn = piece.given(network.pixels), torch.from_numpy(seeds).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
             scores = self.forward(network, given, drawn, self.streams, norms, [*self.ends])
-            each = (self.training.task.loss(s, piece.targets, self.weights) for s in scores)
+            each = (self._losses(s, piece.targets) for s in scores)
             pairs = zip(self.ends.values(), each, strict=True)
             losses = torch.stack([share * values for share, values in pairs]).sum(0)
         loss: Tensor = (losses * piece.weight).sum() / piece.whole
         return loss
+
+    def _losses(self, scores: Tensor, targets: Targets) -> Each:
+        """The loss of each picture, with its label smoothed where that is asked for."""
+        task, share = self.training.task, self.settings.smoothing
+        if share and task.smoothed is not None:
+            return task.smoothed(scores, targets, self.weights, share)
+        return task.loss(scores, targets, self.weights)
 
 
 def _scores(

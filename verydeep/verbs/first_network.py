@@ -10,6 +10,7 @@ from verydeep.datasets import Dataset
 from verydeep.errors import UserError
 from verydeep.nets.initialisation import OF_PLACES, begun_small
 from verydeep.nets.network import Network
+from verydeep.nets.special_rows import Grey
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime import memory
@@ -90,7 +91,12 @@ def first_network(dataset: Dataset, settings: Settings) -> tuple[Network, Starte
 
 
 def in_words(network: Network, settings: Settings, started: Started | None) -> Iterator[str]:
-    """What of the network is another's, what is new, and what is trained, a line each."""
+    """What of the network is another's, what is new, and what is trained, a line each.
+
+    Where it reads grey, that is said first.
+    """
+    if any(isinstance(row, Grey) for row in network.table.rows):
+        yield f"{network.table.name} reads one channel: colours are shown to it as their mean, grey"
     if started is None:
         return
     yield f"layers of {settings.start}: {', '.join(started.layers)}; pixels as it has them"

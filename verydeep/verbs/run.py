@@ -13,7 +13,7 @@ import torch
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, Part
 from verydeep.errors import Stopped, UserError, escaped
-from verydeep.evaluation.views import protocol, takes
+from verydeep.evaluation.views import mirrors, protocol, takes
 from verydeep.files import folder_lock
 from verydeep.nets.network import Network
 from verydeep.runtime.distributed import Ranks
@@ -148,7 +148,7 @@ def go_through(
                 alone = replace(runtime, ranks=Ranks())
                 data = provenance["data"]
                 subject = Subject(data["where"], data["fingerprint"], split=settings.split)
-                tests = _tested(network, task, found.held_out, subject, folder, alone)
+                tests = _tested(network, settings, found.held_out, subject, folder, alone)
                 judged = {} if tests else _judged(network, task, found.held_out, alone)
                 if places_boxes(network):
                     parts = found.held_out
@@ -183,13 +183,17 @@ def _refuse_dead(network: Network, source: CropSource, settings: Settings, folde
 
 def _tested(
     network: Network,
-    task: Task,
+    settings: Settings,
     parts: Mapping[str, Part],
     subject: Subject,
     folder: Path,
     runtime: Runtime,
 ) -> tuple[Tested, ...]:
-    """The tests by the task's protocols that a run ends with; the last says most of it."""
+    """The tests by the task's protocols that a run ends with; the last says most of it.
+
+    What was never mirrored in training, such as digits, is not mirrored in tests.
+    """
+    task = tasks.named(settings.task)
     return tuple(
         measure(
             network, part, protocol(network, name), replace(subject, part=role, role=role), folder,
@@ -197,7 +201,7 @@ def _tested(
         )
         for role, part in parts.items()
         for name in task.protocols
-        if takes(network.table, name)
+        if takes(network.table, name) and (settings.mirror or not mirrors(name))
     )  # fmt: skip
 
 

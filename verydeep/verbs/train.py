@@ -95,6 +95,8 @@ def train(
             write_origin(folder, origin)
     folder = Path(ranks.broadcast(str(folder) if ranks.is_main else ""))
     announce(runtime.progress, dataset, choice, takes, folder)
+    for row in recipe.printed if recipe else ():
+        runtime.progress.say(str(row))
     advice = None if recipe else instead(dataset, choice, runtime.machine)
     if advice:
         runtime.progress.say(advice)
