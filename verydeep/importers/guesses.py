@@ -94,9 +94,10 @@ def notes_of(pixels: Pixels, guessed: tuple[str, ...], of_table_1: bool = True) 
     `of_table_1` tells whether it is one of the authors' nets, which they released themselves.
     """
     if PIXELS in guessed:
+        whose = _whose(pixels, of_table_1)
         yield (
-            f"pixels are a guess: {values_in_words(pixels)}, as {_whose(pixels)}; say --pixels if "
-            f"they were trained otherwise"
+            f"pixels are a guess: {values_in_words(pixels)}, as {whose}; say --pixels if they were "
+            f"trained otherwise"
         ) + (AUTHORS_MAY_BE if of_table_1 and _is_torchvisions(pixels) else "")
     if SCALE in guessed:
         size = pixels.test_scale
@@ -108,8 +109,10 @@ def _is_torchvisions(pixels: Pixels) -> bool:
     return pixels.order == "RGB" and pixels.maximum == 1
 
 
-def _whose(pixels: Pixels) -> str:
+def _whose(pixels: Pixels, of_table_1: bool) -> str:
     """Who shows nets such pixels."""
+    if not of_table_1 and pixels.order == "BGR":
+        return "Caffe's nets mostly have them"
     if pixels.mean == GOOGLENET.mean:
         return "torchvision's own GoogLeNet has them"
     return "torchvision trains" if _is_torchvisions(pixels) else "the authors trained"

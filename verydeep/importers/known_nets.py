@@ -18,8 +18,8 @@ from verydeep.nets.special_rows import LEARNT
 from verydeep.nets.table import Table
 from verydeep.nets.words import HIDDEN, read_table
 
-CHANNELS = re.compile(r"(?<=-)\d+")
-"""The channels in a word; no other word of these nets has a number after a dash."""
+CHANNELS = re.compile(r"((?:conv\d+|FC)-)(\d+)")
+"""How a word with channels begins."""
 
 
 def bare(words: Sequence[str]) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ def bare(words: Sequence[str]) -> tuple[str, ...]:
     >>> bare(["conv7-64-bn /2 no bias", "FC-1000", "soft-max"])
     ('conv7--bn /2 no bias', 'FC-', 'soft-max')
     """
-    return tuple(CHANNELS.sub("", word) for word in words)
+    return tuple(CHANNELS.sub(r"\1", word) for word in words)
 
 
 def weighted(table: Table) -> list[Row]:
@@ -38,19 +38,19 @@ def weighted(table: Table) -> list[Row]:
 
 def layer_words(words: Sequence[str]) -> list[int]:
     """The places of words with channels, one for each convolution or FC row."""
-    return [place for place, word in enumerate(words) if CHANNELS.search(word)]
+    return [place for place, word in enumerate(words) if CHANNELS.match(word)]
 
 
 def channels_of(words: Sequence[str]) -> list[int]:
     """The channels of the layers, in their order."""
-    return [int(match[0]) for word in words if (match := CHANNELS.search(word))]
+    return [int(match[2]) for word in words if (match := CHANNELS.match(word))]
 
 
 def sized(words: Sequence[str], channels: Sequence[int]) -> tuple[str, ...]:
     """The words with other channels, in the order of their layers."""
     found = list(words)
     for place, count in zip(layer_words(words), channels, strict=True):
-        found[place] = CHANNELS.sub(str(count), found[place], count=1)
+        found[place] = CHANNELS.sub(rf"\g<1>{count}", found[place])
     return tuple(found)
 
 
