@@ -12,12 +12,19 @@ import numpy as np
 
 from verydeep.importers.caffe_layers import FEEDING, JUDGING, LRN_DEFAULTS, LayerText, odd_kind
 from verydeep.importers.caffe_message import CaffeLayer
-from verydeep.importers.graph_words import CONCAT, PICTURE, SUM, Node
-from verydeep.importers.known_graphs import KnownGraph, known
-from verydeep.importers.known_nets import refuse_misfits, weighted
+from verydeep.importers.graph_words import (
+    CONCAT,
+    PICTURE,
+    SUM,
+    Node,
+    conv_word,
+    lrn_word,
+    pool_word,
+)
+from verydeep.importers.known_graphs import KnownGraph, filled, known
 from verydeep.importers.layer_names import of_our_epsilon
 from verydeep.limits import FormatError, as_float32, quoted
-from verydeep.nets.rows import FC, LRN, Conv
+from verydeep.nets.rows import FC, Conv
 
 EPSILON = 1e-5
 """What BatchNorm adds to variances where nothing is said."""
@@ -99,9 +106,7 @@ def _conv(layer: LayerText) -> str:
     groups, dilation = (int(said.get(name, [1])[-1]) for name in ("group", "dilation"))
     if len(shape) != 4 or shape[2] != shape[3] or stride is None or pad is None:
         return "conv of other sides"
-    words = [f"/{stride}" * (stride != 1), f"pad {pad}" * (pad != shape[2] // 2)]
-    words += [f"groups {groups}" * (groups != 1), f"dilation {dilation}" * (dilation != 1)]
-    return " ".join([f"conv{shape[2]}-{shape[0]}", *filter(None, words)])
+    return conv_word(shape[2], shape[0], stride, pad, groups, dilation)
 
 
 def _pool(layer: LayerText) -> str:
@@ -112,8 +117,7 @@ def _pool(layer: LayerText) -> str:
     side, stride, pad = _only(said, "kernel", 0), _only(said, "stride", 1), _only(said, "pad", 0)
     if means not in (0, _MEANS) or not side or stride is None or pad is None:
         return "another pooling"
-    words = [f"/{stride}" * (stride != 1), f"pad {pad}" * (pad != 0), "ceil"]
-    return " ".join([f"{'ave' if means else 'max'}pool{side}", *filter(None, words)])
+    return pool_word("ave" if means else "max", side, stride, pad, up=True)
 
 
 def _only(said: Mapping[str, Sequence[float]], what: str, usual: int) -> int | None:
@@ -129,46 +133,14 @@ def _lrn(said: Mapping[str, Sequence[float]]) -> str:
     return lrn_word(size, k, alpha, beta)
 
 
-def lrn_word(size: float, k: float, alpha: float, beta: float) -> str:
-    """The word of response normalisation, with the constants that are not Krizhevsky's.
-
-    >>> lrn_word(5, 1, 1e-4, 0.75)
-    'LRN k 1'
-    """
-    said = {"n": (size, LRN.size), "k": (k, LRN.k), "alpha": (alpha, LRN.alpha),
-            "beta": (beta, LRN.beta)}  # fmt: skip
-    words = [f"{name} {value:.6g}" for name, (value, usual) in said.items()
-             if f"{value:.6g}" != f"{usual:.6g}"]  # fmt: skip
-    return " ".join(["LRN", *words])
-
-
 def tensors_of(net: KnownGraph, layers: Sequence[CaffeLayer]) -> dict[str, np.ndarray]:
     """The tensors of a net under our names; FormatError, by the file's names, for a misfit."""
-    rows = weighted(net.table)
-    tensors: dict[str, np.ndarray] = {}
-    theirs: dict[str, str] = {}
-    of_layers = iter(net.layers)
-    for i, row in enumerate(rows):
-        if not isinstance(row, Conv):
-            continue
-        place, *norm = next(of_layers)
-        weight, bias = _filters(layers[place], row)
-        named = {f"{row.name}.weight": weight}
-        if row.bias:
-            count = len(weight)
-            named[f"{row.name}.bias"] = np.zeros(count, np.float32) if bias is None else bias
-        theirs |= dict.fromkeys(named, layers[place].text.name)
-        if norm:
-            parts = _norm([layers[p] for p in norm], None if row.bias else bias)
-            after = rows[i + 1].name
-            named |= {f"{after}.{kind}": values for kind, values in parts.items()}
-            theirs |= {f"{after}.{kind}": layers[norm[0]].text.name for kind in parts}
-        elif not row.bias and bias is not None:
-            raise FormatError(f"its layer {quoted(layers[place].text.name)} has a bias")
-        tensors |= named
-    shapes = {name: values.shape for name, values in tensors.items()}
-    refuse_misfits(net.table, shapes, lambda name: f"layer {quoted(theirs[name])}")
-    return tensors
+    return filled(
+        net,
+        lambda place, row: _filters(layers[place], row),
+        lambda places: _norm([layers[place] for place in places]),
+        lambda place: layers[place].text.name,
+    )
 
 
 def _filters(layer: CaffeLayer, row: Conv) -> tuple[np.ndarray, np.ndarray | None]:
@@ -183,25 +155,22 @@ def _filters(layer: CaffeLayer, row: Conv) -> tuple[np.ndarray, np.ndarray | Non
     return weight, biases[0].reshape(-1) if biases else None
 
 
-def _norm(layers: Sequence[CaffeLayer], bias: np.ndarray | None) -> dict[str, np.ndarray]:
-    """A norm's tensors of its one or two layers; `bias` stands before it."""
+def _norm(layers: Sequence[CaffeLayer]) -> dict[str, np.ndarray]:
+    """A norm's tensors of its one or two layers."""
     name = layers[0].text.name
     if len(layers[0].blobs) != 3 or layers[0].blobs[2].size != 1:
         raise FormatError(f"layer {quoted(name)} has not a norm's mean, variance and factor")
     mean, variance, factor = (blob.reshape(-1).astype(np.float64) for blob in layers[0].blobs)
     gain = 1 / factor[0] if factor[0] else 0.0
-    mean, variance = mean * gain, variance * gain
-    if bias is not None:
-        if bias.shape != mean.shape:
-            raise FormatError(f"layer {quoted(name)} norms {mean.size:,} of {bias.size:,} channels")
-        mean = mean - bias
+    with np.errstate(all="ignore"):
+        mean, variance = as_float32(mean * gain), as_float32(variance * gain)
     epsilon = layers[0].text.settings.get("eps", [EPSILON])[-1]
     parts = {
         "weight": np.ones(mean.size, np.float32), "bias": np.zeros(mean.size, np.float32),
-        "running_mean": as_float32(mean),
-        "running_var": of_our_epsilon(as_float32(variance), epsilon, quoted(name)),
+        "running_mean": mean, "running_var": of_our_epsilon(variance, epsilon, quoted(name)),
     }  # fmt: skip
     for scale in layers[1:]:
-        for kind, blob in zip(("weight", "bias"), scale.blobs, strict=False):
-            parts[kind] = blob.reshape(-1)
+        parts |= {
+            k: blob.reshape(-1) for k, blob in zip(("weight", "bias"), scale.blobs, strict=False)
+        }
     return parts

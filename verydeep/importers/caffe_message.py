@@ -35,7 +35,8 @@ _OLD_TYPES = {
     1: "ACCURACY", 3: "CONCAT", 4: "CONVOLUTION", 5: "DATA", 6: "DROPOUT", 8: "FLATTEN",
     9: "HDF5_DATA", 12: "IMAGE_DATA", 14: "INNER_PRODUCT", 15: "LRN", 17: "POOLING", 18: "RELU",
     19: "SIGMOID", 20: "SOFTMAX", 21: "SOFTMAX_LOSS", 22: "SPLIT", 23: "TANH",
-    24: "WINDOW_DATA", 25: "ELTWISE", 29: "MEMORY_DATA", 30: "ARGMAX", 32: "DUMMY_DATA", 36: "SILENCE",
+    24: "WINDOW_DATA", 25: "ELTWISE", 29: "MEMORY_DATA", 30: "ARGMAX", 32: "DUMMY_DATA",
+    36: "SILENCE",
 }  # fmt: skip
 _CONVOLUTION = {
     3: "pad", 4: "kernel_size", 5: "group", 6: "stride", 9: "pad_h", 10: "pad_w", 11: "kernel_h",

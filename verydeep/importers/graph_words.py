@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from verydeep.limits import FormatError, quoted
+from verydeep.nets.rows import LRN
 
 PICTURE = -1
 """The place of what no layer gives."""
@@ -58,9 +59,37 @@ class Spoken:
     left: tuple[str, ...] = field(default=())
 
 
+def conv_word(
+    side: int, channels: int, stride: int, pad: int, groups: int = 1, dilation: int = 1
+) -> str:
+    """The word of a convolution, without what is so where nothing is said."""
+    words = [f"/{stride}" * (stride != 1), f"pad {pad}" * (pad != side // 2)]
+    words += [f"groups {groups}" * (groups != 1), f"dilation {dilation}" * (dilation != 1)]
+    return " ".join([f"conv{side}-{channels}", *filter(None, words)])
+
+
+def pool_word(kind: str, side: int, stride: int, pad: int, up: bool) -> str:
+    """The word of a pooling, "max" or "ave", which rounds up or does not."""
+    words = [f"/{stride}" * (stride != 1), f"pad {pad}" * (pad != 0), "ceil" * up]
+    return " ".join([f"{kind}pool{side}", *filter(None, words)])
+
+
+def lrn_word(size: float, k: float, alpha: float, beta: float) -> str:
+    """The word of response normalisation, with the constants that are not Krizhevsky's.
+
+    >>> lrn_word(5, 1, 1e-4, 0.75)
+    'LRN k 1'
+    """
+    said = {"n": (size, LRN.size), "k": (k, LRN.k), "alpha": (alpha, LRN.alpha),
+            "beta": (beta, LRN.beta)}  # fmt: skip
+    words = [f"{name} {value:.6g}" for name, (value, usual) in said.items()
+             if f"{value:.6g}" != f"{usual:.6g}"]  # fmt: skip
+    return " ".join(["LRN", *words])
+
+
 def spoken(nodes: Sequence[Node]) -> Spoken:
     """The words of a graph; FormatError names a layer that has no place in one."""
-    order = _in_order(nodes)
+    order = in_order(nodes)
     ends = _ends(nodes)
     reached = {end: _before(nodes, end) for end in ends}
     end = max(ends, key=lambda place: len(reached[place]))
@@ -73,7 +102,7 @@ def spoken(nodes: Sequence[Node]) -> Spoken:
     return Spoken(tuple(parts), left)
 
 
-def _in_order(nodes: Sequence[Node]) -> list[int]:
+def in_order(nodes: Sequence[Node]) -> list[int]:
     """The places of layers, each after those that it reads; FormatError where they go in a ring."""
     waiting = {place: {read for read in node.reads if read != PICTURE}
                for place, node in enumerate(nodes)}  # fmt: skip

@@ -7,17 +7,26 @@ net's do, their maps must be of one size all the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+
 from verydeep.errors import UserError
 from verydeep.importers.graph_words import REMEDY, Node, Part, Spoken, spoken
-from verydeep.importers.known_nets import bare, channels_of, layer_words, table_of
-from verydeep.limits import FormatError, quoted
+from verydeep.importers.known_nets import (
+    bare,
+    channels_of,
+    layer_words,
+    refuse_misfits,
+    table_of,
+    weighted,
+)
+from verydeep.limits import FormatError, as_float32, quoted
 from verydeep.nets.named import NETS
 from verydeep.nets.notation import Options, options_of
-from verydeep.nets.rows import Window
+from verydeep.nets.rows import Conv, Window
 from verydeep.nets.table import Table
 from verydeep.nets.words import read_table
 
@@ -61,6 +70,50 @@ def known(nodes: Sequence[Node], crop: int | None = None) -> KnownGraph | None:
     _refuse_other_maps(table, said)
     layers = tuple(parts[place].places for place in layer_words(said))
     return KnownGraph(table, layers, tuple(_notes(net, ours, found)))
+
+
+def filled(
+    net: KnownGraph,
+    filters: Callable[[int, Conv], tuple[np.ndarray, np.ndarray | None]],
+    norm: Callable[[Sequence[int]], dict[str, np.ndarray]],
+    name: Callable[[int], str],
+) -> dict[str, np.ndarray]:
+    """The tensors of a net under our names; FormatError, by the file's names, for a misfit.
+
+    `filters` gives the filters and the biases of the layer at a place as a row wants them, `norm`
+    the tensors of a norm by its layers' places, `name` a layer's name. A bias that stands before a
+    norm where the net has none goes into the norm's mean.
+    """
+    rows, layers = weighted(net.table), iter(net.layers)
+    tensors: dict[str, np.ndarray] = {}
+    theirs: dict[str, str] = {}
+    for row, after in zip(rows, [*rows[1:], None], strict=True):
+        if not isinstance(row, Conv):
+            continue
+        place, *places = next(layers)
+        weight, bias = filters(place, row)
+        found = {f"{row.name}.weight": weight}
+        if row.bias:
+            found[f"{row.name}.bias"] = np.zeros(len(weight), np.float32) if bias is None else bias
+        theirs |= dict.fromkeys(found, name(place))
+        if places and after is not None:
+            parts = norm(places)
+            if bias is not None and not row.bias:
+                parts["running_mean"] = _less(parts["running_mean"], bias, name(places[0]))
+            named = {f"{after.name}.{kind}": values for kind, values in parts.items()}
+            theirs |= dict.fromkeys(named, name(places[0]))
+            found |= named
+        tensors |= found
+    shapes = {key: values.shape for key, values in tensors.items()}
+    refuse_misfits(net.table, shapes, lambda key: f"layer {quoted(theirs[key])}")
+    return tensors
+
+
+def _less(mean: np.ndarray, bias: np.ndarray, name: str) -> np.ndarray:
+    """The mean of a norm after a layer whose bias is left out."""
+    if bias.shape != mean.shape:
+        raise FormatError(f"layer {quoted(name)} norms {mean.size:,} of {bias.size:,} channels")
+    return as_float32(mean.astype(np.float64) - bias)
 
 
 def _nearest(words: Sequence[str]) -> str | None:
