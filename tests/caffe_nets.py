@@ -7,6 +7,7 @@ its messages, one by one, with PyTorch's plain functions; nothing of verydeep ha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -275,3 +276,37 @@ def text_of(message: Any, crop: int) -> str:
                 words.append(f"{said.name} {{ {str(value).strip()} }}")
         lines.append(f'layer {{ name: "{layer.name}" type: "{kind}" {" ".join(words)} }}')
     return "\n".join(lines)
+
+
+def squeezenet(arrays: Mapping[str, np.ndarray]) -> Any:
+    """SqueezeNet v1.0 as its authors' prototxt has it, of the weights that are given."""
+    net = CaffeNet(later=True)
+    net.message.input.append("data")
+    net.message.input_dim.extend([1, 3, 227, 227])
+
+    def conv(name: str, key: str, bottom: str, **how: Any) -> str:
+        weight, bias = arrays[f"{key}.w"], arrays[f"{key}.b"]
+        net.add(
+            name, "Convolution", bottom, num_output=len(bias), kernel_size=weight.shape[2], **how
+        )
+        for blob in (weight, bias):
+            net.hold(blob)
+        return net.relu(f"relu_{name}", name)
+
+    blob = conv("conv1", "conv1", "data", stride=2)
+    for fire in range(1, 10):
+        if fire > 1:
+            start, key = f"fire{fire}/", f"fire{fire}_conv"
+            squeezed = conv(f"{start}squeeze1x1", f"{key}1x1_1", blob)
+            branches = (
+                conv(f"{start}expand1x1", f"{key}1x1_2", squeezed),
+                conv(f"{start}expand3x3", f"{key}3x3_2", squeezed, pad=1),
+            )
+            blob = net.add(f"{start}concat", "Concat", *branches)
+        if fire in (1, 4, 8):
+            blob = net.add(f"pool{fire}", "Pooling", blob, pool=0, kernel_size=3, stride=2)
+    blob = net.add("drop9", "Dropout", blob, top=blob, dropout_ratio=0.5)
+    blob = conv("conv10", "conv_final", blob)
+    blob = net.add("pool10", "Pooling", blob, pool=1, global_pooling=True)
+    net.add("prob", "Softmax", blob)
+    return net.message

@@ -165,7 +165,7 @@ def _norm(layers: Sequence[CaffeLayer]) -> dict[str, np.ndarray]:
     with np.errstate(all="ignore"):
         mean, variance = as_float32(mean * gain), as_float32(variance * gain)
     epsilon = layers[0].text.settings.get("eps", [EPSILON])[-1]
-    parts = {
+    parts: dict[str, np.ndarray] = {
         "weight": np.ones(mean.size, np.float32), "bias": np.zeros(mean.size, np.float32),
         "running_mean": mean, "running_var": of_our_epsilon(variance, epsilon, quoted(name)),
     }  # fmt: skip

@@ -72,7 +72,7 @@ def _parameters(net: dict[str, Value]) -> Parameters:
     is_graph = "params" in net
     meta, notes = struct(net.get("meta")) or net, list[str]()
     normalization = struct(meta.get("normalization"))
-    lrn = pooled = known = None
+    lrn = pooled = table = None
     try:
         path = [layers[i] for i in _order(layers)] if is_graph else layers
         tensors = _of_table_1(path)
@@ -82,7 +82,7 @@ def _parameters(net: dict[str, Value]) -> Parameters:
         known = matconvnet_graph.net_of(layers, is_graph, _crop(normalization))
         if known is None:
             raise
-        tensors = matconvnet_graph.tensors_of(known, layers)
+        tensors, table = matconvnet_graph.tensors_of(known, layers), known.table
         notes += known.notes
     pixels = _pixels(normalization, notes)
     fields = {PIXELS: "averageImage", SCALE: "imageSize"}
@@ -90,7 +90,7 @@ def _parameters(net: dict[str, Value]) -> Parameters:
     scores = len(next(reversed(tensors.values())))
     classes = _classes(struct(meta.get("classes")), scores, notes)
     return Parameters(
-        FAMILY, tensors, pixels, classes, tuple(notes), known and known.table, lrn, guessed,
+        FAMILY, tensors, pixels, classes, tuple(notes), table, lrn, guessed,
         pooled=pooled,
     )  # fmt: skip
 

@@ -152,14 +152,17 @@ def struct(value: Value) -> dict[str, Value]:
 
 
 def text(value: Value) -> str:
+    """The value where it is a text, else an empty one."""
     return value if isinstance(value, str) else ""
 
 
 def is_numeric(value: Value) -> bool:
+    """Whether a value is an array of numbers."""
     return isinstance(value, np.ndarray) and value.dtype.kind in "fiu"
 
 
 def numbers_of(value: Value, what: str) -> np.ndarray:
+    """The value as an array of numbers; FormatError where it is none."""
     if not is_numeric(value):
         raise FormatError(f"{what} are missing, or are no numbers", NOT_OURS)
     numbers: np.ndarray = value
