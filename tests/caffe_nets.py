@@ -128,6 +128,29 @@ def alexnet(pooled_first: bool = False, k: float = 1.0) -> Any:
     return net.message
 
 
+def nin() -> Any:
+    """nin_imagenet, a twelfth as wide."""
+    net = CaffeNet(later=True)
+    net.message.input.append("data")
+    net.message.input_dim.extend([1, 3, 224, 224])
+    blob, number = "data", 0
+    for i, (count, side, pad, stride) in enumerate(
+        ((8, 11, 0, 4), (20, 5, 2, 1), (32, 3, 1, 1), (84, 3, 1, 1)), 1
+    ):
+        blob = net.conv(f"conv{i}", blob, count, side, pad=pad, stride=stride)
+        blob = net.relu(f"relu{i}", blob)
+        for _ in range(2):
+            number += 1
+            last = CLASSES if number == 8 else count
+            blob = net.relu(f"relu_cccp{number}", net.conv(f"cccp{number}", blob, last, 1))
+        if i < 4:
+            blob = net.add(f"pool{i}", "Pooling", blob, pool=0, kernel_size=3, stride=2)
+        if i == 3:
+            blob = net.add("drop", "Dropout", blob, top=blob, dropout_ratio=0.5)
+    net.add("pool4", "Pooling", blob, pool=1, kernel_size=6, stride=1)
+    return net.message
+
+
 INCEPTIONS = {
     "3a": (8, 12, 16, 2, 4, 4), "3b": (16, 16, 24, 4, 12, 8), "4a": (24, 12, 26, 2, 6, 8),
     "4b": (20, 14, 28, 3, 8, 8), "4c": (16, 16, 32, 3, 8, 8), "4d": (14, 18, 36, 4, 8, 8),
@@ -222,7 +245,7 @@ def scores(message: Any, images: Tensor, end: str) -> Tensor:
         blobs[layer.top[0]] = _done(kind, layer, read, held)
         if layer.name == end:
             break
-    return blobs[end]
+    return blobs[end].flatten(1)
 
 
 def _done(kind: str, layer: Any, read: list[Tensor], held: list[Tensor]) -> Tensor:

@@ -25,6 +25,7 @@ from verydeep.importers.to_network import Imported, to_network
 NETS: dict[str, tuple[Callable[[], Any], str, int, str]] = {
     "bvlc_alexnet": (caffe_nets.alexnet, "AlexNet", 227, "fc8"),
     "bvlc_reference_caffenet": (lambda: caffe_nets.alexnet(True), "CaffeNet", 227, "fc8"),
+    "nin_imagenet": (caffe_nets.nin, "NiN", 224, "pool4"),
     "bvlc_googlenet": (caffe_nets.googlenet, "GoogLeNet", 224, "loss3/classifier"),
     "ResNet-50-model": (caffe_nets.resnet, "ResNet-50", 224, "fc1000"),
 }

@@ -26,6 +26,7 @@ from verydeep.importers.known_nets import (
 from verydeep.limits import FormatError, as_float32, quoted
 from verydeep.nets.named import NETS
 from verydeep.nets.notation import Options, options_of
+from verydeep.nets.rewording import spelled
 from verydeep.nets.rows import Conv, Window
 from verydeep.nets.table import Table
 from verydeep.nets.words import read_table
@@ -63,7 +64,7 @@ def known(nodes: Sequence[Node], crop: int | None = None) -> KnownGraph | None:
     net = _nearest(said)
     if net is None:
         return None
-    words = NETS[net].words
+    words = spelled(NETS[net].words)
     _refuse_another(net, parts, nodes)
     ours = _with_constants(words, [word for word in said if word[:3] == "LRN"])
     table = table_of(net, ours, channels_of(said), crop)
@@ -135,9 +136,9 @@ def _nearest(words: Sequence[str]) -> str | None:
 def _nets() -> dict[str, tuple[str, ...]]:
     """The words of the nets, without dropout, that can be told from their graphs."""
     return {
-        name: tuple(word for word in net.words if not word.startswith("dropout"))
+        name: tuple(word for word in spelled(net.words) if not word.startswith("dropout"))
         for name, net in NETS.items()
-        if net.channels == 3 and not any(word[:1] == "<" or " x " in word for word in net.words)
+        if net.channels == 3 and not any(w[:1] == "<" or w.startswith("] x") for w in net.words)
     }
 
 
