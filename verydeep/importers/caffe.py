@@ -30,6 +30,9 @@ from verydeep.weights import metadata
 __all__ = ["is_caffe", "read"]
 
 OTHER_TEXT = "give the prototxt of these weights"
+UNNAMED_OF_OTHERS = (
+    "the file does not name its classes; those of published nets are the sorted synsets"
+)
 UNNAMED = "the file does not name its classes; those of the authors' nets are the sorted synsets"
 
 
@@ -75,7 +78,7 @@ def _of_known(
     layers: Sequence[CaffeLayer], net: KnownGraph, prototxt: Path | str | None
 ) -> Parameters:
     """Parameters of one of the nets beside VGG; with a prototxt, layers are held against it."""
-    notes, pixels, told = [UNNAMED, *net.notes], AUTHORS, False
+    notes, pixels, told = [UNNAMED_OF_OTHERS, *net.notes], AUTHORS, False
     if prototxt is not None:
         description = prototxts.read(Path(prototxt))
         with reading(Path(prototxt), "the prototxt of these weights"):

@@ -94,7 +94,7 @@ def spoken(nodes: Sequence[Node]) -> Spoken:
     reached = {end: _before(nodes, end) for end in ends}
     end = max(ends, key=lambda place: len(reached[place]))
     dominators = _dominators(nodes, [place for place in order if place in reached[end]])
-    items = _chain(nodes, dominators, end, PICTURE, 0)
+    items = _chain(_Walk(nodes, dominators), end, PICTURE, 0)
     parts = _parts(nodes, items, last=True)
     if nodes[end].kind != "softmax":
         parts.append(Part("soft-max"))
@@ -162,19 +162,29 @@ def _dominators(nodes: Sequence[Node], order: Sequence[int]) -> dict[int, int]:
     return found
 
 
-def _chain(
-    nodes: Sequence[Node], dominators: dict[int, int], end: int, start: int, depth: int
-) -> tuple[int | _Group, ...]:
+@dataclass(frozen=True)
+class _Walk:
+    """A graph, the layer before each that all ways go through, and the layers seen so far."""
+
+    nodes: Sequence[Node]
+    dominators: dict[int, int]
+    seen: set[int] = field(default_factory=set)
+
+
+def _chain(walk: _Walk, end: int, start: int, depth: int) -> tuple[int | _Group, ...]:
     """The layers after `start` up to `end`, those that are side by side as one group."""
     items: list[int | _Group] = []
     place = end
     while place != start:
-        node = nodes[place]
+        node = walk.nodes[place]
+        if place in walk.seen:
+            raise FormatError(f"its layer {quoted(node.name)} is in two branches", REMEDY)
+        walk.seen.add(place)
         if len(node.reads) > 1:
-            fork = dominators[place]
+            fork = walk.dominators[place]
             if depth == DEEPEST:
                 raise FormatError(f"it branches more than {DEEPEST} deep", REMEDY)
-            branches = [_chain(nodes, dominators, read, fork, depth + 1) for read in node.reads]
+            branches = [_chain(walk, read, fork, depth + 1) for read in node.reads]
             items.append(_Group(place, tuple(branches)))
             place = fork
         else:
