@@ -376,7 +376,7 @@ def test_parameters_pass_whole() -> None:
         ({"x": np.zeros((1, 1, 1, 1, 1), np.float32)}, "x is torch.float32 of 5 axes"),
         ({"x\n": np.zeros(2, np.float32)}, "a name that is none"),
         ({"x" * 101: np.zeros(2, np.float32)}, "a name that is none"),
-        ({f"x{i}": np.zeros(2, np.float32) for i in range(513)}, "513 tensors"),
+        ({f"x{i}": np.zeros(2, np.float32) for i in range(1025)}, "1025 tensors"),
         ({}, "0 tensors"),
     ],
 )  # fmt: skip

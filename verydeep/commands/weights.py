@@ -258,6 +258,7 @@ def _nets(found: Description) -> list[list[str]]:
 
 def releases_table(found: list[NamedRelease]) -> str:
     """Published weights, a line each, for the terminal."""
+    from verydeep.nets.named import family_of
     from verydeep.report.tables import text_table
     from verydeep.weights.paths import cache
 
@@ -267,7 +268,8 @@ def releases_table(found: list[NamedRelease]) -> str:
         measured = [f"{r.top1:.2f}", f"{r.top5:.2f}"]
         here = "yes" if each.here else "-"
         counts = [f"{each.parameters:,}", *measured, f"{r.megabytes}", here]
-        rows.append([r.called, r.net, r.trained_by, *counts])
+        family = family_of(r.net)
+        rows.append([r.called, family.title if family else r.net, r.trained_by, *counts])
     return (
         f"{text_table(rows, left=3)}\n\n"
         "top-1, top-5: right, in %, by one centre crop of ILSVRC-2012's validation\n"

@@ -7,8 +7,9 @@ FC layers of 4096 over 7 x 7 positions, and norms everywhere or nowhere.
 
 from __future__ import annotations
 
-from verydeep.nets import vgg
-from verydeep.nets.rewording import with_norms
+from verydeep.importers.torchvision_names import Peer, peer_of
+from verydeep.nets import named, vgg
+from verydeep.nets.rewording import with_classes, with_norms
 from verydeep.nets.rows import FC, BatchNorm, Conv, MaxPool, Row, WholeAvePool
 from verydeep.nets.table import Table
 
@@ -23,6 +24,9 @@ def averages(table: Table) -> bool:
 
 def loaded_by(table: Table, family: str) -> str:
     """What loads the state dict of a table's net in a family, in words."""
+    peer = peer_of(table, family)
+    if peer is not None:
+        return _of_peer(peer, table, family)
     name = _constructor(table)
     if name is None:
         code = "; ".join(_torchvision(table) if family == "torchvision" else _timm(table))
@@ -30,6 +34,24 @@ def loaded_by(table: Table, family: str) -> str:
     if family == "torchvision":
         return f"it is loaded by torchvision.models.{name}(num_classes={table.class_count})"
     return f'it is loaded by timm.create_model("{name}", num_classes={table.class_count})'
+
+
+def _of_peer(peer: Peer, table: Table, family: str) -> str:
+    """What loads the state dict of one of torchvision's nets beside VGG."""
+    published = named.NETS[peer.net].words
+    if table.words != with_classes(published, table.class_count):
+        return (
+            f"its names are those of {family}'s {peer.function}, whose constructor makes other "
+            f"widths; `weights import` reads it"
+        )
+    if family == "timm":
+        return (
+            f'it is loaded by timm.create_model("{peer.function}", num_classes={table.class_count})'
+        )
+    return (
+        f"it is loaded by torchvision.models.{peer.function}(num_classes={table.class_count}"
+        f"{peer.more})"
+    )
 
 
 def _constructor(table: Table) -> str | None:

@@ -1,9 +1,10 @@
-"""Our networks as state dicts of torchvision's and timm's VGGs, to the same bits."""
+"""Our networks as state dicts of torchvision's and timm's nets, to the same bits."""
 
 from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from verydeep.exporters.rows import refuse_others
 from verydeep.files import atomic_file, write_atomic
 from verydeep.importers.state_dict import TOPS
 from verydeep.importers.state_dict_file import PRETRAINED_CFG
+from verydeep.importers.torchvision_names import peer_of, rows_of
 from verydeep.nets.network import Network
 from verydeep.nets.rows import (
     FC,
@@ -65,6 +67,11 @@ def write(network: Network, path: Path | str, family: str) -> str:
 
 def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
     """The network's tensors by the family's names, in its order and layout."""
+    peer = peer_of(network.table, family)
+    if peer is not None:
+        theirs = rows_of(peer, network.table)
+        fcs = [row.name for row in network.table.rows if isinstance(row, FC)]
+        return _named(network, theirs, fcs)
     rows = network.table.rows
     kinds = (BatchNorm, Conv, FC, LRN, MaxPool, WholeAvePool, ReLU, Dropout, Softmax)
     refuse_others(network.table, kinds, f"{family}'s VGG")
@@ -80,12 +87,17 @@ def _state(network: Network, family: str) -> OrderedDict[str, Tensor]:
         )
     theirs = {row.name: f"features.{i}" for i, row in enumerate(rows)}
     theirs |= dict(zip(fcs, tops[family], strict=True))
+    return _named(network, theirs, {*(fcs if family == "torchvision" else fcs[-1:])})
+
+
+def _named(
+    network: Network, theirs: Mapping[str, str], matrices: Collection[str]
+) -> OrderedDict[str, Tensor]:
+    """The network's tensors, `theirs` being the name of each layer; `matrices` are no filters."""
     state: OrderedDict[str, Tensor] = OrderedDict()
     for name, tensor in network.state_dict().items():
         layer, _, kind = name.rpartition(".")
-        is_matrix = (
-            layer in fcs and kind == "weight" and (family == "torchvision" or layer == fcs[-1])
-        )
+        is_matrix = layer in matrices and kind == "weight"
         tensor = tensor.detach().cpu().contiguous()
         if tensor.untyped_storage().nbytes() > tensor.nbytes:  # else all of it would be saved
             tensor = tensor.clone()

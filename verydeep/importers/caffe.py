@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.formats.protobuf import open_content
+from verydeep.importers import caffe_graph
 from verydeep.importers import prototxt as prototxts
-from verydeep.importers.caffe_layers import Step, followed
+from verydeep.importers.caffe_layers import LayerText, Step, followed
 from verydeep.importers.caffe_message import CaffeLayer, is_caffe, read_net
+from verydeep.importers.known_graphs import KnownGraph
 from verydeep.importers.layer_names import ends_with_pooling
 from verydeep.importers.layer_shapes import Layer, tensors_of
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, Parameters
@@ -28,6 +30,9 @@ from verydeep.weights import metadata
 __all__ = ["is_caffe", "read"]
 
 OTHER_TEXT = "give the prototxt of these weights"
+UNNAMED_OF_OTHERS = (
+    "the file does not name its classes; those of published nets are the sorted synsets"
+)
 UNNAMED = "the file does not name its classes; those of the authors' nets are the sorted synsets"
 
 
@@ -43,7 +48,12 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
     with reading(path, "a caffemodel"):
         layers, own = read_net(open_content(path))
         said = metadata.from_text(own) if own else metadata.Metadata(AUTHORS)
-        steps = _placed(layers) if said.table is None else _named(layers)
+        try:
+            steps = _placed(layers) if said.table is None else _named(layers)
+        except FormatError:
+            if said.table is None and (net := caffe_graph.net_of([x.text for x in layers])):
+                return _of_known(layers, net, prototxt)
+            raise
         tensors = tensors_of([_layer(s.name, layers[s.place]) for s in steps if s.name])
     pixels, told = said.pixels, bool(own)
     notes = [] if own else [UNNAMED]
@@ -62,6 +72,30 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
         "caffe", tensors, pixels, said.classes, tuple(notes), said.table, found, guessed,
         pooled=ends_with_pooling([step.kind for step in steps]),
     )  # fmt: skip
+
+
+def _of_known(
+    layers: Sequence[CaffeLayer], net: KnownGraph, prototxt: Path | str | None
+) -> Parameters:
+    """Parameters of one of the nets beside VGG; with a prototxt, layers are held against it."""
+    notes, pixels, told = [UNNAMED_OF_OTHERS, *net.notes], AUTHORS, False
+    if prototxt is not None:
+        description = prototxts.read(Path(prototxt))
+        with reading(Path(prototxt), "the prototxt of these weights"):
+            weighted = [layers[place] for of_row in net.layers for place in of_row]
+            texts = _texts(description, weighted)
+            said = caffe_graph.net_of(texts, description.crop)
+            if said is None or said.table.words != net.table.words:
+                raise FormatError("it is of another net than the weights", OTHER_TEXT)
+            if description.crop:
+                notes.append(f"pictures are {description.crop} x {description.crop}, as the "
+                             f"prototxt says")  # fmt: skip
+        net = replace(net, table=said.table)
+        pixels, told = _pixels(description, pixels), _tells_pixels(description)
+        notes += _of_mean(description)
+    tensors = caffe_graph.tensors_of(net, layers)
+    guessed = (SCALE,) if told else ALL_GUESSED
+    return Parameters("caffe", tensors, pixels, None, tuple(notes), net.table, guessed=guessed)
 
 
 def _placed(layers: Sequence[CaffeLayer]) -> list[Step]:
@@ -135,10 +169,21 @@ def _of_mean(description: NetText) -> list[str]:
 
 def _check_text(description: NetText, layers: Sequence[CaffeLayer], steps: Sequence[Step]) -> None:
     """Raises FormatError where the text and the weights are of two nets."""
+    weighted = {layers[step.place].text.name: layers[step.place] for step in steps if step.name}
+    texts = _texts(description, [*weighted.values()])
+    read = followed(texts)
+    if [texts[step.place].name for step in read if step.name] != list(weighted):
+        raise FormatError("its layers with weights are in another order, or are others", OTHER_TEXT)
+    if _has_lrn(read) != _has_lrn(steps):
+        raise FormatError("of it and the weights' file, one has response normalisation", OTHER_TEXT)
+
+
+def _texts(description: NetText, weighted: Sequence[CaffeLayer]) -> list[LayerText]:
+    """The layers of a text with the shapes of the weights; FormatError where it is of others."""
     text_of = {text.name: text for text in description.layers}
-    weighted = {layers[step.place].text.name: step for step in steps if step.name}
-    for name, step in weighted.items():
-        layer, text = layers[step.place], text_of.get(name)
+    for layer in weighted:
+        name = layer.text.name
+        text = text_of.get(name)
         if text is None:
             raise FormatError(f"it has no layer {quoted(name)}, which has weights", OTHER_TEXT)
         if text.type != layer.text.type:
@@ -153,12 +198,7 @@ def _check_text(description: NetText, layers: Sequence[CaffeLayer], steps: Seque
                     OTHER_TEXT,
                 )
         text_of[name] = replace(text, shape=layer.text.shape)
-    texts = [text_of[text.name] for text in description.layers]
-    read = followed(texts)
-    if [texts[step.place].name for step in read if step.name] != list(weighted):
-        raise FormatError("its layers with weights are in another order, or are others", OTHER_TEXT)
-    if _has_lrn(read) != _has_lrn(steps):
-        raise FormatError("of it and the weights' file, one has response normalisation", OTHER_TEXT)
+    return [text_of[text.name] for text in description.layers]
 
 
 def _check_crop(crop: int | None, tensors: dict[str, np.ndarray]) -> list[str]:

@@ -15,11 +15,11 @@ _KINDS = {
     "convolution": "conv", "innerproduct": "fc", "relu": "relu", "pooling": "pool", "lrn": "lrn",
     "softmax": "softmax", "dropout": NOTHING, "flatten": NOTHING,
 }  # fmt: skip
-_FEEDING = {
+FEEDING = {
     "data", "dummydata", "hdf5data", "imagedata", "input", "memorydata", "windowdata",
 }  # fmt: skip
-_JUDGING = {"accuracy", "argmax", "silence", "softmaxloss", "softmaxwithloss"}
-_LRN = {"local_size": 5.0, "k": 1.0, "alpha": 1.0, "beta": 0.75}
+JUDGING = {"accuracy", "argmax", "silence", "softmaxloss", "softmaxwithloss"}
+LRN_DEFAULTS = {"local_size": 5.0, "k": 1.0, "alpha": 1.0, "beta": 0.75}
 """Settings of response normalisation and what they are where nothing is said; `alpha` is divided by
 `local_size` here too."""
 
@@ -67,9 +67,9 @@ def followed(layers: Sequence[LayerText]) -> list[Step]:
     reads: list[list[int | None]] = []
     for i, layer in enumerate(layers):
         made: list[int | None] = [makers.get(name) for name in layer.bottoms]
-        if layer.type in _FEEDING | {"split"}:
+        if layer.type in FEEDING | {"split"}:
             makers |= dict.fromkeys(layer.tops, made[0] if made else None)
-        elif layer.type not in _JUDGING:
+        elif layer.type not in JUDGING:
             makers |= dict.fromkeys(layer.tops, len(places))
             places.append(i)
             reads.append(made)
@@ -82,12 +82,12 @@ def followed(layers: Sequence[LayerText]) -> list[Step]:
 def _told(layer: LayerText) -> ForeignLayer:
     kind, said = _KINDS.get(layer.type, layer.type), layer.settings
     if kind == "lrn" and not any(said.get("norm_region", ())):  # across channels
-        constants = [said.get(name, [default])[-1] for name, default in _LRN.items()]
+        constants = [said.get(name, [default])[-1] for name, default in LRN_DEFAULTS.items()]
         return ForeignLayer(layer.name, kind, constants=constants)
-    return ForeignLayer(layer.name, _odd(kind, said) or kind, _window(kind, layer))
+    return ForeignLayer(layer.name, odd_kind(kind, said) or kind, _window(kind, layer))
 
 
-def _odd(kind: str, said: Mapping[str, list[float]]) -> str:
+def odd_kind(kind: str, said: Mapping[str, list[float]]) -> str:
     """What a layer is that does something else than others of its type; empty for most."""
     pool = {1: "average pooling", 2: "stochastic pooling"}
     if kind == "relu" and any(said.get("negative_slope", ())):

@@ -32,10 +32,11 @@ OURS = 10_000
 """A field number of the whole net that Caffe has no use for: what our own files say there."""
 
 _OLD_TYPES = {
-    1: "ACCURACY", 4: "CONVOLUTION", 5: "DATA", 6: "DROPOUT", 8: "FLATTEN", 9: "HDF5_DATA",
-    12: "IMAGE_DATA", 14: "INNER_PRODUCT", 15: "LRN", 17: "POOLING", 18: "RELU", 19: "SIGMOID",
-    20: "SOFTMAX", 21: "SOFTMAX_LOSS", 22: "SPLIT", 23: "TANH", 24: "WINDOW_DATA",
-    29: "MEMORY_DATA", 30: "ARGMAX", 32: "DUMMY_DATA", 36: "SILENCE",
+    1: "ACCURACY", 3: "CONCAT", 4: "CONVOLUTION", 5: "DATA", 6: "DROPOUT", 8: "FLATTEN",
+    9: "HDF5_DATA", 12: "IMAGE_DATA", 14: "INNER_PRODUCT", 15: "LRN", 17: "POOLING", 18: "RELU",
+    19: "SIGMOID", 20: "SOFTMAX", 21: "SOFTMAX_LOSS", 22: "SPLIT", 23: "TANH",
+    24: "WINDOW_DATA", 25: "ELTWISE", 29: "MEMORY_DATA", 30: "ARGMAX", 32: "DUMMY_DATA",
+    36: "SILENCE",
 }  # fmt: skip
 _CONVOLUTION = {
     3: "pad", 4: "kernel_size", 5: "group", 6: "stride", 9: "pad_h", 10: "pad_w", 11: "kernel_h",
@@ -48,6 +49,8 @@ _POOLING = {
 _LRN = {1: "local_size", 2: "alpha", 3: "beta", 4: "norm_region", 5: "k"}
 _RELU = {1: "negative_slope"}
 _PRODUCT = {5: "axis", 6: "transpose"}
+_CONCAT, _ELTWISE = {1: "concat_dim", 2: "axis"}, {1: "operation", 2: "coeff"}
+_NORM = {3: "eps"}
 MOST_LAYERS, MOST_BLOBS, MOST_PIECES = 1000, 8, 64
 
 
@@ -65,10 +68,12 @@ class _Encoding:
 
 _ENCODINGS = {
     2: _Encoding(name=4, type=5, bottoms=2, tops=3, blobs=6, settings={
-        10: _CONVOLUTION, 17: _PRODUCT, 18: _LRN, 19: _POOLING, 30: _RELU,
+        9: _CONCAT, 10: _CONVOLUTION, 17: _PRODUCT, 18: _LRN, 19: _POOLING, 24: _ELTWISE,
+        30: _RELU,
     }),
     100: _Encoding(name=1, type=2, bottoms=3, tops=4, blobs=7, settings={
-        106: _CONVOLUTION, 117: _PRODUCT, 118: _LRN, 121: _POOLING, 123: _RELU,
+        104: _CONCAT, 106: _CONVOLUTION, 110: _ELTWISE, 117: _PRODUCT, 118: _LRN, 121: _POOLING,
+        123: _RELU, 139: _NORM,
     }),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""MatConvNet's `.mat` files of VGG nets -> `Parameters`.
+"""MatConvNet's `.mat` files -> `Parameters`.
 
 A net is a "simplenn" (a cell array `layers`, each with its `weights`, or `filters` and `biases` in
 older files) or a "dagnn" (`params` by name, which the layers name). Filters are H, W, I, O in
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +19,28 @@ import numpy as np
 
 from verydeep.formats import mat5, mat73
 from verydeep.formats.mat5 import Value
-from verydeep.importers.layer_names import (
-    NOTHING,
-    ForeignLayer,
-    Window,
-    ends_with_pooling,
-    layer_names,
-    of_our_epsilon,
-    path_order,
+from verydeep.importers import matconvnet_graph
+from verydeep.importers.layer_names import ends_with_pooling, layer_names, path_order
+from verydeep.importers.matconvnet_layers import (
+    NOT_OURS,
+    MatLayer,
+    as_ours,
+    biases_of,
+    each_of,
+    is_numeric,
+    norm_of,
+    numbers_of,
+    reads_of,
+    struct,
+    text,
 )
 from verydeep.importers.parameters import PIXELS, SCALE, Parameters
 from verydeep.limits import FormatError, as_float32, reading, start_of
 from verydeep.pictures.preprocessing import IMAGENET, RESIZE_RULES, Pixels
 
 FAMILY = "MatConvNet"
-NOT_OURS = "give a MatConvNet file of a VGG net, such as imagenet-vgg-verydeep-16.mat"
 
 _WNID = re.compile(r"n\d{8}")
-
-_KINDS = {
-    "conv": "conv", "relu": "relu", "pool": "pool", "normalize": "lrn", "lrn": "lrn",
-    "softmax": "softmax", "dropout": NOTHING, "bnorm": "norm",
-    "dagnn.Conv": "conv", "dagnn.ReLU": "relu", "dagnn.Pooling": "pool", "dagnn.LRN": "lrn",
-    "dagnn.SoftMax": "softmax", "dagnn.DropOut": NOTHING, "dagnn.BatchNorm": "norm",
-}  # fmt: skip
-_LOSSES = {"softmaxloss", "loss", "dagnn.Loss"}
-_JUDGING = {"", "softmaxlog", "log", "classerror", "topkerror"}
-"""Losses of nets whose scores go into a soft-max, and the errors that are counted beside them."""
 
 
 def is_matconvnet(path: Path | str) -> bool:
@@ -58,152 +53,63 @@ def read(path: Path | str) -> Parameters:
     """Weights of a MatConvNet file, simplenn or dagnn, of MATLAB 5, 7 or 7.3.
 
     Arrays are views where they can be. Raises UserError, one line, where the file is damaged or
-    holds no VGG net.
+    holds a net that is none of ours.
     """
     start = start_of(path)
     variables = mat73.read(path) if mat73.is_mat73(start) else mat5.read(path)
     with reading(path):
-        return _parameters(_struct(variables.get("net")) or variables)
+        return _parameters(struct(variables.get("net")) or variables)
 
 
 def _parameters(net: dict[str, Value]) -> Parameters:
     if "layers" not in net:
         raise FormatError("it holds no 'layers' of a net", NOT_OURS)
-    layers = [_Layer.of(_struct(each)) for each in _each(net["layers"])]
+    layers = [MatLayer.of(struct(each)) for each in each_of(net["layers"])]
     layers = [layer for layer in layers if not layer.judges]
-    values = {_text(each.get("name")): each.get("value")
-              for each in map(_struct, _each(net.get("params")))}  # fmt: skip
-    order = _order(layers) if "params" in net else range(len(layers))
-    path = [layers[i].with_parameters(values) for i in order]
-    tensors: dict[str, np.ndarray] = {}
-    told = [layer.told() for layer in path]
-    for layer, name in zip(path, layer_names(told), strict=True):
-        if layer.kind == "norm":
-            tensors |= {f"{name}.{part}": values for part, values in _norm(layer).items()}
-        elif name:
-            tensors[f"{name}.weight"] = _as_ours(layer.filters)
-            tensors[f"{name}.bias"] = _biases(layer, len(tensors[f"{name}.weight"]))
-    lrn, notes = any(layer.kind == "lrn" for layer in path), list[str]()
-    meta = _struct(net.get("meta")) or net
-    normalization = _struct(meta.get("normalization"))
+    values = {text(each.get("name")): each.get("value")
+              for each in map(struct, each_of(net.get("params")))}  # fmt: skip
+    layers = [layer.with_parameters(values) for layer in layers]
+    is_graph = "params" in net
+    meta, notes = struct(net.get("meta")) or net, list[str]()
+    normalization = struct(meta.get("normalization"))
+    lrn = pooled = table = None
+    try:
+        path = [layers[i] for i in _order(layers)] if is_graph else layers
+        tensors = _of_table_1(path)
+        lrn = any(layer.kind == "lrn" for layer in path)
+        pooled = ends_with_pooling([layer.kind for layer in path])
+    except FormatError:
+        known = matconvnet_graph.net_of(layers, is_graph, _crop(normalization))
+        if known is None:
+            raise
+        tensors, table = matconvnet_graph.tensors_of(known, layers), known.table
+        notes += known.notes
     pixels = _pixels(normalization, notes)
     fields = {PIXELS: "averageImage", SCALE: "imageSize"}
     guessed = tuple(what for what, field in fields.items() if field not in normalization)
     scores = len(next(reversed(tensors.values())))
-    classes = _classes(_struct(meta.get("classes")), scores, notes)
+    classes = _classes(struct(meta.get("classes")), scores, notes)
     return Parameters(
-        FAMILY, tensors, pixels, classes, tuple(notes), lrn=lrn, guessed=guessed,
-        pooled=ends_with_pooling([layer.kind for layer in told]),
+        FAMILY, tensors, pixels, classes, tuple(notes), table, lrn, guessed,
+        pooled=pooled,
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """A layer of either kind of net, and its settings: in a graph they are in its `block`."""
-
-    name: str
-    type: str
-    fields: dict[str, Value]
-    settings: dict[str, Value]
-    weights: list[Value]
-
-    @classmethod
-    def of(cls, fields: dict[str, Value]) -> _Layer:
-        """The layer that a struct tells of."""
-        name, kind = _text(fields.get("name")), _text(fields.get("type"))
-        older = [fields.get("filters"), fields.get("biases")]
-        weights = _each(fields["weights"]) if "weights" in fields else older
-        return cls(name or kind, kind, fields, _struct(fields.get("block")) or fields, weights)
-
-    def with_parameters(self, values: dict[str, Value]) -> _Layer:
-        """The layer with those of a graph's parameters that it names, in a graph."""
-        named = [_text(each) for each in _each(self.fields.get("params"))]
-        return replace(self, weights=[values.get(name) for name in named]) if values else self
-
-    @property
-    def kind(self) -> str:
-        """Its kind, by the words of `layer_names`, or its type where it is none of those."""
-        kind = _KINDS.get(self.type, self.type)
-        if kind == "relu" and any(leak := self.numbers("leak")):
-            return f"{self.type} with a leak of {leak[0]:g}"
-        method = _text(self.settings.get("method")) or "max"
-        return f"{method} pooling" if kind == "pool" and method != "max" else kind
-
-    @property
-    def judges(self) -> bool:
-        """Whether it tells how well a net does, and is no part of it."""
-        return self.type in _LOSSES and _text(self.settings.get("loss")) in _JUDGING
-
-    @property
-    def filters(self) -> np.ndarray:
-        """Filters H, W, I, O; MATLAB leaves out last axes of one."""
-        numbers = _numbers(self.weights[0] if self.weights else None, f"filters of '{self.name}'")
-        if numbers.ndim > 4 or not numbers.size:
-            raise FormatError(f"the filters of '{self.name[:40]}' have no four axes")
-        return numbers.reshape(numbers.shape + (1,) * (4 - numbers.ndim), order="F")
-
-    def numbers(self, setting: str) -> list[float]:
-        """The numbers of a setting; none where the file does not tell it."""
-        value = self.settings.get(setting)
-        if not _each(value):
-            return []
-        found: list[float] = _numbers(value, f"{setting} of '{self.name}'").ravel()[:64].tolist()
-        return found
-
-    def told(self) -> ForeignLayer:
-        """What the file tells of it."""
-        if self.kind == "lrn":
-            size, kappa, alpha, beta, *_ = [*self.numbers("param"), *[math.nan] * 4]
-            return ForeignLayer(self.name, "lrn", constants=(size, kappa, alpha * size, beta))
-        if self.kind not in ("conv", "pool"):
-            return ForeignLayer(self.name, self.kind)
-        kernel: Sequence[float] = self.numbers("poolSize") or self.numbers("pool")
-        if self.kind == "conv":
-            kernel = self.filters.shape[:2]
-        stride, pad, dilation = map(self.numbers, ("stride", "pad", "dilate"))
-        return ForeignLayer(self.name, self.kind, Window(kernel, stride, pad, dilation))
+def _of_table_1(path: Sequence[MatLayer]) -> dict[str, np.ndarray]:
+    """The tensors of a net of Table 1, whose layers follow one another."""
+    tensors: dict[str, np.ndarray] = {}
+    for layer, name in zip(path, layer_names([layer.told() for layer in path]), strict=True):
+        if layer.kind == "norm":
+            tensors |= {f"{name}.{part}": values for part, values in norm_of(layer).items()}
+        elif name:
+            tensors[f"{name}.weight"] = as_ours(layer.filters)
+            tensors[f"{name}.bias"] = biases_of(layer, len(tensors[f"{name}.weight"]))
+    return tensors
 
 
-def _order(layers: list[_Layer]) -> list[int]:
+def _order(layers: list[MatLayer]) -> list[int]:
     """The places of a graph's layers, as a picture goes through them."""
-    makers = {_text(each): i for i, layer in enumerate(layers)
-              for each in _each(layer.fields.get("outputs"))}  # fmt: skip
-    reads = [[makers.get(_text(each)) for each in _each(layer.fields.get("inputs"))]
-             for layer in layers]  # fmt: skip
-    return path_order([layer.name for layer in layers], reads)
-
-
-def _as_ours(filters: np.ndarray) -> np.ndarray:
-    """Filters H, W, I, O as [O, I, h, w]."""
-    return as_float32(filters.transpose(3, 2, 0, 1))
-
-
-def _biases(layer: _Layer, count: int) -> np.ndarray:
-    """A layer's biases; zeros where it has none."""
-    if len(layer.weights) < 2 or not _each(layer.weights[1]):
-        return np.zeros(count, np.float32)
-    numbers = _numbers(layer.weights[1], f"the biases of '{layer.name}'")
-    if numbers.size != count:
-        raise FormatError(f"'{layer.name[:40]}' has {numbers.size:,} biases for {count:,} filters")
-    return as_float32(numbers.reshape(-1, order="F"))
-
-
-def _norm(layer: _Layer) -> dict[str, np.ndarray]:
-    """A norm's arrays by our names, of its factors, summands and moments.
-
-    Moments are mean and deviation, of which the latter has the training's epsilon in it.
-    """
-    arrays = [_numbers(each, f"the weights of '{layer.name}'") for each in layer.weights]
-    count = arrays[0].size if arrays else 0
-    if [each.size for each in arrays] != [count, count, 2 * count] or arrays[2].shape[1] != 2:
-        raise FormatError(f"its layer '{layer.name[:40]}' has not a norm's factors and moments")
-    with np.errstate(all="ignore"):
-        mean, variance = arrays[2][:, 0], as_float32(np.square(arrays[2][:, 1], dtype=np.float64))
-    parts = {
-        "weight": arrays[0], "bias": arrays[1], "running_mean": mean,
-        "running_var": of_our_epsilon(variance, 0.0, f"'{layer.name[:40]}'"),
-    }  # fmt: skip
-    return {name: as_float32(values.reshape(-1)) for name, values in parts.items()}
+    return path_order([layer.name for layer in layers], reads_of(layers))
 
 
 def _pixels(normalization: dict[str, Value], notes: list[str]) -> Pixels:
@@ -216,7 +122,7 @@ def _pixels(normalization: dict[str, Value], notes: list[str]) -> Pixels:
                      "aspect")  # fmt: skip
     if "averageImage" not in normalization:
         return replace(IMAGENET, scale=_scale(normalization))
-    average = as_float32(_numbers(normalization["averageImage"], "its averageImage"))
+    average = as_float32(numbers_of(normalization["averageImage"], "its averageImage"))
     if average.size != 3 and average.ndim == 3 and average.shape[2] == 3:
         height, width, _ = average.shape
         with np.errstate(all="ignore"):
@@ -225,12 +131,18 @@ def _pixels(normalization: dict[str, Value], notes: list[str]) -> Pixels:
     if average.size != 3 or not np.isfinite(average).all():
         raise FormatError("its averageImage is neither three numbers nor a picture")
     red, green, blue = average.ravel().tolist()
-    rule = _text(normalization.get("interpolation"))
+    rule = text(normalization.get("interpolation"))
     return Pixels(
         scale=_scale(normalization),
         mean=(red, green, blue),
         resize=rule if rule in RESIZE_RULES else IMAGENET.resize,
     )
+
+
+def _crop(normalization: dict[str, Value]) -> int | None:
+    """The side of the training crop; None where the file does not tell it, or it is none."""
+    crop = _number(normalization, "imageSize")
+    return int(crop) if crop is not None and 1 <= crop < 1 << 16 else None
 
 
 def _scale(normalization: dict[str, Value]) -> tuple[int, int]:
@@ -253,13 +165,13 @@ def _scale(normalization: dict[str, Value]) -> tuple[int, int]:
 def _number(normalization: dict[str, Value], field: str) -> float | None:
     """The first number of a setting; None where there is none."""
     value: Any = normalization.get(field)
-    return float(value.ravel()[0]) if _is_numeric(value) and value.size else None
+    return float(value.ravel()[0]) if is_numeric(value) and value.size else None
 
 
 def _classes(classes: dict[str, Value], scores: int, notes: list[str]) -> tuple[str, ...] | None:
     """Names of the classes: WordNet's ids and the first word for each, else what the file has."""
     names, described = (
-        tuple(_text(each) for each in _each(classes.get(field)))
+        tuple(text(each) for each in each_of(classes.get(field)))
         for field in ("name", "description")
     )
     if not names and not described:
@@ -271,32 +183,3 @@ def _classes(classes: dict[str, Value], scores: int, notes: list[str]) -> tuple[
         words = (words.partition(",")[0] for words in described)
         return tuple(f"{wnid} {word}".strip() for wnid, word in zip(names, words, strict=True))
     return names or described
-
-
-def _each(value: Value) -> list[Any]:
-    """The elements of a cell or a struct array; anything else is one, and nothing is none."""
-    if isinstance(value, list):
-        return value
-    if isinstance(value, tuple):
-        return [(element,) for element in value]
-    return [] if value is None or (_is_numeric(value) and not value.size) else [value]
-
-
-def _struct(value: Value) -> dict[str, Value]:
-    """The fields of a single struct; none where it is anything else."""
-    return value[0] if isinstance(value, tuple) and len(value) == 1 else {}
-
-
-def _text(value: Value) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _is_numeric(value: Value) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind in "fiu"
-
-
-def _numbers(value: Value, what: str) -> np.ndarray:
-    if not _is_numeric(value):
-        raise FormatError(f"{what} are missing, or are no numbers", NOT_OURS)
-    numbers: np.ndarray = value
-    return numbers

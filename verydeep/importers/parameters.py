@@ -20,6 +20,9 @@ TORCHVISION = Pixels(
     scale=(256, 256), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), maximum=1
 )
 """What torchvision trained with, and most nets whose files say nothing else."""
+GOOGLENET = Pixels(scale=(256, 256), mean=(127.5,) * 3, std=(127.5,) * 3)
+"""What torchvision's GoogLeNet is shown, +-1: its weights are of another program's training, and
+`transform_input` makes these pixels of torchvision's."""
 PIXELS, SCALE = "pixels", "scale"
 """What a reader may have had to guess."""
 ALL_GUESSED = (PIXELS, SCALE)
@@ -35,7 +38,8 @@ class Parameters:
     Norms after a convolution are "bn1_1.weight", ".bias", ".running_mean" and ".running_var".
     `classes` are those that the file names, in the order of the scores, or None; `notes` tell in a
     line each what a user should know of how the file was read. `table` is what a file of our own
-    writing says of its net, not yet held against the tensors; without, the net is found from them.
+    writing says of its net, not yet held against the tensors, or that of a net beside Table 1 which
+    a reader has recognised; without, the net is found from them.
     `lrn` tells whether response normalisation, as A-LRN has it, follows conv1_1: None where the
     file does not say. `guessed` names what of the pixels the file does not say, and the reader
     took from its family: "pixels" (order, range, mean and deviation), "scale" (S), or both. `cut`

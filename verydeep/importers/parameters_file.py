@@ -32,7 +32,8 @@ from verydeep.weights.schema import (
 )
 
 KEY = "parameters"
-MOST_TENSORS = 512
+MOST_TENSORS = 1024
+"""Of a file; a ResNet of 152 layers has 777."""
 NAME = re.compile(r"[\w./:-]{1,100}")
 
 

@@ -149,16 +149,18 @@ def _layer(block: Block) -> LayerText:
 
 _PARAMETERS = {
     "convolution": "convolution_param", "innerproduct": "inner_product_param", "lrn": "lrn_param",
-    "pooling": "pooling_param", "relu": "relu_param",
+    "pooling": "pooling_param", "relu": "relu_param", "concat": "concat_param",
+    "eltwise": "eltwise_param", "batchnorm": "batch_norm_param",
 }  # fmt: skip
 _SETTINGS = {
     "pad", "pad_h", "pad_w", "kernel_size", "kernel_h", "kernel_w", "stride", "stride_h",
     "stride_w", "dilation", "group", "pool", "global_pooling", "negative_slope", "num_output",
     "axis", "transpose", "local_size", "alpha", "beta", "k", "norm_region",
+    "concat_dim", "operation", "coeff", "eps",
 }  # fmt: skip
 _SAID = {
     "MAX": 0, "AVE": 1, "STOCHASTIC": 2, "ACROSS_CHANNELS": 0, "WITHIN_CHANNEL": 1,
-    "false": 0, "true": 1,
+    "PROD": 0, "SUM": 1, "false": 0, "true": 1,
 }  # fmt: skip
 
 

@@ -26,7 +26,9 @@ import torch
 from torch import Tensor
 
 from verydeep.errors import one_line
+from verydeep.importers import state_dict_peers
 from verydeep.importers.class_names import in_order
+from verydeep.importers.guesses import CROP_OF_A_MEAN
 from verydeep.importers.layer_names import TRUNKS
 from verydeep.importers.layer_shapes import map_side
 from verydeep.importers.other_nets import note_of_head, out_of_place
@@ -40,7 +42,9 @@ from verydeep.importers.state_dict_names import (
     Placed,
     placed,
 )
+from verydeep.importers.torchvision_names import Peer
 from verydeep.limits import FormatError, reading
+from verydeep.nets.rows import FC
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import class_names_of, pixels_of
 
@@ -84,6 +88,9 @@ def read(path: Path | str, which: str | None = None) -> Parameters:
 
 def _parameters(found: dict[str, Tensor], extras: Extras) -> Parameters:
     found = {k: t for k, t in found.items() if not k.endswith(".num_batches_tracked")}
+    peer = state_dict_peers.found_among(found, extras.which, extras.sets)
+    if peer is not None:
+        return _of_peer(*peer, extras)
     if all(map(BARE.fullmatch, found)):
         found = {f"features.{name}": tensor for name, tensor in found.items()}
     net = placed(found, extras.which, extras.sets)
@@ -105,15 +112,41 @@ def _parameters(found: dict[str, Tensor], extras: Extras) -> Parameters:
         layers = dict.fromkeys(name.rpartition(".")[0] or name for name in left)
         notes.append(note_of_head([*layers], ours.values()))
     state = {ours[k]: t for k, t in sorted(net.state.items()) if k in ours}
-    kinds = {str(t.dtype).removeprefix("torch.") for t in state.values()} - {"float32"}
-    if kinds:
-        notes.append(f"weights of {', '.join(sorted(kinds))}, made float32")
+    notes += _of_kinds(state)
     arrays = {k: _laid_out(t, k, state).numpy() for k, t in state.items()}
     fc6 = arrays.get("fc6.weight")
     if fc6 is not None and fc6.shape[2:] == (1, 1) and "pixels" not in cfg:
         notes.append(ONE_POSITION)
     classes = None if cut else _classes(extras, notes)
     return Parameters(family, arrays, pixels, classes, tuple(notes), guessed=guessed, cut=cut)
+
+
+def _of_peer(peer: Peer, net: Placed, extras: Extras) -> Parameters:
+    """The weights of one of torchvision's nets beside VGG."""
+    cfg, notes = extras.pretrained_cfg, [*extras.notes, *net.notes]
+    crop = _crop(cfg)
+    table, state = state_dict_peers.as_ours(peer, net, crop)
+    pixels, guessed = _pixels(cfg, state_dict_peers.pixels_of(peer))
+    if crop is None and not any(isinstance(row, FC) and row.kernel > 1 for row in table.rows):
+        notes.append(CROP_OF_A_MEAN)
+    notes += _of_kinds(state)
+    arrays = {name: _as_float32(tensor, name).numpy() for name, tensor in state.items()}
+    classes = _classes(extras, notes) if table.has_scores else None
+    family = "timm" if "architecture" in cfg else "torchvision"
+    return Parameters(family, arrays, pixels, classes, tuple(notes), table, guessed=guessed)
+
+
+def _crop(cfg: Mapping[str, Any]) -> int | None:
+    """The side of the training crop that a file tells; None where it tells none."""
+    size = cfg.get("input_size")
+    side = size[-1] if isinstance(size, list | tuple) and size else None
+    return side if type(side) is int and 0 < side < 1 << 16 else None
+
+
+def _of_kinds(state: Mapping[str, Tensor]) -> list[str]:
+    """A note where there are numbers of another kind than ours."""
+    kinds = {str(t.dtype).removeprefix("torch.") for t in state.values()} - {"float32"}
+    return [f"weights of {', '.join(sorted(kinds))}, made float32"] if kinds else []
 
 
 def _our_names(net: Placed, family: str) -> tuple[dict[str, str], list[str]]:
@@ -197,13 +230,18 @@ def _features(state: Mapping[str, Tensor]) -> dict[str, str]:
 
 def _laid_out(tensor: Tensor, name: str, state: Mapping[str, Tensor]) -> Tensor:
     """A tensor as ours are: float32, contiguous, an FC layer's matrix as a convolution."""
-    if tensor.dtype not in FLOATS:
-        raise FormatError(f"it has weights of {tensor.dtype} in {name}", "floats are needed")
+    tensor = _as_float32(tensor, name)
     if tensor.ndim == 2:
         side = 1
         if name == "fc6.weight":
             side = map_side("fc6", tensor.shape[1], _last_channels(state))
         tensor = tensor.reshape(tensor.shape[0], -1, side, side)
+    return tensor
+
+
+def _as_float32(tensor: Tensor, name: str) -> Tensor:
+    if tensor.dtype not in FLOATS:
+        raise FormatError(f"it has weights of {tensor.dtype} in {name}", "floats are needed")
     return tensor.detach().float().contiguous()
 
 
@@ -220,8 +258,8 @@ def _all_nan(tensor: Tensor | None) -> bool:
     return bool(tensor.flatten()[0].isnan() and tensor.isnan().all())
 
 
-def _pixels(cfg: Mapping[str, Any]) -> tuple[Pixels, tuple[str, ...]]:
-    """The pixels that a file tells of, or torchvision's, and what of them is a guess."""
+def _pixels(cfg: Mapping[str, Any], usual: Pixels = TORCHVISION) -> tuple[Pixels, tuple[str, ...]]:
+    """The pixels that a file tells of, or the usual ones, and what of them is a guess."""
     try:
         if "pixels" in cfg:
             return pixels_of(cfg["pixels"]), ()
@@ -238,7 +276,7 @@ def _pixels(cfg: Mapping[str, Any]) -> tuple[Pixels, tuple[str, ...]]:
         )
         return said, () if "crop_pct" in cfg else (SCALE,)
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError):
-        return TORCHVISION, ALL_GUESSED
+        return usual, ALL_GUESSED
 
 
 def _classes(extras: Extras, notes: list[str]) -> tuple[str, ...] | None:

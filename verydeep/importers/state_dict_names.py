@@ -73,7 +73,7 @@ def placed(
     befores = [match[1] for name in firsts if (match := _FIRST.fullmatch(name))]
     if not befores and which is None:
         return Placed({names[name]: tensor for name, tensor in found.items()})
-    before, others = _chosen(befores, names, which, sets)
+    before, others = chosen(befores, names, which, sets)
     ours = {name: _our_name(names[name], before) for name in found}
     ours |= _numbered_tops(names, ours, before)
     left = [n for n in found if not ours[n] and not any(_is_of(names[n], o) for o in others)]
@@ -81,7 +81,7 @@ def placed(
     pixels = [n for n in left if _PIXELS.fullmatch(n) and found[n].numel() == 3]
     left = [name for name in left if name not in losses and name not in pixels]
     _refuse_before(found, left, ours)
-    notes = [another_set(_label(before), _label(other)) for other in others if which is None]
+    notes = [another_set(label(before), label(other)) for other in others if which is None]
     notes += [f"{one_line(losses[0])} is of a loss, and is passed over"] if losses else []
     if pixels:
         several = " and ".join(one_line(name) for name in pixels[:2])
@@ -95,7 +95,7 @@ def placed(
     )
 
 
-def _chosen(
+def chosen(
     befores: Sequence[str], names: Mapping[str, str], which: str | None, sets: Sequence[str]
 ) -> tuple[str, list[str]]:
     """What the names of the trunk to take begin with, and of those of other nets."""
@@ -103,9 +103,9 @@ def _chosen(
               for b in befores}  # fmt: skip
     whole = [b for b in counts if counts[b] >= _LEAST_CONVOLUTIONS] or [*befores[:1]]
     own = [b for b in whole if not any(map(AVERAGES.fullmatch, b.split(".")))]
-    asked = [b for b in whole if which in (_label(b), b.rstrip("."))]
+    asked = [b for b in whole if which in (label(b), b.rstrip("."))]
     if which is not None and not asked:
-        labels = [_label(before) for before in whole]
+        labels = [label(before) for before in whole]
         raise no_set(which, [*sets, *(each for each in labels if each != "features")])
     taken = (asked or own or whole)[0]
     return taken, [b for b in whole if b != taken]
@@ -113,7 +113,7 @@ def _chosen(
 
 def _is_of(name: str, before: str) -> bool:
     """Whether a tensor is of another net, or of the module that holds it."""
-    return bool(_our_name(name, before)) or name.startswith(f"{_label(before)}.")
+    return bool(_our_name(name, before)) or name.startswith(f"{label(before)}.")
 
 
 def no_set(which: str, sets: Iterable[str]) -> FormatError:
@@ -132,7 +132,7 @@ def another_set(taken: str, other: str) -> str:
     )
 
 
-def _label(before: str) -> str:
+def label(before: str) -> str:
     """What a set of weights is called whose trunk's names begin so: the module that holds it."""
     *parents, last = before.rstrip(".").split(".")
     within = last == "features" or last.isdigit()

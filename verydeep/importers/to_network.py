@@ -17,6 +17,7 @@ from verydeep.importers.guesses import CLASSES, notes_of, pixels_for
 from verydeep.importers.parameters import Parameters
 from verydeep.importers.parameters_file import refuse_not_finite
 from verydeep.importers.to_table import alike, table_of
+from verydeep.nets.named import is_of_table_1
 from verydeep.nets.network import Network
 from verydeep.pictures.preprocessing import Pixels
 
@@ -51,7 +52,7 @@ def to_network(
     taken, guessed = pixels_for(parameters, table.crop, pixels, scale)
     if names and classes is None and parameters.classes is None:
         guessed = (*guessed, CLASSES)
-    notes = (*notes_of(taken, guessed), *notes)
+    notes = (*notes_of(taken, guessed, is_of_table_1(table.name)), *notes)
     network = Network.empty(table, names, taken)
     state = {name: torch.from_numpy(a) for name, a in parameters.tensors.items()}
     network.load_state_dict(state, assign=True)

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.errors import UserError, one_line
+from verydeep.importers.known_nets import shapes_of
 from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import Parameters
 from verydeep.nets import vgg
-from verydeep.nets.rows import FC, BatchNorm, Conv
+from verydeep.nets.rows import FC, Conv
 from verydeep.nets.table import NORM_NAME, NORM_WORD, Table
 from verydeep.nets.words import HIDDEN, read_table
 
@@ -174,7 +175,7 @@ def _kernels(tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
 
 def _refuse_misfits(table: Table, tensors: Mapping[str, np.ndarray], source: Path | str) -> None:
     """Raises UserError for the first tensor that does not fit those before it."""
-    expected = _expected(table)
+    expected = shapes_of(table)
     for name, shape in expected.items():
         if name not in tensors:
             raise UserError(f"{source} lacks {name}, which its other layers need")
@@ -190,20 +191,6 @@ def _refuse_misfits(table: Table, tensors: Mapping[str, np.ndarray], source: Pat
         raise UserError(
             f"{source} has {out_of_place(more)}; expected are weights and biases of conv1_1 ... fc8"
         )
-
-
-def _expected(table: Table) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a table's tensors, worked out without making any, however large."""
-    shapes = table.shapes(table.crop, table.crop)
-    expected = {}
-    for row in table.rows:
-        weights = row.weights(*(shapes[name] for name in row.inputs))
-        if weights:
-            expected[f"{row.name}.weight"] = weights
-            expected[f"{row.name}.bias"] = weights[:1]
-        if isinstance(row, BatchNorm):
-            expected |= {f"{row.name}.running_{kind}": weights for kind in ("mean", "var")}
-    return expected
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -45,7 +45,7 @@ def with_classes(words: Sequence[str], classes: int) -> tuple[str, ...]:
 
     Raises UserError where nothing before the soft-max has channels of its own.
     """
-    found = _spelled(words)
+    found = spelled(words)
     last = _layer_before(found, _end(found))
     match = _CHANNELS.fullmatch(found[last]) if last is not None else None
     if last is None or match is None:
@@ -64,7 +64,7 @@ def with_last(words: Sequence[str], last: Iterable[str]) -> tuple[str, ...]:
     Of a net whose last layer is no FC row, but averaged after it, the channels alone are taken.
     Before an FC row that finds places a mean over space is left out, in which they would be lost.
     """
-    words, last = _spelled(words), tuple(last)
+    words, last = spelled(words), tuple(last)
     place = body(words)
     if last[-1] in NUMBERS and place and words[place - 1] in (MEAN, POOLED):
         place -= 1
@@ -78,7 +78,7 @@ def with_last(words: Sequence[str], last: Iterable[str]) -> tuple[str, ...]:
     return tuple(last[-1] if word in LAST else word for word in found)
 
 
-def _spelled(words: Iterable[str]) -> list[str]:
+def spelled(words: Iterable[str]) -> list[str]:
     """The words with "2 x conv3-8" and the like as so many words."""
     found: list[str] = []
     for word in words:

@@ -189,6 +189,7 @@ def _of_foreign(path: Path, prototxt: Path | None) -> Description:
     from verydeep.importers.guesses import informed, notes_of, pixels_for
     from verydeep.importers.pixel_words import in_words
     from verydeep.importers.to_table import CROP, table_of
+    from verydeep.nets.named import is_of_table_1
 
     hashes = hashes_of(path)
     release = release_of(hashes)
@@ -199,6 +200,7 @@ def _of_foreign(path: Path, prototxt: Path | None) -> Description:
         no_net = str(error)
     parameters = informed(parameters, release, path.name)
     pixels, guessed = pixels_for(parameters, net.table.crop if net else CROP)
+    of_table_1 = net is None or is_of_table_1(net.table.name)
     return Description(
         file=path,
         bytes=path.stat().st_size,
@@ -210,7 +212,7 @@ def _of_foreign(path: Path, prototxt: Path | None) -> Description:
         pixels=pixels,
         pixels_in_words=in_words(pixels),
         classes=parameters.classes,
-        notes=(*parameters.notes, *notes_of(pixels, guessed)),
+        notes=(*parameters.notes, *notes_of(pixels, guessed, of_table_1)),
         guessed=guessed,
     )
 

@@ -111,11 +111,14 @@ def named_releases() -> list[NamedRelease]:
 
 
 def _table_of(release: Release) -> Table:
+    from verydeep.nets import named as nets
     from verydeep.nets import vgg
     from verydeep.nets.rewording import with_norms
     from verydeep.nets.table import NORM_NAME
     from verydeep.nets.words import read_table
 
+    if not nets.is_of_table_1(release.net):
+        return nets.table(release.net)
     plain = vgg.table(release.net.removesuffix(NORM_NAME))
     words = with_norms(plain.words) if release.net != plain.name else plain.words
     return read_table(release.net, words, plain.crop)

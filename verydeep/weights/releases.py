@@ -70,12 +70,18 @@ class Hashes:
 
 
 def _torchvision(
-    name: str, called: str, net: str, megabytes: int, top1: float, top5: float
+    name: str,
+    called: str,
+    net: str,
+    megabytes: int,
+    top1: float,
+    top5: float,
+    by: str = "torchvision",
 ) -> Release:
     source, file = "torchvision.models, weights IMAGENET1K_V1", f"{name}.pth"
     return Release(
         file, "torchvision", source, top1, top5,
-        sha256=name[-8:], called=called, net=net, trained_by="torchvision",
+        sha256=name[-8:], called=called, net=net, trained_by=by,
         url=f"https://download.pytorch.org/models/{file}", megabytes=megabytes,
     )  # fmt: skip
 
@@ -96,6 +102,17 @@ RELEASES = (
     _torchvision("vgg13_bn-abd245e5", "vgg13_bn", "B-BN", 532, 71.586, 90.374),
     _torchvision("vgg16_bn-6c64b313", "vgg16_bn", "D-BN", 554, 73.360, 91.516),
     _torchvision("vgg19_bn-c79401a0", "vgg19_bn", "E-BN", 575, 74.218, 91.842),
+    _torchvision("alexnet-owt-7be5be79", "alexnet", "AlexNet-one-tower", 244, 56.522, 79.066),
+    _torchvision(
+        "googlenet-1378be20", "googlenet", "GoogLeNet-torchvision", 52, 69.778, 89.530, by="Google"
+    ),
+    _torchvision("resnet18-f37072fd", "resnet18", "ResNet-18-v1.5", 47, 69.758, 89.078),
+    _torchvision("resnet34-b627a593", "resnet34", "ResNet-34-v1.5", 87, 73.314, 91.420),
+    _torchvision("resnet50-0676ba61", "resnet50", "ResNet-50-v1.5", 103, 76.130, 92.862),
+    _torchvision("resnet101-63fe2227", "resnet101", "ResNet-101-v1.5", 179, 77.374, 93.546),
+    _torchvision("resnet152-394f9c45", "resnet152", "ResNet-152-v1.5", 242, 78.312, 94.046),
+    _torchvision("squeezenet1_0-b66bff10", "squeezenet1_0", "SqueezeNet-1.0", 5, 58.092, 80.420),
+    _torchvision("squeezenet1_1-b8a52dc0", "squeezenet1_1", "SqueezeNet-1.1", 5, 58.178, 80.624),
     Release(
         "vgg16_features-amdegroot-88682ab5.pth",
         "torchvision",

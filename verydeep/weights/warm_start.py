@@ -120,6 +120,7 @@ def _sizes(table: Table, settings: Mapping[str, Any]) -> Sizes:
         assert isinstance(paper, Conv)
         width = convs[-1].channels / paper.channels
         fc = hidden[0].channels if hidden else 0 if table.has_scores else None
+        fc = fc if named.is_of_table_1(table.name) else None  # others have the FC layers they have
     return Sizes(table.name, width, table.crop, fc)
 
 
