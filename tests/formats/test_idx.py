@@ -16,7 +16,7 @@ TWO = bytes.fromhex("00000803 00000002 00000002 00000003 010203 040506 070809 0a
 """Two pictures of 2 x 3, written down by hand."""
 
 
-@pytest.mark.parametrize("data", [TWO, gzip.compress(TWO)])
+@pytest.mark.parametrize("data", [TWO, gzip.compress(TWO)], ids=["plain", "gzipped"])
 def test_an_array_is_read_gzipped_or_not(data: bytes) -> None:
     Path("x").write_bytes(data)
     assert read("x", 3).tolist() == [[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]]]
