@@ -64,6 +64,14 @@ def test_every_file_is_in_the_map() -> None:
             assert module in order, f"{module} is missing in docs/architecture.md"
 
 
+def test_what_is_in_the_map_is_there_and_stands_there_once() -> None:
+    order = documented()
+    assert [module for module in order if order.count(module) > 1] == []
+    for module in order:
+        path = ROOT / module.replace(".", "/")
+        assert path.is_dir() or path.with_suffix(".py").is_file(), f"there is no {module}"
+
+
 def test_no_import_points_up() -> None:
     order = documented()
     for path in SOURCES:

@@ -31,7 +31,9 @@ def explain(
     layer: Annotated[
         str | None,
         typer.Option(
-            metavar="ROW", help="The row of Grad-CAM. [default: the last with a map, as relu5_3]"
+            metavar="ROW",
+            help="The row of Grad-CAM and of DeconvNet [default: relu5_3, or the last with map "
+            "enough], and of occlusion.",
         ),
     ] = None,
     data: Annotated[

@@ -31,9 +31,7 @@ def usual_row(table: Table) -> str:
     """The row that Grad-CAM looks at where none is named: the last with a map, before its pooling.
 
     It is relu5_3 of configuration D. Of a smaller crop, whose last maps have few positions, it is
-    the last with as many as `POSITIONS` a side: on drawn pictures at a crop of 64 an eighth-width
-    D's Grad-CAM has 63 % of itself in the object's box at relu4_3, and 43 % at relu5_3, where the
-    box has 40 % of the picture.
+    the last with as many as `POSITIONS` a side.
     """
     narrow, shapes = table.narrow_rows(table.trunk), table.shapes(table.crop, table.crop)
     rows = [row.name for row in _with_map(table) if not isinstance(row, Pool | Dropout)]
