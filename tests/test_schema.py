@@ -65,6 +65,11 @@ IDS = [
     "lists", "mixed", "table", "tables", "deep",
 ]  # fmt: skip
 
+SINCE = [
+    "at_steps", "stairs", "area", "aspect", "mirror", "border", "smoothing", "disturb", "mean_from",
+]  # fmt: skip
+"""Settings that runs of before do not tell."""
+
 
 def places(said: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Where every value of a file stands, tables and lists themselves among them."""
@@ -232,6 +237,7 @@ def test_whatever_run_toml_says_is_read_or_refused_in_one_line(
             ("settings", "warm_up"), ("settings", "class_weights"), ("settings", "sampling"),
             ("settings", "cached"), ("settings", "views"), ("settings", "validation"),
             ("machine", "given"), ("data", "test"),
+            *(("settings", name) for name in SINCE),
         }  # fmt: skip
     elif isinstance(value, str):
         assert {at for at in taken if at[0] == "settings"} <= {("settings", "initial")}, taken

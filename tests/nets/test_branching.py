@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from math import ceil
 from pathlib import Path
 
@@ -154,11 +155,13 @@ def test_a_program_of_torch_export_gives_the_scores(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_formats_of_vggs_refuse_it_by_the_row(name: str, tmp_path: Path) -> None:
     built = small(ALL[name], 5)
-    for write, whom in (
+    writers: list[tuple[Callable[[], object], str]] = [
         (lambda: caffe.write(built, tmp_path / "x.caffemodel"), "Caffe"),
         (lambda: keras.write(built, tmp_path / "x.weights.h5"), "Keras's VGG"),
-        (lambda: state_dict.write(built, tmp_path / "x.pth", "timm"), "timm's VGG"),
-    ):
+    ]
+    if name != "ResNet-18":  # which timm has under torchvision's names
+        writers.append((lambda: state_dict.write(built, tmp_path / "x.pth", "timm"), "timm's VGG"))
+    for write, whom in writers:
         with pytest.raises(UserError, match=f"{whom} has no place for 'conv1_1' .*; take --to"):
             write()
 

@@ -16,8 +16,8 @@ from verydeep.errors import UserError, one_line
 from verydeep.exporters.constructors import averages, loaded_by
 from verydeep.exporters.rows import refuse_others
 from verydeep.files import atomic_file, write_atomic
-from verydeep.importers.state_dict import TOPS
 from verydeep.importers.state_dict_file import PRETRAINED_CFG
+from verydeep.importers.state_dict_layers import TOPS
 from verydeep.importers.torchvision_names import peer_of, rows_of
 from verydeep.nets.network import Network
 from verydeep.nets.rows import (

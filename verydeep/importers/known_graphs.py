@@ -122,7 +122,7 @@ def _nearest(words: Sequence[str]) -> str | None:
     plain = [_canonical(word) for word in words]
     common = {name: _common(plain, [_canonical(w) for w in net]) for name, net in _nets().items()}
     most = max(common.values())
-    branches = any(word[0] in "([" for word in words)  # as no net of Table 1 does
+    branches = any(word.startswith(("(", "[")) for word in words)  # as no net of Table 1 does
     if most < (1 if branches else ENOUGH):
         return None
     best = [name for name in common if common[name] == most]

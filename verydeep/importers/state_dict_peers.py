@@ -19,6 +19,7 @@ from verydeep.importers.known_nets import (
     without_head,
 )
 from verydeep.importers.parameters import GOOGLENET, TORCHVISION
+from verydeep.importers.state_dict_layers import KINDS
 from verydeep.importers.state_dict_names import Placed, another_set, chosen, label
 from verydeep.importers.torchvision_names import CROP, MARKS, PEERS, Peer, rows_of
 from verydeep.limits import FormatError
@@ -27,7 +28,6 @@ from verydeep.nets.rows import FC, BatchNorm, Conv, Row
 from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import Pixels
 
-KINDS = ("weight", "bias", "running_mean", "running_var")
 SIDE_HEADS = ("aux1.", "aux2.")
 SIDE_HEADS_LEFT = "its side heads, aux1 and aux2, are of training alone and left out"
 HEADS = ("fc.", "classifier.", "head.")
