@@ -12,7 +12,8 @@ from verydeep.commands.completion import ENGINES, one_of
 Data = Annotated[
     str,
     typer.Argument(
-        metavar="DATA", help="Folder with a folder per class, table, archive or `drawn`."
+        metavar="DATA",
+        help="Folder with a folder per class, table, archive, `drawn` or `drawn-digits`.",
     ),
 ]
 Weights = Annotated[

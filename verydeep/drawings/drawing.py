@@ -46,7 +46,7 @@ Field = Float32[np.ndarray, "H W"]
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture, its class as an index into SHAPES, and the box of what is seen of the shape.
+    """A picture, its class as an index, and the box of what is seen of what it shows.
 
     The box is x_min, y_min, x_max, y_max in pixels, continuous from the upper left corner: a shape
     in columns 3 to 5 has x_min 3 and x_max 6. A pixel counts when more than half of it is shape.
@@ -65,11 +65,7 @@ def draw(seed: int, index: int, size: tuple[int, int] = (128, 128)) -> Drawing:
     >>> SHAPES[draw(seed=0, index=17).label]
     'square'
     """
-    if min(size) < SMALLEST_SIDE:
-        raise UserError(
-            f"a drawing of {size[0]}x{size[1]} pixels is too small for its shape to be told; "
-            f"height and width must be at least {SMALLEST_SIDE}"
-        )
+    refuse_small(size)
     rng = randomness.generator(seed, "drawing", sample=index)
     label = index % len(SHAPES)
     scenery = [related_colours(rng) for _ in range(rng.integers(2, 4))]
@@ -83,6 +79,15 @@ def draw(seed: int, index: int, size: tuple[int, int] = (128, 128)) -> Drawing:
     if rng.random() < STRANDED:
         visible.paste(0, mask=add_strand(rng, picture))
     return Drawing(photographed(rng, picture), label, extent(visible))
+
+
+def refuse_small(size: Size) -> None:
+    """Raises UserError for a picture in which nothing drawn could be told."""
+    if min(size) < SMALLEST_SIDE:
+        raise UserError(
+            f"a drawing of {size[0]}x{size[1]} pixels is too small for its shape to be told; "
+            f"height and width must be at least {SMALLEST_SIDE}"
+        )
 
 
 def related_colours(rng: Generator) -> ColourPair:

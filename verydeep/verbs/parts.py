@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from verydeep.datasets import Dataset, Memory, Part, open_dataset, settled
-from verydeep.drawings.drawn import side_of
+from verydeep.drawings.drawn import series_of
 from verydeep.errors import UserError
 from verydeep.parts.dataset import ROLES, marks
 from verydeep.parts.fingerprints import of_pictures
@@ -169,7 +169,7 @@ def _role(
         return ROLES[worst] if worst < UNKNOWN else "test"
     learnt = info.provenance.get("data", {})
     alike = dataset.kind == "drawn" and split == split_of(info)
-    alike = alike and side_of(dataset.where) == side_of(str(learnt.get("where")))
+    alike = alike and series_of(dataset.where) == series_of(str(learnt.get("where")))
     same = of_pictures(str(learnt.get("fingerprint"))) == of_pictures(dataset.fingerprint)
     if alike or same:
         earlier = "validation" not in learnt and name == "test"
