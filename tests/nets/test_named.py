@@ -29,6 +29,7 @@ from verydeep.nets.table import SCORES
 COUNTS = """
 LeNet-5                   60,000   0.000     7
 LeNet-Caffe              431,080   0.002     4
+LeNet-dropout            431,080   0.002     4
 AlexNet               60,965,224   0.724     8
 AlexNet-ungrouped     62,378,344   1.135     8
 AlexNet-one-tower     61,100,840   0.714     8

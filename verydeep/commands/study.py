@@ -28,7 +28,7 @@ def study(
         typer.Argument(
             metavar="NAME",
             help="depth, scales, protocols, fusion, localisation, initialisation, some of them "
-            "(depth,scales), or all; or transfer.",
+            "(depth,scales), or all; transfer; or of other papers degradation, neighbours, labels.",
             autocompletion=one_of(STUDIES),
         ),
     ],
@@ -156,6 +156,7 @@ def answer(found: Studied, json: bool) -> str:
     """Writes the page and the Markdown of a study; what is printed of it."""
     from textwrap import wrap
 
+    from verydeep.report.study_costs import HEAD, SECONDS, costs_of
     from verydeep.report.study_markdown import write_markdown
     from verydeep.report.study_page import write_study_page
     from verydeep.report.study_rows import (
@@ -175,6 +176,8 @@ def answer(found: Studied, json: bool) -> str:
         rows = [[f"{table.name}, {table.figure}, %", "", "paper", "ours"]]
         rows += [[row.net, row.how, row.paper, row.ours] for row in rows_of(table, found)]
         lines += [text_table(rows, left=2), *notes_of(table, found), ""]
+    costs = [each.timed for each in costs_of(found)]
+    lines += [text_table([(*HEAD, SECONDS), *costs]), ""]
     for judged in found.judged:
         lines += [in_short(judged), *(f"   {claim_in_short(v)}" for v in judged.verdicts)]
     lines += ["", *wrap(how_it_was_judged(found), WIDTH), "", f"page   {page}", f"text   {text}"]

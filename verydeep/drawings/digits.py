@@ -20,7 +20,7 @@ from verydeep.drawings.drawing import SUBPIXELS, Drawing, Size, extent, refuse_s
 from verydeep.drawings.outlines import Outline
 
 INK = 20 / 32
-"""The longer side of a digit over the smaller side of the picture, as MNIST's 20 of 28 are in 32."""
+"""The longer side of a digit over the picture's smaller side: MNIST's 20, shown in 32."""
 STROKES: tuple[tuple[str, ...], ...] = (
     ("4,0 1,1 0,5 1,9 4,10 7,9 8,5 7,1 4,0",),
     ("2,2 4,0 4,5 4,10",),

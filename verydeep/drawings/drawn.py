@@ -30,7 +30,7 @@ FIRST = {"train": 0, "validation": 2 * 10**9, "test": 10**9}
 
 @dataclass(frozen=True)
 class Series:
-    """What is drawn: the classes in turn, a picture by seed, number and size, and its usual side."""
+    """What is drawn: the classes in turn, a picture by seed, number and size, its usual side."""
 
     classes: tuple[str, ...]
     draw: Callable[[int, int, tuple[int, int]], Drawing]

@@ -22,18 +22,19 @@ TABLE_I = """
 """Which maps of S2, down, each map of C3, across, reads."""
 
 LAYERS = """
-layer | LeNet-5              | LeNet-Caffe
-input | grey                 | grey
-C1    | conv5-6 pad 0 tanh   | conv5-20 pad 0 linear
-S2    | subsample2 /2 tanh   | maxpool
-C3    | conv5-16 pad 0 tanh  | conv5-50 pad 0 linear
-S4    | subsample2 /2 tanh   | maxpool
-C5    | conv5-120 pad 0 tanh |
-F6    | FC-84 tanh           | FC-500 dropout 0
-      | RBF-10               | FC-10
-      | soft-max             | soft-max
+layer | LeNet-5              | LeNet-Caffe           | LeNet-dropout
+input | grey                 | grey                  | grey
+C1    | conv5-6 pad 0 tanh   | conv5-20 pad 0 linear | conv5-20 pad 0 linear
+S2    | subsample2 /2 tanh   | maxpool               | maxpool
+C3    | conv5-16 pad 0 tanh  | conv5-50 pad 0 linear | conv5-50 pad 0 linear
+S4    | subsample2 /2 tanh   | maxpool               | maxpool
+C5    | conv5-120 pad 0 tanh |                       |
+F6    | FC-84 tanh           | FC-500 dropout 0      | FC-500
+      | RBF-10               | FC-10                 | FC-10
+      | soft-max             | soft-max              | soft-max
 """
-"""LeNet-5, C3 from the maps of Table I; and the net of Caffe's examples, which goes by its name."""
+"""LeNet-5, C3 from the maps of Table I; the net of Caffe's examples, which goes by its name; and
+that one with dropout, as later papers train it."""
 
 
 def _connections() -> str:
@@ -55,5 +56,6 @@ FAMILY = Family(
     (
         PaperNet("LeNet-5", LENET_5, f"{LAYERS}{TABLE_I}", 32, also=("lenet",), scalable=False),
         PaperNet("LeNet-Caffe", _LAYERS["LeNet-Caffe"], LAYERS, 28),
+        PaperNet("LeNet-dropout", _LAYERS["LeNet-dropout"], LAYERS, 28),
     ),
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from verydeep.files import write_atomic
 from verydeep.report.signal_tables import markdown as markdown_of_signals
+from verydeep.report.study_costs import HEAD, costs_of
 from verydeep.report.study_rows import (
     VERDICT_HEAD,
     cells_of,
@@ -41,6 +42,7 @@ def markdown(found: Studied) -> str:
         verdicts = [cells_of(verdict) for verdict in judged.verdicts]
         reasons = [f"- {v.evidence.claim.name}: {v.reason}." for v in judged.verdicts]
         blocks += [f"**{in_short(judged)}.**", lines_of(VERDICT_HEAD, verdicts), "\n".join(reasons)]
+    blocks.append(lines_of(HEAD, [each.cells for each in costs_of(found)]))
     if found.beginnings is not None:
         blocks.append(markdown_of_signals(found.beginnings).rstrip())
     return "\n\n".join(blocks) + "\n"

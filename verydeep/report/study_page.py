@@ -13,6 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from verydeep.report.html import CUE, section, table, write_html
 from verydeep.report.plots import FAINT, FIRST, INK, SECOND, STYLE, svg
 from verydeep.report.signals import sections_of_initialisation
+from verydeep.report.study_costs import HEAD, costs_of, nets_of
 from verydeep.report.study_rows import (
     VERDICT_HEAD,
     cells_of,
@@ -30,6 +31,7 @@ from verydeep.training.run import read_log
 from verydeep.training.run_toml import RUN
 from verydeep.verbs.plans import FAILED
 from verydeep.verbs.study import Judged, Studied
+from verydeep.verbs.study_plan import PAPERS
 
 SIZE = (4.6, 3.2)
 """Inches of a plot, whose letters are as large as the others' on a phone."""
@@ -42,7 +44,8 @@ def write_study_page(found: Studied, path: Path | None = None) -> Path:
     """Writes the page of a study, by default `report.html` in its folder; gives its path."""
     path = path or found.folder / "report.html"
     planned = found.planned
-    title = f"The paper's study on {escape(Path(str(planned.work.data)).name)}"
+    whose = "The paper's study" if {*planned.names} & {*PAPERS} else "A study"
+    title = f"{whose} on {escape(Path(str(planned.work.data)).name)}"
     sections = [
         f"<header><p>verydeep</p><h1>{title}</h1><p>{escape(str(planned.size))}</p></header>",
         section("What was found", _findings(found)),
@@ -53,6 +56,7 @@ def write_study_page(found: Studied, path: Path | None = None) -> Path:
         ),
         *(sections_of_initialisation(found.beginnings) if found.beginnings else ()),
         section("Learning", _curves(found)),
+        section("What the nets cost", CUE + table(HEAD, _costs(found), "numbers")),
         section("How to repeat it", f"<pre>{escape(planned.command)}</pre>"),
     ]
     return write_html(path, title, sections)
@@ -65,7 +69,7 @@ def _findings(found: Studied) -> str:
         for judged in found.judged
     ]
     words = [tuple(map(escape, row)) for row in rows]
-    return table(("", "", "the paper's finding"), words) + f"<p>{how_it_was_judged(found)}</p>"
+    return table(("", "", "what was found in print"), words) + f"<p>{how_it_was_judged(found)}</p>"
 
 
 def _table(one: Table, found: Studied) -> str:
@@ -127,13 +131,18 @@ def _claims(judged: Judged) -> str:
     return CUE + table(VERDICT_HEAD, rows, "numbers") + f"<ul>{why}</ul>"
 
 
+def _costs(found: Studied) -> list[tuple[str, ...]]:
+    """Parameters and multiply-adds of each net; how long it took is no two times the same."""
+    return [tuple(map(escape, each.cells)) for each in costs_of(found)]
+
+
 def _curves(found: Studied) -> str:
     """SVG of the error on the validation part, epoch by epoch, of the first seed of each net.
 
     Nets of one task stand together.
     """
     seed, work = found.planned.seeds[0], found.planned.work
-    names = [name for name in _named(found) if not work.failure(f"{name}-{seed}")]
+    names = [name for name in nets_of(found) if not work.failure(f"{name}-{seed}")]
     of = {name: work.plan.named(f"{name}-{seed}").task.watched for name in names}
     plots = []
     for watched, some in _by_figure(of):
@@ -158,9 +167,3 @@ def _by_figure(of: Mapping[str, Figure]) -> Iterator[tuple[Figure, Sequence[str]
         names = [name for name in of if of[name] == watched]
         for start in range(0, len(names), CURVES):
             yield watched, names[start : start + CURVES]
-
-
-def _named(found: Studied) -> Sequence[str]:
-    """The nets of the tables, each once, as their trainings are called."""
-    cells = [cell for t in found.planned.tables for cell in t.cells]
-    return [*dict.fromkeys(source.training for cell in cells for source in cell.sources)]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from verydeep.evaluation.comparison import points
+from verydeep.evaluation.published_nets import in_print
 from verydeep.report.tables import percent
 from verydeep.studies.tables import Cell, Table
 from verydeep.studies.verdicts import Verdict
@@ -42,7 +43,7 @@ def rows_of(table: Table, found: Studied) -> list[Row]:
 
 def _row(cell: Cell, table: Table, found: Studied) -> Row:
     printed, errors = table.printed(cell), found.filled[table.name, cell.row, cell.column].errors()
-    paper = "-" if printed is None else percent(printed)
+    paper = in_print(printed)
     seeds = tuple(
         f"{percent(error)} (failed)" if failure_of(cell, seed, found) else percent(error)
         for seed, error in zip(found.planned.seeds, errors, strict=True)

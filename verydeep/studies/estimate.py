@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from verydeep.evaluation.views import WAYS, Pass
 from verydeep.localisation.dense import CANDIDATES
@@ -15,7 +15,6 @@ from verydeep.parts.dataset import Dataset
 from verydeep.runtime.machine import Machine
 from verydeep.studies.plan import Measurement, Plan, Step, Training
 from verydeep.training.duration import seconds_a_cached_picture, seconds_a_picture
-from verydeep.training.recipes import Recipe, settings_of
 from verydeep.training.settings import Settings
 from verydeep.training.state import cached_row, tuned_layers
 from verydeep.training.values import HALF
@@ -80,7 +79,7 @@ def estimates(plan: Plan, dataset: Dataset, machine: Machine) -> dict[str, Takes
 
 def _takes(step: Step, plan: Plan, fitted: Mapping[str, Dataset], machine: Machine) -> Takes:
     training = step if isinstance(step, Training) else plan.named(step.of)
-    dataset, settings = fitted[training.task.name], _settings(training)
+    dataset, settings = fitted[training.task.name], training.whole
     table, classes = settings.sizes.table(training.task.last_rows(dataset)), len(dataset.classes)
     pictures = {role: len(part) for role, part in dataset.by_role.items()}
     boxes, others = training.places_boxes, 1 if settings.tune == "all" else 0
@@ -122,9 +121,3 @@ def _numbers(table: Table, tune: str) -> int:
     learnt = tuned_layers(table, tune)
     momentum = sum(row.parameters for row in cost(table).rows if row.name in learnt)
     return KEPT * cost(table).parameters + momentum
-
-
-def _settings(training: Training) -> Settings:
-    """The settings of a training."""
-    own: dict[str, Any] = {**training.settings}
-    return Settings(**settings_of(training.recipe or Recipe("", {}), own))

@@ -10,6 +10,16 @@ from verydeep.studies import beginnings
 from verydeep.studies.claims import Claim, Kind
 from verydeep.studies.classification import ALL, CENTRE, DEEP, FIXED, JITTERED
 from verydeep.studies.localisation import ONE, TUNED
+from verydeep.studies.neighbours import (
+    BOTH,
+    DEPTH_OF_PLAIN,
+    DISTURB,
+    DROPOUT,
+    LABELS,
+    NONE,
+    PLAIN_NET,
+    RESIDUAL,
+)
 from verydeep.studies.tables import Table
 from verydeep.training.recipes import GLOROT
 
@@ -19,6 +29,9 @@ SHALLOW = (28.7, 28.7 + 7.0)
 """Sect. 4.1 prints the difference alone, 7 points on a centre crop; B's error is Table 3's."""
 REGRESSION = (34.3, 36.4)
 """Table 8 has PCR and SCR beside each other with the FC layers tuned alone."""
+
+PLAIN_OF_34, RESIDUAL_OF_34, PLAIN_OF_18 = 28.54, 25.03, 27.94
+"""Table 2 of He et al. (2016), on ILSVRC: of small plain nets they have curves alone (Fig. 6)."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,19 @@ class Finding:
 def _one_s(better: str, than: str, kind: Kind = "better") -> Comparison:
     """Two nets of Table 3 that were trained at one S."""
     return Comparison(("Table 3", better, FIXED), ("Table 3", than, FIXED), kind)
+
+
+def _of_depth(
+    better: tuple[int, str], than: tuple[int, str], printed: tuple[float, float] | None = None
+) -> Comparison:
+    """Two nets of He et al.'s, by their layers and their kind."""
+    first, second = ((DEPTH_OF_PLAIN, f"{n} layers", kind) for n, kind in (better, than))
+    return Comparison(first, second, printed=printed)
+
+
+def _labelled(better: str, than: str) -> Comparison:
+    """LeNet kept in check in two ways."""
+    return Comparison((LABELS, better, "LeNet"), (LABELS, than, "LeNet"))
 
 
 FINDINGS = (
@@ -129,6 +155,24 @@ FINDINGS = (
                 (beginnings.NAME, GLOROT, beginnings.PLAINLY),
                 "no better",
             ),
+        ),
+    ),
+    Finding(
+        "N1", "a plain net gets worse as it gets deeper",
+        (_of_depth((20, PLAIN_NET), (32, PLAIN_NET), (PLAIN_OF_18, PLAIN_OF_34)),),
+    ),
+    Finding(
+        "N2", "with sums it gets better, and is better than the plain one",
+        (
+            _of_depth((32, RESIDUAL), (20, RESIDUAL)),
+            _of_depth((32, RESIDUAL), (32, PLAIN_NET), (RESIDUAL_OF_34, PLAIN_OF_34)),
+        ),
+    ),
+    Finding(
+        "N3", "dropout and wrong labels each help, and most together",
+        (
+            _labelled(DROPOUT, NONE), _labelled(DISTURB, NONE), _labelled(BOTH, NONE),
+            _labelled(BOTH, DROPOUT), _labelled(BOTH, DISTURB),
         ),
     ),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 from verydeep import tasks
 from verydeep.tasks.localise import LOCALISE, LOCALISE_SINGLE
 from verydeep.tasks.task import Task
-from verydeep.training.recipes import Recipe
+from verydeep.training.recipes import Recipe, settings_of
 from verydeep.training.settings import Settings
 
 
@@ -32,6 +32,12 @@ class Training:
     after: str | None = None
     tried: tuple[str, ...] = ()
     may_fail: bool = False
+
+    @property
+    def whole(self) -> Settings:
+        """All its settings, those of its recipe among them."""
+        own: dict[str, Any] = {**self.settings}
+        return Settings(**settings_of(self.recipe or Recipe("", {}), own))
 
     @property
     def task(self) -> Task:

@@ -14,7 +14,7 @@ from verydeep.files import write_atomic
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.schema import Count, Line, Sha256
 from verydeep.shell import command
-from verydeep.studies import beginnings, classification, localisation
+from verydeep.studies import beginnings, classification, localisation, neighbours
 from verydeep.studies.convolutions import Convolutions
 from verydeep.studies.estimate import Takes, estimates
 from verydeep.studies.plan import Plan, joined
@@ -28,7 +28,9 @@ from verydeep.verbs.study_asked import FOLDS, SEEDS, name_of, refuse_other_sizes
 from verydeep.verbs.study_data import Datasets, datasets_of, fold_of, noted, without_boxes
 
 BOXES, INITIALISATION = "localisation", "initialisation"
-STUDIES = (*classification.STUDIES, BOXES, INITIALISATION)
+PAPERS = (*classification.STUDIES, BOXES, INITIALISATION)
+"""The studies of VGG's own paper, which are all that `all` asks for."""
+STUDIES = (*PAPERS, *neighbours.STUDIES)
 PLAN = "plan.toml"
 """What a study is of, in its folder."""
 ALL = "all"
@@ -177,7 +179,7 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
             raise UserError("transfer is a study of its own, of weights; ask for it alone")
         if name not in (*STUDIES, ALL):
             raise UserError(f"no study '{name}'; there are {', '.join(STUDIES)} and {ALL}")
-    return tuple(name for name in STUDIES if name in asked or ALL in asked)
+    return tuple(name for name in STUDIES if name in asked or (ALL in asked and name in PAPERS))
 
 
 def _changed(
@@ -245,6 +247,9 @@ def _tables_and_plan(
     if INITIALISATION in names:
         tables += beginnings.tables(size)
         plans.append(beginnings.plan(size, seeds))
+    for name in (name for name in neighbours.STUDIES if name in names):
+        tables += neighbours.STUDIES[name](size)
+        plans.append(neighbours.plan(name, size, seeds))
     return tuple(tables), joined(plans)
 
 
