@@ -11,7 +11,8 @@ from collections.abc import Callable
 NETS = (
     "A", "A-LRN", "B", "B-shallow", "C", "D", "E",
     "A-BN", "A-LRN-BN", "B-BN", "B-shallow-BN", "C-BN", "D-BN", "E-BN",
-    "LeNet-5", "LeNet-Caffe", "LeNet-dropout", "AlexNet", "AlexNet-ungrouped", "AlexNet-one-tower", "CaffeNet",
+    "LeNet-5", "LeNet-Caffe", "LeNet-dropout", "AlexNet", "AlexNet-ungrouped", "AlexNet-one-tower",
+    "CaffeNet",
     "ZFNet-a", "ZFNet-b", "OverFeat-fast", "OverFeat-accurate", "NiN", "NiN-CIFAR", "GoogLeNet",
     "GoogLeNet-aux", "GoogLeNet-torchvision", "SqueezeNet-1.0", "SqueezeNet-1.1", "ResNet-18",
     "ResNet-34", "ResNet-50", "ResNet-101", "ResNet-152", "ResNet-18-v1.5", "ResNet-34-v1.5",
