@@ -99,7 +99,7 @@ def answer(folder: Path, tests: Mapping[str, Sequence[Scores]]) -> str:
             text_table(rows),
             "",
             "D was started from layers of A, as in the paper, and so has learnt for twice as long:",
-            f"what depth does is asked by `{command('study', 'depth', 'drawn')}`.",
+            "what depth does is asked by `verydeep study depth`.",
             "",
             "A chance guess errs on 90 %. Each network has its page; open it in a browser:",
             *(f"  {folder / name}/report.html" for name in tests),
