@@ -156,7 +156,7 @@ def answer(found: Studied, json: bool) -> str:
     """Writes the page and the Markdown of a study; what is printed of it."""
     from textwrap import wrap
 
-    from verydeep.report.study_costs import HEAD, SECONDS, costs_of
+    from verydeep.report.study_costs import HEAD, costs_of, write_costs
     from verydeep.report.study_markdown import write_markdown
     from verydeep.report.study_page import write_study_page
     from verydeep.report.study_rows import (
@@ -168,7 +168,7 @@ def answer(found: Studied, json: bool) -> str:
     )
     from verydeep.report.tables import text_table
 
-    page, text = write_study_page(found), write_markdown(found)
+    page, text, costs = write_study_page(found), write_markdown(found), write_costs(found)
     if json:
         return as_json(found, page)
     lines = []
@@ -176,12 +176,11 @@ def answer(found: Studied, json: bool) -> str:
         rows = [[f"{table.name}, {table.figure}, %", "", "paper", "ours"]]
         rows += [[row.net, row.how, row.paper, row.ours] for row in rows_of(table, found)]
         lines += [text_table(rows, left=2), *notes_of(table, found), ""]
-    costs = [each.timed for each in costs_of(found)]
-    lines += [text_table([(*HEAD, SECONDS), *costs]), ""]
+    lines += [text_table([HEAD, *(each.cells for each in costs_of(found))]), ""]
     for judged in found.judged:
         lines += [in_short(judged), *(f"   {claim_in_short(v)}" for v in judged.verdicts)]
-    lines += ["", *wrap(how_it_was_judged(found), WIDTH), "", f"page   {page}", f"text   {text}"]
-    return "\n".join(lines)
+    lines += ["", *wrap(how_it_was_judged(found), WIDTH), "", f"page   {page}"]
+    return "\n".join([*lines, f"text   {text}", f"costs  {costs}"])
 
 
 def as_json(found: Studied, page: Path) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+from verydeep.files import write_atomic
 from verydeep.nets.cost import cost
 from verydeep.report.tables import short
 from verydeep.training.run import read_log
 from verydeep.verbs.study import Studied
 
 HEAD = ("net", "parameters", "multiply-adds", "of a crop of")
-SECONDS = "seconds an epoch"
+FILE = "costs.csv"
+COLUMNS = ("net", "parameters", "multiply_adds", "crop", "seconds_an_epoch")
 
 
 class Costs(NamedTuple):
@@ -29,10 +34,21 @@ class Costs(NamedTuple):
         """The same in words, under HEAD: what is so on any machine."""
         return self.net, f"{self.parameters:,}", short(self.multiply_adds), str(self.crop)
 
-    @property
-    def timed(self) -> tuple[str, ...]:
-        """The same and the seconds, which are of the machine that trained them."""
-        return *self.cells, "-" if self.seconds is None else f"{self.seconds:.1f}"
+
+def write_costs(found: Studied) -> Path:
+    """Writes costs.csv in the folder of a study, with the seconds of an epoch; gives its path.
+
+    Those are of the machine that trained, and no two times the same.
+    """
+    path = found.folder / FILE
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for each in costs_of(found):
+        seconds = "" if each.seconds is None else f"{each.seconds:.2f}"
+        writer.writerow((*each[:-1], seconds))
+    write_atomic(path, lines.getvalue().encode())
+    return path
 
 
 def costs_of(found: Studied) -> list[Costs]:
