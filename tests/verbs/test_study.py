@@ -84,7 +84,7 @@ def test_a_study_stopped_anywhere_comes_to_the_same_tables_to_the_byte(
     assert {k: v for k, v in written("s").items() if "damaged" not in k} == whole
 
 
-def test_the_numbers_of_a_study_are_those_of_its_score_files() -> None:
+def test_the_numbers_of_a_study_are_those_of_its_files() -> None:
     found = done()
     place = [Path("s", f"A-{seed}", "scores") for seed in (0, 1)]
     crops = [load_scores(p / "crops-40.safetensors") for p in place]
@@ -105,10 +105,7 @@ def test_the_numbers_of_a_study_are_those_of_its_score_files() -> None:
     )
     missed = [wrong(c.posteriors, c.labels) for c in crops]
     assert claim["difference"] == pytest.approx(100 * (np.mean(missed) - np.mean(both)))
-
-
-def test_costs_are_those_of_the_weights_and_of_the_log() -> None:
-    answer(done(), json=False)
+    answer(found, json=False)
     (row,) = csv.DictReader(Path("s/costs.csv").read_text().splitlines())
     tensors = load_file("s/A-0/best.safetensors")
     assert row["net"] == "A"
