@@ -106,13 +106,13 @@ def test_the_numbers_of_a_study_are_those_of_its_files() -> None:
     missed = [wrong(c.posteriors, c.labels) for c in crops]
     assert claim["difference"] == pytest.approx(100 * (np.mean(missed) - np.mean(both)))
     answer(found, json=False)
-    (row,) = csv.DictReader(Path("s/costs.csv").read_text().splitlines())
+    (costs,) = csv.DictReader(Path("s/costs.csv").read_text().splitlines())
     tensors = load_file("s/A-0/best.safetensors")
-    assert row["net"] == "A"
-    assert int(row["parameters"]) == sum(tensor.numel() for tensor in tensors.values())
+    assert costs["net"] == "A"
+    assert int(costs["parameters"]) == sum(tensor.numel() for tensor in tensors.values())
     logs = [csv.DictReader(Path(f"s/A-{seed}/log.csv").read_text().splitlines()) for seed in (0, 1)]
     seconds = [float(line["seconds"]) for log in logs for line in log]
-    assert float(row["seconds_an_epoch"]) == pytest.approx(np.median(seconds), abs=0.005)
+    assert float(costs["seconds_an_epoch"]) == pytest.approx(np.median(seconds), abs=0.005)
 
 
 def test_what_would_be_done_is_said_and_not_done() -> None:
