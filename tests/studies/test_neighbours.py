@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import pytest
 
+from verydeep.datasets import open_dataset
+from verydeep.runtime.machine import Machine
 from verydeep.studies import classification
+from verydeep.studies.estimate import estimates
 from verydeep.studies.findings import claims
 from verydeep.studies.neighbours import STUDIES, plan
 from verydeep.studies.plan import Plan, Training, joined
 from verydeep.studies.sizes import SIZES
+from verydeep.training.duration import seconds_a_picture
 from verydeep.training.settings import Settings
 
 SEEDS = (0, 1, 2)
@@ -80,6 +84,16 @@ def test_at_full_size_nets_are_trained_as_their_papers_print() -> None:
     assert alike["GoogLeNet-0"].net == "GoogLeNet-aux"
     assert (alike["D-BN-0"].net, alike["D-BN-0"].scale) == ("D-BN", (256, 256))
     assert {t.whole.width for t in plan("labels", full, (0,)).trainings} == {Settings.width}
+
+
+def test_time_is_reckoned_of_a_recipes_steps() -> None:
+    """64,000 steps of 128 are 8.192 million pictures; of 2,000 drawn, 15 steps an epoch, 4,267."""
+    one, size = Machine("cpu", 1), SIZES["full"]
+    whole_plan = plan("degradation", size, (0,))
+    found = estimates(whole_plan, open_dataset("drawn:2000x32"), one)["Plain-8-0"].seconds
+    table = whole_plan.named("Plain-8-0").whole.sizes.table(("FC-10", "soft-max"))
+    each = seconds_a_picture(table, 1, passes=3)
+    assert found == pytest.approx(4267 * 2000 * each, rel=0.01)  # tests take the rest
 
 
 def test_what_is_claimed_is_what_was_printed() -> None:

@@ -106,14 +106,22 @@ def _learning(
 ) -> tuple[float, int]:
     """Seconds of all epochs, and bytes of values that are kept until they are over."""
     count = pictures["train"]
+    epochs = _epochs(settings, count)
     if not settings.cached:
         passes = 3 if settings.tune == "all" else 1
         each = seconds_a_picture(table, machine.threads, passes)
-        return each * count * settings.epochs, 0
-    crops = min(settings.views, settings.epochs) * count + pictures["validation"]
+        return each * count * epochs, 0
+    crops = min(settings.views, epochs) * count + pictures["validation"]
     seconds = crops * seconds_a_picture(table, machine.threads, passes=1)
-    seconds += settings.epochs * count * seconds_a_cached_picture(table, machine.threads)
+    seconds += epochs * count * seconds_a_cached_picture(table, machine.threads)
     return seconds, HALF * crops * prod(table.shapes(table.crop, table.crop)[cached_row(table)])
+
+
+def _epochs(settings: Settings, count: int) -> int:
+    """The epochs of a training, which a recipe may tell in steps."""
+    if settings.fall != "steps":
+        return settings.epochs
+    return -(-settings.at_steps[-1] // max(1, count // settings.batch))
 
 
 def _numbers(table: Table, tune: str) -> int:
