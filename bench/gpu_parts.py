@@ -205,7 +205,9 @@ def inference(sizes: Sizes, tell: Tell) -> None:
     network = build(case.net, width=case.width, crop=case.crop).to(device).eval()
     last = build(case.net, width=case.width, crop=case.crop).to(device).eval()
     last.to(memory_format=torch.channels_last)
-    theirs = train_step.torchvisions(case).to(device).eval().to(memory_format=torch.channels_last)
+    theirs = (
+        train_step.torchvisions_of(case).to(device).eval().to(memory_format=torch.channels_last)
+    )
     faster: Any = torch.compile(theirs, dynamic=False) if on_gpu else theirs
 
     for batch in sizes.batches:

@@ -1,6 +1,6 @@
-"""Inference on a CPU: our engines beside torchvision's VGG and whole networks in other programs.
+"""Inference on a CPU: our engines beside torchvision's net, and whole networks in other programs.
 
-    uv run python bench/inference.py [--net D] [--width 1] [--crop 224] [--batches 1,8] [--json]
+    uv run python bench/inference.py [--net ResNet-50-v1.5] [--width 1] [--crop 224] [--json]
 
 Weights are random. In go pictures, uint8 [B, H, W, 3], or for torchvision floats that are there
 already; out come posteriors. The ways take turns within one run; medians of `--runs` turns after
@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchvision  # type: ignore[import-untyped]
+from peers import FUNCTIONS, torchvisions
 from turns import Way, in_turns
 
 from verydeep.engines.engine import ENGINES, PACKAGED, engine_for
@@ -39,13 +39,12 @@ from verydeep.nets.cost import cost
 from verydeep.nets.network import Network, build
 from verydeep.runtime.threads import one_thread_each
 
-PEERS = {"A": "vgg11", "B": "vgg13", "D": "vgg16", "E": "vgg19"}
 Times = dict[str, dict[str, float]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--net", default="D", choices=list(PEERS))
+    parser.add_argument("--net", default="D", choices=list(FUNCTIONS))
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--crop", type=int, default=224)
     parser.add_argument("--batches", default="1,8")
@@ -91,7 +90,7 @@ def ways(
         if name not in PACKAGED or find_spec(name):
             found[f"verydeep, {name}"] = ours(network, name, views, threads)
     if network.table.crop == 224 and given.width == 1:
-        found.update(torchvisions(given.net, views, given.compile))
+        found.update(by_torchvision(given.net, views, given.compile))
     if all(map(find_spec, PACKAGED)):
         model = onnx_bytes(network, [POSTERIORS])
         found["OpenVINO, whole"] = by_openvino(model, views, threads)
@@ -117,11 +116,11 @@ def ours(network: Network, name: str, views: torch.Tensor, threads: int) -> Way:
     return way
 
 
-def torchvisions(net: str, views: torch.Tensor, compiled: bool) -> dict[str, Way]:
+def by_torchvision(net: str, views: torch.Tensor, compiled: bool) -> dict[str, Way]:
     """Torchvision's network, with all threads inside each operation."""
-    model: Any = getattr(torchvision.models, PEERS[net])().eval()
+    model = torchvisions(net).eval()
     images = views.permute(0, 3, 1, 2).float().contiguous()
-    last: Any = getattr(torchvision.models, PEERS[net])().eval()
+    last = torchvisions(net).eval()
     last.load_state_dict(model.state_dict())
     last = last.to(memory_format=torch.channels_last)
     images_last = images.contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""A training step, optimiser included: ours beside torchvision's VGG, in pictures a second.
+"""A training step, optimiser included: ours beside torchvision's, in pictures a second.
 
     uv run python bench/train_step.py [--net D] [--width 1] [--crop 224] [--batch 256] [--json]
 
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import protocols
 import torch
-import torchvision  # type: ignore[import-untyped]
+from peers import FUNCTIONS, torchvisions
 from torch import nn
 from turns import Way, in_turns, median_of, rates
 
@@ -36,12 +36,11 @@ from verydeep.training.step import Step
 
 RUNS = 7
 STEPS = {"cuda": 10, "cpu": 1}
-PEERS = {"A": "vgg11", "B": "vgg13", "D": "vgg16", "E": "vgg19"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained: a net of Table 1, its share of the paper's channels, its crop and batch."""
+    """What is trained: a net, its share of the paper's channels, its crop and batch."""
 
     net: str = "D"
     width: float = 1.0
@@ -56,7 +55,7 @@ class Case:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--net", default="D", choices=list(PEERS))
+    parser.add_argument("--net", default="D", choices=list(FUNCTIONS))
     parser.add_argument("--width", type=float, default=1.0, help="of ours; the peers are whole")
     parser.add_argument("--crop", type=int, default=224)
     parser.add_argument("--batch", type=int, default=256)
@@ -126,7 +125,7 @@ def ours(case: Case, device: str, compiled: bool = False) -> Way:
 
 def peer(case: Case, device: str, compiled: bool = False) -> Way:
     """Torchvision's network on floats that are there already, with PyTorch's own SGD."""
-    network = torchvisions(case).to(device).train().to(memory_format=torch.channels_last)
+    network = torchvisions_of(case).to(device).train().to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(network.parameters(), 1e-2, 0.9, weight_decay=5e-4)
     forward = torch.compile(network) if compiled else network
     images = torch.randn(case.batch, 3, case.crop, case.crop, device=device)
@@ -143,10 +142,10 @@ def peer(case: Case, device: str, compiled: bool = False) -> Way:
     return run
 
 
-def torchvisions(case: Case) -> Any:
+def torchvisions_of(case: Case) -> Any:
     """Torchvision's network, with random weights; one of ours' layers where ours is narrow."""
     if case.width == 1:
-        return getattr(torchvision.models, PEERS[case.net])()
+        return torchvisions(case.net)
     features, classifier = protocols.torchvisions(build(case.net, width=case.width, crop=case.crop))
     return nn.Sequential(features, nn.Flatten(), classifier)
 
