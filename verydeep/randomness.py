@@ -21,6 +21,7 @@ Purpose = Literal[
     "resample",
     "shuffle",
     "codes",
+    "ascent",
 ]
 
 _PURPOSES: dict[Purpose, int] = {
@@ -35,6 +36,7 @@ _PURPOSES: dict[Purpose, int] = {
     "resample": 9,
     "shuffle": 10,
     "codes": 11,
+    "ascent": 12,
 }
 
 

@@ -30,16 +30,20 @@ from verydeep.insight.score_maps import _posterior_of_crops, score_maps
 from verydeep.nets.network import build
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report import maps
+from verydeep.report.heat import scales_of
 from verydeep.report.maps import doubtful, surely_right, surely_wrong, where_it_looks
+from verydeep.report.mistakes_seen import mistakes_seen
 from verydeep.report.page import write_page
 from verydeep.report.plots import figure_curve, loss_curves
 from verydeep.report.protocols import _right, write_protocols_page
 from verydeep.report.sheet import MARGIN, write_contact_sheet
 from verydeep.report.tables import percent, short, text_table
 from verydeep.report.thumbnails import data_uri, lit
+from verydeep.runtime.progress import SILENT
 from verydeep.tasks.classify import CLASSIFY
 from verydeep.training.state import Epoch
 from verydeep.verbs.compare import compared
+from verydeep.verbs.explain import explain
 from verydeep.verbs.run import Run
 from verydeep.verbs.train import train
 
@@ -191,6 +195,27 @@ def test_maps_are_of_right_doubtful_and_wrong_answers_on_one_scale(
     assert text.count("<img") == 1 + 2 * 8 + 6
     assert max(heats) == pytest.approx(1)  # of all maps together, and not of each
     assert min(heats) < 0.9
+
+
+def test_worst_mistakes_have_maps_of_what_they_were_taken_for(run: Run) -> None:
+    """Their scales are held against those of the maps that `explain` gives of that class."""
+    tested, posteriors = run.tests[-1], np.full((10, 10), 0.01, np.float32)
+    labels = tested.scores.labels
+    posteriors[np.arange(10), labels] = 0.9
+    right = replace(tested, scores=replace(tested.scores, posteriors=posteriors.copy()))
+    assert mistakes_seen(run.network, right) == []
+    other = int(labels[4]) - 1
+    posteriors[4] = np.where(np.arange(10) == other, 0.91, 0.01)
+    wrong = replace(tested, scores=replace(tested.scores, posteriors=posteriors))
+    (text,) = mistakes_seen(run.network, wrong)
+    name = run.dataset.classes[other]
+    found = explain(run.network, tested.part.source(4), ["gradient", "gradcam"], class_name=name,
+                    progress=SILENT)  # fmt: skip
+    for scale in scales_of(found.maps).values():
+        assert str(scale) in text
+    assert f"<b>{name}</b> 91%<br>is {run.dataset.classes[labels[4]]}" in text
+    assert text.count("<img") == 5  # the picture, and two maps of two networks
+    assert len(re.findall(r'alt="">[+-][01]\.\d\d', text)) == 2
 
 
 def test_a_page_that_cannot_be_written_is_named(run: Run) -> None:

@@ -23,6 +23,7 @@ from verydeep.nets.locality import Locality
 from verydeep.nets.network import Network
 from verydeep.nets.rows import PICTURE, Conv
 from verydeep.parts.dataset import Part
+from verydeep.pictures.boxes import clipped, out_of_window
 from verydeep.runtime.progress import SILENT, Progress
 from verydeep.runtime.threads import in_order
 
@@ -142,10 +143,14 @@ def strongest(
 
 @dataclass(frozen=True)
 class Seen:
-    """What one value of a unit sees of its picture, and its projection, of one size."""
+    """What one value of a unit sees of its picture, and its projection, of one size.
+
+    `box` is where that lies in the upright original's pixels, as far as it is inside of it.
+    """
 
     patch: UInt8[np.ndarray, "h w 3"]
     projection: Float32[np.ndarray, "h w 3"]
+    box: tuple[float, float, float, float]
 
 
 def seen(view: View, row: str, unit: int, place: tuple[int, int]) -> Seen:
@@ -162,7 +167,10 @@ def seen(view: View, row: str, unit: int, place: tuple[int, int]) -> Seen:
     fits = all(cut.end - cut.first <= n for cut, n in zip(cuts, size, strict=True))
     spans = [(c.first, c.end) if fits else (max(0, c.first), min(n, c.end))
              for c, n in zip(cuts, size, strict=True)]  # fmt: skip
-    return Seen(_cut(view.image, spans, GROUND), _cut(found, spans, 0))
+    (top, bottom), (left, right) = spans
+    corners = np.array([[left, top, right, bottom]], np.float64)
+    (box,) = clipped(out_of_window(corners, view.window), view.window.picture).tolist()
+    return Seen(_cut(view.image, spans, GROUND), _cut(found, spans, 0), tuple(box))
 
 
 def projected(view: View, row: str, unit: int, place: tuple[int, int]) -> Float[Tensor, "3 h w"]:

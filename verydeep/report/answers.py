@@ -14,6 +14,7 @@ from verydeep.nets.network import Network
 from verydeep.parts.annotations import Labels
 from verydeep.report.html import CUE, card, section, table
 from verydeep.report.maps import surely_wrong, where_it_looks
+from verydeep.report.mistakes_seen import mistakes_seen
 from verydeep.report.tables import percent
 from verydeep.report.thumbnails import data_uri
 from verydeep.verbs.measure import Tested
@@ -53,6 +54,7 @@ def sections_of_answers(network: Network, tested: Tested) -> list[str]:
         section("What is taken for what", _confusion(tested)),
         section("Worst mistakes", _mistakes(network, tested)),
         section("Where the network looks", where_it_looks(network, tested)),
+        *mistakes_seen(network, tested),
     ]
 
 
