@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from verydeep.ascent.distance import FITTED_TO, distance, heads
+from verydeep.ascent.distance import FITTED_TO, distance, heads_in
 from verydeep.ascent.looking import from_picture, refuse_unfit
 from verydeep.errors import UserError
 from verydeep.importers.parameters import TORCHVISION
@@ -26,30 +27,45 @@ def lpips(
     one: Any,
     other: Any,
     *,
+    heads: str | Path | None = None,
     device: str | None = None,
     progress: Progress | None = None,
 ) -> float:
     """The LPIPS distance (version 0.1, VGG) of two pictures of one size, as they are.
 
-    Its heads were fitted to torchvision's D, and other weights are refused: known are a file that
-    was imported from "vgg16-397923af.pth", by that file's hash, and the name "vgg16-torchvision".
+    Its `heads` are a file, by default the one that the package `lpips` comes with. They were fitted
+    to torchvision's D, and other weights are refused: known are a file that was imported from
+    "vgg16-397923af.pth", by that file's hash, and the name "vgg16-torchvision".
 
     >>> verydeep.lpips("vgg16-torchvision", "cat.png", "cat-again.png")
     0.0123...
     """
+    weighed = heads_in(packaged_heads() if heads is None else Path(heads))
     path = find(weights_path, progress or Shown())
     refuse_others(path)
-    network = frozen(load(path, Machine.this(device).device))
     pictures = [_read(each) for each in (one, other)]
     sizes = [image.shape[:2] for image in pictures]
     if sizes[0] != sizes[1]:
         said = " and ".join(f"{width} x {height}" for height, width in sizes)
         raise UserError(f"pictures of {said}; LPIPS compares two of one size")
-    given = heads()
-    refuse_unfit(network, list(given), sizes[0])
+    network = frozen(load(path, Machine.this(device).device))
+    refuse_unfit(network, list(weighed), sizes[0])
     with torch.inference_mode():
         images = [from_picture(image, network) for image in pictures]
-        return float(distance(network, given, TORCHVISION, *images))
+        return float(distance(network, weighed, TORCHVISION, *images))
+
+
+def packaged_heads() -> Path:
+    """The file of heads in the package `lpips`, which is not imported; UserError without it."""
+    package = find_spec("lpips")
+    for folder in (package and package.submodule_search_locations) or ():
+        path = Path(folder) / "weights" / "v0.1" / "vgg.pth"
+        if path.is_file():
+            return path
+    raise UserError(
+        "LPIPS needs its heads, which come with the package lpips: pip install 'verydeep[lpips]', "
+        "or give heads='PATH' of its weights/v0.1/vgg.pth"
+    )
 
 
 def refuse_others(path: Path) -> None:
