@@ -14,7 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 from torch import Tensor
-from torchvision.models.vgg import cfgs, make_layers
+from torchvision.models.vgg import cfgs, make_layers  # type: ignore[import-untyped]
 
 import verydeep
 from tests.insight.nets import exact
