@@ -6,6 +6,7 @@ That a shallow layer gives a picture back and a deep one less is Mahendran & Ved
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pytest
@@ -88,6 +89,20 @@ def test_a_seed_repeats_every_bit_and_another_does_not() -> None:
         assert not np.array_equal(one[-1].image, other[-1].image)
 
 
+@pytest.mark.parametrize("around", [torch.no_grad, torch.inference_mode])
+def test_pictures_grow_where_gradients_are_switched_off_and_leave_them_so(
+    around: Callable[[], AbstractContextManager[None]],
+) -> None:
+    aim = aims.a_unit(NETWORK.table, "relu2_2", 1)
+    with around():
+        for frames in (
+            climbed(NETWORK, aim, (32, 32), 2, 0), decayed(NETWORK, aim, (32, 32), 2),
+            dreamt(NETWORK, aim, PICTURE, 1, 0), inverted(NETWORK, "relu2_1", PICTURE, 2, 0),
+            styled(NETWORK, PICTURE, STYLE, 2),
+        ):  # fmt: skip
+            assert not any(torch.is_grad_enabled() for _ in frames)
+
+
 def test_a_shallow_layer_gives_a_picture_back_and_a_deep_one_less() -> None:
     """Beside them, the mean colour in every pixel misses by the picture's own deviation."""
     network = frozen(build("D", 3, width=0.125, crop=32, fc=8, pixels=PIXELS, initial="he"))
@@ -125,7 +140,7 @@ def test_rows_of_style_are_the_papers() -> None:
         table = vgg.table(name)
         assert style_rows(table) == [f"relu{k}_1" for k in range(1, 6)]
         assert content_row(table) == "relu4_2"
-        assert aims.usual_row(table) == {"D": "relu4_3", "E": "relu4_4"}[name]
+        assert aims.dream_row(table) == {"D": "relu4_3", "E": "relu4_4"}[name]
 
 
 def test_values_by_their_means_do_not_ask_how_filters_are_scaled() -> None:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from verydeep.ascent.looking import Image, seen
+from verydeep.ascent.looking import Image, differentiating, seen
 from verydeep.errors import UserError
 from verydeep.nets.network import Network
 from verydeep.nets.rows import ReLU
@@ -36,7 +36,6 @@ class Aim:
 
 def a_class(network: Network, label: int) -> Aim:
     """The score of a class, before the soft-max: a posterior also rises as all others fall."""
-    _ = network.table.scores  # refuses a net without any
     return Aim(SCORES, lambda scores: scores[:, label].mean(), f"class {network.classes[label]}")
 
 
@@ -60,7 +59,7 @@ def a_layer(row: str) -> Aim:
 
 def a_guide(network: Network, row: str, guide: Image) -> Aim:
     """Each position's product with the position of a guide picture that it matches best."""
-    with torch.no_grad():
+    with differentiating(), torch.no_grad():  # so that the patterns may be differentiated with
         patterns = seen(network, guide, [row])[row][0].flatten(1)
 
     def matched(values: Maps) -> Float[Tensor, ""]:
@@ -71,7 +70,7 @@ def a_guide(network: Network, row: str, guide: Image) -> Aim:
     return Aim(row, matched, f"layer {row}, after the guide")
 
 
-def usual_row(table: Table) -> str:
+def dream_row(table: Table) -> str:
     """The layer of a dream where none is named: relu4_3 of configuration D.
 
     It is the last ReLU that steps by 8 pixels, or of a smaller net the last that steps by less.

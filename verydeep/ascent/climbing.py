@@ -11,7 +11,14 @@ from collections.abc import Iterator
 import torch
 
 from verydeep.ascent.aims import Aim
-from verydeep.ascent.looking import SPREAD, Frame, mean_colour, slope, to_picture
+from verydeep.ascent.looking import (
+    SPREAD,
+    Frame,
+    differentiating,
+    mean_colour,
+    slope,
+    to_picture,
+)
 from verydeep.ascent.priors import Canvas, moved
 from verydeep.nets.network import Network
 
@@ -25,14 +32,16 @@ def climbed(
     network: Network, aim: Aim, size: tuple[int, int], steps: int, seed: int
 ) -> Iterator[Frame]:
     """A picture of (height, width) as it climbs; a frame after each step."""
-    with torch.inference_mode(False), torch.enable_grad():
+    with differentiating():
         canvas = Canvas(network, size, seed)
         adam = torch.optim.Adam([canvas.waves], RATE)
-        for step in range(steps):
+    for step in range(steps):
+        with differentiating():
             found = aim.of(network, moved(canvas.image(), seed, step))
             (canvas.waves.grad,) = torch.autograd.grad(-found, canvas.waves)
             adam.step()
-            yield Frame(to_picture(canvas.image()), step + 1, steps, float(found.detach()))
+            image = to_picture(canvas.image())
+        yield Frame(image, step + 1, steps, float(found.detach()))
 
 
 def decayed(network: Network, aim: Aim, size: tuple[int, int], steps: int) -> Iterator[Frame]:

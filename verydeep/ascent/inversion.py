@@ -18,6 +18,7 @@ from verydeep import randomness
 from verydeep.ascent.looking import (
     SPREAD,
     Frame,
+    differentiating,
     from_picture,
     mean_colour,
     seen,
@@ -47,18 +48,19 @@ def inverted(network: Network, row: str, image: Picture, steps: int, seed: int) 
         raise UserError(f"'{row}' says nothing of this picture: all its values are zero")
     ground, weight = mean_colour(network.pixels).to(given), _weight(network, row)
     drawn = randomness.generator(seed, "ascent").normal(0, 0.1, given.shape)
-    with torch.inference_mode(False), torch.enable_grad():
+    with differentiating():
         u = torch.from_numpy(drawn).to(given).requires_grad_()
         adam = torch.optim.Adam([u], RATE)
-        for step in range(steps):
-            for group in adam.param_groups:
-                group["lr"] = RATE * (1 + cos(pi * step / steps)) / 2
+    for step in range(steps):
+        for group in adam.param_groups:
+            group["lr"] = RATE * (1 + cos(pi * step / steps)) / 2
+        with differentiating():
             found = error(seen(network, ground + SPREAD * u, [row])[row], wanted)
             total = found + weight * variation(u) + NORM * u.pow(6).mean()
             (u.grad,) = torch.autograd.grad(total, u)
             adam.step()
-            now = to_picture(ground + SPREAD * u)
-            yield Frame(now, step + 1, steps, float(found.detach()))
+        now = to_picture(ground + SPREAD * u)
+        yield Frame(now, step + 1, steps, float(found.detach()))
 
 
 def error(values: Float[Tensor, "1 C h w"], wanted: Float[Tensor, "1 C h w"]) -> Float[Tensor, ""]:

@@ -7,7 +7,8 @@ levels: so numbers that are chosen once do for networks of any pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,9 +96,19 @@ def seen(
     return network.run({PICTURE: given}, rows, rules)
 
 
+@contextmanager
+def differentiating() -> Iterator[None]:
+    """Within, gradients are followed, whatever is switched off around it.
+
+    A generator must leave it before it gives a frame, or its caller would be within too.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
 def slope(image: Image, value: Callable[[Image], Tensor]) -> tuple[float, Image]:
     """A number of a picture, and its gradient by the pixels."""
-    with torch.inference_mode(False), torch.enable_grad():
+    with differentiating():
         given = image.detach().clone().requires_grad_()
         found = value(given)
         (gradient,) = torch.autograd.grad(found, given)

@@ -22,6 +22,7 @@ from verydeep.ascent.looking import (
     SPREAD,
     Frame,
     Image,
+    differentiating,
     from_picture,
     mean_colour,
     refuse_unfit,
@@ -145,26 +146,27 @@ def styled(
 
     It begins with the content, or where a seed is given with noise. By L-BFGS.
     """
-    given = from_picture(content, network)
-    wanted = Styling.of(network, given, from_picture(style, network))
-    ground = mean_colour(network.pixels).to(given)
-    begin = (given - ground) / SPREAD
-    if seed is not None:
-        drawn = randomness.generator(seed, "ascent").normal(0, 1, given.shape)
-        begin = torch.from_numpy(drawn).to(given)
-    with torch.inference_mode(False), torch.enable_grad():
-        u = begin.clone().requires_grad_()
+    with differentiating():
+        given = from_picture(content, network)
+        wanted = Styling.of(network, given, from_picture(style, network))
+        ground = mean_colour(network.pixels).to(given)
+        u = (given - ground) / SPREAD
+        if seed is not None:
+            drawn = randomness.generator(seed, "ascent").normal(0, 1, given.shape)
+            u = torch.from_numpy(drawn).to(given)
+        u.requires_grad_()
         lbfgs = torch.optim.LBFGS([u], max_iter=1, history_size=20)
-        last = 0.0
+    last = 0.0
 
-        def total() -> Tensor:
-            nonlocal last
-            content_part, style_part = wanted.losses(ground + SPREAD * u)
-            last = float(style_part.detach())
-            loss = content_part + strength * style_part + SMOOTHNESS * variation(u)
-            (u.grad,) = torch.autograd.grad(loss, u)
-            return loss
+    def total() -> Tensor:
+        nonlocal last
+        content_part, style_part = wanted.losses(ground + SPREAD * u)
+        last = float(style_part.detach())
+        loss = content_part + strength * style_part + SMOOTHNESS * variation(u)
+        (u.grad,) = torch.autograd.grad(loss, u)
+        return loss
 
-        for step in range(steps):
+    for step in range(steps):
+        with differentiating():
             lbfgs.step(total)  # type: ignore[no-untyped-call]
-            yield Frame(to_picture(ground + SPREAD * u), step + 1, steps, last)
+        yield Frame(to_picture(ground + SPREAD * u), step + 1, steps, last)

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from verydeep.ascent.aims import Aim, a_class, a_guide, a_layer, a_unit, usual_row
+from verydeep.ascent.aims import Aim, a_class, a_guide, a_layer, a_unit, dream_row
 from verydeep.ascent.climbing import climbed, decayed
 from verydeep.ascent.dreaming import dreamt
 from verydeep.ascent.inversion import inverted
@@ -81,8 +81,11 @@ def grown(
     is written there as it grows. It also ends where a value is no number any more, which is told.
     """
     kept, values, written = None, list[float](), monotonic()
-    leaving = lambda: progress.say("ending after this step; once more leaves at once")  # noqa: E731
-    with interruption(leaving, progress.leave) as interrupted:
+
+    def answer() -> None:
+        progress.say("ending after this step; once more leaves at once")
+
+    with interruption(answer, progress.leave) as interrupted:
         for frame in frames:
             if not isfinite(frame.value):
                 progress.say(f"step {frame.done} gives no number any more; kept what was before")
@@ -103,17 +106,17 @@ def grown(
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a dream is asked for; raises UserError where that does not go together."""
+class _Asked:
+    """What a picture is to be made for, as `dream` is told."""
 
-    class_name: str | None = None
-    unit: str | None = None
-    layer: str | None = None
-    guide: Any = None
-    invert: str | None = None
+    class_name: str | None
+    unit: str | None
+    layer: str | None
+    guide: Any
+    invert: str | None
 
     def refuse_mixed(self, has_picture: bool, plain: bool) -> None:
-        """Raises UserError for what cannot be had at once."""
+        """Raises UserError for what does not go together."""
         aims = {"--class": self.class_name, "--unit": self.unit, "--invert": self.invert,
                 "--layer": self.layer if self.guide is None else None,
                 "--guide": self.guide}  # fmt: skip
@@ -163,7 +166,7 @@ def dream(
     >>> verydeep.dream("vgg16", "cat.jpg", layer="relu4_3").save("dream.png")
     """
     progress = progress or Shown()
-    asked = Asked(class_name, unit, layer, guide, invert)
+    asked = _Asked(class_name, unit, layer, guide, invert)
     asked.refuse_mixed(picture is not None, plain)
     for name, value, least in (("steps", steps, 1), ("size", size, 1), ("seed", seed, 0)):
         if value is not None and value < least:
@@ -171,15 +174,14 @@ def dream(
     network = frozen(loaded(weights_path, Machine.this(device), progress))
     side = size or network.table.crop
     image = None if picture is None else read(network, picture, side)
-    shape = (side, side) if image is None else (image.shape[0], image.shape[1])
-    frames: Iterable[Frame]
-    if invert is not None:
-        assert image is not None
+    place = None if out is None else Path(out)
+    if image is not None and invert is not None:
         row = mapped(network, invert)
-        refuse_unfit(network, [row], shape)
-        frames, said = inverted(network, row, image, steps or STEPS, seed), f"inverting {row}"
-        return grown(frames, said, "error", progress, None if out is None else Path(out))
+        refuse_unfit(network, [row], (image.shape[0], image.shape[1]))
+        frames = inverted(network, row, image, steps or STEPS, seed)
+        return grown(frames, f"inverting {row}", "error", progress, place)
     aim = _aim(network, asked, side)
+    shape = (side, side) if image is None else (image.shape[0], image.shape[1])
     refuse_unfit(network, [aim.row], shape)
     if image is not None:
         frames = dreamt(network, aim, image, steps or AT_EACH, seed)
@@ -187,22 +189,21 @@ def dream(
         frames = decayed(network, aim, shape, steps or STEPS)
     else:
         frames = climbed(network, aim, shape, steps or STEPS, seed)
-    return grown(frames, f"dreaming of {aim.said}", "value", progress,
-                 None if out is None else Path(out))  # fmt: skip
+    return grown(frames, f"dreaming of {aim.said}", "value", progress, place)
 
 
-def _aim(network: Network, asked: Asked, side: int) -> Aim:
+def _aim(network: Network, asked: _Asked, side: int) -> Aim:
     """What is climbed towards."""
     table = network.table
     if asked.class_name is not None:
-        _ = table.scores
+        _ = table.scores  # refuses a net without any
         return a_class(network, label_of(network.classes, asked.class_name))
     if asked.unit is not None:
         row, _, number = asked.unit.rpartition(":")
         if not row or not number.isdecimal():
             raise UserError(f"--unit {asked.unit}; give a row and a number, such as relu3_1:7")
         return a_unit(table, row_named(table, row), int(number))
-    row = usual_row(table) if asked.layer is None else mapped(network, asked.layer)
+    row = dream_row(table) if asked.layer is None else mapped(network, asked.layer)
     if asked.guide is None:
         return a_layer(row)
     guide = read(network, asked.guide, side)
