@@ -28,13 +28,16 @@ if TYPE_CHECKING:
     from verydeep.pictures.reading import read_picture
     from verydeep.runtime.progress import SILENT, Progress
     from verydeep.verbs.descriptors import Descriptors as Descriptors
+    from verydeep.verbs.dream import dream
     from verydeep.verbs.evaluate import evaluate
     from verydeep.verbs.explain import explain
     from verydeep.verbs.features import features
     from verydeep.verbs.localise import localise
+    from verydeep.verbs.lpips import lpips
     from verydeep.verbs.predict import predict
     from verydeep.verbs.similar import similar
     from verydeep.verbs.study import study
+    from verydeep.verbs.style import style
     from verydeep.verbs.train import resume, train
     from verydeep.verbs.transfer import transfer
     from verydeep.verbs.transfer_protocols import transfer_protocol
@@ -54,6 +57,7 @@ __all__ = [
     "UserError",
     "__version__",
     "build",
+    "dream",
     "evaluate",
     "explain",
     "features",
@@ -61,6 +65,7 @@ __all__ = [
     "load_features",
     "load_stack",
     "localise",
+    "lpips",
     "open_dataset",
     "predict",
     "read_picture",
@@ -68,6 +73,7 @@ __all__ = [
     "save",
     "similar",
     "study",
+    "style",
     "train",
     "transfer",
     "transfer_protocol",
@@ -84,6 +90,7 @@ _HOMES = {
     "Progress": "verydeep.runtime.progress",
     "Stack": "verydeep.nets.stack",
     "build": "verydeep.nets.network",
+    "dream": "verydeep.verbs.dream",
     "evaluate": "verydeep.verbs.evaluate",
     "explain": "verydeep.verbs.explain",
     "features": "verydeep.verbs.features",
@@ -91,6 +98,7 @@ _HOMES = {
     "load": "verydeep.weights",
     "load_features": "verydeep.descriptors.features",
     "load_stack": "verydeep.weights",
+    "lpips": "verydeep.verbs.lpips",
     "open_dataset": "verydeep.datasets",
     "predict": "verydeep.verbs.predict",
     "read_picture": "verydeep.pictures.reading",
@@ -98,6 +106,7 @@ _HOMES = {
     "save": "verydeep.weights",
     "similar": "verydeep.verbs.similar",
     "study": "verydeep.verbs.study",
+    "style": "verydeep.verbs.style",
     "train": "verydeep.verbs.train",
     "transfer": "verydeep.verbs.transfer",
     "transfer_protocol": "verydeep.verbs.transfer_protocols",

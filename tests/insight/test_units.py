@@ -93,7 +93,11 @@ def test_a_patch_is_what_the_value_sees_and_grey_beyond_the_picture() -> None:
     top, left = 4 + 2 * 3 - 3, 6 + 2 * 4 - 3
     assert look.patch.shape == (8, 8, 3)
     assert np.array_equal(look.patch, view.image[top : top + 8, left : left + 8])
+    assert [*look.box] == [left, top, left + 8, top + 8]
+    larger = View.of(network, view.image.repeat(2, 0).repeat(2, 1))  # shown at half its size
+    assert seen(larger, "relu2_1", 0, (3, 4)).box == pytest.approx([2 * side for side in look.box])
     edge = seen(view, "relu3_2", 0, (0, 0))
+    assert [*edge.box[:2]] == [0, 0]
     field = network.table.reaches["relu3_2"].field
     before = network.table.reaches["relu3_2"].before - 4
     assert edge.patch.shape == (field, field, 3)

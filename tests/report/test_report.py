@@ -27,19 +27,28 @@ from verydeep.evaluation.metrics import Bin
 from verydeep.evaluation.scores import Scores, save_scores
 from verydeep.evaluation.views import Protocol
 from verydeep.insight.score_maps import _posterior_of_crops, score_maps
+from verydeep.insight.signals import frozen
+from verydeep.insight.view import View
+from verydeep.nets import named
 from verydeep.nets.network import build
+from verydeep.nets.rows import PICTURE
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report import maps
+from verydeep.report.heat import scales_of, told
 from verydeep.report.maps import doubtful, surely_right, surely_wrong, where_it_looks
+from verydeep.report.mistakes_seen import worst_mistakes
 from verydeep.report.page import write_page
 from verydeep.report.plots import figure_curve, loss_curves
 from verydeep.report.protocols import _right, write_protocols_page
 from verydeep.report.sheet import MARGIN, write_contact_sheet
 from verydeep.report.tables import percent, short, text_table
 from verydeep.report.thumbnails import data_uri, lit
+from verydeep.report.top_units import rows_before_pools, top_units
+from verydeep.runtime.progress import SILENT
 from verydeep.tasks.classify import CLASSIFY
 from verydeep.training.state import Epoch
 from verydeep.verbs.compare import compared
+from verydeep.verbs.explain import explain
 from verydeep.verbs.run import Run
 from verydeep.verbs.train import train
 
@@ -191,6 +200,70 @@ def test_maps_are_of_right_doubtful_and_wrong_answers_on_one_scale(
     assert text.count("<img") == 1 + 2 * 8 + 6
     assert max(heats) == pytest.approx(1)  # of all maps together, and not of each
     assert min(heats) < 0.9
+
+
+def test_worst_mistakes_have_maps_of_what_they_were_taken_for(run: Run) -> None:
+    """Their scales are held against those of the maps that `explain` gives of that class."""
+    tested, posteriors = run.tests[-1], np.full((10, 10), 0.01, np.float32)
+    labels = tested.scores.labels
+    posteriors[np.arange(10), labels] = 0.9
+    right = replace(tested, scores=replace(tested.scores, posteriors=posteriors.copy()))
+    assert worst_mistakes(run.network, right) == "<p>None at all.</p>"
+    other = int(labels[4]) - 1
+    posteriors[4] = np.where(np.arange(10) == other, 0.91, 0.01)
+    wrong = replace(tested, scores=replace(tested.scores, posteriors=posteriors))
+    text = worst_mistakes(run.network, wrong)
+    name = run.dataset.classes[other]
+    found = explain(run.network, tested.part.source(4), ["gradcam"], class_name=name,
+                    progress=SILENT)  # fmt: skip
+    assert re.search(
+        rf'alt="to"> {told(scales_of(found.maps)["gradcam"].largest)} of the score', text
+    )
+    assert f"<b>{name}</b> 91%<br>is {run.dataset.classes[labels[4]]}" in text
+    card, row = text.split('<p class="scale">')
+    assert card.count("<img") == 2
+    assert row.count("<img") == 6  # what the colours are; the picture, and two maps of two networks
+    assert len(re.findall(r'alt="">[+-][01]\.\d\d', row)) == 2
+
+
+def test_a_network_without_maps_has_its_mistakes_alone(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verydeep.report.mistakes_seen.refuse_large", refused)
+    text = worst_mistakes(run.network, run.tests[-1])
+    assert text.startswith('<div class="cards"><figure')
+    assert "Grad-CAM" not in text
+
+
+def refused(*_: object) -> None:
+    raise UserError("looking into it takes more memory than there is")
+
+
+def test_units_that_answer_most_strongly_are_shown(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held against the largest values of rows, run here picture by picture."""
+    monkeypatch.setattr("verydeep.report.top_units.LOOKED_AT", 4)
+    tested, network = run.tests[-1], frozen(run.network)
+    text = top_units(run.network, tested)
+    assert "to 4 pictures of the test part" in text
+    for row in ("relu1_1", "relu2_1", "relu3_2", "relu4_2"):
+        largest = np.stack([
+            network.run({PICTURE: View.of_part(network, tested.part, i).images()}, [row])[row]
+            .amax((0, 2, 3)).numpy() for i in (0, 3, 6, 9)
+        ])  # fmt: skip
+        first, *_ = np.argsort(-largest.max(0))
+        values = np.sort(largest[:, first])[::-1]
+        least = told(float(values[values > 0][-1]))
+        shown = text[text.index(f"<h3>{row}</h3>") :]
+        caption = shown[shown.index("<b>") : shown.index("; ")]
+        assert caption == f"<b>{first}</b> {told(float(values[0]))} to {least}"
+
+
+def test_rows_before_pools_are_those_of_the_paper() -> None:
+    expected = ["relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"]
+    assert rows_before_pools(named.table("D")) == expected
+    assert rows_before_pools(named.table("ResNet-18")) == ["relu1_1", "relu_add2_8"]
 
 
 def test_a_page_that_cannot_be_written_is_named(run: Run) -> None:

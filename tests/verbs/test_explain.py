@@ -296,7 +296,14 @@ def test_units_have_plates_and_a_page(run: Run) -> None:
     with Image.open("liked/filters.png") as filters:
         assert filters.size == (8 * (24 + 3) - 3, 24)
     code, out, _ = run(*words, "--count", "1", "--json", "--quiet", "-o", "liked.html")
-    assert [len(row["shown"]) for row in json.loads(out)["rows"].values()] == [1, 1]
+    rows = json.loads(out)["rows"]
+    assert [len(row["shown"]) for row in rows.values()] == [1, 1]
+    (shown,) = rows["relu1_1"]["shown"]
+    assert len(shown["boxes"]) == len(shown["pictures"])
+    for left, top, right, bottom in shown["boxes"]:  # 3 x 3 of 40 pixels, of a picture of 48
+        assert 0 <= left < right <= 48
+        assert 0 <= top < bottom <= 48
+        assert max(right - left, bottom - top) <= 3 * 48 / 40 + 1e-9
 
 
 @pytest.mark.parametrize(

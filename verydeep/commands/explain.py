@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,57 +95,94 @@ def explain(
     all-cheap is scores, gradient, guided, deconvnet and gradcam: seconds a picture.
     """
     from verydeep.commands.console import Console
-    from verydeep.commands.explain_answer import tell
-    from verydeep.errors import UserError
-    from verydeep.files import free_place, refuse_taken
-    from verydeep.insight.naming import named
-    from verydeep.weights import find
 
-    is_page = out is None or out.suffix.casefold() in (".html", ".htm")
-    place = out or free_place(Path("explained.html" if units is None else "units.html"))
-    if is_page:
-        refuse_taken(place, overwrite)
     console = Console(quiet)
-    if units is not None or unit is not None:
-        if pictures or data is None or units is None:
-            raise UserError("units are looked for in labelled data: --units ROWS --data DATA")
-        _units(find(weights, console, offline), units, unit, data, count, device, place, is_page,
-               console, json)  # fmt: skip
+    if units is None and unit is None:
+        from verydeep.insight.naming import named
+
+        target = _Target.of(out, "explained.html", overwrite)
+        methods, asked = named(method), _asked(pictures, data, count, console)
+        faults = _maps(weights, asked, methods, class_name, layer, count, sanity, target, device,
+                       offline, engine, console, json)  # fmt: skip
+        if faults:
+            raise typer.Exit(2)
         return
-    methods = named(method)
-    asked = _asked(pictures, data, count, console)
-    weights = find(weights, console, offline)
+    from verydeep.errors import UserError
 
-    from verydeep.runtime.machine import Machine
-    from verydeep.verbs.explain import Explainer
+    if pictures or data is None or units is None:
+        raise UserError("units are looked for in labelled data: --units ROWS --data DATA")
+    target = _Target.of(out, "units.html", overwrite)
+    _units(weights, units, unit, data, count, target, device, offline, console, json)
 
-    explainer = Explainer.of(
-        weights, Machine.this(device), methods, class_name, layer, engine, console
-    )
-    folder = None if is_page else _folder(place)
-    found, faults = _explained(explainer, asked, count)
-    from verydeep.report.explained import write_explained
 
-    files = [] if folder is None else [str(path) for path in folder.add([o for o, _ in found])]
-    page = place if is_page else place / "explained.html"
-    checks = _checks(explainer, found) if sanity else []
-    if found:
-        network = f"{explainer.engine.network.table.name} of {weights}"
-        made = [one for one, _ in found]
-        write_explained(made, page, network, *_on_page(made, checks))
-    tell([one for one, _ in found], checks, page, files, json)
-    if faults:
-        raise typer.Exit(2)
+@dataclass(frozen=True)
+class _Target:
+    """Where the page is to lie, and the folder of PNGs beside it, where one is asked for."""
+
+    page: Path
+    place: Path | None
+
+    @classmethod
+    def of(cls, out: Path | None, usual: str, overwrite: bool) -> _Target:
+        """What `--out` names, or a new page; UserError for a page that is there already."""
+        from verydeep.files import free_place, refuse_taken
+
+        if out is not None and out.suffix.casefold() not in (".html", ".htm"):
+            return cls(out / usual, out)
+        page = out or free_place(Path(usual))
+        refuse_taken(page, overwrite)
+        return cls(page, None)
+
+    def folder(self) -> Any:
+        """The folder of PNGs, made where it is not there; None where there is to be none."""
+        from verydeep.report.explained import Folder
+
+        return None if self.place is None else Folder(self.place)
+
+
+# --- maps of pictures
 
 
 MOST = 100
 """Pictures on one page."""
 
 
-def _folder(place: Path) -> Any:
-    from verydeep.report.explained import Folder
+def _maps(
+    weights: Path,
+    asked: Any,
+    methods: tuple[str, ...],
+    class_name: str | None,
+    layer: str | None,
+    count: int,
+    sanity: bool,
+    target: _Target,
+    device: str | None,
+    offline: bool,
+    engine: str | None,
+    console: Any,
+    json: bool,
+) -> int:
+    """Explains pictures, writes that, and tells of it; how many of them cannot be read."""
+    from verydeep.commands.explain_answer import tell
+    from verydeep.report.explained import write_explained
+    from verydeep.runtime.machine import Machine
+    from verydeep.verbs.explain import Explainer
+    from verydeep.weights import find
 
-    return Folder(place)
+    path = find(weights, console, offline)
+    explainer = Explainer.of(
+        path, Machine.this(device), methods, class_name, layer, engine, console
+    )
+    folder = target.folder()
+    found, faults = _explained(explainer, asked, count)
+    made = [one for one, _ in found]
+    files = [] if folder is None else [str(file) for file in folder.add(made)]
+    checks = _checks(explainer, found) if sanity else []
+    if made:
+        network = f"{explainer.engine.network.table.name} of {path}"
+        write_explained(made, target.page, network, *_on_page(made, checks))
+    tell(made, checks, target.page, files, json)
+    return faults
 
 
 def _asked(pictures: list[str] | None, data: str | None, count: int, console: Any) -> Any:
@@ -205,15 +243,18 @@ def _on_page(found: list[Any], checks: list[Any]) -> tuple[dict[int, str], list[
     return of_each, [sanity_of_all(checks)] if checks else []
 
 
+# --- units of rows
+
+
 def _units(
     weights: Path,
     rows: str,
     numbers: str | None,
     data: str,
     count: int,
+    target: _Target,
     device: str | None,
-    place: Path,
-    is_page: bool,
+    offline: bool,
     console: Any,
     json: bool,
 ) -> None:
@@ -221,15 +262,17 @@ def _units(
     from verydeep.commands.explain_answer import tell_units
     from verydeep.report.units import add_plates, write_units
     from verydeep.verbs.units import units
+    from verydeep.weights import find
 
-    folder = None if is_page else _folder(place)
+    asked = _numbers(numbers)
+    path = find(weights, console, offline)
+    folder = target.folder()
     found = units(
-        weights, [row.strip() for row in rows.split(",")], data, numbers=_numbers(numbers),
-        count=count, device=device, progress=console,
+        path, [row.strip() for row in rows.split(",")], data, numbers=asked, count=count,
+        device=device, progress=console,
     )  # fmt: skip
-    files = [] if folder is None else [str(path) for path in add_plates(folder, found)]
-    page = write_units(found, place if is_page else place / "units.html", str(weights))
-    tell_units(found, page, files, json)
+    files = [] if folder is None else [str(file) for file in add_plates(folder, found)]
+    tell_units(found, write_units(found, target.page, str(path)), files, json)
 
 
 def _numbers(text: str | None) -> list[int] | None:

@@ -114,7 +114,10 @@ def _as_row(row: Any) -> dict[str, Any]:
         "dead": [int(k) for k in strongest.dead.nonzero()[0]],
         "alike": strongest.duplicates,
         "shown": [
-            {"unit": unit.number, "values": unit.values, "pictures": unit.pictures}
+            {
+                "unit": unit.number, "values": unit.values, "pictures": unit.pictures,
+                "boxes": [look.box for look in unit.looks],
+            }
             for unit in row.units
         ],
-    }
+    }  # fmt: skip

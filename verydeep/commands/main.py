@@ -16,6 +16,7 @@ import typer
 
 from verydeep.commands import (
     compare,
+    dream,
     evaluate,
     explain,
     features,
@@ -62,6 +63,8 @@ VERBS: dict[Callable[..., None], str] = {
     compare.fuse: "Several tests averaged, of nets or of protocols.",
     predict.predict: "What these pictures show.",
     explain.explain: "Where in these pictures it is seen.",
+    dream.dream: "Pictures of what a network sees: classes, units, dreams.",
+    dream.style: "One picture in the style of another.",
     serve.serve: "A page to drop pictures on, and an interface for programs.",
     transfer.transfer: "A classifier by another network's features.",
     features.features: "Descriptors of pictures, for whatever is to be learnt.",

@@ -23,6 +23,7 @@ from verydeep.nets.locality import Locality
 from verydeep.nets.network import Network
 from verydeep.nets.rows import PICTURE, Conv
 from verydeep.parts.dataset import Part
+from verydeep.pictures.boxes import clipped, out_of_window
 from verydeep.runtime.progress import SILENT, Progress
 from verydeep.runtime.threads import in_order
 
@@ -142,27 +143,42 @@ def strongest(
 
 @dataclass(frozen=True)
 class Seen:
-    """What one value of a unit sees of its picture, and its projection, of one size."""
+    """What one value of a unit sees of its picture, and its projection, of one size.
+
+    `box` is where that lies in the upright original's pixels, as far as it is inside of it.
+    """
 
     patch: UInt8[np.ndarray, "h w 3"]
     projection: Float32[np.ndarray, "h w 3"]
+    box: tuple[float, float, float, float]
 
 
 def seen(view: View, row: str, unit: int, place: tuple[int, int]) -> Seen:
-    """What a value sees, cut by its receptive field, and its projection by a DeconvNet there.
-
-    Where that is larger than the picture all of the picture is shown; beyond its edges both are
-    grey.
-    """
+    """What a value sees, as `patch`, and its projection by a DeconvNet there."""
     found = view.of_pixels(per_grey_level(projected(view, row, unit, place),
                                           view.network.pixels))  # fmt: skip
+    (top, bottom), (left, right) = spans = _sight(view, row, place)
+    corners = np.array([[left, top, right, bottom]], np.float64)
+    (box,) = clipped(out_of_window(corners, view.window), view.window.picture).tolist()
+    return Seen(patch(view, row, place), _cut(found, spans, 0), tuple(box))
+
+
+def patch(view: View, row: str, place: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+    """What a value sees of its picture, cut by its receptive field.
+
+    Where that is larger than the picture it is all of the picture; beyond its edges it is grey.
+    """
+    return _cut(view.image, _sight(view, row, place), GROUND)
+
+
+def _sight(view: View, row: str, place: tuple[int, int]) -> list[tuple[int, int]]:
+    """From where to where a value sees a picture, down and across."""
     local = Locality.of(view.network.table, row)
     cuts = [local.sight(p, shown) for p, shown in zip(place, view.shown, strict=True)]
     size = view.image.shape[:2]
-    fits = all(cut.end - cut.first <= n for cut, n in zip(cuts, size, strict=True))
-    spans = [(c.first, c.end) if fits else (max(0, c.first), min(n, c.end))
-             for c, n in zip(cuts, size, strict=True)]  # fmt: skip
-    return Seen(_cut(view.image, spans, GROUND), _cut(found, spans, 0))
+    if all(cut.end - cut.first <= n for cut, n in zip(cuts, size, strict=True)):
+        return [(cut.first, cut.end) for cut in cuts]
+    return [(max(0, cut.first), min(n, cut.end)) for cut, n in zip(cuts, size, strict=True)]
 
 
 def projected(view: View, row: str, unit: int, place: tuple[int, int]) -> Float[Tensor, "3 h w"]:

@@ -12,15 +12,15 @@ from verydeep.evaluation.metrics import class_errors, confusion, interval, mista
 from verydeep.evaluation.posteriors import Posteriors
 from verydeep.nets.network import Network
 from verydeep.parts.annotations import Labels
-from verydeep.report.html import CUE, card, section, table
-from verydeep.report.maps import surely_wrong, where_it_looks
+from verydeep.report.html import CUE, section, table
+from verydeep.report.maps import where_it_looks
+from verydeep.report.mistakes_seen import worst_mistakes
 from verydeep.report.tables import percent
-from verydeep.report.thumbnails import data_uri
+from verydeep.report.top_units import top_units
 from verydeep.verbs.measure import Tested
 
 MATRIX = 20
 """Classes up to which confusion is shown as a matrix; of more, the commonest mistakes."""
-MISTAKES = 12
 WIDE = 6
 """Classes from which on a matrix is wider than the screen of a phone."""
 CHOSE = (
@@ -51,8 +51,9 @@ def sections_of_answers(network: Network, tested: Tested) -> list[str]:
     return [
         section("Classes", _classes(tested)),
         section("What is taken for what", _confusion(tested)),
-        section("Worst mistakes", _mistakes(network, tested)),
+        section("Worst mistakes", worst_mistakes(network, tested)),
         section("Where the network looks", where_it_looks(network, tested)),
+        section("What its units like", top_units(network, tested)),
     ]
 
 
@@ -143,16 +144,3 @@ def _commonest(
 ) -> str:
     rows = [(classes[i], classes[j], f"{n}") for n, i, j in found[:most]]
     return table(("shows", "taken for", "pictures"), rows, "numbers")
-
-
-def _mistakes(network: Network, tested: Tested) -> str:
-    """The pictures that were most confidently taken for something else."""
-    scores = tested.scores
-    cards = []
-    for i in surely_wrong(tested, MISTAKES):
-        taken_for = int(scores.posteriors[i].argmax())
-        own, other = (escape(scores.classes[k]) for k in (scores.labels[i], taken_for))
-        image = network.pixels.read(tested.part.source(i), network.pixels.test_scale)
-        caption = f"<b>{other}</b> {scores.posteriors[i, taken_for]:.0%}<br>is {own}"
-        cards.append(card(data_uri(image), caption, scores.names[i]))
-    return f'<div class="cards">{"".join(cards)}</div>' if cards else "<p>None at all.</p>"
