@@ -176,7 +176,8 @@ def test_the_description_is_one_of_openapi(server: Running) -> None:
     described = server.ask("/openapi.json").data
     validate(described)
     assert {*described["paths"]} == {
-        "/predict", "/explain", "/health", "/ready", "/metrics", "/openapi.json",
+        "/predict", "/explain", "/units", "/patches", "/health", "/ready", "/metrics",
+        "/openapi.json",
     }  # fmt: skip
 
 

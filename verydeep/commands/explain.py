@@ -220,6 +220,7 @@ def _units(
     """Looks for what units of some rows like, writes it, and tells of it."""
     from verydeep.commands.explain_answer import tell_units
     from verydeep.report.units import add_plates, write_units
+    from verydeep.report.units_file import NAME, save_units
     from verydeep.verbs.units import units
 
     folder = None if is_page else _folder(place)
@@ -228,6 +229,8 @@ def _units(
         count=count, device=device, progress=console,
     )  # fmt: skip
     files = [] if folder is None else [str(path) for path in add_plates(folder, found)]
+    if folder is not None:
+        files.append(str(save_units(found, place / NAME)))
     page = write_units(found, place if is_page else place / "units.html", str(weights))
     tell_units(found, page, files, json)
 
