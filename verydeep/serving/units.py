@@ -80,8 +80,8 @@ def unit_maps(network: Network, image: Picture, row: str, units: list[int]) -> l
     maps = network.run({PICTURE: view.images()}, [row])[row][0].float().clamp(min=0)
     strength = maps[units].amax((1, 2))
     order = strength.argsort(descending=True, stable=True)[:MOST].tolist()
-    found = [units[i] for i in order]
-    return [UnitMap(unit, _small(view.of_row(maps[unit], row))) for unit in found]
+    found = [UnitMap(units[i], _small(view.of_row(maps[units[i]], row))) for i in order]
+    return sorted(found, key=lambda one: -one.largest)
 
 
 def _small(heat: Heat) -> Float32[np.ndarray, "h w"]:

@@ -90,10 +90,10 @@ function show(file, found, image, signal) {
   view.method = Object.keys(maps)[0];
   paint(view);
   const table = found.points ? pointTable(view, found.points) : classTable(view, found.top);
-  const figure = element("figure", {}, canvas, legend, said, ...choice(view, table));
+  const shown = element("figure", {}, canvas, legend, said, ...choice(view, table));
   answer.replaceChildren(
     element("h2", { textContent: headline(found) }),
-    element("div", { className: "found" }, figure, table),
+    element("div", { className: "found" }, shown, table),
   );
   offerLayers(view);
 }
@@ -124,6 +124,10 @@ function headline(found) {
 
 function percent(share) {
   return `${(100 * share).toFixed(1)} %`;
+}
+
+function figure(value) {
+  return Math.abs(value) < 100 ? value.toPrecision(3) : Math.round(value).toLocaleString("en");
 }
 
 function head(...names) {
@@ -225,7 +229,7 @@ function imageOf(base64) {
 
 // What the colours stand for: all maps of a picture by one method are on one scale.
 function explain(view, method, name, scale) {
-  const { title, unit, share } = maps[method], largest = share ? percent(scale) : scale.toPrecision(3);
+  const { title, unit, share } = maps[method], largest = share ? percent(scale) : figure(scale);
   legend(view, largest, `${title} of ${name}: ${unit}. Press another class for its own.`);
 }
 

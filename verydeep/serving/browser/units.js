@@ -54,7 +54,7 @@ function unitButton(panel, unit) {
   const { width, height } = unit.map, small = element("canvas", { width, height });
   small.setAttribute("aria-hidden", "true");
   lay(small, panel.view.image, unit.map, panel.scale);
-  const button = element("button", { type: "button" }, small, `unit ${unit.unit}: ${unit.largest.toPrecision(3)}`);
+  const button = element("button", { type: "button" }, small, `unit ${unit.unit}: ${figure(unit.largest)}`);
   button.setAttribute("aria-pressed", "false");
   button.addEventListener("click", () => pressUnit(panel, unit));
   return button;
@@ -69,7 +69,7 @@ function pressUnit(panel, unit) {
   unit.button.setAttribute("aria-pressed", "true");
   view.now = unit;
   paint(view, unit.map, scale);
-  legend(view, scale.toPrecision(3), `Unit ${unit.unit} of ${layer}, on the scale of all its maps.`);
+  legend(view, figure(scale), `Unit ${unit.unit} of ${layer}, on the scale of all its maps.`);
   panel.said.textContent = `${panel.known}. ${inWords(unit)}`;
   panel.best.replaceChildren(...(unit.best.length ? [plate(panel, unit, "patches"), plate(panel, unit, "projections")] : []));
 }
@@ -80,8 +80,8 @@ function inWords(unit) {
   for (const name of unit.classes.filter(Boolean)) counts.set(name, (counts.get(name) || 0) + 1);
   const most = [...counts].sort((one, other) => other[1] - one[1]).slice(0, 3);
   const of = most.length ? ` (${most.map(([name, count]) => `${name} ${count}`).join(", ")})` : "";
-  const span = `${best[0].toPrecision(3)} to ${best[best.length - 1].toPrecision(3)}`;
-  return `Unit ${unit.unit} is ${unit.largest.toPrecision(3)} here at most, and ${span} in its ${best.length} best pictures${of}.`;
+  const span = `${figure(best[0])} to ${figure(best[best.length - 1])}`;
+  return `Unit ${unit.unit} is ${figure(unit.largest)} here at most, and ${span} in its ${best.length} best pictures${of}.`;
 }
 
 function plate({ layer }, { unit, best }, kind) {
