@@ -18,7 +18,7 @@ from tests.serving.test_app import fits, refused
 from verydeep.datasets import open_dataset
 from verydeep.errors import UserError
 from verydeep.report.units import plates, scale_of
-from verydeep.report.units_file import NAME, KnownUnits, load_units, save_units
+from verydeep.report.units_file import KINDS, NAME, KnownUnits, load_units, save_units
 from verydeep.serving.units import known_units
 from verydeep.verbs.units import units
 from verydeep.weights import load
@@ -52,9 +52,9 @@ def test_a_file_of_units_says_what_was_found(folder: Path) -> None:
         for unit in row.units:
             kept = known.rows[name].known[unit.number]
             assert (kept.values, kept.classes) == (unit.values, unit.classes)
-            patches, projections = plates(unit, scale_of(row.units))
-            assert (kept.patches[: len(patches)] == patches).all()
-            assert (kept.projections[: len(patches)] == projections).all()
+            expected = plates(unit, scale_of(row.units))
+            for plate, own in zip(kept.plates, expected, strict=True):
+                assert (plate[: len(own)] == own).all()
 
 
 def test_maps_are_what_the_row_gives_the_most_excited_first(server: Running, folder: Path) -> None:
@@ -92,7 +92,7 @@ def test_maps_are_small_and_keep_what_is_largest(folder: Path) -> None:
 
 def test_patches_are_those_of_the_file(server: Running, folder: Path) -> None:
     for number, unit in load_units(folder / NAME).rows["relu3_1"].known.items():
-        for kind, expected in (("patches", unit.patches), ("projections", unit.projections)):
+        for kind, expected in zip(KINDS, unit.plates, strict=True):
             reply = server.ask(f"/patches?layer=relu3_1&unit={number}&kind={kind}")
             assert (reply.status, reply.headers["content-type"]) == (200, "image/png")
             assert (np.asarray(Image.open(BytesIO(reply.body))) == expected).all()
@@ -118,7 +118,8 @@ def test_patches_of_no_unit_are_refused(server: Running, path: str, status: int)
 
 def test_a_kind_of_patches_that_there_is_not_is_refused(server: Running, folder: Path) -> None:
     number = next(iter(load_units(folder / NAME).rows["relu3_1"].known))
-    assert server.ask(f"/patches?layer=relu3_1&unit={number}&kind=names").status == 404
+    reply = server.ask(f"/patches?layer=relu3_1&unit={number}&kind=names")
+    assert (reply.status, "there are patches, projections" in reply.data["detail"]) == (400, True)
 
 
 @pytest.mark.parametrize("query", ["", "?layer=", "?layer=relu2_1", "?layer=data"])

@@ -37,12 +37,14 @@ Number = Annotated[float, Between(-3.4e38, 3.4e38)]
 
 @dataclass(frozen=True)
 class KnownUnit:
-    """A unit, its largest values from the largest on, the class of each one's picture, or ""."""
+    """A unit, its largest values from the largest on, the class of each one's picture, or "".
+
+    `plates` are patches and projections, as `KINDS` has them.
+    """
 
     values: tuple[float, ...]
     classes: tuple[str, ...]
-    patches: Patch = field(repr=False)
-    projections: Patch = field(repr=False)
+    plates: tuple[Patch, Patch] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,6 @@ def _row(said: _Row, patches: np.ndarray, projections: np.ndarray) -> KnownRow:
     for one, patch, projection in zip(said["known"], patches, projections, strict=True):
         if one["unit"] >= said["units"] or len(one["values"]) != len(one["classes"]):
             raise ValueError(f"no unit {one['unit']} of {said['units']}, or not a class a value")
-        found = KnownUnit(tuple(one["values"]), tuple(one["classes"]), patch, projection)
-        known[one["unit"]] = found
+        both = patch, projection
+        known[one["unit"]] = KnownUnit(tuple(one["values"]), tuple(one["classes"]), both)
     return KnownRow(said["units"], said["scale"], known)

@@ -161,23 +161,20 @@ class _Handlers:
             with self.service.places(self.service.looking):
                 asking = self.service.look(picture, layer)
                 found = await unless_left(request.receive, asking)
-        known, model = self.service.units, self.service.model
-        assert known is not None
-        assert layer is not None
-        made = found.seen, model.identity, self.version
-        return JSONResponse(units_as_data(found.maps, known.rows[layer], layer, *made))
+        made = found.seen, self.service.model.identity, self.version
+        return JSONResponse(units_as_data(found.maps, found.row, str(layer), *made))
 
     async def patches(self, request: Request) -> Response:
         """The best patches of a unit, or their projections, as a picture."""
-        asked, known = request.query_params, self.service.units
+        asked = request.query_params
         number = _number(asked.get("unit"), "unit is the number of one, from 0", 0)
+        plates = dict(
+            zip(KINDS, self.service.known(asked.get("layer"), number).plates, strict=True)
+        )
         kind = asked.get("kind", KINDS[0])
-        row = known.rows.get(asked.get("layer", "")) if known else None
-        unit = None if row is None or number is None else row.known.get(number)
-        if unit is None or kind not in KINDS:
-            raise Refusal(404, "nothing is known of such a unit", "no units")
-        plate = unit.patches if kind == KINDS[0] else unit.projections
-        return Response(png(plate), media_type="image/png")
+        if kind not in plates:
+            raise Refusal(400, f"no kind of that name; there are {', '.join(KINDS)}", "query")
+        return Response(png(plates[kind]), media_type="image/png")
 
     async def health(self, request: Request) -> Response:
         """That the process lives."""

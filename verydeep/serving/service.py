@@ -21,7 +21,7 @@ from PIL import Image
 
 from verydeep.errors import PictureError, UserError
 from verydeep.insight.signals import frozen
-from verydeep.report.units_file import KnownUnits
+from verydeep.report.units_file import KnownRow, KnownUnit, KnownUnits
 from verydeep.runtime.threads import settle
 from verydeep.serving.answers import Answer
 from verydeep.serving.maps import METHODS, Map
@@ -62,9 +62,10 @@ class Mapped(NamedTuple):
 
 
 class UnitsMapped(NamedTuple):
-    """Maps of a layer's units that were made."""
+    """Maps of a layer's units that were made, and what is known of them."""
 
     maps: list[UnitMap]
+    row: KnownRow
     seen: Seen
 
 
@@ -173,7 +174,7 @@ class Service:
         """Maps of the known units of a layer; Refusal where there are none, or none of it."""
         if self.units is None:
             raise Refusal(404, "no units are known here", "no units")
-        if layer not in self.units.rows:
+        if layer is None or layer not in self.units.rows:
             said = f"no layer of that name is known; there are {', '.join(self.units.rows)}"
             raise Refusal(400, said, "query")
         ask = partial(AskedUnits, layer=layer)
@@ -181,7 +182,14 @@ class Service:
             seen, maps = await self._done(picture, self.looking, ask, mapped=True)
         except PictureError as error:
             raise of_picture(error) from None
-        return UnitsMapped(maps, seen)
+        return UnitsMapped(maps, self.units.rows[layer], seen)
+
+    def known(self, layer: str | None, number: int | None) -> KnownUnit:
+        """What is known of a unit of a layer; Refusal where that is nothing."""
+        row = self.units.rows.get(layer or "") if self.units else None
+        if row is None or number not in row.known:
+            raise Refusal(404, "nothing is known of such a unit", "no units")
+        return row.known[number]
 
     def _label(self, name: str) -> int:
         classes = self.model.classes
