@@ -5,9 +5,11 @@
     uv run --with fastapi --with litserve python bench/serve.py   # beside those, where installed
 
 Clients are threads of this process, on the same machine; each server is a process of its own,
-with the same net and pictures. What is printed: pictures a second of the engine alone, in batches,
-and of each server at 32 clients; of ours at ten times as many what accepted and refused ones take,
-its memory over many requests, and what one client takes beside 64 that drip.
+with the same net and pictures. Rounds are taken in turn: the engine alone in batches, then each
+server at 32 clients. What is printed: the seconds of an answer and of a map; pictures a second, and
+in shares of the engine's in the same round, the median over rounds; of ours at ten times as many
+clients what accepted and refused ones take, its memory over many requests, and what one client
+takes beside 64 that drip.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ import sys
 import tempfile
 import threading
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from importlib.util import find_spec
 from io import BytesIO
@@ -36,6 +39,7 @@ from PIL import Image
 from verydeep import build, save
 from verydeep.evaluation.predictor import Predictor
 from verydeep.runtime.machine import Machine
+from verydeep.serving.maps import METHODS
 
 CLIENTS, SLOW, OVER = 32, 64, 10
 PORT = 8765
@@ -92,6 +96,7 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--crop", type=int, default=224)
     parser.add_argument("--seconds", type=float, default=30, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="in which all are measured in turn")
     parser.add_argument("--requests", type=int, default=1000, help="over which memory is looked at")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -100,14 +105,20 @@ def main() -> None:
             weights = str(Path(folder, "net.safetensors"))
             save(build(given.net, 1000, width=given.width, crop=given.crop, initial="he"), weights)
         pictures = [photo(seed) for seed in range(16)]
-        alone = engine_alone(weights, pictures, given.seconds)
-        print(f"engine alone, batches of {BATCH}  {alone:8.2f} pictures a second")
         with ours(weights) as (port, process):
-            usual = throughput("verydeep serve", port, pictures, given.seconds, alone)
+            one_by_one(port, pictures)
+            servers = {"verydeep serve": (port, False)}
+            with ExitStack() as beside:
+                for i, (name, text, as_json) in enumerate(OTHERS):
+                    if find_spec(name) is None:
+                        print(f"{name}: not installed")
+                    else:
+                        beside.enter_context(other(name, text, weights, folder, PORT + i))
+                        servers[name] = (PORT + i, as_json)
+                usual = in_turn(weights, servers, pictures, given.seconds, given.rounds)
             overload(port, pictures, given.seconds, usual)
             slow_clients(port, pictures)
             memory(port, pictures, given.requests, process.pid)
-        others(weights, folder, pictures, given.seconds, alone)
 
 
 def photo(seed: int) -> bytes:
@@ -118,16 +129,21 @@ def photo(seed: int) -> bytes:
     return buffer.getvalue()
 
 
-def engine_alone(weights: str, pictures: Sequence[bytes], seconds: float) -> float:
-    """Pictures a second of the network on what is read already."""
-    predictor = Predictor.of(weights, Machine.this())
-    batch = [predictor.read(picture) for picture in pictures[:BATCH]]
-    predictor.answers(batch)
-    began, done = monotonic(), 0
-    while monotonic() - began < seconds:
-        predictor.answers(batch)
-        done += BATCH
-    return done / (monotonic() - began)
+class Alone:
+    """The engine by itself, on pictures that are read already, in full batches."""
+
+    def __init__(self, weights: str, pictures: Sequence[bytes]) -> None:
+        self._predictor = Predictor.of(weights, Machine.this())
+        self._batch = [self._predictor.read(picture) for picture in pictures[:BATCH]]
+        self._predictor.answers(self._batch)
+
+    def rate(self, seconds: float) -> float:
+        """Pictures a second over at least so many seconds."""
+        began, done = monotonic(), 0
+        while monotonic() - began < seconds:
+            self._predictor.answers(self._batch)
+            done += BATCH
+        return done / (monotonic() - began)
 
 
 # --- servers
@@ -146,23 +162,22 @@ def ours(weights: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
             process.terminate()
 
 
-def others(
-    weights: str, folder: str, pictures: Sequence[bytes], seconds: float, alone: float
-) -> None:
-    """The throughput of other servers with the same net, where they are installed."""
-    for name, text, as_json in (("fastapi", FASTAPI, False), ("litserve", LITSERVE, True)):
-        if find_spec(name) is None:
-            print(f"{name}: not installed")
-            continue
-        script = Path(folder, f"on_{name}.py")
-        script.write_text(text)
-        command = [sys.executable, str(script), weights, str(PORT)]
-        with subprocess.Popen(command, start_new_session=True) as process:
-            try:
-                await_port(PORT)
-                throughput(name, PORT, pictures, seconds, alone, as_json=as_json)
-            finally:
-                os.killpg(process.pid, signal.SIGKILL)  # LitServe's children outlive it otherwise
+OTHERS = (("fastapi", FASTAPI, False), ("litserve", LITSERVE, True))
+"""By what is installed: a script, and whether pictures go there in JSON."""
+
+
+@contextmanager
+def other(name: str, text: str, weights: str, folder: str, port: int) -> Iterator[None]:
+    """Within, another server is at work with the same net."""
+    script = Path(folder, f"on_{name}.py")
+    script.write_text(text)
+    command = [sys.executable, str(script), weights, str(port)]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        try:
+            await_port(port)
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)  # LitServe's children outlive it otherwise
 
 
 def await_port(port: int) -> None:
@@ -183,8 +198,15 @@ class Clients:
     """Clients that ask one request after another for some seconds; what each took, by status."""
 
     def __init__(
-        self, port: int, pictures: Sequence[bytes], count: int, seconds: float, as_json: bool
+        self,
+        port: int,
+        pictures: Sequence[bytes],
+        count: int,
+        seconds: float,
+        as_json: bool,
+        path: str = "/predict",
     ) -> None:
+        self.path = path
         self.took: dict[int, list[float]] = {}
         self._lock = threading.Lock()
         bodies = [_json(picture) for picture in pictures] if as_json else list(pictures)
@@ -207,7 +229,7 @@ class Clients:
             began, status, turn = monotonic(), 0, turn + 1
             try:
                 body = bodies[turn % len(bodies)]
-                connection.request("POST", "/predict", body, {"content-type": kind})
+                connection.request("POST", self.path, body, {"content-type": kind})
                 reply = connection.getresponse()
                 reply.read()
                 status = reply.status
@@ -224,28 +246,42 @@ def _json(picture: bytes) -> bytes:
     return b'{"picture": "%s"}' % b64encode(picture)
 
 
-def throughput(
-    name: str,
-    port: int,
+def one_by_one(port: int, pictures: Sequence[bytes]) -> None:
+    """Prints what one client waits for an answer, and for each kind of map, with nobody beside."""
+    for path in ("/predict", *(f"/explain?method={name}" for name in METHODS)):
+        took = Clients(port, pictures, 1, 5, as_json=False, path=path).took[200]
+        print(f"  {path}, alone: {spread(took)}")
+
+
+def in_turn(
+    weights: str,
+    servers: Mapping[str, tuple[int, bool]],
     pictures: Sequence[bytes],
     seconds: float,
-    alone: float,
-    *,
-    as_json: bool = False,
+    rounds: int,
 ) -> float:
-    """Prints pictures a second at 32 clients; gives the median seconds of one."""
-    Clients(port, pictures, CLIENTS, min(2, seconds), as_json)  # warms up
-    found = Clients(port, pictures, CLIENTS, seconds, as_json)
-    took = found.took.get(200, [])
-    if not took:
-        print(f"{name}: no answer, but { ({k: len(v) for k, v in found.took.items()}) }")
-        return 0.0
-    rate = len(took) / found.seconds
-    print(
-        f"{name}, {CLIENTS} clients  {rate:8.2f} pictures a second, {rate / alone:.2f} of the "
-        f"engine's; {spread(took)}"
-    )
-    return statistics.median(took)
+    """Prints pictures a second at 32 clients; gives the median seconds of one of the first's."""
+    alone, shares, usual = Alone(weights, pictures), defaultdict[str, list[float]](list), [0.0]
+    for port, as_json in servers.values():
+        Clients(port, pictures, CLIENTS, min(2, seconds), as_json)  # warms up
+    for turn in range(rounds):
+        engine = alone.rate(seconds)
+        print(f"round {turn + 1}: the engine alone, batches of {BATCH}, {engine:.2f} a second")
+        for name, (port, as_json) in servers.items():
+            found = Clients(port, pictures, CLIENTS, seconds, as_json)
+            took = found.took.get(200, [])
+            if not took:
+                print(f"  {name}: no answer, but { ({k: len(v) for k, v in found.took.items()}) }")
+                continue
+            rate = len(took) / found.seconds
+            shares[name].append(rate / engine)
+            print(f"  {name}, {CLIENTS} clients: {rate:.2f} a second; {spread(took)}")
+            if name == next(iter(servers)):
+                usual.append(statistics.median(took))
+    for name, each in shares.items():
+        listed = ", ".join(f"{share:.2f}" for share in each)
+        print(f"{name}: {statistics.median(each):.2f} of the engine's ({listed})")
+    return usual[-1]
 
 
 def overload(port: int, pictures: Sequence[bytes], seconds: float, usual: float) -> None:

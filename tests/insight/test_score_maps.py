@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from verydeep.insight.score_maps import _posterior_of_places
+from verydeep.insight.score_maps import (
+    _posterior_of_crops,
+    _posterior_of_places,
+    _shared,
+)
 from verydeep.nets.describing import classifying, describing
 from verydeep.nets.network import build
+from verydeep.nets.rows import PICTURE
 
 
 def test_the_mean_of_what_places_give_are_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,3 +29,23 @@ def test_the_mean_of_what_places_give_are_the_scores(monkeypatch: pytest.MonkeyP
     # a place stands for 16 pixels of the 64 that are shown, from the third on, and of the 96
     np.testing.assert_allclose(places[0], 3 + 8 + 16 * np.arange(4))
     np.testing.assert_allclose(places[1], 8 + 16 * np.arange(6))
+
+
+@pytest.mark.parametrize(
+    ("name", "once"), [("D", "relu5_3"), ("alexnet", "relu3_3"), ("overfeat-accurate", "relu2_1")]
+)
+def test_rows_that_run_once_give_what_four_runs_of_all_rows_do(
+    monkeypatch: pytest.MonkeyPatch, name: str, once: str
+) -> None:
+    """To the last digits, as no layer has biases here: beyond the picture there is nothing."""
+    network = build(name, 4, width=0.0625, initial="he")
+    network.get_submodule(network.table.scores).get_parameter("weight").data.mul_(0.01)
+    assert _shared(network.table, network.table.step // 2) == once
+    side = network.table.crop
+    image = (np.random.default_rng(0).random((side, side + 40, 3)) * 255).astype(np.uint8)
+    found, places = _posterior_of_crops(network, image)
+    monkeypatch.setattr("verydeep.insight.score_maps._shared", lambda table, half: PICTURE)
+    expected, same = _posterior_of_crops(network, image)
+    assert [along.tolist() for along in places] == [along.tolist() for along in same]
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(found, expected, atol=1e-5)

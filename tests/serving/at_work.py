@@ -19,14 +19,17 @@ import numpy as np
 from PIL import Image
 
 from tests.conftest import TWO_CORES
+from verydeep.datasets import open_dataset
 from verydeep.nets.network import Answer, Network, build
 from verydeep.pictures.preprocessing import Pixels
+from verydeep.report.units_file import NAME, KnownUnits, save_units
 from verydeep.runtime.progress import SILENT
 from verydeep.serving.app import application
 from verydeep.serving.model import Asked, Classifier, Model, served
 from verydeep.serving.receiving import Limits
 from verydeep.serving.server import listening, serve
 from verydeep.serving.service import Service
+from verydeep.verbs.units import units
 from verydeep.weights import save
 
 CLASSES = ("cat", "dog", "<b>owl</b> & co", "zebra", "ant", "bee")
@@ -158,10 +161,18 @@ class Running:
             return found
 
 
+def units_file(network: Network, folder: Path, rows: Sequence[str] = ("relu1_1",)) -> Path:
+    """A folder with what units of a network like in pictures that code drew."""
+    save_units(units(network, rows, open_dataset("drawn:10x40"), count=5), folder / NAME)
+    return folder
+
+
 @contextmanager
-def running(model: Any, limits: Limits = LIMITS, batch: int = 8) -> Iterator[Running]:
+def running(
+    model: Any, limits: Limits = LIMITS, batch: int = 8, known: KnownUnits | None = None
+) -> Iterator[Running]:
     """Within, a server of a model is at work on a free port; at the end it ends well."""
-    service = Service(model, limits, threads=2, batch=batch)
+    service = Service(model, limits, 2, batch, known)
     bound = listening("127.0.0.1", 0)
     port, ready = bound.getsockname()[1], threading.Event()
     ends: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []

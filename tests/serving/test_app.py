@@ -32,8 +32,11 @@ from tests.serving.at_work import (
     net,
     picture,
     running,
+    wait_for,
 )
 from verydeep.insight.score_maps import score_maps
+from verydeep.insight.signals import frozen
+from verydeep.nets.network import Network
 from verydeep.serving.maps import METHODS, Method
 from verydeep.serving.receiving import Limits
 from verydeep.verbs.explain import explain
@@ -176,7 +179,8 @@ def test_the_description_is_one_of_openapi(server: Running) -> None:
     described = server.ask("/openapi.json").data
     validate(described)
     assert {*described["paths"]} == {
-        "/predict", "/explain", "/health", "/ready", "/metrics", "/openapi.json",
+        "/predict", "/explain", "/units", "/patches", "/health", "/ready", "/metrics",
+        "/openapi.json",
     }  # fmt: skip
 
 
@@ -331,6 +335,53 @@ def test_a_connection_whose_header_does_not_come_is_cut(
                 reply += kept.recv(65536) or pytest.fail("cut too early")
             kept.sendall(b"GET /he")
             assert _rest(kept) == b""
+
+
+def test_a_client_that_does_not_take_its_answers_is_cut(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verydeep.serving.server.TAKING_SECONDS", 0.5)
+    with running(model_of(net(), folder)) as server, socket.socket() as greedy:
+        greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        greedy.connect(("127.0.0.1", server.port))
+        greedy.settimeout(20)
+        asked = b"GET /script.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500_000
+        with pytest.raises(ConnectionError):
+            greedy.sendall(asked)  # until no more is taken, and then until it is cut
+        assert server.ask("/health").status == 200
+
+
+def test_more_requests_than_so_many_at_once_are_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verydeep.serving.guard.OPEN", 2)
+    with running(model_of(net(), folder)) as server:
+        head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\nabc"
+        slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(2)]
+        for connection in slow:
+            connection.sendall(head)
+        wait_for(lambda: server.ask("/health").status == 503)
+        reply = server.ask("/health")
+        assert (reply.headers["retry-after"], "2 requests" in reply.data["detail"]) == ("1", True)
+        for connection in slow:
+            connection.close()
+        wait_for(lambda: server.ask("/health").status == 200)
+        assert 'refusals_total{cause="requests"}' in server.ask("/metrics").body.decode()
+
+
+def test_the_network_of_maps_is_made_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    def noted(network: Network) -> Network:
+        made.append(network)
+        return frozen(network)
+
+    for room in ("service", "maps"):
+        monkeypatch.setattr(f"verydeep.serving.{room}.frozen", noted, raising=False)
+    with running(model_of(net(), folder)) as server:
+        for method in ("gradcam", "gradient", "scores"):
+            assert server.ask(f"/explain?class=ant&method={method}", picture()).status == 200
+    assert len(made) == 1
 
 
 # --- whose requests are taken

@@ -28,6 +28,14 @@ def test_other_fields_and_files_that_nobody_chose_are_left_out() -> None:
     assert files_of(TYPE, body) == [b"yes"]
 
 
+def test_only_a_line_of_that_name_says_that_a_part_is_a_file() -> None:
+    body = (
+        b'--x\r\nX-Content-Disposition: form-data; filename="a"\r\n\r\nno\r\n'
+        b'--x\r\nX: y\r\nContent-Disposition: form-data; filename="a"\r\n\r\nyes\r\n--x--'
+    )
+    assert files_of(TYPE, body) == [b"yes"]
+
+
 @pytest.mark.parametrize(
     ("kind", "is_one"),
     [

@@ -8,12 +8,23 @@ from __future__ import annotations
 import logging
 import random
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from tests.pictures.test_reading import VALID
-from tests.serving.at_work import Running, form_of, model_of, net, picture, running
+from tests.serving.at_work import (
+    Running,
+    form_of,
+    model_of,
+    net,
+    picture,
+    running,
+    wait_for,
+)
 from verydeep.serving.receiving import Limits
 
 LIMITS = Limits(bytes=100_000, seconds=0.5, pictures=16)
@@ -102,19 +113,58 @@ def test_what_is_no_request_is_refused_or_cut(
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
+def damaged(chance: random.Random, turn: int) -> bytes:
+    """A form of a picture with a few bytes of it turned: of the whole, the header or the body."""
+    body, header = form_of(chance.choice([*VALID.values()]))
+    head = "POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    head += f"Content-Type: {header['content-type']}\r\nContent-Length: {len(body)}\r\n\r\n"
+    sent = bytearray(head.encode() + body)
+    first, last = [(0, len(sent)), (0, len(head)), (len(head), len(sent))][turn % 3]
+    for _ in range(1 + turn % 4):
+        sent[chance.randrange(first, last)] = chance.randrange(256)
+    return bytes(sent)
+
+
 def test_damaged_requests_of_any_kind_make_no_fault(
     server: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
-    chance, pictures = random.Random(1), list(VALID.values())
+    chance = random.Random(1)
     for turn in range(60):
-        body, header = form_of(chance.choice(pictures))
-        head = "POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-        head += f"Content-Type: {header['content-type']}\r\nContent-Length: {len(body)}\r\n\r\n"
-        sent = bytearray(head.encode() + body)
-        # the whole, the first line and header, or what follows them
-        first, last = [(0, len(sent)), (0, len(head)), (len(head), len(sent))][turn % 3]
-        for _ in range(1 + turn % 4):
-            sent[chance.randrange(first, last)] = chance.randrange(256)
-        assert b"HTTP/1.1 500" not in server.raw(bytes(sent))
+        assert b"HTTP/1.1 500" not in server.raw(damaged(chance, turn))
     assert server.ask("/predict", picture()).status == 200
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="Linux tells of a process alone")
+def test_a_thousand_of_them_leave_nothing_behind(
+    server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No fault, nobody who waits for an answer in vain, no connection, no thread and no memory."""
+    chance = random.Random(2)
+    sent = [chance.choice([*MALFORMED.values()]) for _ in range(500)]
+    sent += [damaged(chance, turn) for turn in range(500)]
+    chance.shuffle(sent)
+
+    def ask(pool: ThreadPoolExecutor, requests: list[bytes]) -> None:
+        for reply in pool.map(server.raw, requests):
+            assert b"HTTP/1.1 500" not in reply
+
+    with ThreadPoolExecutor(16) as pool:
+        ask(pool, sent[:200])
+        before = left_behind()
+        ask(pool, sent[200:])
+    assert server.ask("/predict", picture()).status == 200
+    wait_for(lambda: left_behind()[0] <= before[0])
+    threads, megabytes = left_behind()[1:]
+    assert threads <= before[1]
+    assert megabytes < before[2] + 30
+    assert server.service.inside == 0
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def left_behind() -> tuple[int, int, float]:
+    """Open files and connections, threads, and megabytes of this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    resident = next(float(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+    return len([*Path("/proc/self/fd").iterdir()]), threading.active_count(), resident / 1e3

@@ -60,6 +60,22 @@ def test_each_work_is_done_apart_that_first_which_waits_longest(thread: NetworkT
     assert (one.batches, other.batches) == ([[0], [1, 3]], [[2, 4]])
 
 
+def test_works_take_turns_however_much_waits_of_one() -> None:
+    """So a page's answer does not wait for all the maps that others asked for before."""
+    told: list[str] = []
+    thread = NetworkThread(lambda name, size: told.append(name))
+    slow, quick = Noting(most=1, name="slow"), Noting(name="quick")
+    quick.gate.set()
+    busy(thread, slow)
+    futures = [thread.submit(slow.work, i) for i in range(3)]
+    futures += [thread.submit(quick.work, i) for i in range(3)]
+    slow.gate.set()
+    for future in futures:
+        future.result(30)
+    thread.end()
+    assert told == ["slow", "quick", "slow", "slow", "slow"]
+
+
 def test_what_nobody_waits_for_is_not_done(thread: NetworkThread) -> None:
     noting = Noting()
     busy(thread, noting)

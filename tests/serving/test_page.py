@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 from tests.localisation.test_dense import classifier, net_of_boxes
-from tests.serving.at_work import Running, model_of, net, picture, running
+from tests.serving.at_work import Running, model_of, net, picture, running, units_file
+from tests.serving.test_units import grey_of
 from verydeep.serving.maps import METHODS, Method
+from verydeep.serving.units import known_units
 from verydeep.weights import save
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -33,7 +35,9 @@ DROP = """(base64) => {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(model_of(net(), tmp_path_factory.mktemp("page"))) as found:
+    folder = units_file(net(), tmp_path_factory.mktemp("page"), ["relu1_1", "relu3_1"])
+    model = model_of(net(), folder)
+    with running(model, known=known_units(folder, model)) as found:
         yield found
 
 
@@ -188,6 +192,103 @@ def test_another_map_is_chosen(
         page.get_by_label("Map").select_option(label="Flat")
         page.wait_for_selector("text=Flat of")
         assert page.inner_text("#answer .scale").split() == ["0", "0.250"]
+
+
+# --- units of a layer
+
+PRESSED = 'main [aria-pressed="true"]'
+
+
+def look(page: Any, cat: Path, layer: str) -> None:
+    """Has a picture answered, and its maps of a layer's units shown."""
+    page.set_input_files("#picture", cat)
+    page.wait_for_selector("#answer .scale:not([hidden])")
+    page.get_by_label("Units of the layer").select_option(layer)
+    page.wait_for_selector("#units .best img")
+    page.wait_for_function("() => [...document.images].every((image) => image.complete)")
+
+
+def test_a_unit_has_its_map_and_its_best_patches(
+    opened: Opened, server: Running, cat: Path
+) -> None:
+    page, told = opened(), server.ask("/units?layer=relu3_1", cat.read_bytes()).data
+    look(page, cat, "relu3_1")
+    units = told["units"]
+    names = [f"unit {one['unit']}: " for one in units]
+    shown = [one.inner_text() for one in page.query_selector_all("#units button")]
+    assert all(text.startswith(name) for text, name in zip(shown, names, strict=True))
+    assert page.inner_text(PRESSED).startswith(names[0])
+    assert f"Unit {units[0]['unit']} of relu3_1" in page.inner_text("#answer figcaption")
+    page.click(f"text={names[1]}")
+    assert page.inner_text(PRESSED).startswith(names[1])
+    said = page.inner_text("#units [role=status]")
+    assert f"units of relu3_1 that are known, of {told['units_of_layer']}." in said
+    assert f"its {len(units[1]['best'])} best pictures" in said
+    page.wait_for_function("() => [...document.images].every((image) => image.complete)")
+    sources = [one.get_attribute("src") for one in page.query_selector_all("#units img")]
+    query = f"/patches?layer=relu3_1&unit={units[1]['unit']}&kind="
+    assert sources == [query + "patches", query + "projections"]
+    widths = "[...document.querySelectorAll('#units img')].map((image) => image.naturalWidth)"
+    assert page.evaluate(widths) == [234, 234]
+    page.click("#answer tbody button")  # a class again
+    assert page.query_selector("#units " + PRESSED.removeprefix("main ")) is None
+
+
+def test_a_click_presses_the_unit_that_is_strongest_there(
+    opened: Opened, server: Running, cat: Path
+) -> None:
+    page, told = opened(), server.ask("/units?layer=relu3_1", cat.read_bytes()).data
+    look(page, cat, "relu3_1")
+    grey = {one["unit"]: grey_of(one) for one in told["units"]}
+    height, width = next(iter(grey.values())).shape
+    strongest = {
+        (y, x): max(grey, key=lambda unit: grey[unit][y, x])
+        for y, x in np.ndindex(height, width)
+        if np.ptp([each[y, x] for each in grey.values()])
+    }
+    first = told["units"][0]["unit"]
+    (y, x), unit = next((place, unit) for place, unit in strongest.items() if unit != first)
+    box = page.query_selector("#answer canvas").bounding_box()
+    at = {"x": (x + 0.5) / width * box["width"], "y": (y + 0.5) / height * box["height"]}
+    page.click("#answer canvas", position=at)
+    assert page.inner_text(PRESSED).startswith(f"unit {unit}: ")
+
+
+def test_units_are_reached_by_keyboard(opened: Opened, cat: Path) -> None:
+    page = opened()
+    page.set_input_files("#picture", cat)
+    page.wait_for_selector("#answer .scale:not([hidden])")
+    page.get_by_label("Units of the layer").focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_selector("#units .best img")
+    first = page.inner_text(PRESSED)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.inner_text(PRESSED) not in ("", first)
+    page.keyboard.press("Enter")  # again: the picture alone
+    assert page.query_selector(PRESSED) is None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_units_have_room_on_320_pixels_and_axe_finds_nothing(
+    opened: Opened, cat: Path, scheme: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not here")
+    page = opened(width=320, color_scheme=scheme)
+    look(page, cat, "relu1_1")
+    assert widest(page) <= 320
+    assert axe.Axe().run(page).response["violations"] == []
+
+
+def test_another_picture_takes_the_units_away(opened: Opened, cat: Path, tmp_path: Path) -> None:
+    page, text = opened(), tmp_path / "text.png"
+    look(page, cat, "relu1_1")
+    text.write_text("no picture")
+    page.set_input_files("#picture", text)
+    page.wait_for_selector("#answer .fault")
+    assert page.inner_text("#units") == ""
+    look(page, cat, "relu3_1")
 
 
 @pytest.fixture(scope="module")

@@ -289,7 +289,7 @@ def test_units_have_plates_and_a_page(run: Run) -> None:
     assert out.startswith("relu1_1  8 units, ")
     names = {path.name for path in Path("liked").iterdir()}
     plates = {f"{row}-{k}.png" for row in ("relu1_1", "relu3_1") for k in (0, 3)}
-    assert names == {"units.html", "filters.png"} | plates
+    assert names == {"units.html", "units.safetensors", "filters.png"} | plates
     page = Page(Path("liked/units.html").read_text())
     assert len(page.links) == 2 * 2 * 2 + 1
     assert all(link.startswith("data:image/") for link in page.links)

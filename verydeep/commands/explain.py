@@ -261,6 +261,7 @@ def _units(
     """Looks for what units of some rows like, writes it, and tells of it."""
     from verydeep.commands.explain_answer import tell_units
     from verydeep.report.units import add_plates, write_units
+    from verydeep.report.units_file import NAME, save_units
     from verydeep.verbs.units import units
     from verydeep.weights import find
 
@@ -272,6 +273,8 @@ def _units(
         device=device, progress=console,
     )  # fmt: skip
     files = [] if folder is None else [str(file) for file in add_plates(folder, found)]
+    if folder is not None:
+        files.append(str(save_units(found, target.place / NAME)))
     tell_units(found, write_units(found, target.page, str(path)), files, json)
 
 

@@ -103,7 +103,7 @@ def tell_units(found: Any, page: Path, files: list[str], json: bool) -> None:
             most = told(unit.values[0]) if unit.values else "dead"
             print(f"  {unit.number:5}  {most:>8}  {classes}".rstrip())
     if files:
-        print(f"plates: {len(files)} in {Path(files[0]).parent}")
+        print(f"files: {len(files)} in {Path(files[0]).parent}")
     print(f"page: {page}")
 
 

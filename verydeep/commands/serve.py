@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,6 +48,13 @@ def serve(
         int | None,
         typer.Option(min=1, help="Pictures let in at once. [default: 32; on a GPU 256]"),
     ] = None,
+    units: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="What units like, shown beside a picture: a folder that `explain --units` wrote.",
+        ),
+    ] = None,
     classifier: Classifier = None,
     threshold: Threshold = None,
     engine: Engine = None,
@@ -89,15 +97,17 @@ def serve(
         from verydeep.serving.receiving import Limits
         from verydeep.serving.server import run
         from verydeep.serving.service import Service
+        from verydeep.serving.units import known_units
 
         machine = Machine.this(device, threads)
         model = served(
             weights, machine, console, protocol=protocol, engine=engine, classifier=classifier,
             threshold=threshold, offline=offline,
         )  # fmt: skip
+        known = None if units is None else known_units(units, model)
         pictures = queue or QUEUE[machine.device]
         limits = Limits(int(max_mb * 1e6), max_seconds, pictures)
-        service = Service(model, limits, machine.threads, BATCH[machine.device])
+        service = Service(model, limits, machine.threads, BATCH[machine.device], known)
 
         def say() -> None:
             print(address_of(bound), flush=True)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from verydeep.nets.locality import Locality
 from verydeep.nets.network import Network, Rules
 from verydeep.nets.rows import L2, PICTURE, Mean, Row
-from verydeep.nets.table import SCORES
+from verydeep.nets.table import SCORES, Table
 from verydeep.pictures.reading import Picture
 
 Heat = Float[np.ndarray, "H W"]
@@ -77,8 +77,9 @@ def _posterior_of_crops(
 ) -> tuple[Float[np.ndarray, "K h w"], Places]:
     """The posteriors of all classes for crops about places, and where those are along each side.
 
-    The network runs densely over the picture and over the picture moved by half its step, so that
-    places are half a step apart; they begin and end at the picture's edges or as far beyond.
+    Places are half a step of the network's apart; they begin and end at the picture's edges or as
+    far beyond. Rows whose own step goes into that run once over all of it; those behind them four
+    times, each time from the next value on.
     """
     table = network.table
     half, local = table.step // 2, Locality.of(table, table.scores)
@@ -88,17 +89,25 @@ def _posterior_of_crops(
     (top, bottom), (left, right) = ((n // 2, n - n // 2) for n in more)
     shown = network.pixels.normalise(torch.from_numpy(image[None]).to(network.device))
     around = F.pad(shown, (left, right, top, bottom))
+    once = _shared(table, half)
+    values = network.run({PICTURE: around}, [once])[once]
+    by = half // table.reaches[once].stride
     maps = np.zeros((len(network.classes), *counts), np.float32)
     for y, x in itertools.product((0, 1), (0, 1)):
-        rows, columns = (
-            slice(half * odd, half * odd + table.span + table.step * ((count - 1 - odd) // 2))
-            for odd, count in zip((y, x), counts, strict=True)
-        )
-        scores = network.score_map(around[:, :, rows, columns]).float()
-        maps[:, y::2, x::2] = network.likely(scores)[0].cpu().numpy()
+        found = maps[:, y::2, x::2]
+        scores = network.run({once: values[:, :, by * y :, by * x :]}, [SCORES])[SCORES].float()
+        likely = network.likely(scores)[0].cpu().numpy()
+        found[:] = likely[:, : found.shape[1], : found.shape[2]]
     first = local.sight(0, slice(0, table.span)).centre
     return maps, tuple(first - before + half * np.arange(n)
                        for before, n in zip((top, left), counts, strict=True))  # fmt: skip
+
+
+def _shared(table: Table, half: int) -> str:
+    """The last row by which alone the scores are made and whose step goes into `half` of theirs."""
+    narrow = [row.name for row, _ in table.path({table.trunk})]
+    fine = [n for n in narrow if n in table.narrow_rows(table.trunk)]
+    return [PICTURE, *(n for n in fine if half % table.reaches[n].stride == 0)][-1]
 
 
 def spread(values: Float[np.ndarray, "h w"], size: tuple[int, int], places: Places) -> Heat:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from verydeep.localisation.predictor import Guess, Point
-from verydeep.serving.maps import METHODS, Map
+from verydeep.report.units_file import KnownRow, KnownUnit
+from verydeep.serving.maps import METHODS, Map, png
 from verydeep.serving.model import Identity, Seen
 from verydeep.serving.refusals import Refusal
+from verydeep.serving.units import UnitMap
 
 Found = Sequence[tuple[str, float] | Guess | Point]
 """What is found in a picture: classes with their posteriors, these with boxes, or points."""
@@ -76,6 +78,35 @@ def map_as_data(
         "size": {"width": size.width, "height": size.height},
         "map": {"width": width, "height": height, "png": b64encode(drawn.grey()).decode()},
         **_made_with(identity, version),
+    }
+
+
+def units_as_data(
+    maps: Sequence[UnitMap], row: KnownRow, layer: str, size: Seen, identity: Identity, version: str
+) -> Any:
+    """Maps of a layer's units as data, on one scale, each with what is known of its unit."""
+    largest = max((one.largest for one in maps), default=0.0)
+    return {
+        "layer": layer,
+        "units_of_layer": row.units,
+        "known": len(row.known),
+        "least": 0.0,
+        "largest": largest,
+        "size": {"width": size.width, "height": size.height},
+        "units": [_unit_as_data(one, largest, row.known[one.unit]) for one in maps],
+        **_made_with(identity, version),
+    }
+
+
+def _unit_as_data(one: UnitMap, largest: float, known: KnownUnit) -> dict[str, Any]:
+    height, width = one.heat.shape
+    drawn = b64encode(png(one.grey(largest))).decode()
+    return {
+        "unit": one.unit,
+        "largest": one.largest,
+        "best": list(known.values),
+        "classes": list(known.classes),
+        "map": {"width": width, "height": height, "png": drawn},
     }
 
 

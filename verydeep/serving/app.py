@@ -21,10 +21,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from verydeep.nets.network import TOP
-from verydeep.serving.answers import as_data, map_as_data
+from verydeep.report.units_file import KINDS
+from verydeep.serving.answers import as_data, map_as_data, units_as_data
 from verydeep.serving.form import FormError, files_of, is_form
 from verydeep.serving.guard import PROBLEM, Guard
-from verydeep.serving.maps import METHODS
+from verydeep.serving.maps import METHODS, png
 from verydeep.serving.metrics import TYPE
 from verydeep.serving.page import Page
 from verydeep.serving.receiving import (
@@ -39,10 +40,11 @@ from verydeep.serving.refusals import LEFT, Refusal, title
 from verydeep.serving.service import Mapped, Service
 
 MOST_DIGITS = 6
-"""Digits of a number of classes that is asked for."""
+"""Digits of a number that is asked for."""
 FILES = {
     "/style.css": ("style.css", "text/css"),
     "/script.js": ("script.js", "text/javascript"),
+    "/units.js": ("units.js", "text/javascript"),
 }
 """What the page is made of beside itself, by its path: its file, and its type."""
 
@@ -54,6 +56,8 @@ def application(service: Service, names: tuple[str, ...] = ()) -> ASGIApp:
         Route("/", handlers.index, methods=["GET", "POST"]),
         Route("/predict", handlers.predict, methods=["POST"]),
         Route("/explain", handlers.explain, methods=["POST"]),
+        Route("/units", handlers.units, methods=["POST"]),
+        Route("/patches", handlers.patches),
         Route("/health", handlers.health),
         Route("/ready", handlers.ready),
         Route("/metrics", handlers.metrics),
@@ -81,7 +85,9 @@ class _Handlers:
         self.held = Held(TOGETHER * service.limits.bytes)
         home = files("verydeep.serving").joinpath("browser")
         self.files = {path: home.joinpath(name).read_bytes() for path, (name, _) in FILES.items()}
-        self.interface = _described(home.joinpath("openapi.json").read_text("utf-8"), self.version)
+        self.interface = _described(
+            home.joinpath("openapi.json").read_text("utf-8"), self.version, service
+        )
 
     # --- for people
 
@@ -125,7 +131,7 @@ class _Handlers:
 
     async def predict(self, request: Request) -> Response:
         """What each picture of a request shows."""
-        top = _number(request.query_params.get("top"))
+        top = _number(request.query_params.get("top"), "top is a number of classes, from 1", 1)
         async with self._pictures(request) as pictures:
             with self.service.places(self.service.predicting, len(pictures)):
                 asking = self.service.predict(pictures, top)
@@ -146,6 +152,29 @@ class _Handlers:
         model = self.service.model
         made = model.classes[found.label], found.seen, model.identity, self.version
         return JSONResponse(map_as_data(found.map, method, *made))
+
+    async def units(self, request: Request) -> Response:
+        """Maps of the units of a layer in the picture of a request, those that are known."""
+        layer = request.query_params.get("layer")
+        async with self._pictures(request) as pictures:
+            (picture,) = _one(pictures)
+            with self.service.places(self.service.looking):
+                asking = self.service.look(picture, layer)
+                found = await unless_left(request.receive, asking)
+        made = found.seen, self.service.model.identity, self.version
+        return JSONResponse(units_as_data(found.maps, found.row, str(layer), *made))
+
+    async def patches(self, request: Request) -> Response:
+        """The best patches of a unit, or their projections, as a picture."""
+        asked = request.query_params
+        number = _number(asked.get("unit"), "unit is the number of one, from 0", 0)
+        plates = dict(
+            zip(KINDS, self.service.known(asked.get("layer"), number).plates, strict=True)
+        )
+        kind = asked.get("kind", KINDS[0])
+        if kind not in plates:
+            raise Refusal(400, f"no kind of that name; there are {', '.join(KINDS)}", "query")
+        return Response(png(plates[kind]), media_type="image/png")
 
     async def health(self, request: Request) -> Response:
         """That the process lives."""
@@ -226,20 +255,24 @@ def _one(pictures: list[bytes]) -> list[bytes]:
     return pictures
 
 
-def _number(said: str | None) -> int | None:
-    """How many classes are asked for."""
+def _number(said: str | None, words: str, least: int) -> int | None:
+    """The number that is asked for, from the least one on; Refusal in these words for another."""
     if said is None:
         return None
-    if not said.isascii() or not said.isdecimal() or len(said) > MOST_DIGITS or int(said) < 1:
-        raise Refusal(400, "top is a number of classes, from 1", "query")
+    is_number = said.isascii() and said.isdecimal() and len(said) <= MOST_DIGITS
+    if not is_number or int(said) < least:
+        raise Refusal(400, words, "query")
     return int(said)
 
 
-def _described(text: str, version: str) -> Any:
-    """The description, with this version and the methods that there are."""
+def _described(text: str, version: str, service: Service) -> Any:
+    """The description, with this version, and the methods and layers that there are."""
     described = json.loads(text)
     described["info"]["version"] = version
-    described["components"]["schemas"]["Method"]["enum"] = list(METHODS)
+    schemas = described["components"]["schemas"]
+    schemas["Method"]["enum"] = list(METHODS)
+    if service.units:
+        schemas["Layer"]["enum"] = list(service.units.rows)
     return described
 
 

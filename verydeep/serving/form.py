@@ -12,7 +12,10 @@ PARTS = 256
 LONGEST_HEADER = 8192
 """Bytes of what stands before the content of a part."""
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
-_IS_FILE = re.compile(rb'content-disposition:[^\r\n]*[;\s]filename\*?=("")?', re.IGNORECASE)
+_IS_FILE = re.compile(
+    rb'^content-disposition:[^\r\n]*[;\s]filename\*?=("")?', re.IGNORECASE | re.MULTILINE
+)
+"""From the beginning of a line alone: one that says it again and again is looked at once."""
 
 
 class FormError(ValueError):

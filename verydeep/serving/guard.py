@@ -33,6 +33,8 @@ FOR_BROWSERS: Mapping[str, str] = {
 }
 """In the header of every answer. Without a referrer browsers do not say where a form is from."""
 PROBLEM = "application/problem+json"
+OPEN = 512
+"""Requests that are open at once; beyond them there is a 503."""
 
 
 class Guard:
@@ -45,20 +47,24 @@ class Guard:
         self, app: ASGIApp, metrics: Metrics, paths: Collection[str], names: Collection[str] = ()
     ) -> None:
         self.app, self.metrics, self.paths = app, metrics, frozenset(paths)
-        self.names = {"localhost", *filter(None, map(_name, names))}
+        self.names, self._open = {"localhost", *filter(None, map(_name, names))}, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request."""
         if scope["type"] != "http":
             return
         began, said = monotonic(), _Said(receive, send, Headers(scope=scope))
+        self._open += 1
         try:
+            if self._open > OPEN:
+                raise Refusal(503, f"{OPEN} requests are open; try again later", "requests", 1)
             self._refuse_foreign(scope["method"], said.headers)
             await self.app(scope, said.receive, said.send)
         except Refusal as refusal:  # of the guard's own
             await said.refuse(refusal)
             self.metrics.refused(refusal.cause)
         finally:
+            self._open -= 1
             path = scope["path"] if scope["path"] in self.paths else "other"
             self.metrics.answered(path, said.status, monotonic() - began)
 

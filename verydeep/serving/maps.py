@@ -18,7 +18,6 @@ from PIL import Image
 from verydeep.engines.engine import engine_for
 from verydeep.insight.maps import maps_of
 from verydeep.insight.score_maps import Heat, score_maps
-from verydeep.insight.signals import frozen
 from verydeep.insight.view import View
 from verydeep.nets.network import Network
 from verydeep.pictures.reading import Picture
@@ -30,7 +29,10 @@ GREY = 150
 
 
 Make = Callable[[Network, Picture, int], Heat]
-"""From a network, a picture at Q and the number of a class to a value for each pixel."""
+"""From a network, a picture at Q and the number of a class to a value for each pixel.
+
+Nothing of the network asks for a gradient (`signals.frozen`).
+"""
 
 
 def _scores(network: Network, image: Picture, label: int) -> Heat:
@@ -42,9 +44,8 @@ def _by_gradient(method: str) -> Make:
     """A method of `insight` that wants gradients, which PyTorch alone gives."""
 
     def make(network: Network, image: Picture, label: int) -> Heat:
-        whole = frozen(network)
-        view = View(whole, image, Window.whole((image.shape[0], image.shape[1])))
-        (found,) = maps_of(view, label, (method,), engine_for(whole))
+        view = View(network, image, Window.whole((image.shape[0], image.shape[1])))
+        (found,) = maps_of(view, label, (method,), engine_for(network))
         return np.asarray(found.values, np.float32)
 
     return make
@@ -95,22 +96,23 @@ class Map:
 
     def grey(self) -> bytes:
         """It as a PNG of 8 bits: 0 is 0, and 255 the largest value."""
-        return _png((255 * self.share).round().astype(np.uint8))
+        return png((255 * self.share).round().astype(np.uint8))
 
     def drawn(self) -> str:
         """It as an image inside a page, on grey in place of the picture."""
         ground = np.full((*self.heat.shape, 3), GREY, np.uint8)
-        return "data:image/png;base64," + b64encode(_png(lit(ground, self.share))).decode()
+        return "data:image/png;base64," + b64encode(png(lit(ground, self.share))).decode()
 
 
 def scale() -> str:
     """The colours from 0 to the largest value, as an image inside a page."""
     ground, steps = np.full((12, 160, 3), GREY, np.uint8), np.linspace(0, 1, 160)
     picture = lit(ground, np.tile(steps, (12, 1)))
-    return "data:image/png;base64," + b64encode(_png(picture)).decode()
+    return "data:image/png;base64," + b64encode(png(picture)).decode()
 
 
-def _png(pixels: UInt8[np.ndarray, "H W *C"]) -> bytes:
+def png(pixels: UInt8[np.ndarray, "H W *C"]) -> bytes:
+    """A picture as a PNG."""
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

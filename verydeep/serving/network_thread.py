@@ -44,6 +44,7 @@ class NetworkThread:
     """Does jobs in one thread, those of the same work together; tells `listener` of each batch.
 
     A batch is what waits, and no more; while something is being read it waits `LINGER` for that.
+    Works take turns, so that nothing waits for more than one batch of each of the others.
     """
 
     def __init__(self, listener: Callable[[str, int], None] = lambda name, size: None) -> None:
@@ -51,7 +52,7 @@ class NetworkThread:
         self._changed = threading.Condition()
         self._being_read = 0
         self._seconds: dict[str, float] = {}
-        self._ended = False
+        self._ended, self._last = False, ""
         self._tell = listener
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
         self._thread.start()
@@ -111,11 +112,17 @@ class NetworkThread:
                 self._changed.wait_for(lambda: self._waiting or self._ended)
                 if self._ended:
                     return []
-                first = self._waiting[0].work
+                first = self._turn()
                 self._changed.wait_for(partial(self._is_enough, first), LINGER)
                 batch = [job for job in self._take(first) if _is_wanted(job)]
                 if batch:
+                    self._last = first.name
                     return batch
+
+    def _turn(self) -> Work:
+        """The work of what waits longest, of another than the last one if there is such."""
+        works = [job.work for job in self._waiting]
+        return next((work for work in works if work.name != self._last), works[0])
 
     def _is_enough(self, work: Work) -> bool:
         count = sum(job.work is work for job in self._waiting)

@@ -47,6 +47,7 @@ class Page:
             "most": f"{limits.bytes / 1e6:g}",
             "several": "yes" if self._model.has_several else "no",
             "maps": _text(json.dumps(titles)),
+            "layers": _text(json.dumps(list(service.units.rows) if service.units else [])),
             "kinds": ",".join(["image/*", *sorted(SUFFIXES)]),
         }
 

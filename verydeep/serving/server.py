@@ -1,7 +1,7 @@
 """The server: an address to listen at, connections that are not held for nothing, and a good end.
 
 uvicorn runs the application. What it has no limit for is cut here: a connection whose header does
-not come, be it silent or letter by letter.
+not come, be it silent or letter by letter, and one whose client does not take its answer.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ HEADER_SECONDS = 10.0
 """Seconds in which the header of a request is there whole, or the connection is cut."""
 KEPT_SECONDS = 5
 """Seconds that a connection is kept for another request."""
-CONNECTIONS = 512
-"""Connections at once; beyond them there is a 503."""
+TAKING_SECONDS = 30.0
+"""Seconds in which what was sent of an answer is taken, or the connection is cut."""
 SPARE_SECONDS = 30
 """Seconds beyond those of the slowest body in which what was let in is done at the end."""
 TICK = 0.05
@@ -124,7 +124,6 @@ def _config(app: ASGIApp, limits: Limits) -> Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS,
         timeout_keep_alive=KEPT_SECONDS,
         timeout_graceful_shutdown=round(limits.seconds) + SPARE_SECONDS,
     )
@@ -162,13 +161,15 @@ def _signals(server: _Server, end: asyncio.Event) -> Iterator[None]:
 
 
 class _Connection(H11Protocol):
-    """uvicorn's connection, cut where the header of a request is not there in time."""
+    """uvicorn's, cut where a request's header is not there in time, or an answer is not taken."""
 
     _cutting: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Waits for the first header."""
+        """Waits for the first header, and is told of every byte that is not taken."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(0)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
@@ -179,9 +180,20 @@ class _Connection(H11Protocol):
         elif self._cutting is None:
             self._wait()
 
+    def pause_writing(self) -> None:
+        """Waits for the client to take what was sent; while it does not, no more is."""
+        super().pause_writing()
+        self._taking = self.loop.call_later(TAKING_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """All was taken."""
+        super().resume_writing()
+        self._stop_taking()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Waits no more."""
         self._stop_waiting()
+        self._stop_taking()
         super().connection_lost(exc)
 
     def _wait(self) -> None:
@@ -191,6 +203,11 @@ class _Connection(H11Protocol):
         if self._cutting is not None:
             self._cutting.cancel()
             self._cutting = None
+
+    def _stop_taking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
 
     def _cut(self) -> None:
         self._cutting = None

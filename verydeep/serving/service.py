@@ -20,6 +20,8 @@ import numpy as np
 from PIL import Image
 
 from verydeep.errors import PictureError, UserError
+from verydeep.insight.signals import frozen
+from verydeep.report.units_file import KnownRow, KnownUnit, KnownUnits
 from verydeep.runtime.threads import settle
 from verydeep.serving.answers import Answer
 from verydeep.serving.maps import METHODS, Map
@@ -28,6 +30,7 @@ from verydeep.serving.model import Asked, Model, Seen, read
 from verydeep.serving.network_thread import NetworkThread, Work
 from verydeep.serving.receiving import Limits
 from verydeep.serving.refusals import Refusal, of_picture
+from verydeep.serving.units import UnitMap, unit_maps
 
 READERS = 8
 """Threads that read pictures, at most: each may need some hundreds of MB for a large one."""
@@ -43,6 +46,13 @@ class AskedMap(NamedTuple):
     label: int | None
 
 
+class AskedUnits(NamedTuple):
+    """Maps of a layer's units that are asked for."""
+
+    seen: Seen
+    layer: str
+
+
 class Mapped(NamedTuple):
     """A map that was made, and of which class."""
 
@@ -51,20 +61,37 @@ class Mapped(NamedTuple):
     seen: Seen
 
 
+class UnitsMapped(NamedTuple):
+    """Maps of a layer's units that were made, and what is known of them."""
+
+    maps: list[UnitMap]
+    row: KnownRow
+    seen: Seen
+
+
 class Service:
     """A model, the threads that work for it, and what is let in; everything is counted.
 
     It has answered for a picture once it is there: UserError where it cannot. `batch` are the
-    pictures that the network works on at once, at most.
+    pictures that the network works on at once, at most; `units` those whose patches are known.
     """
 
-    def __init__(self, model: Model, limits: Limits, threads: int, batch: int) -> None:
-        self.model, self.limits, self.metrics = model, limits, Metrics()
+    def __init__(
+        self,
+        model: Model,
+        limits: Limits,
+        threads: int,
+        batch: int,
+        units: KnownUnits | None = None,
+    ) -> None:
+        self.model, self.limits, self.metrics, self.units = model, limits, Metrics(), units
         self.is_ending, self._inside = False, Counter[Work]()
         self._network = NetworkThread(self.metrics.batch)
         self._readers = ThreadPoolExecutor(min(threads, READERS), "reading", settle)
         self.predicting = Work("predict", model.answers, batch)
         self.explaining = Work("explain", self._maps)
+        self.looking = Work("units", self._unit_maps)
+        self._mapped = None if model.mapped is None else frozen(model.mapped)
         self._warm()
 
     @property
@@ -75,7 +102,7 @@ class Service:
     @property
     def can_map(self) -> bool:
         """Whether there are maps: a net that tells classes, and no stack."""
-        return self.model.mapped is not None
+        return self._mapped is not None
 
     def end(self) -> None:
         """Ends its threads; what waits is not done."""
@@ -143,6 +170,27 @@ class Service:
         assert isinstance(mapped, Mapped)
         return mapped
 
+    async def look(self, picture: bytes, layer: str | None) -> UnitsMapped:
+        """Maps of the known units of a layer; Refusal where there are none, or none of it."""
+        if self.units is None:
+            raise Refusal(404, "no units are known here", "no units")
+        if layer is None or layer not in self.units.rows:
+            said = f"no layer of that name is known; there are {', '.join(self.units.rows)}"
+            raise Refusal(400, said, "query")
+        ask = partial(AskedUnits, layer=layer)
+        try:
+            seen, maps = await self._done(picture, self.looking, ask, mapped=True)
+        except PictureError as error:
+            raise of_picture(error) from None
+        return UnitsMapped(maps, self.units.rows[layer], seen)
+
+    def known(self, layer: str | None, number: int | None) -> KnownUnit:
+        """What is known of a unit of a layer; Refusal where that is nothing."""
+        row = self.units.rows.get(layer or "") if self.units else None
+        if row is None or number not in row.known:
+            raise Refusal(404, "nothing is known of such a unit", "no units")
+        return row.known[number]
+
     def _label(self, name: str) -> int:
         classes = self.model.classes
         if name in classes:
@@ -165,14 +213,23 @@ class Service:
     # --- what the network's thread does
 
     def _maps(self, asked: Sequence[AskedMap]) -> list[Mapped]:
-        network = self.model.mapped
+        network, found = self._mapped, []
         assert network is not None
-        found = []
         for seen, method, label in asked:
             assert seen.whole is not None
             if label is None:
                 label = self._first(seen)
             found.append(Mapped(Map.of(network, seen.whole, method, label), label, seen))
+        return found
+
+    def _unit_maps(self, asked: Sequence[AskedUnits]) -> list[list[UnitMap]]:
+        network, units = self._mapped, self.units
+        assert network is not None
+        assert units is not None
+        found = []
+        for seen, layer in asked:
+            assert seen.whole is not None
+            found.append(unit_maps(network, seen.whole, layer, [*units.rows[layer].known]))
         return found
 
     def _first(self, seen: Seen) -> int:

@@ -22,6 +22,7 @@ from verydeep.parts.dataset import Part
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import Progress, Shown
 from verydeep.verbs.explain import loaded
+from verydeep.weights.file import hash_of
 
 COUNT = 12
 """Units of a row that are shown where nobody says how many."""
@@ -56,13 +57,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Units:
-    """Rows of a network by name, over how many pictures, and the filters of its first layer."""
+    """Rows of a network by name, over how many pictures, and the filters of its first layer.
+
+    `weights` is the hash of the network's.
+    """
 
     rows: dict[str, Row]
     where: str
     pictures: int
     filters: UInt8[np.ndarray, "U k k 3"] | None = field(repr=False)
     left_out: tuple[str, ...] = ()
+    weights: str = ""
 
 
 def units(
@@ -110,7 +115,8 @@ def units(
             progress.step("projecting what they see", done, total)
         looked[name] = Row(found[name], tuple(made))
     where = f"{dataset.where}, {dataset.held_out}"
-    return Units(looked, where, len(part) - len(faults), first_filters(network), faults)
+    seen_in = len(part) - len(faults)
+    return Units(looked, where, seen_in, first_filters(network), faults, hash_of(network))
 
 
 def _refuse_units(row: str, there: int, numbers: Sequence[int]) -> None:

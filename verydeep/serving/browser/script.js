@@ -45,6 +45,7 @@ function element(name, properties = {}, ...children) {
 }
 
 function say(text, kind) {
+  looked.replaceChildren();
   answer.replaceChildren(element("p", { className: kind, textContent: text }));
 }
 
@@ -89,11 +90,12 @@ function show(file, found, image, signal) {
   view.method = Object.keys(maps)[0];
   paint(view);
   const table = found.points ? pointTable(view, found.points) : classTable(view, found.top);
-  const figure = element("figure", {}, canvas, legend, said, ...choice(view, table));
+  const shown = element("figure", {}, canvas, legend, said, ...choice(view, table));
   answer.replaceChildren(
     element("h2", { textContent: headline(found) }),
-    element("div", { className: "found" }, figure, table),
+    element("div", { className: "found" }, shown, table),
   );
+  offerLayers(view);
 }
 
 // Which map, where there are several.
@@ -124,6 +126,10 @@ function percent(share) {
   return `${(100 * share).toFixed(1)} %`;
 }
 
+function figure(value) {
+  return Math.abs(value) < 100 ? value.toPrecision(3) : Math.round(value).toLocaleString("en");
+}
+
 function head(...names) {
   const wide = (name) => (name === "posterior" ? 2 : 1); // a bar and a figure
   const cell = (name) => element("th", { scope: "col", textContent: name, colSpan: wide(name) });
@@ -140,7 +146,7 @@ function classTable(view, top) {
     if (hasMaps || (one.box && isTold)) {
       const button = element("button", { type: "button", textContent: text });
       button.setAttribute("aria-pressed", "false");
-      button.addEventListener("click", () => press(view, body, button, one));
+      button.addEventListener("click", () => press(view, button, one));
       name.append(button);
       if (i === 0) queueMicrotask(() => button.click());
     } else name.textContent = text;
@@ -174,14 +180,12 @@ function bar(share) {
 }
 
 // A row's map and box are laid over the picture; pressed again, they are taken away.
-async function press(view, body, button, one) {
+async function press(view, button, one) {
   const isOn = button.getAttribute("aria-pressed") === "true";
-  body.querySelectorAll("button").forEach((other) => other.setAttribute("aria-pressed", "false"));
-  view.now = isOn ? null : one;
-  view.legend.hidden = true;
-  view.said.textContent = "";
+  release(view);
   paint(view);
   if (isOn) return;
+  view.now = one;
   button.setAttribute("aria-pressed", "true");
   drawBox(view, one);
   const method = view.method;
@@ -200,34 +204,55 @@ async function press(view, body, button, one) {
   }
 }
 
+// Whatever is pressed no longer is.
+function release(view) {
+  document.querySelectorAll('main [aria-pressed="true"]').forEach((one) => one.setAttribute("aria-pressed", "false"));
+  view.now = null;
+  view.legend.hidden = true;
+  view.said.textContent = "";
+}
+
 async function mapOf(view, method, name) {
   const key = `${method} ${name}`;
   if (!view.kept.has(key)) {
     const query = new URLSearchParams({ method, class: name });
     const told = await send(`/explain?${query}`, view.file, view.signal);
-    const bytes = Uint8Array.from(atob(told.map.png), (letter) => letter.charCodeAt(0));
-    const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
-    view.kept.set(key, { image, method, largest: told.largest });
+    view.kept.set(key, { image: await imageOf(told.map.png), method, largest: told.largest });
   }
   return view.kept.get(key);
 }
 
+function imageOf(base64) {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  return createImageBitmap(new Blob([bytes], { type: "image/png" }));
+}
+
 // What the colours stand for: all maps of a picture by one method are on one scale.
 function explain(view, method, name, scale) {
+  const { title, unit, share } = maps[method], largest = share ? percent(scale) : figure(scale);
+  legend(view, largest, `${title} of ${name}: ${unit}. Press another class for its own.`);
+}
+
+function legend(view, largest, said) {
   const steps = element("canvas", { width: 160, height: 12 });
   steps.setAttribute("aria-hidden", "true");
   const pen = steps.getContext("2d"), data = pen.createImageData(160, 12);
   for (let i = 0; i < 160 * 12; i++) glow(data.data, 4 * i, [150, 150, 150], (i % 160) / 159);
   pen.putImageData(data, 0, 0);
-  view.legend.replaceChildren("0", steps, maps[method].share ? percent(scale) : scale.toPrecision(3));
+  view.legend.replaceChildren("0", steps, largest);
   view.legend.hidden = false;
-  view.said.textContent = `${maps[method].title} of ${name}: ${maps[method].unit}. Press another class for its own.`;
+  view.said.textContent = said;
 }
 
 // --- drawing
 
 function paint(view, map = null, scale = 1) {
-  const { canvas, image } = view, { width, height } = canvas;
+  lay(view.canvas, view.image, map, scale);
+}
+
+// A picture, on grey where the browser does not show it, with a map over it.
+function lay(canvas, image, map, scale) {
+  const { width, height } = canvas;
   const pen = canvas.getContext("2d", { willReadFrequently: true });
   pen.fillStyle = "#969696";
   pen.fillRect(0, 0, width, height);
