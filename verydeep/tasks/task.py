@@ -104,6 +104,9 @@ class Task:
     `classes` learns from no fewer. `balanced` gives the weights by which all classes count the
     same, from the number of pictures, and of those of each class; a task without classes has none.
 
+    Where what is asked of a picture depends on what a view shows of it, it is `by_window`: of what
+    a view loses its targets are NaN.
+
     `rates` are those to learn it at from a part, where they are others than the usual ones.
 
     `judge` shows a net the pictures of a part, and calls its last argument from time to time, which
@@ -133,6 +136,7 @@ class Task:
     protocols: tuple[str, ...] = ()
     several: bool = False
     classes: int = 2
+    by_window: bool = False
     fitting: Callable[[Dataset], Dataset] = lambda dataset: dataset
     rates: Callable[[Part], Rates] | None = None
     balanced: Callable[[int, Counts], ClassWeights] | None = None
