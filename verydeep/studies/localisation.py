@@ -102,7 +102,7 @@ def tables(size: Size) -> list[Table]:
 
 def _table_9(size: Size, nets: Sequence[BoxNet]) -> Table:
     """Dense boxes of PCR with all layers tuned, and those of two nets fused."""
-    scr, pcr = (net for net in nets if net.tuned == "all")
+    *others, pcr = (net for net in nets if net.tuned == "all")
     cells = [
         Cell("PCR", column, (pcr.dense(size, column),), _printed(pcr, "dense", scales))
         for column, scales in ((ONE, (384,)), (TWO, (352, 384)))
@@ -113,8 +113,8 @@ def _table_9(size: Size, nets: Sequence[BoxNet]) -> Table:
         cells.insert(0, Cell("PCR, S = 256", ONE, (first,), _printed(AT_256, "dense", (256,))))
         printed = _printed(pcr, "dense", (256,), (352, 384))
         cells.append(Cell(OF_TWO_S, FUSED, (first, two), printed))
-    else:
-        other = scr.dense(size, TWO)
+    elif others:
+        other = others[0].dense(size, TWO)
         cells += [Cell("SCR", TWO, (other,)), Cell(OF_TWO_KINDS, TWO, (two, other))]
     note = "" if size.is_papers else NOT_OF_TWO_S
     return Table("Table 9", "dense boxes, merged, all layers tuned", tuple(cells), k=5, note=note)
