@@ -34,11 +34,14 @@ def test_the_tables_print_what_the_paper_did() -> None:
         ("Table 9", "PCR, S = 256", "one Q"): 29.5,
         ("Table 9", "PCR", "one Q"): 28.2,
         ("Table 9", "PCR", "two Q"): 27.5,
+        ("Table 9", "PCR, S = 256 and 384, fused", "one Q and two"): 26.9,
     }
     scaled = {
         (t.name, c.row, c.column): t.printed(c) for t in tables(SIZES["tiny"]) for c in t.cells
     }
-    assert scaled == {place: error for place, error in of.items() if "256" not in place[1]}
+    theirs = {place: error for place, error in of.items() if "256" not in place[1]}
+    ours = [("Table 9", row, "two Q") for row in ("SCR", "PCR and SCR, fused")]
+    assert scaled == {**theirs, **dict.fromkeys(ours)}
 
 
 def test_another_net_may_learn_boxes_in_place_of_d() -> None:
@@ -72,9 +75,33 @@ def test_whole_nets_learn_boxes_as_the_papers_did() -> None:
     tests = [step for step in plan(SIZES["full"], SEEDS).steps if isinstance(step, Measurement)]
     assert {step.scales for step in tests if step.of == "PCR-all-384-0"} == {(384,), (352, 384)}
     assert {step.classifier for step in tests if step.protocol == "centre"} == {None}
-    dense = {step.of: step.classifier for step in tests if step.protocol == "dense"}
-    assert dense["PCR-all-384-1"] == "D-384-1"
-    assert dense["PCR-all-1"] == "D-1"
+    dense = {step.of: (step.classifier, step.named_by) for step in tests if step.classifier}
+    assert dense == {
+        f"PCR-all{s}-{seed}": (f"D{s}-{seed}", f"D-384-{seed}")
+        for s in ("", "-384")
+        for seed in SEEDS
+    }
+
+
+@pytest.mark.parametrize("size", [*SCALED, "full"])
+def test_two_nets_are_fused_whose_boxes_are_tested_anyway_and_of_the_same_classes(
+    size: str,
+) -> None:
+    """The paper's: S = Q = 256, and S = 384 at Q = 352 and 384. Of one S it is both kinds."""
+    (table,) = (table for table in tables(SIZES[size]) if table.name == "Table 9")
+    (cell,) = (cell for cell in table.cells if "fused" in cell.row)
+    alone = [one.sources[0] for one in table.cells if len(one.sources) == 1]
+    assert set(cell.sources) <= set(alone)
+    first, second = cell.sources
+    if size == "full":
+        assert [one.scales for one in cell.sources] == [(256,), (352, 384)]
+        assert {one.named_by for one in cell.sources} == {"D-384"}
+    else:
+        assert (first.training, second.training) == ("PCR-all", "SCR-all")
+        assert first.scales == second.scales
+        tests = [step for step in plan(SIZES[size], SEEDS).steps if isinstance(step, Measurement)]
+        both = {step.of: step.classifier for step in tests if step.scales == first.scales}
+        assert both == {f"{kind}-all-{n}": f"D-{n}" for kind in ("PCR", "SCR") for n in SEEDS}
 
 
 @pytest.mark.parametrize("size", SCALED)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,12 @@ from verydeep.localisation.figures import figures
 from verydeep.nets.describing import classifying, describing
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.progress import SILENT
+from verydeep.studies.plan import Measurement, Plan, Training
 from verydeep.verbs.compare_boxes import compared_boxes
 from verydeep.verbs.evaluate import evaluate
 from verydeep.verbs.localise import localise, started_from
 from verydeep.verbs.measure_boxes import Located
+from verydeep.verbs.plans import FINISHED, Work, carry_out
 from verydeep.verbs.train import train
 
 DATA = "drawn:40x48"
@@ -162,6 +165,27 @@ def test_the_threshold_is_chosen_on_validation_and_told(place: Path) -> None:
     assert dense(place, "pcr", threshold=0.3).found.threshold == 0.3
     with pytest.raises(UserError, match="chosen on the pictures that it is tested on"):
         dense(place, "pcr", choose=True, part_name="validation")
+
+
+def test_boxes_of_a_plan_are_of_the_classes_that_another_test_named(place: Path) -> None:
+    """The first five of its dense test; the threshold is the one that the classifier's have."""
+    for name in ("classes", "pcr"):
+        copytree(place / name, name)
+        Path(name, FINISHED).touch()
+    test = Measurement("pcr", "dense", (40,), "classes", "classes")
+    plan = Plan((Training("classes"), Training("pcr", {"task": "localise"}), test))
+    work = Work(plan, Path(), DATA, {})
+    carry_out(work, TWO_CORES)
+    found = load_boxes(Path("pcr", "boxes", "dense-40-named-by-classes.safetensors"))
+    (scores,) = (
+        one for one in map(load_scores, Path("classes", "scores").glob("*.safetensors"))
+        if (one.role, one.protocol.name) == ("test", "dense")
+    )  # fmt: skip
+    likely = [scores.posteriors[scores.names.index(name)] for name in found.names]
+    np.testing.assert_array_equal(found.candidates, np.argsort(-np.array(likely), 1)[:, :5])
+    assert found.candidates_by == scores.title
+    other = dense(place, "pcr", part_name="validation").found
+    assert found.threshold == choose_threshold(other)[0]
 
 
 def test_what_does_not_fit_together_is_refused(place: Path) -> None:

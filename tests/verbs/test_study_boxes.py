@@ -7,15 +7,18 @@ their picture and held against the truth one by one.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import TWO_CORES, drawn_photos
+from tests.localisation.made import box, dense, truth
 from verydeep.commands.study import answer, as_json
 from verydeep.errors import UserError
-from verydeep.localisation.boxes_file import Localised, load_boxes
+from verydeep.localisation.boxes_file import Localised, load_boxes, save_boxes
 from verydeep.studies import sizes
 from verydeep.studies.misses import Misses
 from verydeep.studies.sizes import Size
@@ -80,6 +83,23 @@ def missed(found: Localised) -> list[bool]:
     return result
 
 
+def both_of(one: Localised, other: Localised) -> Localised:
+    """The boxes of two tests of the same pictures in the same order, merged up to the mean."""
+    rows, ends, ratings = [], [], []
+    for i in range(len(one)):
+        for test in (one, other):
+            here = slice(test.ends[i] - test.counts[i], test.ends[i])
+            rows.append(test.boxes[here])
+            ratings.append(test.ratings[here])
+        ends.append(sum(map(len, rows)))
+    assert one.threshold is not None
+    assert other.threshold is not None
+    return replace(
+        one, boxes=np.concatenate(rows), ratings=np.concatenate(ratings), ends=np.array(ends),
+        threshold=(one.threshold + other.threshold) / 2,
+    )  # fmt: skip
+
+
 def done() -> Studied:
     return study("localisation", DATA, "s", TWO_CORES, size="least", seeds=2)
 
@@ -95,6 +115,7 @@ def test_tables_and_findings_are_what_the_boxes_files_say() -> None:
         ("Table 8", "PCR", "all layers"): "PCR-all-{}/boxes/centre-40.safetensors",
         ("Table 9", "PCR", "one Q"): "PCR-all-{}/boxes/dense-40.safetensors",
         ("Table 9", "PCR", "two Q"): "PCR-all-{}/boxes/dense-32-40.safetensors",
+        ("Table 9", "SCR", "two Q"): "SCR-all-{}/boxes/dense-32-40.safetensors",
     }
     errors = {}
     for place, name in files.items():
@@ -103,6 +124,13 @@ def test_tables_and_findings_are_what_the_boxes_files_say() -> None:
         assert {one.role for one in each} == {"test"}
         if place[0] == "Table 9":
             assert {one.chosen_on for one in each} == {"validation, 10 pictures"}
+    errors["Table 9", "PCR and SCR, fused", "two Q"] = [
+        100 * float(np.mean(missed(both_of(*(
+            load_boxes(Path("s", files["Table 9", kind, "two Q"].format(seed)))
+            for kind in ("PCR", "SCR")
+        )))))
+        for seed in (0, 1)
+    ]  # fmt: skip
     for path in Path("s").glob("SCR-*-?/boxes/drawn*-test-dense-*"):  # right more often by now
         one = load_boxes(path)
         assert Misses.of_boxes(one).error(5) == pytest.approx(100 * float(np.mean(missed(one))))
@@ -145,10 +173,36 @@ def test_data_without_boxes_is_refused_by_name_and_leaves_the_others() -> None:
 
 def test_a_net_of_boxes_whose_training_failed_misses_every_picture() -> None:
     found = planned("localisation", DATA, "s", size="least", seeds=2)
-    for name in ("PCR-all-0", "PCR-all-1"):
+    for name in ("PCR-all-0", "PCR-all-1", "SCR-all-0", "SCR-all-1"):
         Path("s", name).mkdir(parents=True)
         Path("s", name, FAILED).write_text("a loss that is no number\n")
     (dense,) = [table for table in found.tables if table.name == "Table 9"]
     places = filled([dense], found.seeds, found.work, found.datasets)
     assert {place.errors() for place in places.values()} == {(100.0, 100.0)}
     assert {place.missed.shape for place in places.values()} == {(2, 10)}
+
+
+def test_boxes_of_two_nets_are_merged_where_a_table_has_them_together() -> None:
+    """The object is from 50 to 100. A net places it 30 to the left of that and another one 30 to
+    the right, each with an IoU of 20 / 80; their mean is where it is. The class of the second
+    picture is not asked for. A net that failed has no boxes.
+    """
+    found = planned("localisation", DATA, "s", size="least", seeds=2)
+    for name, x in (("PCR-all", 20), ("SCR-all", 80)):
+        boxes = np.array([[box(x, 0, 50, 50)]] * 2, np.float32)
+        test = dense(
+            boxes=boxes, ratings=np.full((2, 1), 0.5, np.float32), ends=np.array([1, 2]),
+            candidates=np.array([[0], [1]]), posteriors=np.full((2, 1), 0.5, np.float32),
+            truth=truth([(box(50, 0, 50, 50), 0)], [(box(50, 0, 50, 50), 2)]), threshold=3.0,
+        )  # fmt: skip
+        for seed, scales in product((0, 1), ("40", "32-40")):
+            save_boxes(test, Path("s", f"{name}-{seed}", "boxes", f"dense-{scales}.safetensors"))
+    Path("s", "SCR-all-1", FAILED).write_text("a loss that is no number\n")
+    (table,) = [table for table in found.tables if table.name == "Table 9"]
+    places = filled([table], found.seeds, found.work, found.datasets)
+    assert {place[1:]: of.errors() for place, of in places.items()} == {
+        ("PCR", "one Q"): (100.0, 100.0),
+        ("PCR", "two Q"): (100.0, 100.0),
+        ("SCR", "two Q"): (100.0, 100.0),
+        ("PCR and SCR, fused", "two Q"): (50.0, 100.0),
+    }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verydeep.evaluation.published import PUBLISHED, Trained
-from verydeep.studies.plan import Measurement, Plan, Step, Training
+from verydeep.studies.plan import Plan, Step, Training
 from verydeep.studies.sizes import Size
 from verydeep.studies.tables import Cell, Errors, Source, Table, sources_of
 from verydeep.training.recipes import RECIPES
@@ -182,10 +182,7 @@ def plan(tables: Sequence[Table], size: Size, seeds: Sequence[int]) -> Plan:
     own = {(net.name, way, net.single(size)) for net in nets for way in ("centre", "dense")}
     for source in wanted:
         if (source.training, source.protocol, source.scales) not in own:
-            steps += [
-                Measurement(f"{source.training}-{seed}", source.protocol, source.scales)
-                for seed in seeds
-            ]
+            steps += [source.with_seed(seed) for seed in seeds]
     return Plan(tuple(steps))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verydeep.localisation.boxes_file import Regression, Tuned
-from verydeep.localisation.published import PUBLISHED
+from verydeep.localisation.published import D256, D384, PUBLISHED
 from verydeep.studies.classification import (
     FIXED,
     LARGER,
@@ -22,7 +22,7 @@ from verydeep.studies.classification import (
     trials_of,
 )
 from verydeep.studies.convolutions import Convolutions
-from verydeep.studies.plan import Measurement, Plan, Step, Training
+from verydeep.studies.plan import Plan, Step, Training
 from verydeep.studies.sizes import Size
 from verydeep.studies.tables import Cell, Errors, Source, Table, sources_of
 from verydeep.tasks.localise import LOCALISE, LOCALISE_SINGLE
@@ -32,7 +32,12 @@ TUNED: dict[Tuned, str] = {"fc": "FC layers", "all": "all layers"}
 """What learns to place boxes, as Table 8 tells the ways apart; where a net has no FC layers but the
 last one, that is all of the first."""
 TASKS = {"PCR": LOCALISE.name, "SCR": LOCALISE_SINGLE.name}
-ONE, TWO = "one Q", "two Q"
+ONE, TWO, FUSED = "one Q", "two Q", "one Q and two"
+OF_TWO_S, OF_TWO_KINDS = "PCR, S = 256 and 384, fused", "PCR and SCR, fused"
+NOT_OF_TWO_S = (
+    "The paper fused nets of two S. These are of one; those fused differ by what they learn, a box "
+    "for each class or one for all."
+)
 PAPERS_RATE = 1e-3
 FC_ALONE = {"tune": "fc", "cached": True}
 """How FC layers learn where convolutions of other weights are left as they are."""
@@ -59,9 +64,13 @@ class BoxNet:
         return Source(self.name, "centre", self.classifier.single(size))
 
     def dense(self, size: Size, column: str) -> Source:
-        """Its test by dense boxes, at Q = S, or there and at the Q below."""
+        """Its test by dense boxes, at Q = S, or there and at the Q below.
+
+        Those of the paper are all of the classes that one net names, so that boxes can be fused.
+        """
         single, two = self.classifier.single(size), self.classifier.three(size)[:2]
-        return Source(self.name, "dense", single if column == ONE else two)
+        named_by = Net("D", LARGER).name if size.is_papers else None
+        return Source(self.name, "dense", single if column == ONE else two, named_by)
 
 
 def box_nets(size: Size) -> list[BoxNet]:
@@ -82,21 +91,33 @@ def tables(size: Size) -> list[Table]:
         Cell(net.regression, TUNED[net.tuned], (net.centre(size),), _printed(net, "centre", (384,)))
         for net in nets
     ]
-    best = nets[-1]
-    dense = [
-        Cell("PCR", column, (best.dense(size, column),), _printed(best, "dense", scales))
-        for column, scales in ((ONE, (384,)), (TWO, (352, 384)))
-    ]
-    if size.is_papers:
-        printed = _printed(AT_256, "dense", (256,))
-        dense.insert(0, Cell("PCR, S = 256", ONE, (AT_256.dense(size, ONE),), printed))
     rates = ", ".join(f"{rate:g}" for rate in size.box_rates)
     tried = f"; rates {rates} tried" if len(size.box_rates) > 1 else f"; a rate of {rates}"
     tried = "" if size.is_papers else tried
     return [
         Table("Table 8", f"boxes of a centre crop, its class given{tried}", tuple(centre)),
-        Table("Table 9", "dense boxes, merged, all layers tuned", tuple(dense), k=5),
+        _table_9(size, nets),
     ]
+
+
+def _table_9(size: Size, nets: Sequence[BoxNet]) -> Table:
+    """Dense boxes of PCR with all layers tuned, and those of two nets fused."""
+    *others, pcr = (net for net in nets if net.tuned == "all")
+    cells = [
+        Cell("PCR", column, (pcr.dense(size, column),), _printed(pcr, "dense", scales))
+        for column, scales in ((ONE, (384,)), (TWO, (352, 384)))
+    ]
+    two = pcr.dense(size, TWO)
+    if size.is_papers:
+        first = AT_256.dense(size, ONE)
+        cells.insert(0, Cell("PCR, S = 256", ONE, (first,), _printed(AT_256, "dense", (256,))))
+        printed = _printed(pcr, "dense", (256,), (352, 384))
+        cells.append(Cell(OF_TWO_S, FUSED, (first, two), printed))
+    elif others:
+        other = others[0].dense(size, TWO)
+        cells += [Cell("SCR", TWO, (other,)), Cell(OF_TWO_KINDS, TWO, (two, other))]
+    note = "" if size.is_papers else NOT_OF_TWO_S
+    return Table("Table 9", "dense boxes, merged, all layers tuned", tuple(cells), k=5, note=note)
 
 
 def plan(size: Size, seeds: Sequence[int], begun: Convolutions | None = None) -> Plan:
@@ -117,10 +138,8 @@ def plan(size: Size, seeds: Sequence[int], begun: Convolutions | None = None) ->
         else:
             steps += _ours(net, of[net.name], begun, size, seeds)
     for source in sources_of(tables(size)):
-        for seed in seeds:
-            named_by = f"{of[source.training]}-{seed}" if source.protocol == "dense" else None
-            name = f"{source.training}-{seed}"
-            steps.append(Measurement(name, source.protocol, source.scales, named_by))
+        classifier = of[source.training] if source.protocol == "dense" else None
+        steps += [source.with_seed(seed, classifier) for seed in seeds]
     return Plan(tuple(steps))
 
 
@@ -176,13 +195,13 @@ def _learnt(net: BoxNet) -> dict[str, Any]:
     return {"task": TASKS[net.regression], "tune": net.tuned}
 
 
-def _printed(net: BoxNet, way: str, scales: tuple[int, ...]) -> Errors | None:
+def _printed(net: BoxNet, way: str, *shown: tuple[int, ...]) -> Errors | None:
     """What the paper printed of such a net shown in that way, top-1 of a centre crop, else top-5.
 
-    Where that is at Q = 256 its S was that too, and else 384.
+    Where that is at Q = 256 its S was that too, and else 384; of both, fused, it is at several.
     """
-    s = 256 if scales == (256,) else 384
-    asked = frozenset({(("D", s, s), scales)}), way, net.regression, net.tuned
+    nets = {(D256 if scales == (256,) else D384, scales) for scales in shown}
+    asked = frozenset(nets), way, net.regression, net.tuned
     for row in PUBLISHED:
         if (row.nets, row.way, row.regression, row.tuned) == asked:
             return (row.validation, None) if way == "centre" else (None, row.validation)

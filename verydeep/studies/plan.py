@@ -60,23 +60,27 @@ class Training:
 class Measurement:
     """A test of the best weights of a training on the part set aside; `scales` are the Q.
 
-    Of a net that places boxes by "dense" a `classifier`, another training's, says which classes.
+    Of a net that places boxes by "dense" a `classifier`, another training's, says which classes;
+    where `named_by` is told of, the dense test of that training does, at the one Q of its own, and
+    the classifier rates boxes.
     """
 
     of: str
     protocol: str
     scales: tuple[int, ...]
     classifier: str | None = None
+    named_by: str | None = None
 
     @property
     def name(self) -> str:
         """What it is called where it is told of."""
-        return f"{self.of}, {self.protocol}, Q = {', '.join(map(str, self.scales))}"
+        named_by = f", named by {self.named_by}" if self.named_by else ""
+        return f"{self.of}, {self.protocol}, Q = {', '.join(map(str, self.scales))}{named_by}"
 
     @property
     def stands_on(self) -> tuple[str, ...]:
         """Names of what must be done before."""
-        return (self.of, *([self.classifier] if self.classifier else ()))
+        return (self.of, *filter(None, (self.classifier, self.named_by)))
 
 
 Step = Training | Measurement

@@ -5,22 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from verydeep.studies.plan import Measurement
+
 Errors = tuple[float | None, float | None]
 """Top-1 and top-5 error in %, where they were printed."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A test of a training with each seed: its name less the seed, the protocol, and the Q."""
+    """A test of a training with each seed: its name less the seed, the protocol, and the Q.
+
+    `named_by` is the training, less the seed, whose test says which classes boxes are asked for of,
+    where that is not the classifier that rates them.
+    """
 
     training: str
     protocol: str
     scales: tuple[int, ...]
+    named_by: str | None = None
+
+    def with_seed(self, seed: int, classifier: str | None = None) -> Measurement:
+        """The test of one seed's training; of boxes with that classifier, less the seed."""
+        of, *others = (
+            name and f"{name}-{seed}" for name in (self.training, classifier, self.named_by)
+        )
+        return Measurement(str(of), self.protocol, self.scales, *others)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A place of a table: the tests whose posteriors are averaged there, and what was printed."""
+    """A place of a table: the tests that stand there together, and what was printed.
+
+    Posteriors are averaged, boxes merged as those of one net.
+    """
 
     row: str
     column: str

@@ -167,6 +167,7 @@ def _task(
         without_looking=lambda dataset, part: "",
         several=several,
         classes=1,
+        by_window=True,
         fitting=with_boxes,
         rates=rates,
     )

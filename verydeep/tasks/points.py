@@ -126,6 +126,7 @@ POINTS = Task(
     without_looking=lambda dataset, part: "",
     several=True,
     classes=1,
+    by_window=True,
     fitting=_with_points,
     rates=lambda part: RATES,
 )

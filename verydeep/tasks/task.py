@@ -106,6 +106,9 @@ class Task:
     `classes` learns from no fewer. `balanced` gives the weights by which all classes count the
     same, from the number of pictures, and of those of each class; a task without classes has none.
 
+    Where what is asked of a picture depends on what a view shows of it, it is `by_window`: of what
+    a view loses its targets are NaN.
+
     `rates` are those to learn it at from a part, where they are others than the usual ones.
 
     `smoothed` is the loss with a share of each label given to all classes alike, of a task whose
@@ -138,6 +141,7 @@ class Task:
     protocols: tuple[str, ...] = ()
     several: bool = False
     classes: int = 2
+    by_window: bool = False
     fitting: Callable[[Dataset], Dataset] = lambda dataset: dataset
     rates: Callable[[Part], Rates] | None = None
     balanced: Callable[[int, Counts], ClassWeights] | None = None

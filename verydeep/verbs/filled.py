@@ -12,10 +12,10 @@ from verydeep.datasets import Dataset
 from verydeep.evaluation.fusion import fuse
 from verydeep.evaluation.metrics import Missed
 from verydeep.localisation.boxes_file import load_boxes
+from verydeep.localisation.fusion import fuse_boxes
 from verydeep.parts.boxed import with_boxes
 from verydeep.studies.findings import Place
 from verydeep.studies.misses import Misses, together
-from verydeep.studies.plan import Measurement
 from verydeep.studies.tables import Cell, Table
 from verydeep.verbs.failures import Tests, with_failed
 from verydeep.verbs.plans import Work, path_of
@@ -71,14 +71,10 @@ def filled(
 
 
 def _came_to(cell: Cell, seed: int, work: Work, tests: Tests, dataset: Dataset) -> Misses:
-    """What the tests that stand in a place came to with one seed, their posteriors averaged."""
+    """What the tests that stand in a place came to with one seed, put together."""
     names = [f"{source.training}-{seed}" for source in cell.sources]
-    if work.plan.named(names[0]).places_boxes:  # of one net, and a step of the plan
-        if work.failure(names[0]) is not None:
-            boxed = with_boxes(dataset)
-            return Misses.of_nothing(boxed.by_role["test"].names, boxed.fingerprint)
-        step = Measurement(names[0], cell.sources[0].protocol, cell.sources[0].scales)
-        return Misses.of_boxes(load_boxes(path_of(work, step)))
+    if work.plan.named(names[0]).places_boxes:
+        return _boxes_came_to(cell, seed, work, dataset)
     found = [
         next(
             scores
@@ -89,3 +85,16 @@ def _came_to(cell: Cell, seed: int, work: Work, tests: Tests, dataset: Dataset) 
         for name, source in zip(names, cell.sources, strict=True)
     ]
     return Misses.of_scores(found[0] if len(found) == 1 else fuse(found))
+
+
+def _boxes_came_to(cell: Cell, seed: int, work: Work, dataset: Dataset) -> Misses:
+    """The same of tests of boxes, all of which are merged as those of one net.
+
+    A training that failed has none; where all have failed every picture is missed.
+    """
+    steps = (source.with_seed(seed) for source in cell.sources)
+    found = [load_boxes(path_of(work, step)) for step in steps if work.failure(step.of) is None]
+    if not found:
+        boxed = with_boxes(dataset)
+        return Misses.of_nothing(boxed.by_role["test"].names, boxed.fingerprint)
+    return Misses.of_boxes(found[0] if len(found) == 1 else fuse_boxes(found))

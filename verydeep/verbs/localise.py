@@ -69,7 +69,8 @@ def localise(
     are asked for, and rates the boxes of positions; without one it is the weights that the run of
     this net started from. `candidates` is a score file of the same pictures, of any test or fusion,
     whose most probable classes are asked for instead. Boxes of a class are merged up to the
-    `threshold`; with `choose` it is the one that is best on the validation part.
+    `threshold`; with `choose` it is the one that is best on the validation part, where the
+    classifier, if there is one, says which classes.
     Raises UserError where the data tells of no boxes, and for classes without boxes.
     """
     runtime = told(runtime, progress)
@@ -99,6 +100,7 @@ def localise(
     def tested(
         part: Part,
         subject: Subject,
+        by: By | None,
         threshold: float = THRESHOLD,
         path: Path | None = None,
         chosen_on: str = "",
@@ -111,7 +113,7 @@ def localise(
 
     folder, place = beside(path), Path(out) if out else None
     if not choose or by is None:
-        return tested(part, subject, THRESHOLD if threshold is None else threshold, place)
+        return tested(part, subject, by, THRESHOLD if threshold is None else threshold, place)
     if name == "validation":
         raise UserError(
             "the threshold would be chosen on the pictures that it is tested on; give --part test, "
@@ -120,9 +122,10 @@ def localise(
     _, _, other, _ = to_test(*asked, "validation", runtime, with_boxes)
     said = f"validation, {len(other):,} pictures"
     runtime.progress.say(f"choosing the threshold on {said}")
-    first = tested(other, replace(subject, part="validation", role="validation", net=None))
-    found, _ = choose_threshold(first.found)
-    return tested(part, subject, found, place, said)
+    of_other = replace(subject, part="validation", role="validation", net=None)
+    alone = replace(by, scores=None) if by.network else by  # a score file is of other pictures
+    found, _ = choose_threshold(tested(other, of_other, alone).found)
+    return tested(part, subject, by, found, place, said)
 
 
 def _refuse_idle(said: Mapping[str, object], protocol_name: str) -> None:

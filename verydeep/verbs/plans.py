@@ -201,7 +201,8 @@ def is_done(work: Work, step: Step) -> bool:
 
 def path_of(work: Work, test: Measurement) -> Path:
     """Where the score file or the boxes file of a test is, or will be."""
-    words = "-".join([test.protocol, *map(str, test.scales)])
+    named_by = [f"named-by-{test.named_by}"] if test.named_by else []
+    words = "-".join([test.protocol, *map(str, test.scales), *named_by])
     folder = "boxes" if work.plan.named(test.of).places_boxes else "scores"
     return work.place(test.of) / folder / f"{words}.safetensors"
 
@@ -234,7 +235,21 @@ def _test(work: Work, step: Measurement, runtime: Runtime) -> None:
         evaluate(*given, **asked, out=path_of(work, step))
         return
     by = work.place(step.classifier) if step.classifier else None
-    localise(*given, **asked, classifier=by, choose=by is not None, out=path_of(work, step))
+    names = _dense_test_of(work, step.named_by) if step.named_by else None
+    localise(
+        *given, **asked, classifier=by, candidates=names, choose=by is not None,
+        out=path_of(work, step),
+    )  # fmt: skip
+
+
+def _dense_test_of(work: Work, name: str) -> Path:
+    """The score file of a training's own dense test, at one Q, of the part that is tested on."""
+    for path in sorted((work.place(name) / "scores").glob("*.safetensors")):
+        scores = load_scores(path)
+        how = scores.role, scores.protocol.name, len(scores.protocol.scales)
+        if how == ("test", "dense", 1):
+            return path
+    raise UserError(f"{work.place(name)} lacks its dense test; take it away, to be made again")
 
 
 def _trained(work: Work, step: Training, runtime: Runtime) -> Run:

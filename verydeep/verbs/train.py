@@ -19,6 +19,7 @@ from verydeep.runtime.runtime import Runtime, told
 from verydeep.shell import command
 from verydeep.training import checkpoints
 from verydeep.training.defaults import Choice, choose
+from verydeep.training.lost_crops import said_of_lost_crops
 from verydeep.training.recipes import Recipe
 from verydeep.training.recorder import CHECKPOINTS
 from verydeep.training.run import new_folder, write_origin
@@ -79,6 +80,8 @@ def train(
     dataset = set_apart(dataset, origin, asked.get("start"), runtime)
     choice = choose(dataset.train, runtime.machine, given, recipe)
     refuse_nothing_apart(dataset, choice.settings.start)
+    outputs = task.outputs(dataset)
+    lost = said_of_lost_crops(dataset.train, choice.settings, outputs, dataset.where)
     begun = ranks.is_main and ranks.started_by_another and out is not None
     begun = begun and _is_of(Path(str(out)), dataset, choice.settings)
     if ranks.broadcast(begun):
@@ -98,8 +101,8 @@ def train(
     for row in recipe.printed if recipe else ():
         runtime.progress.say(str(row))
     advice = None if recipe else instead(dataset, choice, runtime.machine)
-    if advice:
-        runtime.progress.say(advice)
+    for line in filter(None, (advice, lost)):
+        runtime.progress.say(line)
     for line in in_words(network, choice.settings, started):
         runtime.progress.say(line)
     return go_through(folder, dataset, choice, network, runtime, origin)
