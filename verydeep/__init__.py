@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.transfer import transfer
     from verydeep.verbs.transfer_protocols import transfer_protocol
     from verydeep.verbs.units import units
+    from verydeep.verbs.verify import distance, verify
     from verydeep.weights import load, load_stack, save
 
     __version__: str
@@ -54,6 +55,7 @@ __all__ = [
     "UserError",
     "__version__",
     "build",
+    "distance",
     "evaluate",
     "explain",
     "features",
@@ -72,6 +74,7 @@ __all__ = [
     "transfer",
     "transfer_protocol",
     "units",
+    "verify",
 ]
 
 _HOMES = {
@@ -84,6 +87,7 @@ _HOMES = {
     "Progress": "verydeep.runtime.progress",
     "Stack": "verydeep.nets.stack",
     "build": "verydeep.nets.network",
+    "distance": "verydeep.verbs.verify",
     "evaluate": "verydeep.verbs.evaluate",
     "explain": "verydeep.verbs.explain",
     "features": "verydeep.verbs.features",
@@ -102,6 +106,7 @@ _HOMES = {
     "transfer": "verydeep.verbs.transfer",
     "transfer_protocol": "verydeep.verbs.transfer_protocols",
     "units": "verydeep.verbs.units",
+    "verify": "verydeep.verbs.verify",
 }
 
 

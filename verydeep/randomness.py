@@ -23,6 +23,7 @@ Purpose = Literal[
     "codes",
     "patch",
     "labels",
+    "pairs",
 ]
 
 _PURPOSES: dict[Purpose, int] = {
@@ -39,6 +40,7 @@ _PURPOSES: dict[Purpose, int] = {
     "codes": 11,
     "patch": 12,
     "labels": 13,
+    "pairs": 14,
 }
 
 

@@ -9,7 +9,7 @@ from verydeep.errors import UserError
 from verydeep.nets.notation import TIMES
 from verydeep.nets.rows import NUMBERS
 from verydeep.nets.table import NORM_WORD
-from verydeep.nets.words import HIDDEN, MEAN, POOLED, SIGMOID, SOFTMAX
+from verydeep.nets.words import HIDDEN, LENGTH, MEAN, POOLED, SIGMOID, SOFTMAX
 
 LAST = (SOFTMAX, SIGMOID, *NUMBERS)
 """Words of what stands behind the scores."""
@@ -63,8 +63,11 @@ def with_last(words: Sequence[str], last: Iterable[str]) -> tuple[str, ...]:
 
     Of a net whose last layer is no FC row, but averaged after it, the channels alone are taken.
     Before an FC row that finds places a mean over space is left out, in which they would be lost.
+    A net that gives an embedding already gives the one that is asked for in its place.
     """
     words, last = spelled(words), tuple(last)
+    if last[-1] == LENGTH and words[-1:] == [LENGTH] and words[-2].startswith("FC-"):
+        return (*words[:-2], *last)
     place = body(words)
     if last[-1] in NUMBERS and place and words[place - 1] in (MEAN, POOLED):
         place -= 1

@@ -176,6 +176,8 @@ def _batches(
     """The batch, and the micro-batches that norms go by, which are to be alike."""
     batch = _batch(len(train), BATCH if len(train) < 2 * MANY else 256)
     yield "batch", batch, f"many steps from {len(train):,} pictures"
+    if tasks.named(known("task")).jointly:
+        yield "sampling", "grouped", "a picture is held against others of its class and of others"
     if norms:
         count = -(-known("batch") // Settings().micro_batch)
         yield "micro_batch", -(-known("batch") // count), "pictures by which norms go"

@@ -25,6 +25,7 @@ from verydeep.weights.warm_start import Origin
 
 BESIDES = (
     "task", "fc", "start", "tune", "cached", "views", "average", "class_weights", "sampling",
+    "each",
     "micro_batch", "precision", "compiled", "bad_start", "bad_loss", "bad_picture", "seed", "split",
     "fold", "validation", "fall", "warm_up", "border", "area", "aspect", "mirror", "smoothing",
     "disturb", "at_steps", "stairs", "mean_from",

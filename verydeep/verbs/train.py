@@ -70,8 +70,9 @@ def train(
     task = tasks.named(asked.get("task", Settings.task))
     if asked.get("start"):
         weights.find(asked["start"], runtime.progress)  # here, if it is a name not yet fetched
-    dataset = task.fitting(opened(data, asked, task.several))
-    refuse_too_small(dataset)
+    dataset = task.fitting(opened(data, asked, task.several, task.apart))
+    if not task.apart:  # of identities one picture will do, beside others
+        refuse_too_small(dataset)
     origin = Memory()
     if asked.get("start"):
         start = weights.find(asked["start"])
@@ -128,7 +129,7 @@ def resume(
             f"`{command('train', 'DATA', '--resume', folder)}`"
         )
     task = tasks.named(settings.task)
-    dataset = task.fitting(opened(where, asdict(settings), task.several))
+    dataset = task.fitting(opened(where, asdict(settings), task.several, task.apart))
     if not is_unchanged(about.data.fingerprint, dataset):
         raise UserError(
             f"{dataset.where} has changed since {folder} was begun: its fingerprint was "
