@@ -18,6 +18,8 @@ from verydeep.parts.annotations import Labels
 from verydeep.parts.dataset import ROLES, Dataset, Part, joined
 from verydeep.parts.splitting import HELD_OUT, SPLIT
 
+FEWEST = 4
+"""Identities of which two can be learnt from, and two others choose the weights."""
 ENOUGH = 40
 """Identities from which on a part is made to test on beside the one that chooses the weights."""
 
@@ -27,7 +29,7 @@ def with_identities_apart(dataset: Dataset, seed: int) -> Dataset:
 
     A fifth of the identities is set aside, drawn from the seed of the split, two at the least: half
     of them each to choose the weights by and to test on where there are many. What was found to
-    test on stays. Raises UserError for fewer than four identities.
+    test on stays. Of fewer than `FEWEST` identities parts stay as they were made.
     """
     found = {role: part for role, part in dataset.by_role.items() if role not in dataset.made}
     if not dataset.made:
@@ -35,11 +37,8 @@ def with_identities_apart(dataset: Dataset, seed: int) -> Dataset:
     whole = joined([found.pop("train"), *(dataset.by_role[role] for role in dataset.made)])
     whole = whole.only(np.lexsort((np.array([*whole.names]), whole.labels)))
     identities = np.unique(whole.labels)
-    if len(identities) < 4:
-        raise UserError(
-            f"{dataset.where} has {len(identities)} identities; 4 are needed, two to learn from "
-            f"and two others to choose the weights by"
-        )
+    if len(identities) < FEWEST:
+        return dataset
     made: tuple[str, ...] = ("validation",)
     if "test" not in found and len(identities) >= ENOUGH:
         made = ("validation", "test")
@@ -67,6 +66,16 @@ def _drawn(whole: Part, identities: Labels, made: tuple[str, ...], seed: int) ->
         role: whole.only(np.flatnonzero(np.isin(whole.labels, some)))
         for role, some in chosen.items()
     }
+
+
+def refuse_made_alike(dataset: Dataset) -> None:
+    """Raises UserError where parts were made of the same identities, for there are too few."""
+    identities = np.unique(dataset.everything.labels)
+    if dataset.made and len(identities) < FEWEST:
+        raise UserError(
+            f"{dataset.where} has {len(identities)} identities; {FEWEST} are needed, two to learn "
+            f"from and two others to choose the weights by"
+        )
 
 
 def _shared(parts: Mapping[str, Part]) -> list[str]:

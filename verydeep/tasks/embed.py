@@ -22,6 +22,7 @@ from verydeep.nets.network import Network
 from verydeep.nets.words import LENGTH
 from verydeep.parts.annotations import counts_of
 from verydeep.parts.dataset import Dataset, Part
+from verydeep.parts.identities import refuse_made_alike
 from verydeep.runtime.runtime import Runtime
 from verydeep.tasks.task import ClassWeights, Figure, Judgement, Scores, Targets, Task
 from verydeep.verification.centre import embeddings
@@ -72,6 +73,7 @@ def _loss(scores: Scores, identities: Targets, weights: ClassWeights | None) -> 
 
 def _fitting(dataset: Dataset) -> Dataset:
     """The dataset; UserError where a part has too few identities to learn from, or to choose by."""
+    refuse_made_alike(dataset)
     for role in ("train", "validation"):
         part = dataset.by_role.get(role)
         if part is not None:

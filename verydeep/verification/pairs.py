@@ -70,7 +70,7 @@ def all_pairs(labels: Labels, seed: int = 0, most: int = MOST) -> Pairs:
 
 
 def _of_one(
-    groups: list[Int64[np.ndarray, " G"]], most: int, random: np.random.Generator
+    groups: list[Int64[np.ndarray, " _"]], most: int, random: np.random.Generator
 ) -> Int64[np.ndarray, "M 2"]:
     """Pairs within groups, all of them or so many, each another."""
     counts = np.array([len(group) * (len(group) - 1) // 2 for group in groups], np.int64)
@@ -101,7 +101,7 @@ def _of_two(labels: Labels, most: int, random: np.random.Generator) -> Int64[np.
         i, j = _of_number(np.arange(total))
     else:  # of which most are of two: more than are wanted are left
         i, j = _of_number(_drawn(total, 2 * most, random))
-    found = np.stack([j, i], 1)[labels[i] != labels[j]]
+    found: Int64[np.ndarray, "M 2"] = np.stack([j, i], 1)[labels[i] != labels[j]]
     if len(found) > most:
         found = found[np.sort(random.permutation(len(found))[:most])]
     return found
