@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.explain import explain
     from verydeep.verbs.features import features
     from verydeep.verbs.localise import localise
+    from verydeep.verbs.positions import positions
     from verydeep.verbs.predict import predict
     from verydeep.verbs.similar import similar
     from verydeep.verbs.study import study
@@ -64,6 +65,7 @@ __all__ = [
     "load_stack",
     "localise",
     "open_dataset",
+    "positions",
     "predict",
     "read_picture",
     "resume",
@@ -96,6 +98,7 @@ _HOMES = {
     "load_features": "verydeep.descriptors.features",
     "load_stack": "verydeep.weights",
     "open_dataset": "verydeep.datasets",
+    "positions": "verydeep.verbs.positions",
     "predict": "verydeep.verbs.predict",
     "read_picture": "verydeep.pictures.reading",
     "resume": "verydeep.verbs.train",

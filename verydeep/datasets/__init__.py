@@ -10,6 +10,7 @@ from verydeep.drawings import drawn
 from verydeep.errors import UserError
 from verydeep.folders import folder, table
 from verydeep.folders.folder import refuse_too_small
+from verydeep.go import positions
 from verydeep.packs import pack
 from verydeep.parts import archives
 from verydeep.parts.dataset import Dataset, Part
@@ -30,7 +31,19 @@ class Kind(Protocol):
         """The dataset; UserError where it cannot be opened."""
 
 
-KINDS: tuple[Kind, ...] = (drawn, pack, table, ilsvrc, voc, coco, caltech, mnist, cifar, folder)
+KINDS: tuple[Kind, ...] = (
+    drawn,
+    pack,
+    table,
+    ilsvrc,
+    voc,
+    coco,
+    caltech,
+    mnist,
+    cifar,
+    positions,
+    folder,
+)
 """Every kind, in the order in which they are asked whether they are there."""
 
 

@@ -28,7 +28,7 @@ from verydeep.nets.rows import (
     WholeAvePool,
     Window,
 )
-from verydeep.nets.special_rows import LEARNT, PLACED, RBF
+from verydeep.nets.special_rows import LEARNT, PLACED, RBF, Planes
 from verydeep.shell import command
 
 SCORES = "scores"
@@ -151,6 +151,11 @@ class Table:
         A net that has one is shown pictures of its crop's size alone, the middle of larger ones.
         """
         return next((row.name for row in self.rows if isinstance(row, PLACED)), None)
+
+    @property
+    def reads_boards(self) -> bool:
+        """Whether what it reads are positions of Go, in three bytes a point, and no pictures."""
+        return any(isinstance(row, Planes) for row in self.rows)
 
     @property
     def has_scores(self) -> bool:

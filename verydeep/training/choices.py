@@ -73,6 +73,8 @@ def choices(
         )
         yield "width", width, f"for {len(train):,} pictures"
         yield "crop", crop, f"for sides of {side}"
+    if named.reads_boards(known("net")):
+        yield from _of_boards(known)
     yield from _way_of_learning(train, machine, known, origin)
     if machine.device == "cuda":
         yield "precision", "bf16", "twice as fast on a GPU; weights stay float32"
@@ -97,6 +99,19 @@ def _way_of_learning(
     if origin is None and named.has_norms(known("net")):
         return _with_norms(train, machine, known)
     return _as_the_paper(train, machine, known, origin)
+
+
+def _of_boards(known: Callable[[str], Any]) -> Iterator[tuple[str, Any, str]]:
+    """What pictures of boards are shown as: as they are."""
+    for name, value in of_boards(known("net")).items():
+        yield name, value, "boards are shown as they are"
+
+
+def of_boards(net: str) -> dict[str, Any]:
+    """What settings are of a net that reads boards, in which each byte tells of a point."""
+    side = named.table(net).crop
+    plain = {"mirror": False, "colour": 0.0, "border": 0, "area": 1.0, "aspect": 1.0}
+    return {"crop": side, "scale": (side, side), "divide": False, **plain}
 
 
 def _with_norms(
@@ -129,7 +144,8 @@ def _as_the_paper(
     """How a net of Table 1 itself learns from random weights, or from another net's layers."""
     if machine.device == "cpu":
         yield "initial", "he", "small batches start well from it, without another net"
-    yield from _scale(known, origin)
+    if not named.reads_boards(known("net")):
+        yield from _scale(known, origin)
     yield from _batches(train, named.has_norms(known("net")), known)
     rates = tasks.named(known("task")).rates
     if rates is not None:
@@ -138,7 +154,7 @@ def _as_the_paper(
         rate = RATE / 10 if known("batch") < 128 else RATE / 5
         yield "rate", rate, f"for batches of {known('batch')}"
     yield from _plateaus(train, machine, known, origin)
-    if origin is None and known("initial") == "he":
+    if origin is None and known("initial") == "he" and not named.reads_boards(known("net")):
         yield "divide", True, "pixels by their deviation: He's weights keep the size of values"
 
 
@@ -147,7 +163,8 @@ def _tuned(
 ) -> Iterator[tuple[str, Any, str]]:
     """How weights that are trained already are tuned to other pictures."""
     yield "initial", "glorot", "for the layers that are new"
-    yield from _scale(known, origin)
+    if not named.reads_boards(known("net")):
+        yield from _scale(known, origin)
     norms = any(isinstance(row, BatchNorm) for row in origin.table.rows)
     yield from _batches(train, norms, known)
     yield from _tuning(train, machine, origin, known)

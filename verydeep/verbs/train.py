@@ -40,7 +40,12 @@ from verydeep.verbs.first_network import (
 )
 from verydeep.verbs.parts import opened, remembered
 from verydeep.verbs.run import Run, go_through
-from verydeep.verbs.training_data import origin_of, refuse_nothing_apart, set_apart
+from verydeep.verbs.training_data import (
+    origin_of,
+    refuse_boards_as_pictures,
+    refuse_nothing_apart,
+    set_apart,
+)
 
 
 def train(
@@ -79,6 +84,7 @@ def train(
         origin = remembered(start, dataset, "train anew, without --from")
     dataset = set_apart(dataset, origin, asked.get("start"), runtime)
     choice = choose(dataset.train, runtime.machine, given, recipe)
+    refuse_boards_as_pictures(dataset, choice.settings)
     refuse_nothing_apart(dataset, choice.settings.start)
     begun = ranks.is_main and ranks.started_by_another and out is not None
     begun = begun and _is_of(Path(str(out)), dataset, choice.settings)
