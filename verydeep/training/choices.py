@@ -36,6 +36,8 @@ from verydeep.weights.warm_start import Origin
 RATE, WARM_UP, RISING = 0.05, 1.0, 50
 """The highest rate of nets with norms, and the epochs, and at the least the steps, that rise to it;
 of nets without norms the rate is a tenth (docs/results.md has what was tried)."""
+BOARD_RATE = 3e-3
+"""AlphaGo's (Nature 2016, Methods), without momentum."""
 FEW = 200
 """Pictures below which the layers of a trained net are left as they are, but for the last or the FC
 ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
@@ -76,6 +78,9 @@ def choices(
     if named.reads_boards(known("net")):
         yield from _of_boards(known)
     yield from _way_of_learning(train, machine, known, origin)
+    if named.reads_boards(known("net")):
+        yield "rate", BOARD_RATE, "AlphaGo's; small trainings diverged at higher ones"
+        yield "momentum", 0.0, "AlphaGo's"
     if machine.device == "cuda":
         yield "precision", "bf16", "twice as fast on a GPU; weights stay float32"
 
