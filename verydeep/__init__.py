@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.features import features
     from verydeep.verbs.localise import localise
     from verydeep.verbs.lpips import lpips
+    from verydeep.verbs.positions import positions
     from verydeep.verbs.predict import predict
     from verydeep.verbs.similar import similar
     from verydeep.verbs.study import study
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from verydeep.verbs.transfer import transfer
     from verydeep.verbs.transfer_protocols import transfer_protocol
     from verydeep.verbs.units import units
+    from verydeep.verbs.verify import distance, verify
     from verydeep.weights import load, load_stack, save
 
     __version__: str
@@ -57,6 +59,7 @@ __all__ = [
     "UserError",
     "__version__",
     "build",
+    "distance",
     "dream",
     "evaluate",
     "explain",
@@ -67,6 +70,7 @@ __all__ = [
     "localise",
     "lpips",
     "open_dataset",
+    "positions",
     "predict",
     "read_picture",
     "resume",
@@ -78,6 +82,7 @@ __all__ = [
     "transfer",
     "transfer_protocol",
     "units",
+    "verify",
 ]
 
 _HOMES = {
@@ -90,6 +95,7 @@ _HOMES = {
     "Progress": "verydeep.runtime.progress",
     "Stack": "verydeep.nets.stack",
     "build": "verydeep.nets.network",
+    "distance": "verydeep.verbs.verify",
     "dream": "verydeep.verbs.dream",
     "evaluate": "verydeep.verbs.evaluate",
     "explain": "verydeep.verbs.explain",
@@ -100,6 +106,7 @@ _HOMES = {
     "load_stack": "verydeep.weights",
     "lpips": "verydeep.verbs.lpips",
     "open_dataset": "verydeep.datasets",
+    "positions": "verydeep.verbs.positions",
     "predict": "verydeep.verbs.predict",
     "read_picture": "verydeep.pictures.reading",
     "resume": "verydeep.verbs.train",
@@ -111,6 +118,7 @@ _HOMES = {
     "transfer": "verydeep.verbs.transfer",
     "transfer_protocol": "verydeep.verbs.transfer_protocols",
     "units": "verydeep.verbs.units",
+    "verify": "verydeep.verbs.verify",
 }
 
 

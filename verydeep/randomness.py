@@ -23,6 +23,7 @@ Purpose = Literal[
     "codes",
     "patch",
     "labels",
+    "pairs",
     "ascent",
 ]
 
@@ -40,6 +41,7 @@ _PURPOSES: dict[Purpose, int] = {
     "codes": 11,
     "patch": 12,
     "labels": 13,
+    "pairs": 14,
     "ascent": 15,
 }
 

@@ -188,9 +188,20 @@ def test_sizes_that_a_net_cannot_have_are_refused(
         named.table(name, **sizes)  # type: ignore[arg-type]
 
 
-def test_planes_of_a_board_are_no_pictures_to_train_on() -> None:
-    with pytest.raises(UserError, match="AlphaGo-192 reads 48 planes of a board"):
-        named.Sizes("AlphaGo-192", crop=19).table(["FC-10", "soft-max"])
+def test_planes_of_a_board_are_read_out_of_three_bytes_and_for_classes_alone() -> None:
+    """The paper's table but for what is before it, whatever the number of classes asked for."""
+    own = named.table("AlphaGo-192")
+    table = named.Sizes("AlphaGo-192", crop=19).table(["FC-10", "soft-max"])
+    assert (table.words, table.channels) == (("planes", *own.words), 3)
+    assert (table.class_count, cost(table).parameters) == (361, cost(own).parameters)
+    with pytest.raises(UserError, match="tells the points of a board apart, and nothing of"):
+        named.Sizes("AlphaGo-192", crop=19).table(["FC-4", "boxes"])
+
+
+def test_a_narrow_net_of_boards_still_tells_every_point() -> None:
+    table = named.table("AlphaGo-128", width=0.125)
+    assert (table.words[0], table.words[2]) == ("conv5-16", "conv1-1 position bias")
+    assert table.class_count == 361
 
 
 SMALL = {

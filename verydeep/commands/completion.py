@@ -29,7 +29,7 @@ SERVED_PROTOCOLS = ("dense", "centre")
 TRANSFER_PROTOCOLS = ("draws", "voc2007", "voc2012", "action")
 ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
 FAMILIES = ("torchvision", "timm", "caffe", "keras", "onnx", "openvino", "torch-export")
-TASKS = ("classify", "tag", "localise", "localise-single", "objects", "points")
+TASKS = ("classify", "tag", "localise", "localise-single", "objects", "points", "embed")
 TUNED = ("all", "fc", "last")
 STUDIES = (
     "depth", "scales", "protocols", "fusion", "localisation", "initialisation", "degradation",

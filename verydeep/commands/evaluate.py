@@ -89,7 +89,8 @@ def evaluate(
     """Test a network on labelled pictures: errors, per class, confusion, and a score file.
 
     Of a net of several labels a picture (--task tag): average precision, and its mean (mAP). Of a
-    net of boxes (--task localise): errors of class and place, by dense or centre.
+    net of boxes (--task localise): errors of class and place, by dense or centre. Of a net of
+    embeddings (--task embed): what `verydeep verify` tells.
 
     verydeep evaluate runs/photos-A photos/
 
@@ -115,12 +116,24 @@ def evaluate(
         "candidates": candidates,
         "threshold": threshold,
     }
-    from verydeep.verbs import evaluate
+    from verydeep.verbs import evaluate, verify
     from verydeep.verbs.localise import finds_places, localise
+    from verydeep.verbs.verify import is_embedding
 
     asked: dict[str, Any] = {
         "scales": scales, "part_name": part, "split": split_seed, "out": out, "engine": engine,
     }  # fmt: skip
+    if is_embedding(path):
+        others = {"precision": precision != "float32", "pooling": pooling != "down",
+                  "protocol": protocol != "dense", "choose": choose}  # fmt: skip
+        _refuse_of_embedding(weights, {**of_boxes, **{n: v or None for n, v in others.items()}})
+        with working(console, device, threads) as runtime:
+            found = verify.verify(weights, data, runtime, **asked)
+        if runtime.ranks.is_main:
+            from verydeep.commands.verify import told
+
+            print(told(found, json, out))
+        return
     places_boxes = finds_places(path)
     _refuse_of_another(weights, places_boxes, {**of_boxes, "choose": choose or None}, {
         "precision": None if precision == "float32" else precision,
@@ -162,6 +175,15 @@ def _refuse_of_another(
     if said:
         what = "places boxes" if places_boxes else "places no boxes"
         raise UserError(f"{weights} {what}; leave --{said[0]} out")
+
+
+def _refuse_of_embedding(weights: Path, options: dict[str, Any]) -> None:
+    """Raises UserError for options that are none for a net of embeddings."""
+    from verydeep.errors import UserError
+
+    said = [name for name, value in options.items() if value is not None]
+    if said:
+        raise UserError(f"{weights} tells pictures by numbers; leave --{said[0]} out")
 
 
 def answer(tested: Any) -> str:

@@ -273,7 +273,7 @@ def _units(
         device=device, progress=console,
     )  # fmt: skip
     files = [] if folder is None else [str(file) for file in add_plates(folder, found)]
-    if folder is not None:
+    if target.place is not None:
         files.append(str(save_units(found, target.place / NAME)))
     tell_units(found, write_units(found, target.page, str(path)), files, json)
 

@@ -30,6 +30,7 @@ from verydeep.commands import (
     tour,
     train,
     transfer,
+    verify,
     weights,
 )
 from verydeep.commands.console import harmless, say_fault
@@ -69,6 +70,7 @@ VERBS: dict[Callable[..., None], str] = {
     transfer.transfer: "A classifier by another network's features.",
     features.features: "Descriptors of pictures, for whatever is to be learnt.",
     similar.similar: "The described pictures most like these.",
+    verify.verify: "Whether two pictures are of the same identity.",
     study.study: "The paper's findings, tested again.",
 }
 """The verbs in the order of a newcomer's steps, and what each is listed with."""

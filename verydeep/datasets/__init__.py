@@ -10,9 +10,11 @@ from verydeep.drawings import drawn
 from verydeep.errors import UserError
 from verydeep.folders import folder, table
 from verydeep.folders.folder import refuse_too_small
+from verydeep.go import positions
 from verydeep.packs import pack
 from verydeep.parts import archives
 from verydeep.parts.dataset import Dataset, Part
+from verydeep.parts.identities import with_identities_apart
 from verydeep.parts.seen import Memory, settled
 from verydeep.schema import MOST_SEED
 
@@ -29,7 +31,19 @@ class Kind(Protocol):
         """The dataset; UserError where it cannot be opened."""
 
 
-KINDS: tuple[Kind, ...] = (drawn, pack, table, ilsvrc, voc, coco, caltech, mnist, cifar, folder)
+KINDS: tuple[Kind, ...] = (
+    drawn,
+    pack,
+    table,
+    ilsvrc,
+    voc,
+    coco,
+    caltech,
+    mnist,
+    cifar,
+    positions,
+    folder,
+)
 """Every kind, in the order in which they are asked whether they are there."""
 
 
@@ -42,11 +56,20 @@ SEVERAL: Mapping[Kind, Callable[[str | Path, int], Dataset]] = {
 """How the kinds that know several labels a picture are opened with them."""
 
 
-def open_dataset(where: str | Path, split: int = 0, several: bool = False) -> Dataset:
+APART: Mapping[Kind, Callable[[str | Path, int], Dataset]] = {folder: folder.open_apart}
+"""How the kinds whose parts may have other classes than each other are opened so."""
+
+
+def open_dataset(
+    where: str | Path, split: int = 0, several: bool = False, apart: bool = False
+) -> Dataset:
     """Dataset at a path, or the built-in one where it says "drawn".
 
     With `several` every part has `LabelSets`, of one label each where the data has one; and
     without, one label a picture, those of several or none left out and counted.
+
+    With `apart` classes are identities: parts that are made have none in common, and parts that
+    were found may have others each.
 
     `split` is the seed of the split into parts, where the data has none of its own, as a folder
     that `verydeep pack` wrote and ILSVRC-2012 have; by another, "drawn" pictures are others. Reads
@@ -56,8 +79,10 @@ def open_dataset(where: str | Path, split: int = 0, several: bool = False) -> Da
     if not 0 <= split <= MOST_SEED:
         raise UserError(f"the seed of the split is {split}; it must be in [0, 2^63)")
     if archives.is_here(where):
-        return _of_archive(Path(where), split, several)
+        return _of_archive(Path(where), split, several, apart)
     kind = next(kind for kind in KINDS if kind.is_here(where))
+    if apart:
+        return with_identities_apart(APART.get(kind, kind.open)(where, split), split)
     if several:
         return (
             SEVERAL[kind](where, split) if kind in SEVERAL else kind.open(where, split).with_sets()
@@ -65,11 +90,11 @@ def open_dataset(where: str | Path, split: int = 0, several: bool = False) -> Da
     return kind.open(where, split)
 
 
-def _of_archive(archive: Path, split: int, several: bool) -> Dataset:
+def _of_archive(archive: Path, split: int, several: bool, apart: bool) -> Dataset:
     """The dataset in a zip or tar file."""
     folder, note = archives.unpacked(archive)
     try:
-        dataset = open_dataset(folder, split, several)
+        dataset = open_dataset(folder, split, several, apart)
     except UserError as error:
         raise UserError(f"{archive}, unpacked: {error}") from None
     return replace(dataset, where=str(archive), notes=(note, *dataset.notes))

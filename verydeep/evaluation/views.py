@@ -221,7 +221,12 @@ def mirrors(name: str) -> bool:
 
 
 def takes(table: Table, name: str) -> bool:
-    """Whether a net can be tested by the protocol of that name: by whole pictures, not by all."""
+    """Whether a net can be tested by the protocol of that name: by whole pictures, not by all.
+
+    One that reads boards is shown no mirror images, in which its moves would lie elsewhere.
+    """
+    if table.reads_boards and mirrors(name):
+        return False
     return table.placed is None or not {"whole", "fine"} & {*WAYS[name]}
 
 
@@ -236,6 +241,11 @@ def protocol(
     """
     if name not in WAYS:
         raise UserError(f"no protocol '{name}'; there are {', '.join(WAYS)}")
+    if not takes(network.table, name) and network.table.reads_boards:
+        raise UserError(
+            f"{network.table.name} tells moves on boards as they lie, and '{name}' shows mirror "
+            f"images; take --protocol centre"
+        )
     if not takes(network.table, name):
         raise UserError(
             f"{network.table.name} cannot be laid over whole pictures: its "

@@ -28,7 +28,7 @@ from verydeep.folders.tags import classes_of
 from verydeep.parts import splitting
 from verydeep.parts.annotations import LabelSets
 from verydeep.parts.dataset import ROLES, Dataset
-from verydeep.parts.entries import entries_of, is_hidden, some
+from verydeep.parts.entries import entries_of, is_hidden, natural_key, some
 
 
 def is_here(where: str | Path) -> bool:
@@ -68,6 +68,17 @@ def _of_folder(root: Path, split: int) -> Dataset:
         note = f"{root} has {train.root.name}/ but no val/ or test/ of class folders beside it"
         return dataset_of(root, listings, split, (note, *left_alone, *notes))
     return dataset_of(root, listings, split, (*left_alone, *notes))
+
+
+def open_apart(where: str | Path, split: int = 0) -> Dataset:
+    """The same where parts may have classes that others have not, as identities in an open set."""
+    root = Path(where)
+    if not root.is_dir() or len(part_folders(root)) < 2:
+        return open(where, split)
+    listings, notes = _listed(root)
+    names = {name for listing in listings.values() for name in listing.classes}
+    classes = tuple(sorted(names, key=natural_key))
+    return splitting.dataset_of(root, listings, classes, split, notes, apart=True)
 
 
 def open_several(where: str | Path, split: int = 0) -> Dataset:

@@ -81,7 +81,7 @@ WEIGHED = frozenset({"Conv", "FC", "Connected", "Local", "Subsample", "RBF"})
 """Kinds of row that papers count as layers with weights."""
 MAKERS = frozenset(
     {"input", "MaxPool", "AvePool", "WholeAvePool", "LRN", "L2", "BatchNorm", "Add", "Concat"}
-    | {"Mean", "L2Pool", "Skip", "Maxout", "Grey", "Flatten", "PositionBias"}
+    | {"Mean", "L2Pool", "Skip", "Maxout", "Grey", "Planes", "Flatten", "PositionBias"}
     | WEIGHED
 )
 """Kinds of row whose values are counted, and listed: the words of a table."""

@@ -23,7 +23,7 @@ from verydeep.nets.paper import Family, PaperNet
 from verydeep.nets.rewording import body, scaled, with_classes, with_last
 from verydeep.nets.rows import BatchNorm, Dropout
 from verydeep.nets.table import NORM_NAME, Table
-from verydeep.nets.words import read_table
+from verydeep.nets.words import PLANES, SOFTMAX, read_table
 
 FAMILIES: tuple[Family, ...] = (
     lenet.FAMILY,
@@ -162,8 +162,21 @@ class Sizes:
         """
         own = table(self.net, None, self.width, self.crop, self.fc)
         if own.channels != 3:
-            raise UserError(f"{own.name} reads {own.channels} planes of a board, and no pictures")
+            return self._of_boards(own, tuple(last))
         return read_table(own.name, with_last(own.words, last), own.crop)
+
+    def _of_boards(self, own: Table, last: tuple[str, ...]) -> Table:
+        """The table of a net of planes, which reads them out of pictures of boards."""
+        if last[-1] != SOFTMAX:
+            raise UserError(
+                f"{own.name} tells the points of a board apart, and nothing of pictures"
+            )
+        return read_table(own.name, (PLANES, *own.words), own.crop)
+
+
+def reads_boards(name: str) -> bool:
+    """Whether a net reads positions of Go, and no pictures."""
+    return is_known(called(name)) and _published(called(name)).channels != 3
 
 
 @cache

@@ -167,9 +167,9 @@ class Network(nn.Module):
     def likely(self, scores: Float[Tensor, "B K ..."]) -> Float[Tensor, "B K ..."]:
         """Posteriors of class scores, or at each position of a map of them.
 
-        Of a net that finds places, which has none, they are its numbers as they are.
+        Of a net that finds places, or of an embedding, which has none, its numbers as they are.
         """
-        if self.table.places:
+        if self.table.places or self.table.is_embedding:
             return scores
         return scores.sigmoid() if self.table.has_several else scores.softmax(1)
 

@@ -9,10 +9,12 @@ from verydeep.errors import UserError
 from verydeep.nets.notation import TIMES
 from verydeep.nets.rows import NUMBERS
 from verydeep.nets.table import NORM_WORD
-from verydeep.nets.words import HIDDEN, MEAN, POOLED, SIGMOID, SOFTMAX
+from verydeep.nets.words import FLATTEN, HIDDEN, LENGTH, MEAN, POOLED, SIGMOID, SOFTMAX
 
 LAST = (SOFTMAX, SIGMOID, *NUMBERS)
 """Words of what stands behind the scores."""
+BY_PLACE = " position bias"
+"""Of a convolution whose one channel stands for what is told of each place."""
 _CHANNELS = re.compile(r"((?:\d+ x )?(?:conv\d+|FC|RBF)-)(\d+)(.*)")
 """A word with channels of its own: what stands before them, they, and what is behind."""
 
@@ -23,7 +25,7 @@ _SCALED = re.compile(r"((?:\d+ x )?(?:conv\d+|FC|local\d+|skip)-)(\d+)(.*)")
 def scaled(word: str, width: float) -> str:
     """The word with such a share of its channels, rounded to eights; others as they are."""
     match = _SCALED.fullmatch(word)
-    if match is None:
+    if match is None or word.endswith(BY_PLACE):
         return word
     return f"{match[1]}{max(8, 8 * round(int(match[2]) * width / 8))}{match[3]}"
 
@@ -63,8 +65,13 @@ def with_last(words: Sequence[str], last: Iterable[str]) -> tuple[str, ...]:
 
     Of a net whose last layer is no FC row, but averaged after it, the channels alone are taken.
     Before an FC row that finds places a mean over space is left out, in which they would be lost.
+    A net that gives an embedding already gives the one that is asked for in its place.
     """
     words, last = spelled(words), tuple(last)
+    if FLATTEN in words:  # what it tells apart are places, whatever their number
+        return tuple(words)
+    if last[-1] == LENGTH and words[-1:] == [LENGTH] and words[-2].startswith("FC-"):
+        return (*words[:-2], *last)
     place = body(words)
     if last[-1] in NUMBERS and place and words[place - 1] in (MEAN, POOLED):
         place -= 1

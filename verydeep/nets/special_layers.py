@@ -39,6 +39,8 @@ def special_layer_of(row: Row, inputs: list[Shape]) -> nn.Module:
             return Flatten()
         case rows.Grey():
             return Grey()
+        case rows.Planes():
+            return Planes()
         case rows.RBF():
             return RBF(row.classes, inputs[0][0])
         case _:
@@ -195,6 +197,27 @@ class Grey(nn.Module):
     def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
         """The one channel."""
         return input.mean(1, keepdim=True)
+
+
+class Planes(nn.Module):
+    """The 48 planes of 0 and 1 that `go/coding.py` puts into three bytes a point."""
+
+    def forward(self, input: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 48 H W"]:
+        """The planes, in the order of `go/planes.py`."""
+        red, green, blue = input.round().unbind(1)
+        kind, flags = red % 4, [(red / 2**bit).floor() % 2 for bit in (2, 3, 4)]
+        stone, one, none = kind > 0, torch.ones_like(red), torch.zeros_like(red)
+        numbers = [
+            torch.where(stone, green, none),
+            torch.where(stone, blue, none),
+            torch.where(stone, none, green % 16),
+            torch.where(stone, none, (green / 16).floor()),
+            torch.where(stone, none, blue),
+        ]
+        eight = torch.arange(1, 9, device=input.device)[:, None, None]
+        told = [(number[:, None] == eight).to(input) for number in numbers]
+        first = torch.stack([kind == 1, kind == 2, kind == 0], 1).to(input)
+        return torch.cat([first, one[:, None], *told, torch.stack([*flags, none], 1)], 1)
 
 
 class RBF(nn.Module):

@@ -130,6 +130,15 @@ class Grey(Row):
 
 
 @dataclass(frozen=True)
+class Planes(Row):
+    """The 48 planes of a position that a picture has in three bytes a point (AlphaGo)."""
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Shape of the planes."""
+        return 48, *inputs[0][1:]
+
+
+@dataclass(frozen=True)
 class RBF(Row):
     """Less the squared distance to a code of each class, fixed codes of +-1 (LeNet-5's output)."""
 

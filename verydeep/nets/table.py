@@ -13,6 +13,7 @@ from functools import cached_property
 from verydeep.errors import UserError
 from verydeep.nets.rows import (
     FC,
+    L2,
     PICTURE,
     BatchNorm,
     Conv,
@@ -27,11 +28,13 @@ from verydeep.nets.rows import (
     WholeAvePool,
     Window,
 )
-from verydeep.nets.special_rows import LEARNT, PLACED, RBF
+from verydeep.nets.special_rows import LEARNT, PLACED, RBF, Planes
 from verydeep.shell import command
 
 SCORES = "scores"
 """The end of a table that the soft-max reads."""
+EMBEDDING = "embedding"
+"""The end of a table that has no scores, but gives numbers of length one (FaceNet)."""
 
 NORM_WORD, NORM_NAME = "-bn", "-BN"
 """What the word of a convolution with a norm ends in, and the name of a table of such words."""
@@ -112,7 +115,8 @@ class Table:
         """The rows that a network is run for, by what they are: its scores, and its side heads.
 
         The scores are what the soft-max reads, or the sigmoid, or what finds places; without one,
-        what an FC row at the end gives.
+        what an FC row at the end gives. Where their length is made one at the end, there are none,
+        but an embedding.
         """
         found = [row.inputs[0] for row in self.rows if isinstance(row, Softmax | Sigmoid | Places)]
         if not found and self.rows and isinstance(self.rows[-1], FC):
@@ -120,7 +124,25 @@ class Table:
         ends = {head.name: head.row for head in self.heads}
         if found:
             ends[SCORES] = found[0]
+        elif self.rows and isinstance(self.rows[-1], L2):
+            ends[EMBEDDING] = self.rows[-1].name
         return ends
+
+    @property
+    def learnt(self) -> str:
+        """The end that a training's loss is of: the embedding, or else the scores.
+
+        Raises UserError where there is neither.
+        """
+        if self.is_embedding:
+            return EMBEDDING
+        _ = self.scores
+        return SCORES
+
+    @property
+    def is_embedding(self) -> bool:
+        """Whether it tells no classes, but pictures by numbers of length one."""
+        return EMBEDDING in self.ends
 
     @cached_property
     def placed(self) -> str | None:
@@ -129,6 +151,11 @@ class Table:
         A net that has one is shown pictures of its crop's size alone, the middle of larger ones.
         """
         return next((row.name for row in self.rows if isinstance(row, PLACED)), None)
+
+    @property
+    def reads_boards(self) -> bool:
+        """Whether what it reads are positions of Go, in three bytes a point, and no pictures."""
+        return any(isinstance(row, Planes) for row in self.rows)
 
     @property
     def has_scores(self) -> bool:
@@ -164,6 +191,11 @@ class Table:
     @property
     def scores(self) -> str:
         """The name of the row that gives the scores (fc8 in the paper's); UserError without any."""
+        if self.is_embedding:
+            raise UserError(
+                f"{self.name} tells pictures by numbers, and no classes apart: "
+                f"`{command('verify', 'WEIGHTS', 'DATA')}` tests it"
+            )
         if not self.has_scores:
             raise UserError(
                 f"{self.name} to {self.last} has no layer of classes: train one with "
@@ -174,16 +206,22 @@ class Table:
     @property
     def class_count(self) -> int:
         """Number of classes: the channels of the scores, or so many for each; 0 without any."""
+        if self.is_embedding:
+            return 0
         return self.outputs // (self.places.numbers if self.places else 1)
 
     @property
     def outputs(self) -> int:
-        """Channels of the scores; 0 without any."""
-        return self._at_crop[self.scores][0] if self.has_scores else 0
+        """Channels of the scores, or of the embedding; 0 without either."""
+        learnt = self.ends.get(SCORES) or self.ends.get(EMBEDDING)
+        return self._at_crop[learnt][0] if learnt else 0
 
     @cached_property
     def class_layers(self) -> frozenset[str]:
-        """Names of the layers that give classes, those of side heads too, and norms behind them."""
+        """Names of the layers that give classes, those of side heads too, and norms behind them.
+
+        Of a net without classes it is the layer that gives its embedding.
+        """
         ends = [end for end in self.ends.values() if self._at_crop[end][0] == self.outputs]
         found = set()
         for end in ends:

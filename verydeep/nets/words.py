@@ -34,6 +34,7 @@ Of the nets beside VGG alone:
     L2pool3 pad 1       the Euclidean length of each window
     RBF-10              less the squared distances to fixed codes, for scores
     flatten, grey       all values as channels of one place; the mean of the colours
+    planes              the planes of a position of Go that three bytes a point stand for
 
 A branch, a sum and a head are words of their own: "(", "conv1-8", "|", "conv3-8", ")".
 """
@@ -78,6 +79,7 @@ from verydeep.nets.special_rows import (
     L2Pool,
     Local,
     Maxout,
+    Planes,
     PositionBias,
     ScaledTanh,
     Skip,
@@ -91,6 +93,8 @@ of a crop, and of the last row."""
 POOLED, LENGTH, SIGMOID = "mean", "L2", "sigmoid"
 """The word of the mean of any map, of division by the length, and of a last row whose classes are
 each by itself."""
+PLANES, FLATTEN = "planes", "flatten"
+"""The word of the planes of a board, and of points told apart, as a net of boards ends."""
 HIDDEN = "hidden"
 """What is said of a last FC layer that gives no scores."""
 
@@ -193,10 +197,12 @@ class _Reader:
             self._subsample(int(match[1]), options)
         elif match := _RBF.fullmatch(kind):
             self._add(RBF(f"{self._prefix}rbf{self._block}", self._reads, int(match[1])))
-        elif kind == "flatten":
+        elif kind == FLATTEN:
             self._add(Flatten(f"{self._prefix}flat{self._block}", self._reads))
         elif kind == "grey":
             self._add(Grey(f"{self._prefix}grey", self._reads))
+        elif kind == PLANES:
+            self._add(Planes(f"{self._prefix}planes", self._reads))
         elif kind == "LRN":
             size, given = options.pop("n", LRN.size), ("k", "alpha", "beta")
             if size % 2 == 0:

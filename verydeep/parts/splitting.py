@@ -61,11 +61,15 @@ def dataset_of(
     classes: tuple[str, ...],
     seed: int,
     notes: tuple[str, ...],
+    apart: bool = False,
 ) -> Dataset:
-    """Dataset of what was found by role: alone it is split here, several are split already."""
+    """Dataset of what was found by role: alone it is split here, several are split already.
+
+    That parts lack classes of others is told, but where they are meant to be `apart`.
+    """
     if len(listings) == 1:
         return _split_here(root, listings["train"], classes, seed, notes)
-    return _split_already(root, listings, classes, seed, notes)
+    return _split_already(root, listings, classes, seed, notes, apart)
 
 
 def _split_here(
@@ -148,12 +152,14 @@ def _split_already(
     classes: tuple[str, ...],
     seed: int,
     beside: tuple[str, ...],
+    apart: bool,
 ) -> Dataset:
     """The dataset of several parts that were found; one to choose by is made if there is none."""
     train = listings["train"]
     absent = {
         found.name: [name for name in classes if name not in found.classes]
         for found in listings.values()
+        if not apart
     }
     notes = [f"classes without a picture in {n}: {some(a)}" for n, a in absent.items() if a]
     parts = {role: listing.part(classes) for role, listing in listings.items()}

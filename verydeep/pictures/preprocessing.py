@@ -117,6 +117,10 @@ IMAGENET = Pixels(scale=(256, 256), mean=(123.68, 116.779, 103.939))
 """RGB, 0-255, minus the mean of ILSVRC's training set that the authors' files carry."""
 
 
+BYTES = Pixels(scale=(1, 1), mean=(0.0, 0.0, 0.0))
+"""Bytes as they are, for nets that read what they stand for; S is each net's own."""
+
+
 def rescaled_size(size: tuple[int, int], smaller_side: int) -> tuple[int, int]:
     """(height, width) after isotropic rescaling: the smaller side exactly, the other rounded."""
     height, width = size

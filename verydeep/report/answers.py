@@ -34,10 +34,10 @@ OPEN = 20
 def errors_in_short(tests: Sequence[Tested]) -> Iterator[tuple[str, str]]:
     """Errors of the last test and what they are, for the head of a page."""
     dense = tests[-1]
-    role = dense.scores.role
-    yield f"{dense.top1:.1f} %", f"top-1 {role} error, dense; 95 %: {_between(dense, 1)}"
+    role, name = dense.scores.role, dense.scores.protocol.name
+    yield f"{dense.top1:.1f} %", f"top-1 {role} error, {name}; 95 %: {_between(dense, 1)}"
     if len(dense.scores.classes) > 5:
-        yield f"{dense.top5:.1f} %", f"top-5 {role} error, dense; 95 %: {_between(dense, 5)}"
+        yield f"{dense.top5:.1f} %", f"top-5 {role} error, {name}; 95 %: {_between(dense, 5)}"
 
 
 def _between(tested: Tested, k: int) -> str:
@@ -47,10 +47,15 @@ def _between(tested: Tested, k: int) -> str:
 
 
 def sections_of_answers(network: Network, tested: Tested) -> list[str]:
-    """What is said of each class and of single pictures."""
-    return [
+    """What is said of each class and of single pictures; of boards, which are none, of classes."""
+    of_classes = [
         section("Classes", _classes(tested)),
         section("What is taken for what", _confusion(tested)),
+    ]
+    if network.table.reads_boards:
+        return of_classes
+    return [
+        *of_classes,
         section("Worst mistakes", worst_mistakes(network, tested)),
         section("Where the network looks", where_it_looks(network, tested)),
         section("What its units like", top_units(network, tested)),

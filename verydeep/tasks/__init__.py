@@ -5,12 +5,15 @@ from difflib import get_close_matches
 from verydeep.errors import UserError
 from verydeep.schema import shown
 from verydeep.tasks.classify import CLASSIFY
+from verydeep.tasks.embed import EMBED
 from verydeep.tasks.localise import LOCALISE, LOCALISE_SINGLE, OBJECTS
 from verydeep.tasks.points import POINTS
 from verydeep.tasks.tag import TAG
 from verydeep.tasks.task import Task
 
-TASKS = {task.name: task for task in (CLASSIFY, TAG, LOCALISE, LOCALISE_SINGLE, OBJECTS, POINTS)}
+TASKS = {
+    task.name: task for task in (CLASSIFY, TAG, LOCALISE, LOCALISE_SINGLE, OBJECTS, POINTS, EMBED)
+}
 """Those that a net can be trained for, by the name that `--task` takes."""
 
 
@@ -18,6 +21,7 @@ CALLED = {
     "localise": ("localization", "localisation", "box", "boxes", "bbox", "bboxes"),
     "points": ("point", "keypoint", "keypoints", "landmarks", "joints", "pose"),
     "classify": ("class", "classes", "classification"),
+    "embed": ("embedding", "embeddings", "verify", "verification", "triplet", "faces", "facenet"),
     "tag": ("tags", "tagging", "labels", "multilabel", "multi-label"),
 }
 """What else such tasks are called, where it is not spelt nearly the same."""

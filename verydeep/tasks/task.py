@@ -114,6 +114,11 @@ class Task:
     `smoothed` is the loss with a share of each label given to all classes alike, of a task whose
     pictures have one label each.
 
+    With `jointly` the loss of a picture depends on the others of its batch, whose scores and
+    targets all come together; such a task learns from batches with several pictures of a class.
+    With `apart` parts that are made have no class in common: what is learnt from has none of those
+    that are set aside.
+
     `judge` shows a net the pictures of a part, and calls its last argument from time to time, which
     may raise. It gives a value for each of the `figures`: the first is watched by the schedule
     and chooses the weights, of equals the lower loss. `judged_by` says how, in a few words;
@@ -146,6 +151,8 @@ class Task:
     rates: Callable[[Part], Rates] | None = None
     balanced: Callable[[int, Counts], ClassWeights] | None = None
     smoothed: Callable[[Scores, Targets, ClassWeights | None, float], Each] | None = None
+    jointly: bool = False
+    apart: bool = False
 
     @property
     def watched(self) -> Figure:

@@ -1,9 +1,13 @@
 """Classes made to count the same: weights in the loss, or draws in which they come equally often.
 
-Both go by the labels of the training part alone; of several labels a picture, by each of them.
+Beside those are draws that bring pictures of a class together, for losses of whole batches. All go
+by the labels of the training part alone; of several labels a picture, by each of them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice
 
 import numpy as np
 from jaxtyping import Int64
@@ -42,15 +46,56 @@ def balanced_draws(truth: Truth, pictures: int, random: np.random.Generator) -> 
     Pictures without a label are one class more. The second draw of picture i of N is i + N, the
     third i + 2 N.
     """
-    labels, of = _pairs(truth)
-    order = np.argsort(labels, kind="stable")
-    groups = np.split(of[order], np.flatnonzero(np.diff(labels[order])) + 1)
-    without = np.setdiff1d(np.arange(pictures), of)
-    groups = [group for group in (*groups, without) if len(group)]
+    groups = _groups(truth, pictures)
     sizes = np.full(len(groups), pictures // len(groups))
     sizes[random.permutation(len(groups))[: pictures % len(groups)]] += 1
     drawn = [_turns(group, int(size), random) for group, size in zip(groups, sizes, strict=True)]
     return _numbered(random.permutation(np.concatenate(drawn)), pictures)
+
+
+def grouped_draws(
+    truth: Truth, pictures: int, batch: int, each: int, random: np.random.Generator
+) -> Labels:
+    """Draws of whole batches, each of `each` pictures of a class, or all it has, and of others.
+
+    That is FaceNet's mini-batch (Sect. 3.2 of it): P identities by K pictures. Classes take turns
+    in random order, so do the pictures of each, and within a batch their order is random. A batch
+    too small for two classes of as many has fewer of each. Numbers are those of `balanced_draws`.
+    """
+    groups = _groups(truth, pictures)
+    each = min(each, max(2, batch // 2))
+    turns = [_endlessly(group, random) for group in groups]
+    batches = []
+    coming: Iterator[int] = _endlessly(np.arange(len(groups)), random)
+    for _ in range(max(1, pictures // batch)):
+        taken: list[int] = []
+        here, later = set[int](), list[int]()
+        while len(taken) < min(batch, pictures):
+            number = next(coming)
+            if number in here and len(here) < len(groups):
+                later.append(number)
+                continue
+            here.add(number)
+            size = min(each, len(groups[number]), min(batch, pictures) - len(taken))
+            taken += islice(turns[number], size)
+        coming = chain(later, coming)
+        batches.append(random.permutation(np.array(taken, np.int64)))
+    return _numbered(np.concatenate(batches), pictures)
+
+
+def _endlessly(given: Int64[np.ndarray, " G"], random: np.random.Generator) -> Iterator[int]:
+    """All of what is given in random order, and again in another."""
+    while True:
+        yield from random.permutation(given).tolist()
+
+
+def _groups(truth: Truth, pictures: int) -> list[Int64[np.ndarray, " G"]]:
+    """The pictures of each class; those without a label are one class more."""
+    labels, of = _pairs(truth)
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(of[order], np.flatnonzero(np.diff(labels[order])) + 1)
+    without = np.setdiff1d(np.arange(pictures), of)
+    return [group for group in (*groups, without) if len(group)]
 
 
 def _turns(group: Labels, size: int, random: np.random.Generator) -> Int64[np.ndarray, " S"]:

@@ -28,7 +28,6 @@ from verydeep.evaluation.showing import callers
 from verydeep.evaluation.views import Pass, protocol
 from verydeep.localisation.centre import fields_of, window_of
 from verydeep.nets.network import Network
-from verydeep.nets.table import SCORES
 from verydeep.parts.annotations import Labels
 from verydeep.parts.dataset import Part
 from verydeep.pictures.reading import Picture
@@ -193,7 +192,9 @@ class Maker:
         digest.update(repr(said).encode())
         for part in (source.part, self.shown.validation):
             digest.update(json.dumps([*part.names]).encode())
-        behind = {row.name for row, _ in table.path({table.scores}, {cached_row(table)})}
+        behind = {
+            row.name for row, _ in table.path({table.ends[table.learnt]}, {cached_row(table)})
+        }
         for name, tensor in self.network.state_dict().items():
             if name.partition(".")[0] not in behind:
                 digest.update(bytes_of(tensor.cpu()))
@@ -267,7 +268,8 @@ class Cached:
     def _answers(self, network: Network, numbers: Labels) -> np.ndarray:
         piece = self.kept.of(self.shown.learnt + numbers)
         values = torch.from_numpy(piece.values).to(network.device).float()
-        scores = network.run({self.row: values}, [SCORES])[SCORES].mean((2, 3))
+        end = network.table.learnt
+        scores = network.run({self.row: values}, [end])[end].mean((2, 3))
         rows = network.likely(scores).cpu().numpy()
         rows[[*piece.faults]] = np.nan
         return rows

@@ -36,6 +36,8 @@ from verydeep.weights.warm_start import Origin
 RATE, WARM_UP, RISING = 0.05, 1.0, 50
 """The highest rate of nets with norms, and the epochs, and at the least the steps, that rise to it;
 of nets without norms the rate is a tenth (docs/results.md has what was tried)."""
+BOARD_RATE = 3e-3
+"""AlphaGo's (Nature 2016, Methods), without momentum."""
 FEW = 200
 """Pictures below which the layers of a trained net are left as they are, but for the last or the FC
 ones; of 200, tuning all of a narrow net is worth 6 to 9 points more (docs/results.md)."""
@@ -73,7 +75,12 @@ def choices(
         )
         yield "width", width, f"for {len(train):,} pictures"
         yield "crop", crop, f"for sides of {side}"
+    if named.reads_boards(known("net")):
+        yield from _of_boards(known)
     yield from _way_of_learning(train, machine, known, origin)
+    if named.reads_boards(known("net")):
+        yield "rate", BOARD_RATE, "AlphaGo's; small trainings diverged at higher ones"
+        yield "momentum", 0.0, "AlphaGo's"
     if machine.device == "cuda":
         yield "precision", "bf16", "twice as fast on a GPU; weights stay float32"
 
@@ -97,6 +104,19 @@ def _way_of_learning(
     if origin is None and named.has_norms(known("net")):
         return _with_norms(train, machine, known)
     return _as_the_paper(train, machine, known, origin)
+
+
+def _of_boards(known: Callable[[str], Any]) -> Iterator[tuple[str, Any, str]]:
+    """What pictures of boards are shown as: as they are."""
+    for name, value in of_boards(known("net")).items():
+        yield name, value, "boards are shown as they are"
+
+
+def of_boards(net: str) -> dict[str, Any]:
+    """What settings are of a net that reads boards, in which each byte tells of a point."""
+    side = named.table(net).crop
+    plain = {"mirror": False, "colour": 0.0, "border": 0, "area": 1.0, "aspect": 1.0}
+    return {"crop": side, "scale": (side, side), "divide": False, **plain}
 
 
 def _with_norms(
@@ -129,7 +149,8 @@ def _as_the_paper(
     """How a net of Table 1 itself learns from random weights, or from another net's layers."""
     if machine.device == "cpu":
         yield "initial", "he", "small batches start well from it, without another net"
-    yield from _scale(known, origin)
+    if not named.reads_boards(known("net")):
+        yield from _scale(known, origin)
     yield from _batches(train, named.has_norms(known("net")), known)
     rates = tasks.named(known("task")).rates
     if rates is not None:
@@ -138,7 +159,7 @@ def _as_the_paper(
         rate = RATE / 10 if known("batch") < 128 else RATE / 5
         yield "rate", rate, f"for batches of {known('batch')}"
     yield from _plateaus(train, machine, known, origin)
-    if origin is None and known("initial") == "he":
+    if origin is None and known("initial") == "he" and not named.reads_boards(known("net")):
         yield "divide", True, "pixels by their deviation: He's weights keep the size of values"
 
 
@@ -147,7 +168,8 @@ def _tuned(
 ) -> Iterator[tuple[str, Any, str]]:
     """How weights that are trained already are tuned to other pictures."""
     yield "initial", "glorot", "for the layers that are new"
-    yield from _scale(known, origin)
+    if not named.reads_boards(known("net")):
+        yield from _scale(known, origin)
     norms = any(isinstance(row, BatchNorm) for row in origin.table.rows)
     yield from _batches(train, norms, known)
     yield from _tuning(train, machine, origin, known)
@@ -176,6 +198,8 @@ def _batches(
     """The batch, and the micro-batches that norms go by, which are to be alike."""
     batch = _batch(len(train), BATCH if len(train) < 2 * MANY else 256)
     yield "batch", batch, f"many steps from {len(train):,} pictures"
+    if tasks.named(known("task")).jointly:
+        yield "sampling", "grouped", "a picture is held against others of its class and of others"
     if norms:
         count = -(-known("batch") // Settings().micro_batch)
         yield "micro_batch", -(-known("batch") // count), "pictures by which norms go"

@@ -12,19 +12,20 @@ from typing import Any
 
 from verydeep import tasks
 from verydeep.errors import UserError
-from verydeep.nets import initialisation
+from verydeep.nets import initialisation, named
 from verydeep.nets.table import Table
 from verydeep.parts.dataset import Part
 from verydeep.runtime.machine import Machine
-from verydeep.training.choices import choices, table_of
+from verydeep.training.choices import choices, of_boards, table_of
 from verydeep.training.footprint import micro_batch_of
 from verydeep.training.recipes import CROP, Recipe, settings_of
-from verydeep.training.settings import MANY, Settings, checked
+from verydeep.training.settings import MANY, Settings, checked, scale_text
 from verydeep.training.state import trains_trunk
 from verydeep.weights.warm_start import Origin
 
 BESIDES = (
     "task", "fc", "start", "tune", "cached", "views", "average", "class_weights", "sampling",
+    "each",
     "micro_batch", "precision", "compiled", "bad_start", "bad_loss", "bad_picture", "seed", "split",
     "fold", "validation", "fall", "warm_up", "border", "area", "aspect", "mirror", "smoothing",
     "disturb", "at_steps", "stairs", "mean_from",
@@ -95,6 +96,8 @@ def choose(
             f"tune is '{settings.tune}', which leaves the other layers as they are; say whose they "
             f"are: --from WEIGHTS"
         )
+    if named.reads_boards(settings.net):
+        _refuse_other_boards(settings)
     if settings.cached:
         _refuse_uncachable(settings, origin, table)
     if settings.compiled and machine.device == "cpu":
@@ -111,6 +114,17 @@ def choose(
             f"a batch of {settings.batch} is more than the {len(train)} pictures there are"
         )
     return Choice(settings, reasons)
+
+
+def _refuse_other_boards(settings: Settings) -> None:
+    """Raises UserError for settings by which pictures of boards would be other numbers."""
+    for name, value in of_boards(settings.net).items():
+        if getattr(settings, name) != value:
+            said = scale_text(value) if name == "scale" else str(value).lower()
+            raise UserError(
+                f"{settings.net} reads boards of {settings.crop} x {settings.crop} as they are, "
+                f"and {name} would change them; leave it out, or take --set {name}={said}"
+            )
 
 
 def _in_steps(

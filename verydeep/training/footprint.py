@@ -98,7 +98,7 @@ def bytes_of_values(table: Table, pictures: int, tune: str = "all") -> int:
                 "Add": FLOAT, "Concat": FLOAT, "L2": 2 * FLOAT, "Mean": FLOAT, "Connected": FLOAT,
                 "Local": FLOAT, "Subsample": FLOAT, "Skip": FLOAT, "L2Pool": 2 * FLOAT,
                 "Maxout": FLOAT + INDEX, "Grey": FLOAT, "PositionBias": FLOAT, "Flatten": FLOAT,
-                "RBF": FLOAT,
+                "RBF": FLOAT, "Planes": FLOAT,
             }  # fmt: skip
             kept += each.get(row.kind, 0) * row.values
     return pictures * (kept + AT_WORK * FLOAT * largest)

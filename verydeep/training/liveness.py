@@ -22,7 +22,6 @@ from verydeep.nets.cost import cost
 from verydeep.nets.network import Network
 from verydeep.nets.norms import Norms, learnt_norms
 from verydeep.nets.rows import PICTURE, BatchNorm
-from verydeep.nets.table import SCORES
 from verydeep.training.loader import CropSource, batches
 from verydeep.training.settings import Settings
 
@@ -52,14 +51,15 @@ def strengths(
     few = replace(settings, batch=min(settings.batch, len(source.part), count))
     first = next(batches(replace(source, share=(0, 1)), few, epoch=0, threads=1))
     batch = first.part(0, few.batch, network.device)
-    near = {row.name for row, _ in network.table.path({network.table.scores})}
+    end = network.table.learnt
+    near = {row.name for row, _ in network.table.path({network.table.ends[end]})}
     learning = {
         name: p
         for name, p in network.named_parameters()
         if p.requires_grad and name.partition(".")[0] in near
     }
     given, norms = {PICTURE: batch.shown(source.pixels)}, Norms(learnt_norms(network))
-    scores = network.run(given, [SCORES], {BatchNorm: norms})[SCORES].mean((2, 3))
+    scores = network.run(given, [end], {BatchNorm: norms})[end].mean((2, 3))
     task = tasks.named(settings.task)
     losses = task.loss(scores, batch.targets, None)
     loss = (losses * batch.weight).mean()

@@ -27,7 +27,7 @@ from verydeep.pictures.reading import Picture, Source
 from verydeep.pictures.windows import Window
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.threads import in_order
-from verydeep.training.balance import balanced_draws
+from verydeep.training.balance import balanced_draws, grouped_draws
 from verydeep.training.crops import crop, drawn_patch, is_of_patches, patch
 from verydeep.training.settings import Settings
 from verydeep.training.softening import disturbed
@@ -212,11 +212,13 @@ def epoch_in_words(pictures: int, settings: Settings) -> str:
     shown = f"an epoch: {count:,} step{plural} of {min(pictures, settings.batch)} pictures"
     if settings.sampling == "balanced":
         return f"{shown}, drawn so that classes come equally often"
+    if settings.sampling == "grouped":
+        return f"{shown}, up to {settings.each} of each class that it has"
     return f"{shown}; {left} of {pictures:,} left out, others each time" if left else shown
 
 
 def draws(part: Part, settings: Settings, epoch: int) -> Labels:
-    """What an epoch draws, in its order: as many as there are pictures.
+    """What an epoch draws, in its order: as many as there are pictures, or as its batches take.
 
     Draw i is picture i; where pictures are drawn several times, so is i + N, of N pictures, and
     each of its draws is another crop.
@@ -224,6 +226,8 @@ def draws(part: Part, settings: Settings, epoch: int) -> Labels:
     if settings.sampling == "plain":
         return order(len(part), settings, epoch)
     random = randomness.generator(settings.seed, "order", epoch)
+    if settings.sampling == "grouped":
+        return grouped_draws(part.truth, len(part), settings.batch, settings.each, random)
     return balanced_draws(part.truth, len(part), random)
 
 

@@ -29,7 +29,7 @@ LATER = {
     "task": "classify", "fall": "plateau", "warm_up": 0.0, "class_weights": "none",
     "sampling": "plain", "cached": False, "views": 8, "validation": "found", "at_steps": (),
     "stairs": (1.0, 1), "border": 0, "mirror": True, "area": 1.0, "aspect": 1.0, "smoothing": 0.0,
-    "disturb": 0.0, "mean_from": 0,
+    "disturb": 0.0, "mean_from": 0, "each": 4,
 }  # fmt: skip
 """Settings that came later, and what is meant where a run.toml does not say them."""
 OF_FALLS = {
@@ -90,7 +90,8 @@ class Settings:
 
     With `class_weights` "balanced" every class counts the same in the loss, however few pictures it
     has; with `sampling` "balanced" every epoch draws as many pictures as ever, but so that classes
-    come equally often. What is judged is the same.
+    come equally often; "grouped" makes each batch of so many pictures of a class as `each` says, or
+    as there are, and of other classes until it is full. What is judged is the same.
 
     `validation` says what chooses the weights of data with two parts: the part that was "found"
     beside train, or a tenth of train "drawn" from the seed of the split, so that the part that was
@@ -139,7 +140,8 @@ class Settings:
     average: Share = 0.0
     mean_from: Annotated[int, Between(0, MANY)] = 0
     class_weights: Literal["none", "balanced"] = "none"
-    sampling: Literal["plain", "balanced"] = "plain"
+    sampling: Literal["plain", "balanced", "grouped"] = "plain"
+    each: Annotated[int, Between(2, MANY)] = 4
     validation: Literal["found", "drawn"] = "found"
     micro_batch: Annotated[int, Between(1, MANY)] = 16
     precision: Literal["float32", "bf16"] = "float32"
@@ -162,7 +164,8 @@ class Settings:
         others = [name for name, fall in OF_FALLS.items() if fall != self.fall]
         dropping = not named.is_known(self.net) or named.has_dropout(self.net, self.fc)
         dropout = () if dropping else ("dropout",)
-        return frozenset([*others, *dropout, *(() if self.cached else ("views",))])
+        each = () if self.sampling == "grouped" else ("each",)
+        return frozenset([*others, *dropout, *each, *(() if self.cached else ("views",))])
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, with a line for the user."""

@@ -146,8 +146,9 @@ def tuned_layers(table: Table, tune: str) -> list[str]:
 
 
 def learning_heads(table: Table, tune: str) -> list[Head]:
-    """The side heads whose losses are learnt from beside that of the scores."""
-    return [head for head in table.heads if head.weight > 0] if tune == "all" else []
+    """The side heads whose losses are learnt from beside that of the scores, if there are such."""
+    counting = tune == "all" and not table.is_embedding
+    return [head for head in table.heads if head.weight > 0 and counting]
 
 
 def cached_row(table: Table) -> str:

@@ -3,12 +3,17 @@
 On a CPU a micro-batch is worked on by one thread; they are summed in their order, whichever is done
 first: one after another, or as a tree where several processes are to add in the same order. On a
 GPU a process's whole share of the batch is one micro-batch, but where sums are in order.
+
+A loss of the whole batch together, as of triplets, is known from the scores of all its pictures.
+These are worked out first, of all micro-batches and processes, and with them what the loss pulls
+each score by: then micro-batches go on as for any other loss, and their sum is the same gradient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -19,7 +24,6 @@ from verydeep.nets.dropout import dropout, streams_of
 from verydeep.nets.network import Network, Rules
 from verydeep.nets.norms import Norms, keep, learnt_norms
 from verydeep.nets.rows import BatchNorm, Dropout
-from verydeep.nets.table import SCORES
 from verydeep.parts.dataset import Part
 from verydeep.runtime.distributed import Ranks, tree_merges
 from verydeep.tasks.task import ClassWeights, Each, Targets
@@ -60,7 +64,7 @@ class Step:
         self.on_gpu = network.device.type != "cpu"
         self.norms, self.streams = learnt_norms(network), streams_of(network.table)
         heads = learning_heads(network.table, settings.tune)
-        self.ends = {SCORES: 1.0} | {head.name: head.weight for head in heads}
+        self.ends = {network.table.learnt: 1.0} | {head.name: head.weight for head in heads}
         self.forward = torch.compile(_scores) if settings.compiled else _scores
         self._twins: list[Twin] = []
 
@@ -82,11 +86,9 @@ class Step:
 
         Those are of each norm that learns the mean over micro-batches of their means and variances.
         """
-        local = len(batch.samples)
-        whole = self.on_gpu and not self.ranks.in_order
-        size = local if whole else self.settings.micro_batch
-
-        starts = range(0, local, size)
+        size, starts = self._micro_batches(batch)
+        if self.training.task.jointly:
+            batch = self._pulled(batch, number)
         one_by_one = [min(1, number) for number in range(len(starts))]
         merges = tree_merges(len(starts)) if self.ranks.in_order else one_by_one
         sums = Sums(1 + len(self.learnt) + 2 * len(self.norms), merges)
@@ -109,6 +111,46 @@ class Step:
         if_finite: Tensor = 0 * torch.stack(torch._foreach_norm(gradients)).sum()
         return loss[0] + if_finite, gradients, statistics
 
+    def _micro_batches(self, batch: Batch) -> tuple[int, range]:
+        """How many pictures a micro-batch has, and where each begins."""
+        local = len(batch.samples)
+        whole = self.on_gpu and not self.ranks.in_order
+        size = local if whole else self.settings.micro_batch
+        return size, range(0, local, size)
+
+    def _pulled(self, batch: Batch, number: int) -> Batch:
+        """The batch with its targets replaced, [B, 1 + K]: each picture's loss, and its gradient.
+
+        Both are of the loss of the whole batch, over all processes; pictures that could not be
+        read have no part in it.
+        """
+        size, starts = self._micro_batches(batch)
+
+        def scores_of(start: int) -> Tensor:
+            piece = batch.part(start, size, self.training.network.device)
+            with torch.no_grad():  # which is each thread's own
+                return self._scores_of(self.training.network, piece, number, Norms(self.norms))[0]
+
+        found = [*(map if self.on_gpu else self.pool.map)(scores_of, starts)]
+        scores = torch.cat(found).float()
+        told = torch.stack([batch.targets.to(scores), batch.weight.to(scores)], 1)
+        own = torch.cat([scores, told], 1)
+        sizes = [
+            len(some) for some in torch.arange(batch.whole).tensor_split(self.ranks.world_size)
+        ]
+        ours = slice(sum(sizes[: self.ranks.rank]), sum(sizes[: self.ranks.rank + 1]))
+        everything = own.new_zeros(batch.whole, own.shape[1])
+        everything[ours] = own
+        self.ranks.all_reduce([everything], f"scores of step {number + 1}", exactly=True)
+        pulls = torch.zeros_like(everything[:, :-1])
+        read = everything[:, -1].nonzero()[:, 0]
+        given = everything[read, :-2].requires_grad_()
+        targets = everything[read, -2].to(batch.targets.dtype)
+        losses = self.training.task.loss(given, targets, self.weights)
+        (gradient,) = torch.autograd.grad(losses.sum(), given)
+        pulls[read] = torch.cat([losses.detach()[:, None], gradient], 1)
+        return replace(batch, targets=pulls[ours])
+
     def _add(self, piece: Batch, number: int, sums: Sums, place: int) -> None:
         """Adds a micro-batch's share of the loss, [1], and of each gradient, to the sums."""
         if self.on_gpu:  # where one comes after another
@@ -128,20 +170,36 @@ class Step:
 
     def _loss(self, network: Network, piece: Batch, number: int, norms: Norms) -> Tensor:
         """A micro-batch's share of the batch's mean loss."""
-        settings, device = self.settings, network.device
-        seeds = randomness.words(settings.seed, "dropout", number, piece.samples)
-        given, drawn = piece.given(network.pixels), torch.from_numpy(seeds).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            scores = self.forward(network, given, drawn, self.streams, norms, [*self.ends])
+        scores = self._scores_of(network, piece, number, norms)
+        with self._precision():
             each = (self._losses(s, piece.targets) for s in scores)
             pairs = zip(self.ends.values(), each, strict=True)
             losses = torch.stack([share * values for share, values in pairs]).sum(0)
         loss: Tensor = (losses * piece.weight).sum() / piece.whole
         return loss
 
+    def _scores_of(self, network: Network, piece: Batch, number: int, norms: Norms) -> list[Tensor]:
+        """The scores of each end for a micro-batch."""
+        seeds = randomness.words(self.settings.seed, "dropout", number, piece.samples)
+        given = piece.given(network.pixels)
+        drawn = torch.from_numpy(seeds).to(network.device)
+        with self._precision():
+            return self.forward(network, given, drawn, self.streams, norms, [*self.ends])
+
+    def _precision(self) -> torch.autocast:
+        """Within, PyTorch works in the precision of the settings."""
+        half = self.settings.precision == "bf16"
+        return torch.autocast(self.training.network.device.type, torch.bfloat16, enabled=half)
+
     def _losses(self, scores: Tensor, targets: Targets) -> Each:
-        """The loss of each picture, with its label smoothed where that is asked for."""
+        """The loss of each picture, with its label smoothed where that is asked for.
+
+        Of a loss of the whole batch it is the one that is known, with what pulls at the scores.
+        """
         task, share = self.training.task, self.settings.smoothing
+        if task.jointly:
+            scores = scores.float()
+            return targets[:, 0] + ((scores - scores.detach()) * targets[:, 1:]).sum(1)
         if share and task.smoothed is not None:
             return task.smoothed(scores, targets, self.weights, share)
         return task.loss(scores, targets, self.weights)
@@ -167,7 +225,8 @@ def why_not_finite(
 ) -> NotFiniteError:
     """Names the step, the first layer that gives what is not finite, and the pictures."""
     network, rate = training.network, training.optimiser.rate
-    names = [row.name for row, _ in network.table.path({network.table.scores}, {batch.row})]
+    end = network.table.ends[network.table.learnt]
+    names = [row.name for row, _ in network.table.path({end}, {batch.row})]
     found: set[str] = set()
     pictures: list[str] = []
     network.eval()
@@ -176,7 +235,7 @@ def why_not_finite(
         rules: Rules = {BatchNorm: Norms(learnt_norms(network))}
         values = network.run(piece.given(network.pixels), names, rules)
         found |= {name for name in names if not values[name].isfinite().all()}
-        scores = values[network.table.scores].mean((2, 3))
+        scores = values[end].mean((2, 3))
         losses = training.task.loss(scores, piece.targets, None)
         seen = (~losses.isfinite() & (piece.weight > 0)).nonzero()[:, 0].tolist()
         pictures += [source.names[piece.shown_of[i]] for i in seen]

@@ -12,7 +12,7 @@ from verydeep.nets.initialisation import OF_PLACES, begun_small
 from verydeep.nets.network import Network
 from verydeep.nets.special_rows import Grey
 from verydeep.nets.table import Table
-from verydeep.pictures.preprocessing import IMAGENET
+from verydeep.pictures.preprocessing import BYTES, IMAGENET
 from verydeep.runtime import memory
 from verydeep.runtime.runtime import Runtime
 from verydeep.training.footprint import footprint
@@ -132,4 +132,5 @@ def random_network(dataset: Dataset, settings: Settings, beginning: Beginning | 
     if beginning is not None:
         return weights.begun(beginning, outputs, settings.scale, initial, seed)
     table = table_of(dataset, settings, beginning)
-    return Network.random(table, outputs, IMAGENET, initial, seed)
+    pixels = replace(BYTES, scale=settings.scale) if table.reads_boards else IMAGENET
+    return Network.random(table, outputs, pixels, initial, seed)

@@ -30,10 +30,24 @@ WORDS = {
 """What is said of pictures that were this for the weights."""
 
 
-def opened(data: str | Path, settings: Mapping[str, Any], several: bool = False) -> Dataset:
-    """The dataset in the parts that a training with these settings has; see `Settings`."""
+def opened(
+    data: str | Path, settings: Mapping[str, Any], several: bool = False, apart: bool = False
+) -> Dataset:
+    """The dataset in the parts that a training with these settings has; see `Settings`.
+
+    Where classes are to be `apart`, as identities are, raises UserError for settings by which parts
+    would have the same ones.
+    """
     split = int(settings.get("split", 0))
-    dataset = open_dataset(data, split, several)
+    dataset = open_dataset(data, split, several, apart)
+    if apart:
+        said = [n for n, v in (("fold", None), ("validation", "found")) if settings.get(n, v) != v]
+        if said:
+            raise UserError(
+                f"{said[0]} parts the pictures of each class, and here identities are parted; "
+                f"leave it out, or give train/, val/ and test/ folders"
+            )
+        return dataset
     if fold := settings.get("fold"):
         return in_fold(dataset, tuple(fold), split)
     return with_test(dataset, split) if settings.get("validation") == "drawn" else dataset
@@ -84,13 +98,14 @@ def to_test(
     name: str | None,
     runtime: Runtime,
     fitting: Callable[[Dataset], Dataset] = lambda dataset: dataset,
+    apart: bool = False,
 ) -> tuple[Dataset, str, Part, str]:
     """Data, the name of a part of it, that part, and what its pictures were for the weights.
 
     Without a `name`, what is fair to test on: the part set aside where the data has one, or where
     the weights were trained on it; else all of it that they do not know. From "all" nothing is left
-    out, learnt or not. `fitting` leaves out what no test can be of. Raises UserError where none
-    is known to be.
+    out, learnt or not. `fitting` leaves out what no test can be of; parts of classes that are
+    `apart` have other ones each. Raises UserError where none is known to be.
     """
     info, name = read_info(path), ALIASES.get(name or "", name)
     split = split_of(info) if split is None else split
@@ -98,7 +113,9 @@ def to_test(
     several = members_of(info)[0].table.has_several
     if settings.get("fold") and has_own_parts(open_dataset(data, split, several)):
         del settings["fold"]  # other data than theirs
-    dataset = fitted = fitting(opened(data, settings, several))
+    if apart:
+        settings = {"split": split}
+    dataset = fitted = fitting(opened(data, settings, several, apart))
     if name in ("train", "all"):
         memory = read_memory(path)
     else:

@@ -122,7 +122,8 @@ def go_through(
         about = described(folder) if ranks.is_main else None
         check_shares(settings, runtime)
         agree(dataset, settings, ranks)
-        found = read(dataset, settings, network.pixels if settings.start else None, runtime)
+        kept = network.pixels if settings.start or network.table.reads_boards else None
+        found = read(dataset, settings, kept, runtime)
         network.pixels = found.source.pixels
         _to_device(network, runtime)
         training = Training.of(network, settings)

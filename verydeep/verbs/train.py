@@ -41,7 +41,12 @@ from verydeep.verbs.first_network import (
 )
 from verydeep.verbs.parts import opened, remembered
 from verydeep.verbs.run import Run, go_through
-from verydeep.verbs.training_data import origin_of, refuse_nothing_apart, set_apart
+from verydeep.verbs.training_data import (
+    origin_of,
+    refuse_boards_as_pictures,
+    refuse_nothing_apart,
+    set_apart,
+)
 
 
 def train(
@@ -71,14 +76,16 @@ def train(
     task = tasks.named(asked.get("task", Settings.task))
     if asked.get("start"):
         weights.find(asked["start"], runtime.progress)  # here, if it is a name not yet fetched
-    dataset = task.fitting(opened(data, asked, task.several))
-    refuse_too_small(dataset)
+    dataset = task.fitting(opened(data, asked, task.several, task.apart))
+    if not task.apart:  # of identities one picture will do, beside others
+        refuse_too_small(dataset)
     origin = Memory()
     if asked.get("start"):
         start = weights.find(asked["start"])
         origin = remembered(start, dataset, "train anew, without --from")
     dataset = set_apart(dataset, origin, asked.get("start"), runtime)
     choice = choose(dataset.train, runtime.machine, given, recipe)
+    refuse_boards_as_pictures(dataset, choice.settings)
     refuse_nothing_apart(dataset, choice.settings.start)
     outputs = task.outputs(dataset)
     lost = said_of_lost_crops(dataset.train, choice.settings, outputs, dataset.where)
@@ -131,7 +138,7 @@ def resume(
             f"`{command('train', 'DATA', '--resume', folder)}`"
         )
     task = tasks.named(settings.task)
-    dataset = task.fitting(opened(where, asdict(settings), task.several))
+    dataset = task.fitting(opened(where, asdict(settings), task.several, task.apart))
     if not is_unchanged(about.data.fingerprint, dataset):
         raise UserError(
             f"{dataset.where} has changed since {folder} was begun: its fingerprint was "

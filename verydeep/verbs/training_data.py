@@ -10,6 +10,8 @@ from typing import Any
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, Part, inspection, settled
 from verydeep.errors import UserError
+from verydeep.go import positions
+from verydeep.nets import alphago, named
 from verydeep.parts.annotations import counts_of
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.runtime import Runtime
@@ -56,6 +58,21 @@ def refuse_nothing_apart(dataset: Dataset, start: str | None) -> None:
         raise UserError(
             f"{why} all that could be set aside of {dataset.where} to choose the weights by; add "
             f"other pictures"
+        )
+
+
+def refuse_boards_as_pictures(dataset: Dataset, settings: Settings) -> None:
+    """Raises UserError where boards would be learnt as pictures, or pictures as boards."""
+    if dataset.kind == positions.KIND and not named.reads_boards(settings.net):
+        boards = ", ".join(net.name for net in alphago.FAMILY.nets)
+        raise UserError(
+            f"{dataset.where} has positions of Go, which nets of boards read; take --net, one of "
+            f"{boards}"
+        )
+    if dataset.kind != positions.KIND and named.reads_boards(settings.net):
+        raise UserError(
+            f"{settings.net} reads positions of Go, and {dataset.where} has pictures; give a "
+            f"folder of .sgf files"
         )
 
 
