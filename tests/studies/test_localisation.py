@@ -52,7 +52,7 @@ def test_another_net_may_learn_boxes_in_place_of_d() -> None:
     assert {one.name: one.after for one in of_boxes if one.name.endswith("-1")} == {
         f"{kind}-{tuned}-1": "A-BN-1" for kind in ("PCR", "SCR") for tuned in ("fc", "all")
     }
-    assert str(size).startswith("tiny: net A-BN, width 0.125, crop 32, ")
+    assert str(size).startswith("tiny: net A-BN, width 0.125, crop 48, ")
 
 
 def test_whole_nets_learn_boxes_as_the_papers_did() -> None:
