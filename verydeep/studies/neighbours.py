@@ -38,8 +38,6 @@ HOW: Mapping[str, Mapping[str, float]] = {
     DISTURB: {"disturb": NOISE},
     BOTH: {"dropout": 0.5, "disturb": NOISE},
 }
-OF_LENET = 0.2
-"""The share of other nets' rates that LeNet's are, for linear layers go astray sooner."""
 PRINTED_OF_LABELS = {NONE: 0.86, DROPOUT: 0.68, DISTURB: 0.66, BOTH: 0.63}
 """Errors of Xie et al. on MNIST, in %."""
 
@@ -66,7 +64,8 @@ def degradation(size: Size) -> list[Table]:
         for kind, net in KINDS.items()
     ]
     title = "by depth, plain and residual, one crop; He et al. (2016), who have CIFAR-10"
-    return [Table(DEPTH_OF_PLAIN, title, tuple(cells))]
+    note = f"At {_width(size):g} of their width, on {SIDE} x {SIDE} pixels."
+    return [Table(DEPTH_OF_PLAIN, title, tuple(cells), note=note)]
 
 
 def neighbours(size: Size) -> list[Table]:
@@ -82,9 +81,9 @@ def labels(size: Size) -> list[Table]:
         Cell(how, "LeNet", (Source(_lenet(how), "centre", (SIDE,)),), (printed, None))
         for how, printed in PRINTED_OF_LABELS.items()
     ]
-    return [
-        Table(LABELS, "LeNet under wrong labels; Xie et al. (2016), who have MNIST", tuple(cells))
-    ]
+    title = "LeNet under wrong labels; Xie et al. (2016), who have MNIST"
+    note = f"LeNet is whole, on {SIDE} x {SIDE} pixels."
+    return [Table(LABELS, title, tuple(cells), note=note)]
 
 
 STUDIES: Mapping[str, Callable[[Size], list[Table]]] = {
@@ -101,11 +100,8 @@ def plan(name: str, size: Size, seeds: Sequence[int]) -> Plan:
     """
     if name == "neighbours":
         return Plan(tuple(_together(size, seeds)))
-    if name == "degradation":
-        ways, rates = [*_by_depth(size)], size.rates
-    else:
-        ways, rates = [*_lenets()], tuple(rate * OF_LENET for rate in size.rates)
-    return Plan(tuple(step for way in ways for step in _trained(way, size, seeds, rates)))
+    ways = _by_depth(size) if name == "degradation" else _lenets()
+    return Plan(tuple(step for way in ways for step in _trained(way, size, seeds)))
 
 
 def _together(size: Size, seeds: Sequence[int]) -> Iterator[Training]:
@@ -119,10 +115,9 @@ def _together(size: Size, seeds: Sequence[int]) -> Iterator[Training]:
         yield from _trained(Way(recipe.name, {}, recipe), size, seeds)
 
 
-def _trained(
-    way: Way, size: Size, seeds: Sequence[int], rates: Sequence[float] = ()
-) -> Iterator[Training]:
+def _trained(way: Way, size: Size, seeds: Sequence[int]) -> Iterator[Training]:
     """A way with every seed, after the trials of its rate, of which a recipe has none."""
+    rates = () if way.recipe else size.rates
     trial = {**size.training(size.trial), **way.settings, "seed": seeds[0]}
     trials = trials_of(way.name, rates, trial)
     yield from trials
@@ -142,7 +137,11 @@ def _by_depth(size: Size) -> Iterator[Way]:
             if size.is_papers:
                 yield Way(name, {}, Recipe(f"CIFAR-{name}", {"net": name, **CIFAR}))
             else:
-                yield Way(name, {**own, "net": name, "width": min(1.0, 4 * size.width)})
+                yield Way(name, {**own, "net": name, "width": _width(size)})
+
+
+def _width(size: Size) -> float:
+    return min(1.0, 4 * size.width)
 
 
 def _lenets() -> Iterator[Way]:
