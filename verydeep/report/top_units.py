@@ -27,7 +27,7 @@ from verydeep.report.thumbnails import data_uri
 from verydeep.report.units import plate
 from verydeep.verbs.measure import Tested
 
-LOOKED_AT = 60
+LOOKED_AT = 40
 """Pictures, spread over the part."""
 SHOWN = 4
 """Units of a row."""
