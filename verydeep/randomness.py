@@ -36,7 +36,7 @@ _PURPOSES: dict[Purpose, int] = {
     "resample": 9,
     "shuffle": 10,
     "codes": 11,
-    "ascent": 12,
+    "ascent": 14,
 }
 
 
