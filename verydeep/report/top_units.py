@@ -23,11 +23,11 @@ from verydeep.nets.table import Table
 from verydeep.parts.annotations import classes_in
 from verydeep.parts.dataset import Part
 from verydeep.report.heat import told
+from verydeep.report.plates import plate
 from verydeep.report.thumbnails import data_uri
-from verydeep.report.units import plate
 from verydeep.verbs.measure import Tested
 
-LOOKED_AT = 60
+LOOKED_AT = 40
 """Pictures, spread over the part."""
 SHOWN = 4
 """Units of a row."""

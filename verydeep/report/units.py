@@ -8,18 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from verydeep.insight.view import Values
 from verydeep.report.explained import Folder
 from verydeep.report.heat import QUANTILE, on_grey, told
 from verydeep.report.html import section, write_html
+from verydeep.report.plates import GAP, Patch, plate
 from verydeep.report.thumbnails import data_uri
 from verydeep.verbs.units import Row, Unit, Units
 
-Patch = UInt8[np.ndarray, "_ _ 3"]
-ACROSS, SIDE, GAP = 3, 76, 3
-"""Patches side by side on a plate, pixels of each and between them."""
 FILTER = 8
 """Pixels that each of a first filter's is enlarged to."""
 PAIRS = 12
@@ -98,27 +95,6 @@ def scale_of(units: Sequence[Unit]) -> float:
 
 def _largest(values: Values) -> float:
     return float(np.quantile(np.abs(values), QUANTILE))
-
-
-def plate(pictures: Sequence[Patch], side: int = SIDE) -> Patch:
-    """Pictures in rows, each in the middle of its place; small ones enlarged without smoothing."""
-    rows = max(1, -(-len(pictures) // ACROSS))
-    step = side + GAP
-    canvas = np.full((rows * step - GAP, ACROSS * step - GAP, 3), 128, np.uint8)
-    for i, picture in enumerate(pictures):
-        fitted = _fitted(picture, side)
-        y = i // ACROSS * step + (side - fitted.shape[0]) // 2
-        x = i % ACROSS * step + (side - fitted.shape[1]) // 2
-        canvas[y : y + fitted.shape[0], x : x + fitted.shape[1]] = fitted
-    return canvas
-
-
-def _fitted(picture: Patch, side: int) -> Patch:
-    """A picture whose larger side is `side`."""
-    factor = side / max(picture.shape[:2])
-    size = [max(1, round(factor * n)) for n in picture.shape[:2]]
-    how = Image.Resampling.NEAREST if factor > 2 else Image.Resampling.LANCZOS
-    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), how))
 
 
 def _first(found: Units) -> str:
