@@ -31,6 +31,7 @@ from verydeep.evaluation.scores import load_scores
 from verydeep.evaluation.views import protocol
 from verydeep.nets.describing import classifying, describing
 from verydeep.nets.network import Network, build
+from verydeep.nets.rows import PICTURE
 from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.runtime import Runtime
@@ -183,6 +184,19 @@ def test_threads_inside_a_call_change_no_bit() -> None:
     with torch.inference_mode(), one_thread_each():
         one, three = (trunk.WinogradTrunk(network, threads)(views) for threads in (1, 3))
     assert torch.equal(one, three)
+
+
+@pytest.mark.parametrize("row", ["relu1_1", "relu3_2", "pool3", "relu5_2", "pool5", "data"])
+def test_rows_on_the_way_are_those_of_the_network(row: str) -> None:
+    network, images = net(), torch.randn(2, 3, 67, 96)
+    engine = engine_for(network, "winograd", 2)
+    with torch.inference_mode():
+        (expected,) = network.run({PICTURE: images}, [row]).values()
+        found = engine.up_to(images, row)
+        after = engine.up_to(images, network.table.trunk)
+        (last,) = network.run({PICTURE: images}, [network.table.trunk]).values()
+    torch.testing.assert_close(found, expected, atol=2e-4, rtol=1e-3)
+    torch.testing.assert_close(after, last, atol=2e-4, rtol=1e-3)  # which is as it was
 
 
 def test_on_a_cpu_our_own_is_the_default_and_elsewhere_pytorch() -> None:

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from verydeep.engines.engine import engine_for
 from verydeep.insight.score_maps import (
     _posterior_of_crops,
     _posterior_of_places,
     _shared,
+    score_maps,
 )
 from verydeep.nets.describing import classifying, describing
 from verydeep.nets.network import build
@@ -47,5 +49,16 @@ def test_rows_that_run_once_give_what_four_runs_of_all_rows_do(
     monkeypatch.setattr("verydeep.insight.score_maps._shared", lambda table, half: PICTURE)
     expected, same = _posterior_of_crops(network, image)
     assert [along.tolist() for along in places] == [along.tolist() for along in same]
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_another_engine_gives_the_same_map() -> None:
+    """By convolutions of 128 channels, which are done with fewer multiplications."""
+    network = build("A", 4, crop=64, width=0.25, initial="he")
+    network.get_submodule("fc8").get_parameter("weight").data.mul_(0.01)
+    image = (np.random.default_rng(0).random((256, 300, 3)) * 255).astype(np.uint8)
+    (expected,) = score_maps(network, image, [1])
+    (found,) = score_maps(network, image, [1], engine_for(network, "winograd", 2))
     assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -54,14 +54,14 @@ def test_every_answer_is_one_that_is_described(server: Running, path: str, mode:
         checks.negative_data_rejection,
     ]
 
-    @hypothesis.settings(
+    @hypothesis.settings(  # type: ignore[untyped-decorator]
         max_examples=CASES,
         deadline=None,
         database=None,
         derandomize=True,
         suppress_health_check=[*hypothesis.HealthCheck],
     )
-    @hypothesis.given(case=operation.as_strategy(schemathesis.GenerationMode(mode)))
+    @hypothesis.given(case=operation.as_strategy(schemathesis.GenerationMode(mode)))  # type: ignore[untyped-decorator]
     def ask(case: object) -> None:
         reply = case.call(base_url=server.url)  # type: ignore[attr-defined]
         seen[reply.status_code] += 1

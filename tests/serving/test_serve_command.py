@@ -65,6 +65,7 @@ def test_a_port_that_is_taken_is_told(
         (["--engine", "steam"], "no engine 'steam'"),
         (["--device", "abacus"], "no device 'abacus'"),
         (["--threads", "0"], "0 threads"),
+        (["--units", "none"], "no units in none; make them: verydeep explain"),
         (["--classifier", "net.safetensors"], "places no boxes; leave --classifier out"),
     ],
 )

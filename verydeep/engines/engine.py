@@ -55,6 +55,19 @@ class Engine:
         table.shapes(views.shape[1], views.shape[2])
         return self.network.run({table.trunk: self.trunk(views)}, [name])[name]
 
+    def up_to(self, images: Float[Tensor, "B C h w"], row: str) -> Float[Tensor, "B D r c"]:
+        """What a row of the trunk gives of pictures as the network wants them, nothing cut off.
+
+        It is one that is, alone, all that later rows read. Other programs give that of the last
+        row alone, so that PyTorch works in their place.
+        """
+        if self.name == "winograd" and row != PICTURE:
+            from verydeep.engines.trunk import WinogradTrunk
+
+            if isinstance(self.trunk, WinogradTrunk) and row in self.trunk.network.table.reaches:
+                return self.trunk.up_to(row).values(images)
+        return self.network.run({PICTURE: images}, [row])[row]
+
     def posteriors(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B K"]:
         """Class posteriors: the soft-max of the score map's mean over space, or the sigmoid."""
         if self.name == "torch":  # the network as it is, whatever overrides it

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -42,22 +43,36 @@ class WinogradTrunk:
 
     def __init__(self, network: Network, threads: int = 1) -> None:
         self.network = folded(network)
-        table = self.network.table
-        self._blocks = list(_blocks(table))
-        self._rules: Rules = dict(self._fused(list(table.path({table.trunk}))))
+        self._filters: dict[str, Tensor | None] = {}
         self._pool = ThreadPoolExecutor(threads, "winograd", settle) if threads > 1 else None
+        self._go_to(self.network.table.trunk)
 
     def __call__(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C r c"]:
         """What the last row of the trunk gives."""
-        if self._pool is None:
-            return self._run(views)
-        with one_thread_each():
-            return self._run(views)
-
-    def _run(self, views: UInt8[Tensor, "B h w 3"]) -> Float[Tensor, "B C r c"]:
         shown = self.network.table.shown
         views = views[:, shown(views.shape[1]), shown(views.shape[2])]
-        values, begin = self.network.pixels.normalise(views), PICTURE
+        return self.values(self.network.pixels.normalise(views))
+
+    def up_to(self, end: str) -> WinogradTrunk:
+        """The same up to an earlier row that is, alone, all that later rows read."""
+        same = copy(self)
+        same._go_to(end)
+        return same
+
+    def _go_to(self, end: str) -> None:
+        table = self.network.table
+        self._blocks = list(_blocks(table, end))
+        self._rules: Rules = dict(self._fused(list(table.path({end}))))
+
+    def values(self, images: Float[Tensor, "B C h w"]) -> Float[Tensor, "B D r c"]:
+        """What the last row gives of pictures as the network wants them, nothing cut off."""
+        if self._pool is None:
+            return self._run(images)
+        with one_thread_each():
+            return self._run(images)
+
+    def _run(self, images: Float[Tensor, "B C h w"]) -> Float[Tensor, "B D r c"]:
+        values, begin = images, PICTURE
         for block in self._blocks:
             most = block.channels * values.shape[2] * values.shape[3]
             pieces = [
@@ -85,8 +100,11 @@ class WinogradTrunk:
             pool = follower(relu.name, MaxPool) if relu else None
             pool = pool if isinstance(pool, MaxPool) and _halves(pool) else None
             layer = self.network.get_submodule(row.name)
-            weight = layer.get_parameter("weight").detach()
-            filters = transformed(weight) if _fits(row, weight.shape[1]) else None
+            if row.name not in self._filters:
+                weight = layer.get_parameter("weight").detach()
+                fits = _fits(row, weight.shape[1])
+                self._filters[row.name] = transformed(weight) if fits else None
+            filters = self._filters[row.name]
             yield row.name, _Fused(self._spread, filters, relu is not None, pool is not None)
             for done in (relu, pool):
                 if done:
@@ -108,13 +126,13 @@ class _Block:
     channels: int
 
 
-def _blocks(table: Table) -> Iterator[_Block]:
-    """The trunk by blocks, each ending with a pool where no other value is needed later."""
+def _blocks(table: Table, end: str) -> Iterator[_Block]:
+    """The rows up to one by blocks, each ending with a pool where no other is needed later."""
     shapes, narrow = table.shapes(table.crop, table.crop), table.narrow_rows(table.trunk)
     channels = shapes[PICTURE][0]
-    for row, _ in table.path({table.trunk}):
+    for row, _ in table.path({end}):
         channels = max(channels, shapes[row.name][0])
-        if row.name == table.trunk or (isinstance(row, Pool) and row.name in narrow):
+        if row.name == end or (isinstance(row, Pool) and row.name in narrow):
             yield _Block(row.name, channels)
             channels = 0
 

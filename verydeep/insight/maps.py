@@ -71,7 +71,7 @@ def maps_of(
         if method not in methods:
             continue
         if method == "scores":
-            yield _scores(view, label)
+            yield _scores(view, label, engine)
         elif method in _RULES:
             yield _signal(view, label, method)
         elif method == "deconvnet":
@@ -84,8 +84,8 @@ def maps_of(
             yield from _occlusion(view, label, engine, row, progress)
 
 
-def _scores(view: View, label: int) -> Map:
-    (heat,) = score_maps(view.network, view.image, [label])
+def _scores(view: View, label: int, engine: Engine) -> Map:
+    (heat,) = score_maps(view.network, view.image, [label], engine)
     of = "each place's share of the scores" if view.network.table.pooled else "the crop about it"
     return Map("scores", heat.astype(np.float32), view.window, "posterior", f"by {of}")
 

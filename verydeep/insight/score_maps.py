@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from verydeep.engines.engine import Engine, engine_for
 from verydeep.nets.locality import Locality
 from verydeep.nets.network import Network, Rules
 from verydeep.nets.rows import L2, PICTURE, Mean, Row
@@ -27,16 +28,20 @@ Places = tuple[np.ndarray, ...]
 """Where the rows and the columns of a map are in a picture, in pixels from its edges."""
 
 
-def score_maps(network: Network, image: Picture, labels: Sequence[int]) -> list[Heat]:
+def score_maps(
+    network: Network, image: Picture, labels: Sequence[int], engine: Engine | None = None
+) -> list[Heat]:
     """The posteriors of classes at each pixel of a picture at the middle of the training scales.
 
     Each place has the posterior of the crop about it; beyond its edges the picture goes on in the
     mean colour. Of a network that means whole maps it has that of the place's share of the scores,
-    whose mean over all places they are.
+    whose mean over all places they are. The network's `engine`, if there is one, runs what it can.
     """
     image = network.pixels.rescale(image, network.pixels.test_scale)
-    of_places = _posterior_of_places if network.table.pooled else _posterior_of_crops
-    posteriors, places = of_places(network, image)
+    if network.table.pooled:
+        posteriors, places = _posterior_of_places(network, image)
+    else:
+        posteriors, places = _posterior_of_crops(network, image, engine)
     return [spread(posteriors[label], image.shape[:2], places) for label in labels]
 
 
@@ -73,7 +78,7 @@ def _posterior_of_places(
 
 @torch.inference_mode()
 def _posterior_of_crops(
-    network: Network, image: Picture
+    network: Network, image: Picture, engine: Engine | None = None
 ) -> tuple[Float[np.ndarray, "K h w"], Places]:
     """The posteriors of all classes for crops about places, and where those are along each side.
 
@@ -90,7 +95,7 @@ def _posterior_of_crops(
     shown = network.pixels.normalise(torch.from_numpy(image[None]).to(network.device))
     around = F.pad(shown, (left, right, top, bottom))
     once = _shared(table, half)
-    values = network.run({PICTURE: around}, [once])[once]
+    values = (engine or engine_for(network)).up_to(around, once)
     by = half // table.reaches[once].stride
     maps = np.zeros((len(network.classes), *counts), np.float32)
     for y, x in itertools.product((0, 1), (0, 1)):

@@ -15,11 +15,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from verydeep.engines.engine import engine_for
+from verydeep.engines.engine import Engine
 from verydeep.insight.maps import maps_of
 from verydeep.insight.score_maps import Heat, score_maps
 from verydeep.insight.view import View
-from verydeep.nets.network import Network
 from verydeep.pictures.reading import Picture
 from verydeep.pictures.windows import Window
 from verydeep.report.thumbnails import lit
@@ -28,24 +27,24 @@ GREY = 150
 """What a map is drawn on where the picture itself is not sent back."""
 
 
-Make = Callable[[Network, Picture, int], Heat]
-"""From a network, a picture at Q and the number of a class to a value for each pixel.
+Make = Callable[[Engine, Picture, int], Heat]
+"""From a network with what runs it, a picture at Q and a class to a value for each pixel.
 
 Nothing of the network asks for a gradient (`signals.frozen`).
 """
 
 
-def _scores(network: Network, image: Picture, label: int) -> Heat:
-    (heat,) = score_maps(network, image, [label])
+def _scores(engine: Engine, image: Picture, label: int) -> Heat:
+    (heat,) = score_maps(engine.network, image, [label], engine)
     return heat
 
 
 def _by_gradient(method: str) -> Make:
     """A method of `insight` that wants gradients, which PyTorch alone gives."""
 
-    def make(network: Network, image: Picture, label: int) -> Heat:
-        view = View(network, image, Window.whole((image.shape[0], image.shape[1])))
-        (found,) = maps_of(view, label, (method,), engine_for(network))
+    def make(engine: Engine, image: Picture, label: int) -> Heat:
+        view = View(engine.network, image, Window.whole((image.shape[0], image.shape[1])))
+        (found,) = maps_of(view, label, (method,), engine)
         return np.asarray(found.values, np.float32)
 
     return make
@@ -84,9 +83,9 @@ class Map:
     largest: float
 
     @classmethod
-    def of(cls, network: Network, image: Picture, method: str, label: int) -> Map:
+    def of(cls, engine: Engine, image: Picture, method: str, label: int) -> Map:
         """The map of a class by the method of that name."""
-        heat = METHODS[method].make(network, image, label)
+        heat = METHODS[method].make(engine, image, label)
         return cls(heat, float(heat.max()))
 
     @property

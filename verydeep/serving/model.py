@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from verydeep import weights
-from verydeep.engines.engine import chosen, words
+from verydeep.engines.engine import Engine, chosen, words
 from verydeep.errors import PictureError, PictureTooLargeError, UserError
 from verydeep.evaluation.predictor import Predictor, Read
 from verydeep.localisation.dense import Shown
@@ -95,9 +95,9 @@ class Classifier:
         return self.predictor.model.has_several
 
     @property
-    def mapped(self) -> Network | None:
-        """The network whose score maps are drawn; of a stack there is none."""
-        return self.predictor.model if isinstance(self.predictor.model, Network) else None
+    def mapped(self) -> Engine | None:
+        """The network whose maps are drawn, with what runs it; of a stack there is none."""
+        return self.predictor.engines[0] if isinstance(self.predictor.model, Network) else None
 
     def shown(self, picture: bytes) -> Read:
         """A picture as it is shown; PictureError where it cannot be read."""
@@ -127,12 +127,11 @@ class Finder:
         return () if isinstance(self.localiser, CentreLocaliser) else self.localiser.classes
 
     @property
-    def mapped(self) -> Network | None:
-        """The network that tells classes, whose score maps are drawn, if there is one."""
+    def mapped(self) -> Engine | None:
+        """The network that tells classes, whose maps are drawn, with what runs it, if any."""
         if isinstance(self.localiser, CentreLocaliser):
             return None
-        told = self.localiser.nets.classifier
-        return None if told is None else told.network
+        return self.localiser.nets.classifier
 
     def shown(self, picture: bytes) -> Shown:
         """A picture as it is shown; PictureError where it cannot be read."""
@@ -165,9 +164,9 @@ def read(model: Model, picture: bytes, *, mapped: bool = False) -> Seen:
         raise PictureTooLargeError(
             f"{width} x {height} is too narrow: one side is at most {LONGEST} times the other here"
         )
-    whole, network = None, model.mapped if mapped else None
-    if network is not None:
-        whole = network.pixels.read(picture, network.pixels.test_scale)
+    whole, engine = None, model.mapped if mapped else None
+    if engine is not None:
+        whole = engine.network.pixels.read(picture, engine.network.pixels.test_scale)
     return Seen(height, width, model.shown(picture), whole)
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from io import BytesIO
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from verydeep.engines.engine import Engine
 from verydeep.errors import PictureError, UserError
 from verydeep.insight.signals import frozen
 from verydeep.report.units_file import KnownRow, KnownUnit, KnownUnits
@@ -91,7 +93,7 @@ class Service:
         self.predicting = Work("predict", model.answers, batch)
         self.explaining = Work("explain", self._maps)
         self.looking = Work("units", self._unit_maps)
-        self._mapped = None if model.mapped is None else frozen(model.mapped)
+        self._mapped = None if model.mapped is None else _frozen(model.mapped)
         self._warm()
 
     @property
@@ -213,23 +215,24 @@ class Service:
     # --- what the network's thread does
 
     def _maps(self, asked: Sequence[AskedMap]) -> list[Mapped]:
-        network, found = self._mapped, []
-        assert network is not None
+        engine, found = self._mapped, []
+        assert engine is not None
         for seen, method, label in asked:
             assert seen.whole is not None
             if label is None:
                 label = self._first(seen)
-            found.append(Mapped(Map.of(network, seen.whole, method, label), label, seen))
+            found.append(Mapped(Map.of(engine, seen.whole, method, label), label, seen))
         return found
 
     def _unit_maps(self, asked: Sequence[AskedUnits]) -> list[list[UnitMap]]:
-        network, units = self._mapped, self.units
-        assert network is not None
+        engine, units = self._mapped, self.units
+        assert engine is not None
         assert units is not None
         found = []
         for seen, layer in asked:
             assert seen.whole is not None
-            found.append(unit_maps(network, seen.whole, layer, [*units.rows[layer].known]))
+            known = [*units.rows[layer].known]
+            found.append(unit_maps(engine.network, seen.whole, layer, known))
         return found
 
     def _first(self, seen: Seen) -> int:
@@ -246,6 +249,11 @@ class Service:
         numbers = list(_numbers(found))
         if not np.isfinite(numbers).all():
             raise UserError("the network's answers are no finite numbers; its weights are damaged")
+
+
+def _frozen(engine: Engine) -> Engine:
+    """The same engine of the same network, of which nothing asks for a gradient."""
+    return replace(engine, network=frozen(engine.network))
 
 
 def _numbers(found: Sequence[Any]) -> Iterator[float]:

@@ -66,7 +66,8 @@ def known_units(folder: Path, model: Model) -> KnownUnits:
             f"{path} has units of other weights ({found.weights[:12]}, and {served[:12]} are "
             f"served); {again}"
         )
-    shapes = model.mapped.table.shapes(model.mapped.table.crop, model.mapped.table.crop)
+    table = model.mapped.network.table
+    shapes = table.shapes(table.crop, table.crop)
     for name, row in found.rows.items():
         if name == PICTURE or shapes.get(name, (0,))[0] != row.units:
             raise UserError(f"{path} has a layer '{name}' that is none of the net's; {again}")
