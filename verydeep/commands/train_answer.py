@@ -10,6 +10,7 @@ from verydeep.commands.compare import cells
 from verydeep.commands.evaluate_boxes import data_of
 from verydeep.commands.evaluate_several import blindly
 from verydeep.evaluation.chance import Blind
+from verydeep.go import positions
 from verydeep.localisation.figures import figures
 from verydeep.report.page import write_page
 from verydeep.report.tables import percent, text_table
@@ -79,7 +80,7 @@ def _blindly(about: dict[str, Any]) -> str:
 
 def _could_be_tuned(run: Run) -> bool:
     """Whether weights trained on ILSVRC might do better: not many pictures, and none are drawn."""
-    few = len(run.dataset.train) < MANY and run.dataset.kind != "drawn"
+    few = len(run.dataset.train) < MANY and run.dataset.kind not in ("drawn", positions.KIND)
     return few and run.settings.start is None and run.settings.task == "classify"
 
 

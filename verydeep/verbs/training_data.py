@@ -61,18 +61,18 @@ def refuse_nothing_apart(dataset: Dataset, start: str | None) -> None:
         )
 
 
-def refuse_boards_as_pictures(dataset: Dataset, settings: Settings) -> None:
+def refuse_boards_as_pictures(dataset: Dataset, net: str) -> None:
     """Raises UserError where boards would be learnt as pictures, or pictures as boards."""
-    if dataset.kind == positions.KIND and not named.reads_boards(settings.net):
+    if dataset.kind == positions.KIND and not named.reads_boards(net):
         boards = ", ".join(net.name for net in alphago.FAMILY.nets)
         raise UserError(
             f"{dataset.where} has positions of Go, which nets of boards read; take --net, one of "
             f"{boards}"
         )
-    if dataset.kind != positions.KIND and named.reads_boards(settings.net):
+    if dataset.kind != positions.KIND and named.reads_boards(net):
         raise UserError(
-            f"{settings.net} reads positions of Go, and {dataset.where} has pictures; give a "
-            f"folder of .sgf files"
+            f"{net} reads positions of Go, and {dataset.where} has pictures; give a folder of "
+            f".sgf files"
         )
 
 
