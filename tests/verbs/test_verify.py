@@ -105,7 +105,7 @@ def test_what_cannot_be_verified_is_one_line(weights: Path) -> None:
         (lambda: verydeep.verify(weights, people("two", 1, 1, 1, 1)), "each has one picture"),
         (lambda: verydeep.verify(weights, people("one", 5)), "one has 1 identity"),
         (lambda: verydeep.verify(weights, "two", far=1.5), "a false accept rate of 1.5"),
-        (lambda: verydeep.distance(weights, "few", "few"), "16 pictures; a distance is of two"),
+        (lambda: verydeep.distance(weights, "few", "few"), "32 pictures; a distance is of two"),
         (lambda: verydeep.evaluate(weights, "few"), "tells pictures by numbers, and no classes"),
         (lambda: verydeep.predict(weights, "few"), "tells pictures by numbers, and no classes"),
     ]
