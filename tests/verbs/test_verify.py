@@ -150,6 +150,17 @@ def test_the_command_tells_figures_and_two_pictures(
     assert json.loads(out)["same"] is True
 
 
+def test_a_run_says_how_its_net_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("--width", "0.5", "--crop", "32", "--scale", "32", "--epochs", "1", "--batch", "8")
+    people()
+    code, out, err = run(capsys, "train", "people", "--task", "embed", "--net", "ResNet-8", *sizes,
+                         "--out", "faces")  # fmt: skip
+    assert code == 0, err
+    assert "use it   verydeep verify faces PICTURE PICTURE" in out
+    assert "equal error rate, %" in out
+    assert (Path("faces") / "report.html").is_file()
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -39,7 +39,7 @@ def in_words(run: Run, page: Path) -> str:
     about = as_data([run.tests[-1].scores]) if run.tests else None
     came_to = figures(run.located[-1].found) if run.located else None
     warning = came_to.no_better if came_to else about and about.get("no_better")
-    use = f"use it   {command('predict', run.folder, 'PICTURE', *_asked(run))}"
+    use = f"use it   {_use(run)}"
     chose = CHOSE if "test" in _roles(run) else f"{CHOSE}; there is no test part"
     return "\n".join(
         [
@@ -55,6 +55,16 @@ def in_words(run: Run, page: Path) -> str:
             *(_from_trained(run) if _could_be_tuned(run) else ()),
         ]
     )
+
+
+def _use(run: Run) -> str:
+    """The command that uses a net: what it is asked, and of what."""
+    table = run.network.table
+    if table.is_embedding:
+        return command("verify", run.folder, "PICTURE", "PICTURE")
+    if table.reads_boards:
+        return command("evaluate", run.folder, "GAMES", "--protocol", "centre")
+    return command("predict", run.folder, "PICTURE", *_asked(run))
 
 
 def _asked(run: Run) -> list[str]:
