@@ -6,7 +6,9 @@ The gradient of micro-batches is held against that of the whole batch at once, b
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -209,3 +211,45 @@ def test_what_no_embedding_can_be_learnt_from_is_one_line() -> None:
     for setting, value in others.items():
         with pytest.raises(UserError, match=f"{setting} parts the pictures of each class"):
             train("drawn:40x32", "run", TWO_CORES, epochs=1, **{setting: value, **SMALL})
+
+
+class _OfTwo(Ranks):
+    """One of two processes that meet in this one, each in a thread of its own."""
+
+    def __init__(self, rank: int, meeting: Barrier, table: dict[int, list[torch.Tensor]]) -> None:
+        super().__init__(rank, 2)
+        self.meeting, self.table = meeting, table
+
+    def all_reduce(self, tensors: Any, what: str, *, exactly: bool = False) -> None:
+        self.table[self.rank] = [tensor.clone() for tensor in tensors]
+        self.meeting.wait()
+        for i, tensor in enumerate(tensors):
+            tensor.copy_(self.table[0][i] + self.table[1][i])
+        self.meeting.wait()
+
+
+def test_two_processes_learn_what_one_does() -> None:
+    settings = Settings(
+        task="embed", net="A", width=0.0625, crop=32, fc=16, scale=(32, 32), batch=21,
+        sampling="grouped", micro_batch=4, dropout=0.0,
+    )  # fmt: skip
+    data = open_dataset("drawn:40x32")
+    table = settings.sizes.table(EMBED.last_rows(data))
+    network = Network.random(table, (), Pixels((32, 32), (128.0,) * 3, (60.0,) * 3), "he", 0)
+    meeting, met = Barrier(2), dict[int, list[torch.Tensor]]()
+
+    def gradients(rank: int, count: int) -> tuple[float, list[torch.Tensor]]:
+        source = CropSource(data.train, network.pixels, share=(rank, count))
+        batch = next(batches(source, settings, 0, 1))
+        ranks = _OfTwo(rank, meeting, met) if count == 2 else Ranks()
+        with ThreadPoolExecutor(1) as pool:
+            step = Step(Training.of(deepcopy(network), settings), settings, pool, ranks)
+            loss, found, _ = step.gradients(batch, 0)
+        return float(loss), found
+
+    loss, alone = gradients(0, 1)
+    with ThreadPoolExecutor(2) as both:
+        for theirs, found in both.map(lambda rank: gradients(rank, 2), (0, 1)):
+            assert theirs == pytest.approx(loss, rel=1e-5)
+            for one, other in zip(found, alone, strict=True):
+                torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-3)

@@ -105,7 +105,7 @@ def test_what_cannot_be_verified_is_one_line(weights: Path) -> None:
         (lambda: verydeep.verify(weights, people("two", 1, 1, 1, 1)), "each has one picture"),
         (lambda: verydeep.verify(weights, people("one", 5)), "one has 1 identity"),
         (lambda: verydeep.verify(weights, "two", far=1.5), "a false accept rate of 1.5"),
-        (lambda: verydeep.distance(weights, "few", "few"), "16 pictures; a distance is of two"),
+        (lambda: verydeep.distance(weights, "few", "few"), "32 pictures; a distance is of two"),
         (lambda: verydeep.evaluate(weights, "few"), "tells pictures by numbers, and no classes"),
         (lambda: verydeep.predict(weights, "few"), "tells pictures by numbers, and no classes"),
     ]
@@ -148,6 +148,17 @@ def test_the_command_tells_figures_and_two_pictures(
     assert out.startswith("another: squared distance ")
     _, out, _ = run(capsys, "verify", str(weights), *two, "--threshold", "5", "--json")
     assert json.loads(out)["same"] is True
+
+
+def test_a_run_says_how_its_net_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("--width", "0.5", "--crop", "32", "--scale", "32", "--epochs", "1", "--batch", "8")
+    people()
+    code, out, err = run(capsys, "train", "people", "--task", "embed", "--net", "ResNet-8", *sizes,
+                         "--out", "faces")  # fmt: skip
+    assert code == 0, err
+    assert "use it   verydeep verify faces PICTURE PICTURE" in out
+    assert "equal error rate, %" in out
+    assert (Path("faces") / "report.html").is_file()
 
 
 @pytest.mark.parametrize(

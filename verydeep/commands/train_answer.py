@@ -10,6 +10,7 @@ from verydeep.commands.compare import cells
 from verydeep.commands.evaluate_boxes import data_of
 from verydeep.commands.evaluate_several import blindly
 from verydeep.evaluation.chance import Blind
+from verydeep.go import positions
 from verydeep.localisation.figures import figures
 from verydeep.report.page import write_page
 from verydeep.report.tables import percent, text_table
@@ -38,7 +39,7 @@ def in_words(run: Run, page: Path) -> str:
     about = as_data([run.tests[-1].scores]) if run.tests else None
     came_to = figures(run.located[-1].found) if run.located else None
     warning = came_to.no_better if came_to else about and about.get("no_better")
-    use = f"use it   {command('predict', run.folder, 'PICTURE', *_asked(run))}"
+    use = f"use it   {_use(run)}"
     chose = CHOSE if "test" in _roles(run) else f"{CHOSE}; there is no test part"
     return "\n".join(
         [
@@ -54,6 +55,16 @@ def in_words(run: Run, page: Path) -> str:
             *(_from_trained(run) if _could_be_tuned(run) else ()),
         ]
     )
+
+
+def _use(run: Run) -> str:
+    """The command that uses a net: what it is asked, and of what."""
+    table = run.network.table
+    if table.is_embedding:
+        return command("verify", run.folder, "PICTURE", "PICTURE")
+    if table.reads_boards:
+        return command("evaluate", run.folder, "GAMES", "--protocol", "centre")
+    return command("predict", run.folder, "PICTURE", *_asked(run))
 
 
 def _asked(run: Run) -> list[str]:
@@ -79,7 +90,7 @@ def _blindly(about: dict[str, Any]) -> str:
 
 def _could_be_tuned(run: Run) -> bool:
     """Whether weights trained on ILSVRC might do better: not many pictures, and none are drawn."""
-    few = len(run.dataset.train) < MANY and run.dataset.kind != "drawn"
+    few = len(run.dataset.train) < MANY and run.dataset.kind not in ("drawn", positions.KIND)
     return few and run.settings.start is None and run.settings.task == "classify"
 
 

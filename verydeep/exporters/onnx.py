@@ -32,7 +32,12 @@ OUTPUTS = (SCORES, POSTERIORS)
 
 
 def usual_outputs(network: Network) -> Sequence[str]:
-    """What comes out where nothing is said; of a net that finds places, these at each position."""
+    """What comes out where nothing is said; of a net that finds places, these at each position.
+
+    Of a net of embeddings it is that of each.
+    """
+    if network.table.is_embedding:
+        return (network.table.ends[network.table.learnt],)
     return (SCORE_MAP,) if network.table.places else OUTPUTS
 
 
@@ -75,6 +80,11 @@ def onnx_parts(
         raise UserError(
             f"{network.table.name} reads {network.table.channels} planes, and what is exported "
             f"takes RGB pictures; keep our own file"
+        )
+    if network.table.reads_boards:
+        raise UserError(
+            f"{network.table.name} reads positions of Go, and what is exported takes pictures; "
+            f"keep our own file"
         )
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
     if size > MOST_BYTES:

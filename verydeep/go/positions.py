@@ -1,8 +1,8 @@
 """Positions of Go as a dataset: each a picture of three bytes a point, its class the move.
 
 Files are .sgf, in a folder or below it; `train/`, `val/` and `test/` are parts, or else games are
-split by the seed, never the positions of one. What is learnt from is in there in all eight
-symmetries, as AlphaGo's was. Boards are of 19 x 19; passes are no moves to learn.
+split by the seed, never the positions of one. What is learnt from comes in all eight symmetries, as
+AlphaGo's did (`with_symmetries`). Boards are of 19 x 19; passes are no moves to learn.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -85,12 +85,9 @@ def open(where: str | Path, split: int = 0) -> Dataset:
         str(root),
         KIND,
         tuple(name_of(point) for point in range(SIZE * SIZE)),
-        {
-            role: _part(found, games, SYMMETRIES if role == "train" else 1)
-            for role, games in parts.items()
-        },
+        {role: _part(found, games) for role, games in parts.items()},
         made,
-        (f"games{note}: {told}; those to train on in all 8 symmetries", *found.notes()),
+        (f"games{note}: {told}", *found.notes()),
         fingerprint(found.lines),
     )
 
@@ -192,8 +189,8 @@ def _in_order(parts: Mapping[str, list[int]]) -> dict[str, list[int]]:
     return {role: parts[role] for role in ROLES if role in parts}
 
 
-def _part(found: _Found, games: Sequence[int], symmetries: int) -> Part:
-    """The positions of some games, each in so many symmetries."""
+def _part(found: _Found, games: Sequence[int]) -> Part:
+    """The positions of some games."""
     rows = [
         (game, number, point)
         for game in games
@@ -210,23 +207,16 @@ def _part(found: _Found, games: Sequence[int], symmetries: int) -> Part:
         )
 
     def source(i: int) -> Code:
-        place, turned = divmod(i, symmetries)
         with lock:  # threads that ask for one game wait for it, and do not make it each
-            code = codes(int(whose[place]))[numbers[place]]
-        return np.ascontiguousarray(symmetric(code.transpose(2, 0, 1), turned).transpose(1, 2, 0))
+            code: Code = codes(int(whose[i]))[numbers[i]]
+        return code
 
-    turned = np.array(
-        [[symmetric_point(point, k) for k in range(symmetries)] for point in range(SIZE * SIZE)]
-    )
-    names = _Names([found.names[game] for game in whose.tolist()], numbers, symmetries)
-    keys = _keys(found, whose, numbers, symmetries)
-    return Part(names, turned[points].reshape(-1), source, keys=keys)
+    names = _Names([found.names[game] for game in whose.tolist()], numbers)
+    return Part(names, points.copy(), source, keys=_keys(found, whose, numbers))
 
 
-def _keys(
-    found: _Found, games: Int64[np.ndarray, " P"], numbers: Int64[np.ndarray, " P"], symmetries: int
-) -> Keys:
-    """Which position each is: of which game, wherever its file lies, which move, which symmetry.
+def _keys(found: _Found, games: Int64[np.ndarray, " P"], numbers: Int64[np.ndarray, " P"]) -> Keys:
+    """Which position each is: of which game, wherever its file lies, and which move.
 
     That boards of two games are alike makes them no copies: other moves were played on them.
     """
@@ -235,22 +225,43 @@ def _keys(
         for game, one in enumerate(found.games)
     }
     own = np.frombuffer(b"".join(digests[game] for game in games.tolist()), np.uint64)
-    turns = np.arange(symmetries, dtype=np.uint64) * np.uint64(TURN)
-    keys = own[:, None] + (numbers.astype(np.uint64) * np.uint64(MOVE))[:, None] + turns
-    flat: Keys = keys.reshape(-1).view(np.int64)
-    return flat
+    keys: Keys = (own + numbers.astype(np.uint64) * np.uint64(MOVE)).view(np.int64)
+    return keys
+
+
+def with_symmetries(dataset: Dataset) -> Dataset:
+    """The dataset with each position to learn from in all eight symmetries, one after another."""
+    name = dataset.roles["train"]
+    parts = {**dataset.parts, name: in_symmetries(dataset.parts[name])}
+    note = f"positions to learn from come in all {SYMMETRIES} symmetries"
+    return replace(dataset, parts=parts, notes=(*dataset.notes, note))
+
+
+def in_symmetries(part: Part) -> Part:
+    """Positions i of a part as 8 i to 8 i + 7, turned and mirrored with their moves."""
+
+    def source(i: int) -> Code:
+        place, turned = divmod(i, SYMMETRIES)
+        code = np.asarray(part.source(place)).transpose(2, 0, 1)
+        return np.ascontiguousarray(symmetric(code, turned).transpose(1, 2, 0))
+
+    turned = np.array(
+        [[symmetric_point(point, k) for k in range(SYMMETRIES)] for point in range(SIZE * SIZE)]
+    )
+    turns = np.arange(SYMMETRIES, dtype=np.uint64) * np.uint64(TURN)
+    assert part.keys is not None
+    keys: Keys = (part.keys.view(np.uint64)[:, None] + turns).reshape(-1).view(np.int64)
+    return Part(_Turned(part.names), turned[part.labels].reshape(-1), source, keys=keys)
 
 
 class _Names(Sequence[str]):
-    """Positions by game and the number of the move to come, counted from 1, and by symmetry."""
+    """Positions by game and the number of the move to come, counted from 1."""
 
-    def __init__(
-        self, games: Sequence[str], numbers: Int64[np.ndarray, " P"], symmetries: int
-    ) -> None:
-        self.games, self.numbers, self.symmetries = games, numbers, symmetries
+    def __init__(self, games: Sequence[str], numbers: Int64[np.ndarray, " P"]) -> None:
+        self.games, self.numbers = games, numbers
 
     def __len__(self) -> int:
-        return len(self.numbers) * self.symmetries
+        return len(self.numbers)
 
     @overload
     def __getitem__(self, i: int) -> str: ...
@@ -261,6 +272,26 @@ class _Names(Sequence[str]):
     def __getitem__(self, i: int | slice) -> str | list[str]:
         if isinstance(i, slice):
             return [self[k] for k in range(*i.indices(len(self)))]
-        place, turned = divmod(range(len(self))[i], self.symmetries)
-        symmetry = f" in symmetry {turned}" if turned else ""
-        return f"{self.games[place]}/move {self.numbers[place] + 1}{symmetry}"
+        return f"{self.games[i]}/move {self.numbers[i] + 1}"
+
+
+class _Turned(Sequence[str]):
+    """Such names of positions in all symmetries, one after another."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def __len__(self) -> int:
+        return SYMMETRIES * len(self.names)
+
+    @overload
+    def __getitem__(self, i: int) -> str: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> list[str]: ...
+
+    def __getitem__(self, i: int | slice) -> str | list[str]:
+        if isinstance(i, slice):
+            return [self[k] for k in range(*i.indices(len(self)))]
+        place, turned = divmod(range(len(self))[i], SYMMETRIES)
+        return f"{self.names[place]} in symmetry {turned}" if turned else self.names[place]

@@ -7,6 +7,7 @@ from typing import Any
 
 from verydeep import tasks
 from verydeep.datasets import Dataset
+from verydeep.go import positions
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import Progress
 from verydeep.shell import command
@@ -36,7 +37,7 @@ def announce(progress: Progress, dataset: Dataset, choice: Choice, takes: str, o
 def instead(dataset: Dataset, choice: Choice, machine: Machine) -> str | None:
     """What would serve few pictures better than a net from random weights, in a line, or None."""
     settings, pictures = choice.settings, len(dataset.everything)
-    named = dataset.kind != "drawn" and settings.task == Settings().task
+    named = dataset.kind not in ("drawn", positions.KIND) and settings.task == Settings().task
     if settings.start is not None or not named or not are_few(len(dataset.train)):
         return None
     takes = ""

@@ -79,13 +79,15 @@ def train(
     dataset = task.fitting(opened(data, asked, task.several, task.apart))
     if not task.apart:  # of identities one picture will do, beside others
         refuse_too_small(dataset)
+    if not asked.get("start"):
+        refuse_boards_as_pictures(dataset, asked.get("net", Settings.net), task.name)
     origin = Memory()
     if asked.get("start"):
         start = weights.find(asked["start"])
         origin = remembered(start, dataset, "train anew, without --from")
     dataset = set_apart(dataset, origin, asked.get("start"), runtime)
     choice = choose(dataset.train, runtime.machine, given, recipe)
-    refuse_boards_as_pictures(dataset, choice.settings)
+    refuse_boards_as_pictures(dataset, choice.settings.net, task.name)
     refuse_nothing_apart(dataset, choice.settings.start)
     outputs = task.outputs(dataset)
     lost = said_of_lost_crops(dataset.train, choice.settings, outputs, dataset.where)

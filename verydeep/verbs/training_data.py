@@ -15,6 +15,7 @@ from verydeep.nets import alphago, named
 from verydeep.parts.annotations import counts_of
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.runtime import Runtime
+from verydeep.tasks.classify import CLASSIFY
 from verydeep.training.balance import classes_seen
 from verydeep.training.colours import colours
 from verydeep.training.loader import CropSource, remember
@@ -48,7 +49,8 @@ def set_apart(dataset: Dataset, origin: Memory, start: str | None, runtime: Runt
     """The dataset with nothing set aside that was learnt by what training starts from."""
     threads, progress = runtime.machine.threads, runtime.progress
     dataset = settled(dataset, origin, str(start), threads=threads, progress=progress)
-    return replace(dataset, notes=(*dataset.notes, *inspection.warnings(dataset)))
+    dataset = replace(dataset, notes=(*dataset.notes, *inspection.warnings(dataset)))
+    return positions.with_symmetries(dataset) if dataset.kind == positions.KIND else dataset
 
 
 def refuse_nothing_apart(dataset: Dataset, start: str | None) -> None:
@@ -61,18 +63,22 @@ def refuse_nothing_apart(dataset: Dataset, start: str | None) -> None:
         )
 
 
-def refuse_boards_as_pictures(dataset: Dataset, settings: Settings) -> None:
+def refuse_boards_as_pictures(dataset: Dataset, net: str, task: str) -> None:
     """Raises UserError where boards would be learnt as pictures, or pictures as boards."""
-    if dataset.kind == positions.KIND and not named.reads_boards(settings.net):
+    if dataset.kind == positions.KIND and task != CLASSIFY.name:
+        raise UserError(
+            f"{dataset.where} has positions of Go, whose moves are classes; leave --task out"
+        )
+    if dataset.kind == positions.KIND and not named.reads_boards(net):
         boards = ", ".join(net.name for net in alphago.FAMILY.nets)
         raise UserError(
             f"{dataset.where} has positions of Go, which nets of boards read; take --net, one of "
             f"{boards}"
         )
-    if dataset.kind != positions.KIND and named.reads_boards(settings.net):
+    if dataset.kind != positions.KIND and named.reads_boards(net):
         raise UserError(
-            f"{settings.net} reads positions of Go, and {dataset.where} has pictures; give a "
-            f"folder of .sgf files"
+            f"{net} reads positions of Go, and {dataset.where} has pictures; give a folder of "
+            f".sgf files"
         )
 
 
