@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from verydeep import schema, tensors_file
-from verydeep.report.units import Patch, plates, scale_of
+from verydeep.report.plates import Patch
+from verydeep.report.units import plates, scale_of
 from verydeep.schema import Between, Count, Line, Most, Positive, Sha256
 from verydeep.verbs.units import Row, Units
 
