@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from verydeep.benchmarks.ilsvrc_files import TRUTH
 from verydeep.datasets import open_dataset
 from verydeep.drawings import drawn
 from verydeep.drawings.drawing import Drawing, draw
+from verydeep.drawings.drawn import SERIES
 from verydeep.folders import folder
 from verydeep.packs import pack
 from verydeep.packs.writer import pack as packed
@@ -49,7 +51,7 @@ def test_a_picture_is_not_drawn_anew_for_its_box(monkeypatch: pytest.MonkeyPatch
         numbers.append(index)
         return draw(seed, index, size)
 
-    monkeypatch.setattr("verydeep.drawings.drawn.draw", counted)
+    monkeypatch.setitem(SERIES, "drawn", replace(SERIES["drawn"], draw=counted))
     part = open_dataset("drawn:40x48").train
     assert np.asarray(part.source(3)).shape == (48, 48, 3)
     for i in (3, 7, 7):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from threading import Condition
 from typing import Any
 
@@ -64,6 +65,18 @@ class Sums:
         return [total for (total,) in self._partial]
 
 
+@dataclass
+class _Turn:
+    """The sums that gradients go to, and the micro-batch that they are of.
+
+    It is all that a twin's hooks know: by more a weight would be held by its own hook, which
+    Python's collector does not see, and its network for ever.
+    """
+
+    sums: Sums
+    micro_batch: int
+
+
 class Twin:
     """The network once more, on the same weights, whose gradients go straight to a sum.
 
@@ -75,21 +88,22 @@ class Twin:
         for weight in network.parameters():
             same[id(weight)] = nn.Parameter(weight.detach(), weight.requires_grad)
         self.network = deepcopy(network, same)
-        self._sums, self._micro_batch = Sums(0, ()), 0
+        self._turn = _Turn(Sums(0, ()), 0)
         weights = dict(self.network.named_parameters())
         for number, name in enumerate(learnt):
             self._follow(number, name, weights[name])
 
     def backward(self, loss: Tensor, sums: Sums, micro_batch: int) -> None:
         """Adds the gradient of a micro-batch's loss to the sums."""
-        self._sums, self._micro_batch = sums, micro_batch
+        self._turn.sums, self._turn.micro_batch = sums, micro_batch
         loss.backward()  # type: ignore[no-untyped-call]
 
     def _follow(self, number: int, name: str, weight: Tensor) -> None:
         """Has a weight's gradient, which is the sums' tensor `number`, waited for and passed on."""
+        turn = self._turn
 
         def wait(gradient: Tensor) -> None:
-            self._sums.wait(number, self._micro_batch)
+            turn.sums.wait(number, turn.micro_batch)
 
         def wait_before(layer: nn.Module, given: Any, values: Tensor) -> None:
             if values.requires_grad:
@@ -98,7 +112,7 @@ class Twin:
         def add(weight: Tensor) -> None:
             assert weight.grad is not None
             gradient, weight.grad = weight.grad, None
-            self._sums.add(number, self._micro_batch, gradient)
+            turn.sums.add(number, turn.micro_batch, gradient)
 
         self.network.get_submodule(name.rpartition(".")[0]).register_forward_hook(wait_before)
         weight.register_post_accumulate_grad_hook(add)  # type: ignore[no-untyped-call]
