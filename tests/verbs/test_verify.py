@@ -85,6 +85,10 @@ def test_pairs_of_a_file_are_those_that_are_told(weights: Path) -> None:
     assert names[1] == {"arrow/arrow_0001.png", "disc/disc_0001.png"}
     assert found.accuracy is not None
     assert len(found.accuracy.folds) == 2
+    for i in (2, 3):  # without which nothing is left of the second fold
+        (folder / "disc" / f"disc_{i:04d}.png").write_bytes(b"no picture")
+    found = verydeep.verify(weights, folder, TWO_CORES, pairs="pairs.txt")
+    assert (found.counts, found.accuracy, len(found.left_out)) == ((1, 1), None, 2)
     Path("pairs.txt").write_text("arrow\t1\t9\n")
     with pytest.raises(UserError, match="1 of 2 pictures of the pairs are not in people"):
         verydeep.verify(weights, folder, TWO_CORES, pairs="pairs.txt")

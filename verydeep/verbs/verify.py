@@ -105,7 +105,8 @@ def _pairs(
     if of_file is not None:
         there = np.isin(of_file.left, read) & np.isin(of_file.right, read)
         every = of_file.only(np.flatnonzero(there))
-        return every, None if every.fold is None else every
+        several = every.fold is not None and len(np.unique(every.fold)) > 1
+        return every, every if several else None
     labels = part.labels[read]
     folds = _there(pairs_in_folds(labels, seed), read) if fold_count(labels) > 1 else None
     return _there(all_pairs(labels, seed), read), folds
