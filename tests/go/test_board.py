@@ -85,7 +85,7 @@ def test_a_ko_is_not_taken_back_at_once() -> None:
 
 
 def test_whoever_took_a_ko_may_fill_it() -> None:
-    """Where the other's move is not told, as in lessons: all around the point are its own stones."""
+    """Where the other's move is not told, as in lessons: its own stones are all around it."""
     found, names = board(KO)
     found.play(WHITE, names["a"])
     assert found.is_legal(WHITE, 6)
