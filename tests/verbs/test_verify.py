@@ -16,11 +16,13 @@ import pytest
 import verydeep
 from tests.conftest import TWO_CORES, drawn_photos
 from tests.verification.test_pairs import told as pairs_told
+from verydeep.commands import verify as command
 from verydeep.commands.main import main
 from verydeep.errors import PictureError, UserError
 from verydeep.nets.named import Sizes
 from verydeep.nets.network import Network
 from verydeep.pictures.preprocessing import Pixels
+from verydeep.verbs.verify import FAR
 from verydeep.verification.figures import equal_error_rate
 from verydeep.verification.pairs import all_pairs
 from verydeep.weights.file import save
@@ -170,6 +172,8 @@ def test_a_run_says_how_its_net_is_used(capsys: pytest.CaptureFixture[str]) -> N
     [
         (("verify", "people", "--threshold", "1"), "--threshold is none for a folder"),
         (("verify", "a.png", "b.png", "--part", "test"), "--part is none for two pictures"),
+        (("verify", "a.png", "b.png", "--far", "0.1"), "--far is none for two pictures"),
+        (("verify", "a.png", "b.png", "--seed", "1"), "--seed is none for two pictures"),
         (("verify", "a.png", "b.png", "c.png"), "3 pictures; give two, or a folder"),
         (("evaluate", "people", "--protocol", "crops"), "leave --protocol out"),
     ],
@@ -178,6 +182,7 @@ def test_wrong_words_are_one_line(
     weights: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], line: str
 ) -> None:
     people()
+    assert command.FAR == FAR
     code, _, err = run(capsys, words[0], str(weights), *words[1:])
     assert code == 2
     assert line in err.splitlines()[-1]
