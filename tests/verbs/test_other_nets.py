@@ -18,6 +18,7 @@ from verydeep.nets.network import Network
 from verydeep.pictures.preprocessing import BYTES, Pixels
 from verydeep.runtime.machine import Machine
 from verydeep.serving.model import served
+from verydeep.verbs.describe import net_of
 
 MOVES = tuple(name_of(point) for point in range(361))
 BOARDS = "AlphaGo-128 reads positions of Go, and no pictures: `"
@@ -78,6 +79,11 @@ def test_what_a_net_cannot_be_asked_is_one_line(
     out, err = capsys.readouterr()
     assert (leaving.value.code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"verydeep: {line}")
+
+
+def test_a_net_of_embeddings_is_told_as_one() -> None:
+    told = net_of(verydeep.load("numbers.safetensors").table).in_words
+    assert told.startswith("A, crop 32, to 128 numbers of length one, ")
 
 
 def test_the_same_is_said_from_python_and_by_the_server() -> None:
