@@ -161,7 +161,8 @@ def answer(found: Verified) -> str:
     notes = {
         f"of {others:,} pairs of two identities no FAR below {100 / others:.2g} % can be told":
             untold,
-        "accuracy is of folds, for which there are too few identities": folds is None,
+        "accuracy is of folds, and there are none: too few identities, or a list without":
+            folds is None,
         f"intervals of {found.identities} identities are no more than a hint":
             found.identities < FEW,
     }  # fmt: skip
