@@ -5,6 +5,8 @@ https://www.red-bean.com/sgf/ has the examples of variations, escapes and lines 
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from verydeep.formats import sgf
@@ -45,6 +47,16 @@ def test_text_is_utf8_or_what_ca_says() -> None:
     assert main_lines("(;CA[Shift_JIS]PB[囲碁ソ])".encode("shift_jis"))[0][0]["PB"] == ("囲碁ソ",)
     assert main_lines("(;CA[latin-1]PB[é])".encode("latin-1"))[0][0]["PB"] == ("é",)
     assert main_lines(b"\xef\xbb\xbf(;B[aa])") == [[{"B": ("aa",)}]]
+
+
+@pytest.mark.parametrize("text", [b"a" * 2**20, b"\\a" * 2**19])
+def test_a_long_text_takes_memory_as_its_size_has_it(text: bytes) -> None:
+    """The text in bytes, in letters, and unescaped; not a hundred bytes for each letter."""
+    tracemalloc.start()
+    main_lines(b"(;C[" + text + b"];B[aa])")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * 2**20
 
 
 @pytest.mark.parametrize(

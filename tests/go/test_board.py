@@ -84,6 +84,15 @@ def test_a_ko_is_not_taken_back_at_once() -> None:
     assert drawn(found).splitlines()[:3] == before.splitlines()[:3]
 
 
+def test_whoever_took_a_ko_may_fill_it() -> None:
+    """Where the other's move is not told, as in lessons: its own stones are all around it."""
+    found, names = board(KO)
+    found.play(WHITE, names["a"])
+    assert found.is_legal(WHITE, 6)
+    assert found.play(WHITE, 6) == set()
+    assert found.group(6)[0] == {2, 5, 6, 7, 10}
+
+
 def test_a_pass_lifts_a_simple_ko_but_no_superko() -> None:
     for rule, why in (("simple", None), ("positional", "repeats an earlier board")):
         found, names = board(KO, rule)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.go.diagrams import board, position
+from tests.go.test_ladders import RUNS
 from verydeep.go import planes as p
 from verydeep.go.board import BLACK, WHITE, Board
 from verydeep.go.coding import coded
@@ -155,26 +156,16 @@ def test_at_the_edge_one_stone_across_makes_an_eye_false() -> None:
 
 
 def test_ladders_are_on_the_moves_that_work() -> None:
-    """As in test_ladders: Black catches the stone at the edge from `a`; `b` leaves it out."""
-    text = """
-        . X O b . . .
-        . X a X X X .
-        . . X . . . .
-        . . . . . . .
-        . . . . . . .
-        . . . . . . .
-        . . . . . . .
-    """
-    given, names = position(text)
-    found = planes(given)
-    assert at(found, p.CATCHES, names["a"])
-    assert not found.reshape(48, -1)[p.FREES].any()
+    """As in test_ladders: Black catches the stone from `a`; from `b` it comes out at `a`, free."""
+    given, names = position(RUNS)
+    found = planes(given).reshape(48, -1)
+    assert np.flatnonzero(found[p.CATCHES]).tolist() == [names["a"]]
+    assert not found[p.FREES].any()
     atari = given.board.copy()
     atari.play(BLACK, names["b"])
-    white = planes(Position(atari, WHITE, given.played))
-    caught = {i for i in range(49) if at(white, p.FREES, i)}
-    assert caught <= {names["a"]}
-    assert not white.reshape(48, -1)[p.CATCHES].any()
+    white = planes(Position(atari, WHITE, given.played)).reshape(48, -1)
+    assert np.flatnonzero(white[p.FREES]).tolist() == [names["a"]]
+    assert not white[p.CATCHES].any()
 
 
 def played(seed: int, size: int, moves: int) -> Game:

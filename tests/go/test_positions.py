@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import verydeep
 from tests.conftest import TWO_CORES
@@ -68,6 +69,20 @@ def test_a_folder_of_games_is_positions_and_moves() -> None:
         assert torch.equal(layer(code)[0], torch.from_numpy(planes(position)).float())
         assert part.labels[i] == point
         assert part.names[i] == f"{path.name}/move {i + 1}"
+
+
+def test_games_beside_pictures_and_links_to_themselves_leave_pictures_what_they_are() -> None:
+    for name in ("ant", "bee"):
+        Path(f"photos/{name}").mkdir(parents=True)
+        for k in range(4):
+            Image.new("RGB", (8, 8), (k, 9, 9)).save(f"photos/{name}/{k}.png")
+    Path("photos/ant/notes.sgf").write_text(record(0))
+    Path("photos/.again").symlink_to(".again")
+    assert open_dataset("photos").classes == ("ant", "bee")
+    folder(2, "photos/bee")
+    assert open_dataset("photos").kind != "go"
+    folder(6, "photos/ant")
+    assert open_dataset("photos").kind == "go"
 
 
 def test_what_is_learnt_comes_in_all_symmetries_with_its_move() -> None:

@@ -306,6 +306,9 @@ def test_units_have_plates_and_a_page(run: Run) -> None:
         assert max(right - left, bottom - top) <= 3 * 48 / 40 + 1e-9
 
 
+UNITS = ("--units", "relu1_1", "--data", "drawn:10x48")
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -315,6 +318,8 @@ def test_units_have_plates_and_a_page(run: Run) -> None:
         ("--data", "drawn:10x48", "--units", "relu1_1", "--unit", "x"),
         ("--data", "drawn:10x48", "--units", "relu1_1", "--unit", "99"),
         ("pictures/a.png", "--units", "relu1_1", "--data", "drawn:10x48"),
+        (*UNITS, "--class", "bee"), (*UNITS, "--method", "gradcam"), (*UNITS, "--layer", "pool1"),
+        (*UNITS, "--sanity"), (*UNITS, "--engine", "torch"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_gets_one_line(run: Run, words: tuple[str, ...]) -> None:

@@ -16,11 +16,13 @@ import pytest
 import verydeep
 from tests.conftest import TWO_CORES, drawn_photos
 from tests.verification.test_pairs import told as pairs_told
+from verydeep.commands import verify as command
 from verydeep.commands.main import main
 from verydeep.errors import PictureError, UserError
 from verydeep.nets.named import Sizes
 from verydeep.nets.network import Network
 from verydeep.pictures.preprocessing import Pixels
+from verydeep.verbs.verify import FAR
 from verydeep.verification.figures import equal_error_rate
 from verydeep.verification.pairs import all_pairs
 from verydeep.weights.file import save
@@ -85,6 +87,10 @@ def test_pairs_of_a_file_are_those_that_are_told(weights: Path) -> None:
     assert names[1] == {"arrow/arrow_0001.png", "disc/disc_0001.png"}
     assert found.accuracy is not None
     assert len(found.accuracy.folds) == 2
+    for i in (2, 3):  # without which nothing is left of the second fold
+        (folder / "disc" / f"disc_{i:04d}.png").write_bytes(b"no picture")
+    found = verydeep.verify(weights, folder, TWO_CORES, pairs="pairs.txt")
+    assert (found.counts, found.accuracy, len(found.left_out)) == ((1, 1), None, 2)
     Path("pairs.txt").write_text("arrow\t1\t9\n")
     with pytest.raises(UserError, match="1 of 2 pictures of the pairs are not in people"):
         verydeep.verify(weights, folder, TWO_CORES, pairs="pairs.txt")
@@ -166,6 +172,8 @@ def test_a_run_says_how_its_net_is_used(capsys: pytest.CaptureFixture[str]) -> N
     [
         (("verify", "people", "--threshold", "1"), "--threshold is none for a folder"),
         (("verify", "a.png", "b.png", "--part", "test"), "--part is none for two pictures"),
+        (("verify", "a.png", "b.png", "--far", "0.1"), "--far is none for two pictures"),
+        (("verify", "a.png", "b.png", "--seed", "1"), "--seed is none for two pictures"),
         (("verify", "a.png", "b.png", "c.png"), "3 pictures; give two, or a folder"),
         (("evaluate", "people", "--protocol", "crops"), "leave --protocol out"),
     ],
@@ -174,6 +182,7 @@ def test_wrong_words_are_one_line(
     weights: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], line: str
 ) -> None:
     people()
+    assert command.FAR == FAR
     code, _, err = run(capsys, words[0], str(weights), *words[1:])
     assert code == 2
     assert line in err.splitlines()[-1]

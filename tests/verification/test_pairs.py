@@ -38,6 +38,22 @@ def test_of_more_pairs_so_many_of_each_kind_are_drawn_each_another() -> None:
     assert told(pairs) != told(all_pairs(labels, seed=4, most=500))
 
 
+@pytest.mark.parametrize(
+    ("counts", "of_one", "of_two"),
+    [((301, 5), 500, 500), ((400, 1), 500, 400), ((33,), 500, 0), ((2,) * 1100, 500, 500)],
+)
+def test_there_are_so_many_of_each_kind_or_all(
+    counts: tuple[int, ...], of_one: int, of_two: int
+) -> None:
+    """Of 400 and 1 there are 400 pairs of two, of 33 alike 528 of one, of 1,100 twins enough."""
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    pairs = all_pairs(labels, most=500)
+    assert (int(pairs.same.sum()), int((~pairs.same).sum())) == (of_one, of_two)
+    assert len({*told(pairs)}) == len(pairs)
+    assert (pairs.left != pairs.right).all()
+    assert (pairs.same == (labels[pairs.left] == labels[pairs.right])).all()
+
+
 def test_folds_share_no_identity_and_have_as_many_pairs_of_either_kind() -> None:
     labels = np.repeat(np.arange(30), 8)
     pairs = pairs_in_folds(labels, a_fold=40)

@@ -111,6 +111,10 @@ def explain(
 
     if pictures or data is None or units is None:
         raise UserError("units are looked for in labelled data: --units ROWS --data DATA")
+    of_maps = {"class": class_name, "method": method != "all-cheap", "layer": layer,
+               "sanity": sanity, "engine": engine}  # fmt: skip
+    if idle := [name for name, value in of_maps.items() if value]:
+        raise UserError(f"--{idle[0]} is of maps, and none of --units; leave it out")
     target = _Target.of(out, "units.html", overwrite)
     _units(weights, units, unit, data, count, target, device, offline, console, json)
 
@@ -187,7 +191,7 @@ def _maps(
 
 def _asked(pictures: list[str] | None, data: str | None, count: int, console: Any) -> Any:
     """Paths of pictures, or the dataset that some are taken of."""
-    from verydeep.datasets import open_dataset
+    from verydeep.datasets import open_dataset, with_pictures
     from verydeep.errors import UserError
     from verydeep.parts.given import found_pictures
 
@@ -196,7 +200,7 @@ def _asked(pictures: list[str] | None, data: str | None, count: int, console: An
     if bool(pictures) == (data is not None):
         raise UserError("give pictures to explain, or --data DATA to take some of")
     if data is not None:
-        return open_dataset(data)
+        return with_pictures(open_dataset(data))
     paths = found_pictures(pictures or [], console)
     if len(paths) > MOST:
         raise UserError(f"{len(paths):,} pictures for one page; explain {MOST} at once at most")

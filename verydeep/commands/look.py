@@ -68,13 +68,13 @@ def _opened(data: str, split: int) -> Any:
     from contextlib import suppress
     from dataclasses import replace
 
-    from verydeep.datasets import Dataset, open_dataset
+    from verydeep.datasets import Dataset, open_dataset, with_pictures
     from verydeep.errors import UserError
     from verydeep.parts.annotations import has_several
 
     found: Dataset | None = None
     try:
-        return open_dataset(data, split)
+        return with_pictures(open_dataset(data, split))
     except UserError as error:
         with suppress(UserError):
             found = open_dataset(data, split, several=True)

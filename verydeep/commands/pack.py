@@ -66,10 +66,10 @@ def _packed(
     data: str, out: Path, side: int, split: int, threads: int, console: Any
 ) -> dict[str, Any]:
     """Packs, and gives the header of the index."""
-    from verydeep.datasets import open_dataset
+    from verydeep.datasets import open_dataset, with_pictures
     from verydeep.packs.writer import pack as packed
 
-    dataset = open_dataset(data, split)
+    dataset = with_pictures(open_dataset(data, split))
     for note in dataset.notes:
         console.say(f"  {note}")
     return packed(dataset, out, side, threads, console)

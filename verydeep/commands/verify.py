@@ -25,6 +25,8 @@ from verydeep.commands.working import working
 if TYPE_CHECKING:
     from verydeep.verification.verified import Verified
 
+FAR = 1e-3
+"""The verb's own, which is not imported for help."""
 FEW = 20
 """Identities below which intervals are of little worth."""
 
@@ -38,7 +40,7 @@ def verify(
     pairs: Annotated[
         Path | None, typer.Option(help="A list of pairs, as LFW's pairs.txt. [default: all pairs]")
     ] = None,
-    far: Annotated[float, typer.Option(help="False accept rate that VAL is told at.")] = 1e-3,
+    far: Annotated[float, typer.Option(help="False accept rate that VAL is told at.")] = FAR,
     threshold: Annotated[
         float | None, typer.Option(help="Of two pictures: the squared distance of the same.")
     ] = None,
@@ -85,7 +87,8 @@ def verify(
         raise UserError(f"{len(data)} pictures; give two, or a folder with a folder per identity")
     if out is not None:
         refuse_taken(out, overwrite)
-    of_folder = {"pairs": pairs, "part": part, "out": out, "split-seed": split_seed}
+    of_folder = {"pairs": pairs, "part": part, "out": out, "split-seed": split_seed,
+                 "far": None if far == FAR else far, "seed": seed or None}  # fmt: skip
     of_two = {"threshold": threshold}
     idle = [name for name, value in (of_folder if len(data) == 2 else of_two).items()
             if value is not None]  # fmt: skip
@@ -158,7 +161,8 @@ def answer(found: Verified) -> str:
     notes = {
         f"of {others:,} pairs of two identities no FAR below {100 / others:.2g} % can be told":
             untold,
-        "accuracy is of folds, for which there are too few identities": folds is None,
+        "accuracy is of folds, and there are none: too few identities, or a list without":
+            folds is None,
         f"intervals of {found.identities} identities are no more than a hint":
             found.identities < FEW,
     }  # fmt: skip

@@ -18,7 +18,15 @@ from verydeep.parts.identities import with_identities_apart
 from verydeep.parts.seen import Memory, settled
 from verydeep.schema import MOST_SEED
 
-__all__ = ["Dataset", "Memory", "Part", "open_dataset", "refuse_too_small", "settled"]
+__all__ = [
+    "Dataset",
+    "Memory",
+    "Part",
+    "open_dataset",
+    "refuse_too_small",
+    "settled",
+    "with_pictures",
+]
 
 
 class Kind(Protocol):
@@ -88,6 +96,16 @@ def open_dataset(
             SEVERAL[kind](where, split) if kind in SEVERAL else kind.open(where, split).with_sets()
         )
     return kind.open(where, split)
+
+
+def with_pictures(dataset: Dataset) -> Dataset:
+    """The dataset; UserError for positions of Go, which are no pictures."""
+    if dataset.kind == positions.KIND:
+        raise UserError(
+            f"{dataset.where} has positions of Go, and no pictures; `verydeep train` and "
+            f"`verydeep evaluate` take it, with a net of boards"
+        )
+    return dataset
 
 
 def _of_archive(archive: Path, split: int, several: bool, apart: bool) -> Dataset:

@@ -81,6 +81,7 @@ class Predictor:
         name = chosen(engine, machine.device)
         model = load_any(weights, machine.device)
         networks = model.networks if isinstance(model, Stack) else (model,)
+        networks[0].table.refuse_boards()
         _ = networks[0].table.scores  # refuses a net without scores
         engines = engines_for(networks, name, machine.threads)
         return cls(model, engines, read_info(weights).is_unnamed, way)

@@ -25,7 +25,8 @@ Node = Mapping[str, tuple[str, ...]]
 """Values by the name of the property, in their order."""
 
 _BEGIN = re.compile(r"\(\s*;")
-_VALUE = re.compile(r"\s*\[((?:[^\]\\]|\\.)*)\]", re.DOTALL)
+_VALUE = re.compile(r"\s*\[((?:[^\]\\]++|\\.)*+)\]", re.DOTALL)
+"""Possessive, as every other way of matching fails too: nothing is kept to go back to."""
 _NAME = re.compile(r"[A-Za-z]{1,64}")
 _SPACE = re.compile(r"\s*")
 _CHARSET = re.compile(rb"CA\s*\[([A-Za-z0-9_.:+-]{1,40})\]")

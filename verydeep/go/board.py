@@ -113,7 +113,7 @@ class Board:
             return "outside of the board"
         if self.stones[point] != EMPTY:
             return "on a stone"
-        if point == self.taken_back:
+        if point == self.taken_back and self.captures(colour, point):  # and fills it not
             return "takes a ko back at once"
         near = self._near[point]
         if self.ko == "simple" and any(self.stones[other] == EMPTY for other in near):

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -29,7 +30,7 @@ from verydeep.go.coding import Code, coded
 from verydeep.go.games import Game, positions_of, read_games
 from verydeep.go.planes import planes, symmetric, symmetric_point
 from verydeep.parts.dataset import ROLES, Dataset, Keys, Part, fingerprint
-from verydeep.parts.entries import natural_key
+from verydeep.parts.entries import is_picture, natural_key
 from verydeep.parts.splitting import HELD_OUT, SPLIT
 
 KIND = "go"
@@ -45,11 +46,20 @@ KEPT = 512
 
 
 def is_here(where: str | Path) -> bool:
-    """Whether it is an .sgf file, or a folder with such files in it or in folders of it."""
+    """Whether it is an .sgf file, or a folder with as many of them, or in its folders, as pictures.
+
+    A folder that cannot be listed has none.
+    """
     root = Path(where)
     if root.is_file():
         return _is_sgf(root.name)
-    return root.is_dir() and any(_is_sgf(name) for name in _some_names(root))
+    if not root.is_dir():
+        return False
+    games = pictures = 0
+    for name in _some_names(root):
+        games += _is_sgf(name)
+        pictures += is_picture(name)
+    return games > 0 and games >= pictures
 
 
 def _is_sgf(name: str) -> bool:
@@ -58,13 +68,14 @@ def _is_sgf(name: str) -> bool:
 
 def _some_names(root: Path) -> Iterator[str]:
     folders: list[str] = []
-    with os.scandir(root) as entries:
+    with suppress(OSError), os.scandir(root) as entries:
         for entry in entries:
-            if entry.is_dir() and len(folders) < LOOKED_INTO:
-                folders.append(entry.path)
+            with suppress(OSError):  # of a link to itself
+                if len(folders) < LOOKED_INTO and entry.is_dir():
+                    folders.append(entry.path)
             yield entry.name
     for folder in folders:
-        with os.scandir(folder) as entries:
+        with suppress(OSError), os.scandir(folder) as entries:
             yield from (entry.name for entry in islice(entries, LOOKED_INTO))
 
 

@@ -268,6 +268,7 @@ class Network(nn.Module):
             raise UserError(f"top {top} names no class; at least 1 is needed")
         if self.table.places:
             raise UserError("this network finds places; verydeep.predict tells them by its weights")
+        self.table.refuse_boards()
 
         def answer(source: Source) -> Answer:
             return self.answer(self._posteriors_of(source), top)

@@ -157,6 +157,14 @@ class Table:
         """Whether what it reads are positions of Go, in three bytes a point, and no pictures."""
         return any(isinstance(row, Planes) for row in self.rows)
 
+    def refuse_boards(self) -> None:
+        """Raises UserError for a net that reads boards, or their planes, where pictures are due."""
+        if self.reads_boards or self.channels != 3:
+            test = command("evaluate", "WEIGHTS", "GAMES", "--protocol", "centre")
+            raise UserError(
+                f"{self.name} reads positions of Go, and no pictures: `{test}` tests it"
+            )
+
     @property
     def has_scores(self) -> bool:
         """Whether there are scores, and so classes."""

@@ -6,8 +6,9 @@ by the labels of the training part alone; of several labels a picture, by each o
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Int64
@@ -66,19 +67,19 @@ def grouped_draws(
     each = min(each, max(2, batch // 2))
     turns = [_endlessly(group, random) for group in groups]
     batches = []
-    coming: Iterator[int] = _endlessly(np.arange(len(groups)), random)
+    coming, waiting = _endlessly(np.arange(len(groups)), random), deque[int]()
     for _ in range(max(1, pictures // batch)):
         taken: list[int] = []
         here, later = set[int](), list[int]()
         while len(taken) < min(batch, pictures):
-            number = next(coming)
+            number = waiting.popleft() if waiting else next(coming)
             if number in here and len(here) < len(groups):
                 later.append(number)
                 continue
             here.add(number)
             size = min(each, len(groups[number]), min(batch, pictures) - len(taken))
             taken += islice(turns[number], size)
-        coming = chain(later, coming)
+        waiting.extendleft(reversed(later))
         batches.append(random.permutation(np.array(taken, np.int64)))
     return _numbered(np.concatenate(batches), pictures)
 

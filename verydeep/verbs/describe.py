@@ -34,6 +34,9 @@ class Net:
     def in_words(self) -> str:
         """Name, crop and size in words."""
         count = f"{self.parameters:,} parameters"
+        if self.table.is_embedding:
+            numbers = f"to {self.table.outputs} numbers of length one"
+            return f"{self.table.name}, crop {self.table.crop}, {numbers}, {count}"
         if not self.table.has_scores:  # its crop fixes nothing
             return f"{self.table.name} without its top (to {self.table.last}), {count}"
         return f"{self.table.name}, crop {self.table.crop}, {count}"

@@ -134,11 +134,14 @@ class Explainer:
 def loaded(given: str | Path | Network, machine: Machine, progress: Progress) -> Network:
     """The network of a weights file, of a run or of a name, or the one that is given.
 
-    Raises UserError where there is none, or it is a stack.
+    Raises UserError where there is none, or it is a stack, or reads no pictures.
     """
     if isinstance(given, Network):
-        return given
-    return weights.load(weights.find(given, progress), machine.device)
+        network = given
+    else:
+        network = weights.load(weights.find(given, progress), machine.device)
+    network.table.refuse_boards()
+    return network
 
 
 def explain(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from verydeep import tasks, weights
-from verydeep.datasets import Dataset, Part, open_dataset
+from verydeep.datasets import Dataset, Part, open_dataset, with_pictures
 from verydeep.descriptors.describe import Piece, described
 from verydeep.descriptors.features import Features, PartSaid, PieceSaid
 from verydeep.engines import engine as engines
@@ -159,6 +159,7 @@ def pieces_of(
     for path in paths:
         found = weights.find(path, runtime.progress)
         network = weights.load(found, runtime.machine.device)
+        network.table.refuse_boards()
         row = layer or usual_layer(network.table)
         cut = describing(network, row)
         chosen = scales_of(cut, scales, network.pixels.scale[0])
@@ -171,11 +172,13 @@ def given_of(pictures: Any, split: int, several: bool, progress: Progress) -> Gi
     """Pictures as data where they are labelled, or else one by one."""
     if isinstance(pictures, str | Path) and not has_magic(str(pictures)) and _is_data(pictures):
         try:
-            return Given.of(open_dataset(pictures, split, several), split)
+            dataset = open_dataset(pictures, split, several)
         except UserError as error:
             if not Path(pictures).is_dir():
                 raise
             progress.say(f"pictures without labels: {error}")
+        else:
+            return Given.of(with_pictures(dataset), split)
     each = given_pictures(pictures, progress).pictures
     names = tuple(
         str(one) if isinstance(one, str | Path) else f"picture {i + 1}"

@@ -17,7 +17,15 @@ import numpy as np
 import torch
 
 from verydeep import weights
-from verydeep.datasets import Dataset, Memory, Part, open_dataset, refuse_too_small, settled
+from verydeep.datasets import (
+    Dataset,
+    Memory,
+    Part,
+    open_dataset,
+    refuse_too_small,
+    settled,
+    with_pictures,
+)
 from verydeep.descriptors.describe import Piece
 from verydeep.descriptors.features import Features
 from verydeep.descriptors.learning import Learnt, learnt_from
@@ -124,7 +132,7 @@ def _opened(
     data: str | Path, weights_paths: Weights, split: int, several: bool, runtime: Runtime
 ) -> Dataset:
     """The data, with nothing set aside that the weights have learnt from."""
-    dataset = open_dataset(data, split, several)
+    dataset = with_pictures(open_dataset(data, split, several))
     refuse_too_small(dataset)
     paths = [weights_paths] if isinstance(weights_paths, str | Path) else weights_paths
     memory = Memory()

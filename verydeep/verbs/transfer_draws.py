@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from verydeep.benchmarks import caltech
-from verydeep.datasets import Dataset, Part, open_dataset
+from verydeep.datasets import Dataset, Part, open_dataset, with_pictures
 from verydeep.descriptors.describe import Descriptors
 from verydeep.descriptors.protocols import DrawsTested, DrawTested, Rows, scored_draw
 from verydeep.errors import UserError
@@ -62,7 +62,7 @@ def by_draws(work: Work, asked: Asked, stored_too: bool) -> Outcome:
 
     What cannot be drawn is refused before the work begins.
     """
-    dataset = _numbered(open_dataset(work.data, work.seed))
+    dataset = _numbered(with_pictures(open_dataset(work.data, work.seed)))
     everything = dataset.everything
     paper = CALTECHS.get(caltech.name_of(located(work.data)) or "")
     asked = asked.or_as(paper)

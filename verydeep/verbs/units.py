@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from verydeep.datasets import Dataset, open_dataset
+from verydeep.datasets import Dataset, open_dataset, with_pictures
 from verydeep.errors import UserError
 from verydeep.insight.naming import row_named
 from verydeep.insight.signals import frozen
@@ -97,7 +97,7 @@ def units(
     shapes = network.table.shapes(network.table.crop, network.table.crop)
     for name in names:
         _refuse_units(name, shapes[name][0], numbers or ())
-    dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    dataset = with_pictures(data if isinstance(data, Dataset) else open_dataset(data))
     part = dataset.by_role[dataset.held_out]
     found, faults = strongest(network, part, names, kept, machine.threads, progress)
     for fault in faults:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from verydeep import weights
-from verydeep.datasets import Part
+from verydeep.datasets import Part, with_pictures
 from verydeep.descriptors.describe import described
 from verydeep.descriptors.features import PieceSaid
 from verydeep.engines import engine as engines
@@ -75,7 +75,7 @@ def verify(
     listed = None if pairs is None else read_pairs(Path(pairs))
     path = weights.find(weights_path, runtime.progress)
     name = part_name or ("all" if listed else None)
-    dataset, name, part, role = to_test(path, data, split, name, runtime, apart=True)
+    dataset, name, part, role = to_test(path, data, split, name, runtime, with_pictures, apart=True)
     for note in dataset.notes:
         runtime.progress.say(note)
     where = dataset.where if name == "all" else f"{name} of {dataset.where}"
@@ -105,7 +105,8 @@ def _pairs(
     if of_file is not None:
         there = np.isin(of_file.left, read) & np.isin(of_file.right, read)
         every = of_file.only(np.flatnonzero(there))
-        return every, None if every.fold is None else every
+        several = every.fold is not None and len(np.unique(every.fold)) > 1
+        return every, every if several else None
     labels = part.labels[read]
     folds = _there(pairs_in_folds(labels, seed), read) if fold_count(labels) > 1 else None
     return _there(all_pairs(labels, seed), read), folds

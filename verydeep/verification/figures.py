@@ -75,9 +75,7 @@ def equal_error_rate(distances: Distances, same: Same) -> tuple[float, float]:
 def error_of(found: Curve) -> tuple[float, float]:
     """The same of a curve."""
     gap = found.far - (1 - found.val)
-    place = int(np.argmax(gap > -1e-12))
-    if place == 0:
-        return float(found.far[0]), float(found.accepted[1])
+    place = int(np.argmax(gap > -1e-12))  # never the first, where nothing is accepted
     share = -gap[place - 1] / (gap[place] - gap[place - 1])
     rate = found.far[place - 1] + share * (found.far[place] - found.far[place - 1])
     return float(rate), float(found.accepted[place])

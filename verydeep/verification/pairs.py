@@ -97,19 +97,33 @@ def _of_two(labels: Labels, most: int, random: np.random.Generator) -> Int64[np.
     """Pairs of two identities, all of them or so many, each another."""
     count = len(labels)
     total = count * (count - 1) // 2
-    if total <= 4 * most:
-        i, j = _of_number(np.arange(total))
-    else:  # of which most are of two: more than are wanted are left
-        i, j = _of_number(_drawn(total, 2 * most, random))
+    are_few = total <= 4 * most
+    i, j = _of_number(np.arange(total) if are_few else _drawn(total, 2 * most, random))
     found: Int64[np.ndarray, "M 2"] = np.stack([j, i], 1)[labels[i] != labels[j]]
     if len(found) > most:
-        found = found[np.sort(random.permutation(len(found))[:most])]
-    return found
+        return found[np.sort(random.permutation(len(found))[:most])]
+    return found if are_few else _of_two_alone(labels, most, random)
+
+
+def _of_two_alone(
+    labels: Labels, most: int, random: np.random.Generator
+) -> Int64[np.ndarray, "M 2"]:
+    """The same where most pairs are of one: those of two are counted, in the order of labels."""
+    order = np.argsort(labels, kind="stable")
+    others = np.searchsorted(labels[order], labels[order], side="right")  # where they begin
+    ends = np.cumsum(len(labels) - others)
+    total = int(ends[-1])
+    chosen = np.arange(total) if total <= most else _drawn(total, most, random)
+    first = np.searchsorted(ends, chosen, side="right")
+    second = len(labels) - (ends[first] - chosen)
+    return np.sort(np.stack([order[first], order[second]], 1), 1)
 
 
 def _drawn(total: int, count: int, random: np.random.Generator) -> Int64[np.ndarray, " M"]:
     """So many numbers below a total, each another, in order."""
     found = np.unique(random.integers(0, total, 2 * count))
+    if len(found) < count:  # of few more than are wanted
+        found = np.arange(total)
     chosen: Int64[np.ndarray, " M"] = np.sort(random.permutation(found)[:count])
     return chosen
 
