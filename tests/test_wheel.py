@@ -21,7 +21,7 @@ from tests.pages import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 SMALL = ["--net=A", "--width=0.125", "--crop=32", "--scale=40", "--batch=10", "--epochs=1"]
-BROWSER = ("page.html", "style.css", "script.js", "openapi.json")
+BROWSER = ("page.html", "style.css", "units.js", "script.js", "openapi.json")
 UV = shutil.which("uv")
 pytestmark = [
     pytest.mark.slow,
