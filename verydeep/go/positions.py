@@ -17,7 +17,6 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import overload
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -31,6 +30,7 @@ from verydeep.go.games import Game, positions_of, read_games
 from verydeep.go.planes import planes, symmetric, symmetric_point
 from verydeep.parts.dataset import ROLES, Dataset, Keys, Part, fingerprint
 from verydeep.parts.entries import is_picture, natural_key
+from verydeep.parts.names import MadeNames
 from verydeep.parts.splitting import HELD_OUT, SPLIT
 
 KIND = "go"
@@ -265,7 +265,7 @@ def in_symmetries(part: Part) -> Part:
     return Part(_Turned(part.names), turned[part.labels].reshape(-1), source, keys=keys)
 
 
-class _Names(Sequence[str]):
+class _Names(MadeNames):
     """Positions by game and the number of the move to come, counted from 1."""
 
     def __init__(self, games: Sequence[str], numbers: Int64[np.ndarray, " P"]) -> None:
@@ -274,19 +274,11 @@ class _Names(Sequence[str]):
     def __len__(self) -> int:
         return len(self.numbers)
 
-    @overload
-    def __getitem__(self, i: int) -> str: ...
-
-    @overload
-    def __getitem__(self, i: slice) -> list[str]: ...
-
-    def __getitem__(self, i: int | slice) -> str | list[str]:
-        if isinstance(i, slice):
-            return [self[k] for k in range(*i.indices(len(self)))]
+    def _one(self, i: int) -> str:
         return f"{self.games[i]}/move {self.numbers[i] + 1}"
 
 
-class _Turned(Sequence[str]):
+class _Turned(MadeNames):
     """Such names of positions in all symmetries, one after another."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -295,14 +287,6 @@ class _Turned(Sequence[str]):
     def __len__(self) -> int:
         return SYMMETRIES * len(self.names)
 
-    @overload
-    def __getitem__(self, i: int) -> str: ...
-
-    @overload
-    def __getitem__(self, i: slice) -> list[str]: ...
-
-    def __getitem__(self, i: int | slice) -> str | list[str]:
-        if isinstance(i, slice):
-            return [self[k] for k in range(*i.indices(len(self)))]
-        place, turned = divmod(range(len(self))[i], SYMMETRIES)
+    def _one(self, i: int) -> str:
+        place, turned = divmod(i, SYMMETRIES)
         return f"{self.names[place]} in symmetry {turned}" if turned else self.names[place]

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 
-class _Made(Sequence[str]):
+class MadeNames(Sequence[str]):
     """Texts that are made when they are asked for."""
 
     def _one(self, i: int) -> str:
@@ -30,7 +30,7 @@ class _Made(Sequence[str]):
     __hash__ = None  # type: ignore[assignment]
 
 
-class Names(_Made):
+class Names(MadeNames):
     """Names `<class>/<name>`, some 40 bytes each with their labels."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Names(_Made):
         return f"{self._classes[self._labels[i]]}/{name.decode(errors='surrogateescape')}"
 
 
-class Chosen(_Made):
+class Chosen(MadeNames):
     """Some of the names, in another order."""
 
     def __init__(self, names: Sequence[str], places: Int64[np.ndarray, " N"]) -> None:
@@ -63,7 +63,7 @@ class Chosen(_Made):
         return self._names[int(self._places[i])]
 
 
-class Chained(_Made):
+class Chained(MadeNames):
     """The names of several, one after another."""
 
     def __init__(self, pieces: Sequence[Sequence[str]]) -> None:
