@@ -20,7 +20,7 @@ from verydeep.errors import UserError
 from verydeep.go.board import Board
 from verydeep.go.games import LETTERS, positions_of, read_games
 from verydeep.go.planes import planes, symmetric, symmetric_point
-from verydeep.go.positions import with_symmetries
+from verydeep.go.symmetries import with_symmetries
 from verydeep.nets.special_layers import Planes
 from verydeep.pictures.preprocessing import Pixels
 

@@ -2,7 +2,7 @@
 
 Files are .sgf, in a folder or below it; `train/`, `val/` and `test/` are parts, or else games are
 split by the seed, never the positions of one. What is learnt from comes in all eight symmetries, as
-AlphaGo's did (`with_symmetries`). Boards are of 19 x 19; passes are no moves to learn.
+AlphaGo's did (`symmetries.py`). Boards are of 19 x 19; passes are no moves to learn.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -27,20 +27,20 @@ from verydeep.folders.layout import role_of
 from verydeep.go.board import name_of
 from verydeep.go.coding import Code, coded
 from verydeep.go.games import Game, positions_of, read_games
-from verydeep.go.planes import planes, symmetric, symmetric_point
+from verydeep.go.planes import planes
 from verydeep.parts.dataset import ROLES, Dataset, Keys, Part, fingerprint
 from verydeep.parts.entries import is_picture, natural_key
 from verydeep.parts.names import MadeNames
 from verydeep.parts.splitting import HELD_OUT, SPLIT
 
 KIND = "go"
-SIZE, SYMMETRIES = 19, 8
+SIZE = 19
 ENOUGH = 100
 """Games from which on some are set aside to test on beside those that choose the weights."""
 LOOKED_INTO = 100
 """Folders, and names in each, that are looked at for .sgf files."""
-MOVE, TURN = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
-"""Odd numbers of 64 bits, by which keys of one game differ."""
+MOVE = 0x9E3779B97F4A7C15
+"""An odd number of 64 bits, by whose multiples keys of one game differ."""
 KEPT = 512
 """Games whose coded positions are kept in memory: some 220 kB each."""
 
@@ -240,31 +240,6 @@ def _keys(found: _Found, games: Int64[np.ndarray, " P"], numbers: Int64[np.ndarr
     return keys
 
 
-def with_symmetries(dataset: Dataset) -> Dataset:
-    """The dataset with each position to learn from in all eight symmetries, one after another."""
-    name = dataset.roles["train"]
-    parts = {**dataset.parts, name: in_symmetries(dataset.parts[name])}
-    note = f"positions to learn from come in all {SYMMETRIES} symmetries"
-    return replace(dataset, parts=parts, notes=(*dataset.notes, note))
-
-
-def in_symmetries(part: Part) -> Part:
-    """Positions i of a part as 8 i to 8 i + 7, turned and mirrored with their moves."""
-
-    def source(i: int) -> Code:
-        place, turned = divmod(i, SYMMETRIES)
-        code = np.asarray(part.source(place)).transpose(2, 0, 1)
-        return np.ascontiguousarray(symmetric(code, turned).transpose(1, 2, 0))
-
-    turned = np.array(
-        [[symmetric_point(point, k) for k in range(SYMMETRIES)] for point in range(SIZE * SIZE)]
-    )
-    turns = np.arange(SYMMETRIES, dtype=np.uint64) * np.uint64(TURN)
-    assert part.keys is not None
-    keys: Keys = (part.keys.view(np.uint64)[:, None] + turns).reshape(-1).view(np.int64)
-    return Part(_Turned(part.names), turned[part.labels].reshape(-1), source, keys=keys)
-
-
 class _Names(MadeNames):
     """Positions by game and the number of the move to come, counted from 1."""
 
@@ -276,17 +251,3 @@ class _Names(MadeNames):
 
     def _one(self, i: int) -> str:
         return f"{self.games[i]}/move {self.numbers[i] + 1}"
-
-
-class _Turned(MadeNames):
-    """Such names of positions in all symmetries, one after another."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = names
-
-    def __len__(self) -> int:
-        return SYMMETRIES * len(self.names)
-
-    def _one(self, i: int) -> str:
-        place, turned = divmod(i, SYMMETRIES)
-        return f"{self.names[place]} in symmetry {turned}" if turned else self.names[place]

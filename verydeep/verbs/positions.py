@@ -10,7 +10,8 @@ from jaxtyping import Int64, UInt8
 from verydeep.errors import UserError
 from verydeep.go.games import positions_of, read_games
 from verydeep.go.planes import planes, symmetric, symmetric_point
-from verydeep.go.positions import SYMMETRIES, files_of, legal_part
+from verydeep.go.positions import files_of, legal_part
+from verydeep.go.symmetries import SYMMETRIES
 
 
 def positions(

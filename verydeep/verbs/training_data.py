@@ -11,6 +11,7 @@ from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, Part, inspection, settled
 from verydeep.errors import UserError
 from verydeep.go import positions
+from verydeep.go.symmetries import with_symmetries
 from verydeep.nets import alphago, named
 from verydeep.parts.annotations import counts_of
 from verydeep.pictures.preprocessing import Pixels
@@ -50,7 +51,7 @@ def set_apart(dataset: Dataset, origin: Memory, start: str | None, runtime: Runt
     threads, progress = runtime.machine.threads, runtime.progress
     dataset = settled(dataset, origin, str(start), threads=threads, progress=progress)
     dataset = replace(dataset, notes=(*dataset.notes, *inspection.warnings(dataset)))
-    return positions.with_symmetries(dataset) if dataset.kind == positions.KIND else dataset
+    return with_symmetries(dataset) if dataset.kind == positions.KIND else dataset
 
 
 def refuse_nothing_apart(dataset: Dataset, start: str | None) -> None:
