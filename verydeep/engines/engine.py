@@ -20,7 +20,8 @@ from verydeep.nets.rows import PICTURE
 from verydeep.nets.table import SCORES
 
 ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
-"""From the fastest on a CPU to the slowest: docs/results.md, "The speed of inference"."""
+"""From the fastest on a CPU to the slowest, of nets of 3 x 3 layers; of ResNet-50 and the like the
+second is the fastest: docs/results.md, "The speed of inference"."""
 PACKAGED = ("openvino", "onnxruntime")
 Trunk = Callable[[UInt8[Tensor, "B h w 3"]], Float[Tensor, "B C r c"]]
 """Pictures in; out what the row gives that stands before the first to look at a whole map."""
@@ -108,7 +109,7 @@ def words(name: str, asked: bool) -> str:
     """What is said of the engine, in a line."""
     if asked or name == "torch":
         return f"engine {name}"
-    return f"engine {name}, the fastest here on a CPU; --engine torch for PyTorch's own"
+    return f"engine {name}, the fastest on a CPU for 3 x 3 layers; --engine torch for PyTorch's own"
 
 
 def engine_for(network: Network, name: str = "torch", threads: int = 1, calls: int = 1) -> Engine:
