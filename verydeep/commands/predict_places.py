@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from verydeep.errors import UserError, escaped
 from verydeep.localisation.predictor import Found, Guess, Point
-from verydeep.report.found import Drawings
 from verydeep.report.tables import text_table
 from verydeep.tasks.localise import ANY
-from verydeep.verbs.localise import finds_places
+
+if TYPE_CHECKING:
+    from verydeep.report.found import Drawings
 
 SIDES = ("x_min", "y_min", "x_max", "y_max")
 
 
 def drawings(folder: Path, weights: Path) -> Drawings:
     """Where pictures are drawn to; UserError for a net that finds no places."""
+    from verydeep.report.found import Drawings  # here, for they take long to import
+    from verydeep.verbs.localise import finds_places
+
     if not finds_places(weights):
         raise UserError(f"{weights} places no boxes to be drawn; leave --save out")
     return Drawings(folder)
