@@ -7,7 +7,9 @@ instead of the usual 1 and 2, rounding errors are 1.5 times those of a plain con
 3 times (Barabasz et al., 2018, look for such points).
 
 Tensors here are [B, H, W, C]: every step works on rows of channels, and the products are 36 matrix
-products of tiles by channels. A strip of tiles is taken through all steps while it is in the cache.
+products of tiles by channels. A strip of tiles is taken through all steps while it is in the cache;
+a map of few strips is evaluated whole first, where threads share it. What they share depends on
+shapes alone, so that the numbers are the same by however many.
 """
 
 from __future__ import annotations
@@ -23,8 +25,11 @@ A, B = 2 / 3, 3 / 2
 TILE, POINTS = 4, 6
 TILES = 256
 """Tiles in a strip, about: many for each reading of the filters, few enough for the caches."""
+STRIPS, PARTS, CHANNELS = 2, 4, 128
+"""Of so few strips, or fewer, all tiles are evaluated first, in parts; what threads share then are
+the channels that come out."""
 
-Work = Callable[[int], None]
+Work = Callable[[int], object]
 Spread = Callable[[Work, Iterable[int]], None]
 """Calls some work for every number, in any order, and comes back when all is done."""
 
@@ -73,31 +78,51 @@ def convolution(
     result = images.new_empty(count, side * down, side * across, len(bias))
     together = max(1, TILES // (count * across))
 
-    def strip(top: int) -> None:
-        end = min(down, top + together)
-        shown = padded[:, TILE * top : TILE * end + 2]
-        place = result[:, side * top : side * end]
-        tiles = torch.bmm(_evaluated(shown, across), filters)
+    def evaluated(top: int, end: int, out: Tensor | None = None) -> Tensor:
+        return _evaluated(padded[:, TILE * top : TILE * end + 2], across, out).flatten(1, 3)
+
+    def finish(tiles: Tensor, top: int, end: int, some: slice) -> None:
+        place = result[:, side * top : side * end, :, some]
         tiles = tiles.view(POINTS, POINTS, count, end - top, across, -1)
-        _interpolated(tiles, place.view(count, end - top, side, across, side, -1), pool)
-        place += bias
+        _interpolated(tiles, place.view(count, -1, side, across, side, tiles.shape[5]), pool)
+        place += bias[some]
         if relu:
             place.relu_()
 
-    spread(strip, range(0, down, together))
+    def strip(top: int) -> None:
+        end = min(down, top + together)
+        finish(torch.bmm(evaluated(top, end), filters), top, end, slice(None))
+
+    def channels(first: int) -> None:
+        some = slice(first, first + CHANNELS)
+        finish(torch.bmm(values.flatten(1, 3), filters[:, :, some]), 0, down, some)
+
+    if spread is one_by_one or down > STRIPS * together:
+        spread(strip, range(0, down, together))
+    else:
+        values = images.new_empty(POINTS**2, count, down, across, images.shape[3])
+        few = -(-down // PARTS)
+        spread(
+            lambda top: evaluated(top, min(down, top + few), values[:, :, top : top + few]),
+            range(0, down, few),
+        )
+        spread(channels, range(0, len(bias), CHANNELS))
     return result[:, : height // 2, : width // 2] if pool else result[:, :height, :width]
 
 
-def _evaluated(shown: Float[Tensor, "B h w C"], across: int) -> Float[Tensor, "36 T C"]:
+def _evaluated(
+    shown: Float[Tensor, "B h w C"], across: int, out: Float[Tensor, "36 B n t C"] | None = None
+) -> Float[Tensor, "36 B n t C"]:
     """Tiles of 6 x 6, four apart, as values at the points."""
     count, height, width, channels = shown.shape
     down = height // TILE
     rows = shown.new_empty(POINTS, count, down, width, channels)
     _evaluate([shown[:, i : i + TILE * down - 3 : TILE] for i in range(POINTS)], rows)
-    values = shown.new_empty(POINTS, POINTS, count, down, across, channels)
+    if out is None:
+        out = shown.new_empty(POINTS**2, count, down, across, channels)
     columns = [rows[:, :, :, j : j + TILE * across - 3 : TILE] for j in range(POINTS)]
-    _evaluate(columns, values.unbind(1))
-    return values.view(POINTS * POINTS, -1, channels)
+    _evaluate(columns, out.view(POINTS, POINTS, *out.shape[1:]).unbind(1))
+    return out
 
 
 def _evaluate(d: Sequence[Tensor], out: Sequence[Tensor] | Tensor) -> None:
