@@ -373,6 +373,18 @@ def test_a_link_that_leads_nowhere_is_called_so(photos: Photos) -> None:
     assert not any("empty" in note for note in notes)
 
 
+def test_a_link_that_leads_to_itself_is_one_that_leads_nowhere(photos: Photos) -> None:
+    root = photos(2, 2)
+    for place in (root, root / "arrow"):
+        (place / "loop").symlink_to("loop")
+    (root / "arrow" / "loop.png").symlink_to("loop.png")
+    dataset = open_dataset(root)
+    assert dataset.classes == ("arrow", "crescent")
+    assert len(dataset.everything) == 4
+    (note,) = (note for note in dataset.notes if "lead nowhere" in note)
+    assert "links that lead nowhere: 2 (arrow/loop, arrow/loop.png)" in note
+
+
 COMPOSED, DECOMPOSED = "Caf\u00e9", "Cafe\u0301"
 """One name in Unicode's two forms, NFC and NFD, by UAX 15."""
 

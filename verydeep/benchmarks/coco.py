@@ -23,7 +23,7 @@ from verydeep.folders.tags import Tags, classes_of
 from verydeep.parts import splitting
 from verydeep.parts.annotations import Objects
 from verydeep.parts.dataset import ROLES, Dataset
-from verydeep.parts.entries import entries_of, is_hidden, is_picture, natural_key, some
+from verydeep.parts.entries import entries_of, is_folder, is_hidden, is_picture, natural_key, some
 from verydeep.pictures.boxes import rescaled
 from verydeep.pictures.reading import original_size
 
@@ -193,5 +193,5 @@ def _folder(root: Path, path: Path, told: Instances) -> Path | None:
 
 
 def _pictures(folder: Path) -> set[str]:
-    names = (entry.name for entry in entries_of(folder) if not entry.is_dir())
+    names = (entry.name for entry in entries_of(folder) if not is_folder(entry))
     return {name for name in names if is_picture(name) and not is_hidden(name)}

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from verydeep.benchmarks.ilsvrc_lists import WNID
-from verydeep.parts.entries import entries_of, is_picture, natural_key, some, why_empty
+from verydeep.parts.entries import entries_of, is_folder, is_picture, natural_key, some, why_empty
 
 DATA = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
 """Folders that may hold train/ and val/."""
@@ -110,7 +110,7 @@ class Pictures:
     def of(cls, root: Path) -> Pictures:
         """Those in the wnid folders of a folder, or where it has none, those in the folder."""
         entries = {entry.name: entry for entry in entries_of(root)}
-        wnids = sorted(n for n, e in entries.items() if WNID.fullmatch(n) and e.is_dir())
+        wnids = sorted(n for n, e in entries.items() if WNID.fullmatch(n) and is_folder(e))
         pictures = cls(root, sorted=bool(wnids))
         for wnid in wnids:
             pictures._take(entries_of(entries.pop(wnid).path), wnid, f"{wnid}/")
@@ -123,7 +123,7 @@ class Pictures:
     def _take(self, entries: list[os.DirEntry[str]], wnid: str, prefix: str) -> None:
         for entry in sorted(entries, key=lambda entry: natural_key(entry.name)):
             name = prefix + entry.name
-            if entry.name.startswith(".") or not is_picture(entry.name) or entry.is_dir():
+            if entry.name.startswith(".") or not is_picture(entry.name) or is_folder(entry):
                 self.left_out["no pictures by their names"].append(name)
             elif reason := why_empty(entry):
                 self.left_out[reason].append(name)

@@ -28,7 +28,7 @@ from verydeep.folders.tags import classes_of
 from verydeep.parts import splitting
 from verydeep.parts.annotations import LabelSets
 from verydeep.parts.dataset import ROLES, Dataset
-from verydeep.parts.entries import entries_of, is_hidden, natural_key, some
+from verydeep.parts.entries import entries_of, is_folder, is_hidden, natural_key, some
 
 
 def is_here(where: str | Path) -> bool:
@@ -148,7 +148,7 @@ def _listed(root: Path) -> tuple[dict[str, Listing], tuple[str, ...]]:
     notes = tuple(note for known in used for note in known.notes)
     if listings["train"].root == root:
         return listings, notes
-    names = (f"{e.name}/" if e.is_dir() else e.name for e in entries_of(root))
+    names = (f"{e.name}/" if is_folder(e) else e.name for e in entries_of(root))
     others = sorted(name for name in names if name.rstrip("/") not in taken)
     first = listings["train"].root.relative_to(root).parts[0]
     beside = (f"left alone beside {first}/: {some(others)}",) if others else ()
@@ -192,7 +192,7 @@ def _classes(listing: Listing) -> tuple[str, ...]:
     if classes:
         only = root / listing.pictures[classes[0]].folder
         if only != root and any(
-            entry.is_dir() and not is_hidden(entry.name) for entry in entries_of(only)
+            is_folder(entry) and not is_hidden(entry.name) for entry in entries_of(only)
         ):
             raise UserError(
                 f"one class folder only in {root}: '{classes[0]}'; its folders are the data: give "

@@ -19,7 +19,15 @@ from unicodedata import normalize
 
 from verydeep.errors import UserError
 from verydeep.parts.dataset import ROLES
-from verydeep.parts.entries import entries_of, is_hidden, is_picture, leads_up, natural_key, some
+from verydeep.parts.entries import (
+    entries_of,
+    is_folder,
+    is_hidden,
+    is_picture,
+    leads_up,
+    natural_key,
+    some,
+)
 
 PARTS = {
     **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
@@ -130,7 +138,7 @@ def _are_numbered(folders: Sequence[Path]) -> bool:
 
 def folders_of(folder: Path) -> list[Path]:
     """The folders in a folder in natural order, but for hidden ones and links to what is above."""
-    entries = [e for e in entries_of(folder) if not is_hidden(e.name) and e.is_dir()]
+    entries = [e for e in entries_of(folder) if not is_hidden(e.name) and is_folder(e)]
     names = [entry.name for entry in entries if not leads_up(entry, folder)]
     return [folder / name for name in sorted(names, key=natural_key)]
 
@@ -138,7 +146,9 @@ def folders_of(folder: Path) -> list[Path]:
 def holds_pictures(folder: Path) -> bool:
     """Whether pictures lie in a folder itself; the first that is met is enough."""
     with suppress(OSError), os.scandir(folder) as entries:  # the listing will name it
-        return any(is_picture(e.name) and not is_hidden(e.name) and not e.is_dir() for e in entries)
+        return any(
+            is_picture(e.name) and not is_hidden(e.name) and not is_folder(e) for e in entries
+        )
     return False
 
 
@@ -160,7 +170,7 @@ def refuse_no_classes(root: Path, unread: Mapping[str, str]) -> None:
 
 def lists_in(root: Path) -> list[str]:
     """Names of files that may be lists of labels."""
-    names = [entry.name for entry in entries_of(root) if not entry.is_dir()]
+    names = [entry.name for entry in entries_of(root) if not is_folder(entry)]
     return sorted((n for n in names if n.casefold().endswith(LISTS)), key=natural_key)
 
 

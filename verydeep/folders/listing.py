@@ -19,6 +19,7 @@ from verydeep.parts.entries import (
     UP,
     below,
     entries_of,
+    is_folder,
     is_hidden,
     leads_up,
     natural_key,
@@ -105,7 +106,7 @@ class Listing:
                 listing.left_out["hidden"].append(entry.name)
             elif leads_up(entry, root):
                 listing.left_out[UP].append(f"{entry.name}/")
-            elif entry.is_dir():
+            elif is_folder(entry):
                 listing._read_class(entry.name)
             else:
                 outside = "pictures outside any class folder"
@@ -125,7 +126,7 @@ class Listing:
         found: dict[str, list[_Picture]] = defaultdict(list)
         for entry in entries_of(root):
             name = entry.name
-            if entry.is_dir():
+            if is_folder(entry):
                 continue
             reason = "hidden" if is_hidden(name) else why_no_picture(name) or why_empty(entry)
             if name in labels and not reason:

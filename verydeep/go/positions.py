@@ -29,7 +29,7 @@ from verydeep.go.coding import Code, coded
 from verydeep.go.games import Game, positions_of, read_games
 from verydeep.go.planes import planes
 from verydeep.parts.dataset import ROLES, Dataset, Keys, Part, fingerprint
-from verydeep.parts.entries import is_picture, natural_key
+from verydeep.parts.entries import is_folder, is_picture, natural_key
 from verydeep.parts.names import MadeNames
 from verydeep.parts.splitting import HELD_OUT, SPLIT
 
@@ -71,7 +71,7 @@ def _some_names(root: Path) -> Iterator[str]:
     with suppress(OSError), os.scandir(root) as entries:
         for entry in entries:
             with suppress(OSError):  # of a link to itself
-                if len(folders) < LOOKED_INTO and entry.is_dir():
+                if len(folders) < LOOKED_INTO and is_folder(entry):
                     folders.append(entry.path)
             yield entry.name
     for folder in folders:

@@ -60,6 +60,14 @@ def entries_of(folder: Path | str) -> list[os.DirEntry[str]]:
         raise UserError(f"cannot list {folder}: {error.strerror}") from None
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; a link that leads to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def why_empty(entry: os.DirEntry[str]) -> str | None:
     """Why a file has nothing to read, as its kind is called in a note; None where it has."""
     try:
@@ -109,7 +117,7 @@ def below(folder: Path, root: Path) -> Below:
         places.add((status.st_dev, status.st_ino))
         for entry in entries_of(place):
             name = prefix + entry.name
-            if entry.is_dir():
+            if is_folder(entry):
                 if leads_up(entry, root):
                     found.passed_over.append((UP, f"{name}/"))
                 else:
@@ -148,5 +156,5 @@ def leads_up(entry: os.DirEntry[str], root: Path) -> bool:
     """Whether an entry is a link to a folder that it lies in itself, or that `root` does."""
     if not entry.is_symlink():
         return False
-    target = Path(entry.path).resolve()
+    target = os.path.realpath(entry.path)  # Path's own refuses a link that leads to itself
     return any(path.resolve().is_relative_to(target) for path in (Path(entry.path).parent, root))
