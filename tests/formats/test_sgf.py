@@ -46,6 +46,7 @@ def test_text_is_utf8_or_what_ca_says() -> None:
     assert main_lines("(;PB[囲碁])".encode())[0][0]["PB"] == ("囲碁",)
     assert main_lines("(;CA[Shift_JIS]PB[囲碁ソ])".encode("shift_jis"))[0][0]["PB"] == ("囲碁ソ",)
     assert main_lines("(;CA[latin-1]PB[é])".encode("latin-1"))[0][0]["PB"] == ("é",)
+    assert main_lines("(;PB[é])".encode("latin-1"))[0][0]["PB"] == ("é",)
     assert main_lines(b"\xef\xbb\xbf(;B[aa])") == [[{"B": ("aa",)}]]
 
 
@@ -63,8 +64,8 @@ def test_a_long_text_takes_memory_as_its_size_has_it(text: bytes) -> None:
     ("data", "line"),
     [
         (b"", "no game: '\\(;' stands nowhere in it"),
-        (b"\x89PNG\r\n\x1a\n\x00", "not UTF-8 in all of its bytes; save it as UTF-8"),
-        (b"(;PB[\xe9])", "not UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\x00", "no game: '\\(;' stands nowhere in it"),
+        (b"(;CA[utf-8]PB[\xe9])", "not utf-8 in all of its bytes; save it as UTF-8"),
         (b"(;CA[GB2312]PB[\xff\xff])", "not GB2312"),
         (b"(;CA[hex]B[aa])", "CA says 'hex', which is no text"),
         (b"(;CA[nonsense]B[aa])", "CA says 'nonsense'"),

@@ -42,7 +42,7 @@ def test_rectangles_of_points_are_all_of_them() -> None:
 
 
 def test_on_a_larger_board_tt_is_a_point() -> None:
-    (game,) = games("(;SZ[37];B[tt];W[AA])")
+    (game,) = games("(;SZ[37:37];B[tt];W[AA])")
     assert [point for _, point in game.moves] == [19 + 37 * 19, 26 + 37 * 26]
 
 
@@ -75,7 +75,7 @@ def test_an_illegal_move_is_one_line() -> None:
         ("(;HA[many])", "HA is 'many'"),
         ("(;B[aa];AB[bb])", "stones are set up after move 1"),
         ("no game", "no game: '(;' stands nowhere in it"),
-        (b"(;PB[\xff])", "not UTF-8"),
+        (b"(;CA[UTF-8]PB[\xff])", "not UTF-8"),
     ],
 )
 def test_what_is_no_game_of_go_is_one_line(text: str | bytes, line: str) -> None:

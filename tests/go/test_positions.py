@@ -131,7 +131,7 @@ def test_parts_that_lie_there_are_taken() -> None:
 def test_what_is_no_game_is_told_and_left_out() -> None:
     root = folder(3, moves=4)
     (root / "small.sgf").write_text(record(0, 4, 9))
-    (root / "broken.sgf").write_bytes(b"(;B[\xff")
+    (root / "broken.sgf").write_bytes(b"(;CA[UTF-8]B[\xff")
     (root / "wrong.sgf").write_text("(;B[aa];W[bb];B[bb];W[cc])")
     (root / "empty.sgf").write_text("(;SZ[19]C[none was played])")
     (root / "two.sgf").write_text(record(8, 4) + record(9, 4))

@@ -5,8 +5,9 @@ r"""SGF files (Smart Game Format, FF[4]): the main line of each game, as propert
     PropValue  = "[" text "]", in which "\" takes the letter after it as it is
 
 The main line is the first of the variations wherever there are several. Small letters in names are
-left out, as FF[3] has it; what stands before the first "(;" is ignored. Text is UTF-8, or what CA
-says. Files are read within limits, and nothing is called again for what is nested.
+left out, as FF[3] has it; what stands before the first "(;" is ignored. Text is what CA says or,
+where it says nothing, UTF-8 if it can be, else ISO-8859-1, as FF[4] has it. Files are read within
+limits, and nothing is called again for what is nested.
 """
 
 from __future__ import annotations
@@ -47,7 +48,12 @@ def main_lines(data: bytes) -> list[list[Node]]:
 def _decoded(data: bytes) -> str:
     """The text of a file; FormatError where it is not what it says."""
     said = _CHARSET.search(data[:4096])
-    name = said[1].decode() if said else "UTF-8"
+    if said is None:
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return data.decode("iso-8859-1")
+    name = said[1].decode()
     try:
         if not codecs.lookup(name)._is_text_encoding:
             raise LookupError

@@ -52,7 +52,7 @@ def game_of(nodes: Sequence[Node]) -> Game:
     root = nodes[0] if nodes else {}
     if (kind := _one(root, "GM", "1")) != "1":
         raise FormatError(f"GM is {quoted(kind)}, and Go is 1", "give games of Go")
-    size = _number(root, "SZ", 19, MOST, least=1)
+    size = _size(root)
     stones, moves, first = dict[int, int](), list[Move](), BLACK
     for node in nodes:
         for name, colour in SET_UP.items():
@@ -86,6 +86,12 @@ def _number(node: Node, name: str, otherwise: int, most: int, least: int = 0) ->
     if not re.fullmatch(r"[0-9]{1,6}", value) or not least <= int(value) <= most:
         raise FormatError(f"{name} is {quoted(value)}; it is from {least} to {most}", REMEDY)
     return int(value)
+
+
+def _size(root: Node) -> int:
+    """The side of the board, of one number or of two that are the same."""
+    across, _, down = _one(root, "SZ", "").partition(":")
+    return _number(root if across != down else {"SZ": (across,)}, "SZ", 19, MOST, least=1)
 
 
 def _points(value: str, size: int) -> Iterator[int]:
