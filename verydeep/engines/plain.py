@@ -6,6 +6,8 @@ depends on shapes alone, so that the numbers are the same by however many.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -34,17 +36,24 @@ def pointwise(
     result = images.new_empty(*images.shape[:3], len(weight))
     flat = result.view(len(rows), -1)
 
-    def product(some: slice, columns: slice) -> None:
-        place = flat[some, columns]
-        torch.addmm(bias[columns], rows[some], weight[columns].t(), out=place)
-        if relu:
-            place.relu_()
-
+    given = rows, weight, bias, relu, flat
     if len(rows) > 2 * LONG or spread is one_by_one:
-        spread(lambda top: product(slice(top, top + LONG), slice(None)), range(0, len(rows), LONG))
+        pieces = range(0, len(rows), LONG)
+        spread(lambda top: _product(*given, slice(top, top + LONG), slice(None)), pieces)
     else:
-        spread(lambda k: product(slice(None), slice(k, k + WIDE)), range(0, len(weight), WIDE))
+        pieces = range(0, len(weight), WIDE)
+        spread(lambda first: _product(*given, slice(None), slice(first, first + WIDE)), pieces)
     return result
+
+
+def _product(
+    rows: Tensor, weight: Tensor, bias: Tensor, relu: bool, out: Tensor, some: slice, columns: slice
+) -> None:
+    """Some rows and columns of a product, put where they belong."""
+    place = out[some, columns]
+    torch.addmm(bias[columns], rows[some], weight[columns].t(), out=place)
+    if relu:
+        place.relu_()
 
 
 def in_strips(
@@ -58,30 +67,54 @@ def in_strips(
     spread: Spread,
 ) -> Float[Tensor, "B K h w"]:
     """Any convolution, strip by strip of its map, with the ReLU and the 2 x 2 pool behind it."""
-    height, width = images.shape[2:]
-    reach, pad, stride = row.dilation * (row.kernel - 1) + 1, row.padding, row.stride
-    down, across = ((side + 2 * pad - reach) // stride + 1 for side in (height, width))
-
-    def of(shown: Tensor, down: int) -> Tensor:
-        padding = (down, pad)
-        found = F.conv2d(shown, weight, bias, stride, padding, row.dilation, row.groups)
-        found = found.relu_() if relu else found
-        return halved(found) if pool else found
-
+    layer = _Layer(row, weight, bias, relu, pool)
+    down, across = (layer.outputs(side) for side in images.shape[2:])
     strips = len(images) * down * across // PLACES
     if spread is one_by_one or strips < 2:
-        return of(images, pad)
+        return layer.of(images, row.padding)
     together = 2 * -(-down // (2 * strips))
     sides = (down // 2, across // 2) if pool else (down, across)
     result = images.new_empty(len(images), *sides, len(weight)).permute(0, 3, 1, 2)
+    spread(
+        lambda top: layer.strip(images, result, top, min(down, top + together)),
+        range(0, down, together),
+    )
+    return result
 
-    def strip(top: int) -> None:
-        first, last = stride * top - pad, stride * (min(down, top + together) - 1) + reach - pad
+
+@dataclass(frozen=True)
+class _Layer:
+    """A convolution with the ReLU and the 2 x 2 pool behind it, where they are asked for."""
+
+    row: Conv
+    weight: Tensor
+    bias: Tensor | None
+    relu: bool
+    pool: bool
+
+    @property
+    def reach(self) -> int:
+        """Places of a side that a value sees, from the first to the last."""
+        return self.row.dilation * (self.row.kernel - 1) + 1
+
+    def outputs(self, side: int) -> int:
+        """How many values the convolution gives along a side."""
+        return (side + 2 * self.row.padding - self.reach) // self.row.stride + 1
+
+    def of(self, images: Tensor, above: int) -> Tensor:
+        """What it gives of maps with so many zeros above and below."""
+        row, padding = self.row, (above, self.row.padding)
+        given = self.weight, self.bias, row.stride, padding, row.dilation, row.groups
+        found = F.conv2d(images, *given)
+        found = found.relu_() if self.relu else found
+        return halved(found) if self.pool else found
+
+    def strip(self, images: Tensor, result: Tensor, top: int, end: int) -> None:
+        """Puts the rows from `top` up to `end`, counted before the pool, where they belong."""
+        stride, pad, height = self.row.stride, self.row.padding, images.shape[2]
+        first, last = stride * top - pad, stride * (end - 1) + self.reach - pad
         shown = images[:, :, max(0, first) : last]
         if first < 0 or last > height:
             shown = F.pad(shown, (0, 0, max(0, -first), max(0, last - height)))
-        found, begin = of(shown, 0), top // 2 if pool else top
+        found, begin = self.of(shown, 0), top // 2 if self.pool else top
         result[:, :, begin : begin + found.shape[2]] = found
-
-    spread(strip, range(0, down, together))
-    return result

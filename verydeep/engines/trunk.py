@@ -37,10 +37,6 @@ VALUES = 2**22
 """Values that pictures shown together give in any row of a block, about: 16 MiB."""
 
 
-Path = Sequence[tuple[Row, list[str]]]
-"""Rows in order, each with the names of those that nothing later reads."""
-
-
 class WinogradTrunk:
     """Pictures in, what the trunk gives out, by `threads` at a call.
 
@@ -92,15 +88,15 @@ class WinogradTrunk:
 
     def _of_pieces(self, pieces: Sequence[Tensor], begin: str, end: str) -> Iterator[Tensor]:
         """What comes of each, on threads: whole pieces if there are enough, else their strips."""
-
-        def given(piece: Tensor, rules: Rules) -> Tensor:
-            return self.network.run({begin: piece}, [end], rules)[end]
-
         if self._pool is None:
-            return (given(piece, self._rules) for piece in pieces)
+            return (self._of(piece, begin, end, self._rules) for piece in pieces)
         if len(pieces) < self._threads:
-            return (given(piece, self._shared_rules) for piece in pieces)
-        return self._pool.map(torch.inference_mode()(lambda p: given(p, self._rules)), pieces)
+            return (self._of(piece, begin, end, self._shared_rules) for piece in pieces)
+        of = torch.inference_mode()(self._of)
+        return self._pool.map(lambda piece: of(piece, begin, end, self._rules), pieces)
+
+    def _of(self, piece: Tensor, begin: str, end: str, rules: Rules) -> Tensor:
+        return self.network.run({begin: piece}, [end], rules)[end]
 
     def _fused(
         self, path: list[tuple[Row, list[str]]], spread: Spread

@@ -15,6 +15,7 @@ shapes alone, so that the numbers are the same by however many.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -73,41 +74,61 @@ def convolution(
     count, height, width, _ = images.shape
     down, across = -(-height // TILE), -(-width // TILE)
     around = (0, 0, 1, TILE * across + 1 - width, 1, TILE * down + 1 - height)
-    padded = F.pad(images, around)
     side = TILE // 2 if pool else TILE
     result = images.new_empty(count, side * down, side * across, len(bias))
+    tiles = _Tiles(F.pad(images, around), result, side, across, filters, bias, relu)
     together = max(1, TILES // (count * across))
-
-    def evaluated(top: int, end: int, out: Tensor | None = None) -> Tensor:
-        return _evaluated(padded[:, TILE * top : TILE * end + 2], across, out).flatten(1, 3)
-
-    def finish(tiles: Tensor, top: int, end: int, some: slice) -> None:
-        place = result[:, side * top : side * end, :, some]
-        tiles = tiles.view(POINTS, POINTS, count, end - top, across, -1)
-        _interpolated(tiles, place.view(count, -1, side, across, side, tiles.shape[5]), pool)
-        place += bias[some]
-        if relu:
-            place.relu_()
-
-    def strip(top: int) -> None:
-        end = min(down, top + together)
-        finish(torch.bmm(evaluated(top, end), filters), top, end, slice(None))
-
-    def channels(first: int) -> None:
-        some = slice(first, first + CHANNELS)
-        finish(torch.bmm(values.flatten(1, 3), filters[:, :, some]), 0, down, some)
-
     if spread is one_by_one or down > STRIPS * together:
-        spread(strip, range(0, down, together))
+        spread(lambda top: tiles.strip(top, min(down, top + together)), range(0, down, together))
     else:
         values = images.new_empty(POINTS**2, count, down, across, images.shape[3])
         few = -(-down // PARTS)
         spread(
-            lambda top: evaluated(top, min(down, top + few), values[:, :, top : top + few]),
+            lambda top: tiles.evaluated(top, min(down, top + few), values[:, :, top : top + few]),
             range(0, down, few),
         )
-        spread(channels, range(0, len(bias), CHANNELS))
+        spread(
+            lambda first: tiles.channels(values, slice(first, first + CHANNELS)),
+            range(0, len(bias), CHANNELS),
+        )
     return result[:, : height // 2, : width // 2] if pool else result[:, :height, :width]
+
+
+@dataclass(frozen=True)
+class _Tiles:
+    """A convolution at work: its padded maps, and `result`, in which tiles have `side` rows."""
+
+    padded: Tensor
+    result: Tensor
+    side: int
+    across: int
+    filters: Tensor
+    bias: Tensor
+    relu: bool
+
+    def strip(self, top: int, end: int) -> None:
+        """Does some rows of tiles whole."""
+        products = torch.bmm(self.evaluated(top, end).flatten(1, 3), self.filters)
+        self._finish(products, top, end, slice(None))
+
+    def channels(self, values: Tensor, some: slice) -> None:
+        """Does some channels of what comes out, from the values of all tiles."""
+        products = torch.bmm(values.flatten(1, 3), self.filters[:, :, some])
+        self._finish(products, 0, values.shape[2], some)
+
+    def evaluated(self, top: int, end: int, out: Tensor | None = None) -> Tensor:
+        """The values of some rows of tiles at the points."""
+        return _evaluated(self.padded[:, TILE * top : TILE * end + 2], self.across, out)
+
+    def _finish(self, products: Tensor, top: int, end: int, some: slice) -> None:
+        side, across, count = self.side, self.across, len(self.padded)
+        place = self.result[:, side * top : side * end, :, some]
+        tiles = products.view(POINTS, POINTS, count, end - top, across, -1)
+        rows = place.view(count, -1, side, across, side, tiles.shape[5])
+        _interpolated(tiles, rows, side < TILE)
+        place += self.bias[some]
+        if self.relu:
+            place.relu_()
 
 
 def _evaluated(
