@@ -332,7 +332,7 @@ def test_predict_says_its_engine_and_answers_alike_with_another(
             main()
         said.append(capsys.readouterr())
     assert said[0].out == said[1].out
-    assert "engine winograd, the fastest on a CPU for 3 x 3 layers" in said[0].err
+    assert "engine winograd, the default on a CPU" in said[0].err
     assert "engine torch" in said[1].err
 
 

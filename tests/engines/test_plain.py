@@ -60,7 +60,7 @@ def test_a_convolution_of_one_place_is_a_product(
     count: int, spread: winograd.Spread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plain, "LONG", 100)
-    monkeypatch.setattr(plain, "WIDE", 7)
+    monkeypatch.setattr(plain, "CHANNELS", 7)
     images, weight, bias = torch.randn(count, 12, 12, 6), torch.randn(20, 6), torch.randn(20)
     found = plain.pointwise(images, weight, bias, relu=True, spread=spread)
     torch.testing.assert_close(found, F.linear(images, weight, bias).relu())

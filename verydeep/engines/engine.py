@@ -20,8 +20,8 @@ from verydeep.nets.rows import PICTURE
 from verydeep.nets.table import SCORES
 
 ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
-"""From the fastest on a CPU to the slowest, of nets of 3 x 3 layers; of ResNet-50 and the like the
-second is the fastest: docs/results.md, "The speed of inference"."""
+"""The default on a CPU first; which is the fastest depends on net, machine and batch:
+docs/results.md, "The speed of inference"."""
 PACKAGED = ("openvino", "onnxruntime")
 Trunk = Callable[[UInt8[Tensor, "B h w 3"]], Float[Tensor, "B C r c"]]
 """Pictures in; out what the row gives that stands before the first to look at a whole map."""
@@ -86,7 +86,7 @@ class Engine:
 
 
 def chosen(name: str | None, device: str, precision: str = "float32") -> str:
-    """The engine to use: the one named, or the fastest there is for a device and a precision.
+    """The engine to use: the one named, or the default for a device and a precision.
 
     Raises UserError for one that does not know them, or is not installed.
     """
@@ -109,7 +109,7 @@ def words(name: str, asked: bool) -> str:
     """What is said of the engine, in a line."""
     if asked or name == "torch":
         return f"engine {name}"
-    return f"engine {name}, the fastest on a CPU for 3 x 3 layers; --engine torch for PyTorch's own"
+    return f"engine {name}, the default on a CPU; --engine torch for PyTorch's own"
 
 
 def engine_for(network: Network, name: str = "torch", threads: int = 1, calls: int = 1) -> Engine:

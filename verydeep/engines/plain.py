@@ -13,14 +13,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from verydeep.engines.winograd import Spread, one_by_one
+from verydeep.engines.winograd import CHANNELS, Spread, one_by_one
 from verydeep.nets.layers import halved
 from verydeep.nets.rows import Conv
 
 PLACES = 6144
 """Places in a strip of a map, about: each strip costs PyTorch its preparations again."""
-LONG, WIDE = 512, 128
-"""Rows of a matrix product that are taken at once, or its columns where there are few rows."""
+LONG = 512
+"""Rows of a matrix product that are taken at once; where there are few, it is `CHANNELS` of it."""
 
 
 def pointwise(
@@ -41,8 +41,8 @@ def pointwise(
         pieces = range(0, len(rows), LONG)
         spread(lambda top: _product(*given, slice(top, top + LONG), slice(None)), pieces)
     else:
-        pieces = range(0, len(weight), WIDE)
-        spread(lambda first: _product(*given, slice(None), slice(first, first + WIDE)), pieces)
+        pieces = range(0, len(weight), CHANNELS)
+        spread(lambda first: _product(*given, slice(None), slice(first, first + CHANNELS)), pieces)
     return result
 
 

@@ -1,4 +1,4 @@
-"""The trunk of a network on a CPU, with convolutions by `winograd`.
+"""The trunk of a network on a CPU, with convolutions by `winograd` and by `plain`.
 
 The trunk is what stands before the first row that looks at the whole map of a crop. Each
 convolution takes the ReLU and the pooling that follow it along, and a few pictures go through a

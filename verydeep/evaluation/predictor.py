@@ -74,7 +74,7 @@ class Predictor:
         engine: str | None = None,
         way: str = "whole",
     ) -> Predictor:
-        """That of a weights file; `engine` is the name of one, or else the fastest there is.
+        """That of a weights file; `engine` is the name of one, or else the default.
 
         Raises UserError where the file cannot be used, or the net has no scores.
         """

@@ -109,7 +109,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Maker:
-    """What works out values: a network's trunk by the fastest engine, a few crops at a time.
+    """What works out values: a network's trunk by the default engine, a few crops at a time.
 
     How many those are does not depend on threads, so that the values do not.
     """

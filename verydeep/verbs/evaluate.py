@@ -47,7 +47,7 @@ def evaluate(
     or where the network was trained on this data; else all that it does not know. `part_name`
     ("train", "validation", "test", "all") says otherwise; what the network has learnt is in the
     first and the last of these alone. `split` is the seed of the split, by default that of the
-    training. `engine` names what runs the network; without it, the fastest there is for the
+    training. `engine` names what runs the network; without it, the default for the
     machine. Pools that round "up" (`pooling`) are Caffe's. A test that was cut short goes on where
     it was. `progress` listens, in place of whoever asked; `SILENT` tells nobody. Raises UserError
     where the data has classes that the network does not know, or has changed since an earlier

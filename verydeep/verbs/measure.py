@@ -131,7 +131,7 @@ def measure(
 ) -> Tested:
     """Tests one part by one protocol, of a stack `dense`'s, and writes the score file.
 
-    Without a `execution`, in float32 by the fastest engine there is for the machine. Pictures that
+    Without a `execution`, in float32 by the default engine for the machine. Pictures that
     cannot be read are left out, and named in the file. Raises UserError where the classes turn out
     to be in one of the other orders.
     """

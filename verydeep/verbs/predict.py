@@ -58,7 +58,7 @@ def predict(
     gives a list of `Point`: (name, x, y).
 
     `pictures` are whatever `Network.predict` takes, and what comes of them is the same; the engine
-    is the fastest there is for the device, where none is named. `progress` is told how far it is,
+    is the default for the device, where none is named. `progress` is told how far it is,
     by default whoever asked.
     """
     if top is not None and top < 1:
@@ -83,7 +83,7 @@ def answers(
 ) -> Iterator[tuple[str, list[Any] | str]]:
     """(picture, its answer), or (picture, why it cannot be read), one by one.
 
-    `engine` names what runs the network; without it, the fastest there is for the device. The
+    `engine` names what runs the network; without it, the default for the device. The
     others are those of `predict`.
     """
     machine, progress = Machine.this(device), progress or Shown()
