@@ -514,6 +514,15 @@ def test_norms_go_by_like_numbers_of_pictures(batch: int, micro: int) -> None:
     assert choose(part, TWO_CORES.machine, {"batch": batch}).settings.micro_batch == micro
 
 
+@pytest.mark.parametrize(("batch", "micro"), [(4, 8), (8, 8), (16, 8), (32, 8), (48, 12), (64, 16)])
+def test_a_batch_without_norms_is_shared_by_several_threads(batch: int, micro: int) -> None:
+    """By hand: a quarter of the batch, from 8 to 16."""
+    part = open_dataset("drawn:100x64").train
+    assert (
+        choose(part, TWO_CORES.machine, {"net": "A", "batch": batch}).settings.micro_batch == micro
+    )
+
+
 def test_micro_batches_are_made_smaller_for_memory_but_where_they_are_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -522,10 +531,10 @@ def test_micro_batches_are_made_smaller_for_memory_but_where_they_are_asked_for(
     of_recipe = Recipe("mine", {"net": "A", "width": 0.125, "crop": 32, "micro_batch": 8})
     for given, named, expected in (
         ({}, None, 3),  # of 25 pictures in two micro-batches of 13
-        ({"net": "A"}, None, 4),
+        ({"net": "A"}, None, 2),  # of 8
         ({"micro_batch": 12}, None, 12),
         ({"batch": 16}, of_recipe, 8),
-        ({"batch": 16}, Recipe("other", {"width": 0.125, "crop": 32}), 4),
+        ({"batch": 16}, Recipe("other", {"width": 0.125, "crop": 32}), 2),
     ):
         assert choose(part, TWO_CORES.machine, given, named).settings.micro_batch == expected
 

@@ -157,12 +157,12 @@ def _training(table: Table, batch: int) -> dict[str, float]:
     from verydeep.nets.cost import cost
     from verydeep.runtime.machine import cores
     from verydeep.training.duration import seconds_a_picture
-    from verydeep.training.footprint import footprint, micro_batch_of
+    from verydeep.training.footprint import footprint, micro_batch_of, shared_batch
     from verydeep.training.settings import Settings
 
     if batch < 1:
         raise UserError(f"--batch {batch}; at least 1 picture is needed")
-    at_once = min(batch, micro_batch_of(table, Settings.micro_batch))
+    at_once = min(batch, micro_batch_of(table, shared_batch(batch)))
     settings = Settings(crop=table.crop, scale=(table.crop,) * 2, batch=batch, micro_batch=at_once)
     return {
         "batch": batch,

@@ -69,7 +69,7 @@ def _constructor(table: Table) -> str | None:
 def _torchvision(table: Table) -> list[str]:
     side, (columns, *channels) = table.first_fc.kernel, _sizes(table)
     layers = _list(table)
-    norms = any(isinstance(row, BatchNorm) for row in table.rows)
+    norms = table.has_norms
     made = _sequential(table) if layers is None else f"make_layers({layers}, batch_norm={norms})"
     net = f"net = VGG({made}, num_classes={table.class_count})"
     if averages(table):
@@ -89,7 +89,7 @@ def _torchvision(table: Table) -> list[str]:
 def _timm(table: Table) -> list[str]:
     side, (columns, *channels) = table.first_fc.kernel, _sizes(table)
     layers = _list(table)
-    norms = any(isinstance(row, BatchNorm) for row in table.rows)
+    norms = table.has_norms
     norm_layer = ", norm_layer=BatchNorm2d" if norms else ""
     net = [
         f"net = VGG({layers or []}, num_classes={table.class_count}{norm_layer})",

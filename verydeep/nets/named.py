@@ -21,7 +21,7 @@ from verydeep.nets import (
 )
 from verydeep.nets.paper import Family, PaperNet
 from verydeep.nets.rewording import body, scaled, with_classes, with_last
-from verydeep.nets.rows import BatchNorm, Dropout
+from verydeep.nets.rows import Dropout
 from verydeep.nets.table import NORM_NAME, Table
 from verydeep.nets.words import PLANES, SOFTMAX, read_table
 
@@ -186,7 +186,7 @@ def _published(name: str) -> Table:
 
 def has_norms(name: str) -> bool:
     """Whether a net has norms."""
-    return any(isinstance(row, BatchNorm) for row in _published(name).rows)
+    return _published(name).has_norms
 
 
 def has_dropout(name: str, fc: int | None = None) -> bool:

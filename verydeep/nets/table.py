@@ -171,6 +171,11 @@ class Table:
         return SCORES in self.ends
 
     @property
+    def has_norms(self) -> bool:
+        """Whether there are norms."""
+        return any(isinstance(row, BatchNorm) for row in self.rows)
+
+    @property
     def has_several(self) -> bool:
         """Whether a picture may be of several classes, or none: each has a posterior by itself."""
         return any(isinstance(row, Sigmoid) for row in self.rows)

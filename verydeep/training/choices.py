@@ -11,7 +11,6 @@ from verydeep import randomness, tasks
 from verydeep.errors import PictureError, UserError
 from verydeep.nets import named
 from verydeep.nets.named import Sizes
-from verydeep.nets.rows import BatchNorm
 from verydeep.nets.table import NORM_NAME, Table
 from verydeep.parts.dataset import Part
 from verydeep.pictures.reading import picture_size
@@ -170,7 +169,7 @@ def _tuned(
     yield "initial", "glorot", "for the layers that are new"
     if not named.reads_boards(known("net")):
         yield from _scale(known, origin)
-    norms = any(isinstance(row, BatchNorm) for row in origin.table.rows)
+    norms = origin.table.has_norms
     yield from _batches(train, norms, known)
     yield from _tuning(train, machine, origin, known)
     if known("cached"):

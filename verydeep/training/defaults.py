@@ -17,7 +17,7 @@ from verydeep.nets.table import Table
 from verydeep.parts.dataset import Part
 from verydeep.runtime.machine import Machine
 from verydeep.training.choices import choices, of_boards, table_of
-from verydeep.training.footprint import micro_batch_of
+from verydeep.training.footprint import micro_batch_of, shared_batch
 from verydeep.training.recipes import CROP, Recipe, settings_of
 from verydeep.training.settings import MANY, Settings, checked, scale_text
 from verydeep.training.state import trains_trunk
@@ -73,23 +73,19 @@ def choose(
     if said.get("cached") and "colour" not in said:
         chosen["colour"], why["colour"] = 0.0, "none: fixed views are kept as they are"
     why |= dict.fromkeys(given, "as given")
-    if "micro_batch" not in said and machine.device == "cpu":
-        sizes = replace(Settings(), **{**chosen, **given}).sizes
-        asked = chosen.get("micro_batch", Settings().micro_batch)
-        size = micro_batch_of(table_of(sizes, origin), asked)
-        if size < asked:
-            chosen["micro_batch"], why["micro_batch"] = (
-                size,
-                "more pictures at a time would take much memory",
-            )
     settings = replace(Settings(), **{**chosen, **given})
+    table = table_of(settings.sizes, origin)
+    if "micro_batch" not in said and machine.device == "cpu":
+        asked = settings.micro_batch if table.has_norms else shared_batch(settings.batch)
+        settings = replace(settings, micro_batch=micro_batch_of(table, asked))
+        if settings.micro_batch < asked:
+            why["micro_batch"] = "more pictures at a time would take much memory"
     untold = {*BESIDES, *settings.without_effect, *(("divide",) if origin else ())}
     reasons = {
         field.name: why.get(field.name, "the paper's")
         for field in fields(Settings)
         if field.name in why or field.name not in untold
     }
-    table = table_of(settings.sizes, origin)
     initialisation.parsed(settings.initial)
     if settings.tune != "all" and origin is None:
         raise UserError(

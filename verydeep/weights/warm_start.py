@@ -21,7 +21,7 @@ from verydeep.nets.folding import folded
 from verydeep.nets.named import Sizes
 from verydeep.nets.network import Network
 from verydeep.nets.rewording import body, with_last, without_norms
-from verydeep.nets.rows import FC, BatchNorm, Conv
+from verydeep.nets.rows import FC, Conv
 from verydeep.nets.table import Table
 from verydeep.nets.words import HIDDEN, read_table
 from verydeep.pictures.preprocessing import Pixels
@@ -145,7 +145,7 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
     has norms itself. Raises UserError where a layer's shape is not that of the network's.
     """
     loaded = load(path)
-    norms = any(isinstance(row, BatchNorm) for row in network.table.rows)
+    norms = network.table.has_norms
     source = loaded if norms else folded(loaded)
     same = source.table.name == network.table.name or not source.table.has_scores
     alike = source.table.words[-1] == network.table.words[-1]  # soft-max, or boxes
