@@ -29,6 +29,7 @@ from verydeep.nets.cost import cost
 from verydeep.nets.network import build
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.threads import one_thread_each
+from verydeep.training.footprint import micro_batch_of, shared_batch
 from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
@@ -95,11 +96,13 @@ def measure(
 
 def ours(case: Case, device: str, compiled: bool = False) -> Way:
     """Our step on a batch of bytes, with dropout, colour shift and momentum."""
+    network = build(case.net, crop=case.crop, width=case.width).to(device).train()
+    at_once = Settings.micro_batch if network.table.has_norms else shared_batch(case.batch)
     settings = Settings(
         net=case.net, width=case.width, crop=case.crop, scale=(case.crop, case.crop),
-        batch=case.batch, compiled=compiled, precision="bf16" if device == "cuda" else "float32",
+        batch=case.batch, micro_batch=micro_batch_of(network.table, at_once), compiled=compiled,
+        precision="bf16" if device == "cuda" else "float32",
     )  # fmt: skip
-    network = build(case.net, crop=case.crop, width=case.width).to(device).train()
     network.to(memory_format=torch.channels_last)
     size = (case.batch, case.crop, case.crop, 3)
     batch = Batch(
