@@ -20,12 +20,16 @@ from tests.conftest import TWO_CORES, drawn_photos, objects
 from verydeep import weights
 from verydeep.commands.evaluate import evaluate as command
 from verydeep.datasets import open_dataset
+from verydeep.engines.engine import engine_for
 from verydeep.errors import UserError
 from verydeep.evaluation.scores import load_scores
+from verydeep.evaluation.views import protocol
 from verydeep.localisation.boxes_file import load_boxes
 from verydeep.localisation.choosing import choose_threshold
 from verydeep.localisation.figures import figures
+from verydeep.localisation.shares import boxes_of_shares
 from verydeep.nets.describing import classifying, describing
+from verydeep.pictures.preprocessing import centre_crop
 from verydeep.pictures.reading import read_picture
 from verydeep.runtime.progress import SILENT
 from verydeep.studies.plan import Measurement, Plan, Training
@@ -87,6 +91,26 @@ def test_the_centre_test_of_the_validation_part_is_the_figure_of_the_run(place: 
         progress=SILENT,
     )  # fmt: skip
     assert figures(found.found).top1 == pytest.approx(best, abs=1e-6)
+
+
+def test_centre_crops_are_of_the_q_that_is_asked_for(place: Path) -> None:
+    """At Q = 32, not S = 40, by the net itself of the crops."""
+    found = localise(
+        place / "pcr", DATA, "centre", TWO_CORES, scales=32, out="c.safetensors", progress=SILENT
+    ).found
+    network, part = weights.load(place / "pcr").eval(), open_dataset(DATA).by_role["test"]
+    assert found.names == tuple(part.names)
+    for i, label in enumerate(part.labels.tolist()):
+        image, window = network.pixels.read_with_window(part.source(i), 32)
+        (shown_as,) = protocol(network, "centre", 32).passes
+        with torch.inference_mode():
+            crops = torch.from_numpy(centre_crop(image, 32)[None])
+            shares = engine_for(network, "torch", 1).evidence(crops).numpy()
+        crop = shown_as.windows(window)[0]
+        expected = boxes_of_shares(shares.reshape(-1, 4)[[label]], crop)
+        np.testing.assert_allclose(found.boxes[i], expected, atol=1e-2)
+    with pytest.raises(UserError, match=r"a picture once, at one Q; give one of --scales 32,40$"):
+        localise(place / "pcr", DATA, "centre", TWO_CORES, scales=[32, 40], progress=SILENT)
 
 
 def test_candidates_are_those_of_the_classifiers_own_test(place: Path) -> None:

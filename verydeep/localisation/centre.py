@@ -9,7 +9,7 @@ from jaxtyping import Float32, Float64
 
 from verydeep.engines.engine import engine_for
 from verydeep.evaluation.showing import a_row_each, callers, walk_of
-from verydeep.evaluation.views import Pass, protocol
+from verydeep.evaluation.views import Pass, Protocol
 from verydeep.evaluation.walk import Made, Walk, walked
 from verydeep.nets.network import Network
 from verydeep.parts.dataset import Part
@@ -26,15 +26,16 @@ FIELDS = 8
 def places(
     network: Network,
     part: Part,
+    chosen: Protocol,
     runtime: Runtime,
     progress: Callable[[int], None] = lambda done: None,
     engine: str = "torch",
 ) -> tuple[Numbers, list[Window]]:
-    """The numbers that a net gives of the centre crops of a part, and what each crop shows.
+    """The numbers that a net gives of the centre crops of a part at one Q, and what each shows.
 
     The window of a picture that could not be read is that of nothing but the crop.
     """
-    threads, chosen = runtime.machine.threads, protocol(network, "centre")
+    threads = runtime.machine.threads
     run = engine_for(network, engine, threads, callers(network.device.type, threads))
     walk = walk_of(run, part, chosen.passes, threads)
     found = a_row_each(walked(_with_windows(walk), runtime, progress))

@@ -23,10 +23,9 @@ def by_centre(of_centre: OfCentre) -> Judge:
     def judge(
         network: Network, part: Part, runtime: Runtime, while_testing: Callable[[], None]
     ) -> Judgement:
+        asked = network, part, protocol(network, "centre"), runtime, lambda done: while_testing()
         if network.table.places:
-            return of_centre(*places(network, part, runtime, lambda done: while_testing()), part)
-        chosen = protocol(network, "centre")
-        found = posteriors(network, part, chosen, runtime, lambda done: while_testing())
-        return of_centre(found, (), part)
+            return of_centre(*places(*asked), part)
+        return of_centre(posteriors(*asked), (), part)
 
     return judge

@@ -81,6 +81,12 @@ def localise(
     merging = {"threshold": threshold, "choose": choose or None}
     of_dense = {"classifier": classifier, "candidates": candidates, **merging}
     _refuse_idle(merging if protocol_name == "dense" else of_dense, protocol_name)
+    chosen = protocol(network, protocol_name, scales)
+    if protocol_name == "centre" and len(chosen.scales) > 1:
+        raise UserError(
+            f"--protocol centre shows a picture once, at one Q; give one of --scales "
+            f"{','.join(map(str, chosen.scales))}"
+        )
     how = Execution(engines.chosen(engine, runtime.machine.device))
     by = None if protocol_name == "centre" else _by(classifier, candidates, path, runtime)
     asked = path, data, split
@@ -91,7 +97,6 @@ def localise(
         f"testing on {len(part):,} pictures ({name}{WORDS[role]}) of {dataset.where}"
     )
     runtime.progress.say(engines.words(how.engine, asked=engine is not None))
-    chosen = protocol(network, protocol_name, scales)
     whole = of_ilsvrc(dataset) and name != "train" and len(part) == VALIDATION
     seed = split_of(info) if split is None else split
     net = trained_as(info) if whole else None

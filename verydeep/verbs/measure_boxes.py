@@ -147,7 +147,7 @@ def measure_boxes(
     journal = Journal(path.with_name(f"{path.name}.unfinished"), identity)
     with journal.alone() if runtime.ranks.is_main else nullcontext():
         if by is None:
-            each = _of_true_classes(network, part, classes, runtime, execution)
+            each = _of_true_classes(network, part, classes, identity, runtime)
         else:
             each = _of_candidates(network, part, identity, by, runtime, journal)
         read, left_out = _read(part, each, network, chosen, runtime)
@@ -216,11 +216,11 @@ def names_of(network: Network, classes: Sequence[str]) -> Labels:
 
 
 def _of_true_classes(
-    network: Network, part: Part, classes: Sequence[str], runtime: Runtime, execution: Execution
+    network: Network, part: Part, classes: Sequence[str], test: Identity, runtime: Runtime
 ) -> list[Placed | None]:
     """The box of its own class in the centre crop of each picture (protocol 1)."""
     names, told = names_of(network, classes), telling("testing, centre", part, runtime)
-    numbers, crops = places(network, part, runtime, told, execution.engine)
+    numbers, crops = places(network, part, test.protocol, runtime, told, test.execution.engine)
     found: list[Placed | None] = []
     for row, crop, label in zip(numbers, crops, part.labels.tolist(), strict=True):
         if np.isnan(row[0]):
