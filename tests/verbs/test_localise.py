@@ -36,6 +36,7 @@ from verydeep.studies.plan import Measurement, Plan, Training
 from verydeep.verbs.compare_boxes import compared_boxes
 from verydeep.verbs.evaluate import evaluate
 from verydeep.verbs.localise import localise, started_from
+from verydeep.verbs.localiser import localiser
 from verydeep.verbs.measure_boxes import Located
 from verydeep.verbs.plans import FINISHED, Work, carry_out
 from verydeep.verbs.train import train
@@ -253,6 +254,15 @@ def test_options_that_would_change_nothing_are_refused(place: Path) -> None:
         localise(place / "pcr", DATA, "centre", TWO_CORES, choose=True)
     with pytest.raises(UserError, match="--threshold says what --choose is to find; leave one"):
         dense(place, "pcr", choose=True, threshold=0.5)
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -1.0, 1.1e6])
+def test_a_threshold_that_is_none_is_refused_before_anything_is_read(threshold: float) -> None:
+    with pytest.raises(UserError, match=r"is no match score, .* from 0 to 1,000,000, such as 0.6$"):
+        localise("nowhere", DATA, "dense", TWO_CORES, threshold=threshold, progress=SILENT)
+    machine = TWO_CORES.machine
+    with pytest.raises(UserError, match="is no match score"):
+        localiser(Path("nowhere"), None, threshold, machine, None, SILENT)
 
 
 def test_a_classifier_of_other_classes_is_refused(place: Path) -> None:

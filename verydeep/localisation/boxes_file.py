@@ -35,6 +35,9 @@ KIND = tensors_file.Kind(
 WAYS = ("centre", "dense")
 """The protocols of Appendix A: the true class in one centre crop, and every position at every Q."""
 
+LARGEST = 1e6
+"""The threshold up to which boxes may be merged, at the most, and no less than 0."""
+
 Regression = Literal["PCR", "SCR"]
 """Whether the net has a box for each class, or one for all of them, as the paper calls them."""
 Tuned = Literal["all", "fc"]
@@ -75,7 +78,7 @@ class Localised:
     data: Line
     classifier: str = ""
     candidates_by: str = ""
-    threshold: Annotated[float, Between(0, 1e6)] | None = None
+    threshold: Annotated[float, Between(0, LARGEST)] | None = None
     chosen_on: Line = ""
     regression: Regression = "PCR"
     tuned: Tuned = "all"

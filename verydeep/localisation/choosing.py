@@ -8,13 +8,23 @@ from typing import NamedTuple
 import numpy as np
 
 from verydeep.errors import UserError
-from verydeep.localisation.boxes_file import Localised
+from verydeep.localisation.boxes_file import LARGEST, Localised
 from verydeep.localisation.guesses import OVERLAP, guessed, overlaps_of
 
 THRESHOLD = 0.6
 """Where there was nothing to choose by."""
 GRID = tuple(round(0.05 * i, 2) for i in range(29))
 """From 0, which merges what is the same alone, to 1.4, at which boxes that share nothing merge."""
+
+
+def threshold_of(asked: float | None) -> float:
+    """The threshold that is asked for, or the usual one; UserError for one that is no threshold."""
+    if asked is not None and not 0 <= asked <= LARGEST:
+        raise UserError(
+            f"--threshold {asked:g} is no match score, up to which boxes would be merged; give one "
+            f"from 0 to {LARGEST:,.0f}, such as {THRESHOLD:g}"
+        )
+    return THRESHOLD if asked is None else asked
 
 
 class Trial(NamedTuple):

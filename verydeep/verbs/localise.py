@@ -18,7 +18,7 @@ from verydeep.errors import UserError
 from verydeep.evaluation.class_matching import of_ilsvrc, relabelled
 from verydeep.evaluation.views import protocol
 from verydeep.localisation.boxes_file import WAYS, Tuned
-from verydeep.localisation.choosing import THRESHOLD, choose_threshold
+from verydeep.localisation.choosing import THRESHOLD, choose_threshold, threshold_of
 from verydeep.nets.network import Network
 from verydeep.parts.boxed import with_boxes
 from verydeep.runtime.progress import Progress
@@ -71,9 +71,10 @@ def localise(
     whose most probable classes are asked for instead. Boxes of a class are merged up to the
     `threshold`; with `choose` it is the one that is best on the validation part, where the
     classifier, if there is one, says which classes.
-    Raises UserError where the data tells of no boxes, and for classes without boxes.
+    Raises UserError where the data tells of no boxes, for classes without boxes, and for a
+    threshold that is none.
     """
-    runtime = told(runtime, progress)
+    runtime, merged_up_to = told(runtime, progress), threshold_of(threshold)
     path = weights.find(weights_path, runtime.progress)
     info = read_info(path)
     network = weights.load(path, runtime.machine.device)
@@ -118,7 +119,7 @@ def localise(
 
     folder, place = beside(path), Path(out) if out else None
     if not choose or by is None:
-        return tested(part, subject, by, THRESHOLD if threshold is None else threshold, place)
+        return tested(part, subject, by, merged_up_to, place)
     if name == "validation":
         raise UserError(
             "the threshold would be chosen on the pictures that it is tested on; give --part test, "

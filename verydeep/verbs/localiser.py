@@ -7,7 +7,7 @@ from pathlib import Path
 from verydeep import weights
 from verydeep.engines.engine import chosen, engine_for, with_trunk_of
 from verydeep.errors import UserError
-from verydeep.localisation.choosing import THRESHOLD
+from verydeep.localisation.choosing import threshold_of
 from verydeep.localisation.predictor import CentreLocaliser, ClassLocaliser, Localiser
 from verydeep.localisation.showing import Nets
 from verydeep.nets.network import Network
@@ -31,14 +31,15 @@ def localiser(
     """The localiser of a weights file, with the classifier that is given or that it started from.
 
     A net with one box for all classes does without a classifier. Raises UserError where another
-    net of boxes has none, and for a classifier of a net that wants none.
+    net of boxes has none, for a classifier of a net that wants none, and for a threshold that is
+    none.
     """
+    merge_up_to = threshold_of(threshold)
     network = weights.load(path, machine.device)
     boxes = engine_for(network, chosen(engine, machine.device), machine.threads)
     if not places_boxes(network):
         _refuse_classes(network, path, classifier, threshold)
         return CentreLocaliser(boxes)
-    merge_up_to = THRESHOLD if threshold is None else threshold
     by = _classifier(network, path, classifier, progress)
     if by is None:
         return ClassLocaliser(Nets(boxes, None, names_of(network, (ANY,))), (), merge_up_to)
