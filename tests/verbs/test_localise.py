@@ -77,10 +77,31 @@ def test_a_run_of_boxes_ends_with_both_protocols(place: Path) -> None:
     )
 
 
-def _files(run: Path) -> list[Path]:
-    return sorted((run / "boxes").glob("*-test-*.safetensors")) or sorted(
-        (run / "boxes").glob("*.safetensors")
-    )
+def test_a_net_that_goes_on_with_a_net_of_boxes_is_tested_by_the_first_classifier(
+    place: Path,
+) -> None:
+    """FC layers first, all layers afterwards."""
+    given = {**SMALL, "epochs": 1, "task": "localise", "start": str(place / "pcr")}
+    run = train(DATA, "further", TWO_CORES, **given, progress=SILENT)
+    by = place / "classes" / "best.safetensors"
+    assert started_from(run.folder / "best.safetensors") == by
+    assert {test.found.protocol.name for test in run.located} == {"centre", "dense"}
+    (place / "pcr").rename("elsewhere")
+    assert started_from(run.folder / "best.safetensors") is None
+    Path("elsewhere").rename(place / "pcr")
+
+
+@pytest.mark.parametrize("task", ["localise", "localise-single"])
+def test_a_net_of_boxes_that_starts_from_a_classifier_of_others_is_tested_by_centre_crops(
+    place: Path, task: str
+) -> None:
+    drawn_photos(Path("photos"), 6, 6)
+    first = next(iter(Path("photos").iterdir()))
+    first.rename(first.with_name("moon"))
+    given = {**SMALL, "epochs": 1, "progress": SILENT}
+    train("photos", "moons", TWO_CORES, **{**given, "batch": 4})
+    run = train(DATA, "run", TWO_CORES, **{**given, "task": task, "start": "moons"})
+    assert {test.found.protocol.name for test in run.located} == {"centre"}
 
 
 def test_the_centre_test_of_the_validation_part_is_the_figure_of_the_run(place: Path) -> None:

@@ -174,7 +174,10 @@ def _by(
 
 
 def started_from(path: Path) -> Path | None:
-    """The weights that the run of a file started from, where they still lie there; else None."""
+    """The classifier that the run of a file started from, where it still lies there; else None.
+
+    Where the run went on with a net that places things, it is what that one had started from.
+    """
     folder = beside(path)
     if not (folder / RUN).is_file():
         return None
@@ -183,10 +186,14 @@ def started_from(path: Path) -> Path | None:
         return None
     try:
         start = weights.find(about.machine.start)
-        tells = members_of(read_info(start))[0].table.has_scores
-        return start if tells and hash_of(weights.load(start)) == about.start.hash else None
+        table = members_of(read_info(start))[0].table
+        if hash_of(weights.load(start)) != about.start.hash:
+            return None
     except UserError:  # gone, or something else by now
         return None
+    if table.places is not None:
+        return started_from(start)
+    return start if table.has_scores else None
 
 
 def tests_of_boxes(
@@ -199,7 +206,8 @@ def tests_of_boxes(
 ) -> tuple[Located, ...]:
     """The tests that a run ends with, of parts by role; the last says most of it.
 
-    Each is tested by its centre crops, and by dense boxes where a classifier tells classes apart.
+    Each is tested by its centre crops, and by dense boxes where a classifier of the same classes
+    tells them apart.
     """
     info, classifier, found = read_info(folder / BEST), started_from(folder / BEST), []
     by = by_of(classifier, None, runtime) if classifier else None
@@ -207,7 +215,13 @@ def tests_of_boxes(
         of_role = replace(subject, part=role, role=role)
         ways: list[tuple[str, By | None]] = [("centre", None), *([("dense", by)] if by else [])]
         for name, asked in ways:
-            classes, of_classes = labelled(network, info, asked, part, dataset)
+            try:
+                classes, of_classes = labelled(network, info, asked, part, dataset)
+            except UserError as error:
+                if asked is None:
+                    raise
+                runtime.progress.say(f"not tested by dense boxes, classes by {classifier}: {error}")
+                break
             test = measure_boxes(
                 network, of_classes, classes, protocol(network, name), asked, of_role, folder,
                 runtime, tuned=tuned(info), threshold=THRESHOLD if asked else None,
