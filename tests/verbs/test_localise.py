@@ -213,6 +213,16 @@ def test_the_threshold_is_chosen_on_validation_and_told(place: Path) -> None:
         dense(place, "pcr", choose=True, part_name="validation")
 
 
+def test_no_test_by_another_threshold_is_written_over(place: Path) -> None:
+    copytree(place / "pcr", "pcr")
+    given: dict[str, Any] = {"classifier": place / "classes", "progress": SILENT}
+    asked = ({}, {"choose": True}, {"threshold": 0.3}, {"threshold": 0.6})
+    paths = [localise("pcr", DATA, "dense", TWO_CORES, **given, **one).path for one in asked]
+    assert len({*paths}) == 3
+    assert paths[0] == paths[3]
+    assert load_boxes(Path(str(paths[1]))).chosen_on
+
+
 def test_boxes_of_a_plan_are_of_the_classes_that_another_test_named(place: Path) -> None:
     """The first five of its dense test; the threshold is the one that the classifier's have."""
     for name in ("classes", "pcr"):

@@ -25,6 +25,7 @@ from verydeep.evaluation.views import Protocol
 from verydeep.evaluation.walk import fault
 from verydeep.localisation.boxes_file import Localised, Tuned, refuse_other, save_boxes
 from verydeep.localisation.centre import places
+from verydeep.localisation.choosing import THRESHOLD
 from verydeep.localisation.dense import CANDIDATES, Candidates, Placed, placed
 from verydeep.localisation.shares import boxes_of_shares
 from verydeep.localisation.showing import Nets
@@ -141,7 +142,8 @@ def measure_boxes(
         device,
         chunk_of(len(part), chosen.passes, network.device.type),
     )
-    name = file_name(chosen, subject, identity.digest, execution.unusual(device))
+    unusual = [*_unusual_merging(threshold, chosen_on), *execution.unusual(device)]
+    name = file_name(chosen, subject, identity.digest, unusual)
     path = path or folder / "boxes" / name
     refuse_other(path)
     journal = Journal(path.with_name(f"{path.name}.unfinished"), identity)
@@ -178,6 +180,13 @@ def measure_boxes(
             save_boxes(found, path)
             journal.remove()
     return Located(found, part, path)
+
+
+def _unusual_merging(threshold: float | None, chosen_on: str) -> list[str]:
+    """What of the merging is not what a test takes of itself, for a file's name."""
+    if chosen_on:
+        return ["chosen"]
+    return [] if threshold in (None, THRESHOLD) else [f"threshold{threshold:g}"]
 
 
 def _read(
