@@ -7,6 +7,7 @@ figures of a run, a test that was given the same candidates by a file.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -22,7 +23,7 @@ from verydeep.commands.evaluate import evaluate as command
 from verydeep.datasets import open_dataset
 from verydeep.engines.engine import engine_for
 from verydeep.errors import UserError
-from verydeep.evaluation.scores import load_scores
+from verydeep.evaluation.scores import load_scores, save_scores
 from verydeep.evaluation.views import protocol
 from verydeep.localisation.boxes_file import load_boxes
 from verydeep.localisation.choosing import choose_threshold
@@ -313,6 +314,10 @@ def test_a_score_file_of_other_pictures_is_refused(place: Path) -> None:
     )  # fmt: skip
     with pytest.raises(UserError, match=r"lacks \d+ of \d+ pictures, the first '.+'; test the"):
         dense(place, "pcr", candidates="v.safetensors", part_name="train")
+    other = replace(load_scores(Path("v.safetensors")), data="another")
+    save_scores(other, Path("other.safetensors"))
+    with pytest.raises(UserError, match="the score file is of other data, another instead of "):
+        dense(place, "pcr", candidates="other.safetensors", part_name="validation")
 
 
 def test_runs_are_compared_by_their_dense_boxes(place: Path) -> None:

@@ -104,13 +104,18 @@ def _check_pictures(
 
 
 def refuse_other_data(first: OfPictures, other: OfPictures, name: str) -> None:
-    """Raises UserError where the data are others, though the pictures go by the same names.
+    """Raises UserError where the data are others, though the pictures go by the same names."""
+    refuse_other_fingerprint(first.data, other.data, name)
 
-    What is marked in the pictures is not looked at, which a file of boxes has in it.
+
+def refuse_other_fingerprint(ours: str, theirs: str, name: str) -> None:
+    """The same by the fingerprints of the data.
+
+    What is marked in the pictures is not looked at, which that of boxes has in it.
     """
-    if of_pictures(other.data) != of_pictures(first.data):
+    if of_pictures(theirs) != of_pictures(ours):
         raise UserError(
-            f"{name} is of other data, {other.data} instead of {first.data}, though its "
+            f"{name} is of other data, {theirs} instead of {ours}, though its "
             f"pictures go by the same names; test both on the same data"
         )
 

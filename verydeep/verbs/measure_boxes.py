@@ -19,6 +19,7 @@ from verydeep.engines import engine as engines
 from verydeep.engines.engine import engine_for, with_trunk_of
 from verydeep.errors import UserError, escaped
 from verydeep.evaluation.journal import Journal
+from verydeep.evaluation.same_pictures import refuse_other_fingerprint
 from verydeep.evaluation.scores import Scores, load_scores
 from verydeep.evaluation.showing import callers, chunk_of
 from verydeep.evaluation.views import Protocol
@@ -249,14 +250,18 @@ def _of_candidates(
     calls = callers(network.device.type, threads)
     boxes = engine_for(network, test.execution.engine, threads, calls)
     classifier = with_trunk_of(boxes, by.network, threads, calls) if by.network else None
-    given = _candidates(by.scores, part, min(CANDIDATES, len(by.classes))) if by.scores else None
+    data, count = test.subject.fingerprint, min(CANDIDATES, len(by.classes))
+    given = _candidates(by.scores, part, data, count) if by.scores else None
     nets = Nets(boxes, classifier, names_of(network, by.classes))
     told = telling("testing, dense", part, runtime)
     return placed(nets, part, test.protocol, given, runtime, told, journal)
 
 
-def _candidates(scores: Scores, part: Part, count: int) -> Candidates:
-    """The most probable classes of each picture by a test; UserError where one was not tested."""
+def _candidates(scores: Scores, part: Part, data: str, count: int) -> Candidates:
+    """The most probable classes of each picture by a test.
+
+    Raises UserError where one was not tested, or the test's data have another fingerprint.
+    """
     places = {name: i for i, name in enumerate(scores.names)}
     lacking = [name for name in part.names if name not in places]
     if lacking:
@@ -264,6 +269,7 @@ def _candidates(scores: Scores, part: Part, count: int) -> Candidates:
             f"the score file lacks {len(lacking):,} of {len(part):,} pictures, the first "
             f"'{escaped(lacking[0])}'; test the classifier on the same pictures"
         )
+    refuse_other_fingerprint(data, scores.data, "the score file")
     rows = scores.posteriors[[places[name] for name in part.names]]
     classes = np.argsort(-rows, axis=1, kind="stable")[:, :count]
     return Candidates(classes, np.take_along_axis(rows, classes, 1).astype(np.float32))
