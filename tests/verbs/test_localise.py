@@ -20,7 +20,7 @@ from PIL import Image
 from tests.conftest import TWO_CORES, drawn_photos, objects
 from verydeep import weights
 from verydeep.commands.evaluate import evaluate as command
-from verydeep.datasets import open_dataset
+from verydeep.datasets import Part, open_dataset
 from verydeep.engines.engine import engine_for
 from verydeep.errors import UserError
 from verydeep.evaluation.scores import load_scores, save_scores
@@ -210,8 +210,30 @@ def test_the_threshold_is_chosen_on_validation_and_told(place: Path) -> None:
     assert chosen.threshold == choose_threshold(other)[0]
     assert chosen.chosen_on == f"validation, {len(other.names)} pictures"
     assert dense(place, "pcr", threshold=0.3).found.threshold == 0.3
-    with pytest.raises(UserError, match="chosen on the pictures that it is tested on"):
-        dense(place, "pcr", choose=True, part_name="validation")
+
+
+@pytest.mark.parametrize("part", ["validation", "val", "all", None])
+def test_a_threshold_is_not_chosen_on_what_it_is_tested_on(place: Path, part: str | None) -> None:
+    """A part is advised that there is: the table has none for tests, which is what is taken then."""
+    line = "^the threshold would be chosen on pictures that it is tested on; "
+    if part is not None:
+        with pytest.raises(UserError, match=f"{line}give --part test, or leave --choose out$"):
+            dense(place, "pcr", choose=True, part_name=part)
+    _table_of(open_dataset(DATA).validation)
+    given: dict[str, Any] = {"classifier": place / "classes", "progress": SILENT}
+    with pytest.raises(UserError, match=f"{line}there is no test part; leave --choose out$"):
+        localise(place / "pcr", "boxes.csv", "dense", TWO_CORES, choose=True, part_name=part, **given)
+
+
+def _table_of(part: Part) -> None:
+    """Writes the first eight pictures of a part of the drawn ones, and a table of their boxes."""
+    lines = ["file,class,x_min,y_min,x_max,y_max"]
+    classes = open_dataset(DATA).classes
+    for i in range(8):
+        name, box = f"{i}.png", objects(part, i).boxes[0].tolist()
+        Image.fromarray(read_picture(part.source(i))).save(name)
+        lines.append(",".join([name, classes[part.labels[i]], *map(str, box)]))
+    Path("boxes.csv").write_text("\n".join(lines))
 
 
 def test_no_test_by_another_threshold_is_written_over(place: Path) -> None:
@@ -260,14 +282,7 @@ def test_what_does_not_fit_together_is_refused(place: Path) -> None:
 
 
 def test_a_picture_that_cannot_be_read_is_left_out_and_the_line_says_why(place: Path) -> None:
-    part = open_dataset(DATA).validation
-    lines = ["file,class,x_min,y_min,x_max,y_max"]
-    classes = open_dataset(DATA).classes
-    for i in range(8):
-        name, box = f"{i}.png", objects(part, i).boxes[0].tolist()
-        Image.fromarray(read_picture(part.source(i))).save(name)
-        lines.append(",".join([name, classes[part.labels[i]], *map(str, box)]))
-    Path("boxes.csv").write_text("\n".join(lines))
+    _table_of(open_dataset(DATA).validation)
     Path("3.png").write_bytes(b"no picture")
     found = localise(
         place / "pcr", "boxes.csv", "centre", TWO_CORES, part_name="all", out="b.safetensors",

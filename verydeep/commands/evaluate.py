@@ -96,7 +96,7 @@ def evaluate(
 
     verydeep evaluate runs/photos-D photos/ --protocol both --scales paper
 
-    verydeep evaluate runs/photos-boxes photos/ --choose
+    verydeep evaluate runs/photos-boxes photos/ --protocol centre
     """
     from verydeep.commands.console import Console
     from verydeep.errors import UserError

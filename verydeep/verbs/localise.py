@@ -120,10 +120,11 @@ def localise(
     folder, place = beside(path), Path(out) if out else None
     if not choose or by is None:
         return tested(part, subject, by, merged_up_to, place)
-    if name == "validation":
+    if (dataset.role_of(name) or name) in ("validation", "all"):
+        do = "give --part test, or" if "test" in dataset.by_role else "there is no test part;"
         raise UserError(
-            "the threshold would be chosen on the pictures that it is tested on; give --part test, "
-            "or leave --choose out"
+            f"the threshold would be chosen on pictures that it is tested on; {do} leave --choose "
+            f"out"
         )
     _, _, other, _ = to_test(*asked, "validation", runtime, with_boxes)
     said = f"validation, {len(other):,} pictures"
