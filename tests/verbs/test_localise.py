@@ -212,9 +212,25 @@ def test_the_threshold_is_chosen_on_validation_and_told(place: Path) -> None:
     assert dense(place, "pcr", threshold=0.3).found.threshold == 0.3
 
 
+def test_a_threshold_is_chosen_by_a_score_file_that_tells_of_the_validation_part(
+    place: Path,
+) -> None:
+    """Else the line says what is lacking."""
+    by = {"runtime": TWO_CORES, "progress": SILENT}
+    evaluate(place / "classes", DATA, "dense", out="test.safetensors", **by)
+    evaluate(place / "classes", DATA, "dense", part_name="all", out="all.safetensors", **by)
+    lacking = r"10 pictures of the validation part, too, of which test.safetensors does not tell"
+    do = "give --classifier, or a score file of --part all"
+    with pytest.raises(UserError, match=f"{lacking}; {do}$"):
+        dense(place, "pcr", choose=True, candidates="test.safetensors")
+    chosen = dense(place, "pcr", choose=True, candidates="all.safetensors").found
+    other = dense(place, "pcr", part_name="validation", candidates="all.safetensors").found
+    assert chosen.threshold == choose_threshold(other)[0]
+
+
 @pytest.mark.parametrize("part", ["validation", "val", "all", None])
 def test_a_threshold_is_not_chosen_on_what_it_is_tested_on(place: Path, part: str | None) -> None:
-    """A part is advised that there is: the table has none for tests, which is what is taken then."""
+    """A part is advised that there is: a table of a few pictures has none for tests."""
     line = "^the threshold would be chosen on pictures that it is tested on; "
     if part is not None:
         with pytest.raises(UserError, match=f"{line}give --part test, or leave --choose out$"):
@@ -222,7 +238,9 @@ def test_a_threshold_is_not_chosen_on_what_it_is_tested_on(place: Path, part: st
     _table_of(open_dataset(DATA).validation)
     given: dict[str, Any] = {"classifier": place / "classes", "progress": SILENT}
     with pytest.raises(UserError, match=f"{line}there is no test part; leave --choose out$"):
-        localise(place / "pcr", "boxes.csv", "dense", TWO_CORES, choose=True, part_name=part, **given)
+        localise(
+            place / "pcr", "boxes.csv", "dense", TWO_CORES, choose=True, part_name=part, **given
+        )
 
 
 def _table_of(part: Part) -> None:

@@ -127,10 +127,16 @@ def localise(
             f"out"
         )
     _, _, other, _ = to_test(*asked, "validation", runtime, with_boxes)
+    if by.scores and not by.network and not {*other.names} <= {*by.scores.names}:
+        raise UserError(
+            f"--choose asks for classes of the {len(other):,} pictures of the validation part, "
+            f"too, of which {candidates} does not tell; give --classifier, or a score file of "
+            f"--part all"
+        )
     said = f"validation, {len(other):,} pictures"
     runtime.progress.say(f"choosing the threshold on {said}")
     of_other = replace(subject, part="validation", role="validation", net=None)
-    alone = replace(by, scores=None) if by.network else by  # a score file is of other pictures
+    alone = replace(by, scores=None) if by.network else by  # a score file may be of others
     found, _ = choose_threshold(tested(other, of_other, alone).found)
     return tested(part, subject, by, found, place, said)
 
