@@ -49,6 +49,7 @@ def test_a_test_stands_beside_the_papers(
         [of(dense(), None, 256)],
         [of(dense(), D256, 288)],
         [of(dense(tuned="fc"), D256, 256)],
+        [of(centre(tuned="last"), D384, 384)],
         [of(dense(), ("E", 256, 256), 256)],
         [replace(of(dense(), D256, 256), classes=("cat", "dog", "owl"))],
         [of(dense(), D256, 256), of(dense(), D256, 256)],

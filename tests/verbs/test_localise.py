@@ -36,11 +36,12 @@ from verydeep.runtime.progress import SILENT
 from verydeep.studies.plan import Measurement, Plan, Training
 from verydeep.verbs.compare_boxes import compared_boxes
 from verydeep.verbs.evaluate import evaluate
-from verydeep.verbs.localise import localise, started_from
+from verydeep.verbs.localise import localise, started_from, tuned
 from verydeep.verbs.localiser import localiser
 from verydeep.verbs.measure_boxes import Located
 from verydeep.verbs.plans import FINISHED, Work, carry_out
 from verydeep.verbs.train import train
+from verydeep.weights.file import read_info
 
 DATA = "drawn:40x48"
 SMALL: dict[str, Any] = {
@@ -216,7 +217,7 @@ def test_a_threshold_is_chosen_by_a_score_file_that_tells_of_the_validation_part
     place: Path,
 ) -> None:
     """Else the line says what is lacking."""
-    by = {"runtime": TWO_CORES, "progress": SILENT}
+    by: dict[str, Any] = {"runtime": TWO_CORES, "progress": SILENT}
     evaluate(place / "classes", DATA, "dense", out="test.safetensors", **by)
     evaluate(place / "classes", DATA, "dense", part_name="all", out="all.safetensors", **by)
     lacking = r"10 pictures of the validation part, too, of which test.safetensors does not tell"
@@ -257,7 +258,12 @@ def _table_of(part: Part) -> None:
 def test_no_test_by_another_threshold_is_written_over(place: Path) -> None:
     copytree(place / "pcr", "pcr")
     given: dict[str, Any] = {"classifier": place / "classes", "progress": SILENT}
-    asked = ({}, {"choose": True}, {"threshold": 0.3}, {"threshold": 0.6})
+    asked: tuple[dict[str, Any], ...] = (
+        {},
+        {"choose": True},
+        {"threshold": 0.3},
+        {"threshold": 0.6},
+    )
     paths = [localise("pcr", DATA, "dense", TWO_CORES, **given, **one).path for one in asked]
     assert len({*paths}) == 3
     assert paths[0] == paths[3]
@@ -359,6 +365,13 @@ def test_runs_are_compared_by_their_dense_boxes(place: Path) -> None:
     assert [one.test.protocol.name for one in found.tests] == ["dense", "dense"]
 
 
+@pytest.mark.parametrize("tune", ["all", "fc", "last", None])
+def test_a_boxes_file_tells_what_was_tuned(place: Path, tune: str | None) -> None:
+    info = read_info(place / "pcr" / "best.safetensors")
+    settings = {"tune": tune} if tune else {}
+    assert tuned(replace(info, provenance={"settings": settings})) == (tune or "all")
+
+
 def test_the_command_tells_of_both_protocols(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -371,6 +384,10 @@ def test_the_command_tells_of_both_protocols(
     told = capsys.readouterr().out
     assert "top-5" in told
     assert "of the error: place" in told
+    found = load_boxes(Path("d.safetensors"))
+    named = int((found.candidates == found.labels[:, None]).any(1).sum())
+    assert 0 < named < 10
+    assert f"by tenths, of the {named} pictures whose class is asked for: " in told
     assert "(chosen on validation, " in told
     command(**given, out=Path("e.safetensors"), json=True)
     said = json.loads(capsys.readouterr().out)

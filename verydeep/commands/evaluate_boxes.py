@@ -59,11 +59,12 @@ def _behind(came_to: Figures) -> list[str]:
         error = "-" if of_size.error is None else f"{of_size.error:.1f}"
         sizes.append([name, f"{of_size.pictures:,}", error])
     counts = came_to.histogram
-    total = max(1, sum(counts))
-    ends = " ".join(f"{100 * count / total:.0f}" for count in counts)
+    total = sum(counts)
+    ends = " ".join(f"{100 * count / max(1, total):.0f}" for count in counts)
     mistakes = came_to.mistakes5 or came_to.mistakes1
     lines = text_table(sizes).split("\n")
-    lines += ["", f"IoU with the truth, % of pictures by tenths: {ends}"]
+    whose = f"of the {total:,} pictures whose class is asked for"
+    lines += ["", f"IoU with the truth, % by tenths, {whose}: {ends}"]
     lines.append(f"mean IoU {came_to.mean_iou:.3f}; right above {OVERLAP:g}")
     if came_to.top5 is not None:
         lines.append(

@@ -40,8 +40,8 @@ LARGEST = 1e6
 
 Regression = Literal["PCR", "SCR"]
 """Whether the net has a box for each class, or one for all of them, as the paper calls them."""
-Tuned = Literal["all", "fc"]
-"""The layers that learnt to place boxes: all, or the fully-connected ones alone."""
+Tuned = Literal["all", "fc", "last"]
+"""The layers that learnt to place boxes: all, the fully-connected ones, or the last alone."""
 
 
 @dataclass(frozen=True)

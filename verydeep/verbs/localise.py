@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from verydeep import weights
 from verydeep.datasets import Dataset, Part
@@ -250,5 +251,6 @@ def labelled(
 
 
 def tuned(info: WeightsInfo) -> Tuned:
-    """Whether the FC layers alone learnt to place boxes."""
-    return "all" if info.provenance.get("settings", {}).get("tune", "all") == "all" else "fc"
+    """The layers that learnt to place boxes; all of them where nothing is said."""
+    said = info.provenance.get("settings", {}).get("tune")
+    return said if said in get_args(Tuned) else "all"
