@@ -78,6 +78,24 @@ def test_what_is_difficult_is_asked_of_no_crop_and_lost_by_none() -> None:
     assert lost(part_of(POST, difficult=True), at(128)) == 0
 
 
+def test_what_lies_outside_of_all_pictures_is_refused() -> None:
+    """A box is outside where less than half of it lies in the picture."""
+    do = r"; `verydeep look photos` tells of the others$"
+    for box, told in (
+        ([900.0, 0.0, 950.5, 9.0], "900 0 950.5 9"),
+        ([60.0, 0.0, 141.0, 9.0], "60 0 141 9"),
+    ):
+        line = "^nothing that is marked in photos lies in its picture: of 0, 100 x 100 pixels, the"
+        with pytest.raises(UserError, match=f"{line} first is {told}{do}"):
+            said(part_of(box), at(32))
+    assert said(part_of([60.0, 0.0, 139.0, 9.0]), at(32)) is None
+    found, truth = Points(np.array([[50.0, -1.0]]), np.array([0])), LabelSets.of([[0]] * PICTURES)
+    names, image = [str(i) for i in range(PICTURES)], np.zeros((100, 100, 3), np.uint8)
+    part = Part(names, truth, lambda i: image, points=lambda i: found)
+    with pytest.raises(UserError, match=f"the first is 50 -1{do}"):
+        said(part, at(32, task="points"))
+
+
 def test_points_outside_of_a_crop_are_lost() -> None:
     """Of two points the one in the corner shows in crops that begin there, of 33 x 33 the first."""
     found = Points(np.array([[50.0, 50.0], [0.0, 0.0]]), np.array([0, 1]))

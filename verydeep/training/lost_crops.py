@@ -19,6 +19,7 @@ from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import crop_place, rescaled_size
 from verydeep.pictures.reading import original_size
 from verydeep.pictures.windows import Size, Window
+from verydeep.shell import command
 from verydeep.training.loader import augmentation
 from verydeep.training.settings import Settings
 
@@ -37,11 +38,12 @@ def said_of_lost_crops(
     """What to say of a training whose crops mostly lose what they are asked for; None of others.
 
     The line has an S with which it would be little, by the same draws. Raises UserError where all
-    of it is lost.
+    of it is lost, and where nothing is marked within the pictures.
     """
     if not tasks.named(settings.task).by_window:
         return None
     sizes = dict(_sizes(part))
+    _refuse_astray(part, sizes, settings, outputs, where)
     lost = share_lost(part, sizes, settings, outputs)
     if lost <= MANY:
         return None
@@ -55,6 +57,24 @@ def said_of_lost_crops(
     if lost == 1:
         raise UserError(line)
     return line
+
+
+def _refuse_astray(
+    part: Part, sizes: dict[int, Size], settings: Settings, outputs: tuple[str, ...], where: str
+) -> None:
+    """Raises UserError where whole pictures show too little of what is marked to ask for it."""
+    wholes = {i: Window.whole(size) for i, size in sizes.items()}
+    if not sizes or _asked(part, wholes, settings, outputs):
+        return
+    i = min(sizes)
+    objects, points = part.objects and part.objects(i), part.points and part.points(i)
+    places = objects.boxes if objects else points.places if points else np.zeros((1, 0))
+    height, width = sizes[i]
+    raise UserError(
+        f"nothing that is marked in {where} lies in its picture: of {part.names[i]}, {width} x "
+        f"{height} pixels, the first is {' '.join(f'{side:g}' for side in places[0])}; "
+        f"`{command('look', where)}` tells of the others"
+    )
 
 
 def _advice(
@@ -81,15 +101,20 @@ def share_lost(
 
     Pictures are those of these sizes; 0 where nothing is asked of them.
     """
-    wholes = [Window.whole(size) for size in sizes.values()]
-    crops = [_crop(whole, i, settings) for i, whole in zip(sizes, wholes, strict=True)]
-    samples, target = np.array([*sizes], np.int64), tasks.named(settings.task).target
-    if not len(samples):
+    if not sizes:
         return 0.0
-    asked, shown = (
-        int((~target(part, samples, outputs, views).isnan()).sum()) for views in (wholes, crops)
-    )
+    wholes = {i: Window.whole(size) for i, size in sizes.items()}
+    crops = {i: _crop(whole, i, settings) for i, whole in wholes.items()}
+    asked, shown = (_asked(part, views, settings, outputs) for views in (wholes, crops))
     return 1 - shown / asked if asked else 0.0
+
+
+def _asked(
+    part: Part, views: dict[int, Window], settings: Settings, outputs: tuple[str, ...]
+) -> int:
+    """How many numbers are asked of views of pictures, one each."""
+    samples, target = np.array([*views], np.int64), tasks.named(settings.task).target
+    return int((~target(part, samples, outputs, [*views.values()]).isnan()).sum())
 
 
 def _sizes(part: Part) -> Iterator[tuple[int, Size]]:
