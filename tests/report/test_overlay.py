@@ -84,6 +84,16 @@ def test_a_point_outside_of_the_picture_is_not_named_in_it(place: tuple[float, f
     assert (pixels([Mark(place, words="nose")])[:, 20:] == 128).all()
 
 
+def test_no_drawing_is_written_over_another(tmp_path: Path) -> None:
+    """Whatever pictures are called, as one is here that ends as the number of another."""
+    names = ["a-2.png", "a.jpg", "a.png", "a-2.jpg", "a.gif"]
+    for name in names:
+        Image.fromarray(GREY[:48, :60]).save(name)
+    drawings = Drawings(Path("out"))
+    paths = [drawings.add(name, [Point("eye", 20.0, 20.0)]) for name in names]
+    assert [path.stem for path in paths] == ["a-2", "a", "a-3", "a-2-2", "a-4"]
+
+
 def test_what_is_found_is_drawn_into_a_new_folder(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         Path(folder).mkdir()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from verydeep.errors import UserError
 from verydeep.localisation.predictor import Found, Guess, Point
 from verydeep.pictures.reading import read_picture
+from verydeep.report.file_names import FileNames
 from verydeep.report.overlay import COLOURS, Mark, drawn
 
 
@@ -18,7 +18,7 @@ class Drawings:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self._names = folder, Counter[str]()
+        self.folder, self._names = folder, FileNames()
         if folder.is_dir() and any(folder.iterdir()):
             raise UserError(f"{folder} has files already; give a new folder to --save")
         try:
@@ -30,10 +30,7 @@ class Drawings:
 
     def add(self, picture: str, found: Found) -> Path:
         """Draws what was found in a picture; the path of the drawing."""
-        name = Path(picture).stem
-        self._names[name] += 1
-        number = f"-{self._names[name]}" if self._names[name] > 1 else ""
-        path = self.folder / f"{name}{number}.jpg"
+        path = self.folder / f"{self._names.of(picture)}.jpg"
         canvas = drawn(read_picture(picture), [_mark(i, one) for i, one in enumerate(found)])
         try:
             canvas.save(path, "JPEG", quality=92, subsampling=0)
