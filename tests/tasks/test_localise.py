@@ -22,7 +22,7 @@ from verydeep.nets.rewording import with_last
 from verydeep.nets.words import read_table
 from verydeep.parts.annotations import LabelSets, Objects, Points
 from verydeep.parts.dataset import Part
-from verydeep.pictures.boxes import iou
+from verydeep.pictures.boxes import clipped, iou
 from verydeep.pictures.windows import Window
 from verydeep.runtime.machine import Machine
 from verydeep.tasks import TASKS
@@ -157,10 +157,20 @@ def test_a_net_is_trained_and_judged_by_what_it_was_left_with(task: Any) -> None
         with torch.inference_mode():
             told = network(network.pixels.normalise(shown))[0].numpy().reshape(names, 4)
         own = told[[part.labels[i] if names > 1 else 0]]
-        overlaps.append(iou(boxes_of_shares(own, crop), objects(part, i).boxes)[0, 0])
+        inside = clipped(boxes_of_shares(own, crop), crop.picture)
+        overlaps.append(iou(inside, objects(part, i).boxes)[0, 0])
     best = run.best.figures
     assert best["iou"] == pytest.approx(100 * np.mean(overlaps), abs=1e-3)
     assert best["missed"] == pytest.approx(100 * np.mean(np.array(overlaps) <= 0.5), abs=1e-3)
+
+
+def test_a_box_is_judged_by_what_of_it_lies_in_the_picture() -> None:
+    """It reaches 40 beyond it to the left and above, and is FIRST in it."""
+    part = part_of([FIRST], [1])
+    told = np.array([[0.5, 0.5, 0.1, 0.1, 0.0, 0.0, 80 / 200, 80 / 100]], np.float32)
+    assert LOCALISE.of_centre is not None
+    judged = LOCALISE.of_centre(told, [WHOLE], part)
+    assert judged.figures == {"missed": 0.0, "iou": pytest.approx(100)}
 
 
 def test_fixed_views_that_are_worked_out_once_are_plain_tuning() -> None:
@@ -223,6 +233,19 @@ def test_points_are_found_within_a_fifth_of_what_they_span() -> None:
     assert POINTS.of_centre is not None
     judged = POINTS.of_centre(told, [WHOLE], part)
     assert judged.figures == {"missed": 50.0, "off": pytest.approx((19 + 21) / 2)}
+
+
+@pytest.mark.parametrize("labels", [[0], [0, 1]])
+def test_points_that_span_nothing_are_found_within_a_fifth_of_the_pictures_side(
+    labels: list[int],
+) -> None:
+    """Of 200 x 100: 39 pixels off is found, and 41 is not."""
+    part = points_of([[20.0, 20.0]] * len(labels), labels)
+    near, far = [59.0 / 200, 0.2], [61.0 / 200, 0.2]
+    assert POINTS.of_centre is not None
+    for told, missed in ((near, 0.0), (far, 100.0)):
+        judged = POINTS.of_centre(np.array([told * len(labels)], np.float32), [WHOLE], part)
+        assert judged.figures["missed"] == missed
 
 
 def test_every_task_has_its_name() -> None:

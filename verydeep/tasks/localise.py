@@ -119,13 +119,14 @@ def _guess(network: Network, targets: Targets) -> float:
 def _of_centre(found: Answers, crops: Sequence[Window], part: Part) -> Judgement:
     """Mean loss, the share of boxes that are wrong, and their mean overlap, by protocol 1.
 
-    Asked is for the box of the class that is there. Pictures that cannot be read are left out.
+    Asked is for the box of the class that is there, of which what lies in the picture counts, as in
+    tests. Pictures that cannot be read are left out.
     """
     names = found.shape[1] // SIDES
     overlaps: list[float] = []
     losses = []
     for i in np.flatnonzero(~np.isnan(found[:, 0])).tolist():
-        told = boxes_of_shares(found[i].reshape(names, SIDES), crops[i])
+        told = clipped(boxes_of_shares(found[i].reshape(names, SIDES), crops[i]), crops[i].picture)
         overlaps += [
             float(iou(told[[name]], boxes).max(initial=0))
             for name, boxes in _boxes(part, i, names)

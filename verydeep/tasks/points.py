@@ -3,7 +3,8 @@
 The last layer gives x and y of each, in shares of the crop that is shown (Toshev & Szegedy, 2014).
 A point that is not told of, or lies outside of the crop, counts nothing. In a mirror image what is
 on the left is what is on the right (`left wrist`). A point is found where it
-is no farther away than a fifth of the larger side of what the picture's points span (PCK at 0.2).
+is no farther away than a fifth of the larger side of what the picture's points span (PCK at 0.2),
+or, where that is nothing, as of one point, of the picture's larger side.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from verydeep.tasks.task import Answers, Figure, Judgement, Targets, Task
 
 AXES = NUMBERS["points"]
 NEAR = 0.2
-"""Of the larger side of what a picture's points span: how far from its place a point is found."""
+"""How far from its place a point is found, of what its picture's points span."""
 
 
 def _target(part: Part, samples: Labels, names: Sequence[str], views: Sequence[Window]) -> Targets:
@@ -67,8 +68,7 @@ def _guess(network: Network, targets: Targets) -> float:
 def _of_centre(found: Answers, crops: Sequence[Window], part: Part) -> Judgement:
     """Mean loss, the share of points that are not found, and how far away they are on average.
 
-    That is in % of the larger side of what a picture's points span. Pictures that cannot be read,
-    and those whose points span nothing, are left out.
+    That is in % of what a picture's points span. Pictures that cannot be read are left out.
     """
     names = found.shape[1] // AXES
     off: list[float] = []
@@ -76,14 +76,19 @@ def _of_centre(found: Answers, crops: Sequence[Window], part: Part) -> Judgement
     for i in np.flatnonzero(~np.isnan(found[:, 0])).tolist():
         points = _points(part, i)
         told = points_of_shares(found[i].reshape(names, AXES), crops[i])[points.labels]
-        span = float(np.ptp(points.places, axis=0).max()) if len(points) > 1 else 0.0
-        if span:
-            off += (np.linalg.norm(told - points.places, axis=1) / span).tolist()
+        off += (np.linalg.norm(told - points.places, axis=1) / _span(points, crops[i])).tolist()
         target = torch.from_numpy(_asked(part, i, names, crops[i]).reshape(1, -1))
         losses.append(float(distance(torch.from_numpy(found[[i]]), target, None)))
     missed = 100 * float((np.array(off) > NEAR).mean()) if off else 100.0
     figures = {"missed": missed, "off": 100 * float(np.mean(off)) if off else 100.0}
     return Judgement(float(np.mean(losses)), figures)
+
+
+def _span(points: Points, crop: Window) -> float:
+    """The larger side of what a picture's points span, or of the picture where that is nothing."""
+    if not len(points):
+        return float(max(crop.picture))
+    return float(np.ptp(points.places, axis=0).max()) or float(max(crop.picture))
 
 
 def _with_points(dataset: Dataset) -> Dataset:
@@ -122,7 +127,8 @@ POINTS = Task(
         Figure("missed", "points missed", "points missed"),
         Figure("off", "mean distance", "distance", "% of the points' span"),
     ),
-    judged_by="by one centre crop; a point is found within a fifth of what the points span",
+    judged_by="by one centre crop; a point is found within a fifth of what the points span, or "
+    "of the picture's side where that is nothing",
     without_looking=lambda dataset, part: "",
     several=True,
     classes=1,
