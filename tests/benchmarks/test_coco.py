@@ -124,7 +124,7 @@ def test_several_faults_are_counted_each_with_the_first() -> None:
         thing(1, CAT), thing(2, DOG), thing(77, DOG), thing(2, 8), thing(2, 9),
         thing(1, DOG, (1, 2)),
         thing(2, CAT, (1, 2, 0, 4)), {"image_id": 3}, thing(2, CAT, (0, 0, 1e308 * 10, 1)),
-        thing(2, CAT, (0, 0, 10**400, 1)),
+        thing(2, CAT, (0, 0, 10**400, 1)), thing(2, CAT, (0, 0, 1e300, 1)),
     ]  # fmt: skip
     made("train", range(1, 3), things, images=[image(n) for n in (1, 2, 3)])
     Path("data/train/9.jpg").write_bytes(b"x")
@@ -132,7 +132,7 @@ def test_several_faults_are_counted_each_with_the_first() -> None:
     for note in (
         "objects of pictures that are not in the list: 1 (7707)",
         "objects of classes that are not in the list: 2 (208, 209)",
-        "objects without a box of four numbers: 3 (107",
+        "objects without a box of four numbers: 4 (107",
         "objects whose box has no area: 1 (203)",
         "objects without a picture or a class: 1 (",
         "named by instances_train.json, but not there: 1 (3.jpg)",

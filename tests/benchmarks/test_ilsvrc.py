@@ -357,6 +357,7 @@ def test_what_is_missing_is_asked_for() -> None:
         (labels_table, "image,wnid\na,b", "line 2 .*expected a picture"),
         (labels_table, f"image,wnid\na,{TENCH},", "expected 2 fields"),
         (boxes_table, "image,xmin,ymin,xmax,ymax\na,1,2,3,inf", "line 2 .*four numbers"),
+        (boxes_table, "image,xmin,ymin,xmax,ymax\na,1,2,3,1e300", "line 2 .*four numbers"),
         (lambda path: ground_truth(path, {1: TENCH}), "1\n2\n", "line 2 .*one of the 1 ids"),
         (lambda path: ground_truth(path, {1: TENCH}), "1\n\n1", "line 2 .* is ''; expected"),
     ],

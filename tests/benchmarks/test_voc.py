@@ -266,6 +266,9 @@ def test_boxes_are_counted_from_one_and_scaled_to_the_picture_that_is_there() ->
     )
     with pytest.raises(UserError, match=r"2007_1.xml is not as in PASCAL VOC.* <bndbox>"):
         objects(part, 0)
+    with_sizes(root, "2007_1", xml_object("cat", (11, 1, 1e300, 4)), size)
+    with pytest.raises(UserError, match=r"2007_1.xml .*<bndbox> needs numbers up to 1,000,000 in"):
+        objects(part, 0)
 
 
 def test_pictures_of_one_class_have_their_boxes() -> None:

@@ -230,6 +230,18 @@ WRONG = {
         "file,name,x,y\n0,cat,3,2\n1,cat,1,inf\n2,dog,1,2\n",
         r"whose point is no two numbers: 1 \(the first: line 3, .*1.jpg\); .*picture,name,x,y",
     ),
+    "a box far beyond all pictures": (
+        f"file,class,{SIDES}\n0,cat,1,2,3,4\n1,cat,1,2,3,1e300\n2,dog,-1e7,2,3,4\n",
+        r"whose box lies beyond 1,000,000 pixels: 2 \(the first: line 3, .*1.jpg\)",
+    ),
+    "a size far beyond all pictures": (
+        "file,class,xmin,ymin,w,h\n0,cat,1e308,2,1e308,4\n1,cat,1,2,3,4\n2,dog,1,6,3,4\n",
+        r"whose box lies beyond 1,000,000 pixels: 1 \(the first: line 2, .*0.jpg\)",
+    ),
+    "a point far beyond all pictures": (
+        "file,name,x,y\n0,cat,3,2\n1,cat,1,1e300\n2,dog,1,2\n",
+        r"whose point lies beyond 1,000,000 pixels: 1 \(the first: line 3, .*1.jpg\)",
+    ),
     "a column missing": (
         "file,class,x_min,y_min,x_max\n0,cat,1,2,3\n1,dog,1,2,3\n",
         r"columns 'x_min', 'y_min' and 'x_max' of boxes, and none for ymax",

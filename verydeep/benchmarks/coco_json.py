@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from jaxtyping import Bool, Int64
 
 from verydeep.errors import UserError, one_line
 from verydeep.parts.entries import natural_key, some
-from verydeep.pictures.boxes import Boxes
+from verydeep.pictures.boxes import Boxes, are_places
 from verydeep.pictures.windows import Size
 
 MOST = 2**31
@@ -208,4 +207,4 @@ def _box(told: Any) -> tuple[float, float, float, float] | None:
     except (TypeError, ValueError, OverflowError):
         return None
     box = (x, y, x + width, y + height)
-    return box if all(map(isfinite, box)) else None
+    return box if are_places(box) else None

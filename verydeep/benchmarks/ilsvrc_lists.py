@@ -14,7 +14,6 @@ import zlib
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -26,7 +25,7 @@ from verydeep.benchmarks.voc_xml import parsed
 from verydeep.errors import UserError
 from verydeep.formats import mat5
 from verydeep.parts.annotations import Ends, Labels
-from verydeep.pictures.boxes import Boxes
+from verydeep.pictures.boxes import FARTHEST, Boxes, are_places
 
 WNID = re.compile(r"n\d{8}")
 SOLUTION_HEADER = "ImageId,PredictionString"
@@ -249,17 +248,17 @@ def _sides(element: ElementTree.Element, *names: str) -> list[float]:
     """The numbers in an element's children of these names."""
     found = _numbers([element.findtext(name) or "" for name in names])
     if found is None:
-        raise ValueError(f"<{element.tag}> needs numbers in {', '.join(names)}")
+        raise ValueError(f"<{element.tag}> needs numbers up to {FARTHEST:,} in {', '.join(names)}")
     return found
 
 
 def _numbers(words: list[str]) -> list[float] | None:
-    """The words as numbers, or None where one is none."""
+    """The words as coordinates, or None where one is none."""
     try:
         found = [float(word) for word in words]
     except ValueError:
         return None
-    return found if all(map(isfinite, found)) else None
+    return found if are_places(found) else None
 
 
 def _columns(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, str, list[str]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from verydeep.errors import UserError
-from verydeep.pictures.boxes import Boxes
+from verydeep.pictures.boxes import FARTHEST, Boxes, are_places
 from verydeep.pictures.windows import Size
 
 MOST_XML = 2**20
@@ -126,6 +125,6 @@ def _numbers(element: ElementTree.Element | None, *names: str) -> list[float]:
         found = [float(element.findtext(name) or "") for name in names]
     except ValueError:
         found = []
-    if not found or not all(map(isfinite, found)):
-        raise ValueError(f"<{element.tag}> needs numbers in {', '.join(names)}")
+    if not found or not are_places(found):
+        raise ValueError(f"<{element.tag}> needs numbers up to {FARTHEST:,} in {', '.join(names)}")
     return found

@@ -14,6 +14,7 @@ from math import isfinite
 from typing import Literal
 
 from verydeep.errors import one_line
+from verydeep.pictures.boxes import FARTHEST, are_places
 
 Form = Literal["corners", "corner and size", "centre and size", "point"]
 
@@ -63,8 +64,11 @@ class Sides:
                 "whose point is no two numbers" if self.is_point else "whose box is no four numbers"
             )
         if self.is_point:
-            return first, second
+            far = f"whose point lies beyond {FARTHEST:,} pixels"
+            return (first, second) if are_places((first, second)) else far
         box = self._box(first, second, *rest)
+        if not are_places(box):
+            return f"whose box lies beyond {FARTHEST:,} pixels"
         return "whose box ends before it begins" if box[2] < box[0] or box[3] < box[1] else box
 
     def _box(self, x: float, y: float, third: float, fourth: float) -> Numbers:

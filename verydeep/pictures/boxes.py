@@ -10,12 +10,25 @@ of a box and not where it ends, are converted where they are read and nowhere el
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from jaxtyping import Float
 
 from verydeep.pictures.windows import Size, Window
 
 Boxes = Float[np.ndarray, "R 4"]
+FARTHEST = 1_000_000
+"""Pixels from the corner of a picture up to which coordinates are read; no picture has as many."""
+
+
+def are_places(numbers: Iterable[float]) -> bool:
+    """Whether numbers may be coordinates: none is infinite or none, or beyond any picture.
+
+    >>> are_places([-1.5, 80.0]), are_places([1e300]), are_places([float("nan")])
+    (True, False, False)
+    """
+    return all(-FARTHEST <= number <= FARTHEST for number in numbers)
 
 
 def no_boxes() -> Boxes:
