@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from verydeep.evaluation.published_nets import in_print
 from verydeep.localisation.boxes_file import Regression, Tuned
-from verydeep.localisation.published import D256, D384, PUBLISHED
+from verydeep.localisation.published import D256, D384, PUBLISHED, TABLE_10, Shown
 from verydeep.studies.classification import (
     FIXED,
     LARGER,
@@ -85,7 +86,10 @@ AT_256 = BoxNet("PCR", "all", Net("D", FIXED))
 
 
 def tables(size: Size) -> list[Table]:
-    """Table 8, the centre crop with its class given; Table 9, dense boxes, of which five count."""
+    """Table 8, the centre crop with its class given; Table 9, dense boxes, of which five count.
+
+    With nets of two S, as the paper's, Table 10 has those fused beside other teams.
+    """
     nets = box_nets(size)
     centre = [
         Cell(net.regression, TUNED[net.tuned], (net.centre(size),), _printed(net, "centre", (384,)))
@@ -94,9 +98,11 @@ def tables(size: Size) -> list[Table]:
     rates = ", ".join(f"{rate:g}" for rate in size.box_rates)
     tried = f"; rates {rates} tried" if len(size.box_rates) > 1 else f"; a rate of {rates}"
     tried = "" if size.is_papers else tried
+    dense = _table_9(size, nets)
     return [
         Table("Table 8", f"boxes of a centre crop, its class given{tried}", tuple(centre)),
-        _table_9(size, nets),
+        dense,
+        *([_table_10(dense.cells[-1])] if size.is_papers else []),
     ]
 
 
@@ -116,8 +122,33 @@ def _table_9(size: Size, nets: Sequence[BoxNet]) -> Table:
     elif others:
         other = others[0].dense(size, TWO)
         cells += [Cell("SCR", TWO, (other,)), Cell(OF_TWO_KINDS, TWO, (two, other))]
-    note = "" if size.is_papers else NOT_OF_TWO_S
+    note = _of_the_test_set() if size.is_papers else NOT_OF_TWO_S
     return Table("Table 9", "dense boxes, merged, all layers tuned", tuple(cells), k=5, note=note)
+
+
+def _of_the_test_set() -> str:
+    """What the paper has of Table 9 on ILSVRC's test set, whose truth is not published."""
+    told = [
+        f"{row.test:.1f} of S/Q {' and '.join(map(_s_and_q, sorted(row.nets)))}"
+        for row in PUBLISHED
+        if row.test is not None
+    ]
+    return f"On the test set, which is not ours to test on, the paper has {', '.join(told)}."
+
+
+def _s_and_q(shown: Shown) -> str:
+    """S and Q of a net as Table 9 has them."""
+    (_, scale, _), scales = shown
+    return f"{scale}/{', '.join(map(str, scales))}"
+
+
+def _table_10(fused: Cell) -> Table:
+    """The boxes of nets fused, among the teams of the paper."""
+    us, *_ = TABLE_10
+    cell = Cell(us.name, fused.column, fused.sources, (None, us.validation))
+    each = (f"{t.name} {in_print(t.validation)}, {in_print(t.test)}" for t in TABLE_10)
+    note = f"All teams on the validation and the test set, as printed: {'; '.join(each)}."
+    return Table("Table 10", "among the best teams", (cell,), k=5, note=note)
 
 
 def plan(size: Size, seeds: Sequence[int], begun: Convolutions | None = None) -> Plan:
