@@ -25,6 +25,8 @@ from verydeep.evaluation.class_matching import of_ilsvrc, relabelled
 from verydeep.evaluation.scores import load_scores
 from verydeep.nets import vgg
 from verydeep.nets.network import Network, build
+from verydeep.nets.rewording import with_last
+from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.training.recipes import RECIPES, settings_of
 from verydeep.training.settings import Settings
@@ -191,3 +193,35 @@ def test_a_run_is_the_papers_where_it_followed_its_recipe_to_the_letter_on_ilsvr
     assert trained_as(information({**made, "settings": {**settings, "seed": 3}})) is not None
     assert trained_as(information({**made, "data": {"classes": 1000, "train": 9469}})) is None
     assert trained_as(information({k: v for k, v in made.items() if k != "start"})) is None
+
+
+@pytest.mark.parametrize(("last", "task"), [("FC-4000", "localise"), ("FC-4", "localise-single")])
+@pytest.mark.parametrize("tune", ["all", "fc"])
+def test_a_run_of_boxes_is_the_papers_where_it_was_trained_as_appendix_a_says(
+    last: str, task: str, tune: str
+) -> None:
+    """At 1e-3, S = 256 or 384, from a classifier, on the training pictures that have boxes."""
+
+    def known(last: str = last, **change: Any) -> Any:
+        every = asdict(Settings(**settings_of(RECIPES["D-384"], {"task": task, "tune": tune})))
+        settings = {k: v for k, v in {**every, **change}.items() if v is not None}
+        return trained_as(of_boxes(last, {**made, "settings": settings}))
+
+    made: dict[str, Any] = {"data": {"classes": 1000, "train": 523_966}, "start": {"x": 1}}
+    assert known() == ("D", 384, 384)
+    assert known(scale=(256, 256), seed=3) == ("D", 256, 256)
+    for change in ({"rate": 1e-2}, {"scale": (320, 320)}, {"tune": "last"}, {"cached": True}):
+        assert known(**change) is None
+    assert known("FC-40") is None
+    del made["start"]
+    assert known() is None
+    made |= {"start": {"x": 1}, "data": {"classes": 1000, "train": 9469}}
+    assert known() is None
+
+
+def of_boxes(last: str, provenance: dict[str, Any]) -> WeightsInfo:
+    """What a file of net D with boxes in place of its classes says of itself."""
+    words = with_last(vgg.table("D", 1000).words, (last, "boxes"))
+    table = {"name": "D", "crop": 224, "words": list(read_table("D", words, 224).words)}
+    classes = [str(k) for k in range(int(last.removeprefix("FC-")) // 4)]
+    return WeightsInfo(table, classes, {}, provenance)
