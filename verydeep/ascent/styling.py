@@ -27,7 +27,6 @@ from verydeep.ascent.looking import (
     mean_colour,
     refuse_unfit,
     seen,
-    to_picture,
 )
 from verydeep.ascent.priors import variation
 from verydeep.nets.network import Network
@@ -41,6 +40,8 @@ FAINTEST = 0.1
 """Of a layer's mean activation: units below that in both pictures are not made as loud as all."""
 STRENGTH = 100.0
 """Weight of the style beside the content."""
+STRONGEST = 1e9
+"""Beyond that the content is lost in the rounding of 32 bits."""
 SMOOTHNESS = 0.05
 """Weight of V."""
 
@@ -169,4 +170,4 @@ def styled(
     for step in range(steps):
         with differentiating():
             lbfgs.step(total)  # type: ignore[no-untyped-call]
-        yield Frame(to_picture(ground + SPREAD * u), step + 1, steps, last)
+        yield Frame.of(ground + SPREAD * u, step + 1, steps, last)

@@ -147,7 +147,7 @@ def _found(weights: Path, offline: bool, quiet: bool) -> tuple[Any, Path]:
 
 
 def _tell(found: Any, place: Path, seed: int, json: bool) -> None:
-    """Prints what was made, and leaves as who was interrupted where it is not whole."""
+    """Prints what was made; one that is not whole leaves as interrupted, or with a mistake's code."""
     height, width = found.image.shape[:2]
     said = {
         "file": str(place), "made": found.said, "size": [height, width], "seed": seed,
@@ -162,4 +162,4 @@ def _tell(found: Any, place: Path, seed: int, json: bool) -> None:
         print(f"{place}  {width} x {height}, {found.said}, {len(found.values)} of {found.steps} "
               f"steps, {found.values[0]:.3g} to {found.values[-1]:.3g}, seed {seed}")  # fmt: skip
     if not found.is_whole:
-        raise typer.Exit(130)
+        raise typer.Exit(130 if found.is_interrupted else 2)
