@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -30,6 +31,7 @@ from verydeep.nets.rewording import with_last, with_norms
 from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.heat import scales_of
+from verydeep.verbs.explain import Explainer, Explanation
 from verydeep.weights.stacks import save_stack
 
 PIXELS = Pixels((40, 40), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
@@ -248,6 +250,22 @@ def test_a_picture_that_cannot_be_read_is_named_and_others_are_explained(run: Ru
     assert "page: explained.html" in out
     code, _, err = run("net.safetensors", "no.jpg", "--quiet", "-o", "other.html")
     assert (code, err.count("\n"), Path("other.html").exists()) == (2, 1, False)
+
+
+def test_ctrl_c_keeps_what_was_explained(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = Explainer.ask
+
+    def asking(*words: Any) -> Explanation:
+        signal.raise_signal(signal.SIGINT)
+        return ask(*words)
+
+    monkeypatch.setattr(Explainer, "ask", asking)
+    code, out, err = run("net.safetensors", "pictures", "--method", "gradient", "--out", "maps")
+    assert (code, "page: maps/explained.html" in out) == (130, True)
+    assert "ending after this picture; once more leaves at once" in err
+    assert [path.name for path in sorted(Path("maps").iterdir())] == [
+        "<b>-gradient.png", "explained.html",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

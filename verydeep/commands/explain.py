@@ -92,7 +92,8 @@ def explain(
 
     verydeep explain vgg16 --units relu3_3,relu5_3 --data photos/
 
-    all-cheap is scores, gradient, guided, deconvnet and gradcam: seconds a picture.
+    all-cheap is scores, gradient, guided, deconvnet and gradcam: seconds a picture. Ctrl-C ends it
+    after the picture under way and keeps what is there.
     """
     from verydeep.commands.console import Console
 
@@ -102,11 +103,9 @@ def explain(
 
         target = _Target.of(out, "explained.html", overwrite)
         methods, asked = named(method), _asked(pictures, data, count, console)
-        faults = _maps(weights, asked, methods, class_name, layer, count, sanity, target, device,
-                       offline, engine, console, json)  # fmt: skip
-        if faults:
-            raise typer.Exit(2)
-        return
+        code = _maps(weights, asked, methods, class_name, layer, count, sanity, target, device,
+                     offline, engine, console, json)  # fmt: skip
+        raise typer.Exit(code)
     from verydeep.errors import UserError
 
     if pictures or data is None or units is None:
@@ -166,10 +165,14 @@ def _maps(
     console: Any,
     json: bool,
 ) -> int:
-    """Explains pictures, writes that, and tells of it; how many of them cannot be read."""
+    """Explains pictures, writes that, and tells of it; the exit code.
+
+    A first Ctrl-C ends it after the picture, with what there is then.
+    """
     from verydeep.commands.explain_answer import tell
     from verydeep.report.explained import write_explained
     from verydeep.runtime.machine import Machine
+    from verydeep.training.interruption import interruption
     from verydeep.verbs.explain import Explainer
     from verydeep.weights import find
 
@@ -178,15 +181,22 @@ def _maps(
         path, Machine.this(device), methods, class_name, layer, engine, console
     )
     folder = target.folder()
-    found, faults = _explained(explainer, asked, count)
+
+    def answer() -> None:
+        console.say("ending after this picture; once more leaves at once")
+
+    with interruption(answer, console.leave) as interrupted:
+        found, faults = _explained(explainer, asked, count, interrupted)
+        checks = _checks(explainer, found, interrupted) if sanity else []
     made = [one for one, _ in found]
     files = [] if folder is None else [str(file) for file in folder.add(made)]
-    checks = _checks(explainer, found) if sanity else []
     if made:
         network = f"{explainer.engine.network.table.name} of {path}"
         write_explained(made, target.page, network, *_on_page(made, checks))
     tell(made, checks, target.page, files, json)
-    return faults
+    if interrupted.asked:
+        return 130
+    return 2 if faults else 0
 
 
 def _asked(pictures: list[str] | None, data: str | None, count: int, console: Any) -> Any:
@@ -207,31 +217,43 @@ def _asked(pictures: list[str] | None, data: str | None, count: int, console: An
     return paths
 
 
-def _explained(explainer: Any, asked: Any, count: int) -> tuple[list[tuple[Any, Any]], int]:
-    """Explanations with the boxes that are told, and how many pictures cannot be read."""
+def _explained(
+    explainer: Any, asked: Any, count: int, interrupted: Any
+) -> tuple[list[tuple[Any, Any]], int]:
+    """Explanations with the boxes that are told, and how many pictures cannot be read.
+
+    They are as many as were made until there is an interruption.
+    """
     import sys
 
     from verydeep.errors import PictureError
     from verydeep.verbs.explain import explanations
     from verydeep.verbs.sanity import of_part
 
-    if not isinstance(asked, list):
-        return of_part(explainer, asked, count), 0
     found, faults = list[Any](), 0
-    for one in explanations(explainer, asked):
+    if not isinstance(asked, list):
+        made: Any = of_part(explainer, asked, count)
+    else:
+        made = ((one, None) for one in explanations(explainer, asked))
+    for one, boxes in made:
         if isinstance(one, PictureError):
             faults += 1
             print(f"verydeep: {one}", file=sys.stderr)
         else:
-            found.append((one, None))
+            found.append((one, boxes))
+        if interrupted.asked:
+            break
     return found, faults
 
 
-def _checks(explainer: Any, found: list[tuple[Any, Any]]) -> list[Any]:
+def _checks(explainer: Any, found: list[tuple[Any, Any]], interrupted: Any) -> list[Any]:
+    """The checks of explained pictures, of as many as there is no interruption before."""
     from verydeep.verbs.sanity import checked
 
     made = []
     for one, boxes in found:
+        if interrupted.asked:
+            break
         made.append(checked(explainer, one, boxes))
         explainer.progress.step("checking maps", len(made), len(found))
     return made

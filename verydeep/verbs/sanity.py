@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -129,14 +129,14 @@ def sanity(
 
 def of_part(
     explainer: Explainer, dataset: Dataset, count: int
-) -> list[tuple[Explanation, Boxes | None]]:
+) -> Iterator[tuple[Explanation, Boxes | None]]:
     """So many pictures of the part set aside, explained, and the boxes of their own class.
 
     Raises UserError where none can be read.
     """
     part = dataset.by_role[dataset.held_out]
     places = np.unique(np.linspace(0, len(part) - 1, min(count, len(part))).round().astype(int))
-    found = list[tuple[Explanation, Boxes | None]]()
+    read = 0
     for i in places.tolist():
         try:
             view = View.of_part(explainer.engine.network, part, i)
@@ -145,10 +145,10 @@ def of_part(
             continue
         objects = part.objects and part.objects(i)
         boxes = objects.boxes[~objects.difficult] if objects else None
-        found.append((explainer.of_view(view, part.source(i), part.names[i]), boxes))
-    if not found:
+        read += 1
+        yield explainer.of_view(view, part.source(i), part.names[i]), boxes
+    if not read:
         raise UserError(f"no picture of {dataset.where} can be read")
-    return found
 
 
 def _tells(one: Map) -> bool:
