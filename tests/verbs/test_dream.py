@@ -178,6 +178,7 @@ def test_no_number_any_more_is_no_interruption(
         (["--unit", "relu1_1:0", "--seed", str(2**63)], "--seed 9223372036854775808; give 0 to"),
         (["--unit", "relu1_1:0", "--out", "a.jpg"], "--out a.jpg; pictures are written as PNG"),
         (["--unit", "relu1_1:0", "--out", "a.png"], "a.png is there already"),
+        (["--unit", "relu1_1:0", "--out", "a.png/b.png"], "cannot write a.png/b.png: File exists"),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_a_line(

@@ -123,24 +123,25 @@ class _Target:
     """Where the page is to lie, and the folder of PNGs beside it, where one is asked for."""
 
     page: Path
-    place: Path | None
+    folder: Any = None
 
     @classmethod
     def of(cls, out: Path | None, usual: str, overwrite: bool) -> _Target:
-        """What `--out` names, or a new page; UserError for a page that is there already."""
-        from verydeep.files import free_place, refuse_taken
+        """What `--out` names, a folder being made where it is not there, or a new page.
+
+        Raises UserError for what is there already, and for what cannot be written.
+        """
+        from verydeep.files import free_place, refuse_taken, refuse_unwritable
 
         if out is not None and out.suffix.casefold() not in (".html", ".htm"):
-            return cls(out / usual, out)
-        page = out or free_place(Path(usual))
-        refuse_taken(page, overwrite)
-        return cls(page, None)
+            from verydeep.report.explained import Folder
 
-    def folder(self) -> Any:
-        """The folder of PNGs, made where it is not there; None where there is to be none."""
-        from verydeep.report.explained import Folder
-
-        return None if self.place is None else Folder(self.place)
+            found = cls(out / usual, Folder(out))
+        else:
+            found = cls(out or free_place(Path(usual)))
+            refuse_taken(found.page, overwrite)
+        refuse_unwritable(found.page)
+        return found
 
 
 # --- maps of pictures
@@ -180,7 +181,6 @@ def _maps(
     explainer = Explainer.of(
         path, Machine.this(device), methods, class_name, layer, engine, console
     )
-    folder = target.folder()
 
     def answer() -> None:
         console.say("ending after this picture; once more leaves at once")
@@ -189,7 +189,7 @@ def _maps(
         found, faults = _explained(explainer, asked, count, interrupted)
         checks = _checks(explainer, found, interrupted) if sanity else []
     made = [one for one, _ in found]
-    files = [] if folder is None else [str(file) for file in folder.add(made)]
+    files = [] if target.folder is None else [str(file) for file in target.folder.add(made)]
     if made:
         network = f"{explainer.engine.network.table.name} of {path}"
         write_explained(made, target.page, network, *_on_page(made, checks))
@@ -293,14 +293,14 @@ def _units(
 
     asked = _numbers(numbers)
     path = find(weights, console, offline)
-    folder = target.folder()
+    folder = target.folder
     found = units(
         path, [row.strip() for row in rows.split(",")], data, numbers=asked, count=count,
         device=device, progress=console,
     )  # fmt: skip
     files = [] if folder is None else [str(file) for file in add_plates(folder, found)]
-    if target.place is not None:
-        files.append(str(save_units(found, target.place / NAME)))
+    if folder is not None:
+        files.append(str(save_units(found, folder.folder / NAME)))
     tell_units(found, write_units(found, target.page, str(path)), files, json)
 
 
