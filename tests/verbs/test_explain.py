@@ -223,6 +223,17 @@ def test_a_folder_gets_a_png_for_each_map_and_a_page(run: Run, picture: np.ndarr
     assert (code, err) == (2, "verydeep: maps has files already; give a new folder to --out\n")
 
 
+def test_pictures_of_one_name_have_files_of_their_own(run: Run, picture: np.ndarray) -> None:
+    for path in ("a/x.png", "b/x.png", "b/x-2.png"):
+        Path(path).parent.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(path)
+    words = ("a/x.png", "b/x.png", "b/x-2.png", "--method", "gradient", "--json", "--out", "maps")
+    code, out, _ = run("net.safetensors", *words, "--quiet")
+    names = [f"maps/{stem}-gradient.png" for stem in ("x", "x-2", "x-2-2")]
+    assert (code, json.loads(out)["files"]) == (0, [*names, "maps/explained.html"])
+    assert all(Path(name).is_file() for name in names)
+
+
 def test_programs_are_told_scales_and_residuals(run: Run, picture: np.ndarray) -> None:
     words = ("net.safetensors", "pictures/a.png", "--method", "integrated,gradient", "--json")
     code, out, err = run(*words, "-o", "page.html", "--quiet")
@@ -276,6 +287,12 @@ def test_mistakes_get_one_line(run: Run, words: tuple[str, str]) -> None:
     code, out, err = run("net.safetensors", "pictures/a.png", "--quiet", *words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("verydeep: ")
+
+
+def test_a_page_that_cannot_be_written_is_told_before_the_work(run: Run) -> None:
+    code, out, err = run("gone", "pictures/a.png", "-o", "net.safetensors/page.html")
+    assert (code, out) == (2, "")
+    assert err.startswith("verydeep: cannot write net.safetensors/page.html: ")
 
 
 def test_sanity_is_on_the_page_and_told(run: Run) -> None:
