@@ -223,6 +223,24 @@ def test_a_folder_gets_a_png_for_each_map_and_a_page(run: Run, picture: np.ndarr
     assert (code, err) == (2, "verydeep: maps has files already; give a new folder to --out\n")
 
 
+def test_labelled_pictures_are_explained_by_their_own_class(run: Run) -> None:
+    data = verydeep.open_dataset("drawn:10x40")
+    network = build("A", ("x", *data.classes), width=0.0625, crop=32, fc=16, pixels=PIXELS,
+                    initial="he")  # fmt: skip
+    verydeep.save(network, "shapes.safetensors")
+    words = ("shapes.safetensors", "--data", "drawn:10x40", "--method", "gradient", "--quiet")
+    _, out, _ = run(*words, "--json", "-o", "own.html")
+    told = json.loads(out)["pictures"]
+    part = data.by_role[data.held_out]
+    own = {name: data.classes[label] for name, label in zip(part.names, part.labels, strict=True)}
+    assert {one["picture"]: one["true"] for one in told} == own
+    assert [one["class"] for one in told] == [one["true"] for one in told]
+    assert any(one["class"] != one["top"][0]["class"] for one in told)
+    assert f"; labelled {told[0]['true']}" in Path("own.html").read_text()
+    _, out, _ = run(*words, "--class", "x", "--json", "-o", "x.html")
+    assert {one["class"] for one in json.loads(out)["pictures"]} == {"x"}
+
+
 def test_pictures_of_one_name_have_files_of_their_own(run: Run, picture: np.ndarray) -> None:
     for path in ("a/x.png", "b/x.png", "b/x-2.png"):
         Path(path).parent.mkdir(exist_ok=True)

@@ -19,7 +19,11 @@ def explain(
     ] = None,
     class_name: Annotated[
         str | None,
-        typer.Option("--class", metavar="NAME", help="The class. [default: the most probable]"),
+        typer.Option(
+            "--class",
+            metavar="NAME",
+            help="The class. [default: a picture's own in DATA, else the most probable]",
+        ),
     ] = None,
     method: Annotated[
         str,

@@ -121,6 +121,8 @@ def _picture(one: Explanation, palette: Palette) -> str:
     """A picture with its posteriors, and its maps beside it."""
     image = one.view.image
     said = f"<b>{escape(one.class_name)}</b> {one.posterior:.1%}, score {one.score:.3g}"
+    if one.true_name is not None:
+        said += f"; labelled {escape(one.true_name)}"
     first = f"<div>{_figure(image, said, one.name)}{_posteriors(one)}</div>"
     maps = "".join(_map_figure(image, each, one, palette) for each in one.maps)
     return f'<div class="cards seen">{first}{maps}</div>'
