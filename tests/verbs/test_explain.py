@@ -153,6 +153,8 @@ def test_an_engine_runs_what_wants_no_gradient_and_that_is_said(
     assert "no gradient comes through engine onnxruntime: gradient by PyTorch" in (
         capsys.readouterr().err
     )
+    verydeep.explain(plain(), picture, "occlusion", layer="relu2_1", engine="onnxruntime")
+    assert "engine onnxruntime gives no 'relu2_1': occlusion by PyTorch" in capsys.readouterr().err
     plainly = verydeep.explain(plain(), picture, asked, engine="torch", progress=SILENT)
     for one, other in zip(found.maps, plainly.maps, strict=True):
         np.testing.assert_allclose(one.values, other.values, rtol=1e-3, atol=1e-5)

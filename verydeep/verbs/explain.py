@@ -116,6 +116,9 @@ class Explainer:
         slow = [one for one in methods if one in BY_GRADIENT]
         if engine not in (None, ENGINES[-1]) and slow:
             progress.say(f"no gradient comes through engine {name}: {', '.join(slow)} by PyTorch")
+        asked_row = layer not in (None, network.table.trunk) and "occlusion" in methods
+        if engine not in (None, ENGINES[-1]) and asked_row:
+            progress.say(f"engine {name} gives no '{layer}': occlusion by PyTorch")
         run = engine_for(network, name, machine.threads)
         return cls(run, methods, label, layer, progress)
 
