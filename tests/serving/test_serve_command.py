@@ -95,6 +95,7 @@ def test_weights_that_are_none_are_told(
     save(net_of_boxes(classifier()), tmp_path / "boxes.safetensors")
     said = mistake(monkeypatch, capsys, "boxes.safetensors", "--port", "0")
     assert "tells no classes apart; say what does" in said
+    assert "verydeep serve boxes.safetensors --classifier WEIGHTS`" in said
 
 
 def test_what_is_not_installed_is_told(
