@@ -31,6 +31,17 @@ def refuse_taken(path: Path, overwrite: bool, option: str = "--out") -> None:
         )
 
 
+def refuse_unwritable(path: Path, option: str = "--out") -> None:
+    """Makes the folder of a file to come, and raises UserError where it cannot be written there."""
+    beside = _beside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.open("wb").close()
+        beside.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another {option}") from None
+
+
 def free_place(path: Path) -> Path:
     """The path, or the first of NAME-2, NAME-3 and so on beside it that is not taken."""
     if not path.exists():
@@ -56,7 +67,7 @@ def write_atomic(path: Path, *content: bytes | memoryview) -> None:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write beside its place, and moved there when all of it is on the disk."""
-    beside = path.with_name(f"{path.name}.{_HOST}-{os.getpid()}.part")
+    beside = _beside(path)
     try:
         with beside.open("wb") as file:
             yield file
@@ -68,6 +79,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+def _beside(path: Path) -> Path:
+    """Where this process writes a file before that is moved to its place."""
+    return path.with_name(f"{path.name}.{_HOST}-{os.getpid()}.part")
 
 
 def _clear_away(path: Path) -> None:

@@ -70,6 +70,22 @@ def test_a_guide_is_its_own_best_match() -> None:
     assert float(aim.measure(maps)) == pytest.approx(float(products.max(1).values.mean()))
 
 
+def test_a_guide_is_matched_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = seen(NETWORK, ONE, ["relu2_2"])["relu2_2"]
+    aim = aims.a_guide(NETWORK, "relu2_2", ONE)
+    whole, held = aim.measure(maps), maps[0, 0].numel()
+    monkeypatch.setattr(aims, "PRODUCTS", 7 * held)
+    found, argmax = list[int](), Tensor.argmax
+
+    def noted(products: Tensor, axis: int) -> Tensor:
+        found.append(products.numel())
+        return argmax(products, axis)
+
+    monkeypatch.setattr(Tensor, "argmax", noted)
+    torch.testing.assert_close(aim.measure(maps), whole)
+    assert max(found) == 7 * held < held**2 == sum(found)
+
+
 def test_a_relu_that_is_off_is_climbed_from_before() -> None:
     aim = aims.a_unit(NETWORK.table, "relu2_2", 0)
     assert aim.row == "conv2_2"

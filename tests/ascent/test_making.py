@@ -130,6 +130,17 @@ def test_the_style_loss_falls(seed: int | None) -> None:
     assert frames[-1].value < 0.5 * frames[0].value
 
 
+def test_units_that_are_negative_in_the_mean_have_a_style_too() -> None:
+    """As those of a net without ReLUs, whose trunk is its only row of style."""
+    network = exact(("conv3-6", "maxpool", "conv3-8", "maxpool", "FC-12", "FC-4", "soft-max"))
+    with torch.no_grad():
+        network.get_submodule("conv1_1").get_parameter("bias").fill_(-9)
+        found = means(network, [from_picture(PICTURE, network)], ["conv1_1"])["conv1_1"]
+        values = seen(network, from_picture(PICTURE, network), ["conv1_1"])["conv1_1"]
+    assert values.mean() < 0
+    torch.testing.assert_close(found, values.abs().mean((2, 3), keepdim=True))
+
+
 def test_a_picture_in_its_own_style_stays() -> None:
     *_, last = styled(NETWORK, drawn(40), drawn(40), 3)
     assert np.abs(last.image.astype(float) - drawn(40)).max() <= 8

@@ -132,7 +132,7 @@ def test_units_of_labelled_data_are_told_with_their_classes() -> None:
         assert all(name in part.names for name in unit.pictures)
         assert [name.split("/")[1] for name in unit.pictures] == [*unit.classes]
         assert len(unit.looks) == len(unit.pictures) == 2
-    (own,) = units(net(), "relu2_1", data, numbers=[4], progress=SILENT).rows["relu2_1"].units
+    (own,) = units(net(), "relu2_1", data, numbers=[4, 4], progress=SILENT).rows["relu2_1"].units
     assert own.number == 4
 
 
@@ -141,3 +141,6 @@ def test_rows_and_units_that_are_none_are_refused() -> None:
         units(net(), "relu2", "drawn:10x40", progress=SILENT)
     with pytest.raises(UserError, match="no unit 16 of 'relu2_1'; they are numbered from 0 to 15"):
         units(net(), "relu2_1", "drawn:10x40", numbers=[16], progress=SILENT)
+    for count in (0, -3):
+        with pytest.raises(UserError, match=f"--count {count}; show 1 unit of a row or more"):
+            units(net(), "relu2_1", "drawn:10x40", count=count, progress=SILENT)

@@ -21,6 +21,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from PIL import Image
 
+from tests.localisation.test_dense import classifier, net_of_boxes
 from tests.localisation.test_predictor import always
 from tests.pictures.test_reading import HUGE, REFUSED
 from tests.serving.at_work import (
@@ -40,7 +41,7 @@ from verydeep.nets.network import Network
 from verydeep.serving.maps import METHODS, Method
 from verydeep.serving.receiving import Limits
 from verydeep.verbs.explain import explain
-from verydeep.weights import hash_of, load
+from verydeep.weights import hash_of, load, save
 
 
 @pytest.fixture(scope="module")
@@ -461,6 +462,17 @@ def test_the_page_answers_a_form_without_any_script(server: Running) -> None:
     assert page.count('src="data:image/png;base64,') == 2
     assert "<b>owl" not in page + server.ask("/").body.decode()
     assert "&lt;b&gt;owl&lt;/b&gt; &amp; co" in page
+
+
+def test_the_page_has_boxes_on_its_map(tmp_path: Path) -> None:
+    by = classifier()
+    save(by, tmp_path / "by.safetensors")
+    model = model_of(net_of_boxes(by, 1), tmp_path, classifier=tmp_path / "by.safetensors")
+    with running(model) as server:
+        page = server.form("/", picture()).body.decode()
+    svg = page[page.index('<svg viewBox="0 0 80 60"') : page.index('<div class="scale">')]
+    assert svg.count("<image ") == 1
+    assert svg.count('<rect class="box"') == 3
 
 
 def test_the_page_says_why_there_is_no_answer(server: Running) -> None:

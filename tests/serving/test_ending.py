@@ -19,7 +19,9 @@ import pytest
 
 from tests.serving.at_work import Reply, Running, Waiting, model_of, net, picture, running, wait_for
 from verydeep.errors import UserError
+from verydeep.serving.app import application
 from verydeep.serving.receiving import Limits
+from verydeep.serving.server import listening, run
 from verydeep.serving.service import Service
 from verydeep.weights import save
 
@@ -115,6 +117,30 @@ def test_the_end_waits_for_what_was_let_in_and_takes_no_more(model: Waiting) -> 
         kept.close()
         model.gate.set()
         assert asking.statuses() == [200, 200]
+
+
+def test_the_end_does_not_wait_for_uploads(model: Waiting) -> None:
+    model.gate.set()
+    with running(model, Limits(bytes=100_000, seconds=30.0)) as server:
+        head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+        with socket.create_connection(("127.0.0.1", server.port), timeout=15) as uploading:
+            uploading.sendall(head + b"Expect: 100-continue\r\n\r\n")
+            assert uploading.recv(65536).startswith(b"HTTP/1.1 100 ")
+            uploading.sendall(b"abc")
+            server.end()
+            assert uploading.recv(65536).startswith(b"HTTP/1.1 503 ")
+
+
+def test_a_port_that_another_takes_meanwhile_is_told(model: Waiting) -> None:
+    service, told = Service(model, LIMITS, threads=1, batch=1), list[str]()
+    with (
+        listening("127.0.0.1", 0) as bound,
+        listening("127.0.0.1", bound.getsockname()[1]) as other,
+    ):
+        other.listen()
+        with pytest.raises(UserError, match=r"^port \d+ is taken by another program"):
+            run(application(service), service, bound, lambda: told.append("ready"))
+    assert not told
 
 
 def test_slow_clients_do_not_hinder_another(model: Waiting) -> None:

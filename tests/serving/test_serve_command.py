@@ -57,6 +57,11 @@ def test_a_port_that_is_taken_is_told(
         (["--host", "not a host"], "host 'not a host' is no address or name here"),
         (["--host", "x" * 80 + ".example"], "is no address or name here"),
         (["--host", "203.0.113.9"], "cannot listen at host '203.0.113.9'"),
+        (
+            ["--name", "http://pictures.example.org"],
+            "is no host name; give one as pictures.example",
+        ),
+        (["--name", "a.example", "--name", "bad name"], "--name 'bad name' is no host name"),
         (["--port", "70000"], "70000 is not in the range"),
         (["--queue", "0"], "0 is not in the range"),
         (["--max-mb", "nan"], "--max-mb is nan; it is from 0.01 to 100000"),
@@ -90,6 +95,7 @@ def test_weights_that_are_none_are_told(
     save(net_of_boxes(classifier()), tmp_path / "boxes.safetensors")
     said = mistake(monkeypatch, capsys, "boxes.safetensors", "--port", "0")
     assert "tells no classes apart; say what does" in said
+    assert "verydeep serve boxes.safetensors --classifier WEIGHTS`" in said
 
 
 def test_what_is_not_installed_is_told(

@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from math import isnan
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import verydeep
@@ -134,6 +136,28 @@ def test_what_is_no_number_any_more_ends_it_with_what_was_before() -> None:
         grown(frames[1:], "x", "value", SILENT)
 
 
+def test_a_picture_with_pixels_that_are_no_numbers_is_not_kept() -> None:
+    image = torch.zeros(1, 3, 4, 4)
+    assert Frame.of(image, 1, 2, 0.5).value == 0.5
+    image[0, 1, 2, 3] = float("inf")
+    assert isnan(Frame.of(image, 2, 2, 0.5).value)
+
+
+def test_no_number_any_more_is_no_interruption(
+    run: Run, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverging(*_: object) -> Iterator[Frame]:
+        yield Frame.of(torch.zeros(1, 3, 4, 4), 1, 5, 0.5)
+        yield Frame.of(torch.full((1, 3, 4, 4), float("nan")), 2, 5, 0.5)
+
+    monkeypatch.setattr("verydeep.verbs.style.styled", diverging)
+    Image.fromarray(picture).save("a.png")
+    code, out, err = run("style", "net.safetensors", "a.png", "a.png")
+    assert (code, "1 of 5 steps" in out) == (2, True)
+    assert "step 2 gives no number any more" in err
+    assert "interrupted" not in err
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -150,9 +174,11 @@ def test_what_is_no_number_any_more_ends_it_with_what_was_before() -> None:
         (["none.png"], "none.png: no such file"),
         (["--unit", "relu1_1:0", "--size", "0"], "--size 0; give 1 or more"),
         (["--class", "bee", "--size", "24"], "a picture of 24 x 24 is too small"),
-        (["--unit", "relu1_1:0", "--seed", "-1"], "--seed -1; give 0 or more"),
+        (["--unit", "relu1_1:0", "--seed", "-1"], "--seed -1; give 0 to 9223372036854775807"),
+        (["--unit", "relu1_1:0", "--seed", str(2**63)], "--seed 9223372036854775808; give 0 to"),
         (["--unit", "relu1_1:0", "--out", "a.jpg"], "--out a.jpg; pictures are written as PNG"),
         (["--unit", "relu1_1:0", "--out", "a.png"], "a.png is there already"),
+        (["--unit", "relu1_1:0", "--out", "a.png/b.png"], "cannot write a.png/b.png: File exists"),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_a_line(
@@ -168,6 +194,8 @@ def test_what_cannot_be_made_is_refused_in_a_line(
 def test_styles_that_cannot_be_are_refused(picture: np.ndarray) -> None:
     for asked, line in (
         ({"strength": -1.0}, "--strength -1.0; give more than 0"),
+        ({"strength": float("inf")}, "--strength inf; give more than 0, and 1e\\+09 at most"),
+        ({"seed": 2**128}, "--seed 3402.*; give 0 to 9223372036854775807"),
         ({"steps": 0}, "--steps 0; give more than 0"),
         ({"size": 6}, "too small"),
     ):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -30,6 +31,7 @@ from verydeep.nets.rewording import with_last, with_norms
 from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.heat import scales_of
+from verydeep.verbs.explain import Explainer, Explanation
 from verydeep.weights.stacks import save_stack
 
 PIXELS = Pixels((40, 40), (120.0, 115.0, 110.0), (58.0, 58.0, 58.0))
@@ -151,6 +153,8 @@ def test_an_engine_runs_what_wants_no_gradient_and_that_is_said(
     assert "no gradient comes through engine onnxruntime: gradient by PyTorch" in (
         capsys.readouterr().err
     )
+    verydeep.explain(plain(), picture, "occlusion", layer="relu2_1", engine="onnxruntime")
+    assert "engine onnxruntime gives no 'relu2_1': occlusion by PyTorch" in capsys.readouterr().err
     plainly = verydeep.explain(plain(), picture, asked, engine="torch", progress=SILENT)
     for one, other in zip(found.maps, plainly.maps, strict=True):
         np.testing.assert_allclose(one.values, other.values, rtol=1e-3, atol=1e-5)
@@ -221,6 +225,35 @@ def test_a_folder_gets_a_png_for_each_map_and_a_page(run: Run, picture: np.ndarr
     assert (code, err) == (2, "verydeep: maps has files already; give a new folder to --out\n")
 
 
+def test_labelled_pictures_are_explained_by_their_own_class(run: Run) -> None:
+    data = verydeep.open_dataset("drawn:10x40")
+    network = build("A", ("x", *data.classes), width=0.0625, crop=32, fc=16, pixels=PIXELS,
+                    initial="he")  # fmt: skip
+    verydeep.save(network, "shapes.safetensors")
+    words = ("shapes.safetensors", "--data", "drawn:10x40", "--method", "gradient", "--quiet")
+    _, out, _ = run(*words, "--json", "-o", "own.html")
+    told = json.loads(out)["pictures"]
+    part = data.by_role[data.held_out]
+    own = {name: data.classes[label] for name, label in zip(part.names, part.labels, strict=True)}
+    assert {one["picture"]: one["true"] for one in told} == own
+    assert [one["class"] for one in told] == [one["true"] for one in told]
+    assert any(one["class"] != one["top"][0]["class"] for one in told)
+    assert f"; labelled {told[0]['true']}" in Path("own.html").read_text()
+    _, out, _ = run(*words, "--class", "x", "--json", "-o", "x.html")
+    assert {one["class"] for one in json.loads(out)["pictures"]} == {"x"}
+
+
+def test_pictures_of_one_name_have_files_of_their_own(run: Run, picture: np.ndarray) -> None:
+    for path in ("a/x.png", "b/x.png", "b/x-2.png"):
+        Path(path).parent.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(path)
+    words = ("a/x.png", "b/x.png", "b/x-2.png", "--method", "gradient", "--json", "--out", "maps")
+    code, out, _ = run("net.safetensors", *words, "--quiet")
+    names = [f"maps/{stem}-gradient.png" for stem in ("x", "x-2", "x-2-2")]
+    assert (code, json.loads(out)["files"]) == (0, [*names, "maps/explained.html"])
+    assert all(Path(name).is_file() for name in names)
+
+
 def test_programs_are_told_scales_and_residuals(run: Run, picture: np.ndarray) -> None:
     words = ("net.safetensors", "pictures/a.png", "--method", "integrated,gradient", "--json")
     code, out, err = run(*words, "-o", "page.html", "--quiet")
@@ -250,6 +283,22 @@ def test_a_picture_that_cannot_be_read_is_named_and_others_are_explained(run: Ru
     assert (code, err.count("\n"), Path("other.html").exists()) == (2, 1, False)
 
 
+def test_ctrl_c_keeps_what_was_explained(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = Explainer.ask
+
+    def asking(*words: Any) -> Explanation:
+        signal.raise_signal(signal.SIGINT)
+        return ask(*words)
+
+    monkeypatch.setattr(Explainer, "ask", asking)
+    code, out, err = run("net.safetensors", "pictures", "--method", "gradient", "--out", "maps")
+    assert (code, "page: maps/explained.html" in out) == (130, True)
+    assert "ending after this picture; once more leaves at once" in err
+    assert [path.name for path in sorted(Path("maps").iterdir())] == [
+        "<b>-gradient.png", "explained.html",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "words",
     [("--class", "x"), ("--layer", "fc6"), ("--method", "x"), ("--engine", "x"), ("--device", "x")],
@@ -258,6 +307,12 @@ def test_mistakes_get_one_line(run: Run, words: tuple[str, str]) -> None:
     code, out, err = run("net.safetensors", "pictures/a.png", "--quiet", *words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("verydeep: ")
+
+
+def test_a_page_that_cannot_be_written_is_told_before_the_work(run: Run) -> None:
+    code, out, err = run("gone", "pictures/a.png", "-o", "net.safetensors/page.html")
+    assert (code, out) == (2, "")
+    assert err.startswith("verydeep: cannot write net.safetensors/page.html: ")
 
 
 def test_sanity_is_on_the_page_and_told(run: Run) -> None:

@@ -333,7 +333,7 @@ def test_a_threshold_that_is_none_is_refused_before_anything_is_read(threshold: 
         localise("nowhere", DATA, "dense", TWO_CORES, threshold=threshold, progress=SILENT)
     machine = TWO_CORES.machine
     with pytest.raises(UserError, match="is no match score"):
-        localiser(Path("nowhere"), None, threshold, machine, None, SILENT)
+        localiser(Path("nowhere"), None, threshold, machine, None, SILENT, ())
 
 
 def test_a_classifier_of_other_classes_is_refused(place: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from verydeep.ascent.looking import Image, differentiating, seen
@@ -19,6 +19,8 @@ from verydeep.nets.rows import ReLU
 from verydeep.nets.table import SCORES, Table
 
 Maps = Float[Tensor, "1 C h w"]
+PRODUCTS = 2**24
+"""Products of positions with a guide's that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,16 @@ def a_guide(network: Network, row: str, guide: Image) -> Aim:
 
     def matched(values: Maps) -> Float[Tensor, ""]:
         own = values[0].flatten(1)
-        best = (own.detach().T @ patterns).argmax(1)
+        best = _best(own.detach(), patterns)
         return (own * patterns[:, best]).sum(0).mean()
 
     return Aim(row, matched, f"layer {row}, after the guide")
+
+
+def _best(own: Float[Tensor, "C P"], patterns: Float[Tensor, "C Q"]) -> Int64[Tensor, " P"]:
+    """The pattern that each position has the largest product with."""
+    some = max(1, PRODUCTS // patterns.shape[1])
+    return torch.cat([(each.T @ patterns).argmax(1) for each in torch.split(own, some, 1)])
 
 
 def dream_row(table: Table) -> str:

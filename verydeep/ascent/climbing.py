@@ -17,7 +17,6 @@ from verydeep.ascent.looking import (
     differentiating,
     mean_colour,
     slope,
-    to_picture,
 )
 from verydeep.ascent.priors import Canvas, moved
 from verydeep.nets.network import Network
@@ -40,8 +39,8 @@ def climbed(
             found = aim.of(network, moved(canvas.image(), seed, step))
             (canvas.waves.grad,) = torch.autograd.grad(-found, canvas.waves)
             adam.step()
-            image = to_picture(canvas.image())
-        yield Frame(image, step + 1, steps, float(found.detach()))
+            image = canvas.image()
+        yield Frame.of(image, step + 1, steps, float(found.detach()))
 
 
 def decayed(network: Network, aim: Aim, size: tuple[int, int], steps: int) -> Iterator[Frame]:
@@ -57,4 +56,4 @@ def decayed(network: Network, aim: Aim, size: tuple[int, int], steps: int) -> It
     for step in range(steps):
         value, gradient = slope(u, lambda now: aim.of(network, ground + SPREAD * now))
         u = (1 - DECAY) * u + RATE * gradient / gradient.abs().mean().clamp(min=1e-30)
-        yield Frame(to_picture(ground + SPREAD * u), step + 1, steps, value)
+        yield Frame.of(ground + SPREAD * u, step + 1, steps, value)

@@ -12,7 +12,7 @@ import torch
 
 from verydeep import randomness
 from verydeep.ascent.aims import Aim
-from verydeep.ascent.looking import Frame, Image, fits, from_picture, resized, slope, to_picture
+from verydeep.ascent.looking import Frame, Image, fits, from_picture, resized, slope
 from verydeep.ascent.priors import softened
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table
@@ -38,7 +38,7 @@ def dreamt(network: Network, aim: Aim, image: Picture, steps: int, seed: int) ->
             value, now = _stepped(network, aim, now, seed, done)
             done += 1
             larger = whole + resized(now - base, (image.shape[0], image.shape[1]))
-            yield Frame(to_picture(larger), done, steps * len(sizes), value)
+            yield Frame.of(larger, done, steps * len(sizes), value)
         detail = now - base
 
 

@@ -22,7 +22,6 @@ from verydeep.ascent.looking import (
     from_picture,
     mean_colour,
     seen,
-    to_picture,
 )
 from verydeep.ascent.priors import variation
 from verydeep.errors import UserError
@@ -59,8 +58,7 @@ def inverted(network: Network, row: str, image: Picture, steps: int, seed: int) 
             total = found + weight * variation(u) + NORM * u.pow(6).mean()
             (u.grad,) = torch.autograd.grad(total, u)
             adam.step()
-        now = to_picture(ground + SPREAD * u)
-        yield Frame(now, step + 1, steps, float(found.detach()))
+        yield Frame.of(ground + SPREAD * u, step + 1, steps, float(found.detach()))
 
 
 def error(values: Float[Tensor, "1 C h w"], wanted: Float[Tensor, "1 C h w"]) -> Float[Tensor, ""]:

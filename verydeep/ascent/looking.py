@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 import torch
@@ -39,6 +40,12 @@ class Frame:
     done: int
     total: int
     value: float
+
+    @classmethod
+    def of(cls, image: Image, done: int, total: int, value: float) -> Frame:
+        """That of a picture of floats; its value is no number where any of these is none."""
+        is_finite = bool(image.isfinite().all())
+        return cls(to_picture(image), done, total, value if is_finite else nan)
 
 
 def to_network(pixels: Pixels, image: Image) -> Image:

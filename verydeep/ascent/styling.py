@@ -2,8 +2,8 @@
 
 Style is which units of a layer are active together, G = F F^T over the positions, on the first ReLU
 of each size; content is what one layer says at each place. Max-pools are averages, and every unit
-is divided by its mean over both pictures: what comes of that are the values of their normalised
-network, since ReLU and average let a factor through.
+is divided by its mean size over both pictures: what comes of that are the values of their
+normalised network, since ReLU and average let a factor through.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from verydeep.ascent.looking import (
     mean_colour,
     refuse_unfit,
     seen,
-    to_picture,
 )
 from verydeep.ascent.priors import variation
 from verydeep.nets.network import Network
@@ -41,6 +40,8 @@ FAINTEST = 0.1
 """Of a layer's mean activation: units below that in both pictures are not made as loud as all."""
 STRENGTH = 100.0
 """Weight of the style beside the content."""
+STRONGEST = 1e9
+"""Beyond that the content is lost in the rounding of 32 bits."""
 SMOOTHNESS = 0.05
 """Weight of V."""
 
@@ -66,15 +67,16 @@ def _relus(table: Table) -> list[str]:
 
 
 def means(network: Network, images: Sequence[Tensor], rows: Sequence[str]) -> Values:
-    """The mean activation of each unit of rows over pictures, [1, C, 1, 1], pools being averages.
+    """The mean size of each unit of rows over pictures, [1, C, 1, 1], pools being averages.
 
-    A row's values divided by them are those of the network whose filters are rescaled so that
-    every mean is 1. Units that are nearly silent count as `FAINTEST` of their layer.
+    Of a ReLU's that is the mean activation. A row's values divided by them are those of the network
+    whose filters are rescaled so that every mean is 1. Units that are nearly silent count as
+    `FAINTEST` of their layer.
     """
     with torch.no_grad():
         each = [seen(network, image, rows, AVERAGES) for image in images]
     found = {
-        row: torch.stack([one[row].mean((2, 3), keepdim=True) for one in each]).mean(0)
+        row: torch.stack([one[row].abs().mean((2, 3), keepdim=True) for one in each]).mean(0)
         for row in rows
     }
     return {row: mean.clamp(min=max(float(mean.mean()), 1e-30) * FAINTEST)
@@ -169,4 +171,4 @@ def styled(
     for step in range(steps):
         with differentiating():
             lbfgs.step(total)  # type: ignore[no-untyped-call]
-        yield Frame(to_picture(ground + SPREAD * u), step + 1, steps, last)
+        yield Frame.of(ground + SPREAD * u, step + 1, steps, last)

@@ -127,7 +127,7 @@ def style(
 def _place(out: Path | None, name: str, overwrite: bool) -> Path:
     """Where the picture goes; UserError where it cannot."""
     from verydeep.errors import UserError
-    from verydeep.files import free_place, refuse_taken
+    from verydeep.files import free_place, refuse_taken, refuse_unwritable
 
     place = out or free_place(Path(name))
     if place.suffix.casefold() != ".png":
@@ -135,6 +135,7 @@ def _place(out: Path | None, name: str, overwrite: bool) -> Path:
     if place.is_dir():
         raise UserError(f"--out {place} is a folder; give the name of a file")
     refuse_taken(place, overwrite)
+    refuse_unwritable(place)
     return place
 
 
@@ -147,7 +148,7 @@ def _found(weights: Path, offline: bool, quiet: bool) -> tuple[Any, Path]:
 
 
 def _tell(found: Any, place: Path, seed: int, json: bool) -> None:
-    """Prints what was made, and leaves as who was interrupted where it is not whole."""
+    """Prints what was made; where it is not whole, leaves as interrupted or as after a mistake."""
     height, width = found.image.shape[:2]
     said = {
         "file": str(place), "made": found.said, "size": [height, width], "seed": seed,
@@ -162,4 +163,4 @@ def _tell(found: Any, place: Path, seed: int, json: bool) -> None:
         print(f"{place}  {width} x {height}, {found.said}, {len(found.values)} of {found.steps} "
               f"steps, {found.values[0]:.3g} to {found.values[-1]:.3g}, seed {seed}")  # fmt: skip
     if not found.is_whole:
-        raise typer.Exit(130)
+        raise typer.Exit(130 if found.is_interrupted else 2)

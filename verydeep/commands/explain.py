@@ -19,7 +19,11 @@ def explain(
     ] = None,
     class_name: Annotated[
         str | None,
-        typer.Option("--class", metavar="NAME", help="The class. [default: the most probable]"),
+        typer.Option(
+            "--class",
+            metavar="NAME",
+            help="The class. [default: a picture's own in DATA, else the most probable]",
+        ),
     ] = None,
     method: Annotated[
         str,
@@ -92,7 +96,8 @@ def explain(
 
     verydeep explain vgg16 --units relu3_3,relu5_3 --data photos/
 
-    all-cheap is scores, gradient, guided, deconvnet and gradcam: seconds a picture.
+    all-cheap is scores, gradient, guided, deconvnet and gradcam: seconds a picture. Ctrl-C ends it
+    after the picture under way and keeps what is there.
     """
     from verydeep.commands.console import Console
 
@@ -102,11 +107,9 @@ def explain(
 
         target = _Target.of(out, "explained.html", overwrite)
         methods, asked = named(method), _asked(pictures, data, count, console)
-        faults = _maps(weights, asked, methods, class_name, layer, count, sanity, target, device,
-                       offline, engine, console, json)  # fmt: skip
-        if faults:
-            raise typer.Exit(2)
-        return
+        code = _maps(weights, asked, methods, class_name, layer, count, sanity, target, device,
+                     offline, engine, console, json)  # fmt: skip
+        raise typer.Exit(code)
     from verydeep.errors import UserError
 
     if pictures or data is None or units is None:
@@ -124,24 +127,25 @@ class _Target:
     """Where the page is to lie, and the folder of PNGs beside it, where one is asked for."""
 
     page: Path
-    place: Path | None
+    folder: Any = None
 
     @classmethod
     def of(cls, out: Path | None, usual: str, overwrite: bool) -> _Target:
-        """What `--out` names, or a new page; UserError for a page that is there already."""
-        from verydeep.files import free_place, refuse_taken
+        """What `--out` names, a folder being made where it is not there, or a new page.
+
+        Raises UserError for what is there already, and for what cannot be written.
+        """
+        from verydeep.files import free_place, refuse_taken, refuse_unwritable
 
         if out is not None and out.suffix.casefold() not in (".html", ".htm"):
-            return cls(out / usual, out)
-        page = out or free_place(Path(usual))
-        refuse_taken(page, overwrite)
-        return cls(page, None)
+            from verydeep.report.explained import Folder
 
-    def folder(self) -> Any:
-        """The folder of PNGs, made where it is not there; None where there is to be none."""
-        from verydeep.report.explained import Folder
-
-        return None if self.place is None else Folder(self.place)
+            found = cls(out / usual, Folder(out))
+        else:
+            found = cls(out or free_place(Path(usual)))
+            refuse_taken(found.page, overwrite)
+        refuse_unwritable(found.page)
+        return found
 
 
 # --- maps of pictures
@@ -166,10 +170,14 @@ def _maps(
     console: Any,
     json: bool,
 ) -> int:
-    """Explains pictures, writes that, and tells of it; how many of them cannot be read."""
+    """Explains pictures, writes that, and tells of it; the exit code.
+
+    A first Ctrl-C ends it after the picture, with what there is then.
+    """
     from verydeep.commands.explain_answer import tell
     from verydeep.report.explained import write_explained
     from verydeep.runtime.machine import Machine
+    from verydeep.training.interruption import interruption
     from verydeep.verbs.explain import Explainer
     from verydeep.weights import find
 
@@ -177,16 +185,22 @@ def _maps(
     explainer = Explainer.of(
         path, Machine.this(device), methods, class_name, layer, engine, console
     )
-    folder = target.folder()
-    found, faults = _explained(explainer, asked, count)
+
+    def answer() -> None:
+        console.say("ending after this picture; once more leaves at once")
+
+    with interruption(answer, console.leave) as interrupted:
+        found, faults = _explained(explainer, asked, count, interrupted)
+        checks = _checks(explainer, found, interrupted) if sanity else []
     made = [one for one, _ in found]
-    files = [] if folder is None else [str(file) for file in folder.add(made)]
-    checks = _checks(explainer, found) if sanity else []
+    files = [] if target.folder is None else [str(file) for file in target.folder.add(made)]
     if made:
         network = f"{explainer.engine.network.table.name} of {path}"
         write_explained(made, target.page, network, *_on_page(made, checks))
     tell(made, checks, target.page, files, json)
-    return faults
+    if interrupted.asked:
+        return 130
+    return 2 if faults else 0
 
 
 def _asked(pictures: list[str] | None, data: str | None, count: int, console: Any) -> Any:
@@ -207,31 +221,43 @@ def _asked(pictures: list[str] | None, data: str | None, count: int, console: An
     return paths
 
 
-def _explained(explainer: Any, asked: Any, count: int) -> tuple[list[tuple[Any, Any]], int]:
-    """Explanations with the boxes that are told, and how many pictures cannot be read."""
+def _explained(
+    explainer: Any, asked: Any, count: int, interrupted: Any
+) -> tuple[list[tuple[Any, Any]], int]:
+    """Explanations with the boxes that are told, and how many pictures cannot be read.
+
+    They are as many as were made until there is an interruption.
+    """
     import sys
 
     from verydeep.errors import PictureError
     from verydeep.verbs.explain import explanations
     from verydeep.verbs.sanity import of_part
 
-    if not isinstance(asked, list):
-        return of_part(explainer, asked, count), 0
     found, faults = list[Any](), 0
-    for one in explanations(explainer, asked):
+    if not isinstance(asked, list):
+        made: Any = of_part(explainer, asked, count)
+    else:
+        made = ((one, None) for one in explanations(explainer, asked))
+    for one, boxes in made:
         if isinstance(one, PictureError):
             faults += 1
             print(f"verydeep: {one}", file=sys.stderr)
         else:
-            found.append((one, None))
+            found.append((one, boxes))
+        if interrupted.asked:
+            break
     return found, faults
 
 
-def _checks(explainer: Any, found: list[tuple[Any, Any]]) -> list[Any]:
+def _checks(explainer: Any, found: list[tuple[Any, Any]], interrupted: Any) -> list[Any]:
+    """The checks of explained pictures, of as many as there is no interruption before."""
     from verydeep.verbs.sanity import checked
 
     made = []
     for one, boxes in found:
+        if interrupted.asked:
+            break
         made.append(checked(explainer, one, boxes))
         explainer.progress.step("checking maps", len(made), len(found))
     return made
@@ -271,14 +297,14 @@ def _units(
 
     asked = _numbers(numbers)
     path = find(weights, console, offline)
-    folder = target.folder()
+    folder = target.folder
     found = units(
         path, [row.strip() for row in rows.split(",")], data, numbers=asked, count=count,
         device=device, progress=console,
     )  # fmt: skip
     files = [] if folder is None else [str(file) for file in add_plates(folder, found)]
-    if target.place is not None:
-        files.append(str(save_units(found, target.place / NAME)))
+    if folder is not None:
+        files.append(str(save_units(found, folder.folder / NAME)))
     tell_units(found, write_units(found, target.page, str(path)), files, json)
 
 

@@ -45,6 +45,7 @@ def _as_data(one: Any) -> dict[str, Any]:
         "picture": one.name,
         "top": [{"class": name, "posterior": p} for name, p in one.top()],
         "class": one.class_name,
+        "true": one.true_name,
         "posterior": one.posterior,
         "score": one.score,
         "maps": [{"method": m.method, "unit": m.unit, "said": m.said} for m in one.maps],

@@ -87,8 +87,10 @@ def serve(
         if not LEAST <= value <= MOST:  # nor NaN
             raise UserError(f"{option} is {value:g}; it is from {LEAST:g} to {MOST:g}")
     console = Console(quiet)
+    from verydeep.serving.guard import refuse_no_names
     from verydeep.serving.server import address_of, listening
 
+    refuse_no_names(name or ())
     with listening(host, port) as bound:
         console.say("verydeep serve: reading weights")
         from verydeep.runtime.machine import Machine

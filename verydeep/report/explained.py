@@ -5,10 +5,10 @@ What the colours stand for is told in numbers, and is the same for all pictures 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +121,8 @@ def _picture(one: Explanation, palette: Palette) -> str:
     """A picture with its posteriors, and its maps beside it."""
     image = one.view.image
     said = f"<b>{escape(one.class_name)}</b> {one.posterior:.1%}, score {one.score:.3g}"
+    if one.true_name is not None:
+        said += f"; labelled {escape(one.true_name)}"
     first = f"<div>{_figure(image, said, one.name)}{_posteriors(one)}</div>"
     maps = "".join(_map_figure(image, each, one, palette) for each in one.maps)
     return f'<div class="cards seen">{first}{maps}</div>'
@@ -187,7 +189,7 @@ class Folder:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self._names = folder, Counter[str]()
+        self.folder, self._stems = folder, set[str]()
         if folder.is_dir() and any(folder.iterdir()):
             raise UserError(f"{folder} has files already; give a new folder to --out")
         try:
@@ -202,15 +204,20 @@ class Folder:
         """
         palette = palette_of(found)
         for each in found:
-            stem = Path(each.name).stem
-            self._names[stem] += 1
-            number = f"-{self._names[stem]}" if self._names[stem] > 1 else ""
+            stem = self._free(Path(each.name).stem)
             image = sized(read_picture(each.source))
             for one in each.maps:
                 nearest = one.method == CLASSES
                 values = resized(one.on_picture(), image.shape[:2], nearest)
                 shown = palette.paint(image, one.method, values)
-                yield self.write(shown, f"{stem}{number}-{one.method}")
+                yield self.write(shown, f"{stem}-{one.method}")
+
+    def _free(self, stem: str) -> str:
+        """A stem, or the first of STEM-2, STEM-3 and so on that no picture had."""
+        numbered = chain([stem], (f"{stem}-{n}" for n in count(2)))
+        found = next(one for one in numbered if one not in self._stems)
+        self._stems.add(found)
+        return found
 
     def write(self, image: Picture, name: str) -> Path:
         """Writes a PNG of that name, and gives its path."""

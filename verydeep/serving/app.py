@@ -34,6 +34,7 @@ from verydeep.serving.receiving import (
     drained,
     received,
     refuse_declared,
+    unless_ending,
     unless_left,
 )
 from verydeep.serving.refusals import LEFT, Refusal, title
@@ -228,7 +229,8 @@ class _Handlers:
             try:
                 refuse_declared(headers, limits)
                 self.service.refuse_more()
-                await received(request.receive, body, self.held, limits)
+                receiving = received(request.receive, body, self.held, limits)
+                await unless_ending(self.service.ending, receiving)
             except Refusal as refusal:
                 if refusal.status in (413, 503) and "expect" not in headers:
                     await drained(request.receive)

@@ -8,7 +8,8 @@ alone, and under addresses and names of this server alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_address
 from time import monotonic
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from verydeep.errors import UserError, escaped
 from verydeep.serving.metrics import Metrics
 from verydeep.serving.refusals import LEFT, Refusal
 
@@ -35,6 +37,19 @@ FOR_BROWSERS: Mapping[str, str] = {
 PROBLEM = "application/problem+json"
 OPEN = 512
 """Requests that are open at once; beyond them there is a 503."""
+
+
+_HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+
+
+def refuse_no_names(names: Iterable[str]) -> None:
+    """Raises UserError for what no request could give as the name of its host."""
+    for given in names:
+        name = _name(given)
+        if name is None or not (_is_address(name) or _HOST_NAME.fullmatch(name)):
+            raise UserError(
+                f"--name '{escaped(given)}' is no host name; give one as pictures.example.org is"
+            )
 
 
 class Guard:

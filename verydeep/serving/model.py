@@ -191,7 +191,8 @@ def served(
     if finds_places(path):
         if protocol != "dense":
             raise UserError(f"{path} finds places, in a way of its own; leave --protocol out")
-        finder = localiser(path, classifier, threshold, machine, engine, progress)
+        asked = ("serve", str(path))
+        finder = localiser(path, classifier, threshold, machine, engine, progress, asked)
         return Finder(finder, _identity_of_finder(path, finder), _name(path))
     if classifier is not None or threshold is not None:
         said = "threshold" if classifier is None else "classifier"

@@ -62,7 +62,7 @@ class Page:
 
     def answered(self, answer: Answer, mapped: Mapped | None) -> str:
         """The page with the answer to a picture, and a map of it if there is one."""
-        figure = self._map(mapped) if mapped else _places(answer)
+        figure = self._map(answer, mapped) if mapped else _places(answer)
         table = _points(answer.points) if answer.points else self._classes(answer)
         found = f'<div class="found">{figure}{table}</div>' if figure else table
         return self._with(f"<h2>{_text(self._heading(answer))}</h2>{found}")
@@ -97,12 +97,18 @@ class Page:
             rows.append("".join(cells))
         return _table(head, rows)
 
-    def _map(self, mapped: Mapped) -> str:
+    def _map(self, answer: Answer, mapped: Mapped) -> str:
         method = METHODS[next(iter(METHODS))]
         name = self._model.classes[mapped.label]
         title, largest = f"{method.title} of {_text(name)}", method.told(mapped.map.largest)
+        heat, drawn = mapped.map.drawn(), "".join(_drawn(answer))
+        shown = f'<img src="{heat}" alt="{title}">'
+        if drawn:
+            size = f'width="{answer.width}" height="{answer.height}"'
+            image = f'<image href="{heat}" {size} preserveAspectRatio="none"/>'
+            shown = _over(answer, f"{title}, and places in it", image + drawn)
         return (
-            f'<figure><img src="{mapped.map.drawn()}" alt="{title}">'
+            f"<figure>{shown}"
             f'<div class="scale">0 <img src="{scale()}" alt="to"> {largest}</div>'
             f"<figcaption>{title}: {method.unit}.</figcaption></figure>"
         )
@@ -148,11 +154,14 @@ def _places(answer: Answer) -> str:
     drawn = "".join(_drawn(answer))
     if not drawn:
         return ""
-    width, height = answer.width, answer.height
-    return (
-        f'<figure><svg viewBox="0 0 {width} {height}" role="img" aria-label="Places in it">'
-        f'<rect class="frame" width="{width}" height="{height}"/>{drawn}</svg></figure>'
-    )
+    frame = f'<rect class="frame" width="{answer.width}" height="{answer.height}"/>'
+    return f"<figure>{_over(answer, 'Places in it', frame + drawn)}</figure>"
+
+
+def _over(answer: Answer, said: str, drawn: str) -> str:
+    """What is drawn on a picture, in its own pixels."""
+    size = f"{answer.width} {answer.height}"
+    return f'<svg viewBox="0 0 {size}" role="img" aria-label="{said}">{drawn}</svg>'
 
 
 def _drawn(answer: Answer) -> Iterator[str]:

@@ -6,14 +6,14 @@ A client may send as slowly as it likes until the one deadline, and costs nothin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from starlette.types import Receive
 
-from verydeep.serving.refusals import Refusal, left
+from verydeep.serving.refusals import Refusal, ending, left
 
 Result = TypeVar("Result")
 TOGETHER = 16
@@ -103,11 +103,25 @@ async def unless_left(receive: Receive, work: Coroutine[Any, Any, Result]) -> Re
 
     Nothing of a body may be left to be received.
     """
-    doing, watching = asyncio.ensure_future(work), asyncio.ensure_future(_leaves(receive))
+    return await _unless(_leaves(receive), left, work)
+
+
+async def unless_ending(end: asyncio.Event, work: Coroutine[Any, Any, Result]) -> Result:
+    """What comes of work, which is cancelled where the server is about to end: Refusal."""
+    return await _unless(end.wait(), ending, work)
+
+
+async def _unless(
+    event: Coroutine[Any, Any, Any],
+    refusal: Callable[[], Refusal],
+    work: Coroutine[Any, Any, Result],
+) -> Result:
+    """What comes of work, or, where an event comes first, a refusal."""
+    doing, watching = asyncio.ensure_future(work), asyncio.ensure_future(event)
     try:
         await asyncio.wait({doing, watching}, return_when=asyncio.FIRST_COMPLETED)
         if not doing.done():
-            raise left()
+            raise refusal()
         return doing.result()
     finally:
         for task in (doing, watching):

@@ -57,6 +57,11 @@ def of_picture(error: PictureError) -> Refusal:
     return Refusal(422, detail, "damaged")
 
 
+def ending() -> Refusal:
+    """The refusal of what comes when the server is about to end."""
+    return Refusal(503, "the server is about to end", "ending", 5)
+
+
 def left() -> Refusal:
     """That of a client that has left."""
     return Refusal(LEFT, "the client has left", "left")

@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import h11
 from starlette.types import ASGIApp
@@ -93,23 +94,37 @@ async def serve(
     on_ready: Callable[[], None] = lambda: None,
     end: asyncio.Event | None = None,
 ) -> None:
-    """The same within a loop that runs, until `end` is set too."""
+    """The same within a loop that runs, until `end` is set too.
+
+    Raises UserError where another program has come to listen at the port meanwhile.
+    """
     server = _Server(_config(app, service.limits))
     end = end or asyncio.Event()
-    with _signals(server, end):
+    with _ended(service), _signals(server, end):
         serving = asyncio.ensure_future(server.serve([bound]))
         while not (server.started or serving.done()):
             await asyncio.sleep(TICK)
+        if not server.started:
+            await _not_started(serving, bound)
         on_ready()
         ending = asyncio.ensure_future(end.wait())
         await asyncio.wait({serving, ending}, return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
-        service.is_ending = True
+        service.ending.set()
         while service.inside and not server.force_exit:
             await asyncio.sleep(TICK)
         server.should_exit = True
         await serving
-    service.end()
+
+
+async def _not_started(serving: asyncio.Future[None], bound: socket.socket) -> NoReturn:
+    """Raises UserError for why nothing listens at a socket, which binding to it does not tell."""
+    host, port = bound.getsockname()[:2]
+    try:
+        await serving
+    except OSError as error:
+        raise UserError(_why_not(error, f"host '{host}'", port)) from None
+    raise RuntimeError("the server ended before it listened")
 
 
 def _config(app: ASGIApp, limits: Limits) -> Config:
@@ -136,6 +151,15 @@ class _Server(Server):
     def capture_signals(self) -> Iterator[None]:
         """Captures none."""
         yield
+
+
+@contextmanager
+def _ended(service: Service) -> Iterator[None]:
+    """Ends a service afterwards, whatever happened."""
+    try:
+        yield
+    finally:
+        service.end()
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from verydeep.serving.metrics import Metrics
 from verydeep.serving.model import Asked, Model, Seen, read
 from verydeep.serving.network_thread import NetworkThread, Work
 from verydeep.serving.receiving import Limits
-from verydeep.serving.refusals import Refusal, of_picture
+from verydeep.serving.refusals import Refusal, ending, of_picture
 from verydeep.serving.units import UnitMap, unit_maps
 
 READERS = 8
@@ -87,7 +87,7 @@ class Service:
         units: KnownUnits | None = None,
     ) -> None:
         self.model, self.limits, self.metrics, self.units = model, limits, Metrics(), units
-        self.is_ending, self._inside = False, Counter[Work]()
+        self.ending, self._inside = asyncio.Event(), Counter[Work]()
         self._network = NetworkThread(self.metrics.batch)
         self._readers = ThreadPoolExecutor(min(threads, READERS), "reading", settle)
         self.predicting = Work("predict", model.answers, batch)
@@ -99,7 +99,7 @@ class Service:
     @property
     def is_ready(self) -> bool:
         """Whether it takes pictures."""
-        return not self.is_ending
+        return not self.ending.is_set()
 
     @property
     def can_map(self) -> bool:
@@ -108,7 +108,7 @@ class Service:
 
     def end(self) -> None:
         """Ends its threads; what waits is not done."""
-        self.is_ending = True
+        self.ending.set()
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._network.end()
 
@@ -121,8 +121,8 @@ class Service:
 
     def refuse_more(self, pictures: int = 1) -> None:
         """Raises Refusal where so many pictures more are not to be let in."""
-        if self.is_ending:
-            raise Refusal(503, "the server is about to end", "ending", 5)
+        if self.ending.is_set():
+            raise ending()
         if self.inside + pictures > self.limits.pictures:
             seconds = sum(n * self._network.seconds(work) for work, n in self._inside.items())
             said = f"{self.inside} pictures wait already, of {self.limits.pictures} at most"

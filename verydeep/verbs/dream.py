@@ -27,6 +27,7 @@ from verydeep.parts.given import given_pictures, source_of
 from verydeep.pictures.reading import Picture
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import Progress, Shown
+from verydeep.schema import MOST_SEED
 from verydeep.training.interruption import interruption
 from verydeep.verbs.explain import loaded
 
@@ -42,13 +43,15 @@ EVERY = 10.0
 class Made:
     """A picture that was made, after how many steps of how many, and what each of them found.
 
-    `said` is what was looked for. It has fewer steps than asked for where it was interrupted.
+    `said` is what was looked for. It has fewer steps than asked for where it was interrupted, or
+    where the next gave no number.
     """
 
     image: Picture = field(repr=False)
     said: str
     values: tuple[float, ...] = field(repr=False)
     steps: int
+    is_interrupted: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -78,7 +81,8 @@ def grown(
     """The last of a picture's frames; `called` is what their values are.
 
     A first Ctrl-C ends it after the step, with what there is then. Where `out` is given the picture
-    is written there as it grows. It also ends where a value is no number any more, which is told.
+    is written there as it grows. It also ends where a value or a pixel is no number any more, which
+    is told.
     """
     kept, values, written = None, list[float](), monotonic()
 
@@ -102,7 +106,7 @@ def grown(
         raise UserError(f"{said}: the first step gives no number; the weights may be damaged")
     if out is not None:
         write_png(kept.image, out)
-    return Made(kept.image, said, tuple(values), kept.total)
+    return Made(kept.image, said, tuple(values), kept.total, interrupted.asked)
 
 
 @dataclass(frozen=True)
@@ -168,9 +172,10 @@ def dream(
     progress = progress or Shown()
     asked = _Asked(class_name, unit, layer, guide, invert)
     asked.refuse_mixed(picture is not None, plain)
-    for name, value, least in (("steps", steps, 1), ("size", size, 1), ("seed", seed, 0)):
-        if value is not None and value < least:
-            raise UserError(f"--{name} {value}; give {least} or more")
+    for name, value in (("steps", steps), ("size", size)):
+        if value is not None and value < 1:
+            raise UserError(f"--{name} {value}; give 1 or more")
+    refuse_seed(seed)
     network = frozen(loaded(weights_path, Machine.this(device), progress))
     side = size or network.table.crop
     image = None if picture is None else read(network, picture, side)
@@ -190,6 +195,12 @@ def dream(
     else:
         frames = climbed(network, aim, shape, steps or STEPS, seed)
     return grown(frames, f"dreaming of {aim.said}", "value", progress, place)
+
+
+def refuse_seed(seed: int) -> None:
+    """Raises UserError for a number that is no seed."""
+    if not 0 <= seed <= MOST_SEED:
+        raise UserError(f"--seed {seed}; give 0 to {MOST_SEED}")
 
 
 def _aim(network: Network, asked: _Asked, side: int) -> Aim:

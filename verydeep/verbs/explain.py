@@ -31,7 +31,8 @@ class Explanation:
     """What a network says of a picture, and maps of where that comes from.
 
     The picture is shown whole, as it is; a prediction means that and its mirror image. `score` is
-    that of the class which the maps are of, before the soft-max.
+    that of the class which the maps are of, before the soft-max. `true` is the class that the
+    picture is labelled with, where that is known and one of the network's.
     """
 
     name: str
@@ -42,11 +43,17 @@ class Explanation:
     label: int
     score: float
     maps: tuple[Map, ...] = field(repr=False)
+    true: int | None = None
 
     @property
     def class_name(self) -> str:
         """The class that the maps are of."""
         return self.classes[self.label]
+
+    @property
+    def true_name(self) -> str | None:
+        """The class that the picture is labelled with."""
+        return None if self.true is None else self.classes[self.true]
 
     @property
     def posterior(self) -> float:
@@ -75,7 +82,7 @@ class Explainer:
     """A network and what runs it, asked where the score of a class comes from.
 
     `methods` are those asked for, `row` that of Grad-CAM and of what occlusion follows, `label` the
-    class of all maps, or of each picture its most probable.
+    class of all maps, or of each picture its true one where that is told, or its most probable.
     """
 
     engine: Engine
@@ -109,6 +116,9 @@ class Explainer:
         slow = [one for one in methods if one in BY_GRADIENT]
         if engine not in (None, ENGINES[-1]) and slow:
             progress.say(f"no gradient comes through engine {name}: {', '.join(slow)} by PyTorch")
+        asked_row = layer not in (None, network.table.trunk) and "occlusion" in methods
+        if engine not in (None, ENGINES[-1]) and asked_row:
+            progress.say(f"engine {name} gives no '{layer}': occlusion by PyTorch")
         run = engine_for(network, name, machine.threads)
         return cls(run, methods, label, layer, progress)
 
@@ -116,18 +126,21 @@ class Explainer:
         """The explanation of a picture; PictureError where it cannot be read."""
         return self.of_view(View.of(self.engine.network, source), source, name)
 
-    def of_view(self, view: View, source: Source, name: str = "") -> Explanation:
-        """The explanation of a picture that is read already."""
+    def of_view(
+        self, view: View, source: Source, name: str = "", true: int | None = None
+    ) -> Explanation:
+        """The explanation of a picture that is read already, and maybe labelled."""
         network = view.network
         with torch.inference_mode():
             scores = network.score_map(view.images()).float().mean((2, 3))
             posteriors = network.likely(scores)[0].cpu()
-        label = int(posteriors.argmax()) if self.label is None else self.label
+        told = true if self.label is None else self.label
+        label = int(posteriors.argmax()) if told is None else told
         progress = Within(self.progress, name) if name else self.progress
         maps = maps_of(view, label, self.methods, self.engine, self.row, progress)
         return Explanation(
             name, source, view, network.classes, posteriors, label, float(scores[0, label]),
-            tuple(maps),
+            tuple(maps), true,
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from verydeep import weights
@@ -27,10 +28,12 @@ def localiser(
     machine: Machine,
     engine: str | None,
     progress: Progress,
+    asked: Sequence[str],
 ) -> Localiser:
     """The localiser of a weights file, with the classifier that is given or that it started from.
 
-    A net with one box for all classes does without a classifier. Raises UserError where another
+    A net with one box for all classes does without a classifier. `asked` are the words of the
+    command that asks, which an error says with a classifier. Raises UserError where another
     net of boxes has none, for a classifier of a net that wants none, and for a threshold that is
     none.
     """
@@ -40,7 +43,7 @@ def localiser(
     if not places_boxes(network):
         _refuse_classes(network, path, classifier, threshold)
         return CentreLocaliser(boxes)
-    by = _classifier(network, path, classifier, progress)
+    by = _classifier(network, path, classifier, progress, asked)
     if by is None:
         return ClassLocaliser(Nets(boxes, None, names_of(network, (ANY,))), (), merge_up_to)
     told = by_of(by, None, Runtime(machine, progress=progress)).network
@@ -50,7 +53,7 @@ def localiser(
 
 
 def _classifier(
-    network: Network, path: Path, given: str | Path | None, progress: Progress
+    network: Network, path: Path, given: str | Path | None, progress: Progress, asked: Sequence[str]
 ) -> str | Path | None:
     """The weights that tell classes apart; None where a net with one box does without."""
     if given is not None:
@@ -59,7 +62,7 @@ def _classifier(
     if started is not None:
         progress.say(f"classes by {started}, which it started from")
     elif network.classes != (ANY,):
-        again = command("predict", path, "PICTURE", "--classifier", "WEIGHTS")
+        again = command(*asked, "--classifier", "WEIGHTS")
         raise UserError(f"{path} places boxes and tells no classes apart; say what does: `{again}`")
     return started
 

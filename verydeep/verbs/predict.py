@@ -111,7 +111,8 @@ def _ask(
     if finds_places(path):
         if reject is not None:
             raise UserError(f"{path} finds places, and turns no picture away; leave --reject out")
-        finder = localiser(path, classifier, threshold, machine, engine, progress)
+        asked = ("predict", str(path), "PICTURE")
+        finder = localiser(path, classifier, threshold, machine, engine, progress, asked)
         return lambda picture: [*finder.ask(picture, top)]
     if classifier is not None or threshold is not None:
         said = "threshold" if classifier is None else "classifier"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from verydeep import randomness
+from verydeep.benchmarks.ilsvrc_lists import class_key
 from verydeep.engines.engine import engine_for
 from verydeep.errors import PictureError, UserError
 from verydeep.insight.maps import Map, maps_of
@@ -24,6 +25,7 @@ from verydeep.insight.sanity import (
 )
 from verydeep.insight.view import View
 from verydeep.nets.network import Network
+from verydeep.parts.annotations import classes_in
 from verydeep.parts.dataset import Dataset
 from verydeep.pictures.boxes import Boxes, clipped, into_window
 from verydeep.runtime.machine import Machine
@@ -129,14 +131,16 @@ def sanity(
 
 def of_part(
     explainer: Explainer, dataset: Dataset, count: int
-) -> list[tuple[Explanation, Boxes | None]]:
+) -> Iterator[tuple[Explanation, Boxes | None]]:
     """So many pictures of the part set aside, explained, and the boxes of their own class.
 
-    Raises UserError where none can be read.
+    Where no class is asked for they are explained by that class, if the network has it. Raises
+    UserError where none can be read.
     """
     part = dataset.by_role[dataset.held_out]
     places = np.unique(np.linspace(0, len(part) - 1, min(count, len(part))).round().astype(int))
-    found = list[tuple[Explanation, Boxes | None]]()
+    known = {class_key(name): label for label, name in enumerate(explainer.engine.network.classes)}
+    read = 0
     for i in places.tolist():
         try:
             view = View.of_part(explainer.engine.network, part, i)
@@ -145,10 +149,16 @@ def of_part(
             continue
         objects = part.objects and part.objects(i)
         boxes = objects.boxes[~objects.difficult] if objects else None
-        found.append((explainer.of_view(view, part.source(i), part.names[i]), boxes))
-    if not found:
+        true = None
+        if len(own := classes_in(part.truth, i)) == 1:  # of several, none is the class
+            (label,) = own
+            true = known.get(class_key(dataset.classes[label]))
+            if objects:
+                boxes = objects.boxes[~objects.difficult & (objects.labels == label)]
+        read += 1
+        yield explainer.of_view(view, part.source(i), part.names[i], true), boxes
+    if not read:
         raise UserError(f"no picture of {dataset.where} can be read")
-    return found
 
 
 def _tells(one: Map) -> bool:

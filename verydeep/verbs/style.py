@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from verydeep.ascent.styling import STRENGTH, styled
+from verydeep.ascent.styling import STRENGTH, STRONGEST, styled
 from verydeep.errors import UserError
 from verydeep.insight.signals import frozen
 from verydeep.nets.network import Network
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import Progress, Shown
-from verydeep.verbs.dream import Made, grown, read
+from verydeep.verbs.dream import Made, grown, read, refuse_seed
 from verydeep.verbs.explain import loaded
 
 STEPS = 200
@@ -41,11 +41,12 @@ def style(
     >>> verydeep.style("vgg19", "cat.jpg", "waves.jpg", size=384).save("cat-in-waves.png")
     """
     progress = progress or Shown()
-    for name, value in (("steps", steps), ("size", size), ("strength", strength)):
+    for name, value in (("steps", steps), ("size", size)):
         if value is not None and not value > 0:
             raise UserError(f"--{name} {value}; give more than 0")
-    if seed < 0:
-        raise UserError(f"--seed {seed}; give 0 or more")
+    if not 0 < strength <= STRONGEST:  # nor NaN
+        raise UserError(f"--strength {strength}; give more than 0, and {STRONGEST:g} at most")
+    refuse_seed(seed)
     network = frozen(loaded(weights_path, Machine.this(device), progress))
     side = size or network.table.crop
     shown, like = (read(network, one, side) for one in (content, style))

@@ -84,12 +84,15 @@ def units(
     """The pictures that excite units of rows most, of the part of labelled data that is set aside.
 
     All rows are looked at in one pass. Of each the units of these `numbers` are shown, or `count`
-    that are not dead, spread over all. Raises UserError for a row or a unit that is none.
+    that are not dead, spread over all. Raises UserError for a row or a unit that is none, and for a
+    count below 1.
 
     >>> found = verydeep.units("vgg16", "relu5_3", "photos/")
     >>> found.rows["relu5_3"].units[0].looks[0].patch.shape
     (196, 196, 3)
     """
+    if count < 1:
+        raise UserError(f"--count {count}; show 1 unit of a row or more")
     progress, machine = progress or Shown(), Machine.this(device)
     network = frozen(loaded(weights_path, machine, progress))
     asked = [rows] if isinstance(rows, str) else [*rows]
@@ -129,7 +132,7 @@ def _refuse_units(row: str, there: int, numbers: Sequence[int]) -> None:
 def _shown(found: Strongest, numbers: Sequence[int] | None, count: int) -> list[int]:
     """The units that are asked for, or some that are alive, spread over all."""
     if numbers is not None:
-        return [*numbers]
+        return list(dict.fromkeys(numbers))
     alive = np.flatnonzero(~found.dead)
     if not len(alive):
         return []
