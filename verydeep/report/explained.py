@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from PIL import Image
 from verydeep.errors import UserError
 from verydeep.insight.maps import Map
 from verydeep.pictures.reading import Picture, read_picture
+from verydeep.report.file_names import FileNames
 from verydeep.report.heat import (
     CLASSES,
     Scale,
@@ -189,7 +189,7 @@ class Folder:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self._stems = folder, set[str]()
+        self.folder, self._names = folder, FileNames()
         if folder.is_dir() and any(folder.iterdir()):
             raise UserError(f"{folder} has files already; give a new folder to --out")
         try:
@@ -204,20 +204,13 @@ class Folder:
         """
         palette = palette_of(found)
         for each in found:
-            stem = self._free(Path(each.name).stem)
+            name = self._names.of(each.name)
             image = sized(read_picture(each.source))
             for one in each.maps:
                 nearest = one.method == CLASSES
                 values = resized(one.on_picture(), image.shape[:2], nearest)
                 shown = palette.paint(image, one.method, values)
-                yield self.write(shown, f"{stem}-{one.method}")
-
-    def _free(self, stem: str) -> str:
-        """A stem, or the first of STEM-2, STEM-3 and so on that no picture had."""
-        numbered = chain([stem], (f"{stem}-{n}" for n in count(2)))
-        found = next(one for one in numbered if one not in self._stems)
-        self._stems.add(found)
-        return found
+                yield self.write(shown, f"{name}-{one.method}")
 
     def write(self, image: Picture, name: str) -> Path:
         """Writes a PNG of that name, and gives its path."""
