@@ -41,6 +41,8 @@ def test_one_rate_alone_is_not_tried() -> None:
     [
         ({"scale": "64-80"}, "scale is 64-80; a study trains at one S"),
         ({"rate": "0.02,x"}, "rate is 'x'; a number in"),
+        ({"rate": "0.01,0.02,0.01"}, "rate has 0.01 twice; each is tried once"),
+        ({"rate": [0.0100000001, 0.01]}, "rate has 0.01 twice"),
         ({"crop": 0}, "crop is 0; a whole number from 1"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from verydeep.errors import UserError
 from verydeep.evaluation.published import three_scales
-from verydeep.training.settings import checked
+from verydeep.training.settings import STEP, checked
 
 PLAIN: Mapping[str, Any] = {
     "initial": "he", "divide": True, "fall": "cosine",
@@ -61,6 +61,11 @@ class Size:
                 f"one side, such as {low}"
             )
         least, most = (max(crop, round(end * low / self.scale)) for end in self.jitter)
+        if low < crop:
+            raise UserError(
+                f"a scale S of {low} is below the crop of {crop}: no crop can be cut; take --set "
+                f"scale={crop + STEP} or a smaller --set crop"
+            )
         epochs = said.get("epochs", self.epochs)
         rates = _rates(given["rate"]) if "rate" in given else None
         return replace(
@@ -113,10 +118,17 @@ SIZED = ("width", "crop", "scale", "epochs", "batch", "rate", "net")
 
 
 def _rates(given: Any) -> tuple[float, ...]:
-    """One rate, or several as a list or in words: "0.02,0.005"."""
+    """One rate, or several as a list or in words: "0.02,0.005".
+
+    Raises UserError for two that are told by the same name.
+    """
     each = given.split(",") if isinstance(given, str) else given
     each = each if isinstance(each, list | tuple) else [each]
-    return tuple(checked({"rate": _number(rate)})["rate"] for rate in each)
+    rates = tuple(checked({"rate": _number(rate)})["rate"] for rate in each)
+    names = [f"{rate:g}" for rate in rates]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"rate has {twice[0]} twice; each is tried once: leave one of them out")
+    return rates
 
 
 def _number(said: Any) -> Any:

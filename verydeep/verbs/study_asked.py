@@ -7,10 +7,12 @@ from pathlib import Path
 
 from verydeep.datasets import Dataset, Memory, settled
 from verydeep.errors import UserError
+from verydeep.parts.splitting import MANY, MANY_A_CLASS
 from verydeep.runtime.runtime import Runtime
 from verydeep.verbs.parts import remembered
 
 SEEDS, FOLDS = 3, 5
+MOST_SEEDS = 1000
 LEAST = 100
 """Pictures to test on, below which no finding of the paper's could be told from chance."""
 
@@ -21,10 +23,12 @@ def refuse_other_sizes(size: str, sizes: Collection[str]) -> None:
         raise UserError(f"no size '{size}'; there are {', '.join(sizes)}")
 
 
-def refuse_few_seeds(seeds: int) -> None:
-    """Raises UserError where there are too few seeds to tell a finding from chance."""
+def refuse_other_seeds(seeds: int) -> None:
+    """Raises UserError for too few seeds to tell a finding from chance, or too many to train."""
     if seeds < 2:
         raise UserError(f"{seeds} seed(s); findings are told from chance by two at the least")
+    if seeds > MOST_SEEDS:
+        raise UserError(f"{seeds:,} seeds; {MOST_SEEDS:,} are the most")
 
 
 def refuse_few(datasets: Sequence[Dataset], what: str = "pictures") -> None:
@@ -33,7 +37,8 @@ def refuse_few(datasets: Sequence[Dataset], what: str = "pictures") -> None:
     if count < LEAST:
         raise UserError(
             f"{datasets[0].where} has {count or 'no'} {what} to test on, of {LEAST} at the least; "
-            f"give data with a part to test on, or so many that one is made"
+            f"give data with a part to test on, or {MANY:,} pictures and {MANY_A_CLASS} of each "
+            f"class, of which one is made"
         )
 
 

@@ -12,7 +12,7 @@ from verydeep.parts.boxed import with_boxes
 from verydeep.parts.splitting import has_own_parts
 from verydeep.runtime.runtime import Runtime
 from verydeep.verbs.parts import opened
-from verydeep.verbs.study_asked import FOLDS, SEEDS, not_learnt, refuse_few, refuse_few_seeds
+from verydeep.verbs.study_asked import FOLDS, SEEDS, not_learnt, refuse_few, refuse_other_seeds
 
 Datasets = tuple[Dataset, ...]
 """The data in the parts that each seed has: the same for all, or another fold for each."""
@@ -30,7 +30,7 @@ def datasets_of(
     folded = begun is not None and not has_own_parts(open_dataset(data, split))
     usual = FOLDS if folded else SEEDS
     count = usual if seeds is None else seeds
-    refuse_few_seeds(count)
+    refuse_other_seeds(count)
     folds = count if folded else None
     parts = {"split": split, "validation": "drawn"}
     found = [opened(data, {**parts, **fold_of(i, folds)}) for i in range(folds or 1)]

@@ -11,6 +11,7 @@ from verydeep import schema
 from verydeep.datasets import Dataset
 from verydeep.errors import UserError
 from verydeep.files import write_atomic
+from verydeep.nets.initialisation import parsed
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.schema import Count, Line, Sha256
 from verydeep.shell import command
@@ -36,6 +37,10 @@ PLAN = "plan.toml"
 ALL = "all"
 OWN = ("task", "start", "tune", "cached", "seed", "split", "fold", "validation")
 """Settings that a study has for each of its trainings."""
+VARIED = {INITIALISATION: ("initial",), "labels": ("dropout", "disturb")}
+"""Settings that a study compares."""
+FIXED = {"degradation": ("crop", "scale"), "labels": ("width", "crop", "scale")}
+"""Sizes that a study has of its own."""
 
 
 @dataclass(frozen=True)
@@ -173,12 +178,13 @@ def begin(found: Planned) -> None:
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     """The studies that are asked for, in the order of the paper's tables."""
-    asked = names.split(",") if isinstance(names, str) else [*names]
+    asked = [name.strip() for name in names.split(",")] if isinstance(names, str) else [*names]
     for name in asked:
         if name == "transfer":
             raise UserError("transfer is a study of its own, of weights; ask for it alone")
         if name not in (*STUDIES, ALL):
-            raise UserError(f"no study '{name}'; there are {', '.join(STUDIES)} and {ALL}")
+            known = ", ".join([*STUDIES, "transfer"])
+            raise UserError(f"no study '{name}'; there are {known} and {ALL}")
     return tuple(name for name in STUDIES if name in asked or (ALL in asked and name in PAPERS))
 
 
@@ -190,9 +196,20 @@ def _changed(
         raise UserError(f"{size.name} is the paper's own recipes; leave --set out")
     if own := [name for name in given if name in OWN]:
         raise UserError(f"{own[0]} is what a study sets by itself; leave --set {own[0]} out")
+    for study in names:
+        if compared := [name for name in given if name in VARIED.get(study, ())]:
+            raise UserError(
+                f"{compared[0]} is what the study {study} compares; leave --set {compared[0]} out"
+            )
+    if fixed := [name for name in given if all(name in FIXED.get(study, ()) for study in names)]:
+        raise UserError(
+            f"{','.join(names)} has a {fixed[0]} of its own; leave --set {fixed[0]} out"
+        )
     if "net" in given and [*names] != [BOXES]:
         raise UserError(f"--set net is of the study {BOXES}, alone; the others say which nets")
     rest = checked({name: value for name, value in given.items() if name not in SIZED})
+    if "initial" in rest:
+        parsed(rest["initial"])
     changed = size.changed(given)
     if INITIALISATION in names and "epochs" in given and changed.epochs < 2:
         raise UserError(f"{INITIALISATION} trains A for half of the epochs; take two or more")
