@@ -19,7 +19,7 @@ from tests.conftest import TWO_CORES, drawn_photos
 from verydeep import build, save
 from verydeep.commands.study_transfer import answer, dry
 from verydeep.errors import UserError
-from verydeep.evaluation.scores import load_scores
+from verydeep.evaluation.scores import load_scores, save_scores
 from verydeep.studies.transfer import A_CLASS
 from verydeep.verbs import study_asked, study_transfer
 from verydeep.verbs.features import features
@@ -161,6 +161,8 @@ def test_what_would_be_done_is_said_and_not_done() -> None:
     assert "18 tests left" in said
     assert "d, Q = 32" in said
     assert not Path("s").exists()
+    gpu = replace(TWO_CORES, machine=replace(TWO_CORES.machine, device="cuda"))
+    assert {step["seconds"] for step in json.loads(dry(found, gpu, json=True))["steps"]} == {None}
 
 
 def test_every_mistake_is_one_line() -> None:
@@ -169,6 +171,7 @@ def test_every_mistake_is_one_line() -> None:
         ({"weights_paths": []}, "asks for weights: give --from vgg16, vgg19, a weights file or a"),
         ({"weights_paths": ["d"]}, "no weights file d"),
         ({"weights_paths": [*NETS, "f"]}, "3 weights came for the study of transfer; give one or"),
+        ({"weights_paths": [NETS[0]] * 2}, "d.safetensors and d.safetensors are the same weights"),
         ({"size": "huge"}, "no size 'huge'; there are tiny"),
         ({"seeds": 1}, r"1 seed\(s\)"),
         ({"data": "drawn:4x32"}, "pictures to test on, of 6 at the least|too few"),
@@ -177,6 +180,29 @@ def test_every_mistake_is_one_line() -> None:
         asked = {"weights_paths": NETS, "data": "photos", "size": "least", "seeds": 2, **given}
         with pytest.raises(UserError, match=line):
             planned_transfer(asked.pop("weights_paths"), asked.pop("data"), "s", **asked)
+
+
+def test_more_draws_go_beside_those_that_are_there() -> None:
+    """Also beside those of earlier versions, which say how many there were."""
+    done(NETS[:1])
+    path = Path("s/d-one-Q/draw-0.safetensors")
+    earlier = replace(load_scores(path), part="draw 1: 2 draws of 4 pictures a class from train")
+    save_scores(earlier, path)
+    before = path.read_bytes()
+    found = planned_transfer(NETS[:1], photos(), "s", size="least", seeds=3)
+    assert [i for _, i in found.left] == [2, 2, 2]
+    for path in Path("s").glob("*/draw-1.safetensors"):
+        path.write_bytes(b"damaged")
+    found = planned_transfer(NETS[:1], photos(), "s", size="least", seeds=2)
+    assert [i for _, i in found.left] == [1, 1, 1]
+    assert path.read_bytes() == b"damaged"  # until the study is carried out
+    again = done(NETS[:1])
+    assert [tests[1].part for tests in again.tests.values()] == [
+        "draw 2: draws of 4 pictures a class from train"
+    ] * 3
+    assert Path("s/d-one-Q/draw-0.safetensors").read_bytes() == before
+    with pytest.raises(UserError, match="draw-0.safetensors is of other weights, data or draws"):
+        planned_transfer(NETS[:1], photos(), "s", size="least", seeds=2, split=1)
 
 
 def test_a_folder_with_something_else_is_refused() -> None:

@@ -37,10 +37,11 @@ def dry(planned: PlannedTransfer, runtime: Runtime, json: bool) -> str:
     from verydeep.report.tables import short, text_table
 
     left, takes = len(planned.left), planned.estimates(runtime)
-    if json:
-        steps = [{"name": name, **each._asdict()} for name, each in takes.items()]
-        return dumps({"folder": str(planned.folder), "tests": left, "steps": steps}, indent=1)
     on_cpu = runtime.machine.device == "cpu"
+    if json:
+        unknown = {} if on_cpu else {"seconds": None}
+        steps = [{"name": name, **each._asdict(), **unknown} for name, each in takes.items()]
+        return dumps({"folder": str(planned.folder), "tests": left, "steps": steps}, indent=1)
     rows = [["", "minutes", "disk"]]
     for name, each in takes.items():
         time = f"{each.seconds / 60:.1f}" if on_cpu else "-"
@@ -48,7 +49,7 @@ def dry(planned: PlannedTransfer, runtime: Runtime, json: bool) -> str:
     pictures = len(planned.drawn.part)
     return "\n".join(
         [
-            f"learning from {planned.drawn.how}",
+            f"learning from {planned.drawn.in_words}",
             text_table(rows),
             f"{left} tests left, in {planned.folder}/; {pictures:,} pictures are described first, "
             f"in as long at the most: what was described before is kept",

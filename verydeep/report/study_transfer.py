@@ -84,8 +84,8 @@ def how_it_was_judged(found: StudiedTransfer) -> str:
         else "other draws of these pictures"
     )
     return (
-        f"Linear SVMs of features, learnt from {drawn.how}, tested on {pictures} pictures; mean "
-        f"and deviation over draws. Intervals (95 %) and p are of {others}, corrected for all "
+        f"Linear SVMs of features, learnt from {drawn.in_words}, tested on {pictures} pictures; "
+        f"mean and deviation over draws. Intervals (95 %) and p are of {others}, corrected for all "
         f"{count} claims together (Holm). The paper's effect is that of {like.data}, as a share of "
         f"what ours lack. {_papers_figures(found)}"
     )

@@ -32,7 +32,8 @@ class Draw:
 class Drawn:
     """The pictures that are described, of which classes they are, and the draws of them.
 
-    `shared` says that all draws are tested on the same pictures; `how` what they are, in words.
+    `shared` says that all draws are tested on the same pictures; `how` what they are, in words. The
+    seed of the `split` is that which they depend on, 0 of those that somebody stored.
     """
 
     part: Part
@@ -40,6 +41,12 @@ class Drawn:
     draws: tuple[Draw, ...]
     shared: bool
     how: str
+    split: int = 0
+
+    @property
+    def in_words(self) -> str:
+        """How many there are, and what."""
+        return f"{len(self.draws)} {self.how}"
 
 
 def opened_to_draw(data: str | Path, split: int) -> tuple[Dataset, bool]:
@@ -79,7 +86,7 @@ def stored_draws(dataset: Dataset, count: int) -> Drawn | None:
 
     draws = tuple(Draw(rows(draw.train), rows(draw.test)) for draw in kept[:count])
     signs = _signs(everything, len(dataset.classes))
-    return Drawn(everything, signs, draws, False, f"the {count} splits that lie with the data")
+    return Drawn(everything, signs, draws, False, "splits that lie with the data")
 
 
 def draws_of(dataset: Dataset, a_class: int, count: int, split: int) -> Drawn:
@@ -105,5 +112,5 @@ def draws_of(dataset: Dataset, a_class: int, count: int, split: int) -> Drawn:
     whole = joined([train, test])
     return Drawn(
         whole, _signs(whole, len(dataset.classes)), tuple(draws), True,
-        f"{count} draws of {a_class} pictures a class from train",
+        f"draws of {a_class} pictures a class from train", split,
     )  # fmt: skip

@@ -86,7 +86,7 @@ def study_transfer(
     """
     runtime = told(runtime, progress)
     found = planned_transfer(weights_paths, data, out, runtime, size=size, seeds=seeds, split=split)
-    for note in (*found.dataset.notes, f"learning from {found.drawn.how}"):
+    for note in (*found.dataset.notes, f"learning from {found.drawn.in_words}"):
         runtime.progress.say(note)
     for way in WAYS:
         _tested(found, way, runtime)
@@ -151,6 +151,7 @@ def _scores(found: PlannedTransfer, place: Place, i: int, x: Descriptors, engine
         weights=digest,
         data=data,
         part=words,
+        split=drawn.split,
         engine=engine,
     )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from verydeep import weights
@@ -33,7 +34,7 @@ from verydeep.verbs.study_asked import (
     SEEDS,
     name_of,
     not_learnt,
-    refuse_few_seeds,
+    refuse_other_seeds,
     refuse_other_sizes,
     words_of,
 )
@@ -41,6 +42,8 @@ from verydeep.verbs.study_draws import Drawn, draws_of, opened_to_draw, stored_d
 from verydeep.weights.file import hash_of, read_info, table_of
 
 CALTECHS = {paper.data: paper for paper in (CALTECH_101, CALTECH_256)}
+COUNTED = re.compile(r": (the )?\d+ ")
+"""What earlier tests tell beside which draws theirs is of: how many there were."""
 MOST = 2
 """Nets that are stacked."""
 WANTED = "study transfer asks for weights: give --from vgg16, vgg19, a weights file or a run"
@@ -48,7 +51,7 @@ WANTED = "study transfer asks for weights: give --from vgg16, vgg19, a weights f
 
 @dataclass(frozen=True)
 class PlannedTransfer:
-    """The study before any of it is done."""
+    """The study before any of it is done; tests that are `damaged` are to be made again."""
 
     nets: tuple[Of, ...]
     paths: tuple[Path, ...]
@@ -58,6 +61,7 @@ class PlannedTransfer:
     like: OnOther
     folder: Path
     command: str
+    damaged: frozenset[Path] = frozenset()
 
     def path(self, place: Place, draw: int) -> Path:
         """Where the score file of a test is, or will be."""
@@ -70,7 +74,9 @@ class PlannedTransfer:
         """The tests that are not done yet, each a place and a draw."""
         draws = range(len(self.drawn.draws))
         asked = [(place, i) for place in transfer.places(self.nets) for i in draws]
-        return [(place, i) for place, i in asked if not self.path(place, i).exists()]
+        paths = [self.path(place, i) for place, i in asked]
+        there = [path.exists() and path not in self.damaged for path in paths]
+        return [one for one, done in zip(asked, there, strict=True) if not done]
 
     def estimates(self, runtime: Runtime) -> dict[str, Takes]:
         """What it takes to describe the pictures, by each net at each Q, if nobody has yet."""
@@ -100,7 +106,7 @@ def planned_transfer(
     with tests of something else.
     """
     refuse_other_sizes(size, A_CLASS)
-    refuse_few_seeds(seeds)
+    refuse_other_seeds(seeds)
     runtime = told(runtime, None)
     nets, paths = _nets(weights_paths, runtime)
     dataset, several = opened_to_draw(data, split)
@@ -113,8 +119,7 @@ def planned_transfer(
     words = words_of(size, seeds, split)
     again = command("study", "transfer", data, *named, *words, "--out", folder)
     found = PlannedTransfer(nets, paths, dataset, drawn, figure, like, folder, again)
-    _refuse_others(found)
-    return found
+    return replace(found, damaged=_damaged(found))
 
 
 def _nets(given: Sequence[str | Path], runtime: Runtime) -> tuple[tuple[Of, ...], tuple[Path, ...]]:
@@ -131,6 +136,8 @@ def _nets(given: Sequence[str | Path], runtime: Runtime) -> tuple[tuple[Of, ...]
     for name, path in zip(names, paths, strict=True):
         network = weights.load(path)
         table, scale = network.table, network.pixels.scale
+        if any(hash_of(network) == net.digest for net in nets):
+            raise UserError(f"{paths[0]} and {path} are the same weights; give one of them alone")
         nets.append(Of(name, hash_of(network), table.configuration, table.crop, scale))
     return tuple(nets), paths
 
@@ -141,11 +148,12 @@ def _like(dataset: Dataset, several: bool) -> OnOther:
     return CALTECHS.get(known or "") or (VOC_2007 if several else CALTECH_256)
 
 
-def _refuse_others(found: PlannedTransfer) -> None:
-    """Raises UserError where the folder has something else, or tests of other weights or data.
+def _damaged(found: PlannedTransfer) -> frozenset[Path]:
+    """Tests that lie in the folder and are damaged.
 
-    A test that is damaged is made again.
+    Raises UserError where the folder has something else, or tests of other weights, data or draws.
     """
+    damaged = set()
     folder = found.folder
     if folder.exists() and (not folder.is_dir() or any(map(_is_strange, folder.iterdir()))):
         raise UserError(f"{folder} holds what is no study of transfer; choose another --out")
@@ -157,10 +165,12 @@ def _refuse_others(found: PlannedTransfer) -> None:
             try:
                 kept = load_scores(path)
             except DamagedError:
-                path.unlink()
+                damaged.add(path)
                 continue
-            if (kept.weights, kept.data, kept.part) != told_of(found, place, i):
+            theirs = kept.weights, kept.data, COUNTED.sub(": ", kept.part)
+            if (*theirs, kept.split) != (*told_of(found, place, i), found.drawn.split):
                 raise UserError(f"{path} is of other weights, data or draws; choose another --out")
+    return frozenset(damaged)
 
 
 def _is_strange(path: Path) -> bool:
