@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tests.conftest import TWO_CORES
 from verydeep.errors import UserError
 from verydeep.studies.plan import Measurement, Plan, Training
+from verydeep.training.recipes import Recipe
 from verydeep.training.run import read_log
 from verydeep.verbs import plans
 from verydeep.verbs.plans import Work, carry_out
@@ -29,7 +31,7 @@ def work(*steps: Training | Measurement) -> Work:
     return Work(Plan(steps), folder, DATA, SMALL)
 
 
-def content() -> dict[str, bytes]:
+def files() -> dict[str, bytes]:
     names = ("best.safetensors", "*.safetensors")
     found = [*Path("plan").glob(f"*/{names[0]}"), *Path("plan").glob(f"*/scores/{names[1]}")]
     return {str(path): path.read_bytes() for path in found}
@@ -45,21 +47,21 @@ def test_steps_are_done_once_and_after_what_they_stand_on() -> None:
     carry_out(work(A, B, DENSE), TWO_CORES, lambda run: finished.append(run.folder.name))
     assert finished == ["a", "b"]
     assert 'start = "' in Path("plan/b/run.toml").read_text()
-    first = content()
+    first = files()
     carry_out(work(A, B, DENSE), TWO_CORES, lambda run: finished.append("again"))
     assert finished == ["a", "b"]
-    assert content() == first
+    assert files() == first
 
 
 def test_what_is_damaged_is_done_again_to_the_same_bytes() -> None:
     carry_out(work(A, DENSE), TWO_CORES)
-    first = content()
+    first = files()
     for name in first:
         damaged = bytearray(first[name])
         damaged[-1] ^= 1
         Path(name).write_bytes(damaged)
         carry_out(work(A, DENSE), TWO_CORES)
-        again = {k: v for k, v in content().items() if "damaged" not in k}
+        again = {k: v for k, v in files().items() if "damaged" not in k}
         assert again == first, name
 
 
@@ -71,6 +73,58 @@ def test_a_run_of_another_plan_is_refused() -> None:
     Path("plan/a", plans.FINISHED).unlink()  # begun, and not done
     with pytest.raises(UserError, match="another plan"):
         carry_out(work(other), TWO_CORES)
+
+
+def test_a_run_by_another_recipe_is_refused() -> None:
+    recipe = Recipe("own", {"momentum": 0.5})
+    carry_out(work(Training("a", recipe=recipe)), TWO_CORES)
+    carry_out(work(Training("a", recipe=recipe)), TWO_CORES)
+    with pytest.raises(UserError, match=r"plan/a .* its momentum is 0.5, and 0.8 is planned"):
+        carry_out(work(Training("a", recipe=Recipe("own", {"momentum": 0.8}))), TWO_CORES)
+    with pytest.raises(UserError, match=r"plan/a .* its momentum is 0.5, and 0.9 is planned"):
+        carry_out(work(Training("a")), TWO_CORES)  # of which nobody says anything
+
+
+def test_a_run_on_other_pictures_is_refused() -> None:
+    carry_out(work(A), TWO_CORES)
+    other = replace(work(A), data="drawn:21x32")
+    with pytest.raises(UserError, match=r"plan/a holds a run on other pictures \(drawn:20x32, fi"):
+        carry_out(other, TWO_CORES)
+
+
+def test_a_run_at_another_rate_than_trials_chose_is_refused() -> None:
+    trials = [Training(f"trial-{rate}", {"seed": 1, "rate": rate}) for rate in (0.02, 0.01)]
+    tried = tuple(trial.name for trial in trials)
+    carry_out(work(*trials, Training("last", {"seed": 2}, tried=tried)), TWO_CORES)
+    path = Path("plan/last/run.toml")
+    (rate,) = [line for line in path.read_text().splitlines() if line.startswith("rate = 0")]
+    path.write_text(path.read_text().replace(f"\n{rate}\n", "\nrate = 0.03\n"))
+    with pytest.raises(UserError, match=r"plan/last holds a run .* its rate is 0.03, and 0.0"):
+        carry_out(work(*trials, Training("last", {"seed": 2}, tried=tried)), TWO_CORES)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("run.toml", None), ("run.toml", "\x00 = ["), ("log.csv", "epoch,step\n")]
+)
+def test_a_run_whose_words_are_damaged_is_trained_again(name: str, content: str | None) -> None:
+    carry_out(work(A), TWO_CORES)
+    first = files()
+    path = Path("plan/a", name)
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    carry_out(work(A), TWO_CORES)
+    assert {k: v for k, v in files().items() if "damaged" not in k} == first
+    assert Path("plan/a.damaged-1").exists()
+
+
+def test_a_test_that_a_training_ended_with_is_made_again_where_it_is_gone() -> None:
+    carry_out(work(A), TWO_CORES)
+    first = files()
+    (own,) = Path("plan/a/scores").glob("*-test-dense-*")
+    own.unlink()
+    carry_out(work(A), TWO_CORES)
+    assert files() == first
 
 
 def test_the_rate_is_that_of_the_best_trial() -> None:

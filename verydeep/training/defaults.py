@@ -23,6 +23,8 @@ from verydeep.training.settings import MANY, Settings, checked, scale_text
 from verydeep.training.state import trains_trunk
 from verydeep.weights.warm_start import Origin
 
+GIVEN, OF_RECIPE, PAPERS = "as given", "as in recipe", "the paper's"
+"""Reasons of settings that nobody chose from data or machine; a recipe's name follows."""
 BESIDES = (
     "task", "fc", "start", "tune", "cached", "views", "average", "class_weights", "sampling",
     "each",
@@ -60,7 +62,7 @@ def choose(
     why: dict[str, str] = {}
     if recipe is not None:
         chosen = settings_of(recipe, given)
-        why = dict.fromkeys(recipe.settings, f"as in recipe {recipe.name}")
+        why = dict.fromkeys(recipe.settings, f"{OF_RECIPE} {recipe.name}")
         for name, value, reason in _in_steps(train, {**chosen, **given}, said):
             chosen[name], why[name] = value, reason
         if chosen["scale"] != checked(recipe.settings).get("scale"):
@@ -72,7 +74,7 @@ def choose(
             chosen[name], why[name] = value, reason
     if said.get("cached") and "colour" not in said:
         chosen["colour"], why["colour"] = 0.0, "none: fixed views are kept as they are"
-    why |= dict.fromkeys(given, "as given")
+    why |= dict.fromkeys(given, GIVEN)
     settings = replace(Settings(), **{**chosen, **given})
     table = table_of(settings.sizes, origin)
     if "micro_batch" not in said and machine.device == "cpu":
@@ -82,7 +84,7 @@ def choose(
             why["micro_batch"] = "more pictures at a time would take much memory"
     untold = {*BESIDES, *settings.without_effect, *(("divide",) if origin else ())}
     reasons = {
-        field.name: why.get(field.name, "the paper's")
+        field.name: why.get(field.name, PAPERS)
         for field in fields(Settings)
         if field.name in why or field.name not in untold
     }

@@ -11,14 +11,15 @@ from jaxtyping import Bool
 from verydeep.datasets import Dataset
 from verydeep.evaluation.fusion import fuse
 from verydeep.evaluation.metrics import Missed
+from verydeep.evaluation.scores import load_scores
 from verydeep.localisation.boxes_file import load_boxes
 from verydeep.localisation.fusion import fuse_boxes
 from verydeep.parts.boxed import with_boxes
 from verydeep.studies.findings import Place
 from verydeep.studies.misses import Misses, together
-from verydeep.studies.tables import Cell, Table
-from verydeep.verbs.failures import Tests, with_failed
-from verydeep.verbs.plans import Work, path_of
+from verydeep.studies.tables import Cell, Table, sources_of
+from verydeep.verbs.failures import Tests, without_looking
+from verydeep.verbs.plans import Work, path_of, test_of
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,15 @@ class Filled:
 def filled(
     tables: Sequence[Table], seeds: Sequence[int], work: Work, datasets: Sequence[Dataset]
 ) -> dict[Place, Filled]:
-    """Every place of the tables with its tests; what failed counts as `with_failed` has it.
+    """Every place of the tables with its tests; what failed counts as `without_looking` has it.
 
     There is a dataset for each seed.
     """
-    tests = {training.name: work.tests_of(training.name) for training in work.plan.trainings}
-    tests = with_failed(tests, work, tables, seeds, datasets[0])
+    wanted = [source.with_seed(seed) for source in sources_of(tables) for seed in seeds]
+    wanted = [test for test in wanted if not work.plan.named(test.of).places_boxes]
+    made = [test for test in wanted if work.failure(test.of) is None]
+    tests = {test: load_scores(test_of(work, test)) for test in made}
+    tests |= without_looking([t for t in wanted if t not in tests], tests, work, datasets[0])
     pairs = [*zip(seeds, datasets, strict=True)]
     return {
         (table.name, cell.row, cell.column): Filled(
@@ -72,18 +76,10 @@ def filled(
 
 def _came_to(cell: Cell, seed: int, work: Work, tests: Tests, dataset: Dataset) -> Misses:
     """What the tests that stand in a place came to with one seed, put together."""
-    names = [f"{source.training}-{seed}" for source in cell.sources]
-    if work.plan.named(names[0]).places_boxes:
+    asked = [source.with_seed(seed) for source in cell.sources]
+    if work.plan.named(asked[0].of).places_boxes:
         return _boxes_came_to(cell, seed, work, dataset)
-    found = [
-        next(
-            scores
-            for scores in tests[name]
-            if scores.role == "test"
-            and (scores.protocol.name, scores.protocol.scales) == (source.protocol, source.scales)
-        )
-        for name, source in zip(names, cell.sources, strict=True)
-    ]
+    found = [tests[test] for test in asked]
     return Misses.of_scores(found[0] if len(found) == 1 else fuse(found))
 
 

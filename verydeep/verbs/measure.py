@@ -37,7 +37,9 @@ from verydeep.nets.stack import Stack, in_words
 from verydeep.parts.annotations import Labels
 from verydeep.parts.dataset import fingerprint
 from verydeep.parts.fingerprints import BETWEEN
+from verydeep.pictures.preprocessing import Pixels
 from verydeep.runtime.runtime import Runtime
+from verydeep.weights.file import pixels_of, read_info
 
 
 @dataclass(frozen=True)
@@ -166,8 +168,19 @@ def digest_of(model: Network | Stack) -> str:
     if isinstance(model, Stack):
         text = json.dumps([[digest_of(m.network), m.scales] for m in model.members])
     else:
-        text = f"{weights.hash_of(model)} {json.dumps(asdict(model.pixels), sort_keys=True)}"
+        text = _of_network_in_words(weights.hash_of(model), model.pixels)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_in(path: Path) -> str:
+    """The same of a weights file of one network, its tensors unread."""
+    info = read_info(path)
+    text = _of_network_in_words(info.hash, pixels_of(info))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _of_network_in_words(digest: str, pixels: Pixels) -> str:
+    return f"{digest} {json.dumps(asdict(pixels), sort_keys=True)}"
 
 
 def _of_network(

@@ -17,7 +17,8 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from verydeep import tasks, weights
+from verydeep import tasks
+from verydeep.datasets import Dataset
 from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.scores import Scores, load_scores
 from verydeep.files import write_atomic
@@ -28,14 +29,14 @@ from verydeep.studies.plan import Measurement, Plan, Step, Training
 from verydeep.training.run import read_log
 from verydeep.training.run_toml import RUN, described
 from verydeep.training.run_toml import settings_of as settings_in
-from verydeep.training.settings import checked
 from verydeep.training.state import best_of
 from verydeep.training.step import NotFiniteError
 from verydeep.verbs.evaluate import evaluate
+from verydeep.verbs.finished import damage, lacks_own_test, own_test, refuse_another
 from verydeep.verbs.localise import localise
+from verydeep.verbs.parts import opened
 from verydeep.verbs.run import Run
 from verydeep.verbs.train import resume, train
-from verydeep.weights.file import BEST
 
 FINISHED = ".finished"
 """Marks the folder of a training that is done, with its tests."""
@@ -207,6 +208,13 @@ def path_of(work: Work, test: Measurement) -> Path:
     return work.place(test.of) / folder / f"{words}.safetensors"
 
 
+def test_of(work: Work, test: Measurement) -> Path:
+    """Where a test lies, whether it is a step of the plan or one that its training ended with."""
+    if test in work.plan.steps:
+        return path_of(work, test)
+    return own_test(work.place(test.of), "test", test.protocol, test.scales)
+
+
 def _do(work: Work, step: Step, runtime: Runtime, finish: Finish) -> None:
     """Trains, from wherever its folder stands, or tests."""
     if isinstance(step, Measurement):
@@ -244,12 +252,8 @@ def _test(work: Work, step: Measurement, runtime: Runtime) -> None:
 
 def _dense_test_of(work: Work, name: str) -> Path:
     """The score file of a training's own dense test, at one Q, of the part that is tested on."""
-    for path in sorted((work.place(name) / "scores").glob("*.safetensors")):
-        scores = load_scores(path)
-        how = scores.role, scores.protocol.name, len(scores.protocol.scales)
-        if how == ("test", "dense", 1):
-            return path
-    raise UserError(f"{work.place(name)} lacks its dense test; take it away, to be made again")
+    settings = settings_in(described(work.place(name)))
+    return own_test(work.place(name), "test", "dense", (sum(settings.scale) // 2,))
 
 
 def _trained(work: Work, step: Training, runtime: Runtime) -> Run:
@@ -260,7 +264,7 @@ def _trained(work: Work, step: Training, runtime: Runtime) -> Run:
     if not begun:
         return train(work.data, place, runtime, recipe=step.recipe, **settings, **start)
     if runtime.ranks.is_main:
-        refuse_another(place, settings)
+        refuse_another(place, settings, step.recipe)
     return resume(place, runtime, data=work.data)
 
 
@@ -273,36 +277,30 @@ def _record_failure(work: Work, step: Training, why: str, runtime: Runtime) -> N
         (place / FINISHED).touch()
 
 
-def refuse_another(place: Path, settings: Mapping[str, Any]) -> None:
-    """Raises UserError where a folder has a run of other settings than the plan's."""
-    theirs = settings_in(described(place))
-    for name, value in checked(settings).items():
-        if getattr(theirs, name) != value:
-            raise UserError(
-                f"{place} holds a run of another plan: its {name} is {getattr(theirs, name)}, and "
-                f"{value} is planned; choose another --out, or take it away"
-            )
-
-
 def set_aside_damaged(work: Work, runtime: Runtime) -> None:
     """Takes what is marked as done and is damaged out of the way, so that it is done again.
 
-    A damaged test is removed; a training whose weights are damaged keeps its folder under
-    another name.
+    A damaged test is removed; a training whose weights, run.toml or log are damaged keeps its
+    folder under another name. Raises UserError where a folder has a run of another plan, or of
+    other pictures.
     """
+    datasets: dict[str, Dataset] = {}
     for step in work.plan.trainings:
         place = work.place(step.name)
         if not (place / FINISHED).exists():
             continue
-        if work.failure(step.name) is not None:
+        failed = work.failure(step.name) is not None
+        if failed and not (place / RUN).exists():  # what it was to begin with had failed
             continue
-        refuse_another(place, {**step.settings, **work.given})
-        try:
-            weights.load(place / BEST)
-        except UserError as error:
+        if not failed and (why := damage(place)) is not None:
             aside = next(p for p in _numbered(place) if not p.exists())
             place.rename(aside)
-            runtime.progress.say(f"{error}; it is now {aside}, and is trained again")
+            runtime.progress.say(f"{why}; it is now {aside}, and is trained again")
+            continue
+        if step.task.name not in datasets:
+            datasets[step.task.name] = _dataset_of(work, step)
+        refuse_another(place, _known(work, step), step.recipe, datasets[step.task.name])
+        if failed:
             continue
         for path in sorted(
             [*place.glob("scores/*.safetensors"), *place.glob("boxes/*.safetensors")]
@@ -313,6 +311,22 @@ def set_aside_damaged(work: Work, runtime: Runtime) -> None:
                 path.unlink()
                 runtime.progress.say(f"{error}; it is made again")
                 (place / FINISHED).unlink(missing_ok=True)
+        if lacks_own_test(place):
+            (place / FINISHED).unlink(missing_ok=True)
+
+
+def _dataset_of(work: Work, step: Training) -> Dataset:
+    """The data as the task of a training has it."""
+    settings = {**step.settings, **work.given}
+    task = step.task
+    return task.fitting(opened(work.data, settings, task.several, task.apart))
+
+
+def _known(work: Work, step: Training) -> dict[str, Any]:
+    """The settings of a training, with its rate where all that was tried for it is done."""
+    if all((work.place(name) / FINISHED).exists() for name in step.tried):
+        return work.settings(step)
+    return {**step.settings, **work.given}
 
 
 def _numbered(place: Path) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from verydeep.errors import Stopped, UserError, escaped
 from verydeep.evaluation.views import mirrors, protocol, takes
 from verydeep.files import folder_lock
 from verydeep.nets.network import Network
+from verydeep.nets.table import Table
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.runtime import Runtime
 from verydeep.tasks.task import Judgement, Task
@@ -194,16 +195,23 @@ def _tested(
 
     What was never mirrored in training, such as digits, is not mirrored in tests.
     """
-    task = tasks.named(settings.task)
     return tuple(
         measure(
             network, part, protocol(network, name), replace(subject, part=role, role=role), folder,
             runtime,
         )
         for role, part in parts.items()
-        for name in task.protocols
-        if takes(network.table, name) and (settings.mirror or not mirrors(name))
+        for name in own_protocols(network.table, settings)
     )  # fmt: skip
+
+
+def own_protocols(table: Table, settings: Settings) -> tuple[str, ...]:
+    """Names of the protocols of the tests that a run of this net ends with."""
+    return tuple(
+        name
+        for name in tasks.named(settings.task).protocols
+        if takes(table, name) and (settings.mirror or not mirrors(name))
+    )
 
 
 def _judged(
