@@ -30,6 +30,8 @@ def test_posteriors_miss_at_one_guess_and_at_five() -> None:
     assert found.missed[1].tolist() == [False, True, True]
     assert found.missed[5].tolist() == [False, False, True]
     assert found.error(1) == pytest.approx(200 / 3)
+    assert found.blind is not None
+    assert found.blind.tolist() == [False, True, True]  # one of each class: the first is named
     assert found.error(5) == pytest.approx(100 / 3)
 
 

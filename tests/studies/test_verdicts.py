@@ -5,6 +5,7 @@ Errors of the paper are those of its Table 3.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -225,3 +226,15 @@ def test_reasons_say_how_large_an_effect_is_and_which_way() -> None:
     assert open_.startswith("they differ, but whether apart by more than the 1.7 points")
     nothing = verdict(DEEPER, varying(0, 0, 0, 0), 0.0)
     assert nothing.reason.endswith("the second misses nothing: too easy to tell")
+
+
+def test_nothing_is_judged_by_what_is_at_chance() -> None:
+    """The interval would say so otherwise: both miss nine pictures of ten, and none is better."""
+    missed = np.arange(2000).reshape(2, 1000) % 10 > 0
+    evidence = evidence_of_errors(Claim("F1", "no better", (29.7, 29.6)), missed, missed)
+    (seen,) = verdicts([evidence])
+    assert seen.outcome == "seen"
+    (verdict,) = verdicts([replace(evidence, at_chance=("A-LRN, one S", "A, one S"))])
+    assert verdict.outcome == "undecided"
+    assert verdict.reason == "at chance: A-LRN, one S and A, one S"
+    assert (verdict.pictures, verdict.seeds) == (None, None)

@@ -45,27 +45,50 @@ def _row(cell: Cell, table: Table, found: Studied) -> Row:
     printed, errors = table.printed(cell), found.filled[table.name, cell.row, cell.column].errors()
     paper = in_print(printed)
     seeds = tuple(
-        f"{percent(error)} (failed)" if failure_of(cell, seed, found) else percent(error)
+        f"{percent(error)}{_failed(cell, seed, found)}"
         for seed, error in zip(found.planned.seeds, errors, strict=True)
     )
     return Row(cell.row, cell.column, paper, spread(errors), seeds)
 
 
-def failure_of(cell: Cell, seed: int, found: Studied) -> str | None:
-    """Why a training of a place failed with that seed; None where none did."""
-    whys = (found.planned.work.failure(f"{source.training}-{seed}") for source in cell.sources)
-    return next(filter(None, whys), None)
+def runs_of(cell: Cell, seed: int) -> list[str]:
+    """The runs that stand in a place with that seed, each once."""
+    return [*dict.fromkeys(f"{source.training}-{seed}" for source in cell.sources)]
+
+
+def _failures(cell: Cell, seed: int, found: Studied) -> dict[str, str]:
+    """Those of them that failed, and why."""
+    whys = {run: found.planned.work.failure(run) for run in runs_of(cell, seed)}
+    return {run: why for run, why in whys.items() if why}
+
+
+def _failed(cell: Cell, seed: int, found: Studied) -> str:
+    failed, runs = _failures(cell, seed, found), runs_of(cell, seed)
+    if not failed:
+        return ""
+    return " (failed)" if len(runs) == 1 else f" ({len(failed)} of {len(runs)} failed)"
 
 
 def notes_of(table: Table, found: Studied) -> list[str]:
     """What is to be known of a table, a line each; which trainings failed, and why, among it."""
     notes = [table.note] if table.note else []
+    chance = [
+        f"{cell.row}, {cell.column}"
+        for cell in table.cells
+        if found.filled[table.name, cell.row, cell.column].is_at_chance
+    ]
+    if chance:
+        notes.append(
+            f"At chance, not better than an answer that always names the largest class, so that no "
+            f"claim is judged by it: {'; '.join(chance)}."
+        )
     for cell in table.cells:
         for seed in found.planned.seeds:
-            if why := failure_of(cell, seed, found):
+            for run, why in _failures(cell, seed, found).items():
+                one = f", {run} of several" if len(runs_of(cell, seed)) > 1 else ""
                 notes.append(
-                    f"{cell.row}, {cell.column}, {turn(found)} {seed} failed, and counts as an "
-                    f"answer that looks at no picture: {why}."
+                    f"{cell.row}, {cell.column}, {turn(found)} {seed}{one} failed, and counts as "
+                    f"an answer that looks at no picture: {why}."
                 )
     return notes
 

@@ -20,18 +20,21 @@ class Misses:
     """A test: its pictures by name, in alphabetical order, and which of them it missed.
 
     `missed` at top-k, by k: at 1 and 5; of boxes of given classes at 1 alone. `data` is the
-    fingerprint of what it is of, with the boxes where those were asked for.
+    fingerprint of what it is of, with the boxes where those were asked for. `blind` says which
+    pictures an answer misses that always names the largest class of them; of boxes there is none.
     """
 
     names: tuple[str, ...]
     data: str
     missed: Mapping[int, Missed]
+    blind: Missed | None = None
 
     @classmethod
     def of_scores(cls, scores: Scores) -> Misses:
         """What a score file came to."""
         missed = {k: wrong(scores.posteriors, scores.labels, k) for k in (1, 5)}
-        return cls._in_order(scores.names, scores.data, missed)
+        blind = scores.labels != np.bincount(scores.labels).argmax()
+        return cls._in_order(scores.names, scores.data, missed, blind)
 
     @classmethod
     def of_boxes(cls, found: Localised) -> Misses:
@@ -46,10 +49,18 @@ class Misses:
         return cls._in_order(names, data, {k: np.ones(len(names), bool) for k in (1, 5)})
 
     @classmethod
-    def _in_order(cls, names: Sequence[str], data: str, missed: Mapping[int, Missed]) -> Misses:
+    def _in_order(
+        cls,
+        names: Sequence[str],
+        data: str,
+        missed: Mapping[int, Missed],
+        blind: Missed | None = None,
+    ) -> Misses:
         order = sorted(range(len(names)), key=names.__getitem__)
         of_k = {k: each[order] for k, each in missed.items()}
-        return cls(tuple(names[i] for i in order), data, of_k)
+        return cls(
+            tuple(names[i] for i in order), data, of_k, None if blind is None else blind[order]
+        )
 
     def error(self, k: int) -> float | None:
         """The top-k error in %, where the test tells of it."""

@@ -29,11 +29,15 @@ MOST_PICTURES, MOST_SEEDS = 10**7, 1000
 
 @dataclass(frozen=True)
 class Evidence:
-    """A claim, by how many points our first was better, and the error of our second in %."""
+    """A claim, by how many points our first was better, and the error of our second in %.
+
+    `at_chance` names what of the two has learnt nothing that shows, so that nothing can be told.
+    """
 
     claim: Claim
     difference: Difference
     error: float
+    at_chance: tuple[str, ...] = ()
 
 
 def evidence_of_errors(
@@ -103,6 +107,8 @@ class Verdict:
     @property
     def reason(self) -> str:
         """Why it was found so, in words, and what would decide it where nothing did."""
+        if self.evidence.at_chance:
+            return f"at chance: {' and '.join(self.evidence.at_chance)}"
         why = (_of_better if self.evidence.claim.kind == "better" else _of_alike)(self)
         return f"{why}; {_needed(self)}" if self.outcome == "undecided" else why
 
@@ -134,6 +140,8 @@ def _verdict(evidence: Evidence, p: float, level: float) -> Verdict:
     def decided(other: Difference) -> bool:
         return claim.outcome(other.interval(level), error) != "undecided"
 
+    if evidence.at_chance:
+        return Verdict(evidence, "undecided", p, level)
     found = claim.outcome(difference.interval(level), error)
     if found != "undecided":
         return Verdict(evidence, found, p, level)

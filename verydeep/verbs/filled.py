@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool
@@ -17,6 +18,7 @@ from verydeep.localisation.fusion import fuse_boxes
 from verydeep.parts.boxed import with_boxes
 from verydeep.studies.findings import Place
 from verydeep.studies.misses import Misses, together
+from verydeep.studies.pooling import difference_of_errors
 from verydeep.studies.tables import Cell, Table, sources_of
 from verydeep.verbs.failures import Tests, without_looking
 from verydeep.verbs.plans import Work, path_of, test_of
@@ -45,6 +47,19 @@ class Filled:
     def missed(self) -> Bool[np.ndarray, "R N"]:
         """Whether each picture was missed at the table's k, a row for each seed."""
         return together(self.tests, self.k)
+
+    @cached_property
+    def is_at_chance(self) -> bool:
+        """Whether it is not better than an answer that always names the largest class.
+
+        By the interval of their difference: half of all nets that have learnt nothing are better
+        than that by luck. Of boxes there is no such answer.
+        """
+        blind = [test.blind for test in self.tests if test.blind is not None]
+        if not blind or self.k != 1:
+            return False
+        low, _ = difference_of_errors(np.array(blind), self.missed).interval()
+        return low <= 0
 
     @property
     def missed_each(self) -> list[Missed]:

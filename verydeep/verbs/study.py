@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from verydeep.studies.verdicts import (
 )
 from verydeep.verbs.beginnings import signals_of
 from verydeep.verbs.filled import Filled, filled
-from verydeep.verbs.plans import carry_out
+from verydeep.verbs.plans import FINISHED, carry_out
 from verydeep.verbs.study_plan import INITIALISATION, Planned, begin, planned
 
 
@@ -59,6 +59,14 @@ class Studied:
         """Where all of it lies."""
         return self.planned.work.folder
 
+    @property
+    def besides(self) -> tuple[str, ...]:
+        """Nets that have been trained in the folder and are none of these, less their seeds."""
+        planned = {_seedless(step.name) for step in self.planned.work.plan.trainings}
+        done = [path.parent.name for path in self.folder.glob(f"*/{FINISHED}")]
+        whole = {_seedless(name) for name in done if ".damaged-" not in name}
+        return tuple(sorted(whole - planned))
+
     @cached_property
     def judged(self) -> tuple[Judged, ...]:
         """Every finding that the tables can tell of, corrected for all their claims together."""
@@ -73,7 +81,17 @@ class Studied:
             refuse_others(ours, theirs)
         if self.planned.is_in_folds:
             return evidence_of_folds(one.claim, first.missed_each, second.missed_each)
-        return evidence_of_errors(one.claim, first.missed, second.missed)
+        found = evidence_of_errors(one.claim, first.missed, second.missed)
+        places = dict.fromkeys((one.first, one.second))
+        chance = [f"{row}, {way}" for _, row, way in filter(self._is_at_chance, places)]
+        return replace(found, at_chance=tuple(chance))
+
+    def _is_at_chance(self, place: Place) -> bool:
+        return self.filled[place].is_at_chance
+
+
+def _seedless(name: str) -> str:
+    return name.rpartition("-")[0]
 
 
 def study(
