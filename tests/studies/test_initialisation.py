@@ -64,7 +64,7 @@ def least_gradient(found: Initialisation, net: str, initial: str) -> float:
 def test_every_net_comes_with_every_initialisation_in_order(narrow: Initialisation) -> None:
     assert [(s.net, s.initial) for s in narrow.signals] == [(n, i) for n in NETS for i in INITIALS]
     assert narrow.nets == NETS
-    assert [len(narrow.of(net)[0].layers) for net in NETS] == [11, 13, 16, 16, 19]
+    assert [len(narrow.of(net)[0].layers) for net in NETS] == [11, 13, 16, 16, 19] * 2
     assert not any(s.not_finite for s in narrow.signals)
 
 
@@ -72,7 +72,7 @@ def test_threads_change_no_bit_and_another_seed_does(narrow: Initialisation) -> 
     """Compared as records of floats, which are equal to the last bit or not at all."""
     heard = Heard()
     assert found_with(threads=1, heard=heard) == narrow
-    assert heard.steps == [("signals", n, 25) for n in range(1, 26)]
+    assert heard.steps == [("signals", n, 50) for n in range(1, 51)]
     assert found_with(threads=2, seed=1) != narrow
 
 
@@ -86,11 +86,12 @@ def test_by_the_gains_of_the_papers_gaussian_deeper_nets_pass_on_less(
     assert least_gradient(narrow, "A", initial) > 100 * least_gradient(narrow, "E", initial)
 
 
-@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("net", [*"ABCDE"])
 def test_from_glorots_weights_gradients_reach_every_layer(narrow: Initialisation, net: str) -> None:
-    """Of the weights' own size, within two decades in each layer; from 0.01 they are nowhere."""
+    """Of the weights' own size, within two decades in each layer; from 0.01 norms alone do so."""
     assert least_gradient(narrow, net, "glorot") > 1e-3
     assert least_gradient(narrow, net, "gaussian:0.01") < 1e-7
+    assert least_gradient(narrow, f"{net}-BN", "gaussian:0.01") > 1e-3
 
 
 def test_a_net_is_what_signals_of_it_alone_are(narrow: Initialisation) -> None:

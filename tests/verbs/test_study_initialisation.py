@@ -6,6 +6,7 @@ files, which are read here by themselves.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from tests.conftest import TWO_CORES
 from verydeep.commands.study import answer, dry
-from verydeep.evaluation.scores import load_scores
+from verydeep.evaluation.scores import load_scores, save_scores
 from verydeep.studies import beginnings as ways
 from verydeep.studies import deep_stack, sizes
 from verydeep.studies.initialisation import initialisation
@@ -34,6 +35,7 @@ def _least(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ways, "_ENDS", {ways.PLAINLY: ""})
     monkeypatch.setattr(deep_stack, "UNITS", 20)
     monkeypatch.setattr(deep_stack, "INPUTS", 50)
+    monkeypatch.setattr(beginnings, "NETS", ("A",))
     few = partial(initialisation, nets=("A",), initials=("he", "gaussian:100"), reruns=5)
     monkeypatch.setattr(beginnings, "initialisation", few)
 
@@ -76,6 +78,8 @@ def test_what_fails_is_shown_and_counts_as_an_answer_that_looks_at_nothing(
     assert "The lecture's deep stack" in page
 
     assert to_do().left == ()
+    other = replace(tests[0], posteriors=tests[0].posteriors[::-1].copy(), data="another")
+    save_scores(other, Path("s/D-from-A-0/scores/aaa.safetensors"))  # is not looked at
     monkeypatch.delattr(beginnings, "_measured")  # the second time signals are read
     assert answer(done(), json=False) == said
     assert (Path("s/study.md").read_text(), Path("s/report.html").read_text()) == (text, page)

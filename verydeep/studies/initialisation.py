@@ -17,7 +17,7 @@ from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.cost import FLOAT, cost
 from verydeep.nets.network import Network
-from verydeep.nets.table import Table
+from verydeep.nets.table import NORM_NAME, Table
 from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime import memory
 from verydeep.runtime.runtime import Runtime
@@ -27,7 +27,8 @@ from verydeep.studies.deep_stack import reruns as reruns_of_stack
 from verydeep.studies.signals import Signals, signals
 from verydeep.training.footprint import KERNEL, bytes_of_values
 
-NETS = ("A", "B", "C", "D", "E")
+NETS = (*"ABCDE", *(f"{net}{NORM_NAME}" for net in "ABCDE"))
+"""The paper's, without norms and with them."""
 INITIALS = ("gaussian:0.01", "gaussian:0.1", "whole-gaussian:0.01", "glorot", "he")
 """What is compared: the deviation in circulation, the paper's variance of 0.01 read literally, the
 first with the gains that it has in a whole net, and what makes either unnecessary."""

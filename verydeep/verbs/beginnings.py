@@ -63,7 +63,7 @@ def _kept(path: Path, of: Measured, runtime: Runtime) -> Initialisation | None:
     except DamagedError as error:
         runtime.progress.say(str(error))
         return None
-    return found if theirs == of else None
+    return found if theirs == of and found.nets == NETS else None
 
 
 def _settings(size: Size) -> Settings:
