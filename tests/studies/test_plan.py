@@ -97,3 +97,12 @@ def test_every_finding_of_classification_has_claims_that_the_paper_bears_out() -
     assert asked["D, S jittered: Table 4 better than Table 3"].errors == (24.8, 25.6)
     assert asked["E no better than D (Table 3, one S)"].errors == (27.3, 27.0)
     assert asked["D: both better than crops (Table 5)"].errors == (24.4, 24.6)
+
+
+def test_what_whole_chains_have_learnt_for_stands_under_the_papers_tables() -> None:
+    """74 epochs each: D of one S after A, at 384 after that, jittered after that."""
+    notes = {table.name: table.note for table in tables("full")}
+    assert "74 A, A-LRN; 148 B, C, D, E; 222 C-384, D-384, E-384; 296 C-jitter" in notes["Table 3"]
+    assert notes["Sect. 4.1"].endswith("up to 74 B-shallow; 148 B.")
+    assert notes["Table 5"].endswith("up to 296 D-jitter, E-jitter.")
+    assert {table.note for table in tables("tiny")} == {""}

@@ -16,13 +16,16 @@ from tests.conftest import TWO_CORES
 from verydeep.commands.study import answer, as_json, dry
 from verydeep.errors import Stopped, UserError
 from verydeep.evaluation.metrics import wrong
-from verydeep.evaluation.scores import load_scores
+from verydeep.evaluation.scores import load_scores, save_scores
 from verydeep.report.study_markdown import markdown
+from verydeep.report.study_page import _link
+from verydeep.report.study_rows import runs_of
 from verydeep.studies import classification, sizes
 from verydeep.studies.sizes import Size
 from verydeep.studies.tables import Cell, Source, Table
 from verydeep.training.recorder import Recorder
 from verydeep.verbs import study_asked
+from verydeep.verbs.plans import FINISHED
 from verydeep.verbs.study import Studied, study
 from verydeep.verbs.study_plan import begin, planned
 
@@ -85,8 +88,12 @@ def test_a_study_stopped_anywhere_comes_to_the_same_tables_to_the_byte(
 
 
 def test_the_numbers_of_a_study_are_those_of_its_files() -> None:
-    found = done()
+    done()
     place = [Path("s", f"A-{seed}", "scores") for seed in (0, 1)]
+    for name in ("crops-40", "dense-32-40"):  # what else was tested there is not looked at
+        another = load_scores(place[1] / f"{name}.safetensors")
+        save_scores(replace(another, data="another"), place[0] / f"aaa-{name}.safetensors")
+    found = done()
     crops = [load_scores(p / "crops-40.safetensors") for p in place]
     dense = [load_scores(p / "dense-32-40.safetensors") for p in place]
     errors = [100 * float(wrong(c.posteriors, c.labels).mean()) for c in crops]
@@ -123,14 +130,27 @@ def test_what_would_be_done_is_said_and_not_done() -> None:
     assert not Path("s").exists()
     steps = json.loads(dry(found, TWO_CORES, json=True))["steps"]
     assert len(steps) == 8
+    gpu = replace(TWO_CORES, machine=replace(TWO_CORES.machine, device="cuda"))
+    steps = json.loads(dry(found, gpu, json=True))["steps"]
+    assert {step["seconds"] for step in steps} == {None}  # as the table says nothing of it
 
 
 def test_every_mistake_is_one_line() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"names": "dept"}, "no study 'dept'; there are depth, scales"),
+        ({"names": "dept"}, "no study 'dept'; there are depth, scales.* transfer and all"),
+        ({"names": "initialisation", "initial": "he"}, "initial is what .* compares; leave --set"),
+        ({"names": "all", "initial": "he"}, "initial is what the study initialisation compares"),
+        ({"names": "labels", "dropout": 0.3}, "dropout is what the study labels compares"),
+        ({"names": "labels,degradation", "crop": 48}, "degradation,labels has a crop of its own"),
+        ({"initial": "foo"}, "no initialisation 'foo'; there are"),
+        ({"scale": 24}, "S of 24 is below the crop of 32: .* take --set scale=64 or a smaller"),
         ({"size": "huge"}, "no size 'huge'; there are tiny"),
         ({"seeds": 1}, r"1 seed\(s\)"),
-        ({"data": "drawn:20x48"}, "has 10 pictures to test on, of 11 at the least"),
+        ({"seeds": 10**6}, "1,000,000 seeds; 1,000 are the most"),
+        (
+            {"data": "drawn:20x48"},
+            "has 10 pictures .* of 11 at the least; .* or 1,000 pictures and",
+        ),
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study_asked, "LEAST", 11)
@@ -142,7 +162,9 @@ def test_every_mistake_is_one_line() -> None:
 
 def test_a_folder_with_another_study_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     begin(planned("protocols", DATA, "s", size="least"))
-    planned("depth", DATA, "s", size="least", seeds=5)  # other tables and more seeds are welcome
+    planned(
+        "depth, scales", DATA, "s", size="least", seeds=5
+    )  # other tables and more seeds are welcome
     with pytest.raises(UserError, match="s was begun with other pictures .drawn:40x48, fingerp"):
         planned("protocols", "drawn:50x48", "s", size="least")
     monkeypatch.setitem(sizes.SIZES, "least", replace(sizes.SIZES["least"], epochs=2))
@@ -155,3 +177,19 @@ def test_a_folder_with_another_study_is_refused(monkeypatch: pytest.MonkeyPatch)
     Path("s/plan.toml").write_text("[study]\ndata = 3\n")
     with pytest.raises(UserError, match=r"s/plan.toml cannot be gone on with"):
         planned("protocols", DATA, "s", size="least")
+
+
+def test_a_page_says_what_it_is_not_of_and_leads_to_each_run() -> None:
+    found = done()
+    assert found.besides == ()
+    other = Path("s/E-jitter-0")
+    other.mkdir()
+    (other / FINISHED).touch()
+    assert found.besides == ("E-jitter",)
+    said = answer(found, json=False)
+    assert "This is of protocols alone; s has 1 other net(s), such as E-jitter: name all" in said
+    both = Source("A", "dense", (32, 40)), Source("B", "dense", (32, 40))
+    cell = Cell("A and B", "dense", both)
+    assert runs_of(cell, 1) == ["A-1", "B-1"]
+    page = _link(found, cell, 1, "12.3")
+    assert page == '12.3 (<a href="A-1/run.toml">1</a> <a href="B-1/run.toml">2</a>)'

@@ -132,7 +132,8 @@ def dry(planned: Planned, runtime: Runtime, json: bool) -> str:
     room = sum(takes[name].bytes for name in left)
     passing = max((takes[name].passing for name in left), default=0)
     if json:
-        steps = [{"name": name, **takes[name]._asdict()} for name in left]
+        unknown = {} if on_cpu else {"seconds": None}
+        steps = [{"name": name, **takes[name]._asdict(), **unknown} for name in left]
         return dumps({"folder": str(planned.work.folder), "steps": steps}, indent=1)
     rows = [["", "minutes", "disk"]]
     for name in left:
@@ -179,7 +180,14 @@ def answer(found: Studied, json: bool) -> str:
     lines += [text_table([HEAD, *(each.cells for each in costs_of(found))]), ""]
     for judged in found.judged:
         lines += [in_short(judged), *(f"   {claim_in_short(v)}" for v in judged.verdicts)]
-    lines += ["", *wrap(how_it_was_judged(found), WIDTH), "", f"page   {page}"]
+    lines += ["", *wrap(how_it_was_judged(found), WIDTH), ""]
+    if found.besides:
+        asked, first = ",".join(found.planned.names), found.besides[0]
+        lines.append(
+            f"This is of {asked} alone; {found.folder} has {len(found.besides)} other net(s), such "
+            f"as {first}: name all studies to see them together"
+        )
+    lines.append(f"page   {page}")
     return "\n".join([*lines, f"text   {text}", f"costs  {costs}"])
 
 

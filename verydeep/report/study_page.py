@@ -17,11 +17,11 @@ from verydeep.report.study_costs import HEAD, costs_of, nets_of
 from verydeep.report.study_rows import (
     VERDICT_HEAD,
     cells_of,
-    failure_of,
     head_of,
     how_it_was_judged,
     notes_of,
     rows_of,
+    runs_of,
     turn,
 )
 from verydeep.studies.claims import Outcome
@@ -35,6 +35,8 @@ from verydeep.verbs.study_plan import PAPERS
 
 SIZE = (4.6, 3.2)
 """Inches of a plot, whose letters are as large as the others' on a phone."""
+LETTERS = 34
+"""Of all labels below a plot, for which it has room beside each other."""
 CURVES = 8
 """Names of nets of which a plot has room for the curves."""
 _SIGNS: dict[Outcome, str] = {"seen": "✓", "not seen": "✗", "undecided": "?"}
@@ -89,12 +91,17 @@ def _table(one: Table, found: Studied) -> str:
 
 
 def _link(found: Studied, cell: Cell, seed: int, words: str) -> str:
-    """The error with one seed, which leads to what its run is made of and is repeated by."""
-    runs = dict.fromkeys(f"{source.training}-{seed}" for source in cell.sources)
-    if len(runs) > 1:
-        return words
-    about = FAILED if failure_of(cell, seed, found) else RUN
-    return f'<a href="{escape(next(iter(runs)))}/{about}">{words}</a>'
+    """The error with one seed, which leads to what its run is made of and is repeated by.
+
+    Of several runs together each has a number of its own behind it.
+    """
+    runs = runs_of(cell, seed)
+    whys = [FAILED if found.planned.work.failure(run) else RUN for run in runs]
+    places = [f"{escape(run)}/{about}" for run, about in zip(runs, whys, strict=True)]
+    if len(places) == 1:
+        return f'<a href="{places[0]}">{words}</a>'
+    numbers = (f'<a href="{place}">{i}</a>' for i, place in enumerate(places, 1))
+    return f"{words} ({' '.join(numbers)})"
 
 
 def _plot(one: Table, found: Studied) -> str:
@@ -114,6 +121,8 @@ def _plot(one: Table, found: Studied) -> str:
             axes.plot([x + shift for x, _ in there], means, "_", color=colour, ms=14, mew=2,
                       label=column)  # fmt: skip
         axes.set_xticks(range(len(rows)), rows)
+        if sum(map(len, rows)) > LETTERS:
+            axes.tick_params("x", labelrotation=20)
         axes.set_xlim(-0.5, len(rows) - 0.5)
         axes.set_ylabel(f"{one.figure}, %")
         axes.grid(visible=False, axis="x")
@@ -139,7 +148,8 @@ def _costs(found: Studied) -> list[tuple[str, ...]]:
 def _curves(found: Studied) -> str:
     """SVG of the error on the validation part, epoch by epoch, of the first seed of each net.
 
-    Nets of one task stand together.
+    Nets of one task stand together. What began with another net's layers has that one's epochs
+    before its own.
     """
     seed, work = found.planned.seeds[0], found.planned.work
     names = [name for name in nets_of(found) if not work.failure(f"{name}-{seed}")]
@@ -150,15 +160,23 @@ def _curves(found: Studied) -> str:
             figure = Canvas(figsize=SIZE, layout="constrained")
             axes = figure.add_subplot()
             for i, name in enumerate(some):
-                epochs = read_log(found.folder / f"{name}-{seed}")
-                values = [epoch.figures[watched.name] for epoch in epochs]
+                values = _learning(f"{name}-{seed}", watched, found)
                 style = ("-", "--", ":", "-.")[i // 2 % 4]
-                axes.plot([e.epoch for e in epochs], values, style, label=name,
+                axes.plot(range(1, len(values) + 1), values, style, label=name,
                           color=(FIRST, SECOND)[i % 2], linewidth=1.5)  # fmt: skip
             axes.set(xlabel="epoch", ylabel=f"validation {watched.called}, {watched.unit}")
             axes.legend(frameon=False, fontsize=9, ncols=2, labelcolor=INK, edgecolor=FAINT)
             plots.append(f"<figure>{svg(figure)}</figure>")
     return f'<p>With {turn(found)} {seed}.</p><div class="plots">{"".join(plots)}</div>'
+
+
+def _learning(name: str, watched: Figure, found: Studied) -> list[float]:
+    """What is watched after each epoch of a run, and before that of what it began with."""
+    training = found.planned.work.plan.named(name)
+    if training.task.watched != watched:
+        return []
+    own = [epoch.figures[watched.name] for epoch in read_log(found.folder / name)]
+    return [*(_learning(training.after, watched, found) if training.after else []), *own]
 
 
 def _by_figure(of: Mapping[str, Figure]) -> Iterator[tuple[Figure, Sequence[str]]]:

@@ -10,7 +10,8 @@ from verydeep.evaluation.published import PUBLISHED, Trained
 from verydeep.studies.plan import Plan, Step, Training
 from verydeep.studies.sizes import Size
 from verydeep.studies.tables import Cell, Errors, Source, Table, sources_of
-from verydeep.training.recipes import RECIPES
+from verydeep.training.recipes import RECIPES, Recipe, chain
+from verydeep.training.settings import Settings
 
 NETS = ("A", "A-LRN", "B", "B-shallow", "C", "D", "E")
 """The nets of Table 3, and the shallow one of Sect. 4.1."""
@@ -41,6 +42,13 @@ class Net:
     def trained(self) -> Trained:
         """What the paper trained."""
         return (self.net, *PAPERS_S[self.way])
+
+    @property
+    def recipe(self) -> Recipe:
+        """The paper's."""
+        return RECIPES[
+            f"{self.net}-{ {FIXED: '256', LARGER: '384', JITTERED: 'jitter'}[self.way] }"
+        ]
 
     def single(self, size: Size) -> tuple[int, ...]:
         """The one Q at which it is tested alone: S, or the middle of its range."""
@@ -76,8 +84,7 @@ def trainings(nets: Sequence[Net], size: Size, seeds: Sequence[int]) -> Iterator
 
 def _papers(net: Net, seeds: Sequence[int]) -> Iterator[Training]:
     """A net by the paper's recipe, after those that it stands on."""
-    ends = {FIXED: "256", LARGER: "384", JITTERED: "jitter"}
-    recipe = RECIPES[f"{net.net}-{ends[net.way]}"]
+    recipe = net.recipe
     before = {FIXED: Net("A", FIXED), LARGER: Net(net.net, FIXED), JITTERED: Net(net.net, LARGER)}
     if recipe.after:
         yield from _papers(before[net.way], seeds)
@@ -97,6 +104,17 @@ def _ours(net: Net, size: Size, seeds: Sequence[int]) -> Iterator[Training]:
     for seed in seeds:
         own = {**whole, "seed": seed}
         yield Training(f"{net.name}-{seed}", own, tried=tried, may_fail=True)
+
+
+def epochs_behind(nets: Sequence[Net], size: Size) -> str:
+    """How long nets have learnt in all, in words, where some begin with layers of others."""
+    if not size.is_papers:
+        return ""
+    of: dict[int, list[str]] = {}
+    for net in dict.fromkeys(nets):
+        of.setdefault(Settings.epochs * len(chain(net.recipe)), []).append(net.name)
+    told = "; ".join(f"{epochs} {', '.join(names)}" for epochs, names in sorted(of.items()))
+    return f"Epochs, with those of the nets whose layers a net began with: up to {told}."
 
 
 def trials_of(
@@ -125,30 +143,33 @@ def depth(size: Size) -> list[Table]:
     shallow = [
         Cell(net, CENTRE, (Source(net, "centre", (size.scale,)),)) for net in ("B", "B-shallow")
     ]
+    behind = epochs_behind([net for net in nets_of(size) if net.net != "B-shallow"], size)
+    of_b = epochs_behind([Net("B", FIXED), Net("B-shallow", FIXED)], size)
     return [
-        Table("Table 3", "one test scale, dense", tuple(cells)),
-        Table("Sect. 4.1", "five layers of 5 x 5 beside ten of 3 x 3", tuple(shallow)),
+        Table("Table 3", "one test scale, dense", tuple(cells), note=behind),
+        Table("Sect. 4.1", "five layers of 5 x 5 beside ten of 3 x 3", tuple(shallow), note=of_b),
     ]
 
 
 def scales(size: Size) -> list[Table]:
     """Table 4: B to E at three test scales."""
-    cells = [
-        _cell(net, net.way, "dense", net.three(size), "Table 4")
-        for net in nets_of(size, ("B", *DEEP))
-    ]
-    return [Table("Table 4", "three test scales, dense", tuple(cells))]
+    nets = nets_of(size, ("B", *DEEP))
+    cells = [_cell(net, net.way, "dense", net.three(size), "Table 4") for net in nets]
+    note = epochs_behind(nets, size)
+    return [Table("Table 4", "three test scales, dense", tuple(cells), note=note)]
 
 
 def protocols(size: Size) -> list[Table]:
     """Table 5: jittered D and E densely, by 50 crops a scale, and by both."""
     cells = []
-    for net in (Net("D", JITTERED), Net("E", JITTERED)):
+    nets = [Net("D", JITTERED), Net("E", JITTERED)]
+    for net in nets:
         ways = _ways([net], size)
         for way, sources in ways.items():
             printed = _printed("Table 5", [net], way, net.three(size))
             cells.append(Cell(net.net, way, sources, printed))
-    return [Table("Table 5", "dense and multi-crop, three test scales", tuple(cells))]
+    note = epochs_behind(nets, size)
+    return [Table("Table 5", "dense and multi-crop, three test scales", tuple(cells), note=note)]
 
 
 def fusion(size: Size) -> list[Table]:
@@ -164,7 +185,8 @@ def fusion(size: Size) -> list[Table]:
     every = [net for net in nets_of(size, DEEP) if net.way != JITTERED or net.net == "D"]
     sources = tuple(Source(net.name, "dense", net.three(size)) for net in every)
     cells.append(Cell(ALL, "dense", sources, (24.7, 7.5)))
-    return [Table("Table 6", "several nets together", tuple(cells))]
+    note = epochs_behind([*two, *every], size)
+    return [Table("Table 6", "several nets together", tuple(cells), note=note)]
 
 
 STUDIES = {"depth": depth, "scales": scales, "protocols": protocols, "fusion": fusion}

@@ -73,7 +73,8 @@ def estimates(plan: Plan, dataset: Dataset, machine: Machine) -> dict[str, Takes
 
     Times are those of `seconds_a_picture`, in the number of cores that the machine has.
     """
-    fitted = {step.task.name: step.task.fitting(dataset) for step in plan.trainings}
+    tasks = {step.task.name: step.task for step in plan.trainings}
+    fitted = {name: task.fitting(dataset) for name, task in tasks.items()}
     return {step.name: _takes(step, plan, fitted, machine) for step in plan.steps}
 
 
