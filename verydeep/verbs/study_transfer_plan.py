@@ -132,7 +132,7 @@ def _nets(given: Sequence[str | Path], runtime: Runtime) -> tuple[tuple[Of, ...]
     names = [Path(path).stem if Path(path).suffix else Path(path).name for path in given]
     if len({*names}) < len(names):
         names = [f"{name} ({i})" for i, name in enumerate(names, 1)]
-    nets = []
+    nets: list[Of] = []
     for name, path in zip(names, paths, strict=True):
         network = weights.load(path)
         table, scale = network.table, network.pixels.scale
