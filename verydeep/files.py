@@ -33,6 +33,8 @@ def refuse_taken(path: Path, overwrite: bool, option: str = "--out") -> None:
 
 def refuse_unwritable(path: Path, option: str = "--out") -> None:
     """Makes the folder of a file to come, and raises UserError where it cannot be written there."""
+    if path.is_dir():
+        raise UserError(f"{option} {path} is a folder; give the name of a file")
     beside = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

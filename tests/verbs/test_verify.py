@@ -61,8 +61,8 @@ def test_figures_are_those_of_the_descriptors(weights: Path) -> None:
 
 def test_the_distance_of_two_pictures_is_that_of_their_pair(weights: Path) -> None:
     folder = people()
-    found = verydeep.verify(weights, folder, TWO_CORES, out="pairs.csv")
-    lines = Path("pairs.csv").read_text().splitlines()
+    found = verydeep.verify(weights, folder, TWO_CORES, out="new/pairs.csv")
+    lines = Path("new/pairs.csv").read_text().splitlines()
     assert lines[0] == "left,right,same,distance,fold"
     assert len(lines) == 1 + 276
     left, right, same, apart, _ = lines[1].split(",")
@@ -175,6 +175,11 @@ def test_a_run_says_how_its_net_is_used(capsys: pytest.CaptureFixture[str]) -> N
         (("verify", "a.png", "b.png", "--far", "0.1"), "--far is none for two pictures"),
         (("verify", "a.png", "b.png", "--seed", "1"), "--seed is none for two pictures"),
         (("verify", "a.png", "b.png", "c.png"), "3 pictures; give two, or a folder"),
+        (("verify", "people", "--out", "people"), "--out people is a folder; give the name"),
+        (
+            ("verify", "people", "--out", "faces.safetensors/x.csv"),
+            "cannot write faces.safetensors/",
+        ),
         (("evaluate", "people", "--protocol", "crops"), "leave --protocol out"),
     ],
 )

@@ -132,8 +132,6 @@ def _place(out: Path | None, name: str, overwrite: bool) -> Path:
     place = out or free_place(Path(name))
     if place.suffix.casefold() != ".png":
         raise UserError(f"--out {place}; pictures are written as PNG: give a name with .png")
-    if place.is_dir():
-        raise UserError(f"--out {place} is a folder; give the name of a file")
     refuse_taken(place, overwrite)
     refuse_unwritable(place)
     return place

@@ -18,6 +18,7 @@ from verydeep.descriptors.describe import described
 from verydeep.descriptors.features import PieceSaid
 from verydeep.engines import engine as engines
 from verydeep.errors import PictureError, UserError
+from verydeep.files import refuse_unwritable
 from verydeep.parts.given import given_pictures, source_of
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
@@ -64,7 +65,8 @@ def verify(
     accept rate, from 0 to 1, at which the validation rate is told; `seed` draws pairs, and
     identities for intervals. The row `layer` describes pictures at Q of `scales`, as `features` has
     it. `out` is a table of pairs and distances that is written. Raises UserError where there are no
-    two identities, no two pictures of one, or pictures of `pairs` are missing.
+    two identities, no two pictures of one, or pictures of `pairs` are missing, and where `out`
+    cannot be written.
 
     >>> verydeep.verify("runs/faces", "lfw/", pairs="pairs.txt").accuracy.mean
     0.9...
@@ -72,6 +74,8 @@ def verify(
     runtime = told(runtime, progress)
     if not 0 < far < 1:
         raise UserError(f"a false accept rate of {far:g}; it is a share between 0 and 1: 0.001")
+    if out is not None:
+        refuse_unwritable(Path(out))
     listed = None if pairs is None else read_pairs(Path(pairs))
     path = weights.find(weights_path, runtime.progress)
     name = part_name or ("all" if listed else None)

@@ -83,17 +83,26 @@ class Verified:
         return self.threshold if self.accuracy is None else self.accuracy.threshold
 
     def save(self, path: Path) -> None:
-        """Writes the pairs as a table: names, whether of one identity, squared distance, fold."""
+        """Writes the pairs as a table: names, whether of one identity, squared distance, fold.
+
+        Raises UserError where it cannot.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_file(path) as file:
+                self._write(csv.writer(_Text(file)))
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+    def _write(self, text: Any) -> None:
         pairs = self.told.pairs
         folds = [""] * len(pairs) if pairs.fold is None else pairs.fold.tolist()
-        with atomic_file(path) as file:
-            text = csv.writer(_Text(file))
-            text.writerow(("left", "right", "same", "distance", "fold"))
-            for i, j, same, far, fold in zip(
-                pairs.left.tolist(), pairs.right.tolist(), pairs.same.tolist(),
-                self.told.distances.tolist(), folds, strict=True,
-            ):  # fmt: skip
-                text.writerow((self.names[i], self.names[j], int(same), f"{far:.6f}", fold))
+        text.writerow(("left", "right", "same", "distance", "fold"))
+        for i, j, same, far, fold in zip(
+            pairs.left.tolist(), pairs.right.tolist(), pairs.same.tolist(),
+            self.told.distances.tolist(), folds, strict=True,
+        ):  # fmt: skip
+            text.writerow((self.names[i], self.names[j], int(same), f"{far:.6f}", fold))
 
     def as_data(self) -> dict[str, Any]:
         """The figures as plain data; rates in %."""
