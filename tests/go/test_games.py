@@ -74,6 +74,7 @@ def test_an_illegal_move_is_one_line() -> None:
         ("(;AB[])", "'' is no point"),
         ("(;HA[many])", "HA is 'many'"),
         ("(;B[aa];AB[bb])", "stones are set up after move 1"),
+        ("(;AB" + "[aa:ss]" * 46 + ")", "more than 16,384 points are set up"),
         ("no game", "no game: '(;' stands nowhere in it"),
         (b"(;CA[UTF-8]PB[\xff])", "not UTF-8"),
     ],

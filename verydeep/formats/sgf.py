@@ -113,21 +113,21 @@ class _Reader:
         self._nodes += 1
         if self._nodes > NODES:
             raise FormatError(f"more than {NODES:,} nodes", REMEDY)
-        node: dict[str, tuple[str, ...]] = {}
+        node: dict[str, list[str]] = {}
         self._skip_space()
         while name := _NAME.match(self.text, self.at):
             self.at = name.end()
-            values = []
+            own = "".join(letter for letter in name[0] if letter.isupper())
+            values = node.setdefault(own, [])
+            before = len(values)
             while value := _VALUE.match(self.text, self.at):
                 self.at = value.end()
                 values.append(_unescaped(value[1]))
-            if not values:
+            if len(values) == before:
                 raise self._nonsense(f"a value in [] was to come after {name[0]}")
-            own = "".join(letter for letter in name[0] if letter.isupper())
-            node[own] = (*node.get(own, ()), *values)
             self._skip_space()
         if self._open[-1] == (True, False):
-            self._line.append(node)
+            self._line.append({name: tuple(values) for name, values in node.items()})
 
     def _skip_space(self) -> int:
         """Goes to the next letter, and says where that is."""

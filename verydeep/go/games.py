@@ -17,6 +17,8 @@ from verydeep.limits import FormatError, quoted, reading
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 COLOURS = {"B": BLACK, "W": WHITE}
 SET_UP = {"AB": BLACK, "AW": WHITE, "AE": EMPTY}
+MOST_SET_UP = 2**14
+"""Points that one game may set up, a point as often as it is; the largest board has 2,704."""
 SHORT = 19
 """The largest side of a board on which `tt` is a pass."""
 Move = tuple[int, int | None]
@@ -53,13 +55,17 @@ def game_of(nodes: Sequence[Node]) -> Game:
     if (kind := _one(root, "GM", "1")) != "1":
         raise FormatError(f"GM is {quoted(kind)}, and Go is 1", "give games of Go")
     size = _size(root)
-    stones, moves, first = dict[int, int](), list[Move](), BLACK
+    stones, moves, first, set_up = dict[int, int](), list[Move](), BLACK, 0
     for node in nodes:
         for name, colour in SET_UP.items():
             for value in node.get(name, ()):
                 if moves:
                     raise FormatError(f"stones are set up after move {len(moves)}", REMEDY)
-                stones |= dict.fromkeys(_points(value, size), colour)
+                points = [*_points(value, size)]
+                set_up += len(points)
+                if set_up > MOST_SET_UP:
+                    raise FormatError(f"more than {MOST_SET_UP:,} points are set up", REMEDY)
+                stones |= dict.fromkeys(points, colour)
         if "PL" in node and not moves:
             first = COLOURS.get(_one(node, "PL", "")[:1].upper(), BLACK)
         for name, colour in COLOURS.items():
