@@ -23,6 +23,7 @@ from verydeep.nets.named import Sizes
 from verydeep.nets.network import Network
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.verbs.verify import FAR
+from verydeep.verification.distances import FARTHEST
 from verydeep.verification.figures import equal_error_rate
 from verydeep.verification.pairs import all_pairs
 from verydeep.weights.file import save
@@ -152,7 +153,7 @@ def test_the_command_tells_figures_and_two_pictures(
     assert out.startswith("squared distance ")
     _, out, _ = run(capsys, "verify", str(weights), *two, "--threshold", "0")
     assert out.startswith("another: squared distance ")
-    _, out, _ = run(capsys, "verify", str(weights), *two, "--threshold", "5", "--json")
+    _, out, _ = run(capsys, "verify", str(weights), *two, "--threshold", "4", "--json")
     assert json.loads(out)["same"] is True
 
 
@@ -175,6 +176,11 @@ def test_a_run_says_how_its_net_is_used(capsys: pytest.CaptureFixture[str]) -> N
         (("verify", "a.png", "b.png", "--far", "0.1"), "--far is none for two pictures"),
         (("verify", "a.png", "b.png", "--seed", "1"), "--seed is none for two pictures"),
         (("verify", "a.png", "b.png", "c.png"), "3 pictures; give two, or a folder"),
+        (
+            ("verify", "a.png", "b.png", "--threshold", "nan"),
+            "distances of descriptors are from 0 to 4",
+        ),
+        (("verify", "a.png", "b.png", "--threshold=-1"), "--threshold -1; squared distances"),
         (("verify", "people", "--out", "people"), "--out people is a folder; give the name"),
         (
             ("verify", "people", "--out", "faces.safetensors/x.csv"),
@@ -187,7 +193,7 @@ def test_wrong_words_are_one_line(
     weights: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], line: str
 ) -> None:
     people()
-    assert command.FAR == FAR
+    assert (command.FAR, command.FARTHEST) == (FAR, FARTHEST)
     code, _, err = run(capsys, words[0], str(weights), *words[1:])
     assert code == 2
     assert line in err.splitlines()[-1]

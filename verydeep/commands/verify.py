@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FAR = 1e-3
 """The verb's own, which is not imported for help."""
+FARTHEST = 4.0
+"""Of two descriptors; it too is not imported for help."""
 FEW = 20
 """Identities below which intervals are of little worth."""
 
@@ -95,6 +97,11 @@ def verify(
     if idle:
         what = "two pictures" if len(data) == 2 else "a folder of identities"
         raise UserError(f"--{idle[0]} is none for {what}; leave it out")
+    if threshold is not None and not 0 <= threshold <= FARTHEST:
+        raise UserError(
+            f"--threshold {threshold:g}; squared distances of descriptors are from 0 to "
+            f"{FARTHEST:g}: give one in between"
+        )
     console = Console(quiet)
     console.say("verydeep verify: reading weights and names")
     find(weights, console, offline)  # here, before PyTorch, if it is not fetched yet
@@ -127,11 +134,11 @@ def _of_two(apart: float, threshold: float | None, json: bool) -> str:
         return dumps({"distance": apart, "same": same}, indent=1)
     if same is None:
         return (
-            f"squared distance {apart:.3f}; `verydeep verify WEIGHTS DATA` says which --threshold "
+            f"squared distance {apart:.4g}; `verydeep verify WEIGHTS DATA` says which --threshold "
             f"tells"
         )
     told_as = "the same" if same else "another"
-    return f"{told_as}: squared distance {apart:.3f}, threshold {threshold:g}"
+    return f"{told_as}: squared distance {apart:.4g}, threshold {threshold:.4g}"
 
 
 def told(found: Verified, json: bool, out: Path | None = None) -> str:
@@ -175,7 +182,7 @@ def answer(found: Verified) -> str:
             f"{same:,} pairs of one identity, {others:,} of two",
             *(note for note, holds in notes.items() if holds),
             f"described by {found.title}",
-            f"the same below a squared distance of {found.tells:.3f}: --threshold of two pictures",
+            f"the same below a squared distance of {found.tells:.4g}: --threshold of two pictures",
             *([f"left out, unreadable: {len(found.left_out)}"] if found.left_out else ()),
         ]
     )

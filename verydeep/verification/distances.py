@@ -9,6 +9,8 @@ from verydeep.verification.pairs import Pairs
 
 AT_ONCE = 2**14
 """Pairs whose descriptors are put side by side at once."""
+FARTHEST = 4.0
+"""The squared distance of two vectors of length one that are opposite."""
 Distances = Float64[np.ndarray, " M"]
 
 

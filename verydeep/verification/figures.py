@@ -64,7 +64,7 @@ def rate_at(found: Curve, far: float) -> tuple[float, float]:
 
 
 def equal_error_rate(distances: Distances, same: Same) -> tuple[float, float]:
-    """The error rate at which both are equal, from 0 to 1, and the threshold there.
+    """The error rate at which both are equal, from 0 to 1, and the threshold below which to accept.
 
     Between thresholds rates change along straight lines, as they do where some of the pairs in
     question are drawn.
@@ -78,7 +78,14 @@ def error_of(found: Curve) -> tuple[float, float]:
     place = int(np.argmax(gap > -1e-12))  # never the first, where nothing is accepted
     share = -gap[place - 1] / (gap[place] - gap[place - 1])
     rate = found.far[place - 1] + share * (found.far[place] - found.far[place - 1])
-    return float(rate), float(found.accepted[place])
+    return float(rate), _middle(found, place)
+
+
+def _middle(found: Curve, place: int) -> float:
+    """The threshold between the last distance that is accepted and the first that is not."""
+    low = found.accepted[place] if place else found.accepted[1] - 1
+    high = found.accepted[place + 1] if place + 1 < len(found.accepted) else low + 1
+    return float(low + high) / 2
 
 
 def best_threshold(distances: Distances, same: Same) -> float:
@@ -89,10 +96,7 @@ def best_threshold(distances: Distances, same: Same) -> float:
     """
     found = curve(distances, same)
     right = found.val * same.sum() + (1 - found.far) * (~same).sum()
-    place = int(np.argmax(right > right.max() - 0.5))
-    low = found.accepted[place] if place else found.accepted[1] - 1
-    high = found.accepted[place + 1] if place + 1 < len(right) else found.accepted[place] + 1
-    return float(low + high) / 2
+    return _middle(found, int(np.argmax(right > right.max() - 0.5)))
 
 
 @dataclass(frozen=True)

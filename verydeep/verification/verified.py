@@ -11,7 +11,7 @@ import numpy as np
 
 from verydeep.errors import UserError
 from verydeep.files import atomic_file
-from verydeep.verification.distances import Distances
+from verydeep.verification.distances import FARTHEST, Distances
 from verydeep.verification.figures import Accuracy, accuracy_in_folds, curve, error_of, rate_at
 from verydeep.verification.intervals import Intervals, intervals
 from verydeep.verification.pairs import Pairs
@@ -80,7 +80,8 @@ class Verified:
 
         Of folds the mean of theirs, and else that of the equal error rate.
         """
-        return self.threshold if self.accuracy is None else self.accuracy.threshold
+        found = self.threshold if self.accuracy is None else self.accuracy.threshold
+        return float(np.clip(found, 0, FARTHEST))
 
     def save(self, path: Path) -> None:
         """Writes the pairs as a table: names, whether of one identity, squared distance, fold.
