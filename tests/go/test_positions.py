@@ -134,7 +134,7 @@ def test_what_is_no_game_is_told_and_left_out() -> None:
     (root / "broken.sgf").write_bytes(b"(;CA[UTF-8]B[\xff")
     (root / "wrong.sgf").write_text("(;B[aa];W[bb];B[bb];W[cc])")
     (root / "empty.sgf").write_text("(;SZ[19]C[none was played])")
-    (root / "two.sgf").write_text(record(8, 4) + record(9, 4))
+    (root / "two.sgf").write_text("(;GM[3];B[aa])" + record(8, 4) + "(;B[zz])" + record(9, 4))
     found = open_dataset(root)
     assert sum(len(p) for p in found.by_role.values()) == 5 * 4 + 2
     notes = "\n".join(found.notes)
@@ -144,8 +144,10 @@ def test_what_is_no_game_is_told_and_left_out() -> None:
     )
     assert "games cut before an illegal move: 1 (wrong.sgf: move 3: B18 is no move: on" in notes
     assert "games without moves: 1 (empty.sgf)" in notes
+    assert "games that cannot be read: 2 (two.sgf: GM is '3', and Go is 1; give games of" in notes
     names = {name.partition("/")[0] for part in found.by_role.values() for name in part.names}
-    assert {"two.sgf", "two.sgf#2", "wrong.sgf"} <= names
+    assert {"two.sgf#2", "two.sgf#4", "wrong.sgf"} <= names
+    assert len(read_games(root / "two.sgf")) == 2
 
 
 def test_alike_boards_of_two_games_are_no_copies_but_the_same_game_is_one() -> None:

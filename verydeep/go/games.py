@@ -42,11 +42,27 @@ class Game:
 
 
 def read_games(path: Path) -> list[Game]:
-    """The games of an SGF file, by their main lines; UserError where it is none of Go."""
+    """The games of an SGF file, by their main lines; UserError where there are none of Go."""
+    return [*games_and_faults(path)[0].values()]
+
+
+def games_and_faults(path: Path) -> tuple[dict[int, Game], dict[int, str]]:
+    """The games of an SGF file by their places in it, and why others there are none of Go.
+
+    Raises UserError where all are none.
+    """
+    games, faults = dict[int, Game](), dict[int, FormatError]()
     with reading(path, "SGF"):
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
-        return [game_of(nodes) for nodes in main_lines(data)]
+        for place, nodes in enumerate(main_lines(data)):
+            try:
+                games[place] = game_of(nodes)
+            except FormatError as error:
+                faults[place] = error
+        if not games:
+            raise faults[0]
+    return games, {place: str(error) for place, error in faults.items()}
 
 
 def game_of(nodes: Sequence[Node]) -> Game:

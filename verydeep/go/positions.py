@@ -26,7 +26,7 @@ from verydeep.errors import UserError
 from verydeep.folders.layout import role_of
 from verydeep.go.board import name_of
 from verydeep.go.coding import Code, coded
-from verydeep.go.games import Game, positions_of, read_games
+from verydeep.go.games import Game, games_and_faults, positions_of
 from verydeep.go.planes import planes
 from verydeep.parts.dataset import ROLES, Dataset, Keys, Part, fingerprint
 from verydeep.parts.entries import is_folder, is_picture, natural_key
@@ -122,13 +122,16 @@ class _Found:
         for path in files_of(root):
             name = path.name if path == root else path.relative_to(root).as_posix()
             try:
-                games = read_games(path)
+                games, faults = games_and_faults(path)
             except UserError as error:
                 found.left_out["files that cannot be read"].append(str(error))
                 continue
             found.lines.append(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}")
-            for number, game in enumerate(games):
-                found._add(f"{name}#{number + 1}" if number else name, game)
+            for place, game in games.items():
+                found._add(_numbered(name, place), game)
+            for place, why in faults.items():
+                told = f"{_numbered(name, place)}: {why}"
+                found.left_out["games that cannot be read"].append(told)
         return found
 
     def _add(self, name: str, game: Game) -> None:
@@ -147,6 +150,11 @@ class _Found:
     def notes(self) -> list[str]:
         """A line for each kind of thing that was left out."""
         return [f"{what}: {len(which):,} ({which[0]})" for what, which in self.left_out.items()]
+
+
+def _numbered(name: str, place: int) -> str:
+    """What a game is called: as its file, with its number from the second on."""
+    return f"{name}#{place + 1}" if place else name
 
 
 def files_of(root: Path) -> list[Path]:
