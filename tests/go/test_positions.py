@@ -163,8 +163,16 @@ def test_alike_boards_of_two_games_are_no_copies_but_the_same_game_is_one() -> N
 
 
 def test_what_cannot_be_learnt_from_is_one_line() -> None:
+    folder(0, "nonsense").joinpath("a.sgf").write_text("no game")
     cases = (
-        (lambda: open_dataset(folder(1)), "games has 1 games of 19 x 19; 2 are needed"),
+        (
+            lambda: open_dataset("nonsense"),
+            "nonsense has no game .*: 1 .* stands nowhere in it",
+        ),
+        (
+            lambda: verydeep.train(folder(1), **SMALL),
+            "games has no game .* from; 2 are needed",
+        ),
         (lambda: verydeep.train(folder(3, "three", 3)), "three has positions of Go, which nets of"),
         (lambda: verydeep.train("drawn:40x32", net="AlphaGo-128"), "AlphaGo-128 reads positions"),
         (lambda: verydeep.train("three", mirror=True, **SMALL), "mirror would change them"),
@@ -191,6 +199,8 @@ def test_a_net_learns_moves_and_is_tested_on_them() -> None:
     again = verydeep.evaluate("run", "games", "centre", TWO_CORES)
     assert again.top1 == pytest.approx(run.best.figures["top1"])
     assert "top-5 error" in answer(again)
+    one = folder(1, "one", moves=7, first=20, where=MIDDLE)
+    assert len(verydeep.evaluate("run", one, "centre", TWO_CORES).scores.truth) == 7
     with pytest.raises(UserError, match="shows mirror images; take --protocol centre"):
         verydeep.evaluate("run", "games", "ten", TWO_CORES)
     # and a net may be asked for planes that were made elsewhere

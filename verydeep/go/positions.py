@@ -80,16 +80,15 @@ def _some_names(root: Path) -> Iterator[str]:
 
 
 def open(where: str | Path, split: int = 0) -> Dataset:
-    """Dataset of the positions of all games; UserError where there are none, or too few games."""
+    """Dataset of the positions of all games; UserError where there are none.
+
+    One game alone can be tested on.
+    """
     root = Path(where)
     found = _Found.of(root)
+    if not found.games:
+        raise UserError(f"{root} has no game of 19 x 19 with moves; {'; '.join(found.notes())}")
     parts, made, note = _parted(found, root, split)
-    for role in ("train", "validation"):
-        if not parts.get(role):
-            raise UserError(
-                f"{root} has {len(found.games)} games of 19 x 19; 2 are needed, one to learn from "
-                f"and one to choose the weights by"
-            )
     sizes = {role: len(games) for role, games in parts.items()}
     told = ", ".join(f"{count:,} to {WORDS[role]}" for role, count in sizes.items())
     return Dataset(
@@ -101,6 +100,16 @@ def open(where: str | Path, split: int = 0) -> Dataset:
         (f"games{note}: {told}", *found.notes()),
         fingerprint(found.lines),
     )
+
+
+def refuse_nothing_to_learn(dataset: Dataset) -> None:
+    """Raises UserError for games that can be tested on, but not trained on."""
+    if dataset.kind == KIND and not len(dataset.train):
+        why = "".join(f"; {note}" for note in dataset.notes[1:])
+        raise UserError(
+            f"{dataset.where} has no game of 19 x 19 to learn from; 2 are needed, another to "
+            f"choose the weights by{why}"
+        )
 
 
 WORDS = {"train": "train on", "validation": "choose the weights by", "test": "test on"}

@@ -12,6 +12,7 @@ from typing import Any
 from verydeep import tasks, weights
 from verydeep.datasets import Dataset, Memory, refuse_too_small
 from verydeep.errors import UserError
+from verydeep.go.positions import refuse_nothing_to_learn
 from verydeep.nets import named
 from verydeep.parts.fingerprints import is_unchanged
 from verydeep.runtime.progress import Progress
@@ -79,6 +80,7 @@ def train(
     dataset = task.fitting(opened(data, asked, task.several, task.apart))
     if not task.apart:  # of identities one picture will do, beside others
         refuse_too_small(dataset)
+        refuse_nothing_to_learn(dataset)
     if not asked.get("start"):
         refuse_boards_as_pictures(dataset, asked.get("net", Settings.net), task.name)
     origin = Memory()
