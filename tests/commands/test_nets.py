@@ -84,6 +84,15 @@ def test_a_page_sets_published_errors_beside_counts(verydeep: Run, tmp_path: Pat
     assert "<td>144 crops</td><td>-</td><td>7.89</td><td>7M</td><td>1.58G</td>" in page
 
 
+def test_a_page_is_not_written_over_what_is_there(verydeep: Run) -> None:
+    Path("nets.html").write_text("mine")
+    again = verydeep("nets", "--page", "nets.html")
+    assert again.code == 2
+    assert "nets.html is there already; choose another --page, or write over it" in again.err
+    assert Path("nets.html").read_text() == "mine"
+    assert verydeep("nets", "--page", "nets.html", "--overwrite").code == 0
+
+
 def test_what_was_printed_is_of_nets_that_there_are() -> None:
     """Each is a net of ours; the lowest of a net is its best line (He et al., Table 4)."""
     for row in (*PRINTED, *PRINTED_OF_SMALL):

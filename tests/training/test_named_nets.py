@@ -1,7 +1,8 @@
 """The nets beside VGG as trainings choose, begin, keep and tune them.
 
 What is chosen is held against the rule that a net for small pictures has its own crop, one whose
-table cannot have a smaller crop its own too, and all others the one that pictures fill.
+table cannot have a smaller crop its own too, and all others the one that pictures fill. S is the
+crop of the first, 5/4 of it with norms, and else 32 above it.
 """
 
 from __future__ import annotations
@@ -38,25 +39,27 @@ def chosen(net: str, **given: Any) -> Settings:
 
 
 @pytest.mark.parametrize(
-    ("net", "width", "crop", "fc", "rate", "fall"),
+    ("net", "width", "crop", "scale", "fc", "rate", "fall"),
     [
-        ("resnet18", 0.25, 64, None, 0.05, "cosine"),
-        ("resnet20", 0.25, 32, None, 0.05, "cosine"),
-        ("alexnet", 0.25, 227, None, 0.005, "plateau"),
-        ("googlenet", 0.25, 64, None, 0.005, "plateau"),
-        ("googlenet-aux", 0.25, 224, None, 0.005, "plateau"),
-        ("lenet", 1.0, 32, None, 0.005, "plateau"),
-        ("A-BN", 0.25, 64, 0, 0.05, "cosine"),
-        ("A", 0.25, 64, None, 0.005, "plateau"),
+        ("resnet18", 0.25, 64, 80, None, 0.05, "cosine"),
+        ("resnet20", 0.25, 32, 40, None, 0.05, "cosine"),
+        ("alexnet", 0.25, 227, 259, None, 0.005, "plateau"),
+        ("googlenet", 0.25, 64, 96, None, 0.005, "plateau"),
+        ("googlenet-aux", 0.25, 224, 256, None, 0.005, "plateau"),
+        ("lenet", 1.0, 32, 32, None, 0.005, "plateau"),
+        ("lenet-caffe", 0.25, 28, 28, None, 0.005, "plateau"),
+        ("nin-cifar", 0.25, 32, 32, None, 0.005, "plateau"),
+        ("A-BN", 0.25, 64, 80, 0, 0.05, "cosine"),
+        ("A", 0.25, 64, 96, None, 0.005, "plateau"),
     ],
 )
 def test_settings_are_chosen_for_it(
-    net: str, width: float, crop: int, fc: int | None, rate: float, fall: str
+    net: str, width: float, crop: int, scale: int, fc: int | None, rate: float, fall: str
 ) -> None:
     found = chosen(net)
     assert (found.width, found.crop, found.fc) == (width, crop, fc)
     assert (found.rate, found.fall) == (rate, fall)
-    assert found.scale[0] > crop
+    assert found.scale == (scale, scale)
 
 
 def test_dropout_is_told_of_nets_that_have_it() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from verydeep.commands.completion import NETS, one_of
-from verydeep.commands.options import Json
+from verydeep.commands.options import Json, Overwrite
 
 if TYPE_CHECKING:
     from verydeep.nets.table import Table
@@ -52,6 +52,7 @@ def nets(
         Path | None,
         typer.Option(metavar="FILE", help="Write a page: published errors beside what nets cost."),
     ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Show the networks of Table 1 side by side and those beside them, or one layer by layer.
@@ -80,8 +81,10 @@ def nets(
 
         raise UserError(f"--page is of all nets; leave {name} out")
     if page is not None:
+        from verydeep.files import refuse_taken
         from verydeep.report.nets_page import write_nets_page
 
+        refuse_taken(page, overwrite, "--page")
         print(f"page     {write_nets_page(page)}")
         return
     names = [named.called(name)] if name else list(vgg.CONFIGURATIONS)

@@ -195,6 +195,12 @@ def has_dropout(name: str, fc: int | None = None) -> bool:
     return fc != 0 and any(isinstance(row, Dropout) and not row.fixed for row in rows)
 
 
+def is_small(name: str) -> bool:
+    """Whether a net is made for small pictures, which fill its crop."""
+    net = NETS.get(called(name))
+    return net is not None and net.crop <= SMALL
+
+
 def fitting(name: str, width: float, crop: int) -> tuple[float, int]:
     """(width, crop) for a net: those given, or its own where it can have no others.
 
@@ -204,7 +210,7 @@ def fitting(name: str, width: float, crop: int) -> tuple[float, int]:
     if net is None:
         return width, crop
     width = width if net.scalable else 1.0
-    if net.crop <= SMALL:
+    if is_small(name):
         return width, net.crop
     try:
         table(name, None, width, crop)

@@ -184,9 +184,11 @@ def _tuned(
 
 
 def _scale(known: Callable[[str], Any], origin: Origin | None) -> Iterator[tuple[str, Any, str]]:
-    """S, where the paper's distance to the crop is kept."""
+    """S, at the paper's distance from the crop, but of nets that are shown pictures whole."""
     if origin is not None and known("crop") == origin.table.crop <= origin.pixels.scale[0]:
         yield "scale", origin.pixels.scale, f"as in {known('start')}"
+    elif named.is_small(known("net")):
+        yield "scale", (known("crop"),) * 2, "the crop: its net is made for whole small pictures"
     else:
         yield "scale", (known("crop") + STEP,) * 2, "crop + 32, as the paper's 256 is to 224"
 
