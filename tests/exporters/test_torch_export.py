@@ -31,8 +31,11 @@ from verydeep import save
 from verydeep.errors import UserError
 from verydeep.exporters.torch_export import write_torch_export
 from verydeep.nets import vgg
+from verydeep.nets.named import Sizes
 from verydeep.nets.network import Network
 from verydeep.nets.rounding import pooling_up
+from verydeep.nets.rows import PICTURE
+from verydeep.nets.table import EMBEDDING
 
 pytestmark = pytest.mark.filterwarnings("ignore:The given buffer is not writable")
 """PyTorch 2.11 warns of its own way of loading such a file."""
@@ -93,6 +96,19 @@ def test_norms_go_along() -> None:
     built = network_with_norms("A")
     write_torch_export(built, "a.pt2")
     assert_it_scores_as(built, "a.pt2")
+
+
+def test_of_a_net_of_embeddings_come_those() -> None:
+    table = Sizes("A", 0.0625, 32, 16).table(("FC-128", "L2"))
+    built = Network.random(table, (), UNIT, "he", 0)
+    said = write_torch_export(built, "a.pt2")
+    assert said.endswith("out comes the embedding of each position")
+    rgb = torch.tensor(pictures(32, 64, count=2))
+    found = torch.export.load("a.pt2").module()(rgb)
+    with torch.inference_mode():
+        expected = built.run({PICTURE: built.pixels.normalise(rgb)}, [EMBEDDING])[EMBEDDING]
+    assert found.shape == (2, 128, 1, 2)
+    torch.testing.assert_close(found.detach(), expected)
 
 
 def test_the_command_writes_a_file_that_says_what_a_user_has_to_know(verydeep: Run) -> None:

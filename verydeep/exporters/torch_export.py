@@ -1,6 +1,7 @@
 """Our networks for PyTorch without our code: `.pt2` files of torch.export.
 
-In go RGB pictures as they are, uint8 [B, H, W, 3]; out come scores and posteriors, [B, K] each.
+In go RGB pictures as they are, uint8 [B, H, W, 3]; out come scores and posteriors, [B, K] each, or
+the embeddings of each position, [B, D, h, w].
 `Network` takes another way for each size of map, and a file can hold but one: here FC rows are
 convolutions at every size, so that batch, height and width may be any.
 """
@@ -20,7 +21,7 @@ from verydeep.files import atomic_file
 from verydeep.nets import rows
 from verydeep.nets.network import Network, Rules
 from verydeep.nets.rows import PICTURE
-from verydeep.nets.table import SCORES, Table
+from verydeep.nets.table import Table
 from verydeep.weights import metadata
 
 ABOUT = f"{metadata.KEY}.json"
@@ -43,6 +44,8 @@ def write_torch_export(network: Network, path: Path | str) -> str:
     except (OSError, RuntimeError) as error:
         raise UserError(f"cannot write {path}: {one_line(error)}") from None
     come = "come scores and posteriors"
+    if network.table.is_embedding:
+        come = "comes the embedding of each position"
     if network.table.places:
         come = f"come {network.table.places.kind} in shares of the crop of each position"
     return f"in go RGB pictures, uint8 [B, H, W, 3]; out {come}"
@@ -94,7 +97,7 @@ class _Form(nn.Module):
     def forward(
         self, pictures: UInt8[Tensor, "B H W 3"]
     ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]] | Float[Tensor, "B N h w"]:
-        """Scores and posteriors; of a net that finds places, these at each position."""
+        """Scores and posteriors; of a net of places or embeddings, these at each position."""
         if self.network.pixels.order == "BGR":
             pictures = pictures.flip(3)
         for axis in (1, 2):
@@ -102,10 +105,11 @@ class _Form(nn.Module):
         # in this order in memory, whose strides say nothing of sizes
         images = pictures.permute(0, 3, 1, 2).float().contiguous()
         images = images * self.get_buffer("gain") + self.get_buffer("offset")
-        score_map = self.network.run({PICTURE: images}, [SCORES], RULES)[SCORES]
-        if self.network.table.places:
-            return score_map
-        scores = score_map.mean((2, 3))
+        table = self.network.table
+        found = self.network.run({PICTURE: images}, [table.learnt], RULES)[table.learnt]
+        if table.places or table.is_embedding:
+            return found
+        scores = found.mean((2, 3))
         return scores, self.network.likely(scores)
 
 
