@@ -88,6 +88,16 @@ def test_a_file_of_it_comes_back_and_starts_another(tmp_path: Path) -> None:
     assert torch.equal(other.get_parameter(name), built.get_parameter(name))
 
 
+@pytest.mark.parametrize("other", ["resnet18-v1.5", "A"])
+def test_it_starts_no_other_net(other: str, tmp_path: Path) -> None:
+    save(build("resnet18", 4, width=0.125, crop=48, initial="he"), tmp_path / "r.safetensors")
+    network = build(other, 7, width=0.125, crop=64, initial="he")
+    with pytest.raises(
+        UserError, match=r"^these weights are of ResNet-18, which .*leave --net out"
+    ):
+        start_from(network, tmp_path / "r.safetensors")
+
+
 @pytest.mark.parametrize(
     ("name", "more"),
     [("lenet", {}), ("squeezenet", {"width": 0.125, "crop": 48}), ("nn2", {"width": 0.0625}),

@@ -140,14 +140,17 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
     """Copies layers of a weights file into a network; gives their names, and the file's hash.
 
     From the same configuration all layers are taken, and from a net without its top; from another
-    those that the paper takes. The last layer is taken only where the classes are the same, and
-    what is said of them; norms are put into the convolutions that they follow, unless the network
-    has norms itself. Raises UserError where a layer's shape is not that of the network's.
+    those that the paper takes, of nets of Table 1 alone. The last layer is taken only where the
+    classes are the same, and what is said of them; norms are put into the convolutions that they
+    follow, unless the network has norms itself. Raises UserError for another net beside Table 1,
+    and where a layer's shape is not that of the network's.
     """
     loaded = load(path)
     norms = network.table.has_norms
     source = loaded if norms else folded(loaded)
     same = source.table.name == network.table.name or not source.table.has_scores
+    if not same:
+        _refuse_other_net(source.table, network.table)
     alike = source.table.words[-1] == network.table.words[-1]  # soft-max, or boxes
     same_classes = (alike and not read_info(path).is_unnamed) and (
         [*map(class_key, source.classes)] == [*map(class_key, network.classes)]
@@ -163,6 +166,14 @@ def start_from(network: Network, path: Path | str) -> tuple[list[str], str]:
         _copy(source.get_submodule(name), network.get_submodule(name), name, path)
         copied.append(name)
     return copied, hash_of(loaded)
+
+
+def _refuse_other_net(source: Table, table: Table) -> None:
+    """Raises UserError where not both nets are of Table 1, whose layers alone are taken over."""
+    if not (named.is_of_table_1(source.name) and named.is_of_table_1(table.name)):
+        raise UserError(
+            f"these weights are of {source.name}, which cannot start {table.name}; leave --net out"
+        )
 
 
 def layers_of(network: Network) -> list[str]:
