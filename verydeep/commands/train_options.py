@@ -27,7 +27,8 @@ Recipe = Annotated[
 Task = Annotated[
     str | None,
     typer.Option(
-        help="tag: several labels a picture; localise: where objects are. [default: classify]",
+        help="tag: several labels a picture; localise, localise-single, objects, points: where "
+        "things are; embed: who is alike. [default: classify]",
         autocompletion=one_of(TASKS),
     ),
 ]
