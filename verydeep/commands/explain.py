@@ -106,8 +106,9 @@ def explain(
         from verydeep.insight.naming import named
 
         target = _Target.of(out, "explained.html", overwrite)
-        methods, asked = named(method), _asked(pictures, data, count, console)
-        code = _maps(weights, asked, methods, class_name, layer, count, sanity, target, device,
+        named(method)  # refused before anything is read
+        asked = _asked(pictures, data, count, console)
+        code = _maps(weights, asked, method, class_name, layer, count, sanity, target, device,
                      offline, engine, console, json)  # fmt: skip
         raise typer.Exit(code)
     from verydeep.errors import UserError
@@ -158,7 +159,7 @@ MOST = 100
 def _maps(
     weights: Path,
     asked: Any,
-    methods: tuple[str, ...],
+    method: str,
     class_name: str | None,
     layer: str | None,
     count: int,
@@ -182,9 +183,7 @@ def _maps(
     from verydeep.weights import find
 
     path = find(weights, console, offline)
-    explainer = Explainer.of(
-        path, Machine.this(device), methods, class_name, layer, engine, console
-    )
+    explainer = Explainer.of(path, Machine.this(device), method, class_name, layer, engine, console)
 
     def answer() -> None:
         console.say("ending after this picture; once more leaves at once")

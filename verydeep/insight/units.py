@@ -185,9 +185,12 @@ def projected(view: View, row: str, unit: int, place: tuple[int, int]) -> Float[
     """The projection of one value of a unit to what the network is shown: its value, kept alone.
 
     The network runs over the part of the picture that the value sees, by whole strides, as no
-    more of it counts.
+    more of it counts; over all of it up to a row that is made for the places of one map.
     """
-    local, images = Locality.of(view.network.table, row), view.images()
+    table, images = view.network.table, view.images()
+    if any(each.name == table.placed for each, _ in table.path({row})):
+        return signal(view.network, images, row, of_value(unit, place), DECONVNET)[0]
+    local = Locality.of(table, row)
     cuts, inner = [], []
     for p, side in zip(place, images.shape[2:], strict=True):
         start = max(0, p - ceil(local.before / local.stride)) * local.stride

@@ -109,6 +109,8 @@ class Explainer:
         if network.table.places:
             raise UserError("this network finds places, and maps are of classes; give a classifier")
         _ = network.table.scores  # refuses a net without any
+        if network.table.placed and "scores" in methods:
+            methods = _without_scores(network, method, methods, progress)
         label = None if class_name is None else label_of(network.classes, class_name)
         if layer is not None:
             refuse_mapless(network.table, row_named(network.table, layer))
@@ -142,6 +144,24 @@ class Explainer:
             name, source, view, network.classes, posteriors, label, float(scores[0, label]),
             tuple(maps), true,
         )  # fmt: skip
+
+
+def _without_scores(
+    network: Network, asked: str | Sequence[str], methods: tuple[str, ...], progress: Progress
+) -> tuple[str, ...]:
+    """The methods but "scores", which a net for the places of one map has not; told, or refused.
+
+    Raises UserError where it is asked for by name.
+    """
+    why = (
+        f"{network.table.name} has no map of scores: its '{network.table.placed}' is made for the "
+        f"places of a crop of {network.table.crop}"
+    )
+    words = [asked] if isinstance(asked, str) else asked
+    if "scores" in [word.strip() for each in words for word in each.split(",")]:
+        raise UserError(f"{why}; take --method gradcam")
+    progress.say(f"left out: {why}")
+    return tuple(method for method in methods if method != "scores")
 
 
 def loaded(given: str | Path | Network, machine: Machine, progress: Progress) -> Network:

@@ -37,7 +37,7 @@ from verydeep.evaluation.metrics import top_error
 from verydeep.evaluation.posteriors import Posteriors
 from verydeep.evaluation.scores import Scores, save_scores
 from verydeep.evaluation.several import signs_of
-from verydeep.evaluation.views import dense, protocol
+from verydeep.evaluation.views import Protocol, dense, protocol, takes
 from verydeep.nets.describing import classifying
 from verydeep.nets.network import Network
 from verydeep.nets.stack import Member, Stack
@@ -227,11 +227,11 @@ def _memory(dataset: Dataset) -> Memory:
 def _tested(
     model: Network | Stack, described: Features, role: str, part: Part, folder: Path
 ) -> Tested:
-    """The test of a part by the descriptors that there are of it: dense, with mirror images."""
+    """The test of a part by the descriptors that there are of it."""
     own = described.of(role)
     places = {name: i for i, name in enumerate(part.names)}
     read = part.only([places[name] for name in own.names])
-    shown = dense(model) if isinstance(model, Stack) else protocol(model, "dense")
+    shown = _shown(model)
     digest = digest_of(model)
     scores = Scores(
         _posteriors(model, own),
@@ -251,6 +251,13 @@ def _tested(
     path = folder / "scores" / file_name(shown, subject, digest, [])
     save_scores(scores, path)
     return Tested(scores, read, path)
+
+
+def _shown(model: Network | Stack) -> Protocol:
+    """The protocol of the tests: dense, or the centre crop of a net for the places of one map."""
+    if isinstance(model, Stack):
+        return dense(model)
+    return protocol(model, "dense" if takes(model.table, "dense") else "centre")
 
 
 @torch.inference_mode()
