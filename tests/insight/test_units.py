@@ -144,3 +144,10 @@ def test_rows_and_units_that_are_none_are_refused() -> None:
     for count in (0, -3):
         with pytest.raises(UserError, match=f"--count {count}; show 1 unit of a row or more"):
             units(net(), "relu2_1", "drawn:10x40", count=count, progress=SILENT)
+
+
+def test_a_unit_behind_a_row_of_one_maps_places_is_projected_through_the_whole_view() -> None:
+    network = frozen(build("deepface", 3, width=0.0625, crop=104, initial="he"))
+    image = np.random.default_rng(0).integers(0, 256, (120, 130, 3), np.uint8)
+    found = projected(View.of(network, image), "relu2_4", 0, (1, 1))
+    assert found.shape == (3, 104, 104)

@@ -31,6 +31,7 @@ from verydeep.nets.rewording import with_last, with_norms
 from verydeep.nets.words import read_table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.report.heat import scales_of
+from verydeep.runtime.machine import Machine
 from verydeep.verbs.explain import Explainer, Explanation
 from verydeep.weights.stacks import save_stack
 
@@ -380,3 +381,10 @@ UNITS = ("--units", "relu1_1", "--data", "drawn:10x48")
 def test_what_does_not_go_together_gets_one_line(run: Run, words: tuple[str, ...]) -> None:
     code, out, err = run("net.safetensors", *words, "--quiet")
     assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+def test_a_net_for_the_places_of_one_map_is_explained_without_a_map_of_scores() -> None:
+    network = build("deepface", 3, width=0.0625, crop=104, initial="he")
+    assert Explainer.of(network, Machine.this("cpu"), progress=SILENT).methods == CHEAP[1:]
+    with pytest.raises(UserError, match="DeepFace has no map of scores: its 'local2_2' is made"):
+        Explainer.of(network, Machine.this("cpu"), ["gradcam", "scores"], progress=SILENT)
