@@ -1,9 +1,10 @@
 """A training step on the CPU: shards with a thread each, beside threads inside each operation.
 
-    uv run python bench/micro_batches.py
+    uv run python bench/micro_batches.py [--sizes]
 
 Both ways take the same batches of A at width 0.25 and crop 64, in turns in one process, on a quiet
 machine and beside one process that keeps a core busy. Milliseconds a picture, medians and extremes.
+With --sizes it is micro-batches of several sizes that take turns, of several nets.
 """
 
 from __future__ import annotations
@@ -29,10 +30,15 @@ from verydeep.training.state import Training
 from verydeep.training.step import Step
 
 RUNS, STEPS, BATCH = 7, 4, 32
+CASES = (("A", 0.125, 48, 8), ("D", 0.25, 64, 16), ("A", 0.25, 64, 32), ("D", 1.0, 64, 16))
+SIZES = (16, 8, 4)
 CORES = len(os.sched_getaffinity(0))
 
 
 def main() -> None:
+    if "--sizes" in sys.argv[1:]:
+        report_sizes()
+        return
     print(f"A, width 0.25, crop 64, batch {BATCH}, {CORES} cores, torch {torch.__version__}")
     print("ms a picture:    shards, a thread each        threads inside operations    ratio")
     report("quiet")
@@ -58,19 +64,46 @@ def report(name: str) -> None:
     print(f"{name:15}  {spread(times[0]):27}  {spread(times[1]):27}  {inside / shards:.2f}")
 
 
+def report_sizes() -> None:
+    """Times micro-batches of several sizes in turns, a thread for each, and prints that."""
+    print(f"ms a picture by the size of micro-batches, {CORES} cores, torch {torch.__version__}")
+    for net, width, crop, size in CASES:
+        network = build(net, 10, width=width, crop=crop, initial="he").train()
+        batch, ways = batch_of(size, crop), {}
+        for micro in SIZES:
+            settings = Settings(crop=crop, batch=size, micro_batch=micro)
+            training = Training.of(network, settings)
+            ways[micro] = Step(training, settings, ThreadPoolExecutor(CORES), Ranks())
+        times: dict[int, list[float]] = {micro: [] for micro in SIZES}
+        with one_thread_each():
+            for run in range(RUNS + 1):
+                for micro, way in ways.items():
+                    start = perf_counter()
+                    for _ in range(STEPS):
+                        way.gradients(batch, 0)
+                    if run:
+                        times[micro].append(1000 * (perf_counter() - start) / STEPS / size)
+        told = "  ".join(f"{micro}: {spread(found)}" for micro, found in times.items())
+        print(f"{net}, width {width:g}, crop {crop}, batch {size}  {told}")
+
+
+def batch_of(size: int, crop: int) -> Batch:
+    """A batch of random pictures."""
+    return Batch(
+        torch.randint(256, (size, crop, crop, 3), dtype=torch.uint8),
+        torch.arange(size) % 10,
+        torch.zeros(size, dtype=torch.bool),
+        torch.zeros(size, 3),
+        torch.ones(size),
+        np.arange(size),
+        size,
+    )
+
+
 def steps() -> tuple[Callable[[], object], Callable[[], object]]:
     """One step by shards, and one as a whole with every core inside each operation."""
     network = build("A", 10, width=0.25, crop=64, initial="he").train()
-    images = torch.randint(256, (BATCH, 64, 64, 3), dtype=torch.uint8)
-    batch = Batch(
-        images,
-        torch.arange(BATCH) % 10,
-        torch.zeros(BATCH, dtype=torch.bool),
-        torch.zeros(BATCH, 3),
-        torch.ones(BATCH),
-        np.arange(BATCH),
-        BATCH,
-    )
+    batch = batch_of(BATCH, 64)
     settings = Settings(crop=64, batch=BATCH, micro_batch=BATCH // CORES)
     training = Training.of(network, settings)
     whole_settings = replace(settings, micro_batch=BATCH)
