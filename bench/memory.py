@@ -15,15 +15,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-import torch
+from batches import random_batch
 
 from verydeep.nets.cost import FLOAT, cost
 from verydeep.nets.network import build
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.threads import one_thread_each
 from verydeep.training.footprint import footprint
-from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
 from verydeep.training.step import Step
@@ -54,16 +52,7 @@ def taken(net: str) -> dict[str, int]:
         net=name, width=width, crop=crop, scale=(crop, crop), batch=batch, micro_batch=micro_batch
     )
     training = Training.of(network, settings)
-    size = (batch, crop, crop, 3)
-    crops = Batch(
-        torch.randint(256, size, dtype=torch.uint8),
-        torch.arange(batch) % 10,
-        torch.zeros(batch, dtype=torch.bool),
-        torch.zeros(batch, 3),
-        torch.ones(batch),
-        np.arange(batch),
-        batch,
-    )
+    crops = random_batch(batch, crop)
     with ThreadPoolExecutor(THREADS) as pool, one_thread_each():
         step = Step(training, settings, pool, Ranks())
         for number in range(STEPS):

@@ -16,15 +16,16 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 
-import numpy as np
 import torch
+from batches import random_batch
+from turns import Way, in_turns
 
 from verydeep.nets.network import build
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.threads import one_thread_each
-from verydeep.training.loader import Batch
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training
 from verydeep.training.step import Step
@@ -69,41 +70,25 @@ def report_sizes() -> None:
     print(f"ms a picture by the size of micro-batches, {CORES} cores, torch {torch.__version__}")
     for net, width, crop, size in CASES:
         network = build(net, 10, width=width, crop=crop, initial="he").train()
-        batch, ways = batch_of(size, crop), {}
+        batch, ways = random_batch(size, crop), dict[str, Way]()
         for micro in SIZES:
             settings = Settings(crop=crop, batch=size, micro_batch=micro)
             training = Training.of(network, settings)
-            ways[micro] = Step(training, settings, ThreadPoolExecutor(CORES), Ranks())
-        times: dict[int, list[float]] = {micro: [] for micro in SIZES}
+            step = Step(training, settings, ThreadPoolExecutor(CORES), Ranks())
+            ways[f"{micro}"] = partial(step.gradients, batch, 0)
         with one_thread_each():
-            for run in range(RUNS + 1):
-                for micro, way in ways.items():
-                    start = perf_counter()
-                    for _ in range(STEPS):
-                        way.gradients(batch, 0)
-                    if run:
-                        times[micro].append(1000 * (perf_counter() - start) / STEPS / size)
-        told = "  ".join(f"{micro}: {spread(found)}" for micro, found in times.items())
-        print(f"{net}, width {width:g}, crop {crop}, batch {size}  {told}")
-
-
-def batch_of(size: int, crop: int) -> Batch:
-    """A batch of random pictures."""
-    return Batch(
-        torch.randint(256, (size, crop, crop, 3), dtype=torch.uint8),
-        torch.arange(size) % 10,
-        torch.zeros(size, dtype=torch.bool),
-        torch.zeros(size, 3),
-        torch.ones(size),
-        np.arange(size),
-        size,
-    )
+            turns = in_turns(ways, RUNS, calls=STEPS)
+        told = (
+            f"{micro}: {spread([1000 * turn.clock / size for turn in taken])}"
+            for micro, taken in turns.items()
+        )
+        print(f"{net}, width {width:g}, crop {crop}, batch {size}  {'  '.join(told)}")
 
 
 def steps() -> tuple[Callable[[], object], Callable[[], object]]:
     """One step by shards, and one as a whole with every core inside each operation."""
     network = build("A", 10, width=0.25, crop=64, initial="he").train()
-    batch = batch_of(BATCH, 64)
+    batch = random_batch(BATCH, 64)
     settings = Settings(crop=64, batch=BATCH, micro_batch=BATCH // CORES)
     training = Training.of(network, settings)
     whole_settings = replace(settings, micro_batch=BATCH)

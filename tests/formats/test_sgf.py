@@ -97,5 +97,6 @@ def test_deep_and_long_files_are_read_in_no_depth_of_calls() -> None:
     assert len(main_lines(deep)[0]) == 9000
     value = b"(;C[" + b"\\]" * 200_000 + b"])"
     assert main_lines(value)[0][0]["C"] == ("]" * 200_000,)
-    often = b"(;" + b"C[a]" * 100_000 + b")"  # a minute, if each copied all those before
-    assert main_lines(often)[0][0]["C"] == ("a",) * 100_000
+    # beyond the time that a test may take, if each copied all those before
+    often = b"(;" + b"C[a]" * 500_000 + b")"
+    assert main_lines(often)[0][0]["C"] == ("a",) * 500_000
