@@ -7,6 +7,7 @@ its messages, one by one, with PyTorch's plain functions; nothing of verydeep ha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -253,35 +254,70 @@ def _done(kind: str, layer: Any, read: list[Tensor], held: list[Tensor]) -> Tens
     match kind:
         case "Convolution":
             said = layer.convolution_param
-            stride, pad = (list(said.stride) or [1])[0], (list(said.pad) or [0])[0]
+            stride, pad, dilation = (
+                (list(given) or [usual])[0]
+                for given, usual in ((said.stride, 1), (said.pad, 0), (said.dilation, 1))
+            )
             bias = held[1] if len(held) > 1 else None
-            return F.conv2d(x, held[0], bias, stride, pad, groups=said.group or 1)
+            return F.conv2d(x, held[0], bias, stride, pad, dilation, said.group or 1)
         case "InnerProduct":
             return F.linear(x.flatten(1), held[0], held[1])
         case "ReLU":
             return x.clamp(min=0)
         case "LRN":
             said = layer.lrn_param
-            square = F.pad(x.square()[:, None], (0, 0, 0, 0, 2, 2))[:, 0]
-            total = torch.stack([square[:, i : i + x.shape[1]] for i in range(5)]).sum(0)
+            size, channels = said.local_size, x.shape[1]
+            square = F.pad(x.square()[:, None], (0, 0, 0, 0, size // 2, size // 2))[:, 0]
+            total = torch.stack([square[:, i : i + channels] for i in range(size)]).sum(0)
             k = said.k if said.HasField("k") else 1.0
-            scale: Tensor = (k + said.alpha / 5 * total) ** said.beta
+            scale: Tensor = (k + said.alpha / size * total) ** said.beta
             return x / scale
         case "Pooling":
-            said = layer.pooling_param
-            pool = F.avg_pool2d if said.pool else F.max_pool2d
-            return pool(x, said.kernel_size, said.stride or 1, said.pad, ceil_mode=True)
+            return _pooled(layer.pooling_param, x)
         case "BatchNorm":
+            said = layer.batch_norm_param
+            epsilon = said.eps if said.HasField("eps") else 1e-5
             mean, variance = (v[:, None, None] / held[2] for v in held[:2])
-            return (x - mean) / (variance + 1e-5).sqrt()
+            return (x - mean) / (variance + epsilon).sqrt()
         case "Scale":
             return x * held[0][:, None, None] + held[1][:, None, None]
         case "Eltwise":
             return read[0] + read[1]
         case "Concat":
             return torch.cat(read, 1)
+        case "Softmax":
+            return x.softmax(1)
         case _:
             return x
+
+
+def _pooled(said: Any, x: Tensor) -> Tensor:
+    """Windows one by one, by the text of pooling_layer.cpp.
+
+    They are as many as begin before the map ends, or its border; a mean is over the window with the
+    border in it, but no farther.
+    """
+    side, means = x.shape[2], said.pool == 1
+    kernel, stride, pad = said.kernel_size, said.stride or 1, said.pad
+    if said.global_pooling:
+        kernel, stride, pad = side, 1, 0
+    rounded = math.floor if said.round_mode == 1 else math.ceil
+    count = int(rounded((side + 2 * pad - kernel) / stride)) + 1
+    if pad and (count - 1) * stride >= side + pad:
+        count -= 1
+    found = x.new_empty(*x.shape[:2], count, count)
+    spans = []
+    for place in range(count):
+        start = place * stride - pad
+        end = min(start + kernel, side + pad)
+        spans.append((slice(max(start, 0), min(end, side)), end - start))
+    for i, (high, height) in enumerate(spans):
+        for j, (wide, width) in enumerate(spans):
+            window = x[:, :, high, wide]
+            found[:, :, i, j] = (
+                window.sum((2, 3)) / (height * width) if means else window.amax((2, 3))
+            )
+    return found
 
 
 def text_of(message: Any, crop: int) -> str:

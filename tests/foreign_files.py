@@ -41,6 +41,7 @@ _FIELDS = {
     ],
     "ConvolutionParameter": [
         ("num_output", 1, "uint32", ""),
+        ("bias_term", 2, "bool", ""),
         ("pad", 3, "uint32", "repeated"),
         ("kernel_size", 4, "uint32", "repeated"),
         ("group", 5, "uint32", ""),
@@ -50,20 +51,22 @@ _FIELDS = {
         ("dilation", 18, "uint32", "repeated"),
     ],
     "PoolingParameter": [
-        ("pool", 1, "int32", ""),
+        ("pool", 1, "PoolMethod", ""),
         ("kernel_size", 2, "uint32", ""),
         ("stride", 3, "uint32", ""),
         ("pad", 4, "uint32", ""),
         ("global_pooling", 12, "bool", ""),
+        ("round_mode", 13, "RoundMode", ""),
     ],
     "ConcatParameter": [("axis", 2, "int32", "")],
-    "EltwiseParameter": [("operation", 1, "int32", ""), ("coeff", 2, "float", "repeated")],
-    "BatchNormParameter": [("eps", 3, "float", "")],
+    "EltwiseParameter": [("operation", 1, "EltwiseOp", ""), ("coeff", 2, "float", "repeated")],
+    "BatchNormParameter": [("use_global_stats", 1, "bool", ""), ("eps", 3, "float", "")],
     "ScaleParameter": [("bias_term", 4, "bool", "")],
     "DropoutParameter": [("dropout_ratio", 1, "float", "")],
     "ReLUParameter": [("negative_slope", 1, "float", "")],
     "InnerProductParameter": [
         ("num_output", 1, "uint32", ""),
+        ("bias_term", 2, "bool", ""),
         ("axis", 5, "int32", ""),
         ("transpose", 6, "bool", ""),
     ],
@@ -118,7 +121,12 @@ _FIELDS = {
     ],
 }
 _NUMBERS = {"double": 1, "float": 2, "int64": 3, "int32": 5, "bool": 8, "string": 9, "uint32": 13}
-"""Types of fields, by their numbers in descriptor.proto; 11 is a message."""
+"""Types of fields, by their numbers in descriptor.proto; 11 is a message, 14 an enumeration."""
+_WORDS = {
+    "PoolMethod": ("MAX", "AVE", "STOCHASTIC"), "RoundMode": ("CEIL", "FLOOR"),
+    "EltwiseOp": ("PROD", "SUM", "MAX"),
+}  # fmt: skip
+"""Enumerations, counted from 0; each is of the message that has it."""
 
 
 @cache
@@ -129,8 +137,13 @@ def caffe_messages(packed: bool = True) -> dict[str, Any]:
         message = file.message_type.add(name=name)
         for field, number, kind, how in fields:
             added = message.field.add(name=field, number=number, label=3 if "rep" in how else 1)
-            added.type = _NUMBERS.get(kind, 11)
-            if kind not in _NUMBERS:
+            added.type = _NUMBERS.get(kind, 14 if kind in _WORDS else 11)
+            if kind in _WORDS:
+                added.type_name = f".caffe.{name}.{kind}"
+                words = message.enum_type.add(name=kind)
+                for place, word in enumerate(_WORDS[kind]):
+                    words.value.add(name=word, number=place)
+            elif kind not in _NUMBERS:
                 added.type_name = f".caffe.{kind}"
             added.options.packed = packed and "packed" in how
             if not added.options.packed:

@@ -70,7 +70,7 @@ def test_a_prototxt_is_held_against_the_weights() -> None:
     assert told.guessed == ("scale", "classes")
     for other, line in (
         (text.replace('"res3a_branch2b"', '"res3a_branch2x"'), "no layer 'res3a_branch2b'"),
-        (text.replace("pool: 1", "pool: 0"), "where ResNet-50 has 'avepool'"),
+        (text.replace("pool: AVE", "pool: MAX"), "where ResNet-50 has 'avepool'"),
         (text_of(message, 64), "pictures of 64 do not go through it"),
     ):
         with pytest.raises(UserError) as refused:

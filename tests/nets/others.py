@@ -90,3 +90,28 @@ def _narrowed(word: str) -> str:
         return word
     options = f" {more[0]}" if more else ""
     return f"{head}{dash}{max(2, int(channels) // 8)}{options}".replace(" -bn", "-bn")
+
+
+def drawn(words: tuple[str, ...], crop: int, name: str = "drawn", seed: int = 0) -> Network:
+    """A net of these words whose biases and norms are drawn too, its scores of the order of 1."""
+    table = read_table(name, words, crop)
+    names = [f"c{i}" for i in range(table.class_count)]
+    built = Network.random(table, names, IMAGENET, "he", seed)
+    draw = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for key, tensor in built.state_dict().items():
+            if key.endswith("running_var"):
+                tensor.uniform_(0.5, 2.0, generator=draw)
+            elif key.endswith(("bias", "running_mean")):
+                tensor.normal_(0, 0.1, generator=draw)
+        given = torch.rand(1, 3, crop, crop, generator=draw) - 0.5
+        last = built.get_submodule(next(iter(reversed(_layers(built)))))
+        for parameter in last.parameters():
+            parameter.div_(built(given).std())
+    return built
+
+
+def _layers(network: Network) -> list[str]:
+    """The convolutions and FC rows on the way to the scores."""
+    rows = network.table.path({network.table.scores})
+    return [row.name for row, _ in rows if isinstance(row, Conv)]

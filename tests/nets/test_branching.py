@@ -28,7 +28,7 @@ from verydeep.datasets import open_dataset
 from verydeep.engines.engine import ENGINES, engine_for
 from verydeep.errors import UserError
 from verydeep.evaluation.dense import in_tiles
-from verydeep.exporters import caffe, keras, state_dict
+from verydeep.exporters import keras, state_dict
 from verydeep.exporters.onnx import write_onnx
 from verydeep.exporters.torch_export import exported
 from verydeep.nets import layers
@@ -156,7 +156,6 @@ def test_a_program_of_torch_export_gives_the_scores(name: str) -> None:
 def test_formats_of_vggs_refuse_it_by_the_row(name: str, tmp_path: Path) -> None:
     built = small(ALL[name], 5)
     writers: list[tuple[Callable[[], object], str]] = [
-        (lambda: caffe.write(built, tmp_path / "x.caffemodel"), "Caffe"),
         (lambda: keras.write(built, tmp_path / "x.weights.h5"), "Keras's VGG"),
     ]
     if name != "ResNet-18":  # which timm has under torchvision's names

@@ -20,15 +20,14 @@ def _state_dict(family: str) -> Callable[[Network, Path], str]:
 
 
 def _caffe(network: Network, path: Path) -> str:
-    """Caffe's two files; of norms and of means over space it has other kinds: they are folded."""
+    """Caffe's two files."""
     if path.suffix != ".caffemodel":
         raise UserError(f"{path} does not end in .caffemodel, as Caffe's weights do")
     text = path.with_suffix(".prototxt")
     if text.exists() and not caffe.is_ours(text):
         raise UserError(f"{text} would be written too, and is none of ours; choose another --out")
-    plain = without_mean(folded(network))
-    caffe.write(plain, path)
-    caffe.write_prototxt(plain, text)
+    caffe.write(network, path)
+    caffe.write_prototxt(network, text)
     return f"{text.name} is written too and describes it"
 
 

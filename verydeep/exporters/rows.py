@@ -9,15 +9,27 @@ from verydeep.nets.rows import FC, PICTURE, BatchNorm, Conv, MaxPool, Places, Re
 from verydeep.nets.table import Table
 
 
+def refuse_kinds(table: Table, kinds: Collection[type[Row]], whom: str) -> None:
+    """Raises UserError, naming the row, where a table has rows of other kinds than these."""
+    for row in table.rows:
+        if type(row) not in kinds:
+            raise no_place(table, row, whom, _kind(row))
+
+
+def no_place(table: Table, row: Row, whom: str, what: str) -> UserError:
+    """The refusal of a row, and `what` it is that a program has not."""
+    return UserError(
+        f"{whom} has no place for '{row.name}' ({what}) of {table.name}; take --to onnx, openvino "
+        f"or torch-export"
+    )
+
+
 def refuse_others(table: Table, kinds: Collection[type[Row]], whom: str) -> None:
     """Raises UserError, naming the row, where a table is no chain of plain rows of these kinds."""
     before = PICTURE
     for row in table.rows:
         if type(row) not in kinds or not _is_plain(row) or row.inputs != (before,):
-            raise UserError(
-                f"{whom} has no place for '{row.name}' ({_in_words(row, before)}) of "
-                f"{table.name}; take --to onnx, openvino or torch-export"
-            )
+            raise no_place(table, row, whom, _in_words(row, before))
         before = row.name
     _refuse_linear(table, whom)
 
@@ -48,7 +60,7 @@ def _is_plain(row: Row) -> bool:
 
 def _in_words(row: Row, before: str) -> str:
     """What a row is that is refused."""
-    kind = row.kind if isinstance(row, Places) else type(row).__name__
+    kind = _kind(row)
     if row.inputs != (before,):
         return f"{kind} of {', '.join(row.inputs)}"
     if isinstance(row, Conv):
@@ -56,3 +68,8 @@ def _in_words(row: Row, before: str) -> str:
         window = f"stride {row.stride}, pad {row.padding}, dilation {row.dilation}"
         return f"{kind}, {window}, {row.groups} groups{bias}"
     return kind
+
+
+def _kind(row: Row) -> str:
+    """What a row is called."""
+    return row.kind if isinstance(row, Places) else type(row).__name__

@@ -24,6 +24,7 @@ from verydeep.importers.layer_shapes import Layer, tensors_of
 from verydeep.importers.parameters import ALL_GUESSED, AUTHORS, SCALE, Parameters
 from verydeep.importers.prototxt import NetText
 from verydeep.limits import FormatError, quoted, reading
+from verydeep.nets.table import Table
 from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights import metadata
 
@@ -48,10 +49,12 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
     with reading(path, "a caffemodel"):
         layers, own = read_net(open_content(path))
         said = metadata.from_text(own) if own else metadata.Metadata(AUTHORS)
+        if said.table is not None:
+            return _of_ours(layers, said, said.table, prototxt)
         try:
-            steps = _placed(layers) if said.table is None else _named(layers)
+            steps = _placed(layers)
         except FormatError:
-            if said.table is None and (net := caffe_graph.net_of([x.text for x in layers])):
+            if net := caffe_graph.net_of([x.text for x in layers]):
                 return _of_known(layers, net, prototxt)
             raise
         tensors = tensors_of([_layer(s.name, layers[s.place]) for s in steps if s.name])
@@ -67,11 +70,32 @@ def read(path: Path | str, prototxt: Path | str | None = None) -> Parameters:
             notes += _of_mean(description)
         told = told or _tells_pixels(description)
     guessed = () if own else (SCALE,) if told else ALL_GUESSED
-    found = None if said.table else _has_lrn(steps)
     return Parameters(
-        "caffe", tensors, pixels, said.classes, tuple(notes), said.table, found, guessed,
+        "caffe", tensors, pixels, said.classes, tuple(notes), None, _has_lrn(steps), guessed,
         pooled=ends_with_pooling([step.kind for step in steps]),
     )  # fmt: skip
+
+
+def _of_ours(
+    layers: Sequence[CaffeLayer], said: metadata.Metadata, table: Table, prototxt: Path | str | None
+) -> Parameters:
+    """Parameters of a file of our own writing; with a prototxt, layers are held against it."""
+    notes, pixels = list[str](), said.pixels
+    if prototxt is not None:
+        description = prototxts.read(Path(prototxt))
+        with reading(Path(prototxt), "the prototxt of these weights"):
+            _check_text_of_ours(description, layers)
+            if description.crop not in (None, table.crop):
+                raise FormatError(
+                    f"its pictures are of {description.crop}, those of the weights of {table.crop}",
+                    OTHER_TEXT,
+                )
+        if description.crop:
+            notes.append(_of_crop(table.crop))
+        if description.mean is not None:
+            pixels = _pixels(description, pixels)
+    tensors = caffe_graph.tensors_of_ours(table, layers)
+    return Parameters("caffe", tensors, pixels, said.classes, tuple(notes), table)
 
 
 def _of_known(
@@ -88,8 +112,7 @@ def _of_known(
             if said is None or said.table.words != net.table.words:
                 raise FormatError("it is of another net than the weights", OTHER_TEXT)
             if description.crop:
-                notes.append(f"pictures are {description.crop} x {description.crop}, as the "
-                             f"prototxt says")  # fmt: skip
+                notes.append(_of_crop(description.crop))
         net = replace(net, table=said.table)
         pixels, told = _pixels(description, pixels), _tells_pixels(description)
         notes += _of_mean(description)
@@ -109,14 +132,6 @@ def _placed(layers: Sequence[CaffeLayer]) -> list[Step]:
                 f"{len(layer.blobs)} blobs"
             )
     return steps
-
-
-def _named(layers: Sequence[CaffeLayer]) -> list[Step]:
-    """The layers of a file of ours, which names its table, under the names that they have."""
-    return [
-        Step(i, layer.text.type, layer.text.name if layer.blobs else "")
-        for i, layer in enumerate(layers)
-    ]
 
 
 def _has_lrn(steps: Sequence[Step]) -> bool:
@@ -178,6 +193,22 @@ def _check_text(description: NetText, layers: Sequence[CaffeLayer], steps: Seque
         raise FormatError("of it and the weights' file, one has response normalisation", OTHER_TEXT)
 
 
+def _check_text_of_ours(description: NetText, layers: Sequence[CaffeLayer]) -> None:
+    """Raises FormatError where a text says of a layer otherwise than a file of ours does."""
+    texts = {text.name: text for text in _texts(description, layers)}
+    for layer in layers:
+        ours, theirs = layer.text, texts[layer.text.name]
+        for name, values in ours.settings.items():
+            said = theirs.settings.get(name, [])
+            if not np.array_equal(np.array(values, np.float32), np.array(said, np.float32)):
+                raise FormatError(
+                    f"its layer {quoted(ours.name)} has another {name} than the weights' file",
+                    OTHER_TEXT,
+                )
+        if [*ours.bottoms] != [*theirs.bottoms]:
+            raise FormatError(f"its layer {quoted(ours.name)} reads other layers", OTHER_TEXT)
+
+
 def _texts(description: NetText, weighted: Sequence[CaffeLayer]) -> list[LayerText]:
     """The layers of a text with the shapes of the weights; FormatError where it is of others."""
     text_of = {text.name: text for text in description.layers}
@@ -185,7 +216,8 @@ def _texts(description: NetText, weighted: Sequence[CaffeLayer]) -> list[LayerTe
         name = layer.text.name
         text = text_of.get(name)
         if text is None:
-            raise FormatError(f"it has no layer {quoted(name)}, which has weights", OTHER_TEXT)
+            has = ", which has weights" if layer.blobs else ""
+            raise FormatError(f"it has no layer {quoted(name)}{has}", OTHER_TEXT)
         if text.type != layer.text.type:
             raise FormatError(
                 f"its layer {quoted(name)} is {quoted(text.type)}, not {layer.text.type}",
@@ -214,4 +246,8 @@ def _check_crop(crop: int | None, tensors: dict[str, np.ndarray]) -> list[str]:
             f"{side} of {name}",
             OTHER_TEXT,
         )
-    return [f"pictures are {crop} x {crop}, as the prototxt says"]
+    return [_of_crop(crop)]
+
+
+def _of_crop(crop: int) -> str:
+    return f"pictures are {crop} x {crop}, as the prototxt says"

@@ -1,7 +1,7 @@
 """The graph of a Caffe file of one of the nets beside VGG, and the tensors of its layers as ours.
 
 Caffe's batch normalisation is two layers: BatchNorm, whose sums are divided by its third blob, and
-Scale. A bias before it goes into its mean. Pools round up.
+Scale. A bias before it goes into its mean. Pools round up where they do not say otherwise.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from verydeep.importers.caffe_layers import FEEDING, JUDGING, LRN_DEFAULTS, LayerText, odd_kind
+from verydeep.importers.caffe_layers import (
+    FEEDING,
+    JUDGING,
+    LRN_DEFAULTS,
+    SCALE,
+    LayerText,
+    odd_kind,
+)
 from verydeep.importers.caffe_message import CaffeLayer
 from verydeep.importers.graph_words import (
     CONCAT,
@@ -24,7 +31,8 @@ from verydeep.importers.graph_words import (
 from verydeep.importers.known_graphs import KnownGraph, filled, known
 from verydeep.importers.layer_names import of_our_epsilon
 from verydeep.limits import FormatError, as_float32, quoted
-from verydeep.nets.rows import FC, Conv
+from verydeep.nets.rows import FC, BatchNorm, Conv
+from verydeep.nets.table import Table
 
 EPSILON = 1e-5
 """What BatchNorm adds to variances where nothing is said."""
@@ -117,7 +125,8 @@ def _pool(layer: LayerText) -> str:
     side, stride, pad = _only(said, "kernel", 0), _only(said, "stride", 1), _only(said, "pad", 0)
     if means not in (0, _MEANS) or not side or stride is None or pad is None:
         return "another pooling"
-    return pool_word("ave" if means else "max", side, stride, pad, up=True)
+    up = not any(said.get("round_mode", ()))
+    return pool_word("ave" if means else "max", side, stride, pad, up)
 
 
 def _only(said: Mapping[str, Sequence[float]], what: str, usual: int) -> int | None:
@@ -141,6 +150,25 @@ def tensors_of(net: KnownGraph, layers: Sequence[CaffeLayer]) -> dict[str, np.nd
         lambda places: _norm([layers[place] for place in places]),
         lambda place: layers[place].text.name,
     )
+
+
+def tensors_of_ours(table: Table, layers: Sequence[CaffeLayer]) -> dict[str, np.ndarray]:
+    """The tensors of a file of our own writing, whose layers have the names of its table's rows."""
+    named = {layer.text.name: layer for layer in layers}
+    tensors: dict[str, np.ndarray] = {}
+    for row in table.rows:
+        layer, scale = named.get(row.name), named.get(f"{row.name}{SCALE}")
+        if isinstance(row, Conv) and layer is not None:
+            weight, bias = _filters(layer, row)
+            parts = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+        elif isinstance(row, BatchNorm) and layer is not None and scale is not None:
+            words = ("weight", "bias", "running_mean", "running_var")
+            blobs = (*scale.blobs[:2], *layer.blobs[:2])
+            parts = {k: blob.reshape(-1) for k, blob in zip(words, blobs, strict=False)}
+        else:
+            continue
+        tensors |= {f"{row.name}.{kind}": values for kind, values in parts.items()}
+    return tensors
 
 
 def _filters(layer: CaffeLayer, row: Conv) -> tuple[np.ndarray, np.ndarray | None]:

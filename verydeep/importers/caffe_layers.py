@@ -19,6 +19,8 @@ FEEDING = {
     "data", "dummydata", "hdf5data", "imagedata", "input", "memorydata", "windowdata",
 }  # fmt: skip
 JUDGING = {"accuracy", "argmax", "silence", "softmaxloss", "softmaxwithloss"}
+SCALE = "_scale"
+"""What follows the name of a norm in that of its Scale, in files of ours."""
 LRN_DEFAULTS = {"local_size": 5.0, "k": 1.0, "alpha": 1.0, "beta": 0.75}
 """Settings of response normalisation and what they are where nothing is said; `alpha` is divided by
 `local_size` here too."""

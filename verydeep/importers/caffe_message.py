@@ -44,7 +44,7 @@ _CONVOLUTION = {
 }  # fmt: skip
 _POOLING = {
     1: "pool", 2: "kernel_size", 3: "stride", 4: "pad", 5: "kernel_h", 6: "kernel_w", 7: "stride_h",
-    8: "stride_w", 9: "pad_h", 10: "pad_w", 12: "global_pooling",
+    8: "stride_w", 9: "pad_h", 10: "pad_w", 12: "global_pooling", 13: "round_mode",
 }  # fmt: skip
 _LRN = {1: "local_size", 2: "alpha", 3: "beta", 4: "norm_region", 5: "k"}
 _RELU = {1: "negative_slope"}

@@ -156,11 +156,11 @@ _SETTINGS = {
     "pad", "pad_h", "pad_w", "kernel_size", "kernel_h", "kernel_w", "stride", "stride_h",
     "stride_w", "dilation", "group", "pool", "global_pooling", "negative_slope", "num_output",
     "axis", "transpose", "local_size", "alpha", "beta", "k", "norm_region",
-    "concat_dim", "operation", "coeff", "eps",
+    "concat_dim", "operation", "coeff", "eps", "round_mode",
 }  # fmt: skip
 _SAID = {
     "MAX": 0, "AVE": 1, "STOCHASTIC": 2, "ACROSS_CHANNELS": 0, "WITHIN_CHANNEL": 1,
-    "PROD": 0, "SUM": 1, "false": 0, "true": 1,
+    "PROD": 0, "SUM": 1, "CEIL": 0, "FLOOR": 1, "false": 0, "true": 1,
 }  # fmt: skip
 
 
