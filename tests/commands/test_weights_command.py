@@ -16,6 +16,7 @@ from tests.commands.test_commands import verydeep as verydeep  # a fixture
 from tests.conftest import images
 from tests.nets.test_folding import network as network_with_norms
 from verydeep import load, save
+from verydeep.exporters.families import WRITERS
 from verydeep.importers import sandbox, state_dict
 from verydeep.importers.pixel_words import in_words
 from verydeep.nets.network import build
@@ -117,7 +118,11 @@ def test_what_needs_scores_refuses_a_net_without_its_top_in_one_line(
 def test_a_net_without_its_top_goes_out_to_families_that_have_such(verydeep: Run) -> None:
     verydeep("weights", "import", without_top(), "--out", "o.safetensors")
     ours = load("o.safetensors")
-    for family, out in (("caffe", "x.caffemodel"), ("keras", "x.weights.h5")):
+    for family, out in (
+        ("caffe", "x.caffemodel"),
+        ("matconvnet", "x.mat"),
+        ("keras", "x.weights.h5"),
+    ):
         verydeep("weights", "export", "o.safetensors", "--to", family, "--out", out)
         said = verydeep("weights", "import", out, "--out", "back.safetensors", "--overwrite")
         assert "back.safetensors: D without its top (to pool5)" in said.out, said.err
@@ -181,12 +186,17 @@ def test_a_provenance_that_would_write_over_the_terminal_is_shown_without(veryde
     ("family", "out", "line"),
     [
         ("caffe", "x.caffemodel", "; x.prototxt is written too and describes it"),
+        (
+            "matconvnet",
+            "x.mat",
+            "; it is loaded by dagnn.DagNN.loadobj(load('x.mat')) and wants RGB",
+        ),
         ("keras", "x.weights.h5", "its first layer now wants BGR, 0 to 255, minus its attribute"),
         ("timm", "x.pth", "its pixels are RGB, 0 to 255, minus 123.68 116.779 103.939; S"),
     ],
 )
 def test_norms_go_out_to_every_family(verydeep: Run, family: str, out: str, line: str) -> None:
-    """Folded away for those that have none like ours; a picture is named the same afterwards."""
+    """Folded away for Keras, whose VGGs have none; a picture is named the same afterwards."""
     network = network_with_norms("D")
     save(network, "ours.safetensors")
     said = verydeep("weights", "export", "ours.safetensors", "--to", family, "--out", out)
@@ -333,7 +343,7 @@ def test_a_folder_is_refused_before_our_weights_are_read(verydeep: Run) -> None:
     save(build("A", 2, width=0.125, crop=32), "run/best.safetensors")
     content = Path("run/best.safetensors").read_bytes()
     Path("run/best.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    for family in ("torchvision", "timm", "caffe", "keras", "onnx", "openvino", "torch-export"):
+    for family in WRITERS:
         for out in (".", "run"):
             said = verydeep("weights", "export", "run", "--to", family, "--out", out)
             assert said.mistake == f"verydeep: {out} is a folder; give --out a file in it"

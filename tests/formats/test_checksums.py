@@ -1,6 +1,6 @@
 """Which files of weights show that a bit was lost, as docs/weights.md has it: each loses one.
 
-Files are written by h5py, SciPy, PyTorch and safetensors, and by us for Caffe and ONNX.
+Files are written by h5py, SciPy, PyTorch and safetensors, and by us for Caffe, MatConvNet and ONNX.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.foreign_nets import random_weights
 from tests.importers import test_keras_weights as as_keras
 from tests.importers import test_matconvnet as as_matlab
 from verydeep.errors import UserError
-from verydeep.exporters import caffe, onnx
+from verydeep.exporters import caffe, matconvnet, onnx
 from verydeep.importers import families
 from verydeep.nets.network import Network, build
 
@@ -29,6 +29,7 @@ def ours() -> Network:
 
 UNSEEN: dict[str, Callable[[Path], object]] = {
     "w.caffemodel": lambda path: caffe.write(ours(), path),
+    "ours.mat": lambda path: matconvnet.write(ours(), path),
     "w.onnx": lambda path: onnx.write_onnx(ours(), path),
     "w.safetensors": lambda path: save_file(theirs.network("A").state_dict(), path),
     "plain.h5": lambda path: as_keras.keras2(path, random_weights()),

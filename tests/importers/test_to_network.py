@@ -17,9 +17,10 @@ import torch
 from tests.nets.test_folding import network as network_with_norms
 from verydeep.errors import UserError, one_line
 from verydeep.exporters import caffe as caffe_exporter
+from verydeep.exporters import matconvnet as matconvnet_exporter
 from verydeep.exporters import onnx as onnx_exporter
 from verydeep.exporters import state_dict as state_exporter
-from verydeep.importers import caffe, onnx, parameters_file, state_dict
+from verydeep.importers import caffe, matconvnet, onnx, parameters_file, state_dict
 from verydeep.importers.class_list import classes_in
 from verydeep.importers.other_nets import out_of_place
 from verydeep.importers.parameters import Parameters
@@ -325,6 +326,7 @@ def test_class_names_are_what_they_were() -> None:
     for write, path, read in (
         (onnx_exporter.write_onnx, "x.onnx", onnx.read),
         (caffe_exporter.write, "x.caffemodel", caffe.read),
+        (matconvnet_exporter.write, "x.mat", matconvnet.read),
         (
             lambda network, path: state_exporter.write(network, path, "timm"),
             "x.pth",

@@ -9,7 +9,7 @@ from verydeep.nets.network import Network
 from verydeep.nets.rewording import with_classes
 from verydeep.nets.rows import BatchNorm, Conv
 from verydeep.nets.words import read_table
-from verydeep.pictures.preprocessing import IMAGENET
+from verydeep.pictures.preprocessing import IMAGENET, Pixels
 
 
 def _block(channels: int, first: bool) -> list[str]:
@@ -92,12 +92,14 @@ def _narrowed(word: str) -> str:
     return f"{head}{dash}{max(2, int(channels) // 8)}{options}".replace(" -bn", "-bn")
 
 
-def drawn(words: tuple[str, ...], crop: int, name: str = "drawn", seed: int = 0) -> Network:
+def drawn(
+    words: tuple[str, ...], crop: int, name: str = "drawn", pixels: Pixels = IMAGENET
+) -> Network:
     """A net of these words whose biases and norms are drawn too, its scores of the order of 1."""
     table = read_table(name, words, crop)
     names = [f"c{i}" for i in range(table.class_count)]
-    built = Network.random(table, names, IMAGENET, "he", seed)
-    draw = torch.Generator().manual_seed(seed)
+    built = Network.random(table, names, pixels, "he", 0)
+    draw = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for key, tensor in built.state_dict().items():
             if key.endswith("running_var"):
@@ -105,13 +107,8 @@ def drawn(words: tuple[str, ...], crop: int, name: str = "drawn", seed: int = 0)
             elif key.endswith(("bias", "running_mean")):
                 tensor.normal_(0, 0.1, generator=draw)
         given = torch.rand(1, 3, crop, crop, generator=draw) - 0.5
-        last = built.get_submodule(next(iter(reversed(_layers(built)))))
-        for parameter in last.parameters():
-            parameter.div_(built(given).std())
+        rows = [row.name for row, _ in table.path({table.scores}) if isinstance(row, Conv)]
+        scale = built(given).std()
+        for parameter in built.get_submodule(rows[-1]).parameters():
+            parameter.div_(scale)
     return built
-
-
-def _layers(network: Network) -> list[str]:
-    """The convolutions and FC rows on the way to the scores."""
-    rows = network.table.path({network.table.scores})
-    return [row.name for row, _ in rows if isinstance(row, Conv)]

@@ -28,7 +28,9 @@ PROTOCOLS = (
 SERVED_PROTOCOLS = ("dense", "centre")
 TRANSFER_PROTOCOLS = ("draws", "voc2007", "voc2012", "action")
 ENGINES = ("winograd", "openvino", "onnxruntime", "torch")
-FAMILIES = ("torchvision", "timm", "caffe", "keras", "onnx", "openvino", "torch-export")
+FAMILIES = (
+    "torchvision", "timm", "caffe", "matconvnet", "keras", "onnx", "openvino", "torch-export",
+)  # fmt: skip
 TASKS = ("classify", "tag", "localise", "localise-single", "objects", "points", "embed")
 TUNED = ("all", "fc", "last")
 STUDIES = (

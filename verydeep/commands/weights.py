@@ -156,7 +156,7 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            help="torchvision, timm, caffe, keras, onnx, openvino or torch-export.",
+            help="torchvision, timm, caffe, matconvnet, keras, onnx, openvino or torch-export.",
             metavar="FAMILY",
             autocompletion=one_of(FAMILIES),
         ),
@@ -179,7 +179,8 @@ def export(
     onnx, openvino (a .xml, for which that must be installed) and torch-export
     (a .pt2) are whole programs: RGB pictures of any size go in, as uint8
     in the order B, H, W, C, and scores and posteriors come out. caffe wants a
-    .caffemodel, beside which goes a .prototxt, and keras a .weights.h5.
+    .caffemodel, beside which goes a .prototxt, matconvnet a .mat, and keras a
+    .weights.h5.
 
     With --int8 an onnx file holds 8-bit weights, and the errors of DATA's test
     part before and after are printed.

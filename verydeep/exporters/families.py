@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from verydeep.errors import UserError
-from verydeep.exporters import caffe, keras, onnx, openvino, state_dict, torch_export
+from verydeep.exporters import caffe, keras, matconvnet, onnx, openvino, state_dict, torch_export
 from verydeep.importers.keras import MEAN
 from verydeep.nets.folding import folded, without_mean
 from verydeep.nets.network import Network
@@ -40,6 +40,7 @@ WRITERS: dict[str, Callable[[Network, Path], str]] = {
     "torchvision": _state_dict("torchvision"),
     "timm": _state_dict("timm"),
     "caffe": _caffe,
+    "matconvnet": matconvnet.write,
     "keras": _keras,
     "onnx": onnx.write_onnx,
     "openvino": openvino.write_openvino,
@@ -47,7 +48,7 @@ WRITERS: dict[str, Callable[[Network, Path], str]] = {
 }
 """What `weights export --to` knows; each says in a line what it did beyond the tensors."""
 
-TAKES_OTHER_PIXELS = frozenset({"keras", "onnx", "openvino", "torch-export"})
+TAKES_OTHER_PIXELS = frozenset({"matconvnet", "keras", "onnx", "openvino", "torch-export"})
 """Families of files that want other pixels than the network does, and say which."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from verydeep.errors import UserError
 from verydeep.nets.rows import FC, PICTURE, BatchNorm, Conv, MaxPool, Places, ReLU, Row
+from verydeep.nets.special_rows import PLACED, Planes
 from verydeep.nets.table import Table
 
 
@@ -18,10 +19,9 @@ def refuse_kinds(table: Table, kinds: Collection[type[Row]], whom: str) -> None:
 
 def no_place(table: Table, row: Row, whom: str, what: str) -> UserError:
     """The refusal of a row, and `what` it is that a program has not."""
-    return UserError(
-        f"{whom} has no place for '{row.name}' ({what}) of {table.name}; take --to onnx, openvino "
-        f"or torch-export"
-    )
+    nowhere = isinstance(row, (*PLACED, Planes))
+    remedy = "keep our own file" if nowhere else "take --to onnx, openvino or torch-export"
+    return UserError(f"{whom} has no place for '{row.name}' ({what}) of {table.name}; {remedy}")
 
 
 def refuse_others(table: Table, kinds: Collection[type[Row]], whom: str) -> None:

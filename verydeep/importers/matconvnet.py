@@ -37,6 +37,7 @@ from verydeep.importers.matconvnet_layers import (
 from verydeep.importers.parameters import PIXELS, SCALE, Parameters
 from verydeep.limits import FormatError, as_float32, reading, start_of
 from verydeep.pictures.preprocessing import IMAGENET, RESIZE_RULES, Pixels
+from verydeep.weights import metadata
 
 FAMILY = "MatConvNet"
 
@@ -71,6 +72,11 @@ def _parameters(net: dict[str, Value]) -> Parameters:
     layers = [layer.with_parameters(values) for layer in layers]
     is_graph = "params" in net
     meta, notes = struct(net.get("meta")) or net, list[str]()
+    if own := text(meta.get(metadata.KEY)):
+        said = metadata.from_text(own)
+        if said.table is not None:
+            tensors = matconvnet_graph.tensors_of_ours(said.table, layers)
+            return Parameters(FAMILY, tensors, said.pixels, said.classes, (), said.table)
     normalization = struct(meta.get("normalization"))
     lrn = pooled = table = None
     try:

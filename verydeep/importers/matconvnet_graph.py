@@ -26,7 +26,8 @@ from verydeep.importers.known_graphs import KnownGraph, filled, known
 from verydeep.importers.layer_names import NOTHING
 from verydeep.importers.matconvnet_layers import MatLayer, as_ours, biases_of, norm_of, reads_of
 from verydeep.limits import FormatError
-from verydeep.nets.rows import Conv
+from verydeep.nets.rows import BatchNorm, Conv
+from verydeep.nets.table import Table
 
 USUAL_CROP = 224
 """Where the file tells none."""
@@ -69,6 +70,22 @@ def tensors_of(net: KnownGraph, layers: Sequence[MatLayer]) -> dict[str, np.ndar
         return found, biases_of(layers[place], len(found))
 
     return filled(net, filters, lambda places: norm_of(layers[places[0]]), lambda p: layers[p].name)
+
+
+def tensors_of_ours(table: Table, layers: Sequence[MatLayer]) -> dict[str, np.ndarray]:
+    """The tensors of a file of our own writing, whose layers have the names of its table's rows."""
+    named = {layer.name: layer for layer in layers}
+    tensors: dict[str, np.ndarray] = {}
+    for row in table.rows:
+        layer = named.get(row.name)
+        if isinstance(row, Conv) and layer is not None:
+            weight = tensors[f"{row.name}.weight"] = as_ours(layer.filters)
+            if row.bias:
+                tensors[f"{row.name}.bias"] = biases_of(layer, len(weight))
+        elif isinstance(row, BatchNorm) and layer is not None:
+            parts = norm_of(layer, row.epsilon)
+            tensors |= {f"{row.name}.{kind}": values for kind, values in parts.items()}
+    return tensors
 
 
 def _kind(layer: MatLayer) -> str:

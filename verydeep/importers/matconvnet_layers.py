@@ -119,20 +119,24 @@ def biases_of(layer: MatLayer, count: int) -> np.ndarray:
     return as_float32(numbers.reshape(-1, order="F"))
 
 
-def norm_of(layer: MatLayer) -> dict[str, np.ndarray]:
+def norm_of(layer: MatLayer, epsilon: float | None = None) -> dict[str, np.ndarray]:
     """A norm's arrays by our names, of its factors, summands and moments.
 
-    Moments are mean and deviation, of which the latter has the training's epsilon in it.
+    Moments are mean and deviation, of which the latter has the training's epsilon in it. Where that
+    is known it is taken off, else the variance is made one of our epsilon.
     """
     arrays = [numbers_of(each, f"the weights of '{layer.name}'") for each in layer.weights]
     count = arrays[0].size if arrays else 0
     if [each.size for each in arrays] != [count, count, 2 * count] or arrays[2].shape[1] != 2:
         raise FormatError(f"its layer '{layer.name[:40]}' has not a norm's factors and moments")
     with np.errstate(all="ignore"):
-        mean, variance = arrays[2][:, 0], as_float32(np.square(arrays[2][:, 1], dtype=np.float64))
+        mean, square = arrays[2][:, 0], np.square(arrays[2][:, 1], dtype=np.float64)
+        if epsilon is None:
+            variance = of_our_epsilon(as_float32(square), 0.0, f"'{layer.name[:40]}'")
+        else:
+            variance = as_float32(np.maximum(square - epsilon, 0))
     parts = {
-        "weight": arrays[0], "bias": arrays[1], "running_mean": mean,
-        "running_var": of_our_epsilon(variance, 0.0, f"'{layer.name[:40]}'"),
+        "weight": arrays[0], "bias": arrays[1], "running_mean": mean, "running_var": variance,
     }  # fmt: skip
     return {name: as_float32(values.reshape(-1)) for name, values in parts.items()}
 
