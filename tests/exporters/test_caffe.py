@@ -15,7 +15,8 @@ from google.protobuf import text_format
 
 from tests import caffe_nets
 from tests.conftest import images
-from tests.foreign_files import caffe_messages
+from tests.foreign_files import caffe_messages, damaged
+from tests.foreign_nets import refusal
 from tests.nets.others import ODD, drawn
 from verydeep.errors import UserError
 from verydeep.exporters.caffe import write, write_prototxt
@@ -181,3 +182,16 @@ def test_another_text_is_refused(change: tuple[str, str], line: str) -> None:
     Path("y.prototxt").write_text(text.replace(*change))
     with pytest.raises(UserError, match=f"^y.prototxt cannot be read as .*{line}"):
         caffe.read("x.caffemodel", "y.prototxt")
+
+
+def test_damaged_files_of_ours_are_read_or_refused_in_a_line() -> None:
+    words = ("conv3-4-bn /2 no bias", "[", "conv3-4-bn linear", "|", "]", "avepool", "FC-3",
+             "soft-max")  # fmt: skip
+    write(drawn(words, 16), "x.caffemodel")
+    lines = []
+    for content in damaged(Path("x.caffemodel").read_bytes(), 200, seed=1):
+        Path("d").write_bytes(content)
+        lines.append(refusal(lambda path: to_network(caffe.read(path), path), Path("d")))
+    said = [line for line in lines if line is not None]
+    assert 100 < len(said) < 200
+    assert not any("\n" in line for line in said)

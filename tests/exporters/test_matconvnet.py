@@ -16,6 +16,8 @@ from scipy.io import loadmat
 from torch import Tensor
 from torch.nn import functional as F
 
+from tests.foreign_files import damaged
+from tests.foreign_nets import refusal
 from tests.nets.others import ODD, drawn
 from verydeep.errors import UserError
 from verydeep.exporters.matconvnet import write
@@ -91,7 +93,8 @@ def scores(path: str, rgb: np.ndarray, end: str) -> Tensor:
         values[gives] = done(text(layer.type), layer.block[0, 0], read, held)
         if text(layer.name) == end:
             break
-    return values[end].flatten(1).float()
+    given: Tensor = values[end].flatten(1).float()
+    return given
 
 
 def done(kind: str, block: Any, read: list[Tensor], held: list[Any]) -> Tensor:
@@ -121,14 +124,16 @@ def done(kind: str, block: Any, read: list[Tensor], held: list[Any]) -> Tensor:
         case "BatchNorm":
             g, b = (torch.tensor(v.astype(np.float64)).view(-1, 1, 1) for v in held[:2])
             mu, sigma = torch.tensor(held[2].astype(np.float64)).T[:, :, None, None]
-            return g * (x - mu) / sigma + b
+            shifted: Tensor = g * (x - mu) / sigma + b
+            return shifted
         case "Sum":
             return torch.stack(read).sum(0)
         case "Concat":
             assert block.dim[0, 0] == 3
             return torch.cat(read, 1)
         case "DropOut" | "SoftMax" | "Sigmoid" as name:
-            return {"SoftMax": x.softmax(1), "Sigmoid": x.sigmoid()}.get(name, x)
+            given: Tensor = {"SoftMax": x.softmax(1), "Sigmoid": x.sigmoid()}.get(name, x)
+            return given
     raise AssertionError(kind)
 
 
@@ -158,7 +163,8 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
 
 @torch.inference_mode()
 def ours(network: Network, rgb: np.ndarray) -> Tensor:
-    return network(network.pixels.normalise(torch.from_numpy(rgb)))
+    given: Tensor = network(network.pixels.normalise(torch.from_numpy(rgb)))
+    return given
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -262,6 +268,19 @@ def test_what_it_has_not_is_refused_by_the_row(
     with pytest.raises(UserError, match=f"MatConvNet has no place for {line}"):
         write(drawn(words, 64, pixels=pixels), "x.mat")
     assert not Path("x.mat").exists()
+
+
+def test_damaged_files_of_ours_are_read_or_refused_in_a_line() -> None:
+    words = ("conv3-4-bn /2 no bias", "[", "conv3-4-bn linear", "|", "]", "avepool", "FC-3",
+             "soft-max")  # fmt: skip
+    write(drawn(words, 16), "x.mat")
+    lines = []
+    for content in damaged(Path("x.mat").read_bytes(), 200, seed=1):
+        Path("d.mat").write_bytes(content)
+        lines.append(refusal(lambda path: to_network(matconvnet.read(path), path), Path("d.mat")))
+    said = [line for line in lines if line is not None]
+    assert 100 < len(said) < 200
+    assert not any("\n" in line for line in said)
 
 
 def test_files_of_another_suffix_or_over_2_gb_are_not_written() -> None:
