@@ -140,7 +140,8 @@ def test_a_norm_is_two_layers_that_nothing_is_learnt_in() -> None:
     assert scale.scale_param.bias_term
     assert [*scale.bottom, *scale.top] == ["bn1_1", "bn1_1"]
     assert list(layers["relu1_1"].bottom) == ["bn1_1"]
-    assert not layers["conv1_1"].convolution_param.bias_term
+    said = layers["conv1_1"].convolution_param
+    assert (said.HasField("bias_term"), said.bias_term) == (True, False)  # by itself it is true
     assert len(layers["conv1_1"].blobs) == 1
 
 
