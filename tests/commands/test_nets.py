@@ -15,7 +15,13 @@ import pytest
 
 from tests.commands.test_commands import Run
 from tests.commands.test_commands import verydeep as verydeep  # a fixture
-from verydeep.evaluation.published_nets import PRINTED, PRINTED_OF_SMALL, best_of, printed_of
+from verydeep.evaluation.published_nets import (
+    PRINTED,
+    PRINTED_ACCURACIES,
+    PRINTED_OF_SMALL,
+    best_of,
+    printed_of,
+)
 from verydeep.nets import named
 
 
@@ -43,6 +49,20 @@ def test_one_is_told_by_its_papers_table_and_its_costs(verydeep: Run) -> None:
     assert "dense, S = 256, Q = 256                ICLR 2015, Table 3   27.0    8.8\n" in said
     assert "vgg16 is configuration D of Table 1" in verydeep("nets", "vgg16").out
     assert "lenet is LeNet-5 of LeCun et al." in verydeep("nets", "lenet").out
+
+
+def test_what_moves_and_faces_were_told_right_is_no_error(verydeep: Run) -> None:
+    """AlphaGo's Extended Data Table 3; FaceNet's 99.63 % of LFW's pairs."""
+    said = verydeep("nets", "alphago-256").out
+    assert "moves in games of Go         one symmetry              55.9\n" in said
+    assert "moves in games of Go         mean of 8 symmetries      57.0\n" in said
+    assert "Silver et al., 2016, Extended Data Table 3\n" in said
+    assert "errors in %" not in said
+    assert (
+        "pairs of LFW                 best of the paper's nets     99.63\n"
+        in verydeep("nets", "nn2").out
+    )
+    assert "told right" not in verydeep("nets", "D").out
 
 
 def test_it_is_scaled_as_others_are(verydeep: Run) -> None:
@@ -82,6 +102,7 @@ def test_a_page_sets_published_errors_beside_counts(verydeep: Run, tmp_path: Pat
     assert page.count("<svg") == 2
     assert ">GoogLeNet<" in page
     assert "<td>144 crops</td><td>-</td><td>7.89</td><td>7M</td><td>1.58G</td>" in page
+    assert "<td>pairs of LFW</td><td>best of the paper</td><td>97.35</td><td>119M</td>" in page
 
 
 def test_a_page_is_not_written_over_what_is_there(verydeep: Run) -> None:
@@ -95,7 +116,7 @@ def test_a_page_is_not_written_over_what_is_there(verydeep: Run) -> None:
 
 def test_what_was_printed_is_of_nets_that_there_are() -> None:
     """Each is a net of ours; the lowest of a net is its best line (He et al., Table 4)."""
-    for row in (*PRINTED, *PRINTED_OF_SMALL):
+    for row in (*PRINTED, *PRINTED_OF_SMALL, *PRINTED_ACCURACIES):
         assert named.is_known(row.net)
     best = best_of("ResNet-152")
     assert best is not None

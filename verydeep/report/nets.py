@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from verydeep.evaluation.published_nets import in_print, printed_of
+from verydeep.evaluation.published_nets import accuracies_of, in_print, printed_of
 from verydeep.nets import named
 from verydeep.nets.cost import MAKERS, Cost, RowCost
 from verydeep.nets.rows import PICTURE
@@ -57,8 +57,12 @@ def listing(table: Table, costed: Cost, size: tuple[int, int]) -> str:
     )
 
 
-def printed_errors(name: str) -> list[str]:
-    """What papers printed that a net errs, a line each; nothing where none did."""
+def printed(name: str) -> list[str]:
+    """What papers printed that a net errs or tells right, a line each; nothing where none did."""
+    return [*_errors(name), *_accuracies(name)]
+
+
+def _errors(name: str) -> list[str]:
     rows = [
         [
             row.shown,
@@ -71,6 +75,15 @@ def printed_errors(name: str) -> list[str]:
         return []
     head = ["errors in % as printed", "source", "top-1", "top-5"]
     return ["", text_table([head, *rows], left=2)]
+
+
+def _accuracies(name: str) -> list[str]:
+    rows = [[row.told, row.shown, in_print(row.accuracy)] for row in accuracies_of(name)]
+    if not rows:
+        return []
+    head = ["told right, in % as printed", "how", "accuracy"]
+    sources = dict.fromkeys(row.source for row in accuracies_of(name))
+    return ["", text_table([head, *rows], left=2), "; ".join(sources)]
 
 
 def _printed(name: str) -> Iterator[str]:

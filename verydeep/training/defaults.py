@@ -30,7 +30,7 @@ BESIDES = (
     "each",
     "micro_batch", "precision", "compiled", "bad_start", "bad_loss", "bad_picture", "seed", "split",
     "fold", "validation", "fall", "warm_up", "border", "area", "aspect", "mirror", "smoothing",
-    "disturb", "at_steps", "stairs", "mean_from",
+    "disturb", "at_steps", "stairs", "mean_from", "cut_by",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
 
@@ -88,7 +88,7 @@ def choose(
         for field in fields(Settings)
         if field.name in why or field.name not in untold
     }
-    initialisation.parsed(settings.initial)
+    initialisation.refuse_other_layers(table, settings.initial)
     if settings.tune != "all" and origin is None:
         raise UserError(
             f"tune is '{settings.tune}', which leaves the other layers as they are; say whose they "

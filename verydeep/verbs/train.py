@@ -109,7 +109,7 @@ def train(
             write_origin(folder, origin)
     folder = Path(ranks.broadcast(str(folder) if ranks.is_main else ""))
     announce(runtime.progress, dataset, choice, takes, folder)
-    for row in recipe.printed if recipe else ():
+    for row in (*recipe.printed, *recipe.accuracies) if recipe else ():
         runtime.progress.say(str(row))
     advice = None if recipe else instead(dataset, choice, runtime.machine)
     for line in filter(None, (advice, lost)):
