@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from textwrap import wrap
+from textwrap import fill, wrap
 
 from verydeep.evaluation.published_nets import accuracies_of, in_print, printed_of
 from verydeep.nets import named
@@ -38,6 +38,8 @@ def listing(table: Table, costed: Cost, size: tuple[int, int]) -> str:
     family = named.family_of(table.name)
     source = named.in_words(table.name)
     before = [] if family is None else [source, "", "\n\n".join(_printed(table.name)), ""]
+    if family is not None and (has := named.NETS[table.name].has):
+        before += [fill(f"{table.name} has {has}.", WIDTH, break_on_hyphens=False), ""]
     title = f"configuration {table.name}" if family is None else table.name
     biases = sum(row.biases for row in costed.rows)
     total = ["total", "", short(costed.values), short(sum(row.weights for row in costed.rows)),
@@ -97,14 +99,13 @@ def _printed(name: str) -> Iterator[str]:
 
 def _lines(table: Table, costed: Cost) -> Iterator[Sequence[str]]:
     """A line for each row that makes values, or for brackets as a whole."""
-    by_name = {row.name: row for row in costed.rows}
-    made = [row for row in costed.rows if row.kind in MAKERS]
+    made = {row.name: row for row in costed.rows if row.kind in MAKERS}
     if not any(word[0] in "([<" for word in table.words):
-        yield from (_line(row.name, [row]) for row in made)
+        yield from (_line(name, [row]) for name, row in made.items())
         return
-    yield _line(PICTURE, [by_name[PICTURE]])
+    yield _line(PICTURE, [made[PICTURE]])
     for count, rows in parts(table):
-        some = [by_name[row.name] for row in rows if by_name[row.name] in made]
+        some = [made[row.name] for row in rows if row.name in made]
         if some:
             many = f" and {count - 1} more" if count > 1 else ""
             yield _line(f"{some[-1].name}{many}", some)
