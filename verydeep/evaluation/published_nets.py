@@ -105,7 +105,7 @@ class PrintedAccuracy:
 
     def __str__(self) -> str:
         return (
-            f"{self.net} as printed: {self.accuracy:g} % of {self.told} right, {self.shown} "
+            f"printed of {self.net}: {self.accuracy:g} % of {self.told} right, {self.shown} "
             f"({self.source})"
         )
 
