@@ -7,18 +7,20 @@ layers of A; Glorot's initialisation makes that unnecessary.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from tests.conftest import images
+from verydeep import save
 from verydeep.errors import UserError
 from verydeep.nets.network import build
 from verydeep.runtime.machine import Machine
 from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime
 from verydeep.studies import initialisation as module
-from verydeep.studies.initialisation import INITIALS, NETS, Initialisation, initialisation
+from verydeep.studies.initialisation import INITIALS, NETS, FromA, Initialisation, initialisation
 from verydeep.studies.signals import Signals, signals
 
 CROP, WIDTH, CLASSES = 32, 0.125, 4
@@ -108,6 +110,23 @@ def test_nets_with_norms_and_other_beginnings_can_be_asked_for() -> None:
         runtime=Runtime(Machine("cpu", 1), progress=Progress()),
     )  # fmt: skip
     assert [(s.net, s.initial) for s in found.signals] == [("A-BN", "gaussian:0.3")]
+
+
+def test_deeper_nets_begin_with_layers_of_a_too() -> None:
+    """The layers that the paper names (Sect. 3.1), the last among them, put in here by hand."""
+    a = build("A", CLASSES, width=WIDTH, crop=CROP, fc=24, initial="he", seed=5)
+    save(a, "a.safetensors")
+    found = initialisation(
+        SHOWN, LABELS, CLASSES, WIDTH, CROP, 0, nets=("A", "D", "D-BN"), initials=("he",), fc=24,
+        after={"A": FromA(Path("a.safetensors"), "glorot")},
+        runtime=Runtime(Machine("cpu", 1), progress=Progress()),
+    )  # fmt: skip
+    begun = [(s.net, s.initial) for s in found.signals]
+    assert begun == [("A", "he"), ("D", "he"), ("D", "from A"), ("D-BN", "he")]
+    d = build("D", CLASSES, width=WIDTH, crop=CROP, fc=24, initial="glorot", seed=0)
+    for layer in ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8"):
+        d.get_submodule(layer).load_state_dict(a.get_submodule(layer).state_dict())
+    assert signals_of(found, "D", "from A") == signals(d, "from A", SHOWN, LABELS)
 
 
 def test_pictures_of_another_size_are_refused() -> None:

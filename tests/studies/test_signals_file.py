@@ -13,7 +13,7 @@ from verydeep.studies.initialisation import Initialisation
 from verydeep.studies.signals import LayerSignals, Signals
 from verydeep.studies.signals_file import Measured, load_signals, save_signals
 
-OF = Measured("drawn:40x48", 0, 0, 32, 64, 32, 0.125)
+OF = Measured("drawn:40x48", 0, 0, 32, 64, 32, 0.125, 512, ("ab12", "cd34"))
 FIRST = LayerSignals("conv1_1", -0.1, 1 / 3, 0.25, 1e-300, 2.5, 0.7, 0.71)
 NORMED = LayerSignals("conv1_2", 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, None)
 BURST = LayerSignals("conv2_1", math.inf, math.inf, 0.0, math.inf, -math.inf, math.inf, 5.5)

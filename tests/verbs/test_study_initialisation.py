@@ -35,8 +35,8 @@ def _least(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ways, "_ENDS", {ways.PLAINLY: ""})
     monkeypatch.setattr(deep_stack, "UNITS", 20)
     monkeypatch.setattr(deep_stack, "INPUTS", 50)
-    monkeypatch.setattr(beginnings, "NETS", ("A",))
-    few = partial(initialisation, nets=("A",), initials=("he", "gaussian:100"), reruns=5)
+    monkeypatch.setattr(beginnings, "NETS", ("A", "B"))
+    few = partial(initialisation, nets=("A", "B"), initials=("he", "gaussian:100"), reruns=5)
     monkeypatch.setattr(beginnings, "initialisation", few)
 
 
@@ -74,7 +74,8 @@ def test_what_fails_is_shown_and_counts_as_an_answer_that_looks_at_nothing(
     row = f"| from A | without norms | - | {np.mean(errors):.1f} ± {np.std(errors, ddof=1):.1f} |"
     assert row in text
     assert [judged.finding.key for judged in found.judged] == ["F14"]
-    assert "### A: deviation of values" in text
+    assert "### A: deviation of values\n\n| layer | he | gaussian:100 |\n" in text
+    assert "### B: deviation of values\n\n| layer | he | gaussian:100 | from A |\n" in text
     assert "The lecture's deep stack" in page
 
     assert to_do().left == ()

@@ -7,9 +7,11 @@ scikit-learn's LinearSVC on descriptors that are put together here.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -83,6 +85,8 @@ def test_each_net_is_tested_in_each_way_and_both_of_them_stacked() -> None:
     assert second.evidence.claim.errors == pytest.approx((13.8, 14.9))
     assert found.untested == ()
     page = Path("s/report.html").read_bytes()
+    links = [unquote(link) for link in re.findall('<a href="([^"]+)">', page.decode())]
+    assert {*links} == {p.relative_to("s").as_posix() for p in Path("s").rglob("draw-*")}
     assert answer(done(NETS), json=False) == said
     assert (Path("s/study.md").read_text(), Path("s/report.html").read_bytes()) == (text, page)
     data = json.loads(answer(found, json=True))

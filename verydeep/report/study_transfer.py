@@ -5,12 +5,14 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 from textwrap import wrap
+from urllib.parse import quote
 
 from verydeep.files import write_atomic
 from verydeep.report.html import CUE, section, table, write_html
 from verydeep.report.study_markdown import lines_of
 from verydeep.report.study_rows import VERDICT_HEAD, cells_of, in_short, spread
 from verydeep.report.tables import percent, text_table
+from verydeep.studies.findings import Place
 from verydeep.studies.transfer import TABLE, places, printed
 from verydeep.verbs.study import Judged
 from verydeep.verbs.study_transfer import StudiedTransfer
@@ -55,7 +57,10 @@ def write_page(found: StudiedTransfer) -> Path:
     """Writes the page of a study in its folder; gives its path."""
     planned = found.planned
     title = f"The paper's study of transfer on {escape(Path(planned.dataset.where).name)}"
-    rows = [(escape(f"{net}, {way}"), *map(escape, rest)) for net, way, *rest in _rows(found)]
+    rows = [
+        (escape(f"{net}, {way}"), *map(escape, rest), _linked(found, (TABLE, net, way)))
+        for net, way, *rest, _ in _rows(found)
+    ]
     first, _, *others = head_of(found)
     sections = [
         f"<header><p>verydeep</p><h1>{title}</h1></header>",
@@ -111,6 +116,14 @@ def _rows(found: StudiedTransfer) -> list[tuple[str, ...]]:
         for paper in [printed(planned.nets, planned.like, place, planned.figure)]
         for figures in [found.figures(place)]
     ]  # fmt: skip
+
+
+def _linked(found: StudiedTransfer, place: Place) -> str:
+    """The figure of each draw, which leads to the score file of its test."""
+    paths = [found.planned.path(place, i) for i in range(len(found.planned.drawn.draws))]
+    places = [escape(quote(path.relative_to(found.planned.folder).as_posix())) for path in paths]
+    words = map(percent, found.figures(place))
+    return ", ".join(f'<a href="{to}">{w}</a>' for to, w in zip(places, words, strict=True))
 
 
 def _claims(judged: Judged) -> str:

@@ -53,6 +53,16 @@ def plan(size: Size, seeds: Sequence[int]) -> Plan:
     return Plan(tuple(steps))
 
 
+def halves_of_a(seed: int, size: Size) -> dict[str, str]:
+    """The trainings of that seed whose layers D begins with, by their nets: A and A with norms."""
+    return {f"A{_ENDS[column]}": f"{_name(FROM_A, column, size)}-{seed}-A" for column in _ENDS}
+
+
+def beside_a(size: Size) -> str:
+    """How what A does not give begins: as A began."""
+    return GAUSSIAN if size.is_papers else GLOROT
+
+
 def _name(beginning: str, column: str, size: Size) -> str:
     """The name of trainings, less the seed; those of other studies are called as they are there."""
     if beginning == PLAIN["initial"] and not size.is_papers:
@@ -94,9 +104,9 @@ def _after_a(column: str, size: Size, seeds: Sequence[int]) -> Iterator[Training
 def _both(
     name: str, column: str, size: Size, epochs: int, seed: int, **own: Any
 ) -> Iterator[Training]:
-    """A and then D; what A does not give begins as A began."""
+    """A and then D."""
     first, last = _halves(epochs)
-    own["initial"] = GAUSSIAN if size.is_papers else GLOROT
+    own["initial"] = beside_a(size)
     ends = _ENDS[column]
     yield _training(f"{name}-A", f"A{ends}", size, first, seed, **own)
     yield _training(name, f"D{ends}", size, last, seed, after=f"{name}-A", tune="all", **own)

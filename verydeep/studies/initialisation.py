@@ -6,9 +6,10 @@ initialisation (Sect. 3.1), the same for the same seed, however many threads the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -22,16 +23,27 @@ from verydeep.pictures.preprocessing import IMAGENET
 from verydeep.runtime import memory
 from verydeep.runtime.runtime import Runtime
 from verydeep.runtime.threads import in_order, one_thread_each
+from verydeep.studies.beginnings import FROM_A
 from verydeep.studies.deep_stack import RERUNS, Reruns
 from verydeep.studies.deep_stack import reruns as reruns_of_stack
 from verydeep.studies.signals import Signals, signals
 from verydeep.training.footprint import KERNEL, bytes_of_values
+from verydeep.weights.file import read_info
+from verydeep.weights.warm_start import start_from
 
 NETS = (*"ABCDE", *(f"{net}{NORM_NAME}" for net in "ABCDE"))
 """The paper's, without norms and with them."""
 INITIALS = ("gaussian:0.01", "gaussian:0.1", "whole-gaussian:0.01", "glorot", "he")
 """What is compared: the deviation in circulation, the paper's variance of 0.01 read literally, the
 first with the gains that it has in a whole net, and what makes either unnecessary."""
+
+
+@dataclass(frozen=True)
+class FromA:
+    """Weights of a trained A, and what the layers begin with that it does not give."""
+
+    path: Path
+    rest: str
 
 
 @dataclass(frozen=True)
@@ -61,13 +73,17 @@ def initialisation(
     *,
     nets: Sequence[str] = NETS,
     initials: Sequence[str] = INITIALS,
+    after: Mapping[str, FromA] | None = None,
+    fc: int | None = None,
     reruns: int = RERUNS,
     runtime: Runtime | None = None,
 ) -> Initialisation:
     """All of it, for nets of one width and crop ("D-BN" has norms), of pictures of that crop.
 
-    Nets are worked on side by side, as many as there is memory for. Raises UserError for pictures
-    of another size, for what `vgg.table` and `initialise` refuse, and where memory is lacking.
+    `after` are weights of a trained "A", with which deeper nets begin too, and of an "A-BN", with
+    which those with norms do. Nets are worked on side by side, as many as there is memory for.
+    Raises UserError for pictures of another size, for what `vgg.table`, `initialise` and
+    `start_from` refuse, and where memory is lacking.
     """
     if images.shape[2:] != (crop, crop):
         raise UserError(
@@ -75,8 +91,11 @@ def initialisation(
             f"give pictures of {crop} x {crop}"
         )
     runtime = runtime or Runtime()
-    cases = [(vgg.table(net, classes, width, crop), name) for net in nets for name in initials]
-    threads = _at_once([table for table, _ in cases], len(images), runtime)
+    tables = {net: vgg.table(net, classes, width, crop, fc) for net in nets}
+    cases = [
+        (table, initial) for net, table in tables.items() for initial in _of(net, initials, after)
+    ]
+    threads = _at_once([*tables.values()], len(images), runtime)
     found: list[Signals] = []
     with one_thread_each():
         work = partial(_begun, images=images, labels=labels, seed=seed)
@@ -86,9 +105,22 @@ def initialisation(
     return Initialisation(reruns_of_stack(seed, reruns, runtime), tuple(found))
 
 
-def _begun(case: tuple[Table, str], images: Tensor, labels: Tensor, seed: int) -> Signals:
+def _of(
+    net: str, initials: Sequence[str], after: Mapping[str, FromA] | None
+) -> Sequence[str | FromA]:
+    """All that a net begins with: of a trained A what is deeper than it alone."""
+    a = f"A{NORM_NAME}" if net.endswith(NORM_NAME) else "A"
+    return [*initials, *([after[a]] if after and a in after and net != a else [])]
+
+
+def _begun(case: tuple[Table, str | FromA], images: Tensor, labels: Tensor, seed: int) -> Signals:
     """The signals of a network that begins so."""
     table, initial = case
+    if isinstance(initial, FromA):
+        names = read_info(initial.path).classes
+        network = Network.random(table, names, IMAGENET, initial.rest, seed)
+        start_from(network, initial.path)
+        return signals(network.to(images.device), FROM_A, images, labels)
     names = [str(k) for k in range(table.class_count)]
     network = Network.random(table, names, IMAGENET, initial, seed).to(images.device)
     return signals(network, initial, images, labels)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from verydeep import schema, tensors_file
-from verydeep.schema import Count, Line, MisfitError, Seed
+from verydeep.schema import Count, Line, MisfitError, Seed, Sha256
 from verydeep.studies.deep_stack import CASES, Draw, Reruns
 from verydeep.studies.initialisation import Initialisation
 from verydeep.studies.signals import LayerSignals, Signals
@@ -29,7 +29,10 @@ FIGURES = tuple(field.name for field in fields(LayerSignals) if field.name != "l
 
 @dataclass(frozen=True)
 class Measured:
-    """What signals were measured of: the pictures, and the sizes of the nets they were shown to."""
+    """What signals were measured of: the pictures, and the sizes of the nets they were shown to.
+
+    `after` are the hashes of the weights of A that nets began with.
+    """
 
     data: Line
     split: Seed
@@ -38,6 +41,8 @@ class Measured:
     scale: Count
     crop: Count
     width: float
+    fc: Count | None = None
+    after: tuple[Sha256, ...] = ()
 
 
 @dataclass(frozen=True)

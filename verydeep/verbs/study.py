@@ -125,6 +125,6 @@ def study(
     carry_out(found.work, runtime)
     signals = None
     if INITIALISATION in found.names:
-        signals = signals_of(found.dataset, found.size, split, found.work.folder, runtime)
+        signals = signals_of(found.dataset, found.size, split, found.seeds[0], found.work, runtime)
     done = filled(found.tables, found.seeds, found.work, found.datasets)
     return Studied(found, done, signals)
