@@ -67,7 +67,7 @@ IDS = [
 
 SINCE = [
     "at_steps", "stairs", "area", "aspect", "mirror", "border", "smoothing", "disturb", "mean_from",
-    "each",
+    "each", "cut_by",
 ]  # fmt: skip
 """Settings that runs of before do not tell."""
 

@@ -23,6 +23,7 @@ from verydeep.go.planes import planes, symmetric, symmetric_point
 from verydeep.go.symmetries import with_symmetries
 from verydeep.nets.special_layers import Planes
 from verydeep.pictures.preprocessing import Pixels
+from verydeep.training.recipes import recipe
 
 SMALL: dict[str, Any] = {
     "net": "alphago128",
@@ -69,6 +70,17 @@ def test_a_folder_of_games_is_positions_and_moves() -> None:
         assert torch.equal(layer(code)[0], torch.from_numpy(planes(position)).float())
         assert part.labels[i] == point
         assert part.names[i] == f"{path.name}/move {i + 1}"
+
+
+def test_the_papers_recipe_trains_on_games_in_as_few_epochs_as_are_asked_for() -> None:
+    """2 games of 8 moves in 8 symmetries are 8 steps of 16; 340 million steps become those, and
+    halvings after 80, 160, 240 and 320 of them come after 1, 3, 5 and 7 (rounded down)."""
+    games, mine = folder(3, moves=8, where=MIDDLE), recipe("alphago128")
+    found = verydeep.train(games, "run", TWO_CORES, recipe=mine, width=0.0625, epochs=1)
+    assert found.settings.at_steps == (1, 3, 5, 7, 8)
+    assert (found.settings.cut_by, found.settings.momentum, found.settings.decay) == (2, 0, 0)
+    assert [epoch.step for epoch in found.epochs] == [8]
+    assert found.epochs[0].rate == pytest.approx(0.003 / 16)
 
 
 def test_games_beside_pictures_and_links_to_themselves_leave_pictures_what_they_are() -> None:

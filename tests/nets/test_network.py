@@ -230,6 +230,24 @@ def test_initial_weights_have_the_deviation_of_their_name(initial: str, std: flo
     assert not network.get_parameter("conv2_1.bias").any()
 
 
+def test_biases_begin_as_the_name_says_in_all_layers_or_in_some() -> None:
+    """AlexNet's at 1 behind the second, fourth and fifth convolution and in hidden FC layers;
+    DeepFace's at 0.5, those of untied layers too; the weights are those without."""
+    ones = ("conv2_1", "conv3_2", "conv3_3", "fc4", "fc5")
+    named = f"gaussian:0.01 bias 1 in {','.join(ones)}"
+    alex = build("AlexNet", 10, width=0.125, crop=67, initial=named)
+    plain = build("AlexNet", 10, width=0.125, crop=67, initial="gaussian:0.01")
+    for name, values in alex.named_parameters():
+        layer, _, kind = name.rpartition(".")
+        if kind == "bias":
+            assert set(values.tolist()) == {1.0 if layer in ones else 0.0}
+        else:
+            assert torch.equal(values, plain.get_parameter(name))
+    deep = build("DeepFace", 10, width=0.25, crop=152, initial="glorot bias 0.5")
+    assert deep.get_parameter("local2_2.bias").eq(0.5).all()
+    assert deep.get_parameter("fc3.bias").eq(0.5).all()
+
+
 def test_a_narrow_net_may_begin_with_the_gains_of_the_whole_one() -> None:
     """sqrt(fan in) x deviation, by hand: 576 and 4096 terms are summed in the whole A by conv2_1
     and fc7, 512 x 7 x 7 by fc6; here 72, 512, and 64 x 2 x 2."""
@@ -290,6 +308,12 @@ def test_the_same_seed_gives_the_same_network() -> None:
         (lambda: read_table("X", ["conv3-8", "bogus"], 32), "'bogus' is no row"),
         (lambda: build("A", 2, initial="zeros"), "no initialisation 'zeros'; there are glorot, he"),
         (lambda: build("A", 2, initial="gaussian:-1"), "no initialisation 'gaussian:-1'"),
+        (lambda: build("A", 2, initial="he bias x"), "no initialisation 'he bias x'; there are"),
+        (lambda: build("A", 2, initial="he bias nan in fc6"), "no initialisation 'he bias nan"),
+        (
+            lambda: build("A", 2, width=0.125, crop=32, initial="he bias 1 in conv9_1"),
+            "A has no layer conv9_1 whose biases begin so; there are conv1_1, conv2_1",
+        ),
         (
             lambda: build("D", 2, width=0.125, crop=32).activations(images(1, 32, 32), ["conv5_4"]),
             "no layer 'conv5_4' in configuration D; its last convolution is 'conv5_3'",

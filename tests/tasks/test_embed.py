@@ -28,6 +28,7 @@ from verydeep.randomness import generator
 from verydeep.runtime.distributed import Ranks
 from verydeep.tasks.embed import EMBED, triplet_losses
 from verydeep.training.balance import grouped_draws
+from verydeep.training.defaults import choose
 from verydeep.training.loader import CropSource, batches
 from verydeep.training.settings import Settings
 from verydeep.training.state import Training, tuned_layers
@@ -128,6 +129,15 @@ def test_a_batch_has_several_pictures_of_an_identity_or_all_there_are() -> None:
         assert max(counts) == 4
         assert len({*batch.tolist()}) == 20
     assert [*found] != [*grouped_draws(labels, len(labels), 20, 4, generator(1, "order"))]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_batch_without_a_triplet_is_refused(batch: int) -> None:
+    """Two of one identity and one of another are three."""
+    part = open_dataset("drawn:40x48").train
+    with pytest.raises(UserError, match=f"a batch of {batch} is too small for task embed, .* 3 at"):
+        choose(part, TWO_CORES.machine, {**SMALL, "batch": batch})
+    assert choose(part, TWO_CORES.machine, {**SMALL, "batch": 3}).settings.sampling == "grouped"
 
 
 def test_a_small_batch_still_has_two_identities() -> None:

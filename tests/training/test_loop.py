@@ -36,7 +36,7 @@ from verydeep.runtime.progress import SILENT
 from verydeep.runtime.runtime import Runtime
 from verydeep.tasks.classify import CLASSIFY
 from verydeep.tasks.task import Judgement
-from verydeep.training.defaults import choose
+from verydeep.training.defaults import choose, refuse_without_effect
 from verydeep.training.loader import (
     Augmentation,
     CropSource,
@@ -581,6 +581,62 @@ def test_a_mistaken_setting_is_named(given: dict[str, Any], message: str) -> Non
         choose(part, TWO_CORES.machine, given)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"stairs": (0.9, 2)}, "stairs is for fall=stairs, and fall is cosine; leave it out, or t"),
+        ({"net": "A", "at_steps": (3, 9)}, "at_steps is for fall=steps, and fall is plateau; leav"),
+        (
+            {"patience": 3},
+            "patience is for fall=plateau, and fall is cosine; .* --set fall=plateau",
+        ),
+        ({"cut_by": 2.0}, "cut_by is for fall=plateau or steps, and fall is cosine"),
+        ({"each": 8}, "each is for sampling=grouped, and sampling is plain"),
+        ({"views": 2}, "views are what --cached keeps; leave it out, or take --cached"),
+        ({"dropout": 0.3}, "dropout changes nothing of A-BN with --fc 0, which has no hidden FC"),
+        ({"net": "ResNet-8", "dropout": 0.3}, "dropout changes nothing of ResNet-8, which has no"),
+        ({"fall": "stairs"}, r"fall is stairs, .* say how they fall, --set 'stairs=\[0.96, 8\]'"),
+    ],
+)
+def test_what_would_change_nothing_is_refused_where_it_is_asked_for(
+    given: dict[str, Any], message: str
+) -> None:
+    part = open_dataset("drawn:100x64").train
+    settings = choose(part, TWO_CORES.machine, given).settings
+    with pytest.raises(UserError, match=message):
+        refuse_without_effect(given, settings)
+
+
+def test_settings_with_an_effect_are_not_refused_nor_are_a_recipes_or_a_plans() -> None:
+    part, machine = open_dataset("drawn:100x64").train, TWO_CORES.machine
+    for given in (
+        {"fall": "steps", "at_steps": (3, 9), "cut_by": 2.0},
+        {"fall": "plateau", "patience": 3, "cut_by": 2.0, "latest_cuts": (0.5,)},
+        {"fall": "stairs", "stairs": (0.9, 2)},
+        {"fc": 64, "dropout": 0.3},
+        {"task": "embed", "each": 8},
+        {"net": "A", "dropout": 0.3, "patience": 3},
+    ):
+        refuse_without_effect(given, choose(part, machine, given).settings)
+    mine = Recipe("mine", {"net": "A-BN", "fc": 0, "crop": 32, "patience": 3, "fall": "cosine"})
+    asked: dict[str, Any] = {"epochs": 3, "batch": 20}
+    refuse_without_effect(asked, choose(part, machine, asked, mine).settings)
+    with pytest.raises(UserError, match="stairs is for fall=stairs, and fall is plateau"):
+        train("drawn:40x48", "run", TWO_CORES, **SMALL, epochs=1, stairs=(0.9, 2))
+    assert not Path("run").exists()
+    assert train("drawn:40x48", "run", TWO_CORES, planned=True, **SMALL, epochs=1, stairs=(0.9, 2))
+
+
+def test_pixels_of_weights_are_divided_as_those_weights_have_it_and_not_as_asked() -> None:
+    run = train("drawn:40x48", "run", TWO_CORES, **SMALL, epochs=1, divide=True)
+    more: dict[str, Any] = {"start": str(run.folder), "epochs": 1, "batch": 10}
+    with pytest.raises(UserError, match="divide is true, and pixels are those of .*run, as it was"):
+        train("drawn:40x48", "on", TWO_CORES, **more, divide=True)
+    settings = Settings(start="run", divide=True)
+    assert "divide" not in command_line("drawn:40x48", settings)
+    assert "--set divide=true" in command_line("drawn:40x48", replace(settings, start=None))
+
+
 # --- the folder of a run
 
 
@@ -698,6 +754,8 @@ def given_by(command: str) -> dict[str, Any]:
         ({}, None), ({"net": "A"}, None), ({"net": "B-BN", "fc": 24}, None),
         ({"width": 0.25}, "quick"),
         ({"net": "A-BN"}, "A-256"), ({"crop": 64, "width": 0.125}, "D-256"), ({"batch": 17}, None),
+        ({}, "AlexNet"), ({"epochs": 3}, "OverFeat-fast"), ({"epochs": 4}, "AlphaGo-128"),
+        ({}, "NN2"),
     ],
 )  # fmt: skip
 def test_the_command_that_is_printed_trains_the_same_net_again(
@@ -706,10 +764,13 @@ def test_the_command_that_is_printed_trains_the_same_net_again(
     part, machine = open_dataset("drawn:60x64").train, Machine(device, 2)
     given = given if "batch" in given else {**given, "batch": 30}
     first = choose(part, machine, given, recipe(named) if named else None).settings
-    again = choose(part, machine, given_by(command_line("drawn:60x64", first))).settings
+    said = given_by(command_line("drawn:60x64", first))
+    again = choose(part, machine, said).settings
+    refuse_without_effect(said, again)
     told = {name for name in vars(first) if name not in first.without_effect} - {"fc"}
     assert {n: getattr(again, n) for n in told} == {n: getattr(first, n) for n in told}
-    assert again.sizes.table(["FC-10"]).words == first.sizes.table(["FC-10"]).words
+    last = ["FC-10", "soft-max"]
+    assert again.sizes.table(last).words == first.sizes.table(last).words
 
 
 def test_toml_is_read_back_as_it_was() -> None:

@@ -13,6 +13,7 @@ from verydeep.datasets import open_dataset
 from verydeep.errors import UserError
 from verydeep.tasks.classify import CLASSIFY
 from verydeep.training.defaults import choose
+from verydeep.training.neighbours import NEIGHBOURS
 from verydeep.training.recipes import RECIPES, recipe, settings_of
 from verydeep.training.settings import Settings
 from verydeep.training.state import Epoch, Schedule
@@ -54,12 +55,15 @@ def test_residual_nets_are_trained_as_section_3_4_says(depth: int) -> None:
 
 def test_alexnet_and_googlenet_are_trained_as_far_as_their_papers_print_it() -> None:
     """ "batch size of 128 examples, momentum of 0.9, and weight decay of 0.0005 [...] Gaussian
-    distribution with standard deviation 0.01 [...] initialized at 0.01 [...] 90 cycles"; "8 % and
+    distribution with standard deviation 0.01 [...] neuron biases in the second, fourth, and fifth
+    convolutional layers, as well as in the fully-connected hidden layers, with the constant 1 [...]
+    initialized at 0.01 [...] 90 cycles"; "8 % and
     100 % of the image area [...] aspect ratio [...] 3/4 and 4/3", "decreasing [...] by 4 % every 8
     epochs"."""
     alex = settings("AlexNet")
     assert (alex.batch, alex.momentum, alex.decay, alex.rate) == (128, 0.9, 5e-4, 0.01)
     assert (alex.epochs, alex.scale, alex.dropout, alex.colour) == (90, (256, 256), 0.5, 0.1)
+    assert alex.initial == "gaussian:0.01 bias 1 in conv2_1,conv3_2,conv3_3,fc4,fc5"
     assert RECIPES["AlexNet"].printed[0].top5 == 18.2
     inception = settings("GoogLeNet")
     assert (inception.area, inception.aspect) == (0.08, 4 / 3)
@@ -68,10 +72,102 @@ def test_alexnet_and_googlenet_are_trained_as_far_as_their_papers_print_it() -> 
     assert [row.top5 for row in RECIPES["GoogLeNet"].printed] == [10.07, 9.15, 7.89]
 
 
+def test_zfnet_is_trained_as_its_section_3_says() -> None:
+    """ "mini-batch size of 128 [...] learning rate of 10^-2, in conjunction with a momentum term of
+    0.9 [...] Dropout [...] rate of 0.5 [...] weights initialized to 10^-2 and biases set to 0 [...]
+    70 epochs"; Table 2: 38.4 and 16.5, and 37.5 and 16.0 of the larger."""
+    for name, errors in (("ZFNet-a", (38.4, 16.5)), ("ZFNet-b", (37.5, 16.0))):
+        one = settings(name)
+        assert (one.net, one.crop, one.scale) == (name, 224, (256, 256))
+        assert (one.batch, one.rate, one.momentum, one.dropout) == (128, 0.01, 0.9, 0.5)
+        assert (one.epochs, one.initial, one.colour) == (70, "gaussian:0.01", 0)
+        (printed,) = RECIPES[name].printed
+        assert (printed.top1, printed.top5) == errors
+
+
+@pytest.mark.parametrize(
+    ("name", "crop", "error"), [("OverFeat-fast", 231, 16.39), ("OverFeat-accurate", 221, 14.18)]
+)
+def test_overfeats_rate_is_halved_after_its_epochs(name: str, crop: int, error: float) -> None:
+    """ "momentum term of 0.6 and an l2 weight decay of 1 x 10^-5. The learning rate is initially
+    5 x 10^-2 and is successively decreased by a factor of 0.5 after (30, 50, 60, 70, 80) epochs";
+    mini-batches of 128, weights from (0, 1 x 10^-2)."""
+    one = settings(name)
+    assert (one.net, one.crop, one.scale, one.initial) == (name, crop, (256, 256), "gaussian:0.01")
+    assert (one.batch, one.momentum, one.decay, one.divide) == (128, 0.6, 1e-5, True)
+    schedule, rates = Schedule(one, CLASSIFY.watched), []
+    for number in range(one.epochs):
+        schedule.begin(number)
+        rates.append(schedule.rate(10 * number, 10))
+        assert not schedule.ended_by(Epoch(number + 1, 0, 0, 0, 0, {"top1": 50.0}, 0, 0))
+    lasts = (30, 20, 10, 10, 10, 10)
+    assert rates == pytest.approx(
+        [0.05 / 2**n for n, epochs in enumerate(lasts) for _ in range(epochs)]
+    )
+    (printed,) = RECIPES[name].printed
+    assert printed.top5 == error
+
+
+def test_nin_is_trained_as_it_was_released() -> None:
+    """Its solver: a batch of 64, 0.01, by 10 after every 200,000 of 450,000 steps, 0.9, 5e-4."""
+    one = settings("NiN")
+    assert (one.net, one.crop, one.batch, one.momentum, one.decay) == ("NiN", 224, 64, 0.9, 5e-4)
+    schedule = Schedule(one, CLASSIFY.watched)
+    at = (0, 199_999, 200_000, 399_999, 400_000, 449_999)
+    assert [schedule.rate(step, 100) for step in at] == pytest.approx(
+        [0.01, 0.01, 1e-3, 1e-3, 1e-4, 1e-4]
+    )
+    assert schedule.ended_by(Epoch(1, 450_000, 0, 0, 0, {}, 0, 0))
+
+
+@pytest.mark.parametrize("k", [128, 192, 256, 384])
+def test_alphago_is_trained_as_its_methods_say(k: int) -> None:
+    """ "340 million training steps", "mini-batches of 16", a step size of "0.003 [...] halved every
+    80 million training steps, without momentum terms"; accuracies of Extended Data Table 3."""
+    one = settings(f"AlphaGo-{k}")
+    assert (one.net, one.crop, one.batch, one.momentum) == (f"AlphaGo-{k}", 19, 16, 0)
+    schedule, million = Schedule(one, CLASSIFY.watched), 1_000_000
+    at = (0, 80 * million - 1, 80 * million, 160 * million, 240 * million, 320 * million)
+    rates = [schedule.rate(step, 100) for step in at]
+    assert rates == pytest.approx([3e-3, 3e-3, 1.5e-3, 7.5e-4, 3.75e-4, 1.875e-4])
+    assert not schedule.ended_by(Epoch(1, 339 * million, 0, 0, 0, {}, 0, 0))
+    assert schedule.ended_by(Epoch(1, 340 * million, 0, 0, 0, {}, 0, 0))
+    told = {128: [54.6], 192: [55.4], 256: [55.9, 57.0], 384: []}
+    assert [row.accuracy for row in RECIPES[one.net].accuracies] == told[k]
+
+
+def test_nets_of_faces_are_trained_as_far_as_their_papers_print_it() -> None:
+    """FaceNet: "around 1,800 exemplars" a mini-batch, and 99.63 % on LFW. DeepFace: "mini-batch
+    size of 128 [...] 0.01 [...] zero-mean Gaussian distribution with sigma = 0.01, and biases are
+    set to 0.5 [...] roughly 15 sweeps", and 97.35 %."""
+    for name, crop in (("NN1", 220), ("NN2", 224)):
+        one = settings(name)
+        assert (one.task, one.batch, one.sampling) == ("embed", 1800, "grouped")
+        assert (one.net, one.crop, one.scale, one.mirror) == (name, crop, (crop, crop), False)
+        assert "99.63 % of pairs of LFW right" in str(RECIPES[name].accuracies[0])
+    deep = settings("DeepFace")
+    assert (deep.crop, deep.scale, deep.batch, deep.epochs) == (152, (152, 152), 128, 15)
+    assert (deep.rate, deep.momentum, deep.initial) == (0.01, 0.9, "gaussian:0.01 bias 0.5")
+    assert "97.35 % of pairs of LFW right" in str(RECIPES["DeepFace"].accuracies[0])
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in NEIGHBOURS if not n.startswith(("CIFAR", "ResNet", "Plain"))]
+)
+def test_a_recipe_is_of_what_its_net_can_have(name: str) -> None:
+    """That is, boards as they are, layers with biases, classes or none; and narrow nets alike."""
+    part, machine = open_dataset("drawn:100x64").train, TWO_CORES.machine
+    for narrow in ({}, {"width": 0.5}) if name != "LeNet-5" else ({},):
+        found = choose(part, machine, {"batch": 16, **narrow}, recipe(name)).settings
+        assert (found.net, found.batch) == (RECIPES[name].settings["net"], 16)
+
+
 def test_recipes_are_called_as_people_type_them() -> None:
     assert recipe("resnet50") is RECIPES["ResNet-50"]
     assert recipe("cifar-resnet-20") is RECIPES["CIFAR-ResNet-20"]
     assert recipe("D-384") is RECIPES["D-384"]
+    assert recipe("zfnet") is RECIPES["ZFNet-a"]
+    assert recipe("alphago") is RECIPES["AlphaGo-192"]
     with pytest.raises(UserError, match="no recipe 'ResNet-51'; did you mean 'ResNet-50'"):
         recipe("ResNet-51")
 

@@ -74,7 +74,7 @@ def nets(
     """
     from verydeep.nets import named, vgg
     from verydeep.nets.cost import cost
-    from verydeep.report.nets import families, listing, printed_errors
+    from verydeep.report.nets import families, listing, printed
 
     if page is not None and name is not None:
         from verydeep.errors import UserError
@@ -108,7 +108,7 @@ def nets(
     lines = _notes(name, names[0], crop, picture)
     if name:
         lines.append(listing(tables[names[0]], costs[names[0]], size))
-        lines += printed_errors(names[0])
+        lines += printed(names[0])
     else:
         words = {each: table.words for each, table in tables.items()}
         lines.append(side_by_side(words, costs, size))

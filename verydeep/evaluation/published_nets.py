@@ -1,6 +1,7 @@
-"""What papers printed of single nets on ILSVRC-2012's validation set, and of small nets elsewhere.
+"""What papers printed of single nets on ILSVRC-2012's validation set, and of other nets elsewhere.
 
-Errors are in %; how pictures were shown differs from paper to paper, and is said in each line.
+Errors and accuracies are in %; how pictures were shown differs from paper to paper, and is said in
+each line.
 Nets of VGG's paper are as its Tables 3 and 4 have them.
 """
 
@@ -16,6 +17,7 @@ ZFNet-a           | 10 crops                | 38.4  | 16.5  | Zeiler & Fergus, 2
 ZFNet-b           | 10 crops                | 37.5  | 16.0  | Zeiler & Fergus, 2014, Table 2
 OverFeat-fast     | 4 scales, fine stride   | 38.57 | 16.39 | Sermanet et al., 2014, Table 2
 OverFeat-accurate | 4 scales, fine stride   | 35.74 | 14.18 | Sermanet et al., 2014, Table 2
+NiN               | as released, how unsaid | 40.64 |       | the authors' released files
 GoogLeNet         | 1 crop                  |       | 10.07 | Szegedy et al., 2015, Table 3
 GoogLeNet         | 10 crops                |       | 9.15  | Szegedy et al., 2015, Table 3
 GoogLeNet         | 144 crops               |       | 7.89  | Szegedy et al., 2015, Table 3
@@ -52,6 +54,18 @@ ResNet-1202 | CIFAR-10        | 7.93  | He et al., 2016, Table 6
 """
 """Net, data (CIFAR-10 with mirror images and shifts, or as it is), test error, source."""
 
+TOLD = """
+AlphaGo-128 | moves in games of Go   | one symmetry             | 54.6  | Silver et al., 2016, Extended Data Table 3
+AlphaGo-192 | moves in games of Go   | one symmetry             | 55.4  | Silver et al., 2016, Extended Data Table 3
+AlphaGo-256 | moves in games of Go   | one symmetry             | 55.9  | Silver et al., 2016, Extended Data Table 3
+AlphaGo-256 | moves in games of Go   | mean of 8 symmetries     | 57.0  | Silver et al., 2016, Extended Data Table 3
+DeepFace    | pairs of LFW           | best of the paper        | 97.35 | Taigman et al., 2014
+DeepFace    | pairs of YouTube Faces | best of the paper        | 91.4  | Taigman et al., 2014
+NN1         | pairs of LFW           | best of the paper's nets | 99.63 | Schroff et al., 2015
+NN2         | pairs of LFW           | best of the paper's nets | 99.63 | Schroff et al., 2015
+"""  # noqa: E501
+"""Net, what was told, how it was shown, accuracy, source: of nets that have no error elsewhere."""
+
 
 def in_print(error: float | None) -> str:
     """An error as papers print it, "27.0" or "8.75"; "-" where they print none."""
@@ -77,6 +91,23 @@ class PrintedError:
         found = (("top-1", self.top1), ("top-5", self.top5))
         errors = ", ".join(f"{what} error {value:g} %" for what, value in found if value)
         return f"{self.net} as printed: {errors}, {self.shown} ({self.source})"
+
+
+@dataclass(frozen=True)
+class PrintedAccuracy:
+    """The share of things told right, in %, that a paper printed of one net or of its best."""
+
+    net: str
+    told: str
+    shown: str
+    accuracy: float
+    source: str
+
+    def __str__(self) -> str:
+        return (
+            f"printed of {self.net}: {self.accuracy:g} % of {self.told} right, {self.shown} "
+            f"({self.source})"
+        )
 
 
 def _cells(text: str) -> list[list[str]]:
@@ -114,9 +145,20 @@ PRINTED_OF_SMALL: tuple[PrintedError, ...] = tuple(
 )
 
 
+PRINTED_ACCURACIES: tuple[PrintedAccuracy, ...] = tuple(
+    PrintedAccuracy(net, told, shown, float(accuracy), source)
+    for net, told, shown, accuracy, source in _cells(TOLD)
+)
+
+
 def printed_of(net: str) -> list[PrintedError]:
-    """What was printed of a net."""
+    """The errors that were printed of a net."""
     return [row for row in (*PRINTED, *PRINTED_OF_SMALL) if row.net == net]
+
+
+def accuracies_of(net: str) -> list[PrintedAccuracy]:
+    """The accuracies that were printed of a net."""
+    return [row for row in PRINTED_ACCURACIES if row.net == net]
 
 
 def best_of(net: str) -> PrintedError | None:

@@ -8,6 +8,9 @@ the pool. Its input is printed as 224 and is 227, by its 55 places. ZFNet (Zeile
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import zip_longest
+
 from verydeep.nets.paper import Family, PaperNet, columns
 
 LAYERS = """
@@ -47,6 +50,12 @@ def _net(name: str, source: str, also: tuple[str, ...] = ()) -> PaperNet:
     return PaperNet(name, tuple(words), LAYERS, crop, also=also, source=source)
 
 
+def _own(net: PaperNet, *beside: PaperNet) -> PaperNet:
+    """A net that has no column above, with one of its own, behind those of nets like it."""
+    found = [(each.name, f"input {each.crop}", *each.words) for each in (*beside, net)]
+    return replace(net, printed="\n".join(map(" | ".join, zip_longest(*found, fillvalue=""))))
+
+
 def _pooled_first(words: tuple[str, ...]) -> tuple[str, ...]:
     """CaffeNet's order: LRN after the pool, with Caffe's k."""
     text = ";".join(words)
@@ -57,6 +66,7 @@ KRIZHEVSKY, WEIRD = "Krizhevsky et al., NIPS 2012", "Krizhevsky, arXiv 1404.5997
 ZEILER, SERMANET = "Zeiler & Fergus, ECCV 2014", "Sermanet et al., ICLR 2014"
 ALEXNET, ZFNET_A = _net("AlexNet", KRIZHEVSKY), _net("ZFNet-a", ZEILER, ("zfnet", "zf"))
 UNGROUPED = tuple(word.removesuffix(" groups 2") for word in ALEXNET.words)
+CAFFENET = _pooled_first(ALEXNET.words)
 ONE = ("alexnet-torchvision", "alexnet-owt")
 ZFNET_B = (*ZFNET_A.words[:6], "conv3-512", "conv3-1024", "conv3-512", *ZFNET_A.words[9:])
 
@@ -65,11 +75,11 @@ FAMILY = Family(
     "; ".join((KRIZHEVSKY, ZEILER, SERMANET)),
     (
         ALEXNET,
-        PaperNet("AlexNet-ungrouped", UNGROUPED, LAYERS, 227, source=KRIZHEVSKY),
-        PaperNet("AlexNet-one-tower", ONE_TOWER, LAYERS, also=ONE, source=WEIRD),
-        PaperNet("CaffeNet", _pooled_first(ALEXNET.words), LAYERS, 227, source=KRIZHEVSKY),
+        _own(PaperNet("AlexNet-ungrouped", UNGROUPED, "", 227, source=KRIZHEVSKY), ALEXNET),
+        _own(PaperNet("AlexNet-one-tower", ONE_TOWER, "", also=ONE, source=WEIRD)),
+        _own(PaperNet("CaffeNet", CAFFENET, "", 227, source=KRIZHEVSKY), ALEXNET),
         ZFNET_A,
-        PaperNet("ZFNet-b", ZFNET_B, LAYERS, source=ZEILER),
+        _own(PaperNet("ZFNet-b", ZFNET_B, "", source=ZEILER), ZFNET_A),
         _net("OverFeat-fast", SERMANET, ("overfeat",)),
         _net("OverFeat-accurate", SERMANET),
     ),

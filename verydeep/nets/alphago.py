@@ -25,7 +25,7 @@ def _net(k: int) -> PaperNet:
     words = (f"conv5-{k}", f"11 x conv3-{k}", "conv1-1 position bias", "flatten", "soft-max")
     also = ("alphago",) if k == 192 else ()
     name = f"AlphaGo-{k}"
-    return PaperNet(name, words, LAYERS, BOARD, PLANES, also, own_classes=True)
+    return PaperNet(name, words, LAYERS, BOARD, PLANES, also, own_classes=True, has=f"{k} for k")
 
 
 FAMILY = Family("AlphaGo", "Silver et al., Nature 2016", tuple(_net(k) for k in FILTERS))

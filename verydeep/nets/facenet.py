@@ -128,7 +128,9 @@ FAMILY = Family(
     (
         PaperNet("NN1", tuple(_nn1()), TABLE_1, 220, also=("facenetnn1",), source=SCHROFF),
         PaperNet("NN2", NN2, TABLE_2, also=("facenetnn2", "facenet"), source=SCHROFF),
-        PaperNet("NN2-BN", with_norms(NN2), TABLE_2, source=SCHROFF),
+        PaperNet(
+            "NN2-BN", with_norms(NN2), TABLE_2, source=SCHROFF, has="norms behind its convolutions"
+        ),
         PaperNet("DeepFace", columns(DEEPFACE)["DeepFace"], DEEPFACE, 152, source=TAIGMAN),
     ),
 )

@@ -80,14 +80,24 @@ def _torchvisions() -> Iterator[str]:
             yield word.replace("dropout 0.4", "dropout 0.2")
 
 
+TESTED = (*TRUNK, *_modules(heads=False), *TOP)
+TRAINED = (*TRUNK, *_modules(heads=True), *TOP)
+NORMALISED = "LRN behind the first max pool and before the second, with a k of 1"
+OTHERWISE = "norms in place of biases and LRN, 3x3 for 5x5, a last max pool of 2x2, and dropout 0.2"
+HEADED = "side heads at (4a) and (4d), whose losses count 0.3 times"
+
 FAMILY = Family(
     "GoogLeNet",
     "Szegedy et al., CVPR 2015",
     (
+        PaperNet("GoogLeNet", TESTED, TABLE_1, also=("inceptionv1",), has=NORMALISED),
+        PaperNet("GoogLeNet-aux", TRAINED, TABLE_1, has=f"{NORMALISED}, and {HEADED}"),
         PaperNet(
-            "GoogLeNet", (*TRUNK, *_modules(heads=False), *TOP), TABLE_1, also=("inceptionv1",)
+            "GoogLeNet-torchvision",
+            tuple(_torchvisions()),
+            TABLE_1,
+            also=("googlenettv",),
+            has=OTHERWISE,
         ),
-        PaperNet("GoogLeNet-aux", (*TRUNK, *_modules(heads=True), *TOP), TABLE_1),
-        PaperNet("GoogLeNet-torchvision", tuple(_torchvisions()), TABLE_1, also=("googlenettv",)),
     ),
 )

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class PaperNet:
     """A net as published: the words of its table, and the crop and channels that it is read for.
 
-    `printed` is the paper's table, cells between bars; several have a blank line between. `also`
+    `printed` is the paper's table, cells between bars; several have a blank line between; `has` is
+    what the net has that they do not show, in words. `also`
     are other names that people type. One that is not `scalable` has sizes that stand for something,
     so that no share of its channels makes a net; of one with `own_classes` the same is true of what
     it tells apart. `source` is its paper, where that is not the family's.
@@ -24,6 +25,7 @@ class PaperNet:
     scalable: bool = True
     own_classes: bool = False
     source: str = ""
+    has: str = ""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,13 @@ conv4x | 8    | [3x3, 64; 3x3, 64]xn
 DEPTHS = ("18", "34", "50", "101", "152")
 CIFAR_DEPTHS = (8, 14, 20, 32, 44, 56, 110, 1202)
 """8 and 14 are not in the paper: as deep as two cores can train."""
+SHORTCUTS = {
+    "A": "shortcuts A (every second place, zeros for new channels)",
+    "B": "shortcuts B (projections where widths change)",
+    "C": "shortcuts C (projections everywhere)",
+    "plain": "no shortcuts",
+}
+LATE = ", as torchvision has it, and a first pool that is padded"
 MOST_SPELLED = 40
 """Blocks that stand there one by one, each to be named; of more, how many they are."""
 _STAGE = re.compile(r"\[(.+)\]x(\d+)")
@@ -100,12 +107,16 @@ def _of_imagenet(name: str, depth: str, shortcut: str, late: bool = False) -> Pa
         [f"layer | side | {depth}", *(f"{r['layer']} | {r['side']} | {r[depth]}" for r in rows)]
     )
     words = tuple(_words([row[depth] for row in rows], shortcut, late))
-    return PaperNet(name, words, printed)
+    strided = "3x3" if late else "first"
+    has = f"{SHORTCUTS[shortcut]}, and the stride of 2 in the {strided} layer of conv3_1 to conv5_1"
+    return PaperNet(name, words, printed, has=has + (LATE if late else ""))
 
 
 def _of_cifar(name: str, depth: int, shortcut: str) -> PaperNet:
-    cells = [row["6n+2 layers"].replace("xn", f"x{(depth - 2) // 6}") for row in lines(CIFAR)]
-    return PaperNet(name, tuple(_words(cells, shortcut)), CIFAR, 32)
+    n = (depth - 2) // 6
+    cells = [row["6n+2 layers"].replace("xn", f"x{n}") for row in lines(CIFAR)]
+    has = f"{n} for n, and {SHORTCUTS[shortcut]}"
+    return PaperNet(name, tuple(_words(cells, shortcut)), CIFAR, 32, has=has)
 
 
 def _nets() -> Iterator[PaperNet]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from textwrap import wrap
+from textwrap import fill, wrap
 
-from verydeep.evaluation.published_nets import in_print, printed_of
+from verydeep.evaluation.published_nets import accuracies_of, in_print, printed_of
 from verydeep.nets import named
 from verydeep.nets.cost import MAKERS, Cost, RowCost
 from verydeep.nets.rows import PICTURE
@@ -38,6 +38,8 @@ def listing(table: Table, costed: Cost, size: tuple[int, int]) -> str:
     family = named.family_of(table.name)
     source = named.in_words(table.name)
     before = [] if family is None else [source, "", "\n\n".join(_printed(table.name)), ""]
+    if family is not None and (has := named.NETS[table.name].has):
+        before += [fill(f"{table.name} has {has}.", WIDTH, break_on_hyphens=False), ""]
     title = f"configuration {table.name}" if family is None else table.name
     biases = sum(row.biases for row in costed.rows)
     total = ["total", "", short(costed.values), short(sum(row.weights for row in costed.rows)),
@@ -57,8 +59,12 @@ def listing(table: Table, costed: Cost, size: tuple[int, int]) -> str:
     )
 
 
-def printed_errors(name: str) -> list[str]:
-    """What papers printed that a net errs, a line each; nothing where none did."""
+def printed(name: str) -> list[str]:
+    """What papers printed that a net errs or tells right, a line each; nothing where none did."""
+    return [*_errors(name), *_accuracies(name)]
+
+
+def _errors(name: str) -> list[str]:
     rows = [
         [
             row.shown,
@@ -73,6 +79,15 @@ def printed_errors(name: str) -> list[str]:
     return ["", text_table([head, *rows], left=2)]
 
 
+def _accuracies(name: str) -> list[str]:
+    rows = [[row.told, row.shown, in_print(row.accuracy)] for row in accuracies_of(name)]
+    if not rows:
+        return []
+    head = ["told right, in % as printed", "how", "accuracy"]
+    sources = dict.fromkeys(row.source for row in accuracies_of(name))
+    return ["", text_table([head, *rows], left=2), "; ".join(sources)]
+
+
 def _printed(name: str) -> Iterator[str]:
     """The tables of the paper, as wide as they need to be."""
     for text in named.NETS[name].printed.strip("\n").split("\n\n"):
@@ -84,14 +99,13 @@ def _printed(name: str) -> Iterator[str]:
 
 def _lines(table: Table, costed: Cost) -> Iterator[Sequence[str]]:
     """A line for each row that makes values, or for brackets as a whole."""
-    by_name = {row.name: row for row in costed.rows}
-    made = [row for row in costed.rows if row.kind in MAKERS]
+    made = {row.name: row for row in costed.rows if row.kind in MAKERS}
     if not any(word[0] in "([<" for word in table.words):
-        yield from (_line(row.name, [row]) for row in made)
+        yield from (_line(name, [row]) for name, row in made.items())
         return
-    yield _line(PICTURE, [by_name[PICTURE]])
+    yield _line(PICTURE, [made[PICTURE]])
     for count, rows in parts(table):
-        some = [by_name[row.name] for row in rows if by_name[row.name] in made]
+        some = [made[row.name] for row in rows if row.name in made]
         if some:
             many = f" and {count - 1} more" if count > 1 else ""
             yield _line(f"{some[-1].name}{many}", some)

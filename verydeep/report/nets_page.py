@@ -8,6 +8,7 @@ from pathlib import Path
 
 from verydeep.evaluation.published_nets import (
     PRINTED,
+    PRINTED_ACCURACIES,
     PRINTED_OF_SMALL,
     PrintedError,
     best_of,
@@ -24,6 +25,7 @@ DRAWN = (
     "GoogLeNet", "ResNet-34", "ResNet-50", "ResNet-101", "ResNet-152",
 )  # fmt: skip
 """Nets of the plots, as they came one after another."""
+TOLD = ("net", "of", "how", "told right, %", "parameters", "multiply-adds", "source")
 HEAD = ("net", "shown", "top-1, %", "top-5, %", "parameters", "multiply-adds", "source")
 
 
@@ -43,6 +45,7 @@ def write_nets_page(path: Path) -> Path:
         section("Side by side", three_bars(drawn)),
         section("What was printed", table(HEAD, _rows(PRINTED), "numbers")),
         section("Of small pictures", table(HEAD, _rows(PRINTED_OF_SMALL), "numbers")),
+        section("Of faces and games, by accuracy", table(TOLD, _told(), "numbers")),
     ]
     return write_html(path, "VGG and the nets beside it", sections)
 
@@ -65,5 +68,14 @@ def _rows(printed: Iterable[PrintedError]) -> Iterable[tuple[str, ...]]:
     for row in printed:
         price = _cost(row.net)
         errors = map(in_print, (row.top1, row.top5))
-        counts = short(price.parameters), short(price.multiply_adds)
-        yield (escape(row.net), escape(row.shown), *errors, *counts, escape(row.source))
+        yield (escape(row.net), escape(row.shown), *errors, *_counts(price), escape(row.source))
+
+
+def _told() -> Iterable[tuple[str, ...]]:
+    for row in PRINTED_ACCURACIES:
+        words = escape(row.net), escape(row.told), escape(row.shown), in_print(row.accuracy)
+        yield (*words, *_counts(_cost(row.net)), escape(row.source))
+
+
+def _counts(price: Cost) -> tuple[str, str]:
+    return short(price.parameters), short(price.multiply_adds)

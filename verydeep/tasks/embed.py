@@ -134,5 +134,6 @@ EMBED = Task(
     "of about 50 %",
     fitting=_fitting,
     jointly=True,
+    least=3,
     apart=True,
 )  # fmt: skip

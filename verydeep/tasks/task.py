@@ -115,7 +115,8 @@ class Task:
     pictures have one label each.
 
     With `jointly` the loss of a picture depends on the others of its batch, whose scores and
-    targets all come together; such a task learns from batches with several pictures of a class.
+    targets all come together; such a task learns from batches with several pictures of a class,
+    and of `least` pictures.
     With `apart` parts that are made have no class in common: what is learnt from has none of those
     that are set aside.
 
@@ -152,6 +153,7 @@ class Task:
     balanced: Callable[[int, Counts], ClassWeights] | None = None
     smoothed: Callable[[Scores, Targets, ClassWeights | None, float], Each] | None = None
     jointly: bool = False
+    least: int = 1
     apart: bool = False
 
     @property

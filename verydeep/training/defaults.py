@@ -19,7 +19,7 @@ from verydeep.runtime.machine import Machine
 from verydeep.training.choices import choices, of_boards, table_of
 from verydeep.training.footprint import micro_batch_of, shared_batch
 from verydeep.training.recipes import CROP, Recipe, settings_of
-from verydeep.training.settings import MANY, Settings, checked, scale_text
+from verydeep.training.settings import MANY, OF_FALLS, Settings, checked, scale_text
 from verydeep.training.state import trains_trunk
 from verydeep.weights.warm_start import Origin
 
@@ -30,7 +30,7 @@ BESIDES = (
     "each",
     "micro_batch", "precision", "compiled", "bad_start", "bad_loss", "bad_picture", "seed", "split",
     "fold", "validation", "fall", "warm_up", "border", "area", "aspect", "mirror", "smoothing",
-    "disturb", "at_steps", "stairs", "mean_from",
+    "disturb", "at_steps", "stairs", "mean_from", "cut_by",
 )  # fmt: skip
 """Settings that are not told of where nobody chose them; fc is then the width's."""
 
@@ -88,7 +88,7 @@ def choose(
         for field in fields(Settings)
         if field.name in why or field.name not in untold
     }
-    initialisation.parsed(settings.initial)
+    initialisation.refuse_other_layers(table, settings.initial)
     if settings.tune != "all" and origin is None:
         raise UserError(
             f"tune is '{settings.tune}', which leaves the other layers as they are; say whose they "
@@ -107,11 +107,47 @@ def choose(
         )
     if settings.class_weights == "balanced" and tasks.named(settings.task).balanced is None:
         raise UserError(f"task {settings.task} has no classes to weigh; leave class_weights out")
+    task = tasks.named(settings.task)
+    if settings.batch < task.least:
+        raise UserError(
+            f"a batch of {settings.batch} is too small for task {task.name}, which holds pictures "
+            f"of a batch against each other, {task.least} at the least; take a larger --batch"
+        )
     if settings.batch > len(train):
         raise UserError(
             f"a batch of {settings.batch} is more than the {len(train)} pictures there are"
         )
     return Choice(settings, reasons)
+
+
+def refuse_without_effect(given: Mapping[str, Any], settings: Settings) -> None:
+    """Raises UserError for a setting that was asked for and changes nothing beside the others."""
+    wanted = {name: ("fall", falls) for name, falls in OF_FALLS.items()}
+    wanted["each"] = "sampling", ("grouped",)
+    for name in [name for name in given if name in settings.without_effect]:
+        if name in wanted:
+            by, values = wanted[name]
+            raise UserError(
+                f"{name} is for {by}={' or '.join(values)}, and {by} is {getattr(settings, by)}; "
+                f"leave it out, or take --set {by}={values[0]}"
+            )
+        if name == "views":
+            raise UserError("views are what --cached keeps; leave it out, or take --cached")
+        without = " with --fc 0" if settings.fc == 0 else ""
+        raise UserError(
+            f"{name} changes nothing of {settings.net}{without}, which has no hidden FC layers "
+            f"that drop values out; leave it out"
+        )
+    if settings.fall == "stairs" and settings.stairs[0] == 1:
+        raise UserError(
+            "fall is stairs, each of which is as high as the one before; say how they fall, "
+            "--set 'stairs=[0.96, 8]'"
+        )
+    if settings.start and given.get("divide"):
+        raise UserError(
+            f"divide is true, and pixels are those of {settings.start}, as it was trained; leave "
+            f"it out"
+        )
 
 
 def _refuse_other_boards(settings: Settings) -> None:

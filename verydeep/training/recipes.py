@@ -16,8 +16,13 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from verydeep import schema
 from verydeep.errors import UserError
 from verydeep.evaluation.published import Published, of_net
-from verydeep.evaluation.published_nets import PrintedError, printed_of
-from verydeep.nets.named import bare
+from verydeep.evaluation.published_nets import (
+    PrintedAccuracy,
+    PrintedError,
+    accuracies_of,
+    printed_of,
+)
+from verydeep.nets.named import bare, called
 from verydeep.schema import AndOthers, Line
 from verydeep.training.duration import MOST_EPOCHS
 from verydeep.training.neighbours import NEIGHBOURS, PRINTED_AS
@@ -41,7 +46,7 @@ OURS = {
 class Recipe:
     """Settings by name; `after` is the recipe whose weights it starts from.
 
-    `published` are the rows of VGG's paper, `printed` what other papers say of the net.
+    `published` are the rows of VGG's paper, `printed` and `accuracies` what others say of the net.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Recipe:
     after: str | None = None
     published: tuple[Published, ...] = field(default=())
     printed: tuple[PrintedError, ...] = ()
+    accuracies: tuple[PrintedAccuracy, ...] = ()
 
 
 def _at_256(net: str) -> Recipe:
@@ -74,9 +80,10 @@ def _jittered(net: str) -> Recipe:
 
 
 def _beside(name: str, settings: Mapping[str, Any]) -> Recipe:
-    """The recipe of a net of another paper, with its errors."""
-    net = settings["net"]
-    return Recipe(name, settings, printed=tuple(printed_of(PRINTED_AS.get(net, net))))
+    """The recipe of a net of another paper, with what was printed of it."""
+    net = PRINTED_AS.get(settings["net"], settings["net"])
+    printed, accuracies = tuple(printed_of(net)), tuple(accuracies_of(net))
+    return Recipe(name, settings, printed=printed, accuracies=accuracies)
 
 
 RECIPES = {
@@ -104,11 +111,11 @@ _BY_BARE = {bare(name): found for name, found in RECIPES.items()}
 def recipe(named: str) -> Recipe:
     """The recipe of that name, or of a TOML file of settings, such as a run's own run.toml.
 
-    Capitals and dashes may be left out: `resnet50`.
+    Capitals and dashes may be left out, and nets called as people call them: `resnet50`, `zfnet`.
 
     Raises UserError for an unknown name or setting.
     """
-    if (found := _BY_BARE.get(bare(named))) is not None:
+    if (found := _BY_BARE.get(bare(named)) or _BY_BARE.get(bare(called(named)))) is not None:
         return found
     path = Path(named)
     if path.suffix == ".toml":
@@ -146,8 +153,9 @@ def settings_of(stage: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     if "warm_up" in own and "warm_up" not in laid:
         settings["warm_up"] = min(own["warm_up"], settings.get("epochs", MOST_EPOCHS) / 4)
     narrow = settings.get("width", 1.0) < 1 and own.get("width", 1.0) == 1
-    if narrow and own.get("initial") == GAUSSIAN and "initial" not in laid:
-        settings["initial"] = GLOROT
+    begins, *biases = own.get("initial", "").split(" ")
+    if narrow and begins == GAUSSIAN and "initial" not in laid:
+        settings["initial"] = " ".join([GLOROT, *biases])
     return settings
 
 

@@ -146,6 +146,8 @@ def command_line(where: str, settings: Settings) -> str:
             words += ["--scale", scale_text(value)]
         elif name == "tune" and settings.start is None:
             continue  # nothing but all can be trained
+        elif name == "divide" and settings.start is not None:
+            continue  # pixels are those of the weights
         elif name in settings.without_effect or (name == "task" and value == LATER[name]):
             continue
         elif name == "cached":

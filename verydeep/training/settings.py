@@ -29,16 +29,17 @@ LATER = {
     "task": "classify", "fall": "plateau", "warm_up": 0.0, "class_weights": "none",
     "sampling": "plain", "cached": False, "views": 8, "validation": "found", "at_steps": (),
     "stairs": (1.0, 1), "border": 0, "mirror": True, "area": 1.0, "aspect": 1.0, "smoothing": 0.0,
-    "disturb": 0.0, "mean_from": 0, "each": 4,
+    "disturb": 0.0, "mean_from": 0, "each": 4, "cut_by": 10.0,
 }  # fmt: skip
 """Settings that came later, and what is meant where a run.toml does not say them."""
 OF_FALLS = {
-    "patience": "plateau",
-    "latest_cuts": "plateau",
-    "at_steps": "steps",
-    "stairs": "stairs",
+    "patience": ("plateau",),
+    "latest_cuts": ("plateau",),
+    "cut_by": ("plateau", "steps"),
+    "at_steps": ("steps",),
+    "stairs": ("stairs",),
 }
-"""Settings that one way of falling has alone."""
+"""Settings that some ways of falling have alone."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,16 @@ class Settings:
     paper subtracts the mean and nothing more; with `divide` pixels are divided by the training
     set's deviation, too.
 
-    With `fall` "plateau" the rate is divided by 10 whenever the task's first figure, the error of a
-    classifier, has not become better on the validation part for `patience` epochs, three times; the
-    next plateau ends the run. `epochs` is the ceiling.
+    With `fall` "plateau" the rate is divided by `cut_by`, 10, whenever the task's first figure, the
+    error of a classifier, has not become better on the validation part for `patience` epochs, three
+    times; the next plateau ends the run. `epochs` is the ceiling.
     `latest_cuts` are shares of all epochs after which the rate is cut at the latest, in short runs:
     as many cuts as there are shares. With "cosine" it falls from step to step along half a cosine
     to nothing at the end of `epochs` (Loshchilov & Hutter, 2017), and no plateau matters. With
-    "steps" it is divided by 10 after each of `at_steps` but the last, with whose epoch the run
-    ends, as for CIFAR (He et al., 2016); with "stairs" (share, epochs) it is that share of itself
-    after every so many epochs, as GoogLeNet's is 0.96 of itself after every 8. Whichever
-    way it rises in proportion to the steps over the first `warm_up` epochs (Goyal et al., 2017).
+    "steps" it is divided by `cut_by` after each of `at_steps` but the last, with whose epoch the
+    run ends, as for CIFAR (He et al., 2016); with "stairs" (share, epochs) it is that share of
+    itself after every so many epochs, as GoogLeNet's is 0.96 of itself after every 8. Whichever way
+    it rises in proportion to the steps over the first `warm_up` epochs (Goyal et al., 2017).
 
     Crops are of the picture at S. With a `border` they are of it with so many pixels around it, of
     the colour that the mean makes zero (He et al., 2016, of CIFAR: 4). With an `area` below 1 or an
@@ -130,6 +131,7 @@ class Settings:
     at_steps: Annotated[tuple[Annotated[int, Between(1, 2**53)], ...], Most(32)] = ()
     stairs: tuple[Positive, Annotated[int, Between(1, MANY)]] = (1.0, 1)
     warm_up: Annotated[float, Between(0, MANY)] = 0.0
+    cut_by: Annotated[float, Between(1, 1e6)] = 10.0
     patience: Annotated[int, Between(1, MANY)] = 5
     latest_cuts: Annotated[tuple[Annotated[float, Between(0, 1, "(]")], ...], Most(32)] = ()
     initial: Line = "glorot"
@@ -161,7 +163,7 @@ class Settings:
     @property
     def without_effect(self) -> frozenset[str]:
         """Names of settings that change nothing beside the others."""
-        others = [name for name, fall in OF_FALLS.items() if fall != self.fall]
+        others = [name for name, falls in OF_FALLS.items() if self.fall not in falls]
         dropping = not named.is_known(self.net) or named.has_dropout(self.net, self.fc)
         dropout = () if dropping else ("dropout",)
         each = () if self.sampling == "grouped" else ("each",)

@@ -20,10 +20,8 @@ from verydeep.tasks.task import Figure, Task
 from verydeep.training.settings import Settings
 from verydeep.training.sgd import SGD
 
-CUT = 10.0
-"""What the rate is divided by (Sect. 3.1)."""
 CUTS = 3
-"""How often it is, where settings do not say otherwise."""
+"""How often the rate is cut, where settings do not say otherwise (Sect. 3.1)."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +104,11 @@ class Schedule:
         if step < rising:
             return settings.rate * (step + 1) / math.ceil(rising)
         if settings.fall == "plateau":
-            return settings.rate / CUT**self.cuts
+            return settings.rate / settings.cut_by**self.cuts
         if settings.fall == "steps":
-            return settings.rate / CUT ** sum(step >= at for at in settings.at_steps[:-1])
+            return settings.rate / settings.cut_by ** sum(
+                step >= at for at in settings.at_steps[:-1]
+            )
         if settings.fall == "stairs":
             share, epochs = settings.stairs
             return float(settings.rate * share ** (step // (epochs * steps)))

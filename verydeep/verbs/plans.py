@@ -262,7 +262,9 @@ def _trained(work: Work, step: Training, runtime: Runtime) -> Run:
     begun = runtime.ranks.broadcast((place / RUN).exists())
     start: dict[str, Any] = {"start": str(work.place(step.after))} if step.after else {}
     if not begun:
-        return train(work.data, place, runtime, recipe=step.recipe, **settings, **start)
+        return train(
+            work.data, place, runtime, recipe=step.recipe, planned=True, **settings, **start
+        )
     if runtime.ranks.is_main:
         refuse_another(place, settings, step.recipe)
     return resume(place, runtime, data=work.data)

@@ -18,10 +18,11 @@ from verydeep.files import write_atomic
 from verydeep.runtime.runtime import Runtime
 from verydeep.schema import Line
 from verydeep.studies.plan import Plan, Training
-from verydeep.training.recipes import RECIPES, Recipe, chain
+from verydeep.training.defaults import refuse_without_effect
+from verydeep.training.recipes import RECIPES, Recipe, chain, settings_of
 from verydeep.training.run import new_folder
 from verydeep.training.run_toml import to_toml
-from verydeep.training.settings import checked
+from verydeep.training.settings import Settings, checked
 from verydeep.verbs.plans import Finish, Work, carry_out
 
 CHAIN = "chain.toml"
@@ -72,6 +73,7 @@ def train_staged(
     for name in ("net", "scale", "start"):
         if name in given:
             raise UserError(f"{name} is each stage's own in recipe {last.name}; leave it out")
+    refuse_without_effect(checked(given), Settings(**settings_of(last, given)))
     folder = Path(out) if out else None
     if ranks.is_main:
         where = str(Path(data).resolve()) if Path(data).exists() else str(data)

@@ -19,7 +19,7 @@ from verydeep.runtime.progress import Progress
 from verydeep.runtime.runtime import Runtime, told
 from verydeep.shell import command
 from verydeep.training import checkpoints
-from verydeep.training.defaults import Choice, choose
+from verydeep.training.defaults import Choice, choose, refuse_without_effect
 from verydeep.training.lost_crops import said_of_lost_crops
 from verydeep.training.recipes import Recipe
 from verydeep.training.recorder import CHECKPOINTS
@@ -57,6 +57,7 @@ def train(
     *,
     recipe: Recipe | None = None,
     progress: Progress | None = None,
+    planned: bool = False,
     **given: Any,
 ) -> Run:
     """A network trained on labelled pictures and tested on others, with its folder written.
@@ -67,6 +68,9 @@ def train(
     `best.safetensors`, and checkpoints in `checkpoints/`. What weights started from have learnt is
     never set aside. `progress` listens, in place of whoever asked; `SILENT` tells nobody. Raises
     UserError for what the user can mend, and Stopped where it was interrupted and can be resumed.
+
+    A setting that changes nothing beside the others is one of those mistakes, but where it is
+    `planned` for several trainings alike.
     """
     runtime = told(runtime, progress)
     called, given = given.get("net"), checked(given)
@@ -89,6 +93,8 @@ def train(
         origin = remembered(start, dataset, "train anew, without --from")
     dataset = set_apart(dataset, origin, asked.get("start"), runtime)
     choice = choose(dataset.train, runtime.machine, given, recipe)
+    if not planned:
+        refuse_without_effect(given, choice.settings)
     refuse_boards_as_pictures(dataset, choice.settings.net, task.name)
     refuse_nothing_apart(dataset, choice.settings.start)
     outputs = task.outputs(dataset)
@@ -109,7 +115,7 @@ def train(
             write_origin(folder, origin)
     folder = Path(ranks.broadcast(str(folder) if ranks.is_main else ""))
     announce(runtime.progress, dataset, choice, takes, folder)
-    for row in recipe.printed if recipe else ():
+    for row in (*recipe.printed, *recipe.accuracies) if recipe else ():
         runtime.progress.say(str(row))
     advice = None if recipe else instead(dataset, choice, runtime.machine)
     for line in filter(None, (advice, lost)):
