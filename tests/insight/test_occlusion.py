@@ -20,6 +20,17 @@ def net(order: str = "RGB") -> Network:
     return build("A", 4, width=0.125, crop=32, fc=16, pixels=pixels, initial="he")
 
 
+@pytest.mark.parametrize(
+    ("limit", "most", "count"), [(5, 50, 8), (20, 50, 20), (5, 6, 6), (0, 0, 1)]
+)
+def test_views_are_shown_eight_at_once_if_there_is_memory_and_more_of_small_ones(
+    limit: int, most: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = (limit * 32 * 48, most * 32 * 48)
+    monkeypatch.setattr(occlusion, "room_for", lambda _: room)
+    assert occlusion.together(engine_for(net()), 32, 48) == count
+
+
 @pytest.mark.parametrize("layer", [None, "relu3_2"])
 @pytest.mark.parametrize("engine", ["torch", "winograd"])
 def test_it_is_a_plain_loop_over_squares(

@@ -26,6 +26,8 @@ from verydeep.runtime.progress import SILENT, Progress
 
 SIDE, STRIDE, CROP = 50, 16, 224
 """Side of the square and its step, in pixels, at this crop."""
+BATCH = 8
+"""Views that threads of most numbers share evenly."""
 Centres = Float[np.ndarray, " _"]
 
 
@@ -154,8 +156,12 @@ def by_engine(engine: Engine, layer: str) -> Said:
 
 
 def together(engine: Engine, height: int, width: int) -> int:
-    """Views of a size that are shown to an engine at once."""
-    return max(1, room_for(engine.network)[0] // (height * width))
+    """Views of a size that are shown to an engine at once: `BATCH`, more if they are small.
+
+    They are fewer where there is no memory for as many.
+    """
+    limit, most = (pixels // (height * width) for pixels in room_for(engine.network))
+    return max(1, min(most, max(BATCH, limit)))
 
 
 def _in_batches(
