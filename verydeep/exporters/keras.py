@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from verydeep.errors import UserError
+from verydeep.exporters.byte_pixels import for_bytes
 from verydeep.exporters.rows import refuse_others
 from verydeep.files import write_atomic
 from verydeep.importers.keras import MEAN, SCALE, TABLE
 from verydeep.nets.network import Network
 from verydeep.nets.rows import FC, LRN, Conv, Dropout, MaxPool, ReLU, Softmax
-from verydeep.pictures.preprocessing import Pixels
 from verydeep.weights.schema import table_in_words
 
 SUFFIX = ".weights.h5"
@@ -48,20 +48,15 @@ def write(network: Network, path: Path | str) -> None:
     for row in network.table.rows:
         if isinstance(row, LRN):
             raise UserError(f"Keras has no layer for '{row.name}' of configuration A-LRN; train A")
+    network = for_bytes(network, "BGR", "Keras")
     content = io.BytesIO()
     with h5py.File(content, "w", libver="earliest") as file:
-        file.attrs[MEAN], file.attrs[SCALE] = _mean(network.pixels), network.pixels.scale
+        file.attrs[MEAN], file.attrs[SCALE] = network.pixels.mean, network.pixels.scale
         file.attrs[TABLE] = json.dumps(table_in_words(network.table))
         for name, arrays in _for_keras(network):
             for i, array in enumerate(arrays):
                 file[f"layers/{name}/vars/{i}"] = array
     write_atomic(path, content.getbuffer())
-
-
-def _mean(pixels: Pixels) -> list[float]:
-    """The mean of each channel, blue first, in 0-255."""
-    mean = [value * 255 / pixels.maximum for value in pixels.mean]
-    return mean[::-1] if pixels.order == "RGB" else mean
 
 
 def _for_keras(network: Network) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
@@ -75,16 +70,7 @@ def _for_keras(network: Network) -> Iterator[tuple[str, tuple[np.ndarray, np.nda
         weight, bias = (
             layer.get_parameter(part).detach().cpu().numpy() for part in ("weight", "bias")
         )
-        if not any(counts.values()):
-            weight = _for_bgr(weight, network.pixels)
         kernel = np.ascontiguousarray(weight.transpose(2, 3, 1, 0))
         name = f"{kind}_{counts[kind]}" if counts[kind] else kind
         counts[kind] += 1
         yield name, (kernel.reshape(-1, len(bias)) if kind == "dense" else kernel, bias)
-
-
-def _for_bgr(weight: np.ndarray, pixels: Pixels) -> np.ndarray:
-    """The first layer's filters for BGR in 0-255, whatever range and deviation they had."""
-    gain = pixels.maximum / 255 / np.array(pixels.std, np.float64)
-    scaled = (weight * gain[:, None, None]).astype(np.float32)
-    return scaled[:, ::-1] if pixels.order == "RGB" else scaled

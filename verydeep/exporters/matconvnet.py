@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from verydeep.errors import UserError
-from verydeep.exporters.byte_pixels import for_rgb_bytes
+from verydeep.exporters.byte_pixels import for_bytes
 from verydeep.exporters.filters import Filters, filters_of
 from verydeep.exporters.rows import no_place, refuse_kinds
 from verydeep.files import write_atomic
@@ -58,7 +58,7 @@ def write(network: Network, path: Path | str) -> str:
         )
     refuse_kinds(network.table, TYPES, WHOM)
     _refuse_means_of_borders(network.table)
-    network = for_rgb_bytes(network, WHOM)
+    network = for_bytes(network, "RGB", WHOM)
     shapes = network.table.shapes(network.table.crop, network.table.crop)
     layers, params = [], list[Block]()
     for row in network.table.rows:
