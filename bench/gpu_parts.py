@@ -30,6 +30,7 @@ from turns import Turn, Way, in_turns, rates
 
 from verydeep.drawings.drawing import draw
 from verydeep.engines.engine import engine_for
+from verydeep.nets.layers import to_channels_last
 from verydeep.nets.network import build
 from verydeep.parts.dataset import Part
 from verydeep.runtime.machine import Machine
@@ -164,7 +165,8 @@ def training(sizes: Sizes, tell: Tell) -> None:
         batch=case.batch, epochs=2, precision="bf16" if on_gpu else "float32",
     )  # fmt: skip
     network = build(case.net, 10, width=case.width, crop=case.crop).to(sizes.device)
-    network.to(memory_format=torch.channels_last)
+    if on_gpu:
+        to_channels_last(network)
     source = CropSource(part, network.pixels, pinned=on_gpu)
     runtime = Runtime(Machine(sizes.device, len(os.sched_getaffinity(0))))
     if on_gpu:

@@ -26,6 +26,7 @@ from torch import nn
 from turns import Way, in_turns, median_of, rates
 
 from verydeep.nets.cost import cost
+from verydeep.nets.layers import to_channels_last
 from verydeep.nets.network import build
 from verydeep.runtime.distributed import Ranks
 from verydeep.runtime.threads import one_thread_each
@@ -97,13 +98,14 @@ def measure(
 def ours(case: Case, device: str, compiled: bool = False) -> Way:
     """Our step on a batch of bytes, with dropout, colour shift and momentum."""
     network = build(case.net, crop=case.crop, width=case.width).to(device).train()
-    at_once = Settings.micro_batch if network.table.has_norms else shared_batch(case.batch)
+    at_once = shared_batch(network.table, case.batch)
     settings = Settings(
         net=case.net, width=case.width, crop=case.crop, scale=(case.crop, case.crop),
         batch=case.batch, micro_batch=micro_batch_of(network.table, at_once), compiled=compiled,
         precision="bf16" if device == "cuda" else "float32",
     )  # fmt: skip
-    network.to(memory_format=torch.channels_last)
+    if device == "cuda":
+        to_channels_last(network)  # as `train` has it
     size = (case.batch, case.crop, case.crop, 3)
     batch = Batch(
         torch.randint(256, size, dtype=torch.uint8),

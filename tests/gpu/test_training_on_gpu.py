@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from verydeep.datasets import open_dataset
+from verydeep.nets.layers import to_channels_last
 from verydeep.nets.network import Network, build
 from verydeep.parts.dataset import Part
 from verydeep.pictures.preprocessing import Pixels
@@ -100,7 +101,9 @@ def test_three_training_steps_and_a_cut_of_the_rate_are_those_of_the_cpu(
 
 def test_bf16_learns_a_batch_by_heart_and_keeps_weights_in_float32(device: str) -> None:
     settings = replace(SETTINGS, precision="bf16", rate=0.005)
-    training = Training.of(network(device).to(memory_format=torch.channels_last), settings)
+    learning = network(device)
+    to_channels_last(learning)
+    training = Training.of(learning, settings)
     losses = stepped(training, settings, 60)
     assert losses[-1] < losses[0] / 4
     assert all(w.dtype == torch.float32 for w in training.optimiser.weights.values())

@@ -16,7 +16,7 @@ from tests.conftest import images
 from verydeep.errors import UserError
 from verydeep.nets import vgg
 from verydeep.nets.cost import RowCost, cost
-from verydeep.nets.layers import FullyConnected, MaxPool
+from verydeep.nets.layers import FullyConnected, MaxPool, to_channels_last
 from verydeep.nets.network import Network, build
 from verydeep.nets.rewording import with_last
 from verydeep.nets.rows import NUMBERS, Conv, PlacesKind
@@ -337,6 +337,16 @@ def test_fc_by_products_is_the_convolution(
     for laid_out in (maps, maps.contiguous(memory_format=torch.channels_last)):
         expected = torch.nn.Conv2d.forward(layer, laid_out)
         torch.testing.assert_close(layer(laid_out), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_channels_last_is_the_layout_of_filters_and_not_of_fc_weights() -> None:
+    network = build("A", 10, width=0.125, crop=64)
+    expected = {name: weight.clone() for name, weight in network.state_dict().items()}
+    to_channels_last(network)
+    weights = network.state_dict()
+    assert weights["conv2_1.weight"].is_contiguous(memory_format=torch.channels_last)
+    assert weights["fc6.weight"].is_contiguous()
+    assert all(torch.equal(weights[name], expected[name]) for name in weights)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (2, 3)])

@@ -21,12 +21,12 @@ import torch
 from verydeep.errors import UserError
 from verydeep.evaluation import metrics
 from verydeep.evaluation.class_order import by_chance
-from verydeep.nets import vgg
+from verydeep.nets import named, vgg
 from verydeep.nets.network import build
 from verydeep.nets.words import read_table
 from verydeep.runtime import memory
 from verydeep.runtime.distributed import tree_merges, tree_sum
-from verydeep.training.footprint import bytes_of_values, footprint, micro_batch_of
+from verydeep.training.footprint import bytes_of_values, footprint, micro_batch_of, shared_batch
 from verydeep.training.settings import Settings
 from verydeep.training.sums import Sums
 
@@ -85,6 +85,18 @@ def test_a_footprint_is_that_worked_out_by_hand() -> None:
     assert footprint(table, averaged, 2, 0).weights == 3 * 4 * 482
     last = Settings(net="A", crop=8, scale=(8, 8), batch=4, micro_batch=2, tune="last")
     assert footprint(table, last, 2, 0).gradients == 4 * 2 * 258
+
+
+@pytest.mark.parametrize(
+    ("net", "expected"),
+    [("D", [8, 8, 12, 16]), ("AlexNet", [16, 16, 16, 32]), ("ResNet-18", [16, 16, 16, 16])],
+)
+def test_micro_batches_are_a_quarter_of_a_batch_and_larger_of_heavy_nets(
+    net: str, expected: list[int]
+) -> None:
+    """D has a weight for 112 multiply-adds, AlexNet for 12; the norms of ResNet-18 go by them."""
+    table = named.table(net)
+    assert [shared_batch(table, batch) for batch in (8, 32, 48, 256)] == expected
 
 
 def test_whole_nets_at_the_papers_crop_are_worked_on_few_pictures_at_a_time() -> None:

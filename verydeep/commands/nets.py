@@ -165,7 +165,7 @@ def _training(table: Table, batch: int) -> dict[str, float]:
 
     if batch < 1:
         raise UserError(f"--batch {batch}; at least 1 picture is needed")
-    at_once = min(batch, micro_batch_of(table, shared_batch(batch)))
+    at_once = min(batch, micro_batch_of(table, shared_batch(table, batch)))
     settings = Settings(crop=table.crop, scale=(table.crop,) * 2, batch=batch, micro_batch=at_once)
     return {
         "batch": batch,

@@ -78,7 +78,7 @@ def choose(
     settings = replace(Settings(), **{**chosen, **given})
     table = table_of(settings.sizes, origin)
     if "micro_batch" not in said and machine.device == "cpu":
-        asked = settings.micro_batch if table.has_norms else shared_batch(settings.batch)
+        asked = chosen.get("micro_batch") or shared_batch(table, settings.batch)
         settings = replace(settings, micro_batch=micro_batch_of(table, asked))
         if settings.micro_batch < asked:
             why["micro_batch"] = "more pictures at a time would take much memory"

@@ -25,6 +25,8 @@ KERNEL = 2**26
 """Bytes that the layers of one thread need beside, for weights as the processor wants them."""
 MICRO_BATCH_BYTES = 3 * 2**27
 """Bytes of a micro-batch's values at most; 16 pictures of all but wide nets with large crops."""
+HEAVY = 2**24
+"""Weights of which the gradients stay in no cache."""
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,22 @@ def bytes_of_values(table: Table, pictures: int, tune: str = "all") -> int:
     return pictures * (kept + AT_WORK * FLOAT * largest)
 
 
-def shared_batch(batch: int) -> int:
+def shared_batch(table: Table, batch: int) -> int:
     """Pictures of a micro-batch that leaves several in a batch, each for a thread: 8 to 16.
 
-    Smaller ones cost more in gradients to be added than a second thread gains in small nets.
+    Smaller ones cost more in gradients to be added than a second thread gains in small nets; heavy
+    nets, whose gradients take long to write for the work of a picture, have 16 to 32. Norms go by
+    micro-batches, and have as many pictures as there can be.
 
-    >>> [shared_batch(batch) for batch in (8, 32, 48, 256)]
+    >>> [shared_batch(build("D").table, batch) for batch in (8, 32, 48, 256)]
     [8, 8, 12, 16]
     """
-    return max(8, min(16, batch // 4))
+    if table.has_norms:
+        return Settings.micro_batch
+    price = cost(table)
+    is_heavy = price.parameters > max(HEAVY, price.multiply_adds / 16)
+    least, most = (16, 32) if is_heavy else (8, 16)
+    return max(least, min(most, batch // 4))
 
 
 def micro_batch_of(table: Table, most: int) -> int:

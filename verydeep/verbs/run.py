@@ -15,6 +15,7 @@ from verydeep.datasets import Dataset, Memory, Part
 from verydeep.errors import Stopped, UserError, escaped
 from verydeep.evaluation.views import mirrors, protocol, takes
 from verydeep.files import folder_lock
+from verydeep.nets.layers import to_channels_last
 from verydeep.nets.network import Network
 from verydeep.nets.table import Table
 from verydeep.runtime.distributed import Ranks
@@ -169,7 +170,7 @@ def _to_device(network: Network, runtime: Runtime) -> None:
     """Brings a network to where it is trained, laid out as batches come there."""
     network.to(runtime.machine.device)
     if runtime.machine.device == "cuda":
-        network.to(memory_format=torch.channels_last)  # 1.2 times as fast
+        to_channels_last(network)  # 1.2 times as fast
         torch.backends.cudnn.deterministic = runtime.ranks.in_order
 
 
