@@ -160,6 +160,17 @@ def test_every_mistake_is_one_line() -> None:
                 planned(asked.pop("names"), asked.pop("data"), "s", **asked)
 
 
+def test_a_setting_that_changes_nothing_in_any_training_is_refused() -> None:
+    asked: dict[str, Any] = {"size": "least", "seeds": 2}
+    with pytest.raises(UserError, match="patience is for fall=plateau, and fall is cosine; leave"):
+        planned("depth", DATA, "s", patience=3, **asked)
+    with pytest.raises(UserError, match="dropout changes nothing of A with --fc 0, which has no"):
+        planned("depth", DATA, "s", fc=0, dropout=0.3, **asked)
+    with pytest.raises(UserError, match="fall is stairs, each of which is as high"):
+        planned("depth", DATA, "s", fall="stairs", **asked)
+    planned("depth", DATA, "s", fall="plateau", patience=3, dropout=0.3, **asked)
+
+
 def test_a_folder_with_another_study_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     begin(planned("protocols", DATA, "s", size="least"))
     planned(

@@ -21,6 +21,7 @@ from verydeep.studies.estimate import Takes, estimates
 from verydeep.studies.plan import Plan, joined
 from verydeep.studies.sizes import SIZED, SIZES, Size
 from verydeep.studies.tables import Table
+from verydeep.training.defaults import refuse_without_effect
 from verydeep.training.run_toml import as_word, to_toml
 from verydeep.training.settings import checked
 from verydeep.verbs.beginnings import SIGNALS, seconds_of_signals
@@ -153,6 +154,7 @@ def planned(
     first, numbers = datasets[0], range(len(datasets))
     tables, plan = _tables_and_plan(chosen, own, numbers, begun)
     plan = plan.laid_over(lambda one: {**settings, **fold_of(one.settings["seed"], folds)})
+    _refuse_without_effect(settings, plan)
     folder = Path(out) if out else Path("runs") / f"study-{name_of(first, data)}-{size}"
     where = str(data) if first.kind == "drawn" else str(Path(data).resolve())
     about = Described(Of(where, first.fingerprint, digest, folds), own, settings)
@@ -268,6 +270,16 @@ def _tables_and_plan(
         tables += neighbours.STUDIES[name](size)
         plans.append(neighbours.plan(name, size, seeds))
     return tuple(tables), joined(plans)
+
+
+def _refuse_without_effect(given: Mapping[str, Any], plan: Plan) -> None:
+    """Raises UserError for a setting that changes nothing in any of the trainings."""
+    if not given:
+        return
+    wholes = [training.whole for training in plan.trainings]
+    everywhere = frozenset.intersection(*(whole.without_effect for whole in wholes))
+    idle = {name: value for name, value in given.items() if name in everywhere}
+    refuse_without_effect(idle, wholes[0])
 
 
 def _refuse_another(folder: Path, about: Described) -> None:
