@@ -88,7 +88,7 @@ class FullyConnected(nn.Conv2d):
 
 
 def to_channels_last(network: nn.Module) -> None:
-    """Lays filters out in memory as a GPU is quickest with; FC weights stay, as products read them.
+    """Lays filters out as a GPU's convolutions read them; FC weights stay, as products read them.
 
     Their gradients would else be laid out anew at every step.
     """

@@ -170,7 +170,7 @@ def _to_device(network: Network, runtime: Runtime) -> None:
     """Brings a network to where it is trained, laid out as batches come there."""
     network.to(runtime.machine.device)
     if runtime.machine.device == "cuda":
-        to_channels_last(network)  # 1.2 times as fast
+        to_channels_last(network)
         torch.backends.cudnn.deterministic = runtime.ranks.in_order
 
 
